@@ -1,9 +1,11 @@
 """What all tests share: images are cached in the session's own folder, TensorFlow starts as in commands, few tests draw plots."""
 
+import functools
 import gc
 import os
 import sys
 
+import PIL.Image
 import pytest
 
 # Compiled modules are kept, whatever the environment says: else each of the many processes compiles tests and package anew.
@@ -12,7 +14,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Threads of scikit-learn sleep while they wait for one another; with two workers on two cores they would wait for long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-DRAWN = ("test_report", "test_plot")
+DRAWN = ("test_report.py", "test_report_browser", "test_report_worst", "test_plot")
 """What the files of tests begin with that look at plots."""
 
 
@@ -72,6 +74,16 @@ def models_opened_once(tensorflow):
         yield
 
 
+@pytest.fixture(scope="module")
+def schema_made_once():
+    """The schema that `init` writes beside each file does not depend on the table."""
+    from mmtrain import config
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "json_schema", functools.cache(config.json_schema))
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def undrawn_plots(request):
     """Outside of the tests of reports every figure is made and none is drawn: drawing takes half of the time of an evaluation."""
@@ -81,7 +93,7 @@ def undrawn_plots(request):
     from mmtrain.reports import plot_style
 
     def save(figure, path, words=None):
-        path.write_bytes(b"\x89PNG\r\n\x1a\n")
+        PIL.Image.new("L", (1, 1)).save(path, "PNG")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plot_style, "as_markup", lambda figure, *, salt: "<svg></svg>")

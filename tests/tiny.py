@@ -17,6 +17,9 @@ from mmtrain import config
 from mmtrain.data import encode
 from mmtrain.pipeline.prepare import read_data, split_rows
 
+HEAVY = {"numpy", "pandas", "pydantic", "yaml", "tensorflow", "keras", "PIL", "pyarrow", "sklearn", "matplotlib", "jinja2"}
+"""Packages that a command should not wait for unless it needs them."""
+
 
 def paint(path, level, size=(8, 8)):
     """An image of one brightness, or of the given pixels (height, width)."""

@@ -31,17 +31,10 @@ SAMPLES = Path(__file__).parents[2] / "sample_data"
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path, monkeypatch):
-    """Images are cached in the test's own folder; the schema, which does not depend on the table, is made once."""
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(config, "json_schema", schema_once)
 
 
-SCHEMA_OF = config.json_schema
-
-
-@cache
-def schema_once():
-    return SCHEMA_OF()
+pytestmark = pytest.mark.usefixtures("schema_made_once")
 
 
 def write(folder, columns, name="t.csv"):
@@ -569,7 +562,11 @@ def test_quoted_text_is_read_back_by_any_yaml_reader(text):
 
 
 @pytest.mark.parametrize(
-    ("sample", "target", "rows"), [("clinic/patients", "diagnosis", (280, 60, 60)), ("emoji/emoji", "category", (1296, 228, 382))]
+    ("sample", "target", "rows"),
+    [
+        ("clinic/patients", "diagnosis", (280, 60, 60)),
+        pytest.param("emoji/emoji", "category", (1296, 228, 382), marks=pytest.mark.slow),
+    ],
 )
 def test_the_file_for_sample_data_passes_check(tmp_path, sample, target, rows):
     done = init(SAMPLES / f"{sample}.csv", file=tmp_path / "first.yaml")

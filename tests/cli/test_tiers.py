@@ -7,9 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from tiny import paint, two_blobs, write_experiment
-
-HEAVY = {"numpy", "pandas", "pydantic", "yaml", "tensorflow", "keras", "PIL", "pyarrow", "sklearn", "matplotlib", "jinja2"}
+from tiny import HEAVY, paint, two_blobs, write_experiment
 
 
 def imported(program, *arguments, folder):

@@ -189,6 +189,7 @@ def test_a_branch_alone_waits_as_long_as_the_model_but_has_none_of_its_callbacks
     assert epoch_limit(stopped_run, EarlyStopping(monitor="validation_auc", direction="maximize", patience=3)) == most
 
 
+@pytest.mark.slow
 def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(tmp_path):
     """At the rates of all epochs, which are 2: the first epoch of a schedule is not its last. While they are trained, others do without."""
     two_blobs(tmp_path, 40, z=lambda row: row % 3)

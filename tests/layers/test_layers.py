@@ -103,7 +103,10 @@ def test_brightness_is_between_0_and_1(dtype, levels):
 
 
 @pytest.mark.parametrize("compiled", [None, True])
-@pytest.mark.parametrize(("policy", "dtype"), [("float32", "float32"), ("mixed_bfloat16", "bfloat16"), ("mixed_float16", "float16")])
+@pytest.mark.parametrize(
+    ("policy", "dtype"),
+    [("float32", "float32"), pytest.param("mixed_bfloat16", "bfloat16", marks=pytest.mark.slow), ("mixed_float16", "float16")],
+)
 def test_fused_normalization_is_that_of_keras(policy, dtype, compiled):
     import keras
     import tensorflow as tf
@@ -241,23 +244,25 @@ def layers_to_save():
     }
 
 
-def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save):
+@pytest.mark.parametrize("uncalled", [("EncodeImage",), pytest.param((), marks=pytest.mark.slow)], ids=["without decoding", "all"])
+def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
     import json
 
     import keras
 
     rebuilt = 0
     for name, (layer, inputs) in layers_to_save.items():
-        expected = layer(*inputs)
+        expected = layer(*inputs) if name not in uncalled else None
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
         assert config["registered_name"] == f"mmtrain>{name}"
         copy = keras.saving.deserialize_keras_object(config, safe_mode=True)
-        found = copy(*inputs)
-        copy.set_weights(layer.get_weights())
-        found = copy(*inputs)
-        for one, other in zip(keras.tree.flatten(expected), keras.tree.flatten(found), strict=True):
-            assert one.dtype == other.dtype
-            assert np.array_equal(one, other), name
+        if name not in uncalled:
+            copy(*inputs)
+            copy.set_weights(layer.get_weights())
+            found = copy(*inputs)
+            for one, other in zip(keras.tree.flatten(expected), keras.tree.flatten(found), strict=True):
+                assert one.dtype == other.dtype
+                assert np.array_equal(one, other), name
         assert copy.get_config() == layer.get_config()
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]

@@ -187,6 +187,7 @@ def test_absent_branch_never_changes_the_answer_of_its_row(clinic, models, branc
         assert (expected[name][~gone] != other[name][~gone]).any()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_image_is_a_missing_image(clinic, models):
     raw = raw_of(clinic)
     junk = np.where(raw["scan"] == b"", b"no image", raw["scan"])

@@ -127,7 +127,7 @@ def test_an_absent_number_is_not_the_average_number(material, everything, name):
     assert not np.isclose(answer(models, absent), answer(models, average), atol=1e-4).any()
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear"])
+@pytest.mark.parametrize("name", ["mlp", pytest.param("linear", marks=pytest.mark.slow)])
 def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(material, name, tmp_path):
     import keras
 

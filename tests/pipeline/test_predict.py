@@ -404,6 +404,7 @@ def test_images_of_a_frame_may_lie_anywhere_when_that_is_allowed(loaded, tmp_pat
     assert loaded.predict(pd.DataFrame([GOOD | {"scan": "new.png", "film": "new.png"}]), images=tmp_path)["status"].tolist() == ["ok"]
 
 
+@pytest.mark.slow
 def test_the_saved_model_answers_as_predict_does(tmp_path, tensorflow):
     import keras
 

@@ -12,8 +12,7 @@ import pytest
 import tensorflow as tf
 import yaml
 from tensorflow.python.framework import config as tf_config  # the public part of TensorFlow has no way back
-from test_tiers import HEAVY
-from tiny import lines, paint, ready, write_experiment, write_table
+from tiny import HEAVY, lines, paint, ready, write_experiment, write_table
 
 from mmtrain.batches import Batches
 from mmtrain.columns import roles
@@ -155,6 +154,7 @@ def answers(run):
     return tf.function(opened, input_signature=[signature], autograph=False)
 
 
+@pytest.mark.slow
 def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, answers):
     """Fed from the table and the images themselves."""
     predictions = pd.read_csv(scored.predictions)
@@ -175,6 +175,7 @@ def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, answ
     np.testing.assert_allclose(again, found[shuffled], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_saved_model_holds_no_augmentation(answers):
     images = [tf.io.encode_png(pixels).numpy() for pixels in np.random.default_rng(0).integers(0, 255, (2, 8, 8, 1)).astype(np.uint8)]
     raw = {

@@ -1,7 +1,7 @@
 """The committed sample data is whole, small enough, licensed, and the clinic is what its script writes."""
 
 import csv
-import subprocess
+import runpy
 import sys
 from collections import Counter
 from pathlib import Path
@@ -34,8 +34,9 @@ def emoji() -> list[dict[str, str]]:
     return read_rows(EMOJI / "emoji.csv")
 
 
-def test_clinic_is_what_its_script_writes(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, str(SAMPLE_DATA / "make_clinic.py"), str(tmp_path)], check=True)
+def test_clinic_is_what_its_script_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["make_clinic.py", str(tmp_path)])
+    runpy.run_path(str(SAMPLE_DATA / "make_clinic.py"), run_name="__main__")
     assert read_rows(tmp_path / "patients.csv") == read_rows(CLINIC / "patients.csv")
     names = file_names(CLINIC / "scans")
     assert len(names) == 400

@@ -1,6 +1,7 @@
 """The cards of the worst predictions, and the room that they and everything else may take."""
 
 import numpy as np
+import pytest
 from report_page import BINARY, EVIL, NUMBER, Page, evaluate, make_run, read, written_without_plots
 
 from mmtrain.reports.blocks import Cell, Paragraph, Section, Table
@@ -54,6 +55,7 @@ def test_report_shows_the_worst_predicted_numbers(tmp_path):
     assert "probability that the model gave" not in " ".join(found.paragraphs)
 
 
+@pytest.mark.slow
 def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
     """Names without an end, and four targets with long texts and large images on two parts."""
     row = WRONG | {

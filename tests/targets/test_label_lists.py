@@ -20,6 +20,8 @@ from mmtrain.errors import DataError
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget
 from mmtrain.targets.label_lists import labels_in, read_list, recognise, written
 
+pytestmark = pytest.mark.usefixtures("schema_made_once")
+
 LABELS = ["scab", "rust", "mildew", "complex", "frog_eye"]
 N = 120
 

@@ -324,6 +324,7 @@ def test_damaged_checkpoint_falls_back_to_a_whole_one_and_says_so(whole, copy, h
     assert_equal_bits(whole, copy)
 
 
+@pytest.mark.slow
 def test_killed_between_the_last_and_the_best_checkpoint_of_an_epoch_makes_the_best_again(whole, copy):
     """`last` is the end of epoch 2, the best so far, and `best` is not there or of an older epoch."""
     folder = copy / "checkpoints"

@@ -86,6 +86,7 @@ def test_full_disk_is_a_problem(tensorflow, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 def test_logs_of_a_run_that_was_gone_on_with_say_what_its_metrics_say(tensorflow, tmp_path):
     """Killed after the logs of epoch 2 and before its checkpoint, say: what the checkpoint does not know is gone."""
     two_blobs(tmp_path)

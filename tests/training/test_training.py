@@ -388,7 +388,7 @@ def test_checkpoints_say_where_the_training_stands(events_and_run):
 
 def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_not_taken_for_one(blobs, caplog):
     """TensorFlow warns of a function that it compiles in five calls of five."""
-    found = material(blobs)
+    found = material(blobs, ["training.optimizer=sgd"])
     sizes = []
     for _ in range(6):
         steps = TrainStep(found.experiment, found.fitted, found.models)
@@ -615,6 +615,7 @@ def test_seed_may_be_any_whole_number(blobs):
 # Learning
 
 
+@pytest.mark.slow
 def test_network_learns_a_image_and_leaves_validation_images_alone(tmp_path):
     """Dark images are `a`, bright ones `b`; augmentation may make training images dark or bright, never those it is judged on."""
     noise = np.random.default_rng(0)
