@@ -41,7 +41,7 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     from mmtrain import config
     from mmtrain.batches import Batches
     from mmtrain.data import encode
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
     from mmtrain.pipeline.prepare import read_data
     from mmtrain.training.step import TrainStep
 
@@ -53,8 +53,8 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     fitted = encode.fit(experiment.columns, data.table, rows, experiment.training.class_weights)
     arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
     experiment = experiment.untried()
-    steps = TrainStep(experiment, fitted, assemble(experiment, fitted))
-    return steps, next(iter(Batches(arrays, rows, batch, 7, steps.chance_columns).epoch(1))).tree()
+    steps = TrainStep(experiment.training, experiment.columns, fitted, assemble_network(experiment, fitted))
+    return steps, next(iter(Batches(arrays, rows, batch, 7, steps.uniform_columns).epoch(1))).tree()
 
 
 def table(folder: Path) -> None:
@@ -93,14 +93,14 @@ def alone(batch: int, side: int, channels: int, count: int, rounds: int) -> dict
     import tensorflow as tf
 
     from mmtrain.columns.image import Augment
-    from mmtrain.training.augment import CHANCES, augment_images
+    from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
 
     random, how = np.random.default_rng(0), Augment.model_validate(yaml.safe_load(ALL))
     pixels = tf.constant(random.integers(0, 256, (batch, side, side, channels), dtype=np.uint8))
-    chances = tf.constant(random.random((batch, CHANCES), dtype=np.float32))
+    uniforms = tf.constant(random.random((batch, UNIFORMS_PER_IMAGE), dtype=np.float32))
 
     def way(compiled: bool) -> Callable[[], Any]:
-        change = tf.function(lambda: augment_images(pixels, chances, how, 255, compiled=compiled), autograph=False)
+        change = tf.function(lambda: augment_images(pixels, uniforms, how, 255, compiled=compiled), autograph=False)
         return lambda: change().numpy()
 
     times = in_turn({"kernels": way(False), "compiled": way(True)}, rounds, calls=count)

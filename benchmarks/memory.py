@@ -39,9 +39,9 @@ SIDE, IMAGE = 64, 64 * 64 * 3
 STAGES = ("read", "split", "fit columns", "encode", "train")
 
 
-def held(data: LoadedData, material: TrainingData) -> dict[str, float]:
+def held(data: LoadedData, training_data: TrainingData) -> dict[str, float]:
     """Bytes per row of everything that a training holds for every row. What is mapped lies in a file: no anonymous memory."""
-    arrays, partition = material.arrays, material.partition
+    arrays, partition = training_data.arrays, training_data.partition
     found: dict[str, int] = {}
 
     def add(name: str, array: np.ndarray[Any, Any]) -> None:
@@ -100,13 +100,13 @@ def table_stages(rows: int) -> dict[str, Any]:
         stage("split")
         fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
         stage("fit columns")
-        material, decision = assemble_training(encode_table(experiment, data, partition, fitted, print), print)
+        experiment, training_data, tuning = assemble_training(encode_table(experiment, data, partition, fitted, print), print)
         stage("encode")
         run = run_folder.create(experiment.name, folder / "runs")
-        record_inputs(run, material, data, split, decision)
-        train(run, material, lambda _: None)
+        record_inputs(run, experiment, data, split, training_data, tuning)
+        train(run, training_data, experiment.evaluation, lambda _: None)
         stage("train")
-        return found | {"bytes_held_per_row": held(data, material)}
+        return found | {"bytes_held_per_row": held(data, training_data)}
 
 
 def image_epochs(images: int, epochs: int) -> dict[str, Any]:

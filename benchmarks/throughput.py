@@ -126,14 +126,14 @@ Step = Callable[[Any, Any], Any]
 class Rivals:
     """Other ways to train, each with a network of its own; a way is a function that trains one epoch and returns its seconds."""
 
-    def __init__(self, folder: Path, experiment: Experiment, material: TrainingData) -> None:
-        """Of the material, the rows; the network is that of the experiment, in float32."""
+    def __init__(self, folder: Path, experiment: Experiment, data: TrainingData) -> None:
+        """Use the rows of `data`; the network is that of the experiment, in float32."""
         from mmtrain.training.device import prepare
 
         prepare(0, deterministic=False)
-        rows = material.partition.train
-        self.folder, self.experiment, self.fitted, self.rows = folder, experiment, material.fitted, len(rows)
-        self.inputs, self.truth = material.arrays.take(rows), material.arrays.targets["ill"][rows]
+        rows = data.partition.train
+        self.folder, self.experiment, self.fitted, self.rows = folder, experiment, data.fitted, len(rows)
+        self.inputs, self.truth = data.arrays.take(rows), data.arrays.targets["ill"][rows]
         self.small = {name: values for name, values in self.inputs.items() if name != "scan"}
         self.answers = {"ill": self.truth.astype(np.float32)[:, None]}
         self.side = self.inputs["scan"].shape[1] if "scan" in self.inputs else 0
@@ -146,9 +146,9 @@ class Rivals:
 
     def network(self) -> Any:
         """Fresh weights, the same network."""
-        from mmtrain.model.assemble import assemble
+        from mmtrain.pipeline.build import assemble_network
 
-        return assemble(self.experiment, self.fitted).network
+        return assemble_network(self.experiment, self.fitted).network
 
     def bare_step(self) -> Step:
         """One compiled step of Adam; the loss."""
@@ -252,10 +252,10 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
 
     fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     asked = experiment.decided(epochs=case.decided_for) if case.decided_for else experiment.untried()
-    tried, decision = assemble_training(encode_table(asked, data, partition, fitted, print), print)
+    decided, tried, tuning = assemble_training(encode_table(asked, data, partition, fitted, print), print)
     rivals = Rivals(folder, experiment.untried(), tried)
     others = {name: rivals.named(name) for name in case.rivals}
-    material, _ = assemble_training(encode_table(decision.experiment.decided(epochs=case.epochs), data, partition, fitted, print), print)
+    _, training_data, _ = assemble_training(encode_table(decided.decided(epochs=case.epochs), data, partition, fitted, print), print)
     seconds: dict[str, list[float]] = {name: [] for name in ("mmtrain", *others)}
 
     def after(event: Event) -> None:
@@ -264,14 +264,14 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
             for name, epoch in others.items():
                 seconds[name].append(epoch())
 
-    loop.train(material, run_folder.create("throughput", folder / "runs"), after)
+    loop.train(training_data, run_folder.create("throughput", folder / "runs"), after)
     later = {name: values[1:] or values for name, values in seconds.items()}
     speed = {name: len(partition.train) / median(values) for name, values in later.items()}
     ratios = {name: median(theirs / ours for ours, theirs in zip(later["mmtrain"], later[name], strict=True)) for name in others}
-    training = decision.experiment.training
+    training = decided.training
     return {
         "settings": {name: getattr(training, name) for name in ("precision", "jit", "steps_per_call")},
-        "reasons": decision.reasons,
+        "reasons": tuning.reasons,
         "rows_per_second": {name: round(value, 1) for name, value in speed.items()},
         "mmtrain_times_as_fast_as": {name: round(value, 3) for name, value in ratios.items()},
         "first_epoch_seconds": {

@@ -25,19 +25,19 @@ PREFETCH_BATCHES = 4
 class Batch:
     """Rows of one call, `steps` batches of equal size one after the other.
 
-    `chances` holds uniform numbers in [0, 1), (rows, columns of chance), for augmentation.
+    `uniforms` holds uniform numbers in [0, 1), (rows, uniform columns), for augmentation.
     """
 
     rows: Array
     inputs: dict[str, Array]
     targets: dict[str, Array]
     weights: dict[str, Array]
-    chances: Array
+    uniforms: Array
     steps: int = 1
 
     def tree(self) -> dict[str, Any]:
         """Return the arguments of the compiled step."""
-        return {"inputs": self.inputs, "targets": self.targets, "weights": self.weights, "chances": self.chances}
+        return {"inputs": self.inputs, "targets": self.targets, "weights": self.weights, "uniforms": self.uniforms}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Batches:
     rows: Array
     size: int
     seed: int
-    chance_columns: int = 0
+    uniform_columns: int = 0
     steps_per_call: int = 1
     placed: Callable[[Array], Any] | None = None
     """Brings an array to where it is computed with, ahead of the step as well."""
@@ -83,7 +83,7 @@ class Batches:
             inputs,
             {key: self._placed(values[rows]) for key, values in arrays.targets.items()},
             {key: self._gathered(values, rows) for key, values in arrays.weights.items()},
-            self._placed(uniform(self.seed, epoch, rows, self.chance_columns)),
+            self._placed(uniform(self.seed, epoch, rows, self.uniform_columns)),
             max(1, len(rows) // self.size),
         )
 

@@ -46,53 +46,53 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
 
     fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
-    material, decision = assemble_training(table, listeners.say)
-    intended = training_plan(None, material, data)
+    experiment, training_data, tuning = assemble_training(table, listeners.say)
+    intended = training_plan(None, experiment, data, training_data)
     listeners.announce(intended)
-    steps = TrainStep(material.experiment, fitted, material.models)
-    training = material.experiment.training
+    steps = TrainStep(experiment.training, experiment.columns, fitted, training_data.models)
+    training = experiment.training
     with step_oom_errors(experiment.name, training.batch_size):
-        step, judging = _timed(material, steps)
-    of_epoch, free = len(steps.batches(material.arrays, partition.train)), available_memory()
+        step, judging = _timed(training_data, steps)
+    of_epoch, free = len(steps.batches(training_data.arrays, partition.train)), available_memory()
     return DryRun(
         rows={part.part: part.rows for part in intended.parts},
         parameters=intended.parameters,
         free_memory=free if isfinite(free) else None,
         settings={name: getattr(training, name) for name in ("batch_size", "precision", "jit", "steps_per_call")},
-        reasons=list(decision.reasons),
+        reasons=list(tuning.reasons),
         steps=of_epoch,
         epochs=training.epochs,
         seconds_per_step=step,
         seconds_per_epoch=step * of_epoch + judging,
         peak_memory=peak_memory.bytes(),
-        disk=_disk(material, steps),
+        disk=_disk(training_data, steps),
     )
 
 
-def _timed(material: TrainingData, steps: TrainStep) -> tuple[float, float]:
+def _timed(data: TrainingData, steps: TrainStep) -> tuple[float, float]:
     """Seconds of a step, and of judging the validation part."""
     from mmtrain.model.model_file import rows_at_once
     from mmtrain.training.validation import predict_rows
 
     enough = CALLS * steps.batch_size * steps.steps_per_call
     taken = []
-    for batch in steps.batches(material.arrays, material.partition.train[:enough]).epoch(1):
+    for batch in steps.batches(data.arrays, data.partition.train[:enough]).epoch(1):
         begun = time.perf_counter()
         steps.train(batch, [0.0] * batch.steps)["loss"].numpy()
         taken.append((time.perf_counter() - begun) / batch.steps)
-    rows = material.partition.validation[: JUDGED * rows_at_once(steps.models.network)]
-    predict_rows(steps, material.arrays, rows)
+    rows = data.partition.validation[: JUDGED * rows_at_once(steps.models.network)]
+    predict_rows(steps, data.arrays, rows)
     begun = time.perf_counter()
-    predict_rows(steps, material.arrays, rows)
-    judging = (time.perf_counter() - begun) * len(material.partition.validation) / len(rows)
+    predict_rows(steps, data.arrays, rows)
+    judging = (time.perf_counter() - begun) * len(data.partition.validation) / len(rows)
     return median(taken[1:] or taken), judging
 
 
-def _disk(material: TrainingData, steps: TrainStep) -> dict[str, int]:
+def _disk(data: TrainingData, steps: TrainStep) -> dict[str, int]:
     """Bytes of the image stores, and of the run folder: three checkpoints and the model; its small files do not count."""
-    sources, images = material.arrays.inputs, images_among(material.experiment.inputs)
+    sources, images = data.arrays.inputs, images_among(data.columns)
     found = {f"images of {key}": sources[key].nbytes for key in images if sources[key].nbytes}
     weights, state = (
-        sum(variable.numpy().nbytes for variable in kept) for kept in (material.models.network.variables, steps.optimizer.variables)
+        sum(variable.numpy().nbytes for variable in kept) for kept in (data.models.network.variables, steps.optimizer.variables)
     )
     return {**found, "run folder": 4 * weights + 3 * state}

@@ -103,7 +103,7 @@ def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data:
 
     # The whole table, as training encoded it: of a large one the cache has the arrays.
     arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
-    _, predictor = model_file.of_run(run, experiment, fitted)
+    _, predictor = model_file.of_run(run, experiment.branches, fitted)
     predictions = model_file.predict(predictor, arrays, rows)
     drawn = resampling(experiment, data.table, rows)
     scored = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}

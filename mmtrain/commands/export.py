@@ -119,7 +119,7 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     """Write everything into `folder` and check it; the signature."""
     from mmtrain.model import model_file
 
-    whole, original = model_file.of_run(subject.run, subject.experiment, subject.fitted)
+    whole, original = model_file.of_run(subject.run, subject.experiment.branches, subject.fitted)
     expected = model_file.predict(original, subject.arrays, subject.checked)
     exportable = _exportable(subject, chosen, whole, original)
     facts = chosen.write(exportable, folder / chosen.file, options.quantize)

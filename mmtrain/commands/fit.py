@@ -15,6 +15,7 @@ from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.report import finish, finish_trained
+from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.data.images.store import Progress
@@ -28,7 +29,7 @@ from mmtrain.pipeline.restore import restore_data
 from mmtrain.pipeline.run_record import RECORDED_FILES, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
 from mmtrain.pipeline.validate import load_checked
-from mmtrain.training.events import Watcher
+from mmtrain.training.events import Listener
 
 if TYPE_CHECKING:
     from mmtrain.training.training_data import TrainingData
@@ -54,7 +55,7 @@ class Plan:
 class Listeners:
     """Functions that are called while a command runs; by default nothing happens."""
 
-    watch: Watcher = lambda _: None
+    watch: Listener = lambda _: None
     """Takes the events of the training."""
     announce: Callable[[Plan], None] = lambda _: None
     progress: Progress | None = None
@@ -80,15 +81,15 @@ def fit(
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)
     # Step 6: the network, and the settings that the experiment leaves to a trial on this device.
-    material, decision = assemble_training(table, listeners.say)
+    experiment, training_data, tuning = assemble_training(table, listeners.say)
     run = run_folder.create(experiment.name, output)
     with run_lock(run), run_state(run):
-        record_inputs(run, material, data, split, decision)
-        listeners.announce(training_plan(run, material, data))
+        record_inputs(run, experiment, data, split, training_data, tuning)
+        listeners.announce(training_plan(run, experiment, data, training_data))
         # Steps 7 and 8: the training, then what is fitted on validation rows for its best model.
-        result = train(run, material, listeners.watch, callbacks=callbacks)
+        result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=callbacks)
         # Step 9: the report. The test part is scored by `evaluate` alone.
-        finish(run, material.experiment, material.fitted)
+        finish(run, experiment, training_data.fitted)
     return result
 
 
@@ -122,12 +123,12 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     if callbacks:
         listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
     table = encode_table(experiment, data, partition, encode.of_run(run, experiment.columns), listeners.say)
-    material, _ = assemble_training(table, listeners.say)
+    experiment, training_data, _ = assemble_training(table, listeners.say)
     with run_state(run):
         run.reopen(RECORDED_FILES)
-        listeners.announce(training_plan(run, material, data))
-        result = train(run, material, listeners.watch, checkpoint, callbacks)
-        finish(run, material.experiment, material.fitted)
+        listeners.announce(training_plan(run, experiment, data, training_data))
+        result = train(run, training_data, experiment.evaluation, listeners.watch, checkpoint, callbacks)
+        finish(run, experiment, training_data.fitted)
     return result
 
 
@@ -140,8 +141,10 @@ def _check_resumable(run: Run) -> None:
         raise UsageError(Problem(str(run.folder), "the run was stopped before its training began.", fix))
 
 
-def training_plan(run: Run | None, material: TrainingData, data: LoadedData) -> Plan:
+def training_plan(run: Run | None, experiment: Experiment, data: LoadedData, training_data: TrainingData) -> Plan:
     """Summarize what is about to be trained."""
-    weights = {key: target.class_weights for key, target in material.fitted.targets.items() if len(set(target.class_weights.values())) > 1}
-    parts = summarize(material.experiment.columns, data.table, material.partition)
-    return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.models.parameters())
+    weights = {
+        key: target.class_weights for key, target in training_data.fitted.targets.items() if len(set(target.class_weights.values())) > 1
+    }
+    parts = summarize(experiment.columns, data.table, training_data.partition)
+    return Plan(run, len(data.table), len(data.table.dropped), parts, weights, training_data.models.parameters())

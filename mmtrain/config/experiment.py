@@ -17,7 +17,7 @@ from mmtrain.config.byte_size import Size
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.table_format import TableFormat
-from mmtrain.config.training import UNTRIED, Training, group_names
+from mmtrain.config.training import Training, group_names
 from mmtrain.fusion import AnyFusion
 from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
@@ -124,15 +124,10 @@ class Experiment(Section):
         changed = {"columns": columns, "branches": {branch: own}, "evaluation": self.evaluation.of_baselines}
         return unwatched.model_copy(update=changed)
 
-    @property
-    def undecided(self) -> list[str]:
-        """The training settings that are left to a trial on the device."""
-        return [name for name in UNTRIED if getattr(self.training, name) == "auto"]
-
     def decided(self, **values: Any) -> Experiment:
         """The experiment with these training settings."""
-        return self.model_copy(update={"training": self.training.model_copy(update=values)})
+        return self.model_copy(update={"training": self.training.with_settings(**values)})
 
     def untried(self) -> Experiment:
         """The experiment with nothing left to a trial."""
-        return self.decided(**{name: UNTRIED[name] for name in self.undecided})
+        return self.model_copy(update={"training": self.training.without_trial()})

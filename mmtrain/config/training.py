@@ -194,3 +194,16 @@ class Training(Section):
                 "`jit` and `deterministic` exclude each other: XLA has no reproducible form of some operations. Leave one of them out."
             )
         return self
+
+    @property
+    def open_settings(self) -> list[str]:
+        """Settings that are `auto`, so that a trial on the device chooses them."""
+        return [name for name in UNTRIED if getattr(self, name) == "auto"]
+
+    def with_settings(self, **values: Any) -> Training:
+        """Return the section with these settings; values are not validated."""
+        return self.model_copy(update=values)
+
+    def without_trial(self) -> Training:
+        """Return the section with the default of every open setting."""
+        return self.with_settings(**{name: UNTRIED[name] for name in self.open_settings})

@@ -111,7 +111,7 @@ class HookedModel:
 
 def hook_model(predictor: Any, experiment: Experiment, fitted: Fitted) -> HookedModel:
     """The network with taps. `predictor` computes in float32. Raises RunError for a branch that mixes columns before any real number."""
-    names = names_of_layers(experiment, fitted)
+    names = names_of_layers(experiment.branches, fitted)
     branches = {name: _Branch(key, experiment.branches[key].columns, fitted) for key, name in names.branches.items()}
     answers = names.activations.values()
 

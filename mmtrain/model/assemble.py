@@ -1,4 +1,4 @@
-"""One functional Keras model from an experiment: columns -> branches -> fusion -> targets.
+"""One functional Keras model: columns -> branches -> fusion -> targets.
 
 Three models share their layers:
 
@@ -10,7 +10,7 @@ Three models share their layers:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ import keras
 from keras import ops
 
 from mmtrain.branches import Branch, Features, Input
-from mmtrain.config import Experiment
+from mmtrain.columns import Column
 from mmtrain.data.encode import Fitted, encoder, unique_layer_names
 from mmtrain.errors import Problem, UsageError, listed
+from mmtrain.fusion import FusionSection
 from mmtrain.specs import TensorSpec, layer_names
 
 
@@ -53,43 +54,53 @@ class NetworkLayerNames:
     activations: dict[str, str]
 
 
-def names_of_layers(experiment: Experiment, fitted: Fitted) -> NetworkLayerNames:
+def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNames:
     """Derive layer names from the names of columns, branches and targets, so that layers can be looked up in a reloaded model."""
     inputs = [name for key in fitted.columns for name in (key, f"{key}_present")]
     return NetworkLayerNames(
-        branches=unique_layer_names(experiment.branches, "branch_", inputs),
-        present=unique_layer_names(experiment.branches, "present_", inputs),
+        branches=unique_layer_names(branches, "branch_", inputs),
+        present=unique_layer_names(branches, "present_", inputs),
         fusion=unique_layer_names(["fusion"], "", inputs)["fusion"],
         heads=unique_layer_names(fitted.targets, "target_", inputs),
         activations=unique_layer_names(fitted.targets, "prediction_", inputs),
     )
 
 
-def assemble(experiment: Experiment, fitted: Fitted) -> Models:
+def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusion: FusionSection, fitted: Fitted, *, name: str) -> Models:
     """Build the models with fresh weights, which follow from Keras's random seed.
+
+    Args:
+        branches: Section `branches` of the experiment.
+        columns: Section `columns`; says which inputs are masked where they are missing.
+        fusion: Section `fusion`.
+        fitted: Columns and targets as fitted on training rows.
+        name: Name of the end-to-end model.
 
     Raises UsageError when an architecture of the user's own does not keep the contract of a branch.
     """
     specs = {key: column.spec for key, column in fitted.columns.items()}
-    names = names_of_layers(experiment, fitted)
+    names = names_of_layers(branches, fitted)
     inputs = network_inputs(specs)
-    branches = {key: _branch(key, experiment, specs, name) for key, name in names.branches.items()}
-    features, present, tokens = _features(experiment, branches, inputs, names)
-    vector = _fusion(experiment, features, present, tokens, name=names.fusion)
-    raw = {key: fitted.targets[key].head(vector, name) for key, name in names.heads.items()}
+    masked = {key: masked_columns(branch, columns) for key, branch in branches.items()}
+    parts = {
+        key: _branch(branch, masked[key], specs, names.branches[key], reads_tokens=fusion.reads_tokens) for key, branch in branches.items()
+    }
+    features, present, tokens = _features(branches, masked, parts, inputs, names)
+    vector = _fusion(fusion, features, present, tokens, name=names.fusion)
+    raw = {key: fitted.targets[key].head(vector, layer) for key, layer in names.heads.items()}
     network = keras.Model(inputs, raw, name="network")
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
     preprocessing = encoder(fitted.columns)
     raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
-    end_to_end = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])
+    end_to_end = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([name])[name])
     groups: dict[str, list[Any]] = {}
-    for key, branch in branches.items():
-        groups[f"branches.{key}"] = [branch.model]
-        groups |= {f"branches.{key}.{group}": list(layers) for group, layers in branch.groups.items()}
+    for key, part in parts.items():
+        groups[f"branches.{key}"] = [part.model]
+        groups |= {f"branches.{key}.{group}": list(layers) for group, layers in part.groups.items()}
     groups |= {"fusion": [network.get_layer(names.fusion)]}
-    groups |= {f"targets.{key}": [network.get_layer(name)] for key, name in names.heads.items()}
+    groups |= {f"targets.{key}": [network.get_layer(layer)] for key, layer in names.heads.items()}
     return Models(network, predictor, end_to_end, activations, groups)
 
 
@@ -102,13 +113,12 @@ def network_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
     return inputs
 
 
-def masked_columns(experiment: Experiment, branch: str) -> tuple[str, ...]:
+def masked_columns(branch: Branch, columns: Mapping[str, Column]) -> tuple[str, ...]:
     """Return the columns with `missing: mask` of a branch of several columns, whose presence it receives, in this order.
 
     A branch of one column receives none: where the column is absent, the branch is, and the fusion goes without it.
     """
-    columns = experiment.branches[branch].columns
-    return tuple(column for column in columns if len(columns) > 1 and experiment.columns[column].masks_missing)
+    return tuple(key for key in branch.columns if len(branch.columns) > 1 and columns[key].masks_missing)
 
 
 @dataclass(frozen=True)
@@ -122,13 +132,12 @@ class _BranchModel:
     groups: Mapping[str, Sequence[Any]]
 
 
-def _branch(key: str, experiment: Experiment, specs: Mapping[str, TensorSpec], name: str) -> _BranchModel:
-    branch = experiment.branches[key]
+def _branch(branch: Branch, masked: Sequence[str], specs: Mapping[str, TensorSpec], name: str, *, reads_tokens: bool) -> _BranchModel:
     tensors = {column: keras.Input(specs[column].shape, dtype=specs[column].dtype) for column in branch.columns}
-    present = {column: keras.Input((1,), dtype="float32") for column in masked_columns(experiment, key)}
+    present = {column: keras.Input((1,), dtype="float32") for column in masked}
     features = branch.build({column: Input(tensor, present.get(column), specs[column]) for column, tensor in tensors.items()})
     _check_masks(branch, present)
-    outputs = features.vector if features.tokens is None or not experiment.fusion.reads_tokens else [features.vector, features.tokens]
+    outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
     model = keras.Model([*tensors.values(), *present.values()], outputs, name=name)
     _check_groups(branch, model, features)
     return _BranchModel(model, features.groups)
@@ -153,7 +162,11 @@ def _check_groups(branch: Branch, model: Any, features: Features) -> None:
 
 
 def _features(
-    experiment: Experiment, branches: Mapping[str, _BranchModel], inputs: Mapping[str, Any], names: NetworkLayerNames
+    branches: Mapping[str, Branch],
+    masked: Mapping[str, Sequence[str]],
+    parts: Mapping[str, _BranchModel],
+    inputs: Mapping[str, Any],
+    names: NetworkLayerNames,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the vector (batch, width) of every branch, its presence (batch, 1), and the tokens of those that give some.
 
@@ -163,10 +176,9 @@ def _features(
     present: dict[str, Any] = {}
     tokens: dict[str, Any] = {}
     for key, branch in branches.items():
-        columns = experiment.branches[key].columns
-        shown = [inputs[f"{column}_present"] for column in columns]
-        masks = [inputs[f"{column}_present"] for column in masked_columns(experiment, key)]
-        output = branch.model([inputs[column] for column in columns] + masks)
+        shown = [inputs[f"{column}_present"] for column in branch.columns]
+        masks = [inputs[f"{column}_present"] for column in masked[key]]
+        output = parts[key].model([inputs[column] for column in branch.columns] + masks)
         if isinstance(output, list):
             features[key], tokens[key] = output
         else:
@@ -175,35 +187,33 @@ def _features(
     return features, present, tokens
 
 
-def _fusion(
-    experiment: Experiment, features: Mapping[str, Any], present: Mapping[str, Any], tokens: Mapping[str, Any], *, name: str
-) -> Any:
+def _fusion(fusion: FusionSection, features: Mapping[str, Any], present: Mapping[str, Any], tokens: Mapping[str, Any], *, name: str) -> Any:
     """Return one vector (batch, width). The inputs of the model have Keras's own names, so that a branch can have any name."""
     given = [dict(features), dict(present), *([dict(tokens)] if tokens else [])]
-    own = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
-    return keras.Model(own, experiment.fusion.build(*own), name=name)(given)
+    inputs = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
+    return keras.Model(inputs, fusion.build(*inputs), name=name)(given)
 
 
-def model_summary(models: Models, experiment: Experiment, fitted: Fitted) -> dict[str, Any]:
-    """`branches` with their `inputs`, the `fusion`, and the `targets`; each gives a vector of `width` numbers."""
-    names = names_of_layers(experiment, fitted)
-    learned = models.parameters()
+def model_summary(models: Models, branches: Mapping[str, Branch], fusion: FusionSection, fitted: Fitted) -> dict[str, Any]:
+    """Summarize the `branches` with their `inputs`, the `fusion` and the `targets`; each gives a vector of `width` numbers."""
+    names = names_of_layers(branches, fitted)
+    parameters = models.parameters()
 
     def part(name: str) -> dict[str, int]:
-        return {"width": int(_vector(models.network.get_layer(name)).shape[-1]), "parameters": learned.get(name, 0)}
+        return {"width": int(_vector(models.network.get_layer(name)).shape[-1]), "parameters": parameters.get(name, 0)}
 
     return {
         "branches": [
             {"name": key, "architecture": branch.architecture, "inputs": _inputs(branch.columns, fitted), **part(names.branches[key])}
-            for key, branch in experiment.branches.items()
+            for key, branch in branches.items()
         ],
-        "fusion": {"method": experiment.fusion.method, **part(names.fusion)},
+        "fusion": {"method": fusion.method, **part(names.fusion)},
         "targets": [{"name": key, "task": target.task, **part(names.heads[key])} for key, target in fitted.targets.items()],
     }
 
 
 def _vector(layer: Any) -> Any:
-    """The vector that a part of the network gives; a branch may give tokens after it."""
+    """Return the output vector of a part of the network; a branch may give tokens after it."""
     return layer.output[0] if isinstance(layer.output, list) else layer.output
 
 

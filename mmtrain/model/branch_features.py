@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.config import Experiment
+from mmtrain.branches import Branch
+from mmtrain.columns import Column
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import masked_columns, names_of_layers
 from mmtrain.model.memory_errors import prediction_oom_errors
@@ -51,17 +52,17 @@ class BranchFeatures:
 class SplitPredictor:
     """Both halves of a predictor, each compiled once."""
 
-    def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted) -> None:
-        names = names_of_layers(experiment, fitted)
-        self._columns = {key: branch.columns for key, branch in experiment.branches.items()}
-        self._masked = {key: masked_columns(experiment, key) for key in self._columns}
+    def __init__(self, predictor: Any, branches: Mapping[str, Branch], columns: Mapping[str, Column], fitted: Fitted) -> None:
+        names = names_of_layers(branches, fitted)
+        self._columns = {key: branch.columns for key, branch in branches.items()}
+        self._masked = {key: masked_columns(branch, columns) for key, branch in branches.items()}
         layers = {key: predictor.get_layer(names.branches[key]) for key in self._columns}
         self._branches = {key: _compile_branch(layer) for key, layer in layers.items()}
         fusion = predictor.get_layer(names.fusion)
         heads = {key: (predictor.get_layer(names.heads[key]), predictor.get_layer(names.activations[key])) for key in names.heads}
         self._rows_at_once = rows_at_once(predictor)
 
-        def predicted(*features: Any) -> Any:
+        def predict(*features: Any) -> Any:
             vector = fusion(list(features), training=False)
             return {key: activation(head(vector)) for key, (head, activation) in heads.items()}
 
@@ -69,15 +70,15 @@ class SplitPredictor:
         present = {key: tf.TensorSpec((None, 1), tf.float32) for key in layers}
         tokens = {key: _any_rows(layer.outputs[1]) for key, layer in layers.items() if len(layer.outputs) > 1}
         signature = [vectors, present, *([tokens] if tokens else [])]
-        self._predicted = tf.function(predicted, input_signature=signature, autograph=False)
+        self._predict = tf.function(predict, input_signature=signature, autograph=False)
 
     def features(self, arrays: Arrays, rows: Array) -> BranchFeatures:
         """Return the features of these rows, of every branch."""
-        found = {branch: self.of_branch(branch, arrays, dict.fromkeys(columns, rows)) for branch, columns in self._columns.items()}
+        outputs = {branch: self.of_branch(branch, arrays, dict.fromkeys(columns, rows)) for branch, columns in self._columns.items()}
         return BranchFeatures(
-            {key: values for key, (values, _, _) in found.items()},
-            {key: present for key, (_, present, _) in found.items()},
-            {key: tokens for key, (_, _, tokens) in found.items() if tokens is not None},
+            {key: values for key, (values, _, _) in outputs.items()},
+            {key: present for key, (_, present, _) in outputs.items()},
+            {key: tokens for key, (_, _, tokens) in outputs.items() if tokens is not None},
         )
 
     def of_branch(self, branch: str, arrays: Arrays, rows: Mapping[str, Array]) -> tuple[Array, Array, Array | None]:
@@ -94,21 +95,21 @@ class SplitPredictor:
         return concatenate_predictions(self._batch(features, slice(start, start + FUSION_ROWS)) for start in range(0, count, FUSION_ROWS))
 
     def _batch(self, features: BranchFeatures, rows: slice) -> dict[str, Array]:
-        given = [part for part in (features.values, features.present, features.tokens) if part]
-        batch = [{key: tf.constant(found[rows]) for key, found in part.items()} for part in given]
+        nonempty = [part for part in (features.values, features.present, features.tokens) if part]
+        batch = [{key: tf.constant(values[rows]) for key, values in part.items()} for part in nonempty]
         with prediction_oom_errors(len(next(iter(batch[0].values())))):
-            return {key: found.numpy() for key, found in self._predicted(*batch).items()}
+            return {key: values.numpy() for key, values in self._predict(*batch).items()}
 
 
 def _compile_branch(branch: Any) -> Callable[[list[Array]], list[Array]]:
     """Return a branch as a compiled function of its encoded columns: its vectors and, if the fusion reads them, its tokens."""
     signature = [[_any_rows(tensor) for tensor in branch.inputs]]
     function = tf.function(lambda inputs: branch(inputs, training=False), input_signature=signature, autograph=False)
-    compiled = function.get_concrete_function()  # at once: TensorFlow takes the first calls of five branches for one traced anew
+    compiled = function.get_concrete_function()  # traced eagerly: from the fifth branch on, TensorFlow would warn about retracing
 
     def features(inputs: list[Array]) -> list[Array]:
         with prediction_oom_errors(len(inputs[0])):
-            return [found.numpy() for found in tf.nest.flatten(compiled([tf.constant(values) for values in inputs]))]
+            return [output.numpy() for output in tf.nest.flatten(compiled([tf.constant(values) for values in inputs]))]
 
     return features
 
@@ -122,5 +123,7 @@ def _gathered(arrays: Arrays, rows: Mapping[str, Array], masked: Sequence[str], 
     """Yield encoded columns in batches, each by its own row index, then presence; images are never in memory all at once."""
     count = len(next(iter(rows.values())))
     for start in range(0, count, size):
-        at = {column: own[start : start + size] for column, own in rows.items()}
-        yield [arrays.column(column, own) for column, own in at.items()] + [arrays.present[column][at[column]] for column in masked]
+        batch = {column: index[start : start + size] for column, index in rows.items()}
+        yield [arrays.column(column, index) for column, index in batch.items()] + [
+            arrays.present[column][batch[column]] for column in masked
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import tensorflow as tf
 import mmtrain.layers.registered  # noqa: F401 (registers our layers under the names in the file)
 from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.batches import sequential_batches
-from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
@@ -49,30 +48,30 @@ def load_end_to_end(path: Path) -> Any:
 
 def parts(model: Any) -> tuple[Any, Any]:
     """Return preprocessing and predictor, the two layers of an end-to-end model. Raises RunError when it has others."""
-    found = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    if len(found) != 2:
+    layers = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if len(layers) != 2:
         raise RunError(Problem("model.keras", "the model does not consist of a preprocessing and a network.", RESTORE))
-    return found[0], found[1]
+    return layers[0], layers[1]
 
 
-def of_run(run: Run, experiment: Experiment, fitted: Fitted) -> tuple[Any, Any]:
+def of_run(run: Run, branches: Collection[str], fitted: Fitted) -> tuple[Any, Any]:
     """Load the end-to-end model of a run and its predictor. Raises RunError unless they fit these columns, branches and targets."""
     path = run / "model.keras"
     model = load_end_to_end(path)
-    found = parts(model)[1]
-    names = names_of_layers(experiment, fitted)
-    layers = {layer.name: layer for layer in found.layers}
+    predictor = parts(model)[1]
+    names = names_of_layers(branches, fitted)
+    layers = {layer.name: layer for layer in predictor.layers}
     inputs = network_inputs({key: column.spec for key, column in fitted.columns.items()})
     outputs = {key: ((None, target.units), "float32") for key, target in fitted.targets.items()}
     if not (
-        _signature(found.inputs) == _signature(inputs.values())
-        and isinstance(found.output, dict)
-        and {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in found.output.items()} == outputs
+        _signature(predictor.inputs) == _signature(inputs.values())
+        and isinstance(predictor.output, dict)
+        and {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in predictor.output.items()} == outputs
         and all(isinstance(layers.get(name), keras.Model) for name in (*names.branches.values(), names.fusion))
         and layers.keys() >= {*names.heads.values(), *names.activations.values()}
     ):
         raise RunError(Problem(str(path), "the network does not belong to config.yaml and columns.json.", RESTORE))
-    return model, found
+    return model, predictor
 
 
 def _signature(tensors: Iterable[Any]) -> dict[str, Any]:
@@ -116,9 +115,9 @@ def _largest_map(model: Any) -> int:
 
 def _widest(model: Any) -> int:
     """Return the largest width of the vector of a word or category."""
-    own = [layer.units for layer in model.layers if isinstance(layer, BagProjection)]
-    own += [layer.output_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
-    return max([*own, *(_widest(layer) for layer in model.layers if isinstance(layer, keras.Model))], default=0)
+    widths = [layer.units for layer in model.layers if isinstance(layer, BagProjection)]
+    widths += [layer.output_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+    return max([*widths, *(_widest(layer) for layer in model.layers if isinstance(layer, keras.Model))], default=0)
 
 
 def predict(model: Any, arrays: Arrays, rows: Array) -> dict[str, Array]:
@@ -132,4 +131,4 @@ def concatenate_predictions(batches: Iterable[dict[str, Array]]) -> dict[str, Ar
     for outputs in batches:
         for key, values in outputs.items():
             pieces.setdefault(key, []).append(values)
-    return {key: np.concatenate(found) for key, found in pieces.items()}
+    return {key: np.concatenate(values) for key, values in pieces.items()}

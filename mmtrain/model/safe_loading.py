@@ -126,8 +126,8 @@ def _of_one_package(own: Any, module: str | None) -> bool:
 
 def _is_of_keras(name: str, module: str) -> bool:
     """Return whether Keras has the class in that very module, and it only calculates; nothing is imported to find out."""
-    found = vars(sys.modules[module]).get(name) if module in KERAS and module in sys.modules else None
-    return isinstance(found, type) and issubclass(found, KERAS[module])
+    class_ = vars(sys.modules[module]).get(name) if module in KERAS and module in sys.modules else None
+    return isinstance(class_, type) and issubclass(class_, KERAS[module])
 
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"

@@ -160,7 +160,8 @@ class _Perturbed:
     def _halves(self) -> Any:
         from mmtrain.model.branch_features import SplitPredictor
 
-        return SplitPredictor(self._subject.predictor, self._subject.experiment, self._subject.fitted)
+        experiment = self._subject.experiment
+        return SplitPredictor(self._subject.predictor, experiment.branches, experiment.columns, self._subject.fitted)
 
     @cached_property
     def _features(self) -> Any:

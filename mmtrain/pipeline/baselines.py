@@ -141,7 +141,7 @@ def _branch_alone(branch: str, subject: AnalysisInput, context: BaselineContext,
     watch = BranchWatcher(branch, limit, context.say)
     child = finished_child(subject.run, plan) or train_child(subject.run, plan, context.table, watch, context.say)
     decisions = read_postprocessing(child, plan.experiment, subject.fitted)
-    _, predictor = model_file.of_run(child, plan.experiment, subject.fitted.of(plan.experiment.inputs))
+    _, predictor = model_file.of_run(child, plan.experiment.branches, subject.fitted.of(plan.experiment.inputs))
     predictions = model_file.predict(predictor, subject.arrays.of(subject.branches[branch]), subject.rows)
     targets = decisions.overlaid(subject.fitted.targets)
     return BaselinePredictions("single_branch", f"{branch} alone", f"{branch} alone", targets, predictions)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
+from mmtrain.config.training import Training
 from mmtrain.data import encode
 from mmtrain.data.images.store import Say
 from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
 
 if TYPE_CHECKING:
+    from mmtrain.model.assemble import Models
     from mmtrain.training.autotune import TuningResult
     from mmtrain.training.training_data import TrainingData
 
@@ -56,37 +58,50 @@ def encode_table(experiment: Experiment, data: LoadedData, partition: Partition,
     return EncodedTable(experiment, data, partition, fitted, arrays)
 
 
-def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[TrainingData, TuningResult]:
+def assemble_network(experiment: Experiment, fitted: encode.Fitted) -> Models:
+    """Assemble the network of an experiment with fresh weights, which follow from Keras's random seed."""
+    from mmtrain.model.assemble import assemble
+
+    return assemble(experiment.branches, experiment.columns, experiment.fusion, fitted, name=experiment.name)
+
+
+def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experiment, TrainingData, TuningResult]:
     """Decide what the experiment leaves to a trial on this device, and assemble the network, whose weights follow from the seed.
 
-    The experiment of the training data has nothing open any more.
+    The experiment that is returned has no open settings.
     """
-    from mmtrain.model.assemble import assemble
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.device import forget_networks, prepare
     from mmtrain.training.training_data import TrainingData
 
     with step_oom_errors(table.experiment.name, table.experiment.training.batch_size):
-        decision = _decide_settings(table)
-    for reason in decision.reasons:
+        tuning = _tune_settings(table)
+    for reason in tuning.reasons:
         say(reason)
-    if decision.reasons:  # of networks that were tried
+    if tuning.reasons:  # of networks that were tried
         forget_networks()
-    experiment, training = decision.experiment, decision.experiment.training
+    training = tuning.training
+    experiment = table.experiment.model_copy(update={"training": training})
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-    network = assemble(experiment, table.fitted)
-    codes = groups(experiment, table.data.table)
-    return TrainingData(experiment, table.fitted, table.arrays, table.partition, network, table.data.table.place, codes), decision
+    models, codes = assemble_network(experiment, table.fitted), groups(experiment, table.data.table)
+    data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
+    return experiment, data, tuning
 
 
-def _decide_settings(table: EncodedTable) -> TuningResult:
-    """Decide the batch size first, since the rest depends on it."""
+def _tune_settings(table: EncodedTable) -> TuningResult:
+    """Choose the batch size first, since the rest depends on it."""
     from mmtrain.training.autotune import largest_batch_size, tune_settings
+    from mmtrain.training.step import TrainStep
 
     experiment, rows = table.experiment, table.partition.train
-    if experiment.training.batch_size != "auto":
-        return tune_settings(experiment, table.fitted, table.arrays, rows)
-    size, reason = largest_batch_size(experiment, table.fitted, table.arrays, rows)
-    decision = tune_settings(experiment.decided(batch_size=size), table.fitted, table.arrays, rows)
-    decision.reasons.insert(0, reason)
-    return decision
+    training = experiment.training
+
+    def make_step(settings: Training) -> TrainStep:
+        return TrainStep(settings, experiment.columns, table.fitted, assemble_network(experiment, table.fitted))
+
+    if training.batch_size != "auto":
+        return tune_settings(training, make_step, table.arrays, rows)
+    size, reason = largest_batch_size(training, make_step, table.arrays, rows, where=experiment.name)
+    tuning = tune_settings(training.with_settings(batch_size=size), make_step, table.arrays, rows)
+    tuning.reasons.insert(0, reason)
+    return tuning

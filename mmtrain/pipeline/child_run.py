@@ -24,7 +24,7 @@ from mmtrain.errors import RunError
 from mmtrain.pipeline.build import EncodedTable, assemble_training
 from mmtrain.pipeline.train_run import newest_checkpoint, run_state, train, versions
 from mmtrain.splits.plan import Partition
-from mmtrain.training.events import Watcher
+from mmtrain.training.events import Listener
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def finished_child(parent: Run, plan: ChildPlan) -> Run | None:
     return child if facts is not None and facts["state"] == "finished" else None
 
 
-def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, watch: Watcher = lambda _: None, say: Say = lambda _: None) -> Run:
+def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, listener: Listener = lambda _: None, say: Say = lambda _: None) -> Run:
     """Train a child of `parent` on the parent's table, from its newest checkpoint if it was stopped; return it finished.
 
     Raises:
@@ -70,7 +70,7 @@ def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, watch: Watche
         if finished_child(parent, plan) is None:  # another process may have finished it before we had the lock
             checkpoint = _begin_or_reopen(child, plan, say)
             with _recorded(parent, child, plan), run_state(child):
-                _train(child, plan, table, checkpoint, watch, say)
+                _train(child, plan, table, checkpoint, listener, say)
     return child
 
 
@@ -109,17 +109,17 @@ def _recorded(parent: Run, child: Run, plan: ChildPlan) -> Iterator[None]:
             record()
 
 
-def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | None, watch: Watcher, say: Say) -> None:
+def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | None, listener: Listener, say: Say) -> None:
     from mmtrain.training.device import forget_networks
 
-    own = table.for_child(plan.experiment, plan.partition, say)
-    child.write_text("columns.json", own.fitted.model_dump_json(indent=1) + "\n")
+    child_table = table.for_child(plan.experiment, plan.partition, say)
+    child.write_text("columns.json", child_table.fitted.model_dump_json(indent=1) + "\n")
     child.seal("columns.json")
     with _precision_restored():
         forget_networks()  # that of the training before
-        material, _ = assemble_training(own, say)
-        child.update(versions=versions(), seed=material.experiment.training.seed)
-        train(child, material, watch, checkpoint, last_epoch=plan.last_epoch)
+        experiment, data, _ = assemble_training(child_table, say)
+        child.update(versions=versions(), seed=experiment.training.seed)
+        train(child, data, experiment.evaluation, listener, checkpoint, last_epoch=plan.last_epoch)
     child.update(state="finished", trained=None)
     shutil.rmtree(child / "checkpoints", ignore_errors=True)  # no training goes on from here, and they are four times the model
 

@@ -16,6 +16,7 @@ from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError, shell_command
 from mmtrain.evaluation.evaluation_set import EvalSet
@@ -33,24 +34,23 @@ def forget(run: Run) -> None:
     (run / FILE).unlink(missing_ok=True)
 
 
-def fit_and_save_postprocessing(run: Run, material: TrainingData) -> Postprocessing:
-    """Fit and write what the experiment asks for, if anything, from the network with its present weights."""
-    section = material.experiment.evaluation
-    if not section.decides:
+def fit_and_save_postprocessing(run: Run, data: TrainingData, evaluation: Evaluation) -> Postprocessing:
+    """Fit and write what `evaluation` asks for, if anything, from the network with its present weights."""
+    if not evaluation.decides:
         return Postprocessing()
     from mmtrain.model import model_file
 
-    partition = material.partition
+    partition = data.partition
     both = np.concatenate([partition.validation, partition.calibration])
-    predictions = model_file.predict(material.models.predictor, material.arrays, both)
+    predictions = model_file.predict(data.models.predictor, data.arrays, both)
     found = {}
-    for key, target in material.fitted.targets.items():
+    for key, target in data.fitted.targets.items():
         said = np.split(predictions[key], [len(partition.validation)])
         rows, held_back = (
-            EvalSet.of(target, material.arrays.targets[key][part], one, None if material.groups is None else material.groups[part])
+            EvalSet.of(target, data.arrays.targets[key][part], one, None if data.groups is None else data.groups[part])
             for part, one in zip((partition.validation, partition.calibration), said, strict=True)
         )
-        found[key] = fit_postprocessing(section, rows, held_back)
+        found[key] = fit_postprocessing(evaluation, rows, held_back)
     decisions = Postprocessing(targets=found)
     run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
     run.seal(FILE)

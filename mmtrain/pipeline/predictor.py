@@ -83,7 +83,7 @@ class Predictor:
         start_tensorflow()
         from mmtrain.model import model_file
 
-        _, model = model_file.of_run(self.run, self.experiment, self.fitted)
+        _, model = model_file.of_run(self.run, self.experiment.branches, self.fitted)
         return _Ready(Chunks(self.experiment.columns, self.fitted), model_file.compile_predictor(model), model_file.rows_at_once(model))
 
     def predict(

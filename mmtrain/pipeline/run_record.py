@@ -17,6 +17,7 @@ from mmtrain import config
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
+from mmtrain.config import Experiment
 from mmtrain.data.drift import learn_statistics
 from mmtrain.data.encode import Array
 from mmtrain.data.splits.split_file import read_split, to_csv
@@ -44,25 +45,26 @@ RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json",
 """Files that a run holds before its first step, and that never change after it."""
 
 
-def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: SplitPlan, decision: TuningResult) -> None:
+def record_inputs(
+    run: Run, experiment: Experiment, data: LoadedData, split: SplitPlan, training_data: TrainingData, tuning: TuningResult
+) -> None:
     """Write and seal `RECORDED_FILES`, and the network in brief, before the first step of the training."""
     from mmtrain.model.assemble import model_summary
 
-    experiment, training = material.experiment, material.experiment.training
+    fitted, training = training_data.fitted, experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
-    run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
-    learned = learn_statistics(
-        experiment.columns, material.fitted, data.table, material.arrays, material.partition.train, experiment.data.images_folder
-    )
+    run.write_text("columns.json", fitted.model_dump_json(indent=1) + "\n")
+    arrays, train = training_data.arrays, training_data.partition.train
+    learned = learn_statistics(experiment.columns, fitted, data.table, arrays, train, experiment.data.images_folder)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
-    run.write_json("data.json", _describe_data(data, material, split))
-    run.write_json("network.json", model_summary(material.models, experiment, material.fitted))
-    run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.record)
+    run.write_json("data.json", _describe_data(experiment, data, split, training_data))
+    run.write_json("network.json", model_summary(training_data.models, experiment.branches, experiment.fusion, fitted))
+    run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=tuning.record)
     run.seal(*RECORDED_FILES)
 
 
-def _describe_data(data: LoadedData, material: TrainingData, split: SplitPlan) -> dict[str, Any]:
+def _describe_data(experiment: Experiment, data: LoadedData, split: SplitPlan, training_data: TrainingData) -> dict[str, Any]:
     """Return table, split, labels and images as data.json has them."""
     table = data.table
     return {
@@ -72,18 +74,18 @@ def _describe_data(data: LoadedData, material: TrainingData, split: SplitPlan) -
         "rows": table.total,
         "used": len(table),
         "dropped": [asdict(dropped) for dropped in table.dropped],
-        "split": {"method": material.experiment.split.method, **split.record()},
-        "answers": count_labels(material),
+        "split": {"method": experiment.split.method, **split.record()},
+        "answers": count_labels(training_data),
         "images": {key: store.key for key, store in data.stores.items()},
     }
 
 
-def count_labels(material: TrainingData) -> dict[str, dict[str, list[int]]]:
+def count_labels(data: TrainingData) -> dict[str, dict[str, list[int]]]:
     """Count the rows of each class or label in each part, in the order of the target's `columns`; other targets are left out."""
     counts: dict[str, dict[str, list[int]]] = {}
-    for key, target in material.fitted.targets.items():
+    for key, target in data.fitted.targets.items():
         if target.columns:
-            truths = {part: material.arrays.targets[key][rows] for part, rows in material.partition.items()}
+            truths = {part: data.arrays.targets[key][rows] for part, rows in data.partition.items()}
             counts[key] = {
                 part: (
                     (truth == 1).sum(axis=0) if target.has_labels else np.bincount(truth[truth >= 0], minlength=len(target.columns))

@@ -1,4 +1,4 @@
-"""One training, from what it works on to a run that has its best model, whatever ends it.
+"""One training, from its data and network to a run that has its best model, whatever ends it.
 
 Main runs (`mmtrain fit`) and child runs (`pipeline.child_run`) are trained, interrupted and resumed by these functions alone.
 """
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import fit_and_save_postprocessing, forget
-from mmtrain.training.events import Ended, EpochEnded, Event, Started, StopAsked, Watcher, all_of
+from mmtrain.training.events import Ended, EpochEnded, Event, Listener, Started, StopAsked, all_of
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ class TrainingResult:
 
 def train(
     run: Run,
-    material: TrainingData,
-    watch: Watcher,
+    data: TrainingData,
+    evaluation: Evaluation,
+    listener: Listener,
     checkpoint: str | None = None,
     callbacks: Sequence[Named] = (),
     last_epoch: int | None = None,
@@ -58,22 +60,22 @@ def train(
     """
     from mmtrain.training import loop
 
-    with GracefulShutdown(lambda times: watch(StopAsked(times))) as interruption:
-        watchers = _watchers(run, material, watch, callbacks, interruption)
+    with GracefulShutdown(lambda times: listener(StopAsked(times))) as interruption:
+        listeners = _listeners(run, data, listener, callbacks, interruption)
         if last_epoch is not None:
-            watchers.append(_epoch_limit(last_epoch, interruption))
+            listeners.append(_epoch_limit(last_epoch, interruption))
         begun = time.perf_counter()
         try:
-            ended = loop.train(material, run, all_of(*watchers), checkpoint, interruption)
+            ended = loop.train(data, run, all_of(*listeners), checkpoint, interruption)
         except BaseException:
             with suppress(RunError):  # the reason of the stop is to be reported, not that the disk has no room for the model either
                 run.update(seconds=_seconds(run, begun))
-                _save_best(run, material)
+                _save_best(run, data, evaluation)
             raise
-        decisions = _save_best(run, material)
+        decisions = _save_best(run, data, evaluation)
         facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
         run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
-    return TrainingResult(run, ended, material.experiment.training.early_stopping.monitor, decisions)
+    return TrainingResult(run, ended, data.training.early_stopping.monitor, decisions)
 
 
 @contextmanager
@@ -104,31 +106,31 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED_PACKAGES}, "platform": platform.platform()}
 
 
-def _watchers(
-    run: Run, material: TrainingData, watch: Watcher, callbacks: Sequence[Named], interruption: GracefulShutdown
-) -> list[Watcher]:
-    """First the person, then the logs, then the callbacks, which may fail."""
-    watchers = [watch]
-    if material.experiment.training.tensorboard:
+def _listeners(
+    run: Run, data: TrainingData, listener: Listener, callbacks: Sequence[Named], interruption: GracefulShutdown
+) -> list[Listener]:
+    """Return the caller's listener, then the logs, then the callbacks, which may fail."""
+    listeners = [listener]
+    if data.training.tensorboard:
         from mmtrain.training.tensorboard import Logs
 
-        watchers.append(Logs(run))
+        listeners.append(Logs(run))
     if callbacks:
         from mmtrain.training.callbacks import Callbacks
 
-        watchers.append(Callbacks(callbacks, material.models.network, interruption, str(run.folder)))
-    return watchers
+        listeners.append(Callbacks(callbacks, data.models.network, interruption, str(run.folder)))
+    return listeners
 
 
-def _epoch_limit(last: int, interruption: GracefulShutdown) -> Watcher:
-    """Return a watcher that ends the training after epoch `last`, also one that is resumed after it."""
+def _epoch_limit(last: int, interruption: GracefulShutdown) -> Listener:
+    """Return a listener that ends the training after epoch `last`, also one that is resumed after it."""
 
-    def watch(event: Event) -> None:
+    def stop_after(event: Event) -> None:
         done = event.done if isinstance(event, Started) else event.epoch if isinstance(event, EpochEnded) else 0
         if done >= last:
             interruption.after_epoch = f"limited to {counted(last, 'epoch')}"
 
-    return watch
+    return stop_after
 
 
 def _seconds(run: Run, begun: float) -> dict[str, float]:
@@ -137,12 +139,11 @@ def _seconds(run: Run, begun: float) -> dict[str, float]:
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def _save_best(run: Run, material: TrainingData) -> Postprocessing:
+def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> Postprocessing:
     """Save the model with its best weights and what validation rows decide for it; nothing before the first epoch has ended."""
     from mmtrain.training import checkpoints
 
-    models = material.models
-
+    models = data.models
     if not (run / "checkpoints" / "best").is_dir():
         return Postprocessing()
     checkpoints.load(run / "checkpoints", "best", models.network)
@@ -151,7 +152,7 @@ def _save_best(run: Run, material: TrainingData) -> Postprocessing:
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
         models.end_to_end.save(temporary)
     run.seal("model.keras")
-    return fit_and_save_postprocessing(run, material)
+    return fit_and_save_postprocessing(run, data, evaluation)
 
 
 def _state_after(error: BaseException) -> run_folder.State:

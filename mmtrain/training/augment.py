@@ -1,7 +1,7 @@
 """Random augmentation of training images, inside the compiled step.
 
 All geometry is one affine transform and one bilinear resampling, all colour one multiplication and one addition. The changes of a
-row follow from its own uniform random numbers (`Batch.chances`), eight per image column.
+row follow from its own uniform random numbers (`Batch.uniforms`), eight per image column.
 
 On a CPU, XLA compiles it into one loop, whatever `jit` is for the network: a quarter of the processor time of TensorFlow's own
 resampling, without intermediate copies (`benchmarks/augmentation.py`). It computes in float64, so that no rounding depends on the
@@ -16,21 +16,21 @@ import tensorflow as tf
 
 from mmtrain.columns.image import Augment
 
-CHANCES = 8
+UNIFORMS_PER_IMAGE = 8
 """Uniform numbers per image: two flips, rotation, two shifts, zoom, brightness, contrast."""
 
 
-def augment_images(pixels: Any, chances: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
+def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
     """Return augmented pixels of the same type and shape, (batch, height, width, channels).
 
     Args:
         pixels: Integers from 0 to `levels`.
-        chances: (batch, 8) uniform random numbers in [0, 1).
+        uniforms: (batch, 8) uniform random numbers in [0, 1).
         how: Which changes, and how strong.
         levels: The value of full brightness, 255 or 65535.
         compiled: Whether XLA compiles the change; by default where there is no GPU.
     """
-    numbers = tf.cast(chances, tf.float64)
+    numbers = tf.cast(uniforms, tf.float64)
     transforms = _transforms(numbers, how, pixels.shape[1], pixels.shape[2]) if how.moves else None
     factors, addends = _colours(numbers, how, float(levels))
     if compiled is None:
@@ -43,18 +43,18 @@ def _signed(chance: Any) -> Any:
     return chance * 2.0 - 1.0
 
 
-def _transforms(chances: Any, how: Augment, height: int, width: int) -> Any:
+def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
     """Return the affine maps from output to input positions, (batch, 6): x = t0 x + t1 y + t2, y = t3 x + t4 y + t5.
 
     They flip, rotate, zoom and shift about the centre.
     """
-    one = tf.ones_like(chances[:, 0])
-    flip_x = tf.where(chances[:, 0] < 0.5, -one, one) if how.flip in ("horizontal", "both") else one
-    flip_y = tf.where(chances[:, 1] < 0.5, -one, one) if how.flip in ("vertical", "both") else one
-    angle = _signed(chances[:, 2]) * how.rotate * 3.141592653589793 / 180.0
-    shift_x = _signed(chances[:, 3]) * how.shift * width
-    shift_y = _signed(chances[:, 4]) * how.shift * height
-    scale = 1.0 / (1.0 + _signed(chances[:, 5]) * how.zoom)
+    one = tf.ones_like(uniforms[:, 0])
+    flip_x = tf.where(uniforms[:, 0] < 0.5, -one, one) if how.flip in ("horizontal", "both") else one
+    flip_y = tf.where(uniforms[:, 1] < 0.5, -one, one) if how.flip in ("vertical", "both") else one
+    angle = _signed(uniforms[:, 2]) * how.rotate * 3.141592653589793 / 180.0
+    shift_x = _signed(uniforms[:, 3]) * how.shift * width
+    shift_y = _signed(uniforms[:, 4]) * how.shift * height
+    scale = 1.0 / (1.0 + _signed(uniforms[:, 5]) * how.zoom)
     cosine, sine = tf.cos(angle) * scale, tf.sin(angle) * scale
     center_x, center_y = (width - 1.0) / 2.0, (height - 1.0) / 2.0
     a0, a1 = cosine * flip_x, -sine * flip_x
@@ -64,10 +64,10 @@ def _transforms(chances: Any, how: Augment, height: int, width: int) -> Any:
     return tf.stack([a0, a1, a2, b0, b1, b2], axis=1)
 
 
-def _colours(chances: Any, how: Augment, levels: float) -> tuple[Any, Any]:
+def _colours(uniforms: Any, how: Augment, levels: float) -> tuple[Any, Any]:
     """Return contrast about the middle grey, then brightness, as a factor and an addend, (batch, 1, 1, 1) each."""
-    contrast = (1.0 + _signed(chances[:, 7]) * how.contrast)[:, None, None, None]
-    brightness = (_signed(chances[:, 6]) * how.brightness * levels)[:, None, None, None]
+    contrast = (1.0 + _signed(uniforms[:, 7]) * how.contrast)[:, None, None, None]
+    brightness = (_signed(uniforms[:, 6]) * how.brightness * levels)[:, None, None, None]
     return contrast, levels / 2.0 * (1.0 - contrast) + brightness
 
 

@@ -2,7 +2,7 @@
 
 The fastest setting depends on the network and the machine: a table model ran four times faster with sixteen steps to a call and XLA, a
 small CNN on a CPU half as fast with XLA, twice as fast in bfloat16 on a CPU that has it and far slower on one that has not. So they are
-timed, on batches of training rows, with networks that are thrown away. Only settings that the experiment leaves open (`auto`) are
+timed, on batches of training rows, with networks that are thrown away. Only open settings (`auto`) are
 tried. The trial ends at a tenth of the expected training time. Another precision than float32 must be 1.3 times as fast, as it may
 change scores. The result is written into the run's config.yaml.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -24,10 +25,9 @@ import tensorflow as tf
 
 from mmtrain.artifacts.run_schema import TuningRecord
 from mmtrain.batches import Batch, Batches
-from mmtrain.config import Experiment
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.config.training import Training
+from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError
-from mmtrain.model.assemble import assemble
 from mmtrain.system.memory import available_memory, peak_memory
 from mmtrain.training.device import forget_networks, prepare
 from mmtrain.training.step import TrainStep
@@ -46,7 +46,7 @@ TRIAL_TIME_SHARE = 0.1
 ROUNDS, ROUND_SECONDS = 3, 0.15
 """Rounds in which two settings take turns, and the minimum duration of a turn."""
 LEAST_SPEEDUP = {"precision": 1.3, "jit": 1.1, "steps_per_call": 1.03}
-"""Speed-up from which a setting is taken. Longer calls give the very same weights, so any gain counts."""
+"""Speed-up from which a setting is taken. Longer calls give the same weights to the bit, so any gain counts."""
 SMALLEST_BATCH, LARGEST_BATCH = 8, 1024
 """Larger batches gain no speed on today's devices, and cost accuracy (Keskar et al. 2017, arXiv:1609.04836)."""
 LEAST_EPOCH_STEPS = 16
@@ -55,11 +55,15 @@ STEP_MEMORY_SHARE = 0.5
 """Largest share of the free memory for a step on a CPU; validation, a checkpoint and the rest of the machine need some too."""
 
 
+MakeTrainStep = Callable[[Training], TrainStep]
+"""Function that assembles a network with fresh weights and compiles its step with these settings."""
+
+
 @dataclass
 class TuningResult:
-    """The experiment with the settings that were chosen, the reasons, and the seconds of a step with each setting tried."""
+    """The section `training` with the settings that were chosen, the reasons, and the seconds of a step with each setting tried."""
 
-    experiment: Experiment
+    training: Training
     reasons: list[str] = field(default_factory=list)
     seconds_per_step: dict[str, float] = field(default_factory=dict)
 
@@ -69,41 +73,41 @@ class TuningResult:
         return TuningRecord(reasons=self.reasons, seconds_per_step={name: round(value, 7) for name, value in self.seconds_per_step.items()})
 
 
-def tune_settings(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> TuningResult:
-    """Time what the experiment leaves open, on the training `rows`; `deterministic` skips every trial.
+def tune_settings(training: Training, make_step: MakeTrainStep, arrays: Arrays, rows: Array) -> TuningResult:
+    """Time the open settings on the training `rows`; `deterministic` skips every trial.
 
     Sets Keras up anew for every network that it tries: call `device.prepare` afterwards.
     """
-    training, open_fields = experiment.training, experiment.undecided
-    result = TuningResult(experiment.untried())
+    open_fields = training.open_settings
+    result = TuningResult(training.without_trial())
     if not open_fields:
         return result
-    steps = -(-len(rows) // int(result.experiment.training.batch_size)) * training.epochs
+    steps = -(-len(rows) // int(result.training.batch_size)) * training.epochs
     if training.deterministic:
         if "precision" in open_fields:  # it is not the default, so the user asked for it
-            result.reasons.append(f"{_describe_settings(result.experiment, open_fields)}: `deterministic` allows no trial")
+            result.reasons.append(f"{_describe_settings(result.training, open_fields)}: `deterministic` allows no trial")
     elif "precision" in open_fields or steps >= FEWEST_TRIAL_STEPS:
-        _Trial(result, fitted, arrays, rows).run(open_fields, steps)
+        _Trial(result, make_step, arrays, rows).run(open_fields, steps)
     return result
 
 
 class _Trial:
     """Networks that are timed against each other and thrown away."""
 
-    def __init__(self, result: TuningResult, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
-        self.result, self.fitted, self.arrays, self.rows = result, fitted, arrays, rows
-        self.best = self.attempt(result.experiment)
+    def __init__(self, result: TuningResult, make_step: MakeTrainStep, arrays: Arrays, rows: Array) -> None:
+        self.result, self.make_step, self.arrays, self.rows = result, make_step, arrays, rows
+        self.best = self.attempt(result.training)
         self.begun = time.perf_counter()
 
-    def attempt(self, experiment: Experiment) -> _Attempt:
-        return _Attempt(experiment, self.fitted, self.arrays, self.rows)
+    def attempt(self, training: Training) -> _Attempt:
+        return _Attempt(training, self.make_step, self.arrays, self.rows)
 
     def run(self, open_fields: list[str], steps: int) -> None:
         """Try the open settings, the most promising first, each against the best so far."""
         step = self.best.seconds_per_step()
-        self.result.seconds_per_step[_describe_settings(self.result.experiment)] = step
+        self.result.seconds_per_step[_describe_settings(self.result.training)] = step
         if step * steps < SHORTEST_TRAINING_SECONDS:
-            settings = _describe_settings(self.result.experiment, open_fields)
+            settings = _describe_settings(self.result.training, open_fields)
             self.result.reasons.append(f"{settings}: the training takes about {step * steps:.0f} s, so a trial is not worth its time")
             return
         allowed = TRIAL_TIME_SHARE * step * steps
@@ -119,19 +123,19 @@ class _Trial:
         most = min(MOST_STEPS_PER_CALL, max(1, int(LONGEST_CALL_SECONDS / step)))
         together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
-        images = any(column.content == "images" for column in self.result.experiment.inputs.values())
-        found = {
+        images = any(column.spec.kind == "image" for column in self.best.steps.fitted.columns.values())
+        values = {
             "steps_per_call": together if together > 1 else None,
             "jit": "on" if not images or tf.config.list_physical_devices("GPU") else None,
             "precision": fast_precision() or None,
         }
-        order = list(found) if step < LIGHT_STEP_SECONDS else [*reversed(found)]
-        return [(name, found[name]) for name in order if name in open_fields and found[name] is not None]
+        order = list(values) if step < LIGHT_STEP_SECONDS else [*reversed(values)]
+        return [(name, values[name]) for name in order if name in open_fields and values[name] is not None]
 
     def compare(self, name: str, value: Any) -> None:
         """Take `value` if it is fast enough (`LEAST_SPEEDUP`)."""
-        before = self.result.experiment
-        after = before.decided(**{name: value})
+        before = self.result.training
+        after = before.with_settings(**{name: value})
         try:
             other = self.attempt(after)
             old, new = _time_in_turns(self.best, other)
@@ -141,22 +145,21 @@ class _Trial:
         self.result.seconds_per_step[_describe_settings(after)] = new
         times = round(old / new, 2)  # as it is printed
         taken = times >= LEAST_SPEEDUP[name]
-        verdict = f"{times:.2f} times as fast as {getattr(before.training, name)}"
+        verdict = f"{times:.2f} times as fast as {getattr(before, name)}"
         self.result.reasons.append(
             f"{name} {value}: {verdict}" if taken else f"not {name} {value}: {verdict}, less than {LEAST_SPEEDUP[name]}"
         )
         if taken:
-            self.best, self.result.experiment = other, after
+            self.best, self.result.training = other, after
 
 
 class _Attempt:
     """A network with fresh weights, and some batches to train it on."""
 
-    def __init__(self, experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
-        training = experiment.training
+    def __init__(self, training: Training, make_step: MakeTrainStep, arrays: Arrays, rows: Array) -> None:
         forget_networks()  # an attempt that was not taken
         prepare(training.seed, deterministic=False, precision=training.precision)
-        self.steps = TrainStep(experiment, fitted, assemble(experiment, fitted))
+        self.steps = make_step(training)
         enough = 2 * self.steps.batch_size * self.steps.steps_per_call
         self.batches: list[Batch] = [batch for batch in self.steps.batches(arrays, rows[:enough]).epoch(1) if len(batch.rows) > 0]
         self.rate = [0.0] * self.steps.steps_per_call
@@ -194,21 +197,21 @@ def fast_precision() -> str:
     return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
 
 
-def _describe_settings(experiment: Experiment, fields: list[str] | None = None) -> str:
+def _describe_settings(training: Training, fields: list[str] | None = None) -> str:
     """Return for example `precision float32, jit off, steps_per_call 1`."""
-    return ", ".join(f"{name} {getattr(experiment.training, name)}" for name in fields or TUNED_SETTINGS)
+    return ", ".join(f"{name} {getattr(training, name)}" for name in fields or TUNED_SETTINGS)
 
 
-def largest_batch_size(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> tuple[int, str]:
+def largest_batch_size(training: Training, make_step: MakeTrainStep, arrays: Arrays, rows: Array, *, where: str) -> tuple[int, str]:
     """Return the batch size and the sentence that says why. Call `device.prepare` afterwards.
 
-    Raises RunError when even the smallest batch does not fit.
+    Raises RunError, with `where` as its place, when even the smallest batch does not fit.
     """
     limit = max(SMALLEST_BATCH, min(LARGEST_BATCH, _power_of_two(len(rows) // LEAST_EPOCH_STEPS)))
     fits, why = 0, ""
-    before = experiment.decided(jit="off", steps_per_call=1).untried()
-    prepare(before.training.seed, deterministic=False, precision=before.training.precision)
-    steps = TrainStep(before, fitted, assemble(before, fitted))
+    untuned = training.with_settings(jit="off", steps_per_call=1).without_trial()
+    prepare(untuned.seed, deterministic=False, precision=untuned.precision)
+    steps = make_step(untuned)
     accelerated = bool(tf.config.list_physical_devices("GPU"))
     size = SMALLEST_BATCH
     while size <= limit:
@@ -223,7 +226,7 @@ def largest_batch_size(experiment: Experiment, fitted: Fitted, arrays: Arrays, r
         size *= 2
     if not fits:
         fix = "Lower the size of images or the widths of the network."
-        raise RunError(Problem(experiment.name, f"the memory is not enough for a batch of {SMALLEST_BATCH} rows.", fix))
+        raise RunError(Problem(where, f"the memory is not enough for a batch of {SMALLEST_BATCH} rows.", fix))
     return fits, f"batch_size {fits}: {why or _reason(fits, len(rows))}"
 
 
@@ -247,7 +250,7 @@ def _peak_of_a_step(steps: TrainStep, arrays: Arrays, rows: Array) -> int | None
     before = peak_memory.bytes()
     try:
         for epoch in (1, 2):
-            for batch in Batches(arrays, rows, len(rows), 0, steps.chance_columns).epoch(epoch):
+            for batch in Batches(arrays, rows, len(rows), 0, steps.uniform_columns).epoch(epoch):
                 steps.train(batch, [0.0])["loss"].numpy()
     except tf.errors.ResourceExhaustedError:
         return None

@@ -60,32 +60,32 @@ def check_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrid
     Raises ConfigError with all mistakes: classes that are not callbacks, options that the constructor does not have.
     """
     classes: list[type] = []
-    found: list[LocatedProblem] = []
+    problems: list[LocatedProblem] = []
     for number, entry in enumerate(entries):
         here: Location = ("training", "callbacks", number)
         try:
             classes.append(_class(entry.name))
         except _InvalidCallback as wrong:
-            found.append(((*here, "name"), *wrong.args))
+            problems.append(((*here, "name"), *wrong.args))
         else:
-            found += _wrong_options(entry, classes[-1], here)
-    if found:
-        raise ConfigError(yaml_source.read(path, overrides).problems(found))
+            problems += _wrong_options(entry, classes[-1], here)
+    if problems:
+        raise ConfigError(yaml_source.read(path, overrides).problems(problems))
     return classes
 
 
 def make_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
     """Create the callbacks of the experiment in the file at `path`. Raises ConfigError with all mistakes."""
     callbacks: list[Named] = []
-    found: list[LocatedProblem] = []
+    problems: list[LocatedProblem] = []
     for number, (entry, kind) in enumerate(zip(entries, check_callbacks(entries, path, overrides), strict=True)):
         try:
             callbacks.append(Named(entry.name, kind(**entry.options)))
         except Exception as error:
             what = f"`{entry.name}` refuses these options: {_describe(error)}"
-            found.append((("training", "callbacks", number), what, ""))
-    if found:
-        raise ConfigError(yaml_source.read(path, overrides).problems(found))
+            problems.append((("training", "callbacks", number), what, ""))
+    if problems:
+        raise ConfigError(yaml_source.read(path, overrides).problems(problems))
     return callbacks
 
 
@@ -106,8 +106,8 @@ def _class(name: str) -> type:
     for useless, instead in REPLACEMENTS.items():
         if issubclass(here, useless):
             raise _InvalidCallback(f"`{name}` has no effect here.", instead)
-    found: type = here
-    return found
+    class_: type = here
+    return class_
 
 
 def _refused(name: str) -> _InvalidCallback:

@@ -90,14 +90,14 @@ class Ended:
 
 
 Event = Started | EpochBegan | StepsBegan | Stepped | EpochEnded | Warned | StopAsked | Ended
-Watcher = Callable[[Event], None]
+Listener = Callable[[Event], None]
 
 
-def all_of(*watchers: Watcher) -> Watcher:
-    """Return a watcher that passes each event to all of these, in this order."""
+def all_of(*listeners: Listener) -> Listener:
+    """Return a listener that passes each event to all of these, in this order."""
 
-    def watch(event: Event) -> None:
-        for watcher in watchers:
-            watcher(event)
+    def pass_on(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
 
-    return watch
+    return pass_on

@@ -47,12 +47,12 @@ class ParameterGroups:
         Of several names that mean a variable, the most specific one counts.
         """
         by_group = groups_below(rates, self.layers)
-        found: dict[int, tuple[Any, float]] = {}
+        factors: dict[int, tuple[Any, float]] = {}
         for group in sorted(self.layers, key=lambda group: group.count(".")):
             if group in by_group:
                 variables = [variable for layer in self.layers[group] for variable in layer.variables if variable.trainable]
-                found |= {id(variable): (variable, rates[by_group[group]] / base) for variable in variables}
-        return [(variable, factor) for variable, factor in found.values() if factor != 1]
+                factors |= {id(variable): (variable, rates[by_group[group]] / base) for variable in variables}
+        return [(variable, factor) for variable, factor in factors.values() if factor != 1]
 
 
 def _with_sublayers(layers: Sequence[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.model.memory_errors import step_oom_errors
 from mmtrain.training import checkpoints
 from mmtrain.training.early_stopping import EarlyStopper
-from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Watcher
+from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Listener, Started, Stepped, StepsBegan
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite, divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 from mmtrain.training.step import EmaWeights, TrainStep
@@ -21,36 +21,34 @@ from mmtrain.training.validation import Validation
 
 
 def train(
-    material: TrainingData, run: Run, watch: Watcher, resume: str | None = None, interruption: GracefulShutdown | None = None
+    data: TrainingData, run: Run, listener: Listener, resume: str | None = None, interruption: GracefulShutdown | None = None
 ) -> Ended:
     """Train until the last epoch, early stopping or an interruption; `checkpoints/best` then holds the best weights.
 
     Args:
-        material: Experiment, encoded rows and network.
+        data: Section `training`, encoded rows and network.
         run: The run folder.
-        watch: Called with every event of the training.
+        listener: Called with every event of the training.
         resume: Name of the checkpoint to continue from; None starts anew. Later lines of the run's logs are cut first.
-        interruption: Asked between two calls of the compiled step.
+        interruption: Checked between two calls of the compiled step.
 
     Raises RunError when the loss is not finite, Interrupted after SIGINT or SIGTERM, both after a complete checkpoint.
     """
-    loop = _Loop(material, run, watch)
+    loop = _Loop(data, run, listener)
     loop.resume_from(resume)
-    with step_oom_errors(str(run.folder), material.experiment.training.batch_size):
+    with step_oom_errors(str(run.folder), data.training.batch_size):
         return loop.run_epochs(interruption or GracefulShutdown())
 
 
 class _Loop:
     """The state of one training."""
 
-    def __init__(self, material: TrainingData, run: Run, watch: Watcher) -> None:
-        self.material, self.run, self.watch = material, run, watch
-        training = material.experiment.training
-        self.training = training
-        self.steps = TrainStep(material.experiment, material.fitted, material.models)
-        self.validation = Validation(material, self.steps, watch, str(run.folder))
-        self.batches = self.steps.batches(material.arrays, material.partition.train)
-        self.stopping = EarlyStopper(training.early_stopping)
+    def __init__(self, data: TrainingData, run: Run, listener: Listener) -> None:
+        self.data, self.run, self.listener, self.training = data, run, listener, data.training
+        self.steps = TrainStep(data.training, data.columns, data.fitted, data.models)
+        self.validation = Validation(data, self.steps, listener, str(run.folder))
+        self.batches = self.steps.batches(data.arrays, data.partition.train)
+        self.stopping = EarlyStopper(data.training.early_stopping)
         self.stages = self.steps.stages
         self.stage, self.rate = 0, self.stages.learning_rate(0)
         self.best_scores: dict[str, float | None] = {}
@@ -62,7 +60,7 @@ class _Loop:
         folder = self.run / "checkpoints"
         checkpoints.keep_only(folder, name)
         if name is not None:
-            self.start = checkpoints.load(folder, name, self.material.models.network, self.steps.optimizer)
+            self.start = checkpoints.load(folder, name, self.data.models.network, self.steps.optimizer)
             self.enter_stage_of(max(1, self.start.epoch))
             self.stopping.restore(self.start.stopping)
             self.rate.restore(self.start.learning_rate)
@@ -72,7 +70,7 @@ class _Loop:
         self.run.cut_lines("metrics.jsonl", self.start.epoch)
 
     def run_epochs(self, interruption: GracefulShutdown) -> Ended:
-        self.watch(self.started())
+        self.listener(self.started())
         epoch, reason = self.start.epoch, self.out_of_patience or interruption.after_epoch
         while epoch < self.training.epochs and not reason:
             epoch += 1
@@ -81,7 +79,7 @@ class _Loop:
         if not self.stopping.best_epoch:  # the monitored score was never defined: take the last weights
             self.checkpoint_best(epoch)
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
-        self.watch(ended)
+        self.listener(ended)
         return ended
 
     def enter_stage_of(self, epoch: int) -> None:
@@ -117,7 +115,7 @@ class _Loop:
     def run_epoch(self, epoch: int, interruption: GracefulShutdown) -> None:
         """Run one epoch: steps, validation, a line of metrics, checkpoints."""
         self.enter_stage_of(epoch)
-        self.watch(EpochBegan(epoch))
+        self.listener(EpochBegan(epoch))
         begun = time.perf_counter()
         losses = self.train_epoch(epoch, interruption)
         rows_per_second = (losses.rows - self.position_in(epoch).rows) / (time.perf_counter() - begun)
@@ -138,7 +136,7 @@ class _Loop:
         if is_best:  # after `last`, from which `best` can be restored, so that they never contradict each other
             self.checkpoint_best(epoch)
         seconds = time.perf_counter() - begun
-        self.watch(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
+        self.listener(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
 
     def monitored(self, scores: dict[str, float | None]) -> float | None:
         """Return the monitored score, None where undefined. Raises RunError for an unknown one, which only a user's own task can have."""
@@ -157,18 +155,18 @@ class _Loop:
             for batch in self.batches.epoch(epoch, here.step):
                 self.checkpoint_if_due(epoch, losses, interruption)
                 rates = [self.rate.at(done + number / len(self.batches)) for number in range(step, step + batch.steps)]
-                self.watch(StepsBegan(epoch, step))
+                self.listener(StepsBegan(epoch, step))
                 losses.add(len(batch.rows), self.steps.train(batch, rates))
                 step += batch.steps
                 if self.training.callbacks:  # callbacks must see the weights of the step they are called for
                     losses.settle()
                 if losses.step > here.step:
-                    self.watch(Stepped(epoch, losses.step, losses.rows, losses.sums["loss"] / losses.rows))
+                    self.listener(Stepped(epoch, losses.step, losses.rows, losses.sums["loss"] / losses.rows))
             losses.settle()
-        except NotFinite as found:
-            what = f"the loss became {found.value} in epoch {epoch}, step {found.step + 1}."
-            raise divergence_error(self.material, str(self.run.folder), what, "training rows", self.batches.rows) from None
-        self.watch(Stepped(epoch, losses.step, losses.rows, losses.sums["loss"] / losses.rows))
+        except NotFinite as error:
+            what = f"the loss became {error.value} in epoch {epoch}, step {error.step + 1}."
+            raise divergence_error(self.data, str(self.run.folder), what, "training rows", self.batches.rows) from None
+        self.listener(Stepped(epoch, losses.step, losses.rows, losses.sums["loss"] / losses.rows))
         return losses
 
     def position_in(self, epoch: int) -> checkpoints.Position:
@@ -194,7 +192,7 @@ class _Loop:
         states = self.stopping.state(), self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
         self.saved = time.perf_counter()
-        checkpoints.save(self.run / "checkpoints", name, self.material.models.network, self.steps.optimizer, position)
+        checkpoints.save(self.run / "checkpoints", name, self.data.models.network, self.steps.optimizer, position)
 
 
 def _means(losses: LossAccumulator) -> dict[str, float | None]:

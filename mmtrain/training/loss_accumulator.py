@@ -12,7 +12,7 @@ from mmtrain.errors import Problem, RunError, listed
 from mmtrain.training.training_data import TrainingData
 
 
-class NotFinite(Exception):  # noqa: N818 (an event of training; `divergence` makes the error of it)
+class NotFinite(Exception):  # noqa: N818 (an event of training; `divergence_error` makes the error of it)
     """Raised when the loss `value` of step `step` of the epoch, counted from 0, is not finite."""
 
     def __init__(self, step: int, value: float) -> None:
@@ -50,21 +50,21 @@ class LossAccumulator:
         self.step += steps
 
 
-def divergence_error(material: TrainingData, where: str, what: str, which: str, rows: Array) -> RunError:
+def divergence_error(data: TrainingData, where: str, what: str, which: str, rows: Array) -> RunError:
     """Return the error that ends the training in `where`: `what` happened, on `which` rows.
 
     All training rows are searched for a cause, as a row that upsets the weights in one step shows in the loss of the next.
     """
-    suspects = [f"{name} {value:g} ({material.place(row)})" for name, value, row in suspicious(material.arrays, rows)]
+    suspects = [f"{name} {value:g} ({data.place(row)})" for name, value, row in suspicious(data.arrays, rows)]
     seen = f"Unusual in {which}: {listed(suspects, most=5)}." if suspects else f"No number in {which} is unusual."
-    rate = material.experiment.training.learning_rate
+    rate = data.training.learning_rate
     fix = f"Lower training.learning_rate (now {rate:g}); normalize numbers; look for outliers."
     return RunError(Problem(where, f"{what} {seen}", fix))
 
 
 def suspicious(arrays: Arrays, rows: Array) -> list[tuple[str, float, int]]:
     """Return inputs and weights of `rows` that are not finite or above 1000, as (name, absolute value, row); the two largest of each."""
-    found = []
+    outliers = []
     weights = {f"weight of {key}": values[rows] for key, values in arrays.weights.items()}
     inputs = {key: source.take(rows) for key, source in arrays.inputs.items() if np.issubdtype(source.take(rows[:1]).dtype, np.floating)}
     for name, values in [*inputs.items(), *weights.items()]:
@@ -72,5 +72,5 @@ def suspicious(arrays: Arrays, rows: Array) -> list[tuple[str, float, int]]:
         largest[np.isnan(largest)] = np.inf
         for place in np.argsort(-largest, kind="stable")[:2]:
             if largest[place] > 1e3:
-                found.append((name, float(largest[place]), int(rows[place])))
-    return found
+                outliers.append((name, float(largest[place]), int(rows[place])))
+    return outliers

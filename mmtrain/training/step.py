@@ -13,11 +13,11 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
-from mmtrain.columns import images_among
-from mmtrain.config import Experiment
+from mmtrain.columns import Column, images_among
+from mmtrain.config.training import Training
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import Models
-from mmtrain.training.augment import CHANCES, augment_images
+from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
 from mmtrain.training.device import SingleDevice, Strategy
 from mmtrain.training.group_optimizer import ParameterGroups, optimizer_for, set_factors
 from mmtrain.training.stages import Stages
@@ -29,21 +29,25 @@ RATES = tf.TensorSpec((None,), tf.float32)
 class TrainStep:
     """The compiled functions of one training."""
 
-    def __init__(self, experiment: Experiment, fitted: Fitted, models: Models, strategy: Strategy | None = None) -> None:
+    def __init__(
+        self, training: Training, columns: Mapping[str, Column], fitted: Fitted, models: Models, strategy: Strategy | None = None
+    ) -> None:
+        """Build the optimizer of `training` and enter its first stage; `columns` says which images are augmented, and how.
+
+        Raises ValueError while `training` has open settings.
+        """
+        if training.open_settings:
+            raise ValueError(f"{training.open_settings} must be decided first.")
         self.models = models
         self.fitted = fitted
         self.strategy = strategy or SingleDevice()
-        self.optimizer = optimizer_for(experiment.training)
+        self.optimizer = optimizer_for(training)
         self.optimizer.build(models.network.trainable_variables)
         self.variables = models.network.trainable_variables
         """All weights that any stage trains, in the optimizer's order."""
         self.groups = ParameterGroups(models.groups)
-        images = images_among(experiment.inputs)
-        self.augmented_columns = {key: column.augment for key, column in images.items() if column.augment.changes_images}
-        self.chance_columns = CHANCES * len(self.augmented_columns)
-        training = experiment.training
-        if experiment.undecided:
-            raise ValueError(f"{experiment.undecided} must be decided first.")
+        self.augmentations = {key: column.augment for key, column in images_among(columns).items() if column.augment.changes_images}
+        self.uniform_columns = UNIFORMS_PER_IMAGE * len(self.augmentations)
         self.batch_size, self.seed = int(training.batch_size), training.seed
         self.steps_per_call = int(training.steps_per_call)
         self.plain = self.steps_per_call == 1 and training.jit == "off"
@@ -76,7 +80,7 @@ class TrainStep:
 
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """Return the batches over `rows` that `train` takes."""
-        return Batches(arrays, rows, self.batch_size, self.seed, self.chance_columns, self.steps_per_call, placed=tf.constant)
+        return Batches(arrays, rows, self.batch_size, self.seed, self.uniform_columns, self.steps_per_call, placed=tf.constant)
 
     def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
         """Train on a batch of one call and return {name: (steps,)}: each target's mean loss over the rows of a step, and `loss`.
@@ -85,8 +89,8 @@ class TrainStep:
         """
         full = len(batch.rows) == self.batch_size * self.steps_per_call and not self.plain
         call = self.train_full if full else self.train_one
-        found: dict[str, Any] = call(batch.tree(), tf.constant(rates, tf.float32))
-        return found
+        losses: dict[str, Any] = call(batch.tree(), tf.constant(rates, tf.float32))
+        return losses
 
     def _signature(self, *, batch: bool) -> dict[str, Any]:
         """Return a signature for any batch size: a smaller last batch needs no other compilation, and fixed sizes were no faster."""
@@ -96,7 +100,7 @@ class TrainStep:
         weights = {key: tf.TensorSpec((None,), tf.float32) for key in truths}
         signature: dict[str, Any] = {"inputs": inputs, "targets": truths, "weights": weights}
         if batch:
-            signature["chances"] = tf.TensorSpec((None, self.chance_columns), tf.float32)
+            signature["uniforms"] = tf.TensorSpec((None, self.uniform_columns), tf.float32)
         return signature
 
     def _train_one(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
@@ -105,8 +109,8 @@ class TrainStep:
 
     def _train_full(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
         """Run `steps_per_call` steps. Images are augmented before: their resampling is compiled by itself, or is a GPU kernel."""
-        found: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)}, rates)
-        return found
+        losses: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)}, rates)
+        return losses
 
     def _updates(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
         """Run one update after the other, on the consecutive batches in `batch`."""
@@ -116,13 +120,13 @@ class TrainStep:
         stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), dict(batch))
         names = [*self.fitted.targets, "loss"] if len(self.fitted.targets) > 1 else ["loss"]
 
-        def one(number: Any, losses: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-            found = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])
-            return number + 1, {name: array.write(number, found[name]) for name, array in losses.items()}
+        def one_step(number: Any, arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            losses = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])
+            return number + 1, {name: array.write(number, losses[name]) for name, array in arrays.items()}
 
         empty = {name: tf.TensorArray(tf.float32, steps) for name in names}
-        _, losses = tf.while_loop(lambda number, _: number < steps, one, (0, empty))
-        return {name: array.stack() for name, array in losses.items()}
+        _, arrays = tf.while_loop(lambda number, _: number < steps, one_step, (0, empty))
+        return {name: array.stack() for name, array in arrays.items()}
 
     def _update(self, batch: Mapping[str, Any], rate: Any) -> dict[str, Any]:
         self.optimizer.learning_rate.assign(rate)
@@ -139,10 +143,10 @@ class TrainStep:
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""
         inputs = dict(batch["inputs"])
-        for number, (key, how) in enumerate(self.augmented_columns.items()):
-            own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]
+        for number, (key, augment) in enumerate(self.augmentations.items()):
+            uniforms = batch["uniforms"][:, number * UNIFORMS_PER_IMAGE : (number + 1) * UNIFORMS_PER_IMAGE]
             spec: Any = self.fitted.columns[key].spec  # of an image, as only images are augmented
-            changed = augment_images(inputs[key], own, how, spec.levels)
+            changed = augment_images(inputs[key], uniforms, augment, spec.levels)
             shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
             inputs[key] = tf.where(shown, changed, inputs[key])
         return inputs

@@ -61,7 +61,7 @@ class Logs:
             self._add(line.epoch, line.values)
 
     def _add(self, epoch: int, values: Mapping[str, float | None]) -> None:
-        """The points of an epoch, the learning rate among those of training; an undefined score has none."""
+        """Write the points of an epoch, the learning rate among those of training; an undefined score has none."""
         for part in PARTS:
             named = {name.removeprefix(f"{part}_"): value for name, value in values.items() if name.startswith(f"{part}_")}
             if part == "train":
@@ -75,7 +75,7 @@ class Logs:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """A full disk is no bug of ours."""
+        """Turn an error of the disk into a RunError."""
         try:
             yield
         except (OSError, tf.errors.OpError) as error:

@@ -1,14 +1,15 @@
-"""The inputs of a training: experiment, fitted columns, encoded rows, partition and network."""
+"""The inputs of a training: its section, columns, encoded rows, partition and network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtrain.config import Experiment
+from mmtrain.columns import Column
+from mmtrain.config.training import Training
 from mmtrain.data.encode import Arrays, Fitted
 from mmtrain.model.assemble import Models
 from mmtrain.splits.plan import Partition
@@ -18,7 +19,10 @@ from mmtrain.splits.plan import Partition
 class TrainingData:
     """Everything that a training needs but the run folder."""
 
-    experiment: Experiment
+    training: Training
+    """The section `training` without open settings."""
+    columns: Mapping[str, Column]
+    """The section `columns`, of which augmentation is read."""
     fitted: Fitted
     arrays: Arrays
     partition: Partition

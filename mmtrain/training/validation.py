@@ -11,7 +11,7 @@ from mmtrain.batches import sequential_batches
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.metrics.score import Score
 from mmtrain.model.model_file import rows_at_once
-from mmtrain.training.events import Warned, Watcher
+from mmtrain.training.events import Listener, Warned
 from mmtrain.training.loss_accumulator import divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 from mmtrain.training.step import TrainStep
@@ -21,15 +21,15 @@ from mmtrain.training.training_data import TrainingData
 class Validation:
     """Evaluates validation rows after every epoch. Each warning about them is issued once."""
 
-    def __init__(self, material: TrainingData, steps: TrainStep, watch: Watcher, where: str) -> None:
-        self.material, self.steps, self.watch, self.where = material, steps, watch, where
-        self.monitor = material.experiment.training.early_stopping.monitor
+    def __init__(self, data: TrainingData, steps: TrainStep, listener: Listener, where: str) -> None:
+        self.data, self.steps, self.listener, self.where = data, steps, listener, where
+        self.monitor = data.training.early_stopping.monitor
         self.warned: set[str] = set()
 
     @property
     def main(self) -> str:
         """The main metric of the first target, for example `validation_auc`; empty for a task without one."""
-        targets = self.material.fitted.targets
+        targets = self.data.fitted.targets
         key, target = next(iter(targets.items()))
         return target.main_metric and f"validation_{f'{key}_' if len(targets) > 1 else ''}{target.main_metric}"
 
@@ -38,22 +38,22 @@ class Validation:
 
         Raises RunError when a loss is not finite, Interrupted in the middle.
         """
-        rows = self.material.partition.validation
-        losses, predictions = predict_rows(self.steps, self.material.arrays, rows, interruption)
+        rows = self.data.partition.validation
+        losses, predictions = predict_rows(self.steps, self.data.arrays, rows, interruption)
         total: float | None = 0.0
         of_targets: dict[str, float | None] = {}
-        for key, target in self.material.fitted.targets.items():
+        for key, target in self.data.fitted.targets.items():
             infix = f"{key}_" if len(losses) > 1 else ""
-            truth = self.material.arrays.targets[key][rows]
+            truth = self.data.arrays.targets[key][rows]
             known = target.known_rows(truth)
             self._warn_unknown(key, int((~known).sum()))
             loss = self._mean_loss(epoch, losses[key][known], rows[known])
             total = None if total is None or loss is None else total + loss * target.loss_weight
             if infix:
                 of_targets[f"validation_{infix}loss"] = loss
-            found = target.all_scores(truth[known], predictions[key][known])
-            of_targets |= {f"validation_{infix}{score.name}": score.value for score in found}
-            self._warn_undefined(found, infix)
+            scores = target.all_scores(truth[known], predictions[key][known])
+            of_targets |= {f"validation_{infix}{score.name}": score.value for score in scores}
+            self._warn_undefined(scores, infix)
         return {"validation_loss": total, **of_targets}
 
     def _mean_loss(self, epoch: int, losses: Array, rows: Array) -> float | None:
@@ -61,20 +61,20 @@ class Validation:
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             what = f"the loss of {len(bad)} of {len(losses)} validation rows is no longer finite in epoch {epoch}."
-            raise divergence_error(self.material, self.where, what, "those rows", rows[bad])
+            raise divergence_error(self.data, self.where, what, "those rows", rows[bad])
         return float(losses.mean(dtype=np.float64)) if len(losses) else None
 
     def _warn_unknown(self, key: str, count: int) -> None:
         if count and key not in self.warned:
             self.warned.add(key)
             rows = "1 validation row is" if count == 1 else f"{count} validation rows are"
-            self.watch(Warned(f"{rows} left out of the scores of {key}: training rows do not have their class"))
+            self.listener(Warned(f"{rows} left out of the scores of {key}: training rows do not have their class"))
 
-    def _warn_undefined(self, found: tuple[Score, ...], infix: str) -> None:
-        for score in found:
+    def _warn_undefined(self, scores: tuple[Score, ...], infix: str) -> None:
+        for score in scores:
             if score.value is None and f"validation_{infix}{score.name}" == self.monitor and self.monitor not in self.warned:
                 self.warned.add(self.monitor)
-                self.watch(Warned(f"{self.monitor}, which decides what the best epoch is, is undefined: {score.undefined}"))
+                self.listener(Warned(f"{self.monitor}, which decides what the best epoch is, is undefined: {score.undefined}"))
 
 
 def predict_rows(
@@ -97,9 +97,9 @@ def predict_rows(
             "targets": {key: values[here] for key, values in arrays.targets.items()},
             "weights": {key: values[here] for key, values in arrays.weights.items()},
         }
-        found, predicted = steps.eval_step(batch)
-        _append(losses, found)
-        _append(predictions, predicted)
+        batch_losses, batch_predictions = steps.eval_step(batch)
+        _append(losses, batch_losses)
+        _append(predictions, batch_predictions)
     return {key: np.concatenate(pieces) for key, pieces in losses.items()}, {
         key: np.concatenate(pieces) for key, pieces in predictions.items()
     }

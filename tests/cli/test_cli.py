@@ -17,7 +17,7 @@ from mmtrain.branches import architectures
 from mmtrain.cli.app import run
 from mmtrain.cli.views import console
 from mmtrain.commands.fit import fit
-from mmtrain.model.assemble import assemble
+from mmtrain.pipeline.build import assemble_network
 from mmtrain.system.user_code import import_code
 from mmtrain.training import checkpoints, device
 
@@ -696,7 +696,7 @@ def test_interrupted_training_keeps_what_it_has(endless, capsys, monkeypatch, in
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["best", "last", "previous"]
     found = ready(folder / "config.yaml")
     device.prepare(0, deterministic=False)
-    core = assemble(found.experiment, found.fitted).network
+    core = assemble_network(found.experiment, found.fitted).network
     position = checkpoints.load(folder / "checkpoints", "last", core)
     assert position.epoch == epochs
     assert 0 <= position.step <= 2

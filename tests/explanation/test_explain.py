@@ -117,13 +117,13 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
 
     from mmtrain.data.drift import learn_statistics
     from mmtrain.explanation.explainer import Explainer
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
 
     tree = {"columns": {key: COLUMNS[key] for key in columns} | ANSWERS, "branches": branches, "fusion": fusion, "split": SPLIT}
     experiment = config.load(write_experiment(material.data.table.path.parent / "some.yaml", tree))
     fitted = material.fitted.model_copy(update={"columns": {key: material.fitted.columns[key] for key in columns}})
     keras.utils.set_random_seed(1)
-    models = assemble(experiment, fitted)
+    models = assemble_network(experiment, fitted)
     found = learn_statistics(
         experiment.columns, fitted, material.data.table, material.arrays, material.partition.train, experiment.data.images_folder
     )

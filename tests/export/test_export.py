@@ -32,7 +32,7 @@ from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import ExportableModel, check_options, plain_names
 from mmtrain.export.units import without_units
 from mmtrain.fusion import fusions
-from mmtrain.model.assemble import assemble
+from mmtrain.pipeline.build import assemble_network
 from mmtrain.specs import Kind
 
 ROWS = 60
@@ -649,7 +649,7 @@ def test_every_fusion_of_every_branch_converts(name, method, everything, tmp_pat
     from mmtrain.model import model_file
 
     found = ready(everything, [f"fusion.method={method}"])
-    predictor = assemble(found.experiment, found.fitted).predictor
+    predictor = assemble_network(found.experiment, found.fitted).predictor
     labels = contract.labels("encoded", found.fitted)
     exportable = ExportableModel(tmp_path, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"healthy": "healthy"})
     export_formats[name].write(exportable, tmp_path / export_formats[name].file, "")
@@ -665,7 +665,7 @@ def large_numbers(folder):
     """A network whose answers float16 cannot hold, fresh; what it is to be exported with, and encoded rows."""
     write_table(folder / "table.csv", [{"x": row % 7, "y": 1e5 * (row % 5) + 1e6} for row in range(40)])
     found = ready(write_experiment(folder / "large.yaml", "{columns: {x: {role: numeric}, y: {role: target, task: regression}}}"))
-    predictor = assemble(found.experiment, found.fitted).predictor
+    predictor = assemble_network(found.experiment, found.fitted).predictor
     labels = contract.labels("encoded", found.fitted)
     return ExportableModel(folder, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"y": "price"}), found.arrays
 

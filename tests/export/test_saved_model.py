@@ -56,7 +56,7 @@ def served(tmp_path_factory, tensorflow):
     import keras
 
     from mmtrain.export import saved_model
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
 
     folder = tmp_path_factory.mktemp("served")
     for number in range(4):
@@ -64,7 +64,7 @@ def served(tmp_path_factory, tensorflow):
     write_table(folder / "table.csv", rows())
     material = ready(write_experiment(folder / "served.yaml", TREE))
     keras.utils.set_random_seed(1)
-    models = assemble(material.experiment, material.fitted)
+    models = assemble_network(material.experiment, material.fitted)
     models.network.set_weights([weight * 3 for weight in models.network.get_weights()])  # so that answers differ from row to row
     saved_model.write(models.end_to_end, material.fitted, folder / "saved_model")
     return material, models, folder

@@ -73,10 +73,10 @@ def models(clinic):
 def fresh(material, seed=1):
     import keras
 
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
 
     keras.utils.set_random_seed(seed)
-    return assemble(material.experiment, material.fitted)
+    return assemble_network(material.experiment, material.fitted)
 
 
 def raw_of(material):
@@ -210,11 +210,11 @@ def test_row_weights_reach_the_loss(tmp_path):
     raw = answers(models.network, encoded_of(material))
     plain = {key: target.row_loss(arrays.targets[key], raw[key]).numpy() for key, target in material.fitted.targets.items()}
     batch = {"inputs": encoded_of(material), "targets": arrays.targets, "weights": arrays.weights}
-    steps = TrainStep(material.experiment, material.fitted, models)
+    steps = TrainStep(material.experiment.training, material.experiment.columns, material.fitted, models)
     judged, _ = steps.eval_step(batch)
     for key, losses in plain.items():
         assert np.allclose(judged[key], losses * weights[key], rtol=1e-5)
-    found = steps.train_one(batch | {"chances": np.zeros((ROWS, 0), dtype=np.float32)}, np.array([0.001], dtype=np.float32))
+    found = steps.train_one(batch | {"uniforms": np.zeros((ROWS, 0), dtype=np.float32)}, np.array([0.001], dtype=np.float32))
     means = {key: np.mean(losses * weights[key]) for key, losses in plain.items()}
     total = 2 * means["y"] + means["days left"]  # `loss_weight: 2`
     assert {key: value.numpy().item() for key, value in found.items()} == pytest.approx({**means, "loss": total}, rel=1e-5)

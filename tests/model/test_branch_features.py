@@ -24,8 +24,8 @@ OTHERS = np.array([8, 3, 1, 5, 17])
 
 @pytest.fixture(scope="module", params=FUSIONS)
 def network(request, tmp_path_factory, tensorflow):
-    from mmtrain.model.assemble import assemble
     from mmtrain.model.branch_features import SplitPredictor
+    from mmtrain.pipeline.build import assemble_network
 
     folder = tmp_path_factory.mktemp(request.param)
     rows = []
@@ -40,8 +40,8 @@ def network(request, tmp_path_factory, tensorflow):
         rows.append({**cells, "sick": "yn"[row % 3 == 0], "price": row * 2})
     write_table(folder / "table.csv", rows)
     prepared = ready(write_experiment(folder / "a.yaml", TREE), [f"fusion.method={request.param}"])
-    predictor = assemble(prepared.experiment, prepared.fitted).predictor
-    return prepared, predictor, SplitPredictor(predictor, prepared.experiment, prepared.fitted)
+    predictor = assemble_network(prepared.experiment, prepared.fitted).predictor
+    return prepared, predictor, SplitPredictor(predictor, prepared.experiment.branches, prepared.experiment.columns, prepared.fitted)
 
 
 def whole(network, **rows):
@@ -90,5 +90,7 @@ def test_branches_are_compiled_without_a_warning_however_many_there_are(network,
 
     prepared, predictor, _ = network
     for _ in range(2):  # six branches
-        SplitPredictor(predictor, prepared.experiment, prepared.fitted).features(prepared.arrays, ROWS)
+        SplitPredictor(predictor, prepared.experiment.branches, prepared.experiment.columns, prepared.fitted).features(
+            prepared.arrays, ROWS
+        )
     assert caplog.records == []

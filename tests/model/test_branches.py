@@ -12,7 +12,7 @@ import pytest
 import mmtrain.registry
 import mmtrain.specs
 from mmtrain.branches import Branch, Features, Input, architectures, branch, default_architecture
-from mmtrain.config import parameter_groups
+from mmtrain.config import training
 from mmtrain.errors import UsageError
 from mmtrain.registry import option_fields
 from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec, default_embedding_width, kind, kinds
@@ -379,7 +379,7 @@ def test_branch_is_registered_with_the_options_of_its_function():
         architectures.remove("doubled_for_a_test")
 
 
-@pytest.mark.parametrize("module", [mmtrain.specs, mmtrain.registry, parameter_groups])
+@pytest.mark.parametrize("module", [mmtrain.specs, mmtrain.registry, training])
 def test_examples_in_the_docstrings_of_the_contracts_run(module):
     assert doctest.testmod(module).failed == 0
 

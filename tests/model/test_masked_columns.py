@@ -64,7 +64,7 @@ def assembled(material, architecture, columns):
     """The experiment and its network with fresh weights; all columns are in one branch, next to one that holds nothing masked."""
     import keras
 
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
 
     tree = {
         "columns": {key: MASKED[key] for key in columns}
@@ -78,7 +78,7 @@ def assembled(material, architecture, columns):
         update={"columns": {key: known[key] for key in columns} | {"age": known["age"], "age_2": known["age"]}}
     )
     keras.utils.set_random_seed(1)
-    return experiment, fitted, assemble(experiment, fitted)
+    return experiment, fitted, assemble_network(experiment, fitted)
 
 
 def several(material):
@@ -147,7 +147,7 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     rows = np.arange(ROWS)
     expected = models.predictor(arrays.take(rows), training=False)["y"].numpy()
     assert np.array_equal(predictor(arrays.take(rows), training=False)["y"], expected)
-    halves = SplitPredictor(predictor, experiment, fitted)
+    halves = SplitPredictor(predictor, experiment.branches, experiment.columns, fitted)
     assert np.allclose(halves.predictions(halves.features(arrays, rows))["y"], expected, atol=1e-6)
     donors = {column: rows[::-1] if column == "dose" else rows for column in reversed([*columns, "age"])}
     swapped = arrays.take(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
@@ -175,4 +175,4 @@ def test_a_branch_without_masked_columns_or_of_one_column_is_what_it_was(materia
         "split": SPLIT,
     }
     experiment = config.load(write_experiment(material.data.table.path.parent / "other.yaml", tree))
-    assert [masked_columns(experiment, key) for key in experiment.branches] == [(), ()]
+    assert [masked_columns(branch, experiment.columns) for branch in experiment.branches.values()] == [(), ()]

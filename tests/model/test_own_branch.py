@@ -105,12 +105,12 @@ def test_schema_and_file_know_the_options_and_groups_of_ones_own_branch(folder):
 
 @pytest.mark.usefixtures("tensorflow")
 def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
-    from mmtrain.model.assemble import assemble
     from mmtrain.model.branch_features import SplitPredictor
     from mmtrain.model.model_file import compile_predictor
+    from mmtrain.pipeline.build import assemble_network
 
     found = ready(folder / "own.yaml")
-    models, rows = assemble(found.experiment, found.fitted), np.arange(20)
+    models, rows = assemble_network(found.experiment, found.fitted), np.arange(20)
     assert list(models.groups) == [
         "branches.scan",
         "branches.scan.backbone",
@@ -119,7 +119,7 @@ def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
         "fusion",
         "targets.y",
     ]
-    halves = SplitPredictor(models.predictor, found.experiment, found.fitted)
+    halves = SplitPredictor(models.predictor, found.experiment.branches, found.experiment.columns, found.fitted)
     features = halves.features(found.arrays, rows)
     assert {key: tokens.shape for key, tokens in features.tokens.items()} == {"scan": (20, 4, 3)}
     batch = found.arrays.take(rows)
@@ -134,20 +134,20 @@ def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
 
 @pytest.mark.usefixtures("tensorflow")
 def test_tokens_that_the_fusion_does_not_read_are_not_computed(folder):
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
 
     found = ready(folder / "own.yaml", ["fusion={method: concatenate}"])
-    branch = assemble(found.experiment, found.fitted).network.get_layer("branch_scan")
+    branch = assemble_network(found.experiment, found.fitted).network.get_layer("branch_scan")
     assert [type(layer).__name__ for layer in branch.layers].count("Reshape") == 0
 
 
 @pytest.mark.usefixtures("tensorflow")
 def test_a_branch_that_does_not_read_presence_is_refused(folder):
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
 
     found = ready(folder / "own.yaml", ["branches.numbers.architecture=careless_of_a_test"])
     with pytest.raises(UsageError) as caught:
-        assemble(found.experiment, found.fitted)
+        assemble_network(found.experiment, found.fitted)
     assert str(caught.value) == (
         "architecture careless_of_a_test: it does not read the presence of age, so it would read values that are not there. "
         "Start from `inputs[column].masked()`, or read `inputs[column].present` yourself."

@@ -19,7 +19,7 @@ from mmtrain.columns import roles
 from mmtrain.columns.base import fitted_roles
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.model.assemble import assemble
+from mmtrain.pipeline.build import assemble_network
 from mmtrain.targets import tasks
 from mmtrain.training import device
 from mmtrain.training.step import TrainStep
@@ -305,7 +305,7 @@ def test_every_look_at_the_test_part_is_recorded(run, scored):
 
 def network_weights(found, seed):
     device.prepare(seed, deterministic=False)
-    return [variable.numpy() for variable in assemble(found.experiment, found.fitted).network.trainable_variables]
+    return [variable.numpy() for variable in assemble_network(found.experiment, found.fitted).network.trainable_variables]
 
 
 def test_split_order_augmentation_and_first_weights_follow_from_the_seed(numbered):
@@ -319,7 +319,7 @@ def test_split_order_augmentation_and_first_weights_follow_from_the_seed(numbere
         strict=True,
     ):
         assert found.rows.tolist() == again.rows.tolist()
-        assert (found.chances == again.chances).all()
+        assert (found.uniforms == again.uniforms).all()
         batches += 1
     assert batches == 5
     weights, same, another = network_weights(one, 0), network_weights(other, 0), network_weights(one, 1)
@@ -393,9 +393,9 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
     found = []
     for one in (wild, tame):
         device.prepare(0, deterministic=False)
-        steps = TrainStep(one.experiment, one.fitted, assemble(one.experiment, one.fitted))
+        steps = TrainStep(one.experiment.training, one.experiment.columns, one.fitted, assemble_network(one.experiment, one.fitted))
         losses, predictions = predict_rows(steps, one.arrays, np.concatenate([one.partition.validation, one.partition.test]))
-        batch = next(Batches(one.arrays, one.partition.train, 8, 0, steps.chance_columns).epoch(1))
+        batch = next(Batches(one.arrays, one.partition.train, 8, 0, steps.uniform_columns).epoch(1))
         pixels = steps.augmented_inputs(batch.tree())["scan"]
         found.append((losses["answer"], predictions["answer"], np.asarray(pixels), batch.inputs["scan"]))
     assert len(found[0][0]) == 22
@@ -408,9 +408,9 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
 def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered):
     found = ready(numbered, ["fusion.dropout=0.5"])
     device.prepare(0, deterministic=False)
-    models = assemble(found.experiment, found.fitted)
-    steps = TrainStep(found.experiment, found.fitted, models)
-    steps.train(next(Batches(found.arrays, found.partition.train, 8, 0, steps.chance_columns).epoch(1)), [0.001])
+    models = assemble_network(found.experiment, found.fitted)
+    steps = TrainStep(found.experiment.training, found.experiment.columns, found.fitted, models)
+    steps.train(next(Batches(found.arrays, found.partition.train, 8, 0, steps.uniform_columns).epoch(1)), [0.001])
     before = [variable.numpy().copy() for variable in models.network.variables]
     _, together = predict_rows(steps, found.arrays, found.partition.test)
     alone = [predict_rows(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.partition.test]

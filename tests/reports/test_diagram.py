@@ -104,7 +104,8 @@ def test_diagram_is_described_for_those_who_do_not_see_it():
 
 
 def test_outline_counts_what_each_part_learns(tmp_path, tensorflow):
-    from mmtrain.model.assemble import assemble, model_summary
+    from mmtrain.model.assemble import model_summary
+    from mmtrain.pipeline.build import assemble_network
 
     two_blobs(tmp_path, 20, city=lambda row: f"c{row % 2}", days=lambda row: row)
     path = write_experiment(
@@ -122,7 +123,9 @@ def test_outline_counts_what_each_part_learns(tmp_path, tensorflow):
         """,
     )
     all_of = ready(path)
-    found = model_summary(assemble(all_of.experiment, all_of.fitted), all_of.experiment, all_of.fitted)
+    found = model_summary(
+        assemble_network(all_of.experiment, all_of.fitted), all_of.experiment.branches, all_of.experiment.fusion, all_of.fitted
+    )
     assert found == {
         "branches": [
             {

@@ -13,7 +13,7 @@ from mmtrain.batches import Batches
 from mmtrain.cli.fit import dry_run_lines
 from mmtrain.commands.dry_run import dry_run
 from mmtrain.commands.fit import fit
-from mmtrain.model.assemble import assemble
+from mmtrain.pipeline.build import assemble_network
 from mmtrain.system.memory import anonymous_memory, available_memory, peak_memory
 from mmtrain.training import autotune, device
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite
@@ -34,11 +34,16 @@ def blobs(tmp_path_factory):
     return write_experiment(folder / "blobs.yaml", BLOBS)  # 42 training rows: five batches of eight, and one of two
 
 
+def step_maker(found):
+    """Makes the step of a network with fresh weights, with any settings."""
+    columns, fitted = found.experiment.columns, found.fitted
+    return lambda training: TrainStep(training, columns, fitted, assemble_network(found.experiment, fitted))
+
+
 def train(found, epochs=2, **settings):
     """The weights after some epochs at rates that fall with every step, the losses of every step, and the number of calls."""
-    experiment = found.experiment.decided(**settings)
     device.prepare(1, deterministic=False)
-    steps = TrainStep(experiment, found.fitted, assemble(experiment, found.fitted))
+    steps = step_maker(found)(found.experiment.training.with_settings(**settings))
     losses, calls = [], 0
     for epoch in range(1, epochs + 1):
         for batch in steps.batches(found.arrays, found.partition.train).epoch(epoch):
@@ -91,7 +96,7 @@ def test_a_call_takes_as_many_full_batches_as_it_may(blobs, together, start, ste
 def test_an_undecided_experiment_is_not_trained(blobs):
     found = ready(blobs)
     with pytest.raises(ValueError, match=r"\['jit'\] must be decided first"):
-        TrainStep(found.experiment.decided(jit="auto"), found.fitted, assemble(found.experiment, found.fitted))
+        step_maker(found)(found.experiment.training.with_settings(jit="auto"))
 
 
 def test_losses_are_added_up_one_call_later():
@@ -116,18 +121,18 @@ def test_loss_that_is_no_number_is_told_with_its_step():
 # The trial
 
 
-def decided(found, **settings):
-    experiment = found.experiment.decided(**settings)
-    return autotune.tune_settings(experiment, found.fitted, found.arrays, found.partition.train)
+def tuned(found, **settings):
+    training = found.experiment.training.with_settings(**settings)
+    return autotune.tune_settings(training, step_maker(found), found.arrays, found.partition.train)
 
 
 OPEN = {"precision": "auto", "jit": "auto", "steps_per_call": "auto"}
 
 
 def test_nothing_open_is_not_tried(blobs):
-    decision = decided(ready(blobs), precision="bfloat16", jit="on", steps_per_call=3)
+    decision = tuned(ready(blobs), precision="bfloat16", jit="on", steps_per_call=3)
     assert (decision.reasons, decision.seconds_per_step) == ([], {})
-    training = decision.experiment.training
+    training = decision.training
     assert (training.precision, training.jit, training.steps_per_call) == ("bfloat16", "on", 3)
 
 
@@ -141,14 +146,14 @@ def test_nothing_open_is_not_tried(blobs):
     ],
 )
 def test_a_trial_that_would_not_pay_is_not_made(blobs, settings, reasons):
-    decision = decided(ready(blobs), **settings)
+    decision = tuned(ready(blobs), **settings)
     assert decision.reasons == reasons
     assert decision.seconds_per_step == {}
-    assert decision.experiment.undecided == []
+    assert decision.training.open_settings == []
 
 
 def test_a_short_training_is_timed_but_nothing_else(blobs):
-    decision = decided(ready(blobs), precision="auto")
+    decision = tuned(ready(blobs), precision="auto")
     assert decision.reasons == ["precision float32: the training takes about 0 s, so a trial is not worth its time"]
     assert list(decision.seconds_per_step) == ["precision float32, jit off, steps_per_call 1"]
 
@@ -164,7 +169,7 @@ def test_what_is_fast_enough_is_taken_and_what_is_not_is_told(blobs, monkeypatch
 
 def taken_in_a_trial(blobs, names):
     """How many settings were taken; what is told of each agrees with its ratio."""
-    decision = decided(ready(blobs), **dict.fromkeys(names, "auto"), epochs=10**6)
+    decision = tuned(ready(blobs), **dict.fromkeys(names, "auto"), epochs=10**6)
     times = decision.seconds_per_step
     fast = {"steps_per_call": 5, "jit": "on", "precision": autotune.fast_precision()}
     tried = {name: value for name, value in fast.items() if name in names and value}
@@ -172,23 +177,23 @@ def taken_in_a_trial(blobs, names):
     assert len(times) == len(tried) + 1
     taken = 0
     for reason, (name, value) in zip(decision.reasons, tried.items(), strict=True):
-        chosen = getattr(decision.experiment.training, name) == value
+        chosen = getattr(decision.training, name) == value
         taken += chosen
         told = f"{name} {value}: " if chosen else f"not {name} {value}: "
         assert reason.startswith(told)
         ratio = float(reason.removeprefix(told).split()[0])
         assert (ratio >= autotune.LEAST_SPEEDUP[name]) == chosen
-    assert decision.experiment.undecided == []
+    assert decision.training.open_settings == []
     return taken
 
 
 def test_a_trial_ends_with_its_share_of_the_training(blobs, monkeypatch):
     monkeypatch.setattr(autotune, "SHORTEST_TRAINING_SECONDS", 0.0)
     monkeypatch.setattr(autotune, "TRIAL_TIME_SHARE", 0.0)
-    decision = decided(ready(blobs), **OPEN)
+    decision = tuned(ready(blobs), **OPEN)
     names = ["steps_per_call", "jit", *(["precision"] if autotune.fast_precision() else [])]
     assert decision.reasons == [f"{name} was not tried: the trial has used its 0 s" for name in names]
-    assert decision.experiment.training.steps_per_call == 1
+    assert decision.training.steps_per_call == 1
 
 
 def test_a_trial_changes_nothing_of_the_training(blobs, monkeypatch):
@@ -204,13 +209,18 @@ def test_a_run_keeps_what_was_decided(blobs):
     run = fit(blobs, output=blobs.parent / "runs", overrides=["training.precision=auto", "training.batch_size=auto"]).run
     training = yaml.safe_load((run / "config.yaml").read_text())["training"]
     assert [training[name] for name in ("batch_size", "precision", "jit", "steps_per_call")] == [8, "float32", "off", 1]
-    assert config.load(run / "config.yaml").undecided == []  # so that going on with it tries nothing
+    assert config.load(run / "config.yaml").training.open_settings == []  # so that going on with it tries nothing
     trial = json.loads((run / "run.json").read_text())["trial"]
     assert trial["reasons"][0] == "batch_size 8: it is the smallest that is tried (8)"
     assert len(trial["seconds_per_step"]) == 1
 
 
 # The batch size
+
+
+def largest_batch_size(found):
+    training = found.experiment.training.with_settings(batch_size="auto")
+    return autotune.largest_batch_size(training, step_maker(found), found.arrays, found.partition.train, where="e")
 
 
 @pytest.mark.parametrize(
@@ -224,16 +234,14 @@ def test_batch_size_is_the_largest_that_is_sensible(tmp_path, monkeypatch, rows,
     monkeypatch.setattr(autotune, "STEP_MEMORY_SHARE", share)
     two_blobs(tmp_path, rows)
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
-    experiment = found.experiment.decided(batch_size="auto")
-    assert autotune.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train) == (size, reason)
+    assert largest_batch_size(found) == (size, reason)
 
 
 def test_batch_size_stops_before_memory_ends(tmp_path, monkeypatch):
     two_blobs(tmp_path, 1000)
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
     monkeypatch.setattr(autotune, "STEP_MEMORY_SHARE", -1.0)
-    experiment = found.experiment.decided(batch_size="auto")
-    size, reason = autotune.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train)
+    size, reason = largest_batch_size(found)
     assert size == 8
     assert reason.startswith("batch_size 8: 16 rows would need about ")
     assert reason.endswith(" GB, more than half of the free memory")

@@ -1,4 +1,4 @@
-"""Batches: every row in its order, gathered one ahead, and chances that follow from (seed, epoch, row) alone."""
+"""Batches: every row in its order, gathered one ahead, and uniforms that follow from (seed, epoch, row) alone."""
 
 import threading
 
@@ -63,17 +63,17 @@ def test_what_is_the_same_for_every_row_is_placed_once_for_each_size_of_a_batch(
     found = list(Batches(arrays(), ROWS, 3, seed=5, placed=place).epoch(1))
     assert [batch.inputs["x_present"][:, 0].tolist() for batch in found] == [[1, 1, 1], [1, 1, 1], [1]]
     assert found[0].inputs["x_present"] is found[1].inputs["x_present"]
-    # Of three batches: x, scan, its presence, answers, weights and chances each; presence of x once for 3 rows and once for 1.
+    # Of three batches: x, scan, its presence, answers, weights and uniforms each; presence of x once for 3 rows and once for 1.
     assert len(placed) == 3 * 6 + 2
 
 
 def test_an_epoch_can_be_entered_at_any_step():
-    batches = Batches(arrays(), ROWS, 2, seed=5, chance_columns=8)
+    batches = Batches(arrays(), ROWS, 2, seed=5, uniform_columns=8)
     whole = list(batches.epoch(3))
     for start in range(5):
         rest = list(batches.epoch(3, start))
         assert [batch.rows.tolist() for batch in rest] == [batch.rows.tolist() for batch in whole[start:]]
-        assert all((one.chances == other.chances).all() for one, other in zip(rest, whole[start:], strict=True))
+        assert all((one.uniforms == other.uniforms).all() for one, other in zip(rest, whole[start:], strict=True))
 
 
 def test_rows_in_order_are_those_asked_for_as_they_stand():
@@ -95,7 +95,7 @@ def test_gathering_ends_when_the_caller_stops_early():
     assert threading.active_count() == before
 
 
-def test_chances_are_pinned():
+def test_uniforms_are_pinned():
     assert uniform(7, 1, np.array([0, 1, 2]), 2).tolist() == [
         [0.4377560019493103, 0.7901067733764648],
         [0.0894504189491272, 0.8168582320213318],
@@ -109,25 +109,25 @@ def test_chances_are_pinned():
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 64])
-def test_chances_of_a_row_do_not_depend_on_the_batch(size):
+def test_uniforms_of_a_row_do_not_depend_on_the_batch(size):
     rows = np.arange(100)
     expected = uniform(3, 4, rows, 8)
     found = 0
-    for batch in Batches(arrays(100), rows, size, seed=3, chance_columns=8).epoch(4):
-        assert (batch.chances == expected[batch.rows]).all()
+    for batch in Batches(arrays(100), rows, size, seed=3, uniform_columns=8).epoch(4):
+        assert (batch.uniforms == expected[batch.rows]).all()
         found += len(batch.rows)
     assert found == 100
 
 
 @pytest.mark.parametrize(("seed", "epoch"), [(4, 4), (3, 5), (5, 3), (2**32 + 3, 4), (2**64 + 2, 4)])
-def test_chances_are_others_for_another_seed_or_epoch(seed, epoch):
+def test_uniforms_are_others_for_another_seed_or_epoch(seed, epoch):
     rows = np.arange(1000)
     one, other = uniform(3, 4, rows, 8), uniform(seed, epoch, rows, 8)
     assert (one == other).mean() < 0.001
     assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.05
 
 
-def test_chances_are_uniform_and_independent():
+def test_uniforms_are_uniform_and_independent():
     found = uniform(0, 1, np.arange(20_000), 8)
     assert found.shape == (20_000, 8)
     assert found.dtype == np.float32
@@ -142,7 +142,7 @@ def test_chances_are_uniform_and_independent():
     assert np.abs(following).max() < 0.03
 
 
-def test_chances_may_be_none():
+def test_uniforms_may_be_none():
     assert uniform(0, 1, np.arange(3), 0).shape == (3, 0)
 
 

@@ -104,7 +104,7 @@ def whole(light):
 
 
 def stop_at(epoch, step):
-    """A watcher that interrupts the training after this step; step 0 is the end of the epoch before."""
+    """A listener that interrupts the training after this step; step 0 is the end of the epoch before."""
 
     def watch(event):
         here = None

@@ -65,13 +65,13 @@ def test_a_stage_without_the_groups_of_a_baseline_trains_fusion_and_targets():
 
 
 def train_step(path):
-    from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.build import assemble_network
     from mmtrain.training.device import prepare
     from mmtrain.training.step import TrainStep
 
     found = ready(path)
     prepare(0, deterministic=True, precision="float32")
-    steps = TrainStep(found.experiment, found.fitted, assemble(found.experiment, found.fitted))
+    steps = TrainStep(found.experiment.training, found.experiment.columns, found.fitted, assemble_network(found.experiment, found.fitted))
     return steps, next(steps.batches(found.arrays, found.partition.train).epoch(1))
 
 

@@ -22,8 +22,8 @@ from mmtrain.data.encode import Arrays
 from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.store import ImageStore
 from mmtrain.errors import RunError
-from mmtrain.model.assemble import assemble
 from mmtrain.model.memory_errors import prediction_oom_errors, step_oom_errors
+from mmtrain.pipeline.build import assemble_network
 from mmtrain.training import checkpoints, device, loop
 from mmtrain.training.augment import augment_images
 from mmtrain.training.checkpoints import Position
@@ -87,7 +87,7 @@ def changed(pixels, how, levels=255, **at):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_chances_in_the_middle_change_nothing(dtype, channels):
+def test_uniforms_in_the_middle_change_nothing(dtype, channels):
     levels = np.iinfo(dtype).max
     pixels = images(size=(6, 8, channels), dtype=dtype, levels=levels + 1)
     found = changed(pixels, {"rotate": 90, "shift": 0.5, "zoom": 0.5, "brightness": 0.5, "contrast": 0.5}, levels)
@@ -319,8 +319,9 @@ def material(path, overrides=()):
     """What `fit` hands to the loop."""
     found = ready(path, overrides)
     device.prepare(found.experiment.training.seed, deterministic=False)
-    built = assemble(found.experiment, found.fitted)
-    return TrainingData(found.experiment, found.fitted, found.arrays, found.partition, built, found.data.table.place)
+    built = assemble_network(found.experiment, found.fitted)
+    sections = found.experiment.training, found.experiment.columns
+    return TrainingData(*sections, found.fitted, found.arrays, found.partition, built, found.data.table.place)
 
 
 def trained(path, output, overrides=()):
@@ -391,7 +392,7 @@ def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_
     found = material(blobs, ["training.optimizer=sgd"])
     sizes = []
     for _ in range(6):
-        steps = TrainStep(found.experiment, found.fitted, found.models)
+        steps = TrainStep(found.training, found.columns, found.fitted, found.models)
         for batch in Batches(found.arrays, found.partition.train, 16, 0).epoch(1):
             steps.train(batch, [0.001])
             sizes.append(len(batch.rows))
@@ -536,7 +537,7 @@ def test_best_weights_outlive_a_failure(blobs, tmp_path):
         if isinstance(event, EpochEnded):
             training.rate.base = 1e30
 
-    training.watch = after
+    training.listener = after
     with pytest.raises(RunError, match=r"the loss became (nan|inf) in epoch 2, step"):
         training.run_epochs(GracefulShutdown())
     assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["position"]["epoch"] == 1
@@ -649,8 +650,8 @@ def test_masked_image_stays_blank_under_augmentation(tmp_path):
         """,
     )
     found = material(path)
-    steps = TrainStep(found.experiment, found.fitted, found.models)
-    batch = next(Batches(found.arrays, found.partition.train, 64, 0, steps.chance_columns).epoch(1))
+    steps = TrainStep(found.training, found.columns, found.fitted, found.models)
+    batch = next(Batches(found.arrays, found.partition.train, 64, 0, steps.uniform_columns).epoch(1))
     blank = batch.inputs["scan_present"][:, 0] == 0
     pixels = steps.augmented_inputs(batch.tree())["scan"].numpy()
     assert 0 < blank.sum() < len(blank)
@@ -668,7 +669,7 @@ def test_rows_of_weight_zero_teach_nothing(tmp_path):
     """
     found = material(write_experiment(tmp_path / "weights.yaml", tree))
     loop.train(found, run_folder.create("weights", tmp_path / "runs"), lambda _: None)
-    _, predictions = predict_rows(TrainStep(found.experiment, found.fitted, found.models), found.arrays, np.arange(80))
+    _, predictions = predict_rows(TrainStep(found.training, found.columns, found.fitted, found.models), found.arrays, np.arange(80))
     said = predictions["y"].ravel() > 0.5
     sound = found.arrays.weights["y"] > 0
     truth = found.arrays.targets["y"] == 1
