@@ -101,7 +101,7 @@ def _since_change(changes: Any) -> Any:
     """Return the number of equal ids before each position, (batch, length), from the flags of change, (batch, length - 1).
 
     A running maximum of the positions of change, in log2(length) steps (Hillis and Steele 1986). Every export format has these
-    operations; only TensorFlow has `searchsorted`, which is no faster.
+    operations; only TensorFlow has `searchsorted`, which is not faster.
     """
     length = changes.shape[1] + 1
     places = tf.range(length)

@@ -30,19 +30,19 @@ def start_tensorflow() -> None:
 def quiet_native_stderr() -> Iterator[None]:
     """Context that shows what libraries write to standard error, also from C++, only when the block fails."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
         try:
             yield
         except Exception:
-            os.dup2(kept, 2)
-            said.seek(0)
-            os.write(2, said.read())
+            os.dup2(stderr, 2)
+            messages.seek(0)
+            os.write(2, messages.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 @contextmanager

@@ -43,10 +43,10 @@ def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True) -> An
     words = _words_of(spellings, signs)
     known = tf.concat([codes, table.lookup(words.flat_values)], axis=0)
     # Each run is a stretch of `known`: its own place, or the words of its spelling.
-    own = tf.range(tf.size(codes, out_type=tf.int64))
+    positions = tf.range(tf.size(codes, out_type=tf.int64))
     stretches = tf.size(codes, out_type=tf.int64) + words.row_splits
-    begins = tf.tensor_scatter_nd_update(own, others, tf.gather(stretches, spelling_of))
-    ends = tf.tensor_scatter_nd_update(own + 1, others, tf.gather(stretches, spelling_of + 1))
+    begins = tf.tensor_scatter_nd_update(positions, others, tf.gather(stretches, spelling_of))
+    ends = tf.tensor_scatter_nd_update(positions + 1, others, tf.gather(stretches, spelling_of + 1))
     places = tf.ragged.range(begins, ends)  # (runs of all texts, words), ragged
     of_texts = tf.gather(places.row_splits, runs.row_splits)
     return tf.RaggedTensor.from_row_splits(tf.gather(known, places.flat_values), of_texts, validate=False)

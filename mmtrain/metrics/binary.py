@@ -42,11 +42,11 @@ def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float 
     received = input_checks.probabilities(probability, shape=codes.shape)
     if not codes.size:
         return lambda counts: {name: np.full(len(counts), np.nan) for name in BINARY}
-    chances = received.astype(np.float64)  # before `1 - chances`, which would lose small probabilities in float32
+    positive = received.astype(np.float64)  # 1 - p would lose small probabilities in float32
     called = received >= float(threshold)
-    losses = log_losses(np.where(codes == 1, chances, 1 - chances))
-    of_rows = (np.ones(codes.size), codes, called, codes * called, losses, np.square(chances - codes))
-    ranking = Ranking(codes, chances)
+    losses = log_losses(np.where(codes == 1, positive, 1 - positive))
+    of_rows = (np.ones(codes.size), codes, called, codes * called, losses, np.square(positive - codes))
+    ranking = Ranking(codes, positive)
 
     def scores(counts: Counts) -> dict[str, Values]:
         rows, positives, called_positive, hits, log_loss, brier = totals(counts, *of_rows)

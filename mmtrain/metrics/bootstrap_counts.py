@@ -54,7 +54,7 @@ def of_columns(counts: Counts, columns: NDArray[Any]) -> Values:
 
 
 def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:
-    """How many rows of each code, 0 to `count - 1`, a draw has: (draws, count); `codes` is (rows,), at least one."""
+    """Count the rows of each code, 0 to `count - 1`, in every draw: (draws, count); `codes` is (rows,), at least one."""
     order = np.argsort(codes, kind="stable")
     present, starts = np.unique(codes[order], return_index=True)
     sums = np.zeros((len(counts), count), dtype=np.int64)

@@ -40,8 +40,8 @@ def probabilities(values: ArrayLike, *, shape: tuple[int, ...]) -> NDArray[np.fl
     if (missing := np.isnan(array)).any():
         raise ValueError(f"The probabilities of {_share(missing)} are NaN; the model has probably diverged.")
     if (outside := (array < -ROUNDING) | (array > 1 + ROUNDING)).any():
-        found = f"the smallest is {array.min():g}, the largest {array.max():g}"
-        raise ValueError(f"The probabilities of {_share(outside)} are outside 0 to 1: {found}. Pass probabilities, not logits.")
+        bounds = f"the smallest is {array.min():g}, the largest {array.max():g}"
+        raise ValueError(f"The probabilities of {_share(outside)} are outside 0 to 1: {bounds}. Pass probabilities, not logits.")
     return array
 
 

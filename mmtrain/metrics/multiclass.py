@@ -58,13 +58,13 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int)
     The means over classes are over those that a draw has; macro F1 also counts those predicted in it. Raises as `multiclass_scores` does.
     """
     codes = input_checks.codes(truth, count=count, what="truth")
-    chances = input_checks.probabilities(probabilities, shape=(codes.size, count))
+    checked = input_checks.probabilities(probabilities, shape=(codes.size, count))
     if not codes.size:
         return lambda counts: {name: np.full(len(counts), np.nan) for name in MULTICLASS}
-    called = chances.argmax(axis=1)
+    called = checked.argmax(axis=1)
     right = called == codes
-    losses = log_losses(chances[np.arange(codes.size), codes])
-    macro_auc = _macro_auc(codes, chances)
+    losses = log_losses(checked[np.arange(codes.size), codes])
+    macro_auc = _macro_auc(codes, checked)
 
     def scores(counts: Counts) -> dict[str, Values]:
         true = by_code(counts, codes, count=count)  # (draws, classes)
@@ -85,13 +85,15 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int)
     return scores
 
 
-def _macro_auc(truth: NDArray[np.int64], chances: NDArray[np.floating]) -> Callable[[RowCounts], Values]:
+def _macro_auc(truth: NDArray[np.int64], probabilities: NDArray[np.floating]) -> Callable[[RowCounts], Values]:
     """The mean of the AUC of each class against all others, over the classes that a draw has; a single class has none."""
     classes, sizes = np.unique(truth, return_counts=True)
     small = sizes <= SMALL_CLASS
-    together = SmallClasses(truth, chances, classes[small]) if small.any() else None
+    together = SmallClasses(truth, probabilities, classes[small]) if small.any() else None
     ranked = kept_where_few(
-        lambda code: Ranking((truth == code).astype(np.int64), chances[:, code]), columns=int(np.count_nonzero(~small)), rows=len(truth)
+        lambda code: Ranking((truth == code).astype(np.int64), probabilities[:, code]),
+        columns=int(np.count_nonzero(~small)),
+        rows=len(truth),
     )
 
     def mean(counts: RowCounts) -> Values:

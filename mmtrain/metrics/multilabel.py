@@ -68,17 +68,17 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
         return lambda counts: {name: np.full(len(counts), np.nan) for name in names}
     known, has, called = codes >= 0, codes == 1, received >= float(threshold)
     wrong = (called != has) & known
-    chances = received.astype(np.float64)  # before `1 - chances`, which would lose small probabilities in float32
-    losses = np.where(known, log_losses(np.where(has, chances, 1 - chances)), 0).sum(axis=1)
+    positive = received.astype(np.float64)  # 1 - p would lose small probabilities in float32
+    losses = np.where(known, log_losses(np.where(has, positive, 1 - positive)), 0).sum(axis=1)
     whole = np.asarray(known.all(axis=1))
     of_rows = (whole, whole & ~wrong.any(axis=1), known.sum(axis=1), wrong.sum(axis=1), losses)
     called = called & known
-    ranked = kept_where_few(lambda column: _KnownRanking(codes[:, column], chances[:, column]), columns=len(labels), rows=len(codes))
+    ranked = kept_where_few(lambda column: _KnownRanking(codes[:, column], positive[:, column]), columns=len(labels), rows=len(codes))
 
     def scores(counts: Counts) -> dict[str, Values]:
         rows, exact, cells, wrong_cells, log_loss = totals(counts, *of_rows)
-        drawn = by_row(counts)
-        areas = [ranked(column).areas(drawn) for column in range(len(labels))]
+        row_counts = by_row(counts)
+        areas = [ranked(column).areas(row_counts) for column in range(len(labels))]
         hits, true, predicted = (of_columns(counts, columns) for columns in (has & called, has, called))
         each = {
             "auc": np.stack([auc for auc, _ in areas], axis=1),
@@ -99,10 +99,10 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
 class _KnownRanking:
     """The ranking of the rows whose label is known."""
 
-    def __init__(self, truth: NDArray[np.int64], chances: NDArray[np.float64]) -> None:
+    def __init__(self, truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         known = np.flatnonzero(truth >= 0)
         self._known = known if len(known) < len(truth) else None
-        self._ranking = Ranking(truth[known], chances[known]) if len(known) else None
+        self._ranking = Ranking(truth[known], probabilities[known]) if len(known) else None
 
     def areas(self, counts: RowCounts) -> tuple[Values, Values]:
         """AUC and PR-AUC of each draw, NaN where the label is known of no row; `counts` is (n, draws)."""

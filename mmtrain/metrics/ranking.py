@@ -57,8 +57,8 @@ class Ranking:
         ends = np.append(first_of_tie[1:], len(score))
         hits = np.append(0, np.cumsum(positive))
         # Thresholds are the scores of positive rows: how many rows are sorted before and up to the end of each one's tie.
-        held = hits[ends] > hits[first_of_tie]
-        self._before, self._until = first_of_tie[held], ends[held]
+        has_positive = hits[ends] > hits[first_of_tie]
+        self._before, self._until = first_of_tie[has_positive], ends[has_positive]
         self._positives, self._hits_until = self._order[positive], hits[self._until]
         # A negative row with the score of a positive one; without such, nothing but the positive rows lies between before and until.
         self._tied = bool((self._until - self._before > hits[self._until] - hits[self._before]).any())
@@ -83,7 +83,7 @@ class Ranking:
 
 
 def _area_under_roc(counts: RowCounts, gained: RowCounts, not_beaten: RowCounts) -> Values:
-    """The chance that a random positive row scores above a random negative one, a tie counting half; NaN without both classes.
+    """Return the probability that a random positive row scores above a random negative one, a tie counting half; NaN without both classes.
 
     It is the Mann-Whitney U of the mid-ranks over the number of pairs (Hanley and McNeil, 1982). `not_beaten` (thresholds, draws) are
     the negative rows that score higher, counted twice, and those in the tie of a threshold, counted once: so the sum stays in whole
@@ -145,14 +145,14 @@ class SmallClasses:
         exact: type[np.floating[Any]] = (
             np.float32 if 2 * int(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < EXACT_IN_FLOAT32 else np.float64
         )
-        drawn, own = counts.astype(exact), counts[self._rows].astype(np.int64)
-        losses = np.empty_like(own)
+        weights, row_weights = counts.astype(exact), counts[self._rows].astype(np.int64)
+        losses = np.empty_like(row_weights)
         size = max(1, PRODUCT_CELLS // len(counts))
         for start in range(0, len(self._rows), size):
-            losses[start : start + size] = self._not_beaten(start, start + size).astype(exact, copy=False) @ drawn
-        positives = np.add.reduceat(own, self._bounds[:-1], axis=0)
+            losses[start : start + size] = self._not_beaten(start, start + size).astype(exact, copy=False) @ weights
+        positives = np.add.reduceat(row_weights, self._bounds[:-1], axis=0)
         negatives = counts.sum(axis=0, dtype=np.int64) - positives
-        doubled_losses = np.add.reduceat(losses * own, self._bounds[:-1], axis=0)
+        doubled_losses = np.add.reduceat(losses * row_weights, self._bounds[:-1], axis=0)
         return weighted_mean(2 * positives * negatives - doubled_losses, 2 * positives * negatives).T
 
     def _not_beaten(self, start: int, end: int) -> NDArray[np.float32]:
@@ -161,10 +161,10 @@ class SmallClasses:
         place = np.searchsorted(self._bounds, np.arange(start, start + len(rows)), side="right") - 1
         others = self._columns[place]
         mine = np.take_along_axis(others, rows[:, np.newaxis], axis=1)
-        found = np.add(others > mine, others >= mine, dtype=np.float32)
+        wins = np.add(others > mine, others >= mine, dtype=np.float32)
         for one in np.unique(place):
-            found[np.ix_(place == one, self._rows[self._bounds[one] : self._bounds[one + 1]])] = 0
-        return found
+            wins[np.ix_(place == one, self._rows[self._bounds[one] : self._bounds[one + 1]])] = 0
+        return wins
 
 
 def placements(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ScoredTarget(Protocol):
-    """What a metric may ask of a fitted target."""
+    """The part of a fitted target that a metric may use."""
 
     @property
     def task(self) -> str:

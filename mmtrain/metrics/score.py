@@ -92,7 +92,7 @@ class Estimate(ResultModel):
 
     @property
     def interval(self) -> Interval | None:
-        """The confidence interval, where there is one."""
+        """The confidence interval, or None."""
         return None if self.low is None or self.high is None else Interval(self.low, self.high)
 
 
@@ -114,9 +114,9 @@ class Score(ResultModel):
     high: float | None = None
     """Upper limit of the confidence interval."""
     undefined: str = ""
-    """Why there is no value, in a sentence."""
+    """The reason for an undefined value, in a sentence."""
     note: str = ""
-    """What a reader of the value must know, in a sentence."""
+    """A remark that qualifies the value, in a sentence."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Score(ResultModel):
 
     @property
     def interval(self) -> Interval | None:
-        """The confidence interval, where there is one."""
+        """The confidence interval, or None."""
         return None if self.low is None or self.high is None else Interval(self.low, self.high)
 
 

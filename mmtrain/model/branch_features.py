@@ -33,12 +33,12 @@ class BranchFeatures:
     tokens: Mapping[str, Array] = field(default_factory=dict)
     """(rows, length, width) of those branches whose tokens the fusion reads."""
 
-    def taken(self, branch: str, rows: Array) -> BranchFeatures:
+    def take_branch(self, branch: str, rows: Array) -> BranchFeatures:
         """Return the same rows with one branch taken from other rows: row i of it is now row `rows[i]`."""
         tokens = self.tokens[branch][rows] if branch in self.tokens else None
-        return self.replaced(branch, self.values[branch][rows], self.present[branch][rows], tokens)
+        return self.replace_branch(branch, self.values[branch][rows], self.present[branch][rows], tokens)
 
-    def replaced(self, branch: str, values: Array, present: Array, tokens: Array | None = None) -> BranchFeatures:
+    def replace_branch(self, branch: str, values: Array, present: Array, tokens: Array | None = None) -> BranchFeatures:
         """Return the same rows with other features of one branch; its tokens stay where None are given."""
         more = {} if tokens is None else {branch: tokens}
         changed = {"values": {**self.values, branch: values}, "present": {**self.present, branch: present}}
@@ -46,7 +46,7 @@ class BranchFeatures:
 
     def without(self, branch: str) -> BranchFeatures:
         """Return the same rows with this branch absent in all of them."""
-        return self.replaced(branch, self.values[branch], np.zeros_like(self.present[branch]))
+        return self.replace_branch(branch, self.values[branch], np.zeros_like(self.present[branch]))
 
 
 class SplitPredictor:

@@ -91,19 +91,19 @@ def _wrong(entry: dict[str, Any]) -> str:
     name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     if name in VALUE_CLASSES:
         return ""
-    said = f"`{module}.{name}`" if module else f"`{name}`"
+    quoted = f"`{module}.{name}`" if module else f"`{name}`"
     if not all(part is None or isinstance(part, str) for part in (name, module, registered)):
-        return f"it names {said}, which is not a class"
+        return f"it names {quoted}, which is not a class"
     if entry.get("compile_config"):
-        return f"it brings settings of a training with {said}"
+        return f"it brings settings of a training with {quoted}"
     nodes = entry.get("inbound_nodes") or []
     if not isinstance(nodes, list) or any(not _takes_a_tensor(node) for node in nodes):
-        return f"it calculates {said} of nothing while it is opened"
+        return f"it calculates {quoted} of nothing while it is opened"
     key = entry["config"] if name == "function" else registered or name
-    own = keras.saving.get_custom_objects().get(key) if isinstance(key, str) else None
-    if own is not None:
-        return "" if _of_one_package(own, module) else f"it names {said}, and `{key}` is not from there"
-    return _wrong_in_keras(name, str(module), registered, said)
+    registered_object = keras.saving.get_custom_objects().get(key) if isinstance(key, str) else None
+    if registered_object is not None:
+        return "" if _of_one_package(registered_object, module) else f"it names {quoted}, and `{key}` is not from there"
+    return _wrong_in_keras(name, str(module), registered, quoted)
 
 
 def _takes_a_tensor(node: Any) -> bool:
@@ -111,17 +111,17 @@ def _takes_a_tensor(node: Any) -> bool:
     return any(entry["class_name"] == "__keras_tensor__" for entry in _objects(node))
 
 
-def _wrong_in_keras(name: str, module: str, registered: str | None, said: str) -> str:
+def _wrong_in_keras(name: str, module: str, registered: str | None, quoted: str) -> str:
     if name in REFUSED:
-        return f"it holds {said}, which is refused: {REFUSED[name]}"
+        return f"it holds {quoted}, which is refused: {REFUSED[name]}"
     if registered not in (None, name):
-        return f"it names {said}, registered as `{registered}`, which is not known here"
-    return "" if _is_of_keras(name, module) else f"it names {said}, which is not known here"
+        return f"it names {quoted}, registered as `{registered}`, which is not known here"
+    return "" if _is_of_keras(name, module) else f"it names {quoted}, which is not known here"
 
 
-def _of_one_package(own: Any, module: str | None) -> bool:
+def _of_one_package(registered_object: Any, module: str | None) -> bool:
     """Return whether a registered class or function comes from the package that the file names; Keras itself does not check."""
-    return module is not None and module.partition(".")[0] == own.__module__.partition(".")[0]
+    return module is not None and module.partition(".")[0] == registered_object.__module__.partition(".")[0]
 
 
 def _is_of_keras(name: str, module: str) -> bool:
@@ -144,9 +144,9 @@ def inspect_model(path: Path) -> None:
     entries = archive.directory(path)
     problems = list(_wrong_entries(entries))
     if not problems:
-        with archive.open_archive(path) as opened:
-            config = _json(opened.read(CONFIG))
-            problems = [f"{what}." for what in wrong_objects(config)] or list(_wrong_weights(opened.read(WEIGHTS)))
+        with archive.open_archive(path) as model_archive:
+            config = _json(model_archive.read(CONFIG))
+            problems = [f"{what}." for what in wrong_objects(config)] or list(_wrong_weights(model_archive.read(WEIGHTS)))
         problems = problems or list(_wrong_size(config, entries[WEIGHTS].file_size))
     if problems:
         unique = list(dict.fromkeys(problems))

@@ -81,7 +81,7 @@ class Schedule:
 
 
 class LossSection(Section):
-    """What is minimized for a target, instead of the loss of its task."""
+    """Section `loss` of a target: replaces the loss of its task."""
 
     method: str = Field(description="Name of the loss.")
 

@@ -85,8 +85,8 @@ def muon(
     import keras
 
     decay = settings["weight_decay"] or 0.0  # Keras would decay by 0.004 where none is given
-    own = {"momentum": momentum, "adam_beta_1": adam_beta_1, "adam_beta_2": adam_beta_2, "adam_weight_decay": decay}
-    return keras.optimizers.Muon(**{**settings, "weight_decay": decay}, **own)
+    muon = {"momentum": momentum, "adam_beta_1": adam_beta_1, "adam_beta_2": adam_beta_2, "adam_weight_decay": decay}
+    return keras.optimizers.Muon(**{**settings, "weight_decay": decay}, **muon)
 
 
 @optimizer

@@ -187,10 +187,10 @@ class _Perturbed:
     def shuffled(self, one: PermutedInput, donors: Array) -> dict[str, Array]:
         """Predict the rows when row i has the values that row `donors[i]` has in one input."""
         if one.whole:
-            features = self._features.taken(one.branch, donors)
+            features = self._features.take_branch(one.branch, donors)
         else:
             rows = {column: self._rows[donors] if column in one.columns else self._rows for column in self._subject.branches[one.branch]}
-            features = self._features.replaced(one.branch, *self._halves.of_branch(one.branch, self._subject.arrays, rows))
+            features = self._features.replace_branch(one.branch, *self._halves.of_branch(one.branch, self._subject.arrays, rows))
         found: dict[str, Array] = self._halves.predictions(features)
         return found
 

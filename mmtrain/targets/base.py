@@ -106,16 +106,16 @@ class Target(TaskTraits, Column):
         """Return the errors of rows without a label."""
         import numpy as np
 
-        found = missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
-        said = np.flatnonzero(self.missing_cells(cells) & cells.notna().to_numpy())
-        if self.missing != "error" or not len(said):
-            return found
-        words = [repr(word) for word in cells.iloc[said].unique()]
+        errors = missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
+        rows = np.flatnonzero(self.missing_cells(cells) & cells.notna().to_numpy())
+        if self.missing != "error" or not len(rows):
+            return errors
+        words = [repr(word) for word in cells.iloc[rows].unique()]
         what = f"{listed(words)} {'means' if len(words) == 1 else 'mean'} that there is no answer."
-        kept = f"if {words[0]} is an answer, set `missing_words: []`"
+        other = f"if {words[0]} is an answer, set `missing_words: []`"
         if len(words) > 1:
-            kept = "if one of these words is an answer, list the others alone under `missing_words`"
-        return [*found, CellError(said, what, f"Write the answer, set `missing: drop` to leave the row out, or, {kept}.")]
+            other = "if one of these words is an answer, list the others alone under `missing_words`"
+        return [*errors, CellError(rows, what, f"Write the answer, set `missing: drop` to leave the row out, or, {other}.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:  # noqa: ARG002
         """Return the class of each row, for stratified splits; None where rows have no single class."""
@@ -127,8 +127,8 @@ class Target(TaskTraits, Column):
 
     def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
         """Return the number of rows of each class or label that occurs; none for a number."""
-        found = self.strata(cells)
-        return {} if found is None else {str(name): int(rows) for name, rows in found.value_counts().items() if rows}
+        classes = self.strata(cells)
+        return {} if classes is None else {str(name): int(rows) for name, rows in classes.value_counts().items() if rows}
 
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
         """Return the errors of cells that can never be a label."""
@@ -299,8 +299,8 @@ class FittedTarget(TaskTraits):
         names = [score.name for score in self.scores(truth, prediction)]
 
         def scores(counts: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-            drawn = (np.repeat(np.arange(len(truth)), row) for row in counts)
-            values = [[score.value for score in self.scores(truth[rows], prediction[rows])] for rows in drawn]
+            draws = (np.repeat(np.arange(len(truth)), row) for row in counts)
+            values = [[score.value for score in self.scores(truth[rows], prediction[rows])] for rows in draws]
             return dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
 
         return scores
@@ -355,10 +355,10 @@ class FittedTarget(TaskTraits):
         """
         import numpy as np
 
-        found = np.stack([columns[PROBABILITY.format(name)].to_numpy(dtype=np.float32) for name in self.columns], axis=1)
-        if np.isnan(found).any():
+        probabilities = np.stack([columns[PROBABILITY.format(name)].to_numpy(dtype=np.float32) for name in self.columns], axis=1)
+        if np.isnan(probabilities).any():
             raise ValueError("A probability is missing.")
-        return found
+        return probabilities
 
     @abstractmethod
     def serving_outputs(self, prediction: Any) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class BinaryTarget(BinaryTraits, ClassTarget):
         """More than two classes, or none called as `positive` says."""
         import numpy as np
 
-        found = super().faults(cells)
+        errors = super().faults(cells)
         answers = cells[~self.missing_cells(cells)]
         names = sorted(answers.unique())
         if len(names) > 2:
@@ -145,11 +145,11 @@ class BinaryTarget(BinaryTraits, ClassTarget):
             what = f"`task: binary` has two classes, the column has {len(names)}: {listed(names)}."
             lists = lists_of(answers)
             listing = (what, f"{lists.fix}: {lists.example!r} looks like several labels.") if lists is not None else None
-            found.append(CellError(row, *(listing or _too_many(what, Counter(answers.tolist())))))
+            errors.append(CellError(row, *(listing or _too_many(what, Counter(answers.tolist())))))
         if self.positive is not None and names and self.positive not in names:
             what = f"`positive: {self.positive}` is not among the classes {listed(names)}."
-            found.append(CellError(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))
-        return found
+            errors.append(CellError(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))
+        return errors
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedBinary:
         """The two classes, negative first."""

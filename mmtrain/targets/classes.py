@@ -75,24 +75,24 @@ class ClassTarget(ClassTraits, Target):
         """Missing answers, and a target with only one class."""
         import numpy as np
 
-        found = super().faults(cells)
+        errors = super().faults(cells)
         names = cells[~self.missing_cells(cells)].unique()
         if len(names) == 1:
-            found.append(CellError(np.arange(1), f"every row has the class {names[0]!r}.", "A target needs at least two classes."))
+            errors.append(CellError(np.arange(1), f"every row has the class {names[0]!r}.", "A target needs at least two classes."))
         if not len(names):
-            found.append(CellError(np.arange(1), "no row has a class.", "Fill in the answers."))
-        return found
+            errors.append(CellError(np.arange(1), "no row has a class.", "Fill in the answers."))
+        return errors
 
     def doubts(self, cells: pd.Series[str]) -> list[CellError]:
         """Classes that look like several labels each."""
         import numpy as np
 
-        found = lists_of(cells)
-        if found is None:
+        lists = lists_of(cells)
+        if lists is None:
             return []
-        rows = np.flatnonzero(cells == found.example)
-        what = f"{found.example!r} looks like several labels{found.between}: {found.labels:,} labels make {cells.nunique():,} classes."
-        return [CellError(rows[:1], what, f"{found.fix} if a row can have several of them.")]
+        rows = np.flatnonzero(cells == lists.example)
+        what = f"{lists.example!r} looks like several labels{lists.between}: {lists.labels:,} labels make {cells.nunique():,} classes."
+        return [CellError(rows[:1], what, f"{lists.fix} if a row can have several of them.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:
         """The class of each row."""

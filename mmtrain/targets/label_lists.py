@@ -1,4 +1,4 @@
-"""Several labels in one cell: taken apart, put together, and recognised where nobody has said that a column holds them."""
+"""Several labels in one cell: splitting, joining, and recognition in a column that is not declared to hold them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def labels_in(cell: str, separator: str) -> list[str]:
 
 def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
     """The labels of each row, each once, without blanks around them; every different cell is taken apart once."""
-    found: dict[str, list[str]] = {"": []}
-    return [found[cell] if cell in found else found.setdefault(cell, labels_in(cell, separator)) for cell in cells.fillna("")]
+    known: dict[str, list[str]] = {"": []}
+    return [known[cell] if cell in known else known.setdefault(cell, labels_in(cell, separator)) for cell in cells.fillna("")]
 
 
 def _once(names: Iterable[str]) -> list[str]:
@@ -63,7 +63,7 @@ def written(labels: Sequence[str], separator: str) -> str:
 
 
 def read_list(cell: str) -> list[str] | None:
-    """The labels of a list of Python, JSON, NumPy or PostgreSQL; None of a cell that is no flat list."""
+    """Return the labels of a list of Python, JSON, NumPy or PostgreSQL; None for a cell that is not a flat list."""
     text = cell.strip()
     if wrapped := WRAPPED.fullmatch(text):
         text = wrapped[1] or "[]"
@@ -120,7 +120,7 @@ class LabelLists:
     example: str
     """A cell with several labels."""
     sure: bool = True
-    """Whether the labels alone say so, whatever stands between them."""
+    """True if the labels alone are proof, whatever the separator."""
 
     @property
     def between(self) -> str:
@@ -139,21 +139,21 @@ class LabelLists:
 
 
 def recognise(rows: Mapping[str, int]) -> LabelLists | None:
-    """Few labels that make many combinations, in the different cells of a column (cell -> rows); None where there are no such."""
-    some = dict(islice(rows.items(), MOST_VALUES))
-    candidates = ([LIST] if any(read_list(cell) is not None for cell in islice(some, 20)) else []) + list(SEPARATORS)
-    found = (_Taken(some, separator).verdict() for separator in candidates)
-    return next((one for one in found if one is not None), None)
+    """Recognize few labels in many combinations in the different cells of a column (cell -> rows); None if the cells are not such."""
+    first_cells = dict(islice(rows.items(), MOST_VALUES))
+    candidates = ([LIST] if any(read_list(cell) is not None for cell in islice(first_cells, 20)) else []) + list(SEPARATORS)
+    verdicts = (_SplitCells(first_cells, separator).verdict() for separator in candidates)
+    return next((verdict for verdict in verdicts if verdict is not None), None)
 
 
 def lists_of(cells: pd.Series[str]) -> LabelLists | None:
-    """The label lists that a column surely holds; None where it holds none, or where that is in doubt."""
-    found = recognise({str(cell): rows for cell, rows in cells.value_counts().items()})
-    return found if found is not None and found.sure else None
+    """Return the label lists that a column surely holds, else None."""
+    lists = recognise({str(cell): rows for cell, rows in cells.value_counts().items()})
+    return lists if lists is not None and lists.sure else None
 
 
-class _Taken:
-    """The cells of a column, taken apart at one separator."""
+class _SplitCells:
+    """The cells of a column, split at one separator."""
 
     def __init__(self, rows: Mapping[str, int], separator: str) -> None:
         self.separator = separator
@@ -169,16 +169,16 @@ class _Taken:
         self.several = sum(rows[cell] for cell in self.lists)
 
     def _worth_it(self, rows: Mapping[str, int]) -> bool:
-        """Taking every text of a column apart takes longer than all else that is done with it."""
+        """Return False for columns of texts, as splitting each would take longer than everything else."""
         if self.separator == LIST:
             lists = sum(times for cell, times in rows.items() if read_list(cell) is not None)
             return lists >= 0.95 * self.rows
-        held = sum(self.cut.values())
+        cut_rows = sum(self.cut.values())
         lengths = sum(map(len, self.cut))
-        return held >= max(2, 0.02 * self.rows) and lengths <= 200 * len(self.cut)
+        return cut_rows >= max(2, 0.02 * self.rows) and lengths <= 200 * len(self.cut)
 
     def verdict(self) -> LabelLists | None:
-        """None where the cells are no label lists, or too few of them to be sure."""
+        """Return None if the cells are not label lists, or too few of them to be sure."""
         if not self.labels or not (self.lists or self.separator == LIST):
             return None
         if len(self.labels) > MOST_LABELS or max(map(len, self.labels)) > LONGEST or self._numbers():
@@ -190,18 +190,18 @@ class _Taken:
         return LabelLists(self.separator, len(self.labels), len(self.sets), example, sure or self.separator == LIST)
 
     def _usual(self) -> bool:
-        """A list says itself what it is, and few people write a semicolon or a bar into the name of a class.
+        """Trust brackets, and a semicolon or a bar: few people write these into the name of a class.
 
-        Nor has a class often the names of others in it: `cat,dog` next to `cat` and `dog`. Between blanks it has, as `not sure` next to
-        `sure` and `not`.
+        A class rarely has the names of others in it either: `cat,dog` next to `cat` and `dog`. Between blanks it may, as `not sure` next
+        to `sure` and `not`.
         """
         if self.separator not in (LIST, " ") and self.sets and all(names <= self.alone for names in self.sets):
             return self.several >= max(3, 0.02 * self.rows)
-        held = self.rows if self.separator == LIST else sum(self.cut.values()) if self.separator in PLAIN else 0
-        return held * 10 >= self.rows and len(self.labels) <= 2 * self.values and self.values > 2
+        list_rows = self.rows if self.separator == LIST else sum(self.cut.values()) if self.separator in PLAIN else 0
+        return list_rows * 10 >= self.rows and len(self.labels) <= 2 * self.values and self.values > 2
 
     def _numbers(self) -> bool:
-        """Decimal commas, thousands, dates, fractions and coordinates, which are no lists of numbered labels."""
+        """Recognize decimal commas, thousands, dates, fractions and coordinates, which are not lists of numbered labels."""
         numbers = sum(re.fullmatch(r"[+-]?\d+(?:\.\d+)?", name) is not None for name in self.listed)
         if not self.listed or numbers < 0.9 * len(self.listed):
             return False
@@ -233,5 +233,5 @@ class _Taken:
 
     def _text(self) -> bool:
         repeated = sum(self._times(cell) > len(names) for cell, names in self.lists.items())
-        spoken = FUNCTION_WORDS & {name.casefold() for name in self.listed}
-        return bool(spoken) or repeated * 50 > len(self.lists) or len(self.labels) > 100
+        function_words = FUNCTION_WORDS & {name.casefold() for name in self.listed}
+        return bool(function_words) or repeated * 50 > len(self.lists) or len(self.labels) > 100

@@ -100,18 +100,18 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
 
         if self.one_column_each:
             return np.stack([read_answers(cells[label]) for label in self.labels], axis=1)
-        found = self._of_one_cell(cells[self.column])
-        found[is_word(cells[self.column], self.missing_words)] = -1
-        return found
+        truth = self._of_one_cell(cells[self.column])
+        truth[is_word(cells[self.column], self.missing_words)] = -1
+        return truth
 
     def _of_one_cell(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         import numpy as np
 
         position = {label: number for number, label in enumerate(self.labels)}
-        found = np.zeros((len(cells), len(self.labels)), dtype=np.int8)
+        truth = np.zeros((len(cells), len(self.labels)), dtype=np.int8)
         for row, names in enumerate(split_labels(cells, self.separator)):
-            found[row, [position[name] for name in names if name in position]] = 1
-        return found
+            truth[row, [position[name] for name in names if name in position]] = 1
+        return truth
 
     def known_rows(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Rows with one known label at least."""
@@ -252,15 +252,15 @@ class MultilabelTarget(MultilabelTraits, Target):
         import numpy as np
 
         if not self.labels:
-            found = super().faults(cells.fillna("")) + (self.malformed(cells) or self._other_separator(cells))
-            return found if cells.notna().any() else [*found, CellError(np.arange(1), "no row has a label.", "Fill in the answers.")]
-        found = super().faults(cells) + self.malformed(cells)
-        if found or not self.missing_cells(cells).all():
-            return found
+            errors = super().faults(cells.fillna("")) + (self.malformed(cells) or self._other_separator(cells))
+            return errors if cells.notna().any() else [*errors, CellError(np.arange(1), "no row has a label.", "Fill in the answers.")]
+        errors = super().faults(cells) + self.malformed(cells)
+        if errors or not self.missing_cells(cells).all():
+            return errors
         return [CellError(np.arange(1), "no row has an answer.", "Fill in the answers, or leave the label out.")]
 
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:
-        """With `labels`: what is neither yes nor no. With `separator: list`: what is no list."""
+        """Return the errors of cells that are neither yes nor no (`labels`), or not a list (`separator: list`)."""
         import numpy as np
 
         if not self.labels:
@@ -287,12 +287,12 @@ class MultilabelTarget(MultilabelTraits, Target):
         words = [str(cell) for cell in cells.dropna().unique()]
         if self.separator == LIST or any(self.separator in word for word in words):
             return []
-        found = lists_of(cells)
-        if found is None:
+        lists = lists_of(cells)
+        if lists is None:
             return []
-        rows = np.flatnonzero(cells == found.example)[:1]
-        what = f"no cell holds the separator {self.separator!r}, but {found.example!r} looks like several labels{found.between}."
-        return [CellError(rows, what, f"Set `separator: {found.as_option}`.")]
+        rows = np.flatnonzero(cells == lists.example)[:1]
+        what = f"no cell holds the separator {self.separator!r}, but {lists.example!r} looks like several labels{lists.between}."
+        return [CellError(rows, what, f"Set `separator: {lists.as_option}`.")]
 
     def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """An empty cell of labels means none of them; an empty 0/1 cell lacks an answer, but `-` is a no there."""
@@ -312,11 +312,11 @@ class MultilabelTarget(MultilabelTraits, Target):
         """Rows that have each label; every different cell is split once."""
         if self.labels:
             return {label: int((read_answers(cells[label]) == 1).sum()) for label in self.labels}
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         times = cells[self.column].value_counts()
         for names, rows in zip(split_labels(times.index.to_series(), self.separator), times.tolist(), strict=True):
-            found.update(dict.fromkeys(names, rows))
-        return found
+            counts.update(dict.fromkeys(names, rows))
+        return counts
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMultilabel:
         """The labels of training rows."""

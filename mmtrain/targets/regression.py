@@ -159,9 +159,9 @@ class RegressionTarget(RegressionTraits, Target):
         """Missing answers, words, infinities, a target that never changes, or too little for float32."""
         import numpy as np
 
-        found = super().faults(cells) + self.malformed(cells)
-        if found:
-            return found
+        errors = super().faults(cells) + self.malformed(cells)
+        if errors:
+            return errors
         values = parse_numbers(cells[~self.missing_cells(cells)])
         if len(np.unique(values)) < 2:
             return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]

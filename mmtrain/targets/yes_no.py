@@ -73,9 +73,9 @@ def normal(word: str) -> str:
 
 def opposites(word: str) -> tuple[str, ...]:
     """Words that say no where `word` says yes, and the reverse."""
-    own = normal(word)
+    normalized = normal(word)
     pairs = [pair for yes, no in PAIRS for pair in ((yes, no), (no, yes))]
-    return tuple(sorted(frozenset().union(*(other for one, other in pairs if own in one))))
+    return tuple(sorted(frozenset().union(*(other for one, other in pairs if normalized in one))))
 
 
 def is_yes(word: str) -> bool:

@@ -100,10 +100,10 @@ def _as_levels(values: Any, dtype: Any, levels: int) -> Any:
 def _resampled(pixels: Any, transforms: Any) -> Any:
     """Return bilinearly resampled pixels in float64; positions outside repeat the edge."""
     height, width, channels = pixels.shape[1:]
-    own = transforms[:, :, None, None]  # (batch, 6, 1, 1)
+    matrix = transforms[:, :, None, None]  # (batch, 6, 1, 1)
     column, row = tf.range(width, dtype=tf.float64), tf.range(height, dtype=tf.float64)[:, None]
-    x = tf.clip_by_value(own[:, 0] * column + own[:, 1] * row + own[:, 2], 0.0, width - 1.0)  # (batch, height, width)
-    y = tf.clip_by_value(own[:, 3] * column + own[:, 4] * row + own[:, 5], 0.0, height - 1.0)
+    x = tf.clip_by_value(matrix[:, 0] * column + matrix[:, 1] * row + matrix[:, 2], 0.0, width - 1.0)  # (batch, height, width)
+    y = tf.clip_by_value(matrix[:, 3] * column + matrix[:, 4] * row + matrix[:, 5], 0.0, height - 1.0)
     left, top = tf.cast(x, tf.int32), tf.cast(y, tf.int32)
     right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
     to_right, down = (x - tf.floor(x))[..., None], (y - tf.floor(y))[..., None]  # (batch, height, width, 1)

@@ -17,7 +17,7 @@ class ParameterGroups:
 
     def __init__(self, layers: Mapping[str, Sequence[Any]]) -> None:
         self.layers = layers
-        self._inside = {group: _with_sublayers(own) for group, own in layers.items()}
+        self._inside = {group: _with_sublayers(members) for group, members in layers.items()}
         self._own_flags = {id(inner): inner.trainable for inside in self._inside.values() for inner in inside}
         self._frozen = False
 
@@ -29,9 +29,9 @@ class ParameterGroups:
         if groups is None:
             return
         trained = groups_below(groups, self.layers)
-        for group, own in self.layers.items():
+        for group, members in self.layers.items():
             if group not in trained:
-                for layer in own:
+                for layer in members:
                     layer.trainable = False
         # Freezing a branch has frozen the groups inside it as well.
         self._thaw([group for group in self.layers if group in trained])

@@ -66,7 +66,7 @@ def test_a_branch_that_saw_other_rows_is_mixed_in_without_computing_it_anew(netw
     prepared, _, halves = network
     features = halves.features(prepared.arrays, ROWS)
     places = np.array([3, 0, 1, 4, 2])  # of OTHERS in ROWS
-    found = halves.predictions(features.taken("image", places))
+    found = halves.predictions(features.take_branch("image", places))
     assert np.allclose(found["price"], whole(network, image=OTHERS)["price"], atol=1e-5)
     assert not np.allclose(found["price"], whole(network)["price"], atol=1e-5)
 
@@ -74,7 +74,7 @@ def test_a_branch_that_saw_other_rows_is_mixed_in_without_computing_it_anew(netw
 def test_one_column_of_a_branch_may_come_from_other_rows(network):
     prepared, _, halves = network
     features = halves.features(prepared.arrays, ROWS)
-    mixed = features.replaced("table", *halves.of_branch("table", prepared.arrays, {"age": OTHERS, "sex": ROWS}))
+    mixed = features.replace_branch("table", *halves.of_branch("table", prepared.arrays, {"age": OTHERS, "sex": ROWS}))
     assert np.allclose(halves.predictions(mixed)["price"], whole(network, age=OTHERS)["price"], atol=1e-5)
 
 

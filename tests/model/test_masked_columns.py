@@ -151,7 +151,7 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     assert np.allclose(halves.predictions(halves.features(arrays, rows))["y"], expected, atol=1e-6)
     donors = {column: rows[::-1] if column == "dose" else rows for column in reversed([*columns, "age"])}
     swapped = arrays.take(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
-    mixed = halves.features(arrays, rows).replaced("all", *halves.of_branch("all", arrays, donors))
+    mixed = halves.features(arrays, rows).replace_branch("all", *halves.of_branch("all", arrays, donors))
     assert np.allclose(halves.predictions(mixed)["y"], models.predictor(swapped, training=False)["y"], atol=1e-6)
     found = learn_statistics(
         experiment.columns, fitted, material.data.table, arrays, material.partition.train, experiment.data.images_folder

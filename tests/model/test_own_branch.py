@@ -125,8 +125,8 @@ def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
     batch = found.arrays.take(rows)
     assert np.allclose(halves.predictions(features)["y"], compile_predictor(models.predictor)(batch)["y"], atol=1e-6)
     scans = found.arrays.of(["scan"]).take(rows[::-1])
-    mixed = features.replaced("scan", *halves.of_branch("scan", found.arrays, {"scan": rows[::-1]}))
-    for swapped in (mixed, features.taken("scan", rows[::-1])):
+    mixed = features.replace_branch("scan", *halves.of_branch("scan", found.arrays, {"scan": rows[::-1]}))
+    for swapped in (mixed, features.take_branch("scan", rows[::-1])):
         assert np.allclose(halves.predictions(swapped)["y"], compile_predictor(models.predictor)(batch | scans)["y"], atol=1e-6)
     absent = batch | {"scan_present": np.zeros((20, 1), np.float32)}
     assert np.allclose(halves.predictions(features.without("scan"))["y"], compile_predictor(models.predictor)(absent)["y"], atol=1e-6)

@@ -1,6 +1,6 @@
 """Image files to pixels inside a TensorFlow graph, so that a saved or exported model takes images as they are.
 
-The rules are those of `mmtrain.image_decoding`, and so are the pixels, to the bit as far as has been seen; one level is what may be
+The rules are those of `mmtrain.image_decoding`, and so are the pixels, to the bit in every test; one level is what may be
 relied on. Nothing here runs while a model is trained, which takes its images from the image store.
 
 | module | does |

@@ -41,7 +41,7 @@ def header(file: File) -> Any:
         *(Number(0, 4), Number(6, 2), Number(4, 2), Number(10, 2)),
         *(Number(8, 4), Number(4, 4), Number(14, 2), Number(16, 4), Number(20, 4)),
     )
-    upwards = height < 2**31  # rows from the top down are told by a negative height
+    upwards = height < 2**31  # a negative height means rows from the top down
     new = (either(upwards, height, 2**32 - height), width, depth, compression, upwards)
     is_old = tf.equal(length, _OS2)
     height, width, depth, compression, upwards = (either(is_old, *pair) for pair in zip((*old, _RAW, True), new, strict=True))
@@ -50,9 +50,9 @@ def header(file: File) -> Any:
 
 def pixels(file: File, head: Header) -> Any:
     """(height, width, 4) uint8."""
-    length, start, depth, compression, *_ = tf.unstack(head.own)
-    told = tf.equal(compression, _BIT_FIELDS) & (depth >= 16)
-    known = tf.reduce_any(tf.equal(depth, [1, 4, 8, 16, 24, 32])) & (tf.equal(compression, _RAW) | told)
+    length, start, depth, compression, *_ = tf.unstack(head.details)
+    has_masks = tf.equal(compression, _BIT_FIELDS) & (depth >= 16)
+    known = tf.reduce_any(tf.equal(depth, [1, 4, 8, 16, 24, 32])) & (tf.equal(compression, _RAW) | has_masks)
     known &= (head.height * head.width > 0) & (start >= 14 + length) & tf.reduce_any(tf.equal(length, BMP_HEADER_SIZES))
     (depth,) = required(known, depth)
     stride = (head.width * depth + 31) // 32 * 4  # bytes of a row, which are whole numbers of four
@@ -60,18 +60,18 @@ def pixels(file: File, head: Header) -> Any:
     return tf.cond(
         depth <= 8,
         lambda: _of_palette(rows, depth, head.width, *_palette(file, length, depth, start)),
-        lambda: _of_masks(rows, depth, head.width, _masks(file, length, depth, told)),
+        lambda: _of_masks(rows, depth, head.width, _masks(file, length, depth, has_masks)),
     )
 
 
 def _palette(file: File, length: Any, depth: Any, start: Any) -> tuple[Any, Any]:
     """(colours, 4) uint8, and how many of them the file has; the others are never seen."""
     old = tf.equal(length, _OS2)
-    (told,) = read(peek(file, 46, 4), Number(0, 4))
+    (stated,) = read(peek(file, 46, 4), Number(0, 4))
     most = tf.bitwise.left_shift(tf.constant(1, tf.int64), depth)
-    told = either(old | tf.equal(told, 0), most, told)
+    stated = either(old | tf.equal(stated, 0), most, stated)
     size = either(old, 3, 4)  # of a colour, in bytes
-    (count,) = required((14 + length + told * size <= start) & (told <= BMP_MOST_COLOURS), tf.minimum(told, most))
+    (count,) = required((14 + length + stated * size <= start) & (stated <= BMP_MOST_COLOURS), tf.minimum(stated, most))
     colours = tf.reshape(cut(file, 14 + length, count * size), [count, size])[:, 2::-1]
     colours = tf.pad(colours, [[0, most - count], [0, 1]], constant_values=tf.constant(255, tf.uint8))
     return tf.ensure_shape(colours, (None, 4)), count
@@ -86,21 +86,21 @@ def _of_palette(rows: Any, depth: Any, width: Any, palette: Any, count: Any) -> 
     return by_strips(lambda strip: tf.gather(palette, tf.cast(strip[:, 0], tf.int32)), numbers, 4)
 
 
-def _masks(file: File, length: Any, depth: Any, told: Any) -> Any:
+def _masks(file: File, length: Any, depth: Any, has_masks: Any) -> Any:
     """Return the masks of red, green, blue and, from the third header on, alpha; without any, those of blue, green, red and alpha.
 
     Only those that Pillow reads; an error where it does not.
     """
-    found = tf.stack(read(peek(file, 54, 16), *(Number(4 * place, 4) for place in range(4))))
+    masks = tf.stack(read(peek(file, 54, 16), *(Number(4 * place, 4) for place in range(4))))
     with_alpha = (length >= _ALPHA_FROM) & tf.equal(depth, 32)
-    found = tf.where([True, True, True, False] | with_alpha, found, tf.constant(0, tf.int64))
-    known = tf.reduce_any(tf.reduce_all(tf.equal(tf.concat([depth[None], found], axis=0), _MASKS), axis=1))
-    (found,) = required(known | ~told, found)
-    found = tf.where(
-        tf.reduce_all(tf.equal(found, tf.constant(0, tf.int64))), tf.constant([0xFF0000, 0xFF00, 0xFF, 0xFF000000], tf.int64), found
+    masks = tf.where([True, True, True, False] | with_alpha, masks, tf.constant(0, tf.int64))
+    known = tf.reduce_any(tf.reduce_all(tf.equal(tf.concat([depth[None], masks], axis=0), _MASKS), axis=1))
+    (masks,) = required(known | ~has_masks, masks)
+    masks = tf.where(
+        tf.reduce_all(tf.equal(masks, tf.constant(0, tf.int64))), tf.constant([0xFF0000, 0xFF00, 0xFF, 0xFF000000], tf.int64), masks
     )
     plain = tf.where(tf.equal(depth, 16), tf.constant([0x7C00, 0x3E0, 0x1F, 0], tf.int64), [0xFF0000, 0xFF00, 0xFF, 0])
-    return tf.where(told, found, plain)
+    return tf.where(has_masks, masks, plain)
 
 
 def _of_masks(rows: Any, depth: Any, width: Any, masks: Any) -> Any:
@@ -112,7 +112,7 @@ def _of_masks(rows: Any, depth: Any, width: Any, masks: Any) -> Any:
     def colours(strip: Any) -> Any:
         """The bits of each mask stretched to 0..255, rounded down; (pixels, 4)."""
         numbers = tf.reduce_sum(tf.cast(strip, tf.int64) * weights, axis=1, keepdims=True)
-        found = (numbers & masks) // lowest * 255 // tf.maximum(masks // lowest, 1)
-        return tf.cast(tf.where([True, True, True, False] | tf.not_equal(masks, 0), found, 255), tf.uint8)
+        samples = (numbers & masks) // lowest * 255 // tf.maximum(masks // lowest, 1)
+        return tf.cast(tf.where([True, True, True, False] | tf.not_equal(masks, 0), samples, 255), tf.uint8)
 
     return by_strips(colours, samples, 4)

@@ -39,7 +39,7 @@ class Number(NamedTuple):
     start: int
     size: int
     big: bool = False
-    """Whether the most significant byte comes first."""
+    """True if the most significant byte comes first."""
 
 
 def spelled(word: bytes) -> int:
@@ -69,11 +69,11 @@ def read(digits: Any, *numbers: Number) -> list[Any]:
 
 def weights(numbers: Sequence[Number], length: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """(numbers, length) int64: how much each byte of a part of this length counts in each of the numbers."""
-    found = np.zeros((len(numbers), length), np.int64)
-    for row, (start, size, big) in zip(found, numbers, strict=True):
+    factors = np.zeros((len(numbers), length), np.int64)
+    for row, (start, size, big) in zip(factors, numbers, strict=True):
         powers = 256 ** np.arange(size)
         row[start : start + size] = powers[::-1] if big else powers
-    return found
+    return factors
 
 
 def either(condition: Any, one: Any, other: Any) -> Any:
@@ -108,14 +108,14 @@ def required(condition: Any, *values: Any) -> list[Any]:
 SHALLOW, GREY_DEEP, COLOUR_DEEP = 8, 16, 48
 """8 bits a sample or fewer, 16 in one channel, 16 in more than one."""
 
-_OWN = 8
+_DETAILS = 8
 
 
 class Header(NamedTuple):
-    """All of them int64 scalars, but for `own`."""
+    """All of them int64 scalars, but for `details`."""
 
     height: Any
-    """As stored, before EXIF turns the image, like `width`."""
+    """Height as stored, before EXIF turns the image; likewise `width`."""
     width: Any
     bits: Any
     """`SHALLOW` or fewer, `GREY_DEEP` or `COLOUR_DEEP`."""
@@ -124,18 +124,18 @@ class Header(NamedTuple):
     exif_end: Any
     """The place behind it; 0 where there is none."""
     turn: Any
-    """The orientation that is told without EXIF."""
-    own: Any
+    """The orientation of a file without EXIF."""
+    details: Any
     """(8,): what the decoder of the format wants to know; see the readers."""
 
 
-def facts(height: Any, width: Any, *own: Any, bits: Any = SHALLOW, exif: tuple[Any, Any] = (0, 0), turn: Any = 1) -> Any:
+def facts(height: Any, width: Any, *details: Any, bits: Any = SHALLOW, exif: tuple[Any, Any] = (0, 0), turn: Any = 1) -> Any:
     """A header as one vector, so that every format's has the same shape; int64."""
-    values = tf.stack([whole(value) for value in (height, width, bits, *exif, turn, *own)])
-    return tf.pad(values, [[0, _OWN - len(own)]])
+    values = tf.stack([whole(value) for value in (height, width, bits, *exif, turn, *details)])
+    return tf.pad(values, [[0, _DETAILS - len(details)]])
 
 
 def header(vector: Any) -> Header:
     """Return the header from the vector that `facts` made."""
-    scalars, own = tf.split(vector, [6, _OWN])
-    return Header._make([*tf.unstack(scalars), own])
+    scalars, details = tf.split(vector, [6, _DETAILS])
+    return Header._make([*tf.unstack(scalars), details])

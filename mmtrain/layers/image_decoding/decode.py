@@ -31,9 +31,9 @@ _MARKS = (
 def kind(file: File) -> Any:
     """The number of a file's format, told by its first bytes, int32; an error where it is none."""
     marks = np.array([list(mark.ljust(12, b"\0")) for _, mark in _MARKS], np.uint8)
-    found = tf.reduce_all(tf.equal(peek(file, 0, 12), marks) | (marks == 0), axis=1)
-    number = tf.gather([number for number, _ in _MARKS], tf.argmax(tf.cast(found, tf.int32)))
-    return required(tf.reduce_any(found), number)[0]
+    matches = tf.reduce_all(tf.equal(peek(file, 0, 12), marks) | (marks == 0), axis=1)
+    number = tf.gather([number for number, _ in _MARKS], tf.argmax(tf.cast(matches, tf.int32)))
+    return required(tf.reduce_any(matches), number)[0]
 
 
 def header_of(file: File, number: Any) -> Header:
@@ -49,9 +49,9 @@ def pixels_of(file: File, number: Any, head: Header, turn: Any, layout: Layout) 
     ]
 
     def shallow() -> Any:
-        found = _flat(tf.switch_case(number, decoders), layout)
+        samples = _flat(tf.switch_case(number, decoders), layout)
         # Samples of 8 bits times 257, so that white is white.
-        return tf.cast(found, tf.float32) * 257 if layout.bits == 16 else found
+        return tf.cast(samples, tf.float32) * 257 if layout.bits == 16 else samples
 
     if layout.bits == 8:
         return shallow()
@@ -61,9 +61,9 @@ def pixels_of(file: File, number: Any, head: Header, turn: Any, layout: Layout) 
 def _flat(pixels: Any, layout: Layout) -> Any:
     """From 3 or 4 channels, of which the fourth is alpha, to the layout's."""
     channels = layout.channels
-    found = tf.cond(
+    flat = tf.cond(
         tf.equal(tf.shape(pixels)[2], 4),
         lambda: transparent(tf.ensure_shape(pixels, (None, None, 4)), channels, layout.background),
         lambda: opaque(tf.ensure_shape(pixels, (None, None, 3)), channels),
     )
-    return tf.ensure_shape(found, (None, None, channels))
+    return tf.ensure_shape(flat, (None, None, channels))

@@ -54,7 +54,7 @@ class EncodeImage(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments, plain JSON."""
         layout = self.layout
-        own = {
+        arguments = {
             "height": layout.size[0],
             "width": layout.size[1],
             "channels": layout.channels,
@@ -63,7 +63,7 @@ class EncodeImage(keras.layers.Layer):  # type: ignore[misc]
             "background": list(layout.background),
             "max_pixels": layout.max_pixels,
         }
-        return {**{key: value for key, value in super().get_config().items() if key not in ("dtype", "trainable")}, **own}
+        return {**{key: value for key, value in super().get_config().items() if key not in ("dtype", "trainable")}, **arguments}
 
     def call(self, raw: Any) -> tuple[Any, Any, Any]:
         pixels, status = self._decode(tf.reshape(raw, (-1,)))
@@ -92,9 +92,9 @@ def _decoded(texts: Any, *, layout: Layout) -> tuple[Any, Any]:
     images = tf.data.Dataset.from_tensor_slices((wanted, tf.gather(texts, wanted)))
     images = images.map(lambda row, text: (row, *_image(text, layout)), num_parallel_calls=tf.data.AUTOTUNE)
     blank = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), _blank(layout), tf.constant(UNREADABLE)))
-    found = blank.concatenate(images.ignore_errors()).batch(tf.size(texts, tf.int64) + 1)
-    rows, pixels, status = found.with_options(_options()).get_single_element()
-    place = tf.scatter_nd(rows[1:, None], tf.range(1, tf.size(rows)), tf.shape(texts, tf.int64))  # 0, the blank, where nothing was found
+    decoded = blank.concatenate(images.ignore_errors()).batch(tf.size(texts, tf.int64) + 1)
+    rows, pixels, status = decoded.with_options(_options()).get_single_element()
+    place = tf.scatter_nd(rows[1:, None], tf.range(1, tf.size(rows)), tf.shape(texts, tf.int64))  # 0, the blank, for a file that failed
     status = tf.where(empty, NO_IMAGE, tf.gather(status, place))
     return tf.gather(pixels, place), status[:, None]
 
@@ -117,8 +117,8 @@ def _image(text: Any, layout: Layout) -> tuple[Any, Any]:
 
     def decoded() -> Any:
         turn = orientation(file.data[head.exif : head.exif_end], head.turn)
-        found = resized(upright(pixels_of(file, number, head, turn, layout), turn), layout)
-        return tf.cast(tf.clip_by_value(tf.round(found), 0, 65535), tf.uint16) if layout.bits == 16 else found
+        fitted = resized(upright(pixels_of(file, number, head, turn, layout), turn), layout)
+        return tf.cast(tf.clip_by_value(tf.round(fitted), 0, 65535), tf.uint16) if layout.bits == 16 else fitted
 
     return tf.cond(tf.equal(status, OK), decoded, lambda: _blank(layout)), status
 

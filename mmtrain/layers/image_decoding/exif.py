@@ -42,9 +42,9 @@ def _told(entries: Any, little: Any) -> Any:
     digits = tf.pad(tf.cast(entries, tf.int64), [[0, 1], [0, 0]])  # the last tells nothing
     tag, kind, short, long = tf.unstack(tf.matmul(digits, tf.where(little, *both)), axis=1)
     # SHORT as the standard says, LONG as some cameras write.
-    found = tf.equal(tag, 0x0112) & (tf.equal(kind, 3) | tf.equal(kind, 4))
-    told = either(found, tf.where(tf.equal(kind, 3), short, long), 0)
-    return tf.gather(told, tf.argmax(tf.cast(found, tf.int32)))
+    is_orientation = tf.equal(tag, 0x0112) & (tf.equal(kind, 3) | tf.equal(kind, 4))
+    values = either(is_orientation, tf.where(tf.equal(kind, 3), short, long), 0)
+    return tf.gather(values, tf.argmax(tf.cast(is_orientation, tf.int32)))
 
 
 def upright(pixels: Any, turn: Any) -> Any:

@@ -27,8 +27,8 @@ def _codes(file: File, start: Any, end: Any) -> Any:
     """The bytes of blocks without their lengths."""
     lengths = tf.TensorArray(tf.int64, size=0, dynamic_size=True, element_shape=())
 
-    def step(at: Any, number: Any, found: Any) -> tuple[Any, Any, Any]:
-        return at + 1 + byte(file, at), number + 1, found.write(number, at - start)
+    def step(at: Any, number: Any, positions: Any) -> tuple[Any, Any, Any]:
+        return at + 1 + byte(file, at), number + 1, positions.write(number, at - start)
 
     places = tf.while_loop(lambda at, *_: at < end, step, (start, 0, lengths))[2].stack()
     is_length = tf.scatter_nd(places[:, None], tf.ones_like(places, tf.int32), tf.stack([end - start]))
@@ -48,11 +48,11 @@ def _followed(codes: Any, bits: Any) -> Any:
         at, widths, highest = at[:count], widths[:count], highest[:count]
         place, shift = at // 8, tf.cast(at % 8, tf.int32)
         three = tf.gather(digits, place) + 256 * tf.gather(digits, place + 1) + 256**2 * tf.gather(digits, place + 2)
-        found = tf.bitwise.right_shift(three, shift) % tf.bitwise.left_shift(tf.ones_like(widths), widths)
-        mark = tf.equal(found, clear) | tf.equal(found, clear + 1)
+        codes_read = tf.bitwise.right_shift(three, shift) % tf.bitwise.left_shift(tf.ones_like(widths), widths)
+        mark = tf.equal(codes_read, clear) | tf.equal(codes_read, clear + 1)
         stop = tf.where(tf.reduce_any(mark), tf.argmax(tf.cast(tf.concat([mark, [True]], axis=0), tf.int32)), count)
-        sound = tf.reduce_all(found[:stop] <= highest[:stop])
-        ended = (tf.equal(stop, count) & (count < FULL)) | tf.reduce_any(tf.equal(found[stop : stop + 1], clear + 1))
+        sound = tf.reduce_all(codes_read[:stop] <= highest[:stop])
+        ended = (tf.equal(stop, count) & (count < FULL)) | tf.reduce_any(tf.equal(codes_read[stop : stop + 1], clear + 1))
         last = tf.minimum(stop, FULL - 1)
         behind = start + tf.cast(tf.gather(tables[full, 0], last) + tf.gather(tables[full, 1], last), tf.int64)
         return behind, tf.cast(tf.equal(stop, FULL), tf.int64), sound, ended
@@ -85,8 +85,8 @@ def header(file: File) -> Any:
     at, clear = walk(lambda at, _: tf.reduce_any(tf.equal(byte(file, at), [_FRAME, _END])), step, start, -1)
     (at,) = required(tf.equal(byte(file, at), _FRAME), at)
     descriptor = tf.concat([cut(file, at + 1, 8), peek(file, at + 9, 1)], axis=0)
-    left, top, wide, tall, own = read(descriptor, *(Number(place, 2) for place in (0, 2, 4, 6)), Number(8, 1))
-    return facts(tf.maximum(height, top + tall), tf.maximum(width, left + wide), at, clear, flags, own, top, left)
+    left, top, wide, tall, frame_flags = read(descriptor, *(Number(place, 2) for place in (0, 2, 4, 6)), Number(8, 1))
+    return facts(tf.maximum(height, top + tall), tf.maximum(width, left + wide), at, clear, flags, frame_flags, top, left)
 
 
 def pixels(file: File, head: Header) -> Any:
@@ -95,16 +95,16 @@ def pixels(file: File, head: Header) -> Any:
     TensorFlow decodes all frames and forgets which pixels were transparent. So its decoder is given a file with one frame
     and a palette that tells the number of each colour in red; the true palette is applied here.
     """
-    at, clear, screen, flags, top, left, *_ = tf.unstack(head.own)
-    own = flags >= 0x80
-    (own,) = required(own | (screen >= 0x80), own)
-    bits = either(own, flags, screen) & 7
+    at, clear, screen, flags, top, left, *_ = tf.unstack(head.details)
+    has_palette = flags >= 0x80
+    (has_palette,) = required(has_palette | (screen >= 0x80), has_palette)
+    bits = either(has_palette, flags, screen) & 7
     count = tf.bitwise.left_shift(tf.constant(2, tf.int64), bits)
     numbers = tf.range(count)
-    palette = tf.reshape(cut(file, either(own, at + 10, 13), 3 * count), (-1, 3))
+    palette = tf.reshape(cut(file, either(has_palette, at + 10, 13), 3 * count), (-1, 3))
     alpha = tf.cast(either(tf.equal(numbers, clear), 0, 255), tf.uint8)
     colours = tf.concat([palette, alpha[:, None]], axis=1)
-    raster = at + 10 + either(own, 3 * count, 0)
+    raster = at + 10 + either(has_palette, 3 * count, 0)
     frame = _frame(file, at, flags, bits, numbers, raster)
     before = tf.stack([top, left])
     behind = tf.stack([head.height, head.width]) - before - tf.shape(frame, tf.int64)
@@ -122,8 +122,8 @@ def _frame(file: File, at: Any, flags: Any, bits: Any, numbers: Any, raster: Any
     (end,) = required(can_be_followed(file, raster, end), end)
     blocks = tf.strings.substr(file.text, raster, end - raster)
     alone = tf.strings.join([text_of(tf.concat(parts, axis=0)), blocks, ";"])
-    found = tf.io.decode_image(alone, channels=3, expand_animations=False)
-    return tf.ensure_shape(found, (None, None, 3))[..., 0]
+    decoded = tf.io.decode_image(alone, channels=3, expand_animations=False)
+    return tf.ensure_shape(decoded, (None, None, 3))[..., 0]
 
 
 def _behind_blocks(file: File, start: Any, *, some: Any = True) -> Any:

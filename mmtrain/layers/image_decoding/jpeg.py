@@ -47,7 +47,7 @@ def header(file: File) -> Any:
 
 def pixels(file: File, head: Header, turn: Any, layout: Layout) -> Any:
     """(height, width, 3) uint8; one that is much larger than the layout comes at a half, a quarter or an eighth of its size."""
-    part = either(head.own[0] > 0, reduction((head.height, head.width), turn, layout), 1)
+    part = either(head.details[0] > 0, reduction((head.height, head.width), turn, layout), 1)
     # How much smaller is an attribute of the operation, so there is one for each.
     sizes = [partial(tf.io.decode_jpeg, file.text, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE") for ratio in PARTS]
     return tf.switch_case(tf.argmax(tf.equal(part, PARTS), output_type=tf.int32), sizes)

@@ -84,12 +84,12 @@ def header(file: File) -> Any:
         length, word, first = read(cut(file, at, 8), Number(0, 4, big=True), Number(4, 4), Number(4, 1))
         small = first >= ord("a")
         letter = tf.argmax(tf.concat([tf.equal(word, _NAMES), [small, ~small]], axis=0))
-        (told,) = read(cut(file, at + 8 + length, 4), Number(0, 4, big=True))
+        (checksum,) = read(cut(file, at + 8 + length, 4), Number(0, 4, big=True))
         # The decoder looks at the checksums of the others itself.
-        intact = tf.equal(crc32(file, at + 4, either(small, length + 4, 0)), told) | ~small
+        intact = tf.equal(crc32(file, at + 4, either(small, length + 4, 0)), checksum) | ~small
         is_exif = tf.equal(word, spelled(b"eXIf")) & (exif < 0)
         colours = either(tf.equal(word, spelled(b"PLTE")), length // 3, colours)
-        # Elsewhere, and of another size, the decoder ignores it, and then gives an alpha that is none.
+        # Elsewhere, and of another size, the decoder ignores it, and gives an alpha of no meaning.
         fits = tf.where(of_palette, (colours > 0) & (length > 0) & (length <= colours), tf.equal(length, tf.gather(_SIZES, colour)))
         counts = tf.equal(word, spelled(b"tRNS")) & fits & (state < PNG_PIXELS)
         state = either(intact, tf.gather_nd(_STEPS, tf.stack([state, letter])), REFUSED)
@@ -104,10 +104,10 @@ def header(file: File) -> Any:
 
 def pixels(file: File, head: Header) -> Any:
     """(height, width, 3) or, where they may be transparent, (height, width, 4) uint8."""
-    return tf.cond(head.own[0] > 0, *(partial(tf.io.decode_png, file.text, channels=channels) for channels in (4, 3)))
+    return tf.cond(head.details[0] > 0, *(partial(tf.io.decode_png, file.text, channels=channels) for channels in (4, 3)))
 
 
 def deep(file: File, background: float) -> Any:
     """Grey of 16 bits, (height, width, 1) float32; `background` where it is transparent."""
-    found = tf.io.decode_png(file.text, channels=4, dtype=tf.uint16)
-    return tf.where(found[..., 3:4] > 0, tf.cast(found[..., 0:1], tf.float32), background)
+    samples = tf.io.decode_png(file.text, channels=4, dtype=tf.uint16)
+    return tf.where(samples[..., 3:4] > 0, tf.cast(samples[..., 0:1], tf.float32), background)

@@ -29,8 +29,8 @@ _BLOCK = 1 << 21
 def resized(pixels: Any, layout: Layout) -> Any:
     """(height, width, channels) uint8 or, for 16 bits, float32, at the layout's size; as it is where it has that size already."""
     size = tf.shape(pixels)[:2]
-    found = tf.cond(tf.reduce_all(tf.equal(size, layout.size)), lambda: pixels, lambda: _HOW[layout.resize](pixels, layout))
-    return tf.ensure_shape(found, (*layout.size, layout.channels))
+    fitted = tf.cond(tf.reduce_all(tf.equal(size, layout.size)), lambda: pixels, lambda: _HOW[layout.resize](pixels, layout))
+    return tf.ensure_shape(fitted, (*layout.size, layout.channels))
 
 
 def reduction(size: tuple[Any, Any], turn: Any, layout: Layout) -> Any:

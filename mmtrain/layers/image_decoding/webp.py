@@ -45,9 +45,9 @@ def header(file: File) -> Any:
     extended = tf.equal(name, spelled(b"VP8X"))
     canvas = [tf.maximum(either(extended, side + 1, 0), least) for side, least in zip(canvas, (top + height, left + width), strict=True)]
     opaque = extended & tf.equal(flags & 0x10, 0)
-    told, mark = read(peek(file, exif + 4, 10), Number(0, 4), Number(4, 6))
+    exif_length, mark = read(peek(file, exif + 4, 10), Number(0, 4), Number(4, 6))
     start = exif + 8 + either(tf.equal(mark, spelled(b"Exif\0\0")), 6, 0)
-    end = either(exif < 0, 0, exif + 8 + _signed(told))
+    end = either(exif < 0, 0, exif + 8 + _signed(exif_length))
     return facts(*canvas, alpha, image, length, height, width, top, left, opaque, exif=(start, end))
 
 
@@ -59,7 +59,7 @@ def _parts(file: File) -> Any:
     (size,) = read(peek(file, 4, 4), Number(0, 4))
     end = size + 8
 
-    def step(at: Any, state: Any, frame_end: Any, canvas: Any, box: Any, found: Any) -> tuple[Any, ...]:
+    def step(at: Any, state: Any, frame_end: Any, canvas: Any, box: Any, positions: Any) -> tuple[Any, ...]:
         part = _part(file, at)
         inside = at < frame_end
         behind = at + 8 + part.length + part.length % 2
@@ -76,13 +76,17 @@ def _parts(file: File) -> Any:
         nothing = moving | ((box[0] >= 0) & tf.equal(after, frame_end))
         box = tf.where(extended, part.canvas, tf.where(is_frame, part.frame, tf.where(nothing, tf.constant(0, tf.int64), box)))
         state = either(sound, tf.gather_nd(_STEPS, tf.stack([state, part.letter])), REFUSED)
-        first = part.named & (found < 0) & tf.concat([(found[1:2] < 0) & (found[2:3] < 0), found[2:3] < 0, [True, True]], axis=0)
-        return after, state, frame_end, canvas, box, either(first, at, found)
+        first = (
+            part.named
+            & (positions < 0)
+            & tf.concat([(positions[1:2] < 0) & (positions[2:3] < 0), positions[2:3] < 0, [True, True]], axis=0)
+        )
+        return after, state, frame_end, canvas, box, either(first, at, positions)
 
     begun = (12, 1, 0, [-1, -1], [-1, -1], [-1] * 4)
-    _, state, *_, found = walk(lambda at, state, *_: (at >= end) | tf.equal(state, REFUSED), step, *begun)
+    _, state, *_, positions = walk(lambda at, state, *_: (at >= end) | tf.equal(state, REFUSED), step, *begun)
     whole_file = end - 1 <= file.last
-    return required(whole_file & tf.reduce_any(tf.equal(state, sorted(WEBP_ORDER.ends))), found)[0]
+    return required(whole_file & tf.reduce_any(tf.equal(state, sorted(WEBP_ORDER.ends))), positions)[0]
 
 
 class _Part(NamedTuple):
@@ -135,13 +139,13 @@ def _signed(number: Any) -> Any:
 
 def pixels(file: File, head: Header) -> Any:
     """(height, width, 4) uint8."""
-    alpha, image, length, height, width, top, left, opaque = tf.unstack(head.own)
-    found = tf.io.decode_webp(_alone(file, (alpha, image), length, (height, width)))[0]  # of (frames, height, width, channels)
-    missing = (4 - tf.shape(found)[2]) * [[0, 0], [0, 0], [0, 1]]
-    found = tf.pad(found, missing, constant_values=tf.constant(255, tf.uint8))
+    alpha, image, length, height, width, top, left, opaque = tf.unstack(head.details)
+    frame = tf.io.decode_webp(_alone(file, (alpha, image), length, (height, width)))[0]  # of (frames, height, width, channels)
+    missing = (4 - tf.shape(frame)[2]) * [[0, 0], [0, 0], [0, 1]]
+    frame = tf.pad(frame, missing, constant_values=tf.constant(255, tf.uint8))
     before = tf.stack([top, left, 0])
-    behind = tf.stack([head.height, head.width, 4]) - before - tf.shape(found, tf.int64)
-    canvas = tf.pad(found, tf.stack([before, behind], axis=1))
+    behind = tf.stack([head.height, head.width, 4]) - before - tf.shape(frame, tf.int64)
+    canvas = tf.pad(frame, tf.stack([before, behind], axis=1))
     return tf.ensure_shape(tf.bitwise.bitwise_or(canvas, tf.cast(tf.stack([0, 0, 0, 255 * opaque]), tf.uint8)), (None, None, 4))
 
 
