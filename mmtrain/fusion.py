@@ -35,7 +35,7 @@ class FusionSection(Section):
 
     @property
     def reads_tokens(self) -> bool:
-        """Whether the method attends to the tokens of branches."""
+        """True if the method attends to the tokens of branches."""
         return fusions[self.method].reads_tokens
 
     def build(self, features: Features, present: Features, tokens: Features | None = None) -> Tensor:
@@ -62,7 +62,7 @@ class Fusion:
 
     @property
     def reads_tokens(self) -> bool:
-        """Whether the function has a third positional parameter."""
+        """True if the function has a third positional parameter."""
         parameters = inspect.signature(self.build).parameters.values()
         return len([one for one in parameters if one.kind is not one.KEYWORD_ONLY]) > 2
 

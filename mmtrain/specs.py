@@ -122,7 +122,7 @@ class IndexSpec(_Codes):
     size: int
     """Number of codes, that of a missing and that of an unseen category included."""
     one_hot: bool = False
-    """Whether the code becomes a one-hot vector instead of a learned embedding."""
+    """True if the code becomes a one-hot vector instead of a learned embedding."""
     embedding_width: int = 0
     """Width of the learned embedding; 0 chooses it from `size`."""
 

@@ -58,7 +58,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a function when it is asked for: the experiment file needs the names of metrics, and not NumPy."""
+    """Import a function at its first use: the experiment file needs the names of metrics, not NumPy."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

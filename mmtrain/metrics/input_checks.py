@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 ROUNDING = 1e-6
-"""How far outside 0 to 1 a probability may lie: a float32 softmax can come out at 1.0000001."""
+"""Tolerance for probabilities outside 0 to 1: a float32 softmax can return 1.0000001."""
 
 
 def codes(values: ArrayLike, *, count: int, what: str, ndim: int = 1, least: int = 0) -> NDArray[np.int64]:

@@ -61,9 +61,9 @@ BINARY = ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity",
 MULTICLASS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss")
 MULTILABEL = ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss")
 REGRESSION = ("mae", "rmse", "r2", "median_absolute_error")
-"""What each module of `mmtrain.metrics` computes, in the order in which it is shown."""
+"""Scores that each module of `mmtrain.metrics` computes, in the order of tables."""
 EACH_LABEL = ("auc", "pr_auc", "f1")
-"""What `mmtrain.metrics.multilabel` computes for each label, `auc[beach]`."""
+"""Scores that `mmtrain.metrics.multilabel` computes for each label, `auc[beach]`."""
 
 
 def metrics_named(names: Iterable[str]) -> tuple[Metric, ...]:

@@ -81,11 +81,8 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     specs = {key: column.spec for key, column in fitted.columns.items()}
     names = names_of_layers(branches, fitted)
     inputs = network_inputs(specs)
-    masked = {key: masked_columns(branch, columns) for key, branch in branches.items()}
-    parts = {
-        key: _branch(branch, masked[key], specs, names.branches[key], reads_tokens=fusion.reads_tokens) for key, branch in branches.items()
-    }
-    features, present, tokens = _features(branches, masked, parts, inputs, names)
+    parts = {key: _branch(branches[key], columns, specs, layer, reads_tokens=fusion.reads_tokens) for key, layer in names.branches.items()}
+    features, present, tokens = _features(parts, inputs, names)
     vector = _fusion(fusion, features, present, tokens, name=names.fusion)
     raw = {key: fitted.targets[key].head(vector, layer) for key, layer in names.heads.items()}
     network = keras.Model(inputs, raw, name="network")
@@ -128,19 +125,24 @@ class _BranchModel:
     It gives a vector, or a vector and tokens if the fusion reads them.
     """
 
+    columns: tuple[str, ...]
+    masked: tuple[str, ...]
     model: Any
     groups: Mapping[str, Sequence[Any]]
 
 
-def _branch(branch: Branch, masked: Sequence[str], specs: Mapping[str, TensorSpec], name: str, *, reads_tokens: bool) -> _BranchModel:
+def _branch(
+    branch: Branch, columns: Mapping[str, Column], specs: Mapping[str, TensorSpec], layer: str, *, reads_tokens: bool
+) -> _BranchModel:
+    masked = masked_columns(branch, columns)
     tensors = {column: keras.Input(specs[column].shape, dtype=specs[column].dtype) for column in branch.columns}
     present = {column: keras.Input((1,), dtype="float32") for column in masked}
     features = branch.build({column: Input(tensor, present.get(column), specs[column]) for column, tensor in tensors.items()})
     _check_masks(branch, present)
     outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
-    model = keras.Model([*tensors.values(), *present.values()], outputs, name=name)
+    model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
     _check_groups(branch, model, features)
-    return _BranchModel(model, features.groups)
+    return _BranchModel(branch.columns, masked, model, features.groups)
 
 
 def _check_masks(branch: Branch, present: Mapping[str, Any]) -> None:
@@ -162,11 +164,7 @@ def _check_groups(branch: Branch, model: Any, features: Features) -> None:
 
 
 def _features(
-    branches: Mapping[str, Branch],
-    masked: Mapping[str, Sequence[str]],
-    parts: Mapping[str, _BranchModel],
-    inputs: Mapping[str, Any],
-    names: NetworkLayerNames,
+    parts: Mapping[str, _BranchModel], inputs: Mapping[str, Any], names: NetworkLayerNames
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the vector (batch, width) of every branch, its presence (batch, 1), and the tokens of those that give some.
 
@@ -175,10 +173,10 @@ def _features(
     features: dict[str, Any] = {}
     present: dict[str, Any] = {}
     tokens: dict[str, Any] = {}
-    for key, branch in branches.items():
-        shown = [inputs[f"{column}_present"] for column in branch.columns]
-        masks = [inputs[f"{column}_present"] for column in masked[key]]
-        output = parts[key].model([inputs[column] for column in branch.columns] + masks)
+    for key, part in parts.items():
+        shown = [inputs[f"{column}_present"] for column in part.columns]
+        masks = [inputs[f"{column}_present"] for column in part.masked]
+        output = part.model([inputs[column] for column in part.columns] + masks)
         if isinstance(output, list):
             features[key], tokens[key] = output
         else:

@@ -161,7 +161,7 @@ class KnownLabels(Column):
 
     @property
     def holds_numbers(self) -> bool:
-        """Whether the target's cells are numbers."""
+        """True if the target's cells are numbers."""
         return self.of.holds_numbers
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
@@ -199,7 +199,7 @@ class FittedTarget(TaskTraits):
 
     @property
     def answers_by_name(self) -> bool:
-        """Whether cells name classes or labels, rather than saying yes or no to one."""
+        """True if cells name classes or labels, rather than saying yes or no to one."""
         return True
 
     @property
@@ -215,7 +215,7 @@ class FittedTarget(TaskTraits):
 
     @property
     def predicts_median(self) -> bool:
-        """Whether the loss of a number is minimal at the median of labels, not at their mean."""
+        """True if the loss of a number is minimal at the median of labels, not at their mean."""
         return False
 
     def with_loss(self, declared: LossSection | None) -> Self:

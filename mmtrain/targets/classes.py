@@ -132,7 +132,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
         return dict(zip(self.classes, self.weights, strict=True))
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """As the classes are written."""
+        """Notation of the classes in the file."""
         return spelled_as(self.classes, cells)
 
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:

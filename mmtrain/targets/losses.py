@@ -1,4 +1,4 @@
-"""The losses that come with mmtrain besides those of the tasks themselves; each gives the loss of every row, (batch,) float32."""
+"""Losses other than the default of each task; each returns the loss of every row, (batch,) float32."""
 
 from __future__ import annotations
 

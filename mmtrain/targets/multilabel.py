@@ -86,7 +86,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         return dict(zip(self.labels, self.weights, strict=True))
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """As the labels are written, where a cell holds one number; 0 and 1 are read however they are written."""
+        """Notation of the labels where a cell holds one number; 0 and 1 are read in any notation."""
         return cells if self.one_column_each else spelled_as(self.labels, cells)
 
     @property

@@ -44,7 +44,7 @@ class TaskTraits(Section):
     is_continuous: ClassVar[bool] = False
     """The answer is a number, in the unit of the table."""
     is_censored: ClassVar[bool] = False
-    """Whether some labels are only lower bounds."""
+    """True if some labels are only lower bounds."""
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """Names and directions of what `FittedTarget.scores` gives, in the order in which it is shown."""

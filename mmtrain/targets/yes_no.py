@@ -47,7 +47,7 @@ CLASS_PAIRS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
         ("tumor tumour", "normal"),
     )
 )
-"""Names of classes that are opposites where nobody doubts which one is looked for. Not died and survived, nor fail and pass:
+"""Names of classes that are opposites with an obvious positive class. Not died and survived, nor fail and pass:
 both of either are asked for."""
 
 CLEARLY_YES = frozenset({"yes", "true", "positive", "pos", "malignant", "abnormal"})
@@ -79,12 +79,12 @@ def opposites(word: str) -> tuple[str, ...]:
 
 
 def is_yes(word: str) -> bool:
-    """Whether a cell of a column that answers for one label says yes."""
+    """Return True for a cell that says yes, in a column of one label."""
     return normal(word) in YES
 
 
 def is_no(word: str) -> bool:
-    """Whether a cell of a column that answers for one label says no."""
+    """Return True for a cell that says no, in a column of one label."""
     return normal(word) in NO
 
 

@@ -54,7 +54,7 @@ class Position:
 
     @property
     def is_best(self) -> bool:
-        """Whether this is the end of the best epoch, so that `best` can be restored from it."""
+        """True at the end of the best epoch, so that `best` can be restored from here."""
         return self.step == 0 and 0 < self.epoch == self.best_epoch
 
 
@@ -107,7 +107,7 @@ def _named(variables: list[Any]) -> dict[str, Any]:
 
 
 def load(folder: Path, name: str, network: Any, optimizer: Any | None = None) -> Position:
-    """Put a checkpoint's weights into `core`, and its optimizer variables into `optimizer` if given; its position.
+    """Put a checkpoint's weights into `network`, and its optimizer variables into `optimizer` if given; return its position.
 
     Raises RunError when it is missing, torn, damaged or of another network; nothing is changed then.
     """

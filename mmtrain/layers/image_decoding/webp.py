@@ -103,7 +103,7 @@ class _Part(NamedTuple):
     frame: Any
     image: Any
     decodable: Any
-    """Whether the head of pixels is one that decoders take."""
+    """True if decoders accept the header of the pixels."""
 
 
 def _part(file: File, at: Any) -> _Part:
