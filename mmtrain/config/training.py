@@ -105,6 +105,11 @@ class EarlyStopping(Section):
     )
     min_delta: float = Field(0.0, ge=0, description="Less than this is no improvement.")
 
+    @property
+    def reason(self) -> str:
+        """The reason of a training that early stopping ended."""
+        return f"{self.monitor} has not improved for {self.patience} epochs"
+
 
 class Stage(Section):
     """A number of epochs in which the same parameter groups are trained at the same rates.

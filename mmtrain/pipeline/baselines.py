@@ -37,7 +37,6 @@ from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_data
 from mmtrain.specs import layer_names
 from mmtrain.targets import FittedTarget
-from mmtrain.training.early_stopping import out_of_patience
 from mmtrain.training.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -113,7 +112,7 @@ def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[Base
 
 def epoch_limit(run: Run, rule: EarlyStopping) -> int | None:
     """Return after how many epochs the training of a run was cut off; None if its epochs or its patience came to their end."""
-    if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", out_of_patience(rule)):
+    if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", rule.reason):
         return None
     return sum(line.step is None for line in run.read_lines("metrics.jsonl"))
 

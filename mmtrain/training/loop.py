@@ -6,12 +6,15 @@ Test rows are never seen here.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.config.training import EarlyStopping
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.model.memory_errors import step_oom_errors
 from mmtrain.training import checkpoints
-from mmtrain.training.early_stopping import EarlyStopper
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Listener, Started, Stepped, StepsBegan
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite, divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
@@ -38,6 +41,47 @@ def train(
     loop.resume_from(resume)
     with step_oom_errors(str(run.folder), data.training.batch_size):
         return loop.run_epochs(interruption or GracefulShutdown())
+
+
+@dataclass
+class EarlyStopper:
+    """Early stopping: the best epoch by the monitored score, and the patience for a better one; plain state, saved with checkpoints."""
+
+    rule: EarlyStopping
+    best: float | None = None
+    """The monitored score of the best epoch."""
+    best_epoch: int = 0
+    waited: int = 0
+    """Epochs since the best one."""
+
+    def epoch_ended(self, epoch: int, value: float | None) -> bool:
+        """Record the score of an epoch, counted from 1. Return whether it is the best so far; an undefined score never is."""
+        if not self._improves(value):
+            self.waited += 1
+            return False
+        self.best, self.best_epoch, self.waited = value, epoch, 0
+        return True
+
+    def _improves(self, value: float | None) -> bool:
+        if value is None or self.best is None:
+            return value is not None
+        gain = value - self.best if self.rule.direction == "maximize" else self.best - value
+        return gain > self.rule.min_delta
+
+    @property
+    def reason(self) -> str:
+        """The reason to stop once patience has run out, else empty."""
+        if self.rule.patience is None or self.waited < self.rule.patience:
+            return ""
+        return self.rule.reason
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state`."""
+        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+
+    def state(self) -> dict[str, float | int | None]:
+        """Return what a checkpoint holds."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
 
 
 class _Loop:
@@ -108,7 +152,7 @@ class _Loop:
             done_steps=start.step,
             done_rows=start.rows,
             best_epoch=self.stopping.best_epoch,
-            best=self.stopping.best.value,
+            best=self.stopping.best,
             main=self.validation.main,
         )
 
