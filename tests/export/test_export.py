@@ -190,7 +190,7 @@ def test_saved_model_without_images_tells_decisions_probabilities_and_status(tmp
         found = tf.saved_model.load(str(path)).signatures["serving_default"](**given)
         return {name: values.numpy().astype(str if values.dtype == tf.string else None) for name, values in found.items()}
 
-    monkeypatch.setitem(export_formats, "saved_model", replace(export_formats["saved_model"], run=serve))
+    monkeypatch.setitem(export_formats._entries, "saved_model", replace(export_formats["saved_model"], run=serve))
     two_blobs(tmp_path, 20, city=lambda row: f"c{row % 2}", price=lambda row: row)
     columns = "x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}, price: {role: target, task: regression}"
     tree = f"{{columns: {{{columns}}}, training: {{epochs: 1}}}}"
@@ -798,7 +798,7 @@ def test_command_prints_the_folder_and_notes_what_was_checked(run, exported, cap
         shutil.copy(converted.folder / path.name, path)
         return facts
 
-    monkeypatch.setitem(export_formats, "onnx", replace(export_formats["onnx"], write=copy))
+    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=copy))
     monkeypatch.setenv("COLUMNS", "200")
     assert run_command(["export", str(run.folder), "--format", "onnx"]) == 0
     said = capfd.readouterr()
