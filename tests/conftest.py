@@ -55,12 +55,12 @@ def models_opened_once(tensorflow):
     from mmtrain.model import model_file
 
     opened, compiled = {}, {}
-    whole, compile_model = model_file.whole, model_file.compiled
+    load, compile_model = model_file.load_end_to_end, model_file.compile_predictor
 
-    def whole_once(path):
+    def load_once(path):
         key = str(path), file_hash(path)
         if key not in opened:
-            opened[key] = whole(path)
+            opened[key] = load(path)
         return opened[key]
 
     def compiled_once(model):
@@ -69,8 +69,8 @@ def models_opened_once(tensorflow):
         return compiled[id(model)][1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_file, "whole", whole_once)
-        patch.setattr(model_file, "compiled", compiled_once)
+        patch.setattr(model_file, "load_end_to_end", load_once)
+        patch.setattr(model_file, "compile_predictor", compiled_once)
         yield
 
 
@@ -90,7 +90,7 @@ def undrawn_plots(request):
     if request.path.name.startswith(DRAWN):
         yield
         return
-    from mmtrain.reports import plot_style
+    from mmtrain.reports.figures import plot_style
 
     def save(figure, path, words=None):
         PIL.Image.new("L", (1, 1)).save(path, "PNG")
