@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-MAX_KEPT_BYTES = 100_000_000
-"""Codes and values that are kept between two passes; a larger table is read and coded again for each pass."""
+MAX_KEPT_BYTES, MAX_KEPT_ROWS = 100_000_000, 100_000
+"""Codes and values that are kept between two passes; a larger table is read and coded again for each pass. Reading twice costs a long
+table a tenth more, a wide one of short columns a third."""
 
 COLUMNS_PER_TASK = 16
 """Columns that a thread takes at once: handing one over costs as much as coding a few hundred cells."""
@@ -108,11 +109,12 @@ class CodedTable:
             yield from self._kept
             return
         chunks: list[CodedChunk] | None = []
-        held = 0
+        held = rows = 0
         for piece in gather(self.file.pieces(headers, size=READ_CHUNK_ROWS)) if headers else ():
             chunk = dict(zip(piece, for_columns(code_column, piece.values()), strict=True))
             held += sum(column.nbytes for column in chunk.values())
-            chunks = [*chunks, chunk] if chunks is not None and held <= MAX_KEPT_BYTES else None
+            rows += len(next(iter(piece.values())))
+            chunks = [*chunks, chunk] if chunks is not None and held <= MAX_KEPT_BYTES and rows <= MAX_KEPT_ROWS else None
             yield chunk
         self._kept = chunks or self._kept
 
