@@ -142,7 +142,8 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
 
 def written(run):
     """The report of what lies in the folder by now."""
-    return write(run, config.load(run / "config.yaml"), encode.read_fitted(run.read_json("columns.json")))
+    experiment = config.load(run / "config.yaml")
+    return write(run, experiment.columns, experiment.training, encode.read_fitted(run.read_json("columns.json")))
 
 
 def written_without_plots(run):

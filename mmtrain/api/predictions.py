@@ -21,8 +21,8 @@ NUMBERS = ("prediction_low", "prediction_high")
 PROBABILITIES = ("probability_", "calibrated_")
 
 
-def read_predictions(run: Run, contents: ReportData, split: str) -> pd.DataFrame:
-    """See `TrainedRun.predictions_of`."""
+def read_predictions(run: Run, contents: ReportData, split: str, table: Path) -> pd.DataFrame:
+    """See `TrainedRun.predictions_of`; `table` is that of the training."""
     looks = {look.part: look for look in contents.facts.evaluations or ()}
     rows = predictions_of(run, split) if split in looks else None
     if rows is None:
@@ -31,8 +31,7 @@ def read_predictions(run: Run, contents: ReportData, split: str) -> pd.DataFrame
         )
         raise UsageError(Problem(str(run.folder), f"there are no predictions called {split!r} in the run.", hint))
     found = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), contents.fitted) else rows[name] for name in rows})
-    table = contents.experiment.data.table if split in USE_NAMED else Path(looks[split].path)
-    index = index_of(table)
+    index = index_of(table if split in USE_NAMED else Path(looks[split].path))
     if index is not None and (not len(found) or found["row"].max() < len(index)):
         found.index = index[found["row"].to_numpy()]
     return found

@@ -108,7 +108,9 @@ class TrainedRun(Result):
     @cached_property
     def experiment(self) -> Experiment:
         """The validated experiment, every default written out."""
-        return self._contents().experiment
+        from mmtrain import config
+
+        return config.load(self._run / "config.yaml")
 
     @property
     def history(self) -> pd.DataFrame:
@@ -143,7 +145,7 @@ class TrainedRun(Result):
         """
         from mmtrain.api.predictions import read_predictions
 
-        return read_predictions(self._run, self._contents(), split)
+        return read_predictions(self._run, self._contents(), split, self.experiment.data.table)
 
     @property
     def report(self) -> Report:
@@ -237,12 +239,11 @@ class TrainedRun(Result):
         return load(self.folder)
 
     def _contents(self) -> ReportData:
-        from mmtrain import config
         from mmtrain.data import encode
         from mmtrain.reports import report_data
 
-        experiment = config.load(self._run / "config.yaml")
-        return report_data.read(self._run, experiment, encode.of_run(self._run, experiment.columns))
+        columns, training = self.experiment.columns, self.experiment.training
+        return report_data.read(self._run, columns, training, encode.of_run(self._run, columns))
 
     def _title(self) -> str:
         return f"mmtrain run {self.folder}"

@@ -115,7 +115,7 @@ def evaluate_subject(
 ) -> EvaluationResult:
     """Write the report again and return the result; the last of the `looks` is this evaluation."""
     run, look = subject.run, looks[-1]
-    written = report.write(run, subject.experiment, subject.fitted)
+    written = report.write(run, subject.experiment.columns, subject.experiment.training, subject.fitted)
     times = sum(one.is_test_access for one in looks) if look.is_test_access else 0
     caveat = [CAVEATS[look.part]] if look.part in CAVEATS else []
     experiment, table = subject.experiment, subject.data.table

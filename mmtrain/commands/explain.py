@@ -160,7 +160,7 @@ def _explained(
     from mmtrain.model import model_file
 
     _, predictor = model_file.of_run(run, experiment.branches, fitted)
-    explainer = Explainer(predictor, experiment, fitted, read_statistics(run, fitted), asked)
+    explainer = Explainer(predictor, experiment.branches, fitted, read_statistics(run, fitted), asked)
     table = rows.data.table
     arrays = encode.encode(experiment.columns, fitted, table, rows.data.stores, cache=experiment.data.cache, say=say)
     target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)

@@ -27,12 +27,12 @@ def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:
     run = run_folder.find(which, output)
     with run_lock(run):
         experiment, fitted, _ = restore_training(run)
-        return finish(run, experiment, fitted) if run.is_trained else reports.write(run, experiment, fitted)
+        return finish(run, experiment, fitted) if run.is_trained else reports.write(run, experiment.columns, experiment.training, fitted)
 
 
 def finish(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     """Write the report of a run whose training has ended, and mark the run as finished."""
-    page = reports.write(run, experiment, fitted)
+    page = reports.write(run, experiment.columns, experiment.training, fitted)
     run.update(state="finished", trained=None, error=None)
     return page
 

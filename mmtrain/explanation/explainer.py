@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.branches import Branch
 from mmtrain.columns.summaries import Statistics
-from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
@@ -25,10 +25,12 @@ from mmtrain.specs import ImageSpec
 class Explainer:
     """Explains rows of any table by one network, whose answers are `predictor`'s."""
 
-    def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted, statistics: Statistics, asked: ExplainedOutputs) -> None:
+    def __init__(
+        self, predictor: Any, branches: Mapping[str, Branch], fitted: Fitted, statistics: Statistics, asked: ExplainedOutputs
+    ) -> None:
         self._fitted = fitted
         self._asked = asked
-        self._network = hook_model(as_float32(predictor), experiment, fitted)
+        self._network = hook_model(as_float32(predictor), branches, fitted)
         self._baseline = baseline(fitted, statistics)
         if asked.method == "grad_cam" and not self._network.maps:
             what = "no branch of this run pools maps over a whole image, which is what Grad-CAM looks at."

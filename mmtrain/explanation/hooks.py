@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.config import Experiment
+from mmtrain.branches import Branch
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
@@ -109,21 +109,21 @@ class HookedModel:
         return max(1, min(most, values // images)) if images else most
 
 
-def hook_model(predictor: Any, experiment: Experiment, fitted: Fitted) -> HookedModel:
+def hook_model(predictor: Any, branches: Mapping[str, Branch], fitted: Fitted) -> HookedModel:
     """The network with taps. `predictor` computes in float32. Raises RunError for a branch that mixes columns before any real number."""
-    names = names_of_layers(experiment.branches, fitted)
-    branches = {name: _Branch(key, experiment.branches[key].columns, fitted) for key, name in names.branches.items()}
+    names = names_of_layers(branches, fitted)
+    hooked = {name: _Branch(key, branches[key].columns, fitted) for key, name in names.branches.items()}
     answers = names.activations.values()
 
     def piece(layer: Any) -> Any:
-        if layer.name in branches:
-            return branches[layer.name].with_taps(layer)
+        if layer.name in hooked:
+            return hooked[layer.name].with_taps(layer)
         of_classes = layer.name in answers and isinstance(layer, keras.layers.Activation)
         return keras.layers.Identity(dtype="float32") if of_classes else layer
 
     model = keras.models.clone_model(predictor, clone_function=piece)
-    maps = {column: tap for branch in branches.values() for column, tap in branch.maps.items()}
-    return HookedModel(model, tuple(tap for branch in branches.values() for tap in branch.taps), maps)
+    maps = {column: tap for branch in hooked.values() for column, tap in branch.maps.items()}
+    return HookedModel(model, tuple(tap for branch in hooked.values() for tap in branch.taps), maps)
 
 
 @dataclass(eq=False)

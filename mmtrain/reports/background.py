@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmtrain.columns import inputs_among
 from mmtrain.reports.blocks import Cell, Code, Folded, Section, Table
 from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.wording import plain
@@ -9,7 +10,7 @@ from mmtrain.reports.wording import plain
 
 def columns(contents: ReportData) -> Section:
     """Summarize what each column learned from the training rows."""
-    declared = contents.experiment.inputs
+    declared = inputs_among(contents.columns)
     lines = []
     for key, fitted in contents.fitted.columns.items():
         lines.append((Cell(key), Cell(fitted.role), Cell(fitted.learned_words(declared[key], plain))))

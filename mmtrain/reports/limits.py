@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmtrain.columns import Group
+from mmtrain.columns import Group, column_of_role
 from mmtrain.errors import counted, listed, shell_command
 from mmtrain.reports.blocks import Points, Section
 from mmtrain.reports.report_data import EvaluatedSplit, ReportData
@@ -82,7 +82,7 @@ def _of_rows(contents: ReportData) -> Iterator[str]:
     if dropped > MANY_LEFT_OUT * total:
         share = f"{counted(dropped, 'row')} ({percent(dropped / total)} of the table)"
         yield f"{share} were left out, so the scores do not speak of rows like them."
-    if contents.experiment.only(Group) is None:
+    if column_of_role(contents.columns, Group) is None:
         yield (
             "No column groups the rows. If several rows belong together, those of one patient for instance, they may be on both sides of "
             "the split, and the scores are too good for new ones. A column of the role group keeps them in one part."

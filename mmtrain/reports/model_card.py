@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmtrain.columns import Group
+from mmtrain.columns import Group, column_of_role
 from mmtrain.errors import counted
 from mmtrain.reports import background, cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Points, Section
@@ -105,8 +105,8 @@ def _data(contents: ReportData) -> tuple[Block, ...]:
 
 def _division(contents: ReportData) -> str:
     """Describe the split in a sentence."""
-    split, group = contents.data.split, contents.experiment.only(Group)
-    way = split.description or f"The rows were divided by the split method {contents.experiment.split.method}"
+    split, group = contents.data.split, column_of_role(contents.columns, Group)
+    way = split.description or f"The rows were divided by the split method {split.method}"
     end = f"; rows with the same {group.column} are in one part." if group is not None else "."
     return " ".join([f"{way}{end}", *split.notes])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.config import Experiment
+from mmtrain.columns import Column
+from mmtrain.config.training import Training
 from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.csv_text import TOLD
 from mmtrain.reports import csv_tables, model_card
@@ -28,9 +29,9 @@ MOST = 4_800_000
 FOOTER = "Written by mmtrain. Every plot also lies in the folder plots of the run, as PNG, and the files named here lie beside this page."
 
 
-def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
+def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fitted) -> Path:
     """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError when a file of the run is missing or damaged."""
-    contents = run_contents.read(run, experiment, fitted)
+    contents = run_contents.read(run, columns, training, fitted)
     formulas = csv_tables.write(run, contents)
     run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():

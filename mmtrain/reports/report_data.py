@@ -13,7 +13,8 @@ import pandas as pd
 from mmtrain.artifacts.results import BaselineResult, BootstrapInfo, PartResults, TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.artifacts.run_schema import Data, EpochLine, Network, RunFacts
-from mmtrain.config import Experiment
+from mmtrain.columns import Column
+from mmtrain.config.training import Training
 from mmtrain.data.encode import Fitted
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import Problem, RunError
@@ -111,7 +112,8 @@ class ReportData:
     """All contents of a report."""
 
     run: Run
-    experiment: Experiment
+    columns: Mapping[str, Column]
+    training: Training
     fitted: Fitted
     facts: RunFacts
     data: Data
@@ -151,7 +153,7 @@ class ReportData:
         )
 
 
-def read(run: Run, experiment: Experiment, fitted: Fitted) -> ReportData:
+def read(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fitted) -> ReportData:
     """The contents of a run. Raises RunError for a damaged file, and for one that does not go with another."""
     facts: RunFacts = run.read("run.json")
     data: Data = run.read("data.json")
@@ -159,12 +161,13 @@ def read(run: Run, experiment: Experiment, fitted: Fitted) -> ReportData:
         facts = facts.model_copy(update={"state": "finished"})
     sizes = {part: len(positions) for part, positions in read_split(run / "split.csv").plan.holdout.items()}
     for key, answers in data.answers.items():
-        columns = fitted.targets[key].columns if key in fitted.targets else ()
-        if any(len(answers.get(part, ())) != len(columns) for part in sizes):
+        classes = fitted.targets[key].columns if key in fitted.targets else ()
+        if any(len(answers.get(part, ())) != len(classes) for part in sizes):
             raise RunError(Problem(str(run / "data.json"), f"the file has other classes of {key!r} than columns.json.", RESTORE))
     return ReportData(
         run,
-        experiment,
+        columns,
+        training,
         fitted,
         facts,
         data,

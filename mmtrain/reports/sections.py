@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from mmtrain.columns import inputs_among
 from mmtrain.errors import counted, listed
 from mmtrain.reports import background, cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Section
@@ -59,7 +60,7 @@ def summary(contents: ReportData) -> Section:
 
 def question(contents: ReportData) -> str:
     """Say what is predicted from what."""
-    inputs = [f"{key} ({column.role})" for key, column in contents.experiment.inputs.items()]
+    inputs = [f"{key} ({column.role})" for key, column in inputs_among(contents.columns).items()]
     answers = []
     for key, target in contents.fitted.targets.items():
         named = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmtrain.artifacts.run_schema import EpochLine
-from mmtrain.columns import Weight
+from mmtrain.columns import Weight, column_of_role
 from mmtrain.errors import counted
 from mmtrain.reports import csv_tables
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plot, Plots, Section, Table, number
@@ -33,7 +33,7 @@ def learning(contents: ReportData, gallery: FigureWriter) -> Section:
     """Losses, the monitored score and the learning rate, epoch by epoch."""
     if not contents.epochs:
         return Section("Training", (Paragraph("No epoch was recorded."),))
-    monitor = contents.experiment.training.early_stopping.monitor
+    monitor = contents.training.early_stopping.monitor
     figure = plots.learning_curves(contents.epochs, monitor, contents.facts.best_epoch)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
     plot = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {csv_tables.EPOCHS}.")
@@ -46,8 +46,8 @@ def learning(contents: ReportData, gallery: FigureWriter) -> Section:
 
 def course(contents: ReportData) -> str:
     """Epochs, the best one and why training ended."""
-    facts, stopping = contents.facts, contents.experiment.training.early_stopping
-    words = f"{counted(len(contents.epochs), 'epoch')} of at most {contents.experiment.training.epochs}."
+    facts, stopping = contents.facts, contents.training.early_stopping
+    words = f"{counted(len(contents.epochs), 'epoch')} of at most {contents.training.epochs}."
     best = _best(contents)
     if best is not None:
         value = best.values.get(stopping.monitor)
@@ -65,7 +65,7 @@ def _best(contents: ReportData) -> EpochLine | None:
 
 def epochs_reached(contents: ReportData) -> list[Block]:
     """Report the score that chose the best epoch, for a run that was never evaluated."""
-    monitor = contents.experiment.training.early_stopping.monitor
+    monitor = contents.training.early_stopping.monitor
     best = _best(contents)
     value = None if best is None else best.values.get(monitor)
     if value is None or not monitor.startswith("validation_"):
@@ -104,7 +104,7 @@ def weights(contents: ReportData) -> Section:
             continue
         lines = [(Cell(name), number(count(counts[name])), number(plain(weight))) for name, weight in list(found.items())[:MOST_WEIGHTS]]
         blocks.append(Table(f"Class weights of {key}", ("Class", "Training rows", "Weight in the loss"), tuple(lines)))
-    column = contents.experiment.only(Weight)
+    column = column_of_role(contents.columns, Weight)
     if column is not None:
         blocks.append(Paragraph(f"Every row's weight is also multiplied by its value in the column {column.column}."))
     blocks.append(Paragraph("Weights reach the loss only; in scores every row counts once.", tone="quiet"))

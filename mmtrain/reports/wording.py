@@ -143,7 +143,7 @@ def direction(score: str) -> str:
 
 def main_score_of(contents: ReportData, judged: TargetResultView) -> str:
     """The score that speaks for a target."""
-    return main_score(contents.experiment.training.early_stopping.monitor, judged.target, judged.scores, judged.prefix)
+    return main_score(contents.training.early_stopping.monitor, judged.target, judged.scores, judged.prefix)
 
 
 def verdict(contents: ReportData, judged: TargetResultView) -> Paragraph:

@@ -123,7 +123,7 @@ class _Trial:
         most = min(MOST_STEPS_PER_CALL, max(1, int(LONGEST_CALL_SECONDS / step)))
         together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
-        images = any(column.spec.kind == "image" for column in self.best.steps.fitted.columns.values())
+        images = any(column.decodes_images for column in self.best.steps.fitted.columns.values())
         values = {
             "steps_per_call": together if together > 1 else None,
             "jit": "on" if not images or tf.config.list_physical_devices("GPU") else None,

@@ -127,7 +127,7 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
     found = learn_statistics(
         experiment.columns, fitted, material.data.table, material.arrays, material.partition.train, experiment.data.images_folder
     )
-    return Opened(Explainer(models.predictor, experiment, fitted, found, asked), models, material, asked.target)
+    return Opened(Explainer(models.predictor, experiment.branches, fitted, found, asked), models, material, asked.target)
 
 
 def check_adds_up(found, expected):

@@ -156,7 +156,7 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     found = learn_statistics(
         experiment.columns, fitted, material.data.table, arrays, material.partition.train, experiment.data.images_folder
     )
-    explainer = Explainer(predictor, experiment, fitted, found, ExplainedOutputs("y"))
+    explainer = Explainer(predictor, experiment.branches, fitted, found, ExplainedOutputs("y"))
     for row in (0, 1):
         cells = RowInputs.of(dict.fromkeys([*columns, "age", "age_2"], "1"), arrays.take(rows[row : row + 1]))
         explained = explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", expected[row : row + 1])

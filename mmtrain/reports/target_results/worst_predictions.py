@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mmtrain.artifacts.results import WorstPrediction
-from mmtrain.columns import Id
+from mmtrain.columns import Id, column_of_role
 from mmtrain.reports.blocks import Card, Cards, Cell, Paragraph, Section, Thumbnail, Tone
 from mmtrain.reports.report_data import ReportData, TargetResultView
 from mmtrain.reports.wording import count, decimals, plain, rows_called
@@ -19,7 +19,7 @@ PROBABILITIES = "In parentheses: the probability that the model gave to the clas
 
 def sections(contents: ReportData) -> tuple[Section, ...]:
     """Return a section for each part whose worst predictions the run keeps."""
-    named = contents.experiment.only(Id) is not None
+    named = column_of_role(contents.columns, Id) is not None
     found = ((part, [judged for judged in contents.judged(part) if judged.worst_predictions]) for part in contents.parts)
     return tuple(
         Section(f"Worst predictions on {part.title}", (*(_cards(judged, named=named) for judged in wrong), Paragraph(NOTE, tone="quiet")))
