@@ -1,6 +1,7 @@
 """Blanks around names, and names that are nearly spelled alike."""
 
 import sys
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,14 @@ from mmtrain.commands.inspect_data import inspect_experiment, inspect_table
 from mmtrain.errors import DataError
 from mmtrain.text.spelling import BLANKS, WHITE_SPACE, keys, rounded, trimmed
 
-CHARACTERS = [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+
+@cache
+def characters():
+    return [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
 
 
 def test_blanks_are_white_space_of_every_script_and_what_has_no_ink():
-    assert set(WHITE_SPACE) == {character for character in CHARACTERS if character.isspace()}
+    assert set(WHITE_SPACE) == {character for character in characters() if character.isspace()}
     assert set("\u200b\u200d\u200e\u2060\ufeff\u00ad") < set(BLANKS)
 
 
@@ -28,7 +32,7 @@ def test_the_layer_of_the_saved_model_cuts_off_what_the_table_does(side):
 
     from mmtrain.layers.encoding import EncodeCategory
 
-    cells = [f"a{character}" if side == "behind" else f"{character}a" for character in CHARACTERS]
+    cells = [f"a{character}" if side == "behind" else f"{character}a" for character in characters()]
     same = np.array(trimmed(pa.array(cells, pa.large_string())).to_pylist()) == "a"
     codes, _ = EncodeCategory(categories=["a"], masked=False)(tf.constant(cells)[:, None])
     assert same.sum() == len(BLANKS)

@@ -244,7 +244,11 @@ def layers_to_save():
     }
 
 
-@pytest.mark.parametrize("uncalled", [("EncodeImage",), pytest.param((), marks=pytest.mark.slow)], ids=["without decoding", "all"])
+DECODING = pytest.mark.parametrize("uncalled", [("EncodeImage",), pytest.param((), marks=pytest.mark.slow)], ids=["not traced", "all"])
+"""Decoders of images take four seconds to trace."""
+
+
+@DECODING
 def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
     import json
 
@@ -270,17 +274,20 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
     assert rebuilt == 14
 
 
-def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save):
+@DECODING
+def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save, uncalled):
     import keras
 
     checked = 0
     for name, (layer, inputs) in layers_to_save.items():
+        if name in uncalled:
+            continue
         symbols = keras.tree.map_structure(lambda array: keras.KerasTensor((None, *array.shape[1:]), dtype_of(array)), list(inputs))
         promised = keras.tree.flatten(layer(*symbols))
         real = keras.tree.flatten(layer(*inputs))
         assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
         checked += 1
-    assert checked == 14
+    assert checked == 14 - len(uncalled)
 
 
 def dtype_of(array):
