@@ -197,7 +197,7 @@ def test_saved_model_without_images_tells_decisions_probabilities_and_status(tmp
     run = fit(write_experiment(tmp_path / "served.yaml", tree), output=tmp_path / "runs").run
     done = export(str(run.folder), ExportOptions("saved_model", folder=tmp_path / "out"))
     assert {path.name for path in done.folder.iterdir()} == RAW_FILES
-    assert [(entry["name"], entry["dtype"], entry["shape"], entry["labels"]) for entry in done.signature["outputs"]] == [
+    assert [(entry["name"], entry["dtype"], entry["shape"], entry["labels"]) for entry in done.signature.to_json()["outputs"]] == [
         ("y_prediction", "string", ["rows"], []),
         ("y_probabilities", "float32", ["rows", 2], ["high", "low"]),
         ("price_prediction", "float32", ["rows"], []),
@@ -797,7 +797,7 @@ def test_network_of_mixed_precision_is_exported_in_float32(run, tmp_path, tensor
 
 def test_command_prints_the_folder_and_notes_what_was_checked(run, exported, capfd, monkeypatch):
     converted = exported("onnx")
-    facts = {name: converted.signature[name] for name in ("opset", "bytes", "float32_bytes")}
+    facts = {name: converted.signature.to_json()[name] for name in ("opset", "bytes", "float32_bytes")}
 
     def copy(exportable, path, quantize):
         shutil.copy(converted.folder / path.name, path)
