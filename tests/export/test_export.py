@@ -203,13 +203,13 @@ def test_saved_model_without_images_tells_decisions_probabilities_and_status(tmp
         ("price_prediction", "float32", ["rows"], []),
         ("status", "string", ["rows"], []),
     ]
-    assert done.signature["outputs"][0]["example"] in ("high", "low")
-    assert done.signature["outputs"][3]["example"] == "ok"
-    assert [(entry["name"], entry["dtype"], entry["shape"]) for entry in done.signature["inputs"]] == [
+    assert done.signature.to_json()["outputs"][0]["example"] in ("high", "low")
+    assert done.signature.to_json()["outputs"][3]["example"] == "ok"
+    assert [(entry["name"], entry["dtype"], entry["shape"]) for entry in done.signature.to_json()["inputs"]] == [
         ("x", "float64", ["rows"]),
         ("city", "string", ["rows"]),
     ]
-    assert done.signature["check"]["largest_difference"] <= done.signature["check"]["tolerance"]
+    assert done.signature.to_json()["check"]["largest_difference"] <= done.signature.to_json()["check"]["tolerance"]
 
 
 @pytest.mark.parametrize(
