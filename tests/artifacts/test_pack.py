@@ -32,7 +32,7 @@ columns:
   y: {role: target, task: binary}
 branches: {all: {columns: [x, town], units: [4]}}
 fusion: {units: [4]}
-training: {epochs: 1}
+training: {epochs: 1, optimizer: sgd}
 """
 TABLE = [
     {"who": f"person{row}", "x": "" if row == 3 else (row % 2) * 2 - 1 + row % 7 / 10, "town": "ab"[row % 2], "y": ("low", "high")[row % 2]}

@@ -26,7 +26,7 @@ def test_blanks_are_white_space_of_every_script_and_what_has_no_ink():
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("side", ["behind", "before"])
+@pytest.mark.parametrize("side", ["behind", pytest.param("before", marks=pytest.mark.slow)])
 def test_the_layer_of_the_saved_model_cuts_off_what_the_table_does(side):
     import tensorflow as tf
 

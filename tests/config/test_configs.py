@@ -28,6 +28,7 @@ def test_shipped_config_trains_and_is_scored(tensorflow, tmp_path, name):
     fewer = tmp_path / "fewer.csv"
     fewer.write_text("".join([header, *rows[:: max(1, len(rows) // 400)]]), encoding="utf-8")
     overrides = [f"data.table={fewer}", "training.epochs=1", "training.batch_size=64", "training.optimizer=sgd", *shrunk]
+    overrides += ["evaluation.permutations=1", "evaluation.draws=100"]
     done = fit(path, overrides=overrides, output=tmp_path)
     assert (done.run.folder, done.run.state) == (tmp_path / name / "1", "finished")
     found = evaluate(str(done.run.folder), EvaluateOptions(part="validation"), output=tmp_path)

@@ -237,7 +237,7 @@ def test_resume_and_evaluate_use_what_fit_has_encoded(tmp_path, folder, monkeypa
     monkeypatch.setenv("MMTRAIN_CACHE", str(folder))
     two_blobs(tmp_path)
     columns = {"x": {"role": "numeric"}, "y": {"role": "target", "task": "binary"}}
-    training = {"epochs": 1, "steps_per_call": 1, "jit": "off"}
+    training = {"epochs": 1, "steps_per_call": 1, "jit": "off", "optimizer": "sgd"}
     path = write_experiment(tmp_path / "e.yaml", {"columns": columns, "training": training})
     run = fit(path, output=tmp_path / "runs").run
     kept = {entry: (entry / "codes.npy").stat().st_ino for entry in folder.iterdir()}

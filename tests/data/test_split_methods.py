@@ -54,7 +54,7 @@ def registered():
 
 def experiment(folder, split):
     two_blobs(folder, 20)
-    return write_experiment(folder / "a.yaml", f"{TREE}split: {split}\ntraining: {{epochs: 1}}")
+    return write_experiment(folder / "a.yaml", f"{TREE}split: {split}\ntraining: {{epochs: 1, optimizer: sgd}}")
 
 
 @pytest.mark.parametrize(

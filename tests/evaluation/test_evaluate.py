@@ -29,7 +29,7 @@ columns:
   y: {role: target, task: multiclass}
   price: {role: target, task: regression}
 split: {method: random, validation: 0.2, test: 0.2}
-training: {epochs: 1}
+training: {epochs: 1, optimizer: sgd}
 """
 
 
@@ -262,7 +262,7 @@ def moved(tmp_path_factory):
     tree = {
         "data": {"table": "work/t.csv", "images": "work/img"},
         "columns": {"pic": {"role": "image", "size": [8, 8]}, "x": {"role": "numeric"}, "y": {"role": "target", "task": "binary"}},
-        "training": {"epochs": 1},
+        "training": {"epochs": 1, "optimizer": "sgd"},
         "split": {"validation": 0.2, "test": 0.2},
     }
     fit(write_experiment(folder / "a.yaml", tree), output=folder / "runs")

@@ -170,7 +170,7 @@ columns:
   x: {role: numeric, missing: drop}
   y: {role: target, task: binary}
 split: {method: random, validation: 0.2, test: 0.5}
-training: {epochs: 1}
+training: {epochs: 1, optimizer: sgd}
 evaluation: {subgroups: [sex, {age: [0, 40, 60]}], draws: 100}
 """
 

@@ -43,7 +43,7 @@ branches:
   note: {columns: [note]}
   rest: {columns: [x, age, dose, city]}
 split: {method: random, seed: 3}
-training: {epochs: 1, deterministic: true}
+training: {epochs: 1, deterministic: true, optimizer: sgd}
 """
 
 

@@ -16,7 +16,7 @@ from mmtrain.errors import UsageError
 from mmtrain.reports import report
 from mmtrain.training.signals import Interrupted
 
-TREE = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 2, batch_size: 16}"
+TREE = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 2, batch_size: 16, optimizer: sgd}"
 
 
 @pytest.fixture(scope="module")

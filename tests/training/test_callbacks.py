@@ -60,7 +60,7 @@ STEM = "callbacks_of_this_test"
 
 EXPERIMENT = """
 columns: {x: {role: numeric}, y: {role: target, task: binary}}
-training: {epochs: 3, batch_size: 16, steps_per_call: 1}
+training: {epochs: 3, batch_size: 16, steps_per_call: 1, optimizer: sgd}
 """
 
 

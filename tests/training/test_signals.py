@@ -158,7 +158,8 @@ def experiment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("interruption")
     two_blobs(folder)
     return write_experiment(
-        folder / "stop.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 2, batch_size: 16}"
+        folder / "stop.yaml",
+        "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 2, batch_size: 16, optimizer: sgd}",
     )
 
 
