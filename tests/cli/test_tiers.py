@@ -129,6 +129,7 @@ def processor_seconds(folder, *arguments):
     return min(seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", [(), ("--set", "training.epochs=none")])
 def test_check_takes_less_than_a_second(experiment, mistake):
     """Where the libraries that it needs take 0.4 s: measured against them, as busy machines take longer for both."""
