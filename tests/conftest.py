@@ -25,6 +25,17 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    if "keras" in sys.modules:
+        show_whole_tracebacks()
+
+
+def show_whole_tracebacks():
+    """Keras and TensorFlow leave out parts of their tracebacks, at a twentieth of the time of a small training."""
+    import keras
+    import tensorflow
+
+    keras.config.disable_traceback_filtering()
+    tensorflow.debugging.disable_traceback_filtering()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,6 +55,7 @@ def tensorflow():
     start_tensorflow()
     import tensorflow
 
+    show_whole_tracebacks()
     return tensorflow
 
 

@@ -36,7 +36,7 @@ def kinds(findings):
 # Honest tables
 
 
-@pytest.mark.parametrize("name", ["breast_cancer", "wine", "iris", "digits", "diabetes"])
+@pytest.mark.parametrize("name", ["breast_cancer", "wine", "iris", pytest.param("digits", marks=pytest.mark.slow), "diabetes"])
 def test_honest_tables_have_neither_errors_nor_warnings(tmp_path, name):
     frame = getattr(datasets, f"load_{name}")(as_frame=True).frame
     if name != "diabetes":

@@ -92,6 +92,7 @@ def test_an_export_that_cannot_be_is_refused_without_tensorflow(tmp_path):
     assert not found & {"tensorflow", "keras", "matplotlib", "jinja2"}
 
 
+@pytest.mark.slow
 def test_runs_are_compared_without_tensorflow(tmp_path):
     program = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 2"
     found = imported(program, "compare", "one", "two", folder=tmp_path)

@@ -150,6 +150,7 @@ def test_nothing_that_is_stored_knows_a_test_row(run, tmp_path):
     assert kept(again) == kept(run)
 
 
+@pytest.mark.slow
 def test_held_half_serves_the_conformal_bound_alone(run, tmp_path):
     again = trained(tmp_path, changed(read_split(run / "split.csv").plan.holdout, "calibration"))
     assert kept(again) == kept(run)

@@ -386,8 +386,25 @@ def backwards(exportable, path, quantize):
 WRITE = export_formats["onnx"].write
 
 
-def test_export_that_predicts_otherwise_is_removed(run, tmp_path, monkeypatch):
-    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=backwards))
+def copied(converted):
+    """Writes the files of an export once more, in no time."""
+    facts = converted.signature.to_json()
+
+    def write(exportable, path, quantize):
+        shutil.copy(converted.folder / path.name, path)
+        return {name: facts[name] for name in ("opset", "bytes", "float32_bytes")}
+
+    return write
+
+
+def test_export_that_predicts_otherwise_is_removed(run, exported, tmp_path, monkeypatch):
+    onnx = export_formats["onnx"]
+
+    def wrong(path, inputs, code):
+        found = onnx.run(path, inputs, code)
+        return found | {"healthy": 1 - found["healthy"]}
+
+    monkeypatch.setitem(export_formats._entries, "onnx", replace(onnx, write=copied(exported("onnx")), run=wrong))
     with pytest.raises(RunError) as caught:
         export(str(run.folder), ExportOptions("onnx", folder=tmp_path / "out"))
     start, _, end = str(caught.value).partition("difference is ")
@@ -796,14 +813,7 @@ def test_network_of_mixed_precision_is_exported_in_float32(run, tmp_path, tensor
 
 
 def test_command_prints_the_folder_and_notes_what_was_checked(run, exported, capfd, monkeypatch):
-    converted = exported("onnx")
-    facts = {name: converted.signature.to_json()[name] for name in ("opset", "bytes", "float32_bytes")}
-
-    def copy(exportable, path, quantize):
-        shutil.copy(converted.folder / path.name, path)
-        return facts
-
-    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=copy))
+    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=copied(exported("onnx"))))
     monkeypatch.setenv("COLUMNS", "200")
     assert run_command(["export", str(run.folder), "--format", "onnx"]) == 0
     said = capfd.readouterr()

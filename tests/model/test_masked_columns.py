@@ -105,7 +105,7 @@ def test_every_architecture_of_several_columns_and_every_kind_is_tried(material,
     assert {column for columns in several(material).values() for column in columns} == set(MASKED)
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear", "everything_for_a_test"])
+@pytest.mark.parametrize("name", ["mlp", pytest.param("linear", marks=pytest.mark.slow), "everything_for_a_test"])
 def test_what_is_under_the_mask_never_reaches_the_output(material, everything, name):
     columns = several(material)[name]
     _, _, models = assembled(material, name, columns)

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -24,6 +26,8 @@ from mmtrain.targets import tasks
 from mmtrain.training import device
 from mmtrain.training.step import TrainStep
 from mmtrain.training.validation import predict_rows
+
+pytestmark = pytest.mark.usefixtures("models_opened_once")
 
 ROWS = 60
 WITHOUT_NUMBER = {5, 17, 33}
@@ -68,9 +72,23 @@ def numbered(tmp_path_factory):
     return numbered_table(tmp_path_factory.mktemp("numbered"))
 
 
+DETERMINISTIC = "training.deterministic=true"
+
+
+@contextmanager
+def deterministic_for_now():
+    """TensorFlow stays deterministic until it is told otherwise; the other tests are not."""
+    try:
+        yield
+    finally:
+        tf_config.disable_op_determinism()
+
+
 @pytest.fixture(scope="module")
 def run(numbered):
-    return fit(numbered, output=numbered.parent / "runs").run
+    """Deterministic, so that it can be compared with the run of another process."""
+    with deterministic_for_now():
+        return fit(numbered, overrides=[DETERMINISTIC], output=numbered.parent / "runs").run
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +99,11 @@ def before(run):
 
 @pytest.fixture(scope="module")
 def scored(run, before):
-    return evaluate(str(run.folder))
+    """The first evaluation; `scored_once` is a copy of the run as it stood then."""
+    with deterministic_for_now():
+        found = evaluate(str(run.folder))
+    shutil.copytree(run.folder, run.folder.parents[2] / "scored_once")
+    return found
 
 
 # Rows never drift apart
@@ -329,7 +351,8 @@ def test_split_order_augmentation_and_first_weights_follow_from_the_seed(numbere
 
 
 def test_resolved_file_of_a_run_gives_the_same_run(run, tmp_path):
-    again = fit(run / "config.yaml", output=tmp_path / "runs").run
+    with deterministic_for_now():
+        again = fit(run / "config.yaml", output=tmp_path / "runs").run
     assert str(again) == "numbered/1"
     for name in ("split.csv", "columns.json", "data.json"):
         assert (again / name).read_bytes() == (run / name).read_bytes()
@@ -341,25 +364,18 @@ def test_resolved_file_of_a_run_gives_the_same_run(run, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def deterministic_runs(numbered, tmp_path_factory):
-    """Fit and evaluate with `deterministic: true`, in this process and in a fresh one at the same time; that one tells its imports."""
+def deterministic_runs(numbered, scored, tmp_path_factory):
+    """Fit and evaluate with `deterministic: true`, in this process and in a fresh one, which tells its imports."""
     folder = tmp_path_factory.mktemp("deterministic")
-    here, fresh = folder / "here", folder / "fresh"
-    wish = "training.deterministic=true"
+    fresh = folder / "fresh"
     program = (
         "import json, sys; from pathlib import Path; from mmtrain.cli.app import run; file, wish, output = sys.argv[1:]; "
         "code = run(['fit', file, '--set', wish, '--quiet', '--output', output])"
         " or run(['evaluate', '--quiet', '--output', output]); "
         "Path(output, 'imported.json').write_text(json.dumps(sorted(sys.modules))); sys.exit(code)"
     )
-    started = subprocess.Popen([sys.executable, "-c", program, str(numbered), wish, str(fresh)], cwd=folder)
-    try:
-        evaluate(str(fit(numbered, overrides=[wish], output=here).run.folder))
-    finally:
-        tf_config.disable_op_determinism()
-        code = started.wait(timeout=300)
-    assert code == 0
-    return [fresh / "numbered" / "1", here / "numbered" / "1"]
+    subprocess.run([sys.executable, "-c", program, str(numbered), DETERMINISTIC, str(fresh)], cwd=folder, check=True, timeout=300)
+    return [fresh / "numbered" / "1", numbered.parent / "scored_once"]
 
 
 def test_deterministic_runs_in_two_processes_are_equal_to_the_bit(deterministic_runs):

@@ -88,6 +88,7 @@ def test_confusion_of_many_classes_is_drawn(count):
     assert markup.count(">class ") == 2 * count
 
 
+@pytest.mark.slow
 def test_confusion_of_a_thousand_classes_has_sixty_names_at_most_on_each_side():
     with plot_style.style():
         markup = plot_style.as_markup(plots.confusion(np.eye(1000, dtype=np.int64), [f"class {place}" for place in range(1000)]), salt="s")

@@ -23,7 +23,7 @@ BLOBS = """
 columns: {x: {role: numeric}, y: {role: target, task: binary}}
 branches: {x: {columns: [x], architecture: linear, units: 4}}
 fusion: {units: []}
-training: {epochs: 2, batch_size: 8, learning_rate: 0.01}
+training: {epochs: 2, batch_size: 8, learning_rate: 0.01, optimizer: sgd}
 """
 
 
@@ -262,7 +262,7 @@ def test_memory_is_counted():
 
 def test_dry_run_tells_what_a_training_takes_and_keeps_nothing(blobs):
     before = sorted(blobs.parent.rglob("*"))
-    found = dry_run(blobs, overrides=["training.batch_size=auto"])
+    found = dry_run(blobs, overrides=["training.batch_size=auto", "training.optimizer=adam"])
     assert sorted(blobs.parent.rglob("*")) == before
     assert found.settings == {"batch_size": 8, "precision": "float32", "jit": "off", "steps_per_call": 1}
     assert found.steps == 6

@@ -307,10 +307,11 @@ def cut(path):
         ),
         # `previous` stands at the end of the best epoch, so that `best` can be made from it.
         (lambda folder: cut(folder / "best" / "weights.npz"), ["checkpoints/best is damaged; going on from checkpoints/previous."], (3, 1)),
-        (
+        pytest.param(
             lambda folder: [cut(folder / "best" / "weights.npz"), (folder / "previous" / "position.json").unlink()],
             ["checkpoints/best and checkpoints/previous are damaged; going on from the beginning."],
             (1, 1),
+            marks=pytest.mark.slow,
         ),
         (lambda folder: (folder / "best").rename(folder / ".best.123.old"), [], (3, 3)),  # killed between two renames
     ],
@@ -487,6 +488,7 @@ def test_changed_images_are_refused_and_moved_ones_are_not(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_contents_of_images_are_compared_where_the_experiment_says_so(tmp_path):
     tree = yaml.safe_load(IMAGES) | {"data": {"cache": {"verify": "content"}}}
     run = stopped(rich(tmp_path, tree), tmp_path / "runs", 1, 2)

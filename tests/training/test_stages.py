@@ -83,7 +83,7 @@ def moved(steps, batch):
 
 
 def test_only_the_groups_of_a_stage_are_trained(tensorflow, tmp_path):
-    steps, batch = train_step(experiment(tmp_path))
+    steps, batch = train_step(experiment(tmp_path, "  optimizer: sgd\n" + STAGES))
     assert set(moved(steps, batch)) == {"branches.first", "branches.second", "fusion", "targets.y"}
     for stage, trained in enumerate([{"fusion", "targets.y"}, {"fusion", "targets.y", "branches.first"}, None]):
         steps.enter_stage(stage)
@@ -169,7 +169,7 @@ def test_weight_decay_follows_the_rate_of_the_group(tensorflow, tmp_path):
 
 
 def test_training_goes_through_all_stages_whatever_the_patience_of_the_first(tensorflow, tmp_path):
-    path = experiment(tmp_path)
+    path = experiment(tmp_path, "  optimizer: sgd\n" + STAGES)
     done = fit(path, overrides=["training.early_stopping.patience=1", "training.early_stopping.min_delta=10"], output=tmp_path / "runs")
     # Nothing improves by 10, so that the last stage ends after its first epoch, and the others run all theirs.
     assert [line["epoch"] for line in lines(done.run / "metrics.jsonl")] == [1, 2, 3, 4]

@@ -678,6 +678,7 @@ def test_rows_of_weight_zero_teach_nothing(tmp_path):
     assert (said == truth)[~sound].mean() < 0.05
 
 
+@pytest.mark.slow
 def test_balanced_class_weights_find_more_of_a_rare_class(tmp_path):
     """One row in ten is rare, and its number overlaps with that of the others."""
     noise = np.random.default_rng(0)
