@@ -85,19 +85,22 @@ def test_a_mistake_in_the_file_is_reported_with_those_of_the_table_without_tenso
     assert imported(program, *arguments, folder=experiment.parent) == {"pydantic", "yaml", "numpy", "pandas", "pyarrow"}
 
 
-def test_an_export_that_cannot_be_is_refused_without_tensorflow(tmp_path):
-    program = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 2"
-    found = imported(program, "export", "no_run", "--format", "keras", "--quantize", "int8", folder=tmp_path)
-    assert "pandas" in found  # it got as far as the workflow
-    assert not found & {"tensorflow", "keras", "matplotlib", "jinja2"}
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """What an export that cannot be and a comparison of runs that are not there import, in one process."""
+    commands = [["export", "no_run", "--format", "keras", "--quantize", "int8"], ["compare", "one", "two"]]
+    program = f"from mmtrain.cli.app import run\nassert [run(command) for command in {commands}] == [2, 2]"
+    return imported(program, folder=tmp_path_factory.mktemp("refused"))
 
 
-@pytest.mark.slow
-def test_runs_are_compared_without_tensorflow(tmp_path):
-    program = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 2"
-    found = imported(program, "compare", "one", "two", folder=tmp_path)
-    assert "pandas" in found  # it got as far as the workflow
-    assert not found & {"tensorflow", "keras", "matplotlib", "jinja2"}
+def test_an_export_that_cannot_be_is_refused_without_tensorflow(refused):
+    assert "pandas" in refused  # it got as far as the workflow
+    assert not refused & {"tensorflow", "keras", "matplotlib", "jinja2"}
+
+
+def test_runs_are_compared_without_tensorflow(refused):
+    assert "pandas" in refused  # it got as far as the workflow
+    assert not refused & {"tensorflow", "keras", "matplotlib", "jinja2"}
 
 
 def test_check_reads_tables_and_images_without_tensorflow(experiment):
