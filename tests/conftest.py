@@ -97,10 +97,14 @@ def schema_made_once():
 
 @pytest.fixture(scope="module", autouse=True)
 def undrawn_plots(request):
-    """Outside of the tests of reports every figure is made and none is drawn: drawing takes half of the time of an evaluation."""
+    """Outside of the tests of reports every figure is made and none is drawn: drawing takes half of the time of an evaluation.
+
+    Where no test speaks of a report, it has no sections.
+    """
     if request.path.name.startswith(DRAWN):
         yield
         return
+    from mmtrain.reports import report
     from mmtrain.reports.figures import plot_style
 
     def save(figure, path, words=None):
@@ -109,4 +113,6 @@ def undrawn_plots(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plot_style, "as_markup", lambda figure, *, salt: "<svg></svg>")
         patch.setattr(plot_style, "save", save)
+        if "report" not in request.path.read_text(encoding="utf-8"):
+            patch.setattr(report, "sections", lambda contents, writer: ())
         yield

@@ -37,12 +37,15 @@ NAMING = {
 """Modules outside of the columns that may compare a role's or kind's name, or have a table by these names, and why."""
 
 
+@pytest.fixture(scope="module")
 def outside():
     """Every module but those of the columns and targets and the specs."""
-    for path in PACKAGE.rglob("*.py"):
-        place = path.relative_to(PACKAGE).as_posix()
-        if not place.startswith(("columns/", "targets/")) and place != "specs.py":
-            yield place, ast.parse(path.read_text(encoding="utf-8"))
+    places = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    return [
+        (place, ast.parse(path.read_text(encoding="utf-8")))
+        for place, path in places.items()
+        if not place.startswith(("columns/", "targets/")) and place != "specs.py"
+    ]
 
 
 def constants(node):
@@ -82,14 +85,14 @@ def test_usage_of_a_guess_has_the_traits_of_its_role():
     assert ColumnUsage("c", "", unused="persons").ranks(cells) is None
 
 
-def test_no_module_asks_for_the_class_of_a_role():
+def test_no_module_asks_for_the_class_of_a_role(outside):
     classes = {role_class(name).__name__ for name in roles} | {entry.__name__ for _, entry in fitted_roles.items()}
     assert {"Image", "FittedText", "Weight", "Target"} <= classes
     # Classes of others with such names: Rich's Text and the Group of h5py.
     others = ("splits/plan.py", "cli/views/console.py", "model/safe_loading.py", "model/model_file.py")
     asked = {
         (place, ast.unparse(node))
-        for place, tree in outside()
+        for place, tree in outside
         if place not in others
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")
@@ -99,10 +102,10 @@ def test_no_module_asks_for_the_class_of_a_role():
     assert asked == set()
 
 
-def test_no_module_compares_the_name_of_a_role_or_kind():
+def test_no_module_compares_the_name_of_a_role_or_kind(outside):
     compared = {
         (place, ast.unparse(node))
-        for place, tree in outside()
+        for place, tree in outside
         if place not in NAMING
         for node in ast.walk(tree)
         if isinstance(node, ast.Compare) and constants(node) & NAMES and asks_for(node)
@@ -110,10 +113,10 @@ def test_no_module_compares_the_name_of_a_role_or_kind():
     assert compared == set()
 
 
-def test_no_module_has_a_table_by_the_names_of_roles_or_kinds():
+def test_no_module_has_a_table_by_the_names_of_roles_or_kinds(outside):
     tables = {
         (place, ast.unparse(node)[:80])
-        for place, tree in outside()
+        for place, tree in outside
         if place not in NAMING
         for node in ast.walk(tree)
         if isinstance(node, ast.Dict)

@@ -104,6 +104,7 @@ def test_schema_and_file_know_the_options_and_groups_of_ones_own_branch(folder):
 
 
 @pytest.mark.usefixtures("tensorflow")
+@pytest.mark.slow
 def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
     from mmtrain.model.branch_features import SplitPredictor
     from mmtrain.model.model_file import compile_predictor

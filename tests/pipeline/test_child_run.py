@@ -29,7 +29,7 @@ EXPERIMENT = """
 name: many
 columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}
 branches: {x: {columns: [x], units: [4], dropout: 0.3}, city: {columns: [city], units: [2]}}
-training: {epochs: 4, batch_size: 16, deterministic: true, learning_rate: 0.05, checkpoint_minutes: 1.0e-9}
+training: {epochs: 4, batch_size: 16, deterministic: true, learning_rate: 0.05, checkpoint_minutes: 1.0e-9, optimizer: sgd, momentum: 0.9}
 evaluation: {threshold: {aim: youden}, baselines: [single_branch], draws: 100, permutations: 0}
 """
 
@@ -198,7 +198,7 @@ def with_records(run):
     return run
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_child_with_a_last_epoch_is_not_trained_beyond_it_even_when_resumed(table, parent, tmp_path, epoch):
     """Killed after its last epoch and before it was finished, it takes no further epoch."""
     plan, left = replace(seed_plan(table), last_epoch=2), tmp_path / "left"
@@ -213,7 +213,7 @@ def test_child_with_a_last_epoch_is_not_trained_beyond_it_even_when_resumed(tabl
     assert_equal_bits(child, train_child(Run(left), plan, table))
 
 
-@pytest.mark.parametrize("differences", [{"seed": 4}, {"seed": 3, "units": 8}])
+@pytest.mark.parametrize("differences", [pytest.param({"seed": 4}, marks=pytest.mark.slow), {"seed": 3, "units": 8}])
 def test_child_of_another_plan_is_begun_anew(whole, table, tmp_path, differences):
     shutil.copytree(whole.parent.folder, tmp_path / "copy")
     copy = Run(tmp_path / "copy")

@@ -1,7 +1,6 @@
 """What a task states about itself holds for every registered task, and nobody outside of the targets asks for its name."""
 
 import ast
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -160,13 +159,13 @@ NAMING = {
 """Modules outside of the targets that may name a task, and why."""
 
 
-@cache
+@pytest.fixture(scope="module")
 def modules():
     return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
 
 
-def test_no_module_outside_of_the_targets_names_a_task():
-    outside = {place: tree for place, tree in modules().items() if not place.startswith("targets/")}
+def test_no_module_outside_of_the_targets_names_a_task(modules):
+    outside = {place: tree for place, tree in modules.items() if not place.startswith("targets/")}
     named = {
         place
         for place, tree in outside.items()
@@ -182,10 +181,10 @@ def test_no_module_outside_of_the_targets_names_a_task():
     assert compared == []
 
 
-def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
+def test_no_module_outside_of_the_targets_knows_the_class_of_a_task(modules):
     classes = {
         node.name
-        for place, tree in modules().items()
+        for place, tree in modules.items()
         if place.startswith("targets/")
         for node in ast.walk(tree)
         if (isinstance(node, ast.ClassDef) and node.name.endswith(("Target", "Traits")))
@@ -194,7 +193,7 @@ def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
     assert {"FittedBinary", "BinaryTarget", "ClassTarget", "FittedMultilabel", "RegressionTraits"} <= classes
     known = {
         (place, node.id if isinstance(node, ast.Name) else node.name)
-        for place, tree in modules().items()
+        for place, tree in modules.items()
         if not place.startswith("targets/")
         for node in ast.walk(tree)
         if (isinstance(node, ast.Name) and node.id in classes) or (isinstance(node, ast.alias) and node.name in classes)
