@@ -16,7 +16,7 @@ from mmtrain.artifacts.run_schema import Data, EpochLine, Network, RunFacts
 from mmtrain.columns import Column
 from mmtrain.config.training import Training
 from mmtrain.data.encode import Fitted
-from mmtrain.data.splits.split_file import read_split
+from mmtrain.data.splits.split_file import read_sizes
 from mmtrain.errors import Problem, RunError
 from mmtrain.metrics.score import Score, Scores
 from mmtrain.splits.plan import USES
@@ -159,7 +159,7 @@ def read(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fi
     data: Data = run.read("data.json")
     if facts.trained:  # the report is what is still missing
         facts = facts.model_copy(update={"state": "finished"})
-    sizes = {part: len(positions) for part, positions in read_split(run / "split.csv").plan.holdout.items()}
+    sizes = read_sizes(run / "split.csv")
     for key, answers in data.answers.items():
         classes = fitted.targets[key].columns if key in fitted.targets else ()
         if any(len(answers.get(part, ())) != len(classes) for part in sizes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mmtrain.splits.plan
-from mmtrain.data.splits.split_file import read_split, to_csv
+from mmtrain.data.splits.split_file import read_sizes, read_split, to_csv
 from mmtrain.errors import RunError
 from mmtrain.splits import Partition, Rows, SplitPlan
 
@@ -115,6 +115,16 @@ def test_split_csv_comes_back_as_it_went(tmp_path):
     assert written.rows.tolist() == [0, 1, 2, 4, 7]
     assert written.ids.tolist() == ids
     assert lists(written.plan.holdout) == lists(PARTITION)
+    assert read_sizes(path) == {use: len(rows) for use, rows in PARTITION.items()}
+
+
+def test_sizes_of_a_damaged_split_csv_are_refused(tmp_path):
+    path = tmp_path / "split.csv"
+    for content, what in (("row,id,fold\n0,a,0\n", "(KeyError: 'part')"), ("row,id,fold,part\n", "(ValueError: it has no rows)")):
+        path.write_text(content)
+        with pytest.raises(RunError) as refused:
+            read_sizes(path)
+        assert str(refused.value) == f"{path}: this file of the run cannot be read as a split {what}. {FIX}"
 
 
 def test_split_csv_keeps_folds_and_the_outer_test_set(tmp_path):
