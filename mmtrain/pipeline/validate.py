@@ -13,7 +13,7 @@ from pathlib import Path
 from mmtrain import config
 from mmtrain.audit.column_usage import column_usages
 from mmtrain.audit.column_values import sheet_of_names
-from mmtrain.audit.finding import by_kind
+from mmtrain.audit.finding import Finding, by_kind
 from mmtrain.audit.images.image_column import ImageColumn
 from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.near_spellings import is_spelled, spellings
@@ -115,10 +115,16 @@ def notices(columns: Mapping[str, Column], table: Table, partition: Partition) -
 
     The data can be used; `inspect-data` finds the same.
     """
-    uses = [use for use in column_usages(columns) if is_spelled(use) or use.purpose == "assigning"]
-    sheet = sheet_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in uses])
-    cohort = RowMetadata(len(table), part_codes(partition, len(table)), targets=tuple(index_labels(sheet)))
-    kinds = by_kind(spellings(sheet, cohort))
+    usages = column_usages(columns)
+    named = [use for use in usages if is_spelled(use) and use.purpose not in ("answer", "assigning")]
+    answers = [use for use in usages if is_spelled(use) and use.purpose == "answer"]  # the columns of one target belong together
+    parts = part_codes(partition, len(table))
+    findings: list[Finding] = []
+    # One column after the other: each takes 17 bytes a row and its texts for as long as it is looked at.
+    for together in (*([use] for use in named), answers, [use for use in usages if use.purpose == "assigning"]):
+        sheet = sheet_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in together])
+        findings += spellings(sheet, RowMetadata(len(table), parts, targets=tuple(index_labels(sheet))))
+    kinds = by_kind(findings)
     return [f"{kind.level}: {table.path.name}: {' '.join(filter(None, kind.line('')[:3]))}" for kind in kinds]
 
 
