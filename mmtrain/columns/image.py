@@ -28,6 +28,7 @@ from mmtrain.columns.base import (
 )
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout
+from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.registry import Section
 from mmtrain.specs import ImageSpec, Kind
 
@@ -81,6 +82,8 @@ class Augment(Section):
 def _file_bytes(cell: object) -> bytes:
     if isinstance(cell, bytes):
         return cell
+    if isinstance(cell, str) and is_data_uri(cell):
+        return from_data_uri(cell)
     return Path(cell).read_bytes() if isinstance(cell, str | PathLike) and str(cell) else b""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ def learn_statistics(
             accumulator.add(SeenRows(present=present))
             # A fixed seed: statistics.json of the same rows is the same, whatever the seed of the training.
             sample = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:MOST_IMAGES]
-            paths = _paths(ImageFinder(folder, images[key].suffix), table.cells(headers[0], sample))
+            paths = _images(ImageFinder(folder, images[key].suffix), table.cells(headers[0], sample))
             for start in range(0, len(sample), IMAGE_CHUNK_ROWS):
                 end = start + IMAGE_CHUNK_ROWS
                 some = sample[start:end]
@@ -77,10 +78,10 @@ def learn_statistics(
     return Statistics(columns={key: accumulator.statistics() for key, accumulator in made.items()})
 
 
-def _paths(finder: ImageFinder, cells: pd.Series[str]) -> list[str]:
+def _images(finder: ImageFinder, cells: pd.Series[str]) -> list[Path | bytes]:
     """Return the files that these cells of an image column name."""
     files = [finder.find(str(cell).strip()) for cell in cells.dropna()]
-    return [file.path for file in files if isinstance(file, ImageFile)]
+    return [file.source for file in files if isinstance(file, ImageFile)]
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class DriftMonitor:
     def add(self, piece: Chunk) -> None:
         """Count the next rows."""
         for key, accumulator in self._accumulators.items():
-            paths = [file.path for file in piece.files.get(key, ())]
+            paths = [file.source for file in piece.files.get(key, ())]
             cells = piece.cells.get(self._headers[key])
             accumulator.add(SeenRows(cells, piece.raw.get(key), piece.inputs[key], piece.inputs[f"{key}_present"], paths))
 

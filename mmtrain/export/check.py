@@ -39,7 +39,7 @@ def raw_rows(columns: Mapping[str, InputColumn], images: ImageFolder, fitted: Fi
         chunks = table.chunks(columns[key].reads())
         if key in declared:
             finder = ImageFinder(images, declared[key].suffix)
-            chunks = (cells.map(partial(_path, finder), na_action="ignore") for cells in chunks)
+            chunks = (cells.map(partial(_source, finder), na_action="ignore") for cells in chunks)
         raw[key] = np.concatenate([column.raw(cells) for cells in chunks])
     return raw
 
@@ -68,10 +68,10 @@ def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str,
         raise RunError(problems)
 
 
-def _path(finder: ImageFinder, cell: str) -> str:
-    """Return the path of the file that a cell names; empty where there is none."""
-    found = finder.find(cell)
-    return found.path if isinstance(found, ImageFile) else ""
+def _source(finder: ImageFinder, cell: str) -> Path | bytes:
+    """Return the file that a cell names, or the bytes of the one that it holds; no bytes where there is none."""
+    file = finder.find(cell)
+    return file.source if isinstance(file, ImageFile) else b""
 
 
 def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:

@@ -11,6 +11,7 @@ from tiny import paint, write_experiment
 
 import mmtrain
 from mmtrain.errors import ConfigError, DataError, UsageError
+from mmtrain.image_decoding.data_uri import from_data_uri, to_data_uri
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 
@@ -328,3 +329,18 @@ def test_images_of_another_frame_lie_where_those_of_the_training_do(run):
     assert _images(Run(run.folder), frame, None) == run.experiment.data.images_folder.path == Path.cwd()
     assert _images(Run(run.folder), frame, "scans") == Path.cwd() / "scans"
     assert _images(Run(run.folder), TableFileOf(Path("table.csv")), None) is None
+
+
+@pytest.mark.slow
+def test_images_in_the_cells_of_a_frame_are_trained_on_and_predicted(folder, monkeypatch):
+    monkeypatch.setenv("MMTRAIN_CACHE", str(folder / "cache"))
+    frame = table(40)
+    scans = [np.full((8, 8), 40 + row, dtype=np.uint8) for row in range(40)]
+    tree = TREE | {"columns": {"scan": {"role": "image", "size": [8, 8], "channels": 1}, "y": TREE["columns"]["y"]}}
+    run = mmtrain.fit(tree, frame.assign(scan=pd.Series(scans, frame.index)), output=folder / "images", progress=False)
+    run.evaluate(progress=False)
+    assert "base64,iV" not in (run.folder / "worst_predictions_test.json").read_text()
+    of_arrays = run.predict(frame.assign(scan=pd.Series(scans, frame.index)), proba=True)
+    of_bytes = run.predict(frame.assign(scan=pd.Series([from_data_uri(to_data_uri(scan)) for scan in scans], frame.index)), proba=True)
+    pd.testing.assert_frame_equal(of_arrays, of_bytes)
+    assert of_arrays["probability_high"].nunique() > 1

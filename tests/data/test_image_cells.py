@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("schema_made_once")
 N = 60
 EACH = "One image is read per cell: give each a column of its own."
 FETCH = "Download the images first, and write their paths."
-SAVE = "Save each image as a file, and write its path."
+SAVE = "Save each image as a file and write its path, or write `data:image/png;base64,` before its bytes in base64."
 PIXELS = "iVBORw0KGgo" + "A" * 300
 
 
@@ -43,7 +43,12 @@ def _cache(tmp_path, monkeypatch):
         ("S3://bucket/a.png", "the cell S3://bucket/a.png is an address; images are not fetched.", FETCH),
         ("gs://bucket/a", "the cell gs://bucket/a is an address; images are not fetched.", FETCH),
         ("file:///x/a.png", "the cell file:///x/a.png is an address, not a path.", "Write the path alone: /x/a.png."),
-        ("data:image/png;base64,AA", "the cell data:image/png;base64,AA holds an image itself, not its path.", SAVE),
+        ("data:image/png,AA", "the cell data:image/png,AA holds an image itself, not its path.", SAVE),
+        (
+            "data:image/png;base64,A?",
+            "the cell data:image/png;base64,A?… cannot be read as a data URI: only base64 data is allowed.",
+            "Write `data:image/png;base64,`, and after it the bytes of the image file in base64.",
+        ),
         (PIXELS, f"the cell {PIXELS[:79]}… holds an image itself, not its path.", SAVE),
     ],
 )

@@ -51,7 +51,7 @@ def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | N
     refusals: dict[int, UnreadableImage] = {}
 
     def look(piece: range) -> list[_Fact]:
-        return [_fact(files[position].path, ends=ends) for position in piece]
+        return [_fact(files[position].source, ends=ends) for position in piece]
 
     size = 0
     with closing(in_chunks(look, len(files))) as pieces:
@@ -68,15 +68,16 @@ def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | N
     return FileFacts(tuple(headers), of, tails, refusals)
 
 
-def equal_bytes(paths: Sequence[str], tails: NDArray[np.uint64]) -> NDArray[np.int64]:
+def equal_bytes(files: Sequence[ImageFile], tails: NDArray[np.uint64]) -> NDArray[np.int64]:
     """(files,): the same number for files of equal bytes; those whose tail no other has are not read again."""
     _, codes, counts = np.unique(tails, return_inverse=True, return_counts=True)
     doubtful = np.flatnonzero((counts[codes] > 1) & (tails > 0))
 
     def whole(piece: range) -> list[bytes]:
-        return [sha256(Path(paths[position]).read_bytes()).digest() for position in doubtful[piece.start : piece.stop]]
+        those = [files[position] for position in doubtful[piece.start : piece.stop]]
+        return [sha256(file.content or Path(file.path).read_bytes()).digest() for file in those]
 
-    numbers = np.arange(len(paths), dtype=np.int64)
+    numbers = np.arange(len(files), dtype=np.int64)
     first: dict[bytes, int] = {}
     with closing(in_chunks(whole, len(doubtful))) as pieces:
         hashes = [found for _, piece in pieces for found in piece]
@@ -92,10 +93,10 @@ class _Fact:
     refusal: UnreadableImage | None = None
 
 
-def _fact(path: str, *, ends: bool) -> _Fact:
+def _fact(source: Path | bytes, *, ends: bool) -> _Fact:
     tail, header = 0, None
     try:
-        kind, data = content(Path(path))
+        kind, data = content(source)
         tail = _hash(len(data).to_bytes(8, "big") + data[-TAIL:])
         header = inspect(data)
         if ends and kind == "JPEG" and not _tail_of(data):

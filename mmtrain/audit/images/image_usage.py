@@ -43,8 +43,8 @@ class ImageUsage:
 def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], found: Sequence[ComparableImages]) -> ImageUsage:
     """The cells of all columns, without images of one colour: those are equal for no other reason, and told elsewhere."""
     starts = read_headers(columns)
-    paths = [file.path for column in columns for file in column.located.files]
-    contents = equal_bytes(paths, np.concatenate([one.tails for one in facts]))
+    every = [file for column in columns for file in column.located.files]
+    contents = equal_bytes(every, np.concatenate([one.tails for one in facts]))
     same = [_chains(contents), *(one.equal(contents) for one in found)]
     images = connected_sets(int(starts[-1]), same)
     scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(images) for one in found)])
@@ -61,7 +61,7 @@ def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], found
         rows.append(column.of.numbers[used])
         cells.append(np.array(column.located.names, dtype=object)[column.located.codes[used]])
     files = np.concatenate(at)
-    levels = [values[files] for values in (_files(paths), contents, images, scenes)]
+    levels = [values[files] for values in (_files([file.path for file in every]), contents, images, scenes)]
     return ImageUsage(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)
 
 

@@ -15,6 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -71,7 +72,7 @@ class SeenRows:
     """Encoded, (rows, *spec.shape)."""
     present: Array | None = None
     """(rows, 1)."""
-    paths: Sequence[str] = ()
+    paths: Sequence[Path | bytes] = ()
     """Files of images."""
     counted: bool = False
     """True if these rows are some of those that were counted before, given once more for what is in their entries."""

@@ -67,12 +67,12 @@ class ImageAccumulator(Accumulator):
             self._brightness.add(means[shown] / self._levels)
             self._look_up_depth(seen.paths if self._levels > 255 else ())
 
-    def _look_up_depth(self, paths: Iterable[str]) -> None:
+    def _look_up_depth(self, paths: Iterable[Path | bytes]) -> None:
         for path in paths:
             if self._headers == MOST_HEADERS:
                 return
             try:
-                self._deep += inspect(Path(path)).bits == 16
+                self._deep += inspect(path).bits == 16
                 self._headers += 1
             except UnreadableImage:  # reported where it is decoded
                 continue

@@ -34,7 +34,8 @@ _SHOWN = 80
 def not_a_path(cell: str) -> tuple[str, str] | None:
     """Return what a cell is instead of the path of one image, and what to do; None where it looks like a path."""
     if holds_image(cell):
-        return f"the cell {_brief(cell)} holds an image itself, not its path.", "Save each image as a file, and write its path."
+        fix = "Save each image as a file and write its path, or write `data:image/png;base64,` before its bytes in base64."
+        return f"the cell {_brief(cell)} holds an image itself, not its path.", fix
     if re.match(ADDRESS, cell):
         if path := re.fullmatch(r"(?i)file://(?:localhost)?(/.*)", cell):
             return f"the cell {_brief(cell)} is an address, not a path.", f"Write the path alone: {path[1]}."

@@ -86,7 +86,7 @@ def digest(files: Sequence[ImageFile]) -> str:
     digests = sha256()
 
     def hash_piece(piece: range) -> list[bytes]:
-        return [_content(files[position].path)[1] for position in piece]
+        return [_content(files[position].source)[1] for position in piece]
 
     with closing(in_chunks(hash_piece, len(files))) as pieces:
         for _, hashes in pieces:
@@ -97,17 +97,17 @@ def digest(files: Sequence[ImageFile]) -> str:
 def _decoded(file: ImageFile, layout: Layout, hashes: list[bytes] | None) -> NDArray[Any]:
     """The pixels of a file; where `hashes` are wanted, of the bytes that were hashed."""
     if hashes is None:
-        return read(Path(file.path), layout, writable=False)
-    data, content_hash = _content(file.path)
+        return read(file.source, layout, writable=False)
+    data, content_hash = _content(file.source)
     hashes.append(content_hash)
     # A file that cannot be opened is left to `read`, which says why.
-    return read(Path(file.path) if data is None else data, layout, writable=False)
+    return read(file.source if data is None else data, layout, writable=False)
 
 
-def _content(path: str) -> tuple[bytes | None, bytes]:
+def _content(source: Path | bytes) -> tuple[bytes | None, bytes]:
     """The bytes of a file and their hash; None and the hash of nothing where it cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        data = source if isinstance(source, bytes) else source.read_bytes()
     except OSError:
         return None, sha256().digest()
     return data, sha256(data).digest()

@@ -92,7 +92,7 @@ def _opened(finder: ImageFinder, cell: str) -> ImageHeader | UnreadableImage | s
     if not isinstance(file, ImageFile):
         return file.what
     try:
-        return inspect(Path(file.path))
+        return inspect(file.source)
     except UnreadableImage as refusal:
         return refusal
 

@@ -6,6 +6,8 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ import pandas as pd
 from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.images.cell_kinds import not_a_path
 from mmtrain.errors import DataError, Problem, did_you_mean
+from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.system.folder_names import Listings, existing_form, missing_ending
 from mmtrain.system.paths import input_fault
 
@@ -25,11 +28,20 @@ _HINTS = 50
 
 
 class ImageFile(NamedTuple):
-    """A file as it was found: its real path, bytes, and time of its last change in nanoseconds."""
+    """A file as it was found: its real path, bytes, and time of its last change in nanoseconds.
+
+    Of an image that the cell itself holds, `content` has the bytes, and `path` stands for them: `data:` and their SHA-256.
+    """
 
     path: str
     size: int
     changed: int
+    content: bytes = b""
+
+    @property
+    def source(self) -> Path | bytes:
+        """The argument of `mmtrain.image_decoding.read`."""
+        return Path(self.path) if self.changed else self.content
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,9 @@ class ImageFinder:
         self._hints = _HINTS
 
     def find(self, cell: str) -> ImageFile | Refusal:
-        """The file that `cell` names, with the suffix unless it is there already."""
+        """The file that `cell` names, with the suffix unless it is there already; or the image that it holds, see `data_uri`."""
+        if is_data_uri(cell):
+            return _held(cell)
         file = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
         if isinstance(file, Refusal) and (other := not_a_path(cell)):
             return Refusal(*other)
@@ -142,6 +156,15 @@ class ImageFinder:
             return f"Did you mean '{name}{endings[0]}'?"
         close = did_you_mean(name, self._listings.names(os.path.join(self._root, parent)))
         return close or usual
+
+
+def _held(cell: str) -> ImageFile | Refusal:
+    try:
+        content = from_data_uri(cell)
+    except ValueError as error:
+        fix = "Write `data:image/png;base64,`, and after it the bytes of the image file in base64."
+        return Refusal(f"the cell {cell[:40]}… cannot be read as a data URI: {error}.", fix)
+    return ImageFile(f"data:{sha256(content).hexdigest()}", len(content), 0, content)
 
 
 def right_folder(setting: str) -> str:

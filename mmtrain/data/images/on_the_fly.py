@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,10 +77,9 @@ class OnTheFlyImages:
             return np.asarray(self._kept[position])
         file = self._files[position]
         try:
-            status = os.stat(file.path)
-            if (status.st_size, status.st_mtime_ns) != (file.size, file.changed):
+            if not file.content and (status := os.stat(file.path)) and (status.st_size, status.st_mtime_ns) != (file.size, file.changed):
                 raise _changed(file.path, "the image has changed since it was checked.")
-            pixels = read(Path(file.path), self._layout, writable=False)
+            pixels = read(file.source, self._layout, writable=False)
         except (OSError, UnreadableImage) as error:
             raise _changed(file.path, f"the image can no longer be read: {error}") from error
         self._keep(position, pixels)

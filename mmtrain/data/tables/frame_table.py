@@ -15,6 +15,7 @@ from pandas.api import types
 from mmtrain.data.tables.parquet_file import as_text, type_refusal
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import listed
+from mmtrain.image_decoding.data_uri import holds_pixels, to_data_uri
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,14 +25,17 @@ NAME = "the DataFrame"
 TYPED = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")
 """The names that pandas has for objects that are numbers or truth values."""
 
-NO_CELLS = (bytes, bytearray, memoryview, list, tuple, dict, set, frozenset)
-"""Objects that no text stands for, but for lists of texts."""
+NO_CELLS = (bytes, bytearray, memoryview, list, tuple, dict, set, frozenset, np.ndarray)
+"""Objects that no text stands for, but for lists of texts and images."""
 
 LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 
 class FrameTable(TableFile):
-    """Cells become the texts that the same frame has once it was written as Parquet; other objects, paths say, their own text."""
+    """Cells become the texts that the same frame has once it was written as Parquet; other objects, paths say, their own text.
+
+    Bytes of image files, arrays of pixels and images of Pillow become data URIs, which image columns read.
+    """
 
     unit = "row"
 
@@ -53,10 +57,9 @@ class FrameTable(TableFile):
         cells = self._column(header)
         if isinstance(cells.dtype, pd.ArrowDtype):
             return type_refusal(cells.dtype.pyarrow_dtype)
-        refused = [cell for cell in cells if isinstance(cell, NO_CELLS)] if cells.dtype == object else []
-        if all(_is_text_list(cell) for cell in refused):
-            return ""
-        return f"the column holds objects of type {listed(sorted({type(cell).__name__ for cell in refused}))}."
+        unusual = [cell for cell in cells if isinstance(cell, NO_CELLS)] if cells.dtype == object else []
+        refused = [cell for cell in unusual if not _is_text_list(cell) and not holds_pixels(cell)]
+        return f"the column holds objects of type {listed(sorted({_type_name(cell) for cell in refused}))}." if refused else ""
 
     def typed(self, header: str) -> bool:
         """Return whether the column is typed, by its dtype, that of its categories or the type of its objects."""
@@ -123,8 +126,14 @@ def _known_to_arrow(dtype: Any) -> bool:
     return types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)
 
 
+def _type_name(cell: object) -> str:
+    return f"ndarray ({cell.dtype}, shape {cell.shape})" if isinstance(cell, np.ndarray) else type(cell).__name__
+
+
 def _text(cell: object) -> str:
     """Replace by a question mark what UTF-8 cannot hold, such as half a pair of UTF-16 in the name of a file."""
+    if holds_pixels(cell):
+        return to_data_uri(cell)
     text = _list_text(cell) if isinstance(cell, LISTS) and _is_text_list(cell) else str(cell)
     return text.encode("utf-8", "replace").decode()
 

@@ -20,6 +20,7 @@ from mmtrain.columns.base import concatenate
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
+from mmtrain.image_decoding.data_uri import is_data_uri
 from mmtrain.image_decoding.resize import thumbnail
 from mmtrain.targets import FittedTarget
 
@@ -102,7 +103,9 @@ def inputs_of(columns: Mapping[str, InputColumn], table: Table, stores: Mapping[
 
 
 def clip(text: str) -> str:
-    """At most `LETTERS` letters."""
+    """At most `LETTERS` letters; of an image in a cell its type, `data:image/png;base64,…`."""
+    if is_data_uri(text):
+        return f"{text.partition(',')[0]},…"
     return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
 
 

@@ -64,6 +64,8 @@ def _input(one: dict[str, Any], cell: str, images: Path) -> Any:
         return float(cell or "nan")
     if one["cell"] is not None:
         return cell
+    if cell.startswith("data:"):  # the cell holds the image itself
+        return {"b64": cell.partition(",")[2]}
     return {"b64": base64.b64encode((images / cell).read_bytes() if cell else b"").decode()}
 
 
