@@ -17,7 +17,7 @@ from mmtrain.branches import architectures, default_architecture
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.partial_validation import valid_parts
 from mmtrain.errors import did_you_mean
-from mmtrain.fusion import fusions
+from mmtrain.fusions import fusions
 from mmtrain.optim import optimizers, schedules
 from mmtrain.splits import split_methods
 from mmtrain.system.folder_names import existing_form

@@ -18,7 +18,7 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.table_format import TableFormat
 from mmtrain.config.training import Training, group_names
-from mmtrain.fusion import AnyFusion
+from mmtrain.fusions import AnyFusion
 from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
 from mmtrain.targets import Target, targets_among

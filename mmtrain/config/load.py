@@ -20,7 +20,7 @@ from mmtrain.config.schema import schema_of
 from mmtrain.config.training import NUMBER, Training
 from mmtrain.config.yaml_source import LocatedProblem, NotInFile, Source, read
 from mmtrain.errors import ConfigError
-from mmtrain.fusion import fusions
+from mmtrain.fusions import fusions
 from mmtrain.optim import losses, optimizers, schedules
 from mmtrain.splits import split_methods
 from mmtrain.targets import tasks

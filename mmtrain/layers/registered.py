@@ -1,5 +1,6 @@
 """Import of all our layers, which registers the names that model.keras uses; see `mmtrain.with_keras`."""
 
 import mmtrain.layers.encoding
+import mmtrain.layers.fusion
 import mmtrain.layers.image_decoding
 import mmtrain.layers.network  # noqa: F401

@@ -21,7 +21,7 @@ from mmtrain.branches import Branch, Features, Input
 from mmtrain.columns import Column
 from mmtrain.data.encode import Fitted, encoder, unique_layer_names
 from mmtrain.errors import Problem, UsageError, listed
-from mmtrain.fusion import FusionSection
+from mmtrain.fusions import FusionSection
 from mmtrain.specs import TensorSpec, layer_names
 
 

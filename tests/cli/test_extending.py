@@ -29,7 +29,7 @@ from pydantic import Field
 from mmtrain.audit.checks import audit_check
 from mmtrain.audit.finding import Finding
 from mmtrain.export import export_format, export_formats
-from mmtrain.fusion import fusion
+from mmtrain.fusions import fusion
 from mmtrain.metrics import metric
 from mmtrain.optim import loss, optimizer, schedule
 from mmtrain.splits import split_method

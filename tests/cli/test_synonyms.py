@@ -15,7 +15,7 @@ from mmtrain.config import json_schema
 from mmtrain.config.load import load
 from mmtrain.errors import ConfigError, did_you_mean
 from mmtrain.export import export_formats
-from mmtrain.fusion import fusions
+from mmtrain.fusions import fusions
 from mmtrain.synonyms import WORDS_OF
 from mmtrain.targets import tasks
 

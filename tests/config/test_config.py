@@ -16,7 +16,7 @@ from mmtrain.columns import InputColumn, role, roles
 from mmtrain.config import Experiment, json_schema, load, to_yaml
 from mmtrain.config.monitors import monitored
 from mmtrain.errors import ConfigError
-from mmtrain.fusion import fusion, fusions
+from mmtrain.fusions import fusion, fusions
 from mmtrain.metrics import binary_scores, multiclass_scores, multilabel_scores, regression_scores
 from mmtrain.metrics.score import EACH_LABEL
 from mmtrain.optim import optimizers, schedules

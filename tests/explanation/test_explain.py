@@ -20,7 +20,7 @@ from mmtrain.explanation.attribution import ColumnAttribution, ElementAttributio
 from mmtrain.explanation.explained_output import ExplainedOutputs, OutputSelector, output_selector, selector_error
 from mmtrain.explanation.heatmaps import blocks
 from mmtrain.explanation.row_selection import select_rows
-from mmtrain.fusion import fusions
+from mmtrain.fusions import fusions
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel

@@ -31,7 +31,7 @@ from mmtrain.export import check, contract, export_formats
 from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import ExportableModel, check_options, plain_names
 from mmtrain.export.units import without_units
-from mmtrain.fusion import fusions
+from mmtrain.fusions import fusions
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.specs import Kind
 

@@ -141,7 +141,7 @@ def test_fused_normalization_is_that_of_keras(policy, dtype, compiled):
 
 
 def test_mask_selects_so_that_no_absent_value_passes():
-    from mmtrain.layers.network import Mask
+    from mmtrain.layers.fusion import Mask
 
     feature = np.array([[1, 2], [np.nan, np.inf], [3, 4]], dtype=np.float32)
     present = np.array([[1], [0], [0]], dtype=np.float32)
@@ -170,15 +170,15 @@ SHOWN = {"a": [[1], [1], [0], [0]], "b": [[1], [0], [1], [0]]}
     ],
 )
 def test_mean_and_maximum_are_taken_over_present_branches(name, expected):
-    import mmtrain.layers.network
+    import mmtrain.layers.fusion
 
-    layer = getattr(mmtrain.layers.network, name)()
+    layer = getattr(mmtrain.layers.fusion, name)()
     present = {key: np.array(value, dtype=np.float32) for key, value in SHOWN.items()}
     assert layer(BRANCHES, present).numpy().tolist() == expected
 
 
 def test_feature_attention_tells_branches_apart_by_their_place():
-    from mmtrain.layers.network import FeatureAttention
+    from mmtrain.layers.fusion import FeatureAttention
 
     layer = FeatureAttention(width=4, heads=2)
     one, other = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
@@ -191,7 +191,7 @@ def test_feature_attention_tells_branches_apart_by_their_place():
 
 
 def test_feature_attention_to_one_present_branch_is_that_to_it_alone():
-    from mmtrain.layers.network import FeatureAttention
+    from mmtrain.layers.fusion import FeatureAttention
 
     pair, alone = FeatureAttention(width=4, heads=2), FeatureAttention(width=4, heads=2)
     one, other = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
@@ -206,7 +206,7 @@ def test_feature_attention_to_one_present_branch_is_that_to_it_alone():
 def test_feature_attention_keeps_its_own_type_when_loaded_elsewhere():
     import keras
 
-    from mmtrain.layers.network import FeatureAttention
+    from mmtrain.layers.fusion import FeatureAttention
 
     layer = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(FeatureAttention(width=4, heads=2, dtype="bfloat16")))
     features = {"a": np.ones((2, 4), dtype=np.float32)}
@@ -217,7 +217,7 @@ def test_feature_attention_keeps_its_own_type_when_loaded_elsewhere():
 @pytest.fixture(scope="module")
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
-    from mmtrain.layers import encoding, image_decoding, network
+    from mmtrain.layers import encoding, fusion, image_decoding, network
 
     ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
     strings = np.array([["B c"], [""]], dtype=object)
@@ -234,13 +234,20 @@ def layers_to_save():
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
         "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
         "TokenAverage": (network.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
-        "Mask": (network.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
+        "Mask": (fusion.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
         "MaskedColumn": (network.MaskedColumn(flag=True), (np.ones((2, 3), dtype=np.float32), here)),
         "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
-        "PresentMean": (network.PresentMean(), pair),
+        "PresentMean": (fusion.PresentMean(), pair),
         "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),
-        "PresentMaximum": (network.PresentMaximum(), pair),
-        "FeatureAttention": (network.FeatureAttention(width=2, heads=1), pair),
+        "PresentMaximum": (fusion.PresentMaximum(), pair),
+        "FeatureAttention": (fusion.FeatureAttention(width=2, heads=1), pair),
+        "FusionTransformer": (fusion.FusionTransformer(width=2, heads=1, layers=1), pair),
+        "WeightedMean": (fusion.WeightedMean(learned=True), pair),
+        "ModalityDropout": (fusion.ModalityDropout(rate=0.5), ([here, here],)),
+        "LearnedAbsence": (fusion.LearnedAbsence(), (np.ones((2, 3), dtype=np.float32), here)),
+        "Modulation": (fusion.Modulation(), (np.ones((2, 3), dtype=np.float32), np.ones((2, 6), dtype=np.float32))),
+        "RankSum": (fusion.RankSum(rank=2), (np.ones((2, 4), dtype=np.float32),)),
+        "PairProducts": (fusion.PairProducts(), pair[:1]),
     }
 
 
@@ -271,7 +278,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
-    assert rebuilt == 14
+    assert rebuilt == 21
 
 
 @DECODING
@@ -287,7 +294,7 @@ def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save, u
         real = keras.tree.flatten(layer(*inputs))
         assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
         checked += 1
-    assert checked == 14 - len(uncalled)
+    assert checked == 21 - len(uncalled)
 
 
 def dtype_of(array):

@@ -242,7 +242,7 @@ ODD = [
 def test_columns_and_branches_may_be_called_anything(tmp_path):
     import keras
 
-    from mmtrain.fusion import fusions
+    from mmtrain.fusions import fusions
 
     table = [{**{key: row * number % 7 for number, key in enumerate(ODD, start=1)}, "age": "ab"[row % 2]} for row in range(12)]
     write_table(tmp_path / "table.csv", table)

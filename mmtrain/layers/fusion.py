@@ -1,0 +1,283 @@
+"""Layers that fusions are made of: features of branches and their presence to one vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Mask(keras.layers.Layer):  # type: ignore[misc]
+    """Put `fill` where a feature is absent, by selection: in a product, an absent NaN would pass."""
+
+    def __init__(self, *, fill: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fill = fill
+
+    def call(self, feature: Any, present: Any) -> Any:
+        shown = present > 0
+        if len(feature.shape) > 2:
+            shown = ops.reshape(shown, (-1, *(1 for _ in feature.shape[1:])))
+        return ops.where(shown, feature, ops.cast(self.fill, feature.dtype))
+
+    def compute_output_spec(self, feature: Any, present: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor(feature.shape, feature.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "fill": self.fill}
+
+
+class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
+    """Base of layers from features of one width and their presence to one vector: {branch: (batch, width)} -> (batch, width)."""
+
+    def compute_output_spec(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:  # noqa: ARG002
+        first = next(iter(features.values()))
+        return keras.KerasTensor(first.shape, self.compute_dtype)
+
+    @staticmethod
+    def stacked(features: dict[str, Any], present: dict[str, Any]) -> tuple[Any, Any]:
+        """Return features (batch, branches, width) and presence (batch, branches, 1), of the same type."""
+        values = ops.stack([features[name] for name in features], axis=1)
+        return values, ops.cast(ops.stack([present[name] for name in features], axis=1) > 0, values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PresentMean(_OverBranches):
+    """The mean over the branches that are present; 0 where none is."""
+
+    def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
+        values, shown = self.stacked(features, present)
+        return ops.sum(ops.where(shown > 0, values, 0), axis=1) / ops.maximum(ops.sum(shown, axis=1), 1)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PresentMaximum(_OverBranches):
+    """The maximum over the branches that are present; 0 where none is."""
+
+    def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
+        values, shown = self.stacked(features, present)
+        lowest = tf.as_dtype(values.dtype).min
+        largest = ops.max(ops.where(shown > 0, values, ops.cast(lowest, values.dtype)), axis=1)
+        return ops.where(ops.sum(shown, axis=1) > 0, largest, 0)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class FeatureAttention(_OverBranches):
+    """One transformer layer over branches as a sequence, then the mean over those that are present.
+
+    Each branch has a learned vector of its own, so that the layer knows which is which. Branches attend to each other and, where
+    there are `tokens`, {branch: (batch, length, width)}, to these; a token of zeros is padding.
+    """
+
+    def __init__(self, *, width: int, heads: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width, self.heads = width, heads
+        # The layer's own dtype policy for its parts: a loaded layer may have another one than the current default.
+        self.attend = keras.layers.MultiHeadAttention(heads, max(1, width // heads), dtype=self.dtype_policy)
+        self.normalize = keras.layers.LayerNormalization(dtype=self.dtype_policy)
+        self.mean = PresentMean(dtype=self.dtype_policy)
+
+    def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any], tokens_shape: Any = None) -> None:  # noqa: ARG002
+        count = len(features_shape)
+        self.places = self.add_weight(name="places", shape=(count, self.width), initializer="random_normal")
+        sequence = (None, count, self.width)
+        self.attend.build(sequence, sequence)
+        self.normalize.build(sequence)
+        self.built = True
+
+    def call(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:
+        values, shown = self.stacked(features, present)  # (batch, branches, width), (batch, branches, 1)
+        sequence = ops.where(shown > 0, values + ops.cast(self.places, values.dtype), 0)
+        # (batch, 1, branches): what may be attended to. Reshaped, not transposed: TensorFlow would move a transposition behind the
+        # comparison, and oneDNN reports on standard error that it cannot transpose booleans.
+        mask = ops.reshape(shown, (-1, 1, len(features))) > 0
+        context = sequence
+        for number, name in enumerate(features if tokens else ()):
+            if name in tokens:
+                words = ops.any(tokens[name] != 0, axis=2)[:, None, :] & (present[name] > 0)[:, :, None]  # (batch, 1, length)
+                context = ops.concatenate([context, tokens[name] + ops.cast(self.places[number], values.dtype)], axis=1)
+                mask = ops.concatenate([mask, words], axis=2)
+        sequence = self.normalize(sequence + self.attend(sequence, context, attention_mask=mask))
+        return self.mean({name: sequence[:, number] for number, name in enumerate(features)}, present)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "width": self.width, "heads": self.heads}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class WeightedMean(_OverBranches):
+    """The mean over the branches that are present, each with a weight; 0 where none is.
+
+    With `learned`, the weights are the softmax of one trained number for each branch; else all are equal.
+    """
+
+    def __init__(self, *, learned: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.learned = learned
+
+    def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any]) -> None:  # noqa: ARG002
+        if self.learned:
+            self.logits = self.add_weight(name="logits", shape=(len(features_shape), 1), initializer="zeros")
+        self.built = True
+
+    def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
+        values, shown = self.stacked(features, present)
+        # A softmax over the branches that are present: the division below makes the sum of the weights 1.
+        weights = shown * ops.cast(ops.exp(self.logits - ops.max(self.logits)), values.dtype) if self.learned else shown
+        total = ops.sum(weights, axis=1)
+        mean = ops.sum(ops.where(shown > 0, values, 0) * weights, axis=1) / ops.where(total > 0, total, 1)
+        return ops.where(total > 0, mean, 0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "learned": self.learned}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class ModalityDropout(keras.layers.Layer):  # type: ignore[misc]
+    """Mark branches absent at random during training, each with probability `rate`, but never the last one of a row.
+
+    Neverova et al. 2016 (ModDrop, arXiv:1501.00102). Takes and gives the presence of every branch, a list of (batch, 1).
+    """
+
+    def __init__(self, *, rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, present: list[Any], training: bool | None = None) -> list[Any]:
+        if not training:
+            return [ops.cast(one, self.compute_dtype) for one in present]
+        shown = ops.concatenate([ops.cast(one > 0, "float32") for one in present], axis=1)  # (batch, branches)
+        kept = shown * ops.cast(keras.random.uniform(ops.shape(shown), seed=self.seed_generator) >= self.rate, "float32")
+        kept = ops.where(ops.any(kept > 0, axis=1, keepdims=True), kept, shown)
+        return [ops.cast(kept[:, number : number + 1], self.compute_dtype) for number in range(len(present))]
+
+    def compute_output_spec(self, present: list[Any], training: bool | None = None) -> list[Any]:  # noqa: ARG002
+        return [keras.KerasTensor(one.shape, self.compute_dtype) for one in present]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "rate": self.rate}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class LearnedAbsence(keras.layers.Layer):  # type: ignore[misc]
+    """Put a trained vector where a feature is absent; gives the feature, (batch, width), and its presence, all ones (batch, 1)."""
+
+    def build(self, feature_shape: Any, present_shape: Any) -> None:  # noqa: ARG002
+        self.vector = self.add_weight(name="vector", shape=(feature_shape[-1],), initializer=keras.initializers.RandomNormal(stddev=0.02))
+        self.built = True
+
+    def call(self, feature: Any, present: Any) -> tuple[Any, Any]:
+        return ops.where(present > 0, feature, ops.cast(self.vector, feature.dtype)), ops.ones_like(present)
+
+    def compute_output_spec(self, feature: Any, present: Any) -> tuple[Any, Any]:
+        return keras.KerasTensor(feature.shape, feature.dtype), keras.KerasTensor(present.shape, present.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Modulation(keras.layers.Layer):  # type: ignore[misc]
+    """Scale and shift a feature (batch, width) by (batch, 2 * width): `feature * (1 + scale) + shift`."""
+
+    def call(self, feature: Any, change: Any) -> Any:
+        scale, shift = ops.split(change, 2, axis=-1)
+        return feature * (1 + scale) + shift
+
+    def compute_output_spec(self, feature: Any, change: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor(feature.shape, feature.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class RankSum(keras.layers.Layer):  # type: ignore[misc]
+    """The sum of `rank` products, (batch, rank * width) -> (batch, width), each with a trained weight."""
+
+    def __init__(self, *, rank: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rank = rank
+
+    def build(self, shape: Any) -> None:  # noqa: ARG002
+        self.weighting = self.add_weight(name="weighting", shape=(self.rank, 1), initializer=keras.initializers.Constant(1 / self.rank))
+        self.built = True
+
+    def call(self, products: Any) -> Any:
+        return ops.sum(
+            ops.reshape(products, (-1, self.rank, products.shape[-1] // self.rank)) * ops.cast(self.weighting, products.dtype), axis=1
+        )
+
+    def compute_output_spec(self, products: Any) -> Any:
+        return keras.KerasTensor((products.shape[0], products.shape[-1] // self.rank), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "rank": self.rank}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PairProducts(keras.layers.Layer):  # type: ignore[misc]
+    """The sum of the products of every two features, {branch: (batch, width)} -> (batch, width), in time linear in the branches."""
+
+    def call(self, features: dict[str, Any]) -> Any:
+        values = ops.stack(list(features.values()), axis=1)
+        return (ops.square(ops.sum(values, axis=1)) - ops.sum(ops.square(values), axis=1)) / 2
+
+    def compute_output_spec(self, features: dict[str, Any]) -> Any:
+        first = next(iter(features.values()))
+        return keras.KerasTensor(first.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class FusionTransformer(_OverBranches):
+    """Transformer layers over a trained summary token, the branches and their tokens; gives the summary, (batch, width).
+
+    Branches and their tokens have a trained vector of their branch added, so that the layers know which is which. A token of zeros is
+    padding.
+    """
+
+    def __init__(self, *, width: int, heads: int, layers: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width, self.heads, self.layers = width, heads, layers
+        policy = {"dtype": self.dtype_policy}  # a loaded layer may have another one than the current default
+        self.attend = [keras.layers.MultiHeadAttention(heads, max(1, width // heads), **policy) for _ in range(layers)]
+        self.expand = [keras.layers.Dense(2 * width, activation="gelu", **policy) for _ in range(layers)]
+        self.contract = [keras.layers.Dense(width, **policy) for _ in range(layers)]
+        self.normalize = [keras.layers.LayerNormalization(**policy) for _ in range(2 * layers + 1)]
+
+    def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any], tokens_shape: Any = None) -> None:  # noqa: ARG002
+        self.summary = self.add_weight(name="summary", shape=(1, self.width), initializer="random_normal")
+        self.places = self.add_weight(name="places", shape=(len(features_shape), self.width), initializer="random_normal")
+        sequence = (None, None, self.width)
+        for layer in self.attend:
+            layer.build(sequence, sequence)
+        for layer in (*self.normalize, *self.expand):
+            layer.build(sequence)
+        for layer in self.contract:
+            layer.build((None, None, 2 * self.width))
+        self.built = True
+
+    def call(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:
+        values, shown = self.stacked(features, present)
+        places = ops.cast(self.places, values.dtype)
+        first = ops.zeros_like(values[:, :1]) + ops.cast(self.summary, values.dtype)
+        sequence = [first, ops.where(shown > 0, values + places, 0)]
+        visible = [ops.ones_like(shown[:, :1, 0]) > 0, shown[:, :, 0] > 0]  # (batch, length) each
+        for number, name in enumerate(features if tokens else ()):
+            if name in tokens:
+                words = ops.any(tokens[name] != 0, axis=2) & (present[name] > 0)
+                sequence.append(ops.where(words[:, :, None], tokens[name] + places[number], 0))
+                visible.append(words)
+        states, mask = ops.concatenate(sequence, axis=1), ops.concatenate(visible, axis=1)[:, None, :]
+        for number in range(self.layers):
+            normal = self.normalize[2 * number](states)
+            states = states + self.attend[number](normal, normal, attention_mask=mask)
+            states = states + self.contract[number](self.expand[number](self.normalize[2 * number + 1](states)))
+        return self.normalize[-1](states[:, 0])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "width": self.width, "heads": self.heads, "layers": self.layers}
