@@ -132,7 +132,7 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
         known = EvalSet.of(target, truths[key], predictions[key], None)
         results[key] = score_target(key, target, truths[key], predictions[key], drawn).result
         if len(known):
-            results[key] = evaluate_postprocessing(results[key], TargetPostprocessing(), known.drawn(Evaluation(draws=100)))
+            results[key] = evaluate_postprocessing(results[key], TargetPostprocessing(), known.resample(Evaluation(draws=100)))
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})
     looks = run.read_json("run.json").get("evaluations", [])

@@ -195,7 +195,7 @@ def with_unknown_answers(rows: pd.DataFrame, subject: AnalysisInput) -> pd.DataF
     targets = subject.fitted.targets
     for key, target in targets.items():
         if target.has_classes:
-            unknown = ~subject.truths.known(key)
+            unknown = ~subject.truths.known_rows(key)
             declared = subject.experiment.targets[key]
             cells = subject.data.table.cells(declared.column, subject.rows[unknown])
             rows.loc[unknown, truth_column(key, targets)] = cells.mask(declared.missing_cells(cells)).fillna("").to_numpy()

@@ -1,7 +1,7 @@
-"""Baselines: simpler predictors of the same rows, and the differences of the model's scores from theirs.
+"""Baselines: simpler predictors of the same rows, and the differences between the model's scores and theirs.
 
-A difference has an interval of its own: model and baseline are scored on the same draws, so that the difficulty of single rows
-cancels out.
+A difference has its own interval: model and baseline are scored on the same draws (paired bootstrap), so that the difficulty of single
+rows cancels out.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class BaselinePredictions:
     predictions: Mapping[str, Array]
 
     def of(self, rows: Array) -> BaselinePredictions:
-        """Return those of some rows: their positions, or (rows,) bool."""
+        """Return the predictions of some rows: their positions, or (rows,) bool."""
         return replace(self, predictions={key: values[rows] for key, values in self.predictions.items()})
 
     def scored(self, key: str, truth: Array) -> BaselineResult:
-        """Score one target without intervals; `truth` is of the same rows, all of them known."""
+        """Score one target without intervals; `truth` has the same rows, all with a known answer."""
         return self._result({score.name: score for score in self.targets[key].all_scores(truth, self.predictions[key])}, {})
 
     def against(self, key: str, model: BootstrapScores) -> BaselineResult:
         """Score one target with intervals, and subtract its scores from those of the `model` on the same rows."""
         baseline = model.of(self.targets[key], self.predictions[key])
-        return self._result(baseline.scores, model.less(baseline))
+        return self._result(baseline.scores, model.minus(baseline))
 
     def _result(self, scores: dict[str, Score], differences: dict[str, Score]) -> BaselineResult:
         return BaselineResult(kind=self.kind, label=self.label, name=self.name, scores=scores, differences=differences)
@@ -51,5 +51,5 @@ class BaselinePredictions:
 
 def dummy_baseline(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:
     """Return the baseline `majority`, a dummy classifier: it predicts the training class frequencies, whatever the row."""
-    # At the threshold of the model the baseline would call every row positive.
+    # With the decision threshold chosen for the model, the constant probability of the baseline could call every row positive.
     return BaselinePredictions("majority", *target.dummy, {key: target.with_threshold()}, {key: target.baseline(rows)})

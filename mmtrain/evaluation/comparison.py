@@ -1,4 +1,4 @@
-"""Paired comparison of several predictions of the same rows: each bootstrap draw has the same rows for all of them."""
+"""Paired comparison of several predictions of the same rows, on the same bootstrap draws and by DeLong's test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 def compare_target(targets: Sequence[FittedTarget], truth: Array, predictions: Sequence[Array], resampling: Resampling) -> ComparedTarget:
-    """Compare runs on the same rows: the fitted target and the predictions of each run, and the `truth` of the rows."""
+    """Compare runs with the first one on the same rows, given the fitted target and the predictions of each run."""
     first, *others = (
         BootstrapScores(EvalSet.of(target, truth, prediction, resampling.groups), resampling.bootstrap(target.known_rows(truth)))
         for target, prediction in zip(targets, predictions, strict=True)
@@ -29,7 +29,7 @@ def compare_target(targets: Sequence[FittedTarget], truth: Array, predictions: S
         rows=len(first.rows),
         interval=resampling.info(first.bootstrap),
         scores=[one.scores for one in (first, *others)],
-        against_first=[PairedDifference(differences=other.less(first), delong=_delong(first.rows, other.rows)) for other in others],
+        against_first=[PairedDifference(differences=other.minus(first), delong=_delong(first.rows, other.rows)) for other in others],
     )
 
 
@@ -44,29 +44,36 @@ Codes = NDArray[np.int64]
 
 
 def delong(truth: Codes, first: Numbers, second: Numbers, groups: Codes | None = None) -> DeLong | None:
-    """Test whether two AUCs on the same rows differ (DeLong, DeLong and Clarke-Pearson 1988): AUC of `second` minus that of `first`.
+    """Test whether two AUCs on the same rows differ (DeLong, DeLong and Clarke-Pearson 1988).
 
-    None where it cannot be told: fewer than two groups have rows of a class, or the two scores put the rows in the same order.
+    `truth` (rows,) is 1 for the positive class, `first` and `second` (rows,) are scores, `groups` (rows,) codes of rows that belong
+    together. The difference is the AUC of `second` minus that of `first`, and `p` is two-sided. None if it cannot be tested: fewer than
+    two groups have rows of a class, or both scores rank the rows alike.
     """
     positive = truth == 1
-    belong = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    fewest = min(len(np.unique(belong[positive])), len(np.unique(belong[~positive])))
-    if fewest < 2:
+    codes = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if min(len(np.unique(codes[positive])), len(np.unique(codes[~positive]))) < 2:
         return None
-    won, kept = (mine - theirs for mine, theirs in zip(placements(positive, second), placements(positive, first), strict=True))
-    difference = float(won.mean())
-    error = sqrt(_variance(won - difference, kept - difference, belong[positive], belong[~positive]))
-    if error <= 1e-12:
+    # The AUC is the mean of the placement values of either class, so the difference has one deviation per row.
+    of_positive, of_negative = (
+        mine - theirs for mine, theirs in zip(placements(positive, second), placements(positive, first), strict=True)
+    )
+    difference = float(of_positive.mean())
+    error = sqrt(_variance(of_positive - difference, of_negative - difference, codes[positive], codes[~positive]))
+    if error <= 1e-12:  # rounding leaves about 1e-17 where the ranks are equal
         return None
     return DeLong(difference=difference, standard_error=error, p=erfc(abs(difference) / error / sqrt(2)))
 
 
 def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, groups_of_negative: Codes) -> float:
-    """Variance of the mean, from the deviations of the rows; rows of one group are summed before they are squared (Obuchowski 1997)."""
+    """Variance of the difference, from the deviations of the rows; those of one group are summed before squaring (Obuchowski 1997)."""
     count = int(max(groups_of_positive.max(), groups_of_negative.max())) + 1
-    by_group = [np.bincount(groups, off, count) for groups, off in ((groups_of_positive, positive), (groups_of_negative, negative))]
+    by_group = [
+        np.bincount(groups, deviations, count) for groups, deviations in ((groups_of_positive, positive), (groups_of_negative, negative))
+    ]
     rows = len(positive), len(negative)
-    held = len(np.unique(groups_of_positive)), len(np.unique(groups_of_negative))
-    alone = sum(groups / (groups - 1) * np.square(sums).sum() / n**2 for sums, n, groups in zip(by_group, rows, held, strict=True))
-    both = count / (count - 1) * (by_group[0] * by_group[1]).sum() / (rows[0] * rows[1])
-    return max(float(alone + 2 * both), 0.0)
+    group_counts = len(np.unique(groups_of_positive)), len(np.unique(groups_of_negative))
+    within = sum(n / (n - 1) * np.square(sums).sum() / size**2 for sums, size, n in zip(by_group, rows, group_counts, strict=True))
+    # A group with rows of both classes makes their deviations depend on each other.
+    covariance = count / (count - 1) * (by_group[0] * by_group[1]).sum() / (rows[0] * rows[1])
+    return max(float(within + 2 * covariance), 0.0)

@@ -1,7 +1,7 @@
-"""Gradient boosting on the columns of the table that are neither images nor texts: what is usual where there is a table alone.
+"""Gradient boosting on the columns that are neither images nor texts: the usual model for a table alone.
 
 The histogram method of scikit-learn (Ke and others 2017, LightGBM). It is fitted on training rows with the weights of the training and
-stops when the loss of the validation rows falls no more. Its cells are the encoded ones, with NaN where one is missing.
+stops when the loss on the validation rows no longer falls. Its features are the encoded cells, with NaN where one is missing.
 
 Only this module and `api.estimators` import scikit-learn, which comes with `mmtrain[baselines]`.
 """
@@ -21,17 +21,17 @@ from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
 
 MOST_CATEGORIES = 250
-"""Of a column; the histograms have 255 bins. The rarer ones, and those that training does not know, share one more."""
+"""Categories of a column with a code of their own (the histograms have 255 bins); rarer and unseen ones share one more."""
 PATIENCE = 20
 """Rounds without improvement on validation rows."""
 MOST_ROUNDS, MOST_TREES = 500, 5_000
 """A round grows a tree for every class, so that many classes get fewer rounds."""
 ROUNDS = 100
-"""Where no validation row can say when to stop."""
+"""Rounds without early stopping, if there are no validation rows."""
 
 
 Model = Callable[[Array], Array]
-"""From cells to predictions."""
+"""From features (rows, features) to predictions."""
 
 
 def can_predict(target: FittedTarget) -> bool:
@@ -40,7 +40,7 @@ def can_predict(target: FittedTarget) -> bool:
 
 
 class Examples(NamedTuple):
-    """Rows to fit on, or to stop by."""
+    """Rows of one part: features (rows, features), answers and sample weights (rows, ...)."""
 
     cells: Array
     truth: Array
@@ -56,31 +56,31 @@ class GradientBoosting:
         cells = {part: features.read(arrays, partition[part]) for part in ("train", "validation")}
         self.models = {}
         for key, target in fitted.targets.items():
-            of_parts = []
-            for part, read in cells.items():
+            examples = []
+            for part, features_of_part in cells.items():
                 truth, weights = arrays.targets[key][partition[part]], arrays.weights[key][partition[part]]
                 known = target.known_rows(truth)
-                of_parts.append(Examples(read[known], truth[known], weights[known]))
-            self.models[key] = self._fitted(target, *of_parts)
+                examples.append(Examples(features_of_part[known], truth[known], weights[known]))
+            self.models[key] = self._fit_target(target, *examples)
 
     def predict(self, arrays: Arrays, rows: Array) -> dict[str, Array]:
-        """Predictions of `rows`, in their order, per target, shaped as the network's."""
+        """Predict `rows`, in their order; predictions per target have the shape of the network's."""
         cells = self.features.read(arrays, rows)
         return {key: model(cells) for key, model in self.models.items()}
 
-    def _fitted(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+    def _fit_target(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
         if target.is_continuous:
-            return self._number(target, train, validation)
+            return self._fit_regressor(target, train, validation)
         if target.has_labels:
             labels = [
-                self._classes(2, *(_of_label(rows, number, weight) for rows in (train, validation)))
+                self._fit_classifier(2, *(_label_examples(rows, number, weight) for rows in (train, validation)))
                 for number, weight in enumerate(target.class_weights.values())
             ]
             return lambda cells: np.stack([label(cells)[:, 1] for label in labels], axis=1)
-        classes = self._classes(len(target.columns), train, validation)
+        classes = self._fit_classifier(len(target.columns), train, validation)
         return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
 
-    def _number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+    def _fit_regressor(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         loss = "absolute_error" if target.predicts_median else "squared_error"
@@ -88,25 +88,25 @@ class GradientBoosting:
         _fit(model, train, validation)
         return lambda cells: model.predict(cells)[:, None]
 
-    def _classes(self, count: int, train: Examples, validation: Examples) -> Model:
-        """Probabilities (rows, `count`); a class that no training row has gets 0."""
+    def _fit_classifier(self, count: int, train: Examples, validation: Examples) -> Model:
+        """Return a model of the probabilities of `count` classes; a class without training rows has probability 0."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         codes = np.unique(train.truth)
-        if len(codes) == 1:  # a label that every row has, or none
+        if len(codes) == 1:  # scikit-learn refuses a single class: a label that every row has, or none
             return lambda cells: np.tile((np.arange(count) == codes[0]).astype(np.float64), (len(cells), 1))
         model = HistGradientBoostingClassifier(**self._options(count if count > 2 else 1, validation))
         _fit(model, train, validation)
 
         def probabilities(cells: Array) -> Array:
-            found = np.zeros((len(cells), count))
-            found[:, model.classes_] = model.predict_proba(cells)
-            return found
+            scattered = np.zeros((len(cells), count))
+            scattered[:, model.classes_] = model.predict_proba(cells)
+            return scattered
 
         return probabilities
 
     def _options(self, trees: int, validation: Examples) -> dict[str, Any]:
-        """For rounds that grow so many `trees`."""
+        """Return the options of a model that grows `trees` trees per round."""
         most = MOST_ROUNDS if len(validation.truth) else ROUNDS
         return {
             "max_iter": max(1, min(most, MOST_TREES // trees)),
@@ -117,15 +117,15 @@ class GradientBoosting:
         }
 
 
-def _of_label(rows: Examples, number: int, weight: float) -> Examples:
-    """As a target of two classes, weighted as in the loss of the network; of the rows whose label is known."""
+def _label_examples(rows: Examples, number: int, weight: float) -> Examples:
+    """Return one label as a target of two classes, weighted as in the loss of the network, for the rows whose label is known."""
     known = rows.truth[:, number] >= 0
     has = rows.truth[known, number].astype(np.int64)
     return Examples(rows.cells[known], has, rows.weights[known] * (1 + has * (weight - 1)))
 
 
 def _fit(model: Any, train: Examples, validation: Examples) -> None:
-    """In one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
+    """Fit in one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
     from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
 
     stop = {"X_val": validation.cells, "y_val": validation.truth, "sample_weight_val": validation.weights}
@@ -134,9 +134,9 @@ def _fit(model: Any, train: Examples, validation: Examples) -> None:
 
 
 class FeatureMatrix:
-    """Encoded columns side by side, float64, NaN where a cell is missing: numbers, categories and whatever else is encoded as such.
+    """Encoded numbers and categories as one float64 matrix, NaN where a cell is missing.
 
-    A column that no training row has a cell of is left out: the histograms have no edges without a number.
+    A column whose cells are missing in all training rows is left out: a histogram without a value has no edges.
     """
 
     def __init__(self, fitted: Fitted, arrays: Arrays, train: Array) -> None:
@@ -150,12 +150,12 @@ class FeatureMatrix:
         self._widths = {key: self._cells(key, column, arrays, train[:1]).shape[1] for key, column in self.columns.items()}
 
     def read(self, arrays: Arrays, rows: Array) -> Array:
-        """(rows, features)."""
+        """Return the features of `rows`, (rows, features)."""
         return np.concatenate([self._cells(key, column, arrays, rows) for key, column in self.columns.items()], axis=1)
 
     @property
     def categorical(self) -> list[bool]:
-        """Whether each feature is a category."""
+        """A bool per feature, True for categories."""
         return [key in self.ranks for key in self.columns for _ in range(self._widths[key])]
 
     def _cells(self, key: str, column: FittedColumn, arrays: Arrays, rows: Array) -> Array:
@@ -164,7 +164,7 @@ class FeatureMatrix:
 
 
 def _ranks(counts: Array) -> Array:
-    """A number for every code: the most frequent categories of training rows have their own, the rest share one, missing is NaN."""
+    """Return a number for every code: frequent categories of training rows have their own, the rest share one, missing is NaN."""
     order = np.argsort(-counts[FIRST_CODE:], kind="stable")[:MOST_CATEGORIES]
     ranks = np.full(len(counts), float(len(order)))
     ranks[0] = np.nan

@@ -1,4 +1,4 @@
-"""Predictions written in chunks, as CSV or Parquet, so that memory does not grow with the rows."""
+"""Prediction files, CSV or Parquet, written in chunks so that memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".parquet")
 
-GROUP = 100_000
-"""Rows of a Parquet row group, at least: small ones are slow to read."""
+ROW_GROUP = 100_000
+"""Minimum number of rows of a Parquet row group: small ones are slow to read."""
 
 
 class PredictionFile(Protocol):
     """Writer of chunks, all of which have the same columns."""
 
     formulas: int
-    """Cells so far that a spreadsheet would run."""
+    """Number of cells so far that a spreadsheet would run as formulas."""
 
     def add(self, frame: pd.DataFrame) -> None:
-        """Write one piece."""
+        """Write one chunk."""
 
 
 class CsvPredictions:
-    """Into a stream, with a header. Arrow makes the lines: pandas takes five times as long.
+    """CSV with a header on a stream. Arrow formats the lines; pandas takes five times as long.
 
-    For a `spreadsheet`, an apostrophe is put before cells that it would run; `formulas` counts them, also where they stay.
+    For a `spreadsheet`, cells that it would run as formulas get an apostrophe; `formulas` counts them in either case.
     """
 
     def __init__(self, stream: IO[bytes], *, spreadsheet: bool = False) -> None:
@@ -46,17 +46,17 @@ class CsvPredictions:
         self.formulas = 0
 
     def add(self, frame: pd.DataFrame) -> None:
-        """Write one piece."""
+        """Write one chunk."""
         import pyarrow as pa
 
-        table = self._harmless(_table(frame))
+        table = self._escape_formulas(_table(frame))
         if self._empty:
             headers = [pa.array([name], pa.large_string()) for name in table.column_names]
             self._stream.write(_lines(pa.table(headers, names=table.column_names)))
             self._empty = False
         self._stream.write(_lines(table))
 
-    def _harmless(self, table: pa.Table) -> pa.Table:
+    def _escape_formulas(self, table: pa.Table) -> pa.Table:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -64,19 +64,19 @@ class CsvPredictions:
             if not _is_text(column):
                 continue
             runs = pc.and_not(pc.match_substring_regex(column, FORMULA), pc.match_substring_regex(column, NUMBER))
-            found = pc.sum(runs).as_py() or 0
-            self.formulas += found
-            if found and self._spreadsheet:
+            formulas = pc.sum(runs).as_py() or 0
+            self.formulas += formulas
+            if formulas and self._spreadsheet:
                 quoted = pc.binary_join_element_wise(pa.scalar("'", column.type), column, pa.scalar("", column.type))
                 table = table.set_column(place, table.column_names[place], pc.if_else(runs, quoted, column))
         return table
 
 
 class ParquetPredictions:
-    """Into a Parquet file at `path`."""
+    """Parquet file at `path`."""
 
     formulas = 0
-    """No program runs what stands in one."""
+    """No program runs the cells of a Parquet file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -84,9 +84,9 @@ class ParquetPredictions:
         self._waiting: list[pa.Table] = []
 
     def add(self, frame: pd.DataFrame) -> None:
-        """Write one piece, or keep it until there are enough."""
+        """Write one chunk, or buffer it until there are enough rows for a row group."""
         self._waiting.append(_table(frame))
-        if sum(map(len, self._waiting)) >= GROUP:
+        if sum(map(len, self._waiting)) >= ROW_GROUP:
             self._write()
 
     def _write(self) -> None:
@@ -100,7 +100,7 @@ class ParquetPredictions:
         self._waiting = []
 
     def close(self, *, whole: bool) -> None:
-        """End the file; what still waits is written if it is to be `whole`."""
+        """Close the file; if it is to be `whole`, the buffered rows are written first."""
         if whole and self._waiting:
             self._write()
         if self._writer is not None:
@@ -108,7 +108,7 @@ class ParquetPredictions:
 
 
 def check_name(path: Path, *, spreadsheet: bool = False) -> None:
-    """Raises UsageError for a file whose suffix is neither `.csv` nor `.parquet`, and for a `spreadsheet` that is not CSV."""
+    """Check the suffix. Raises UsageError if it is neither `.csv` nor `.parquet`, or if a `spreadsheet` is not CSV."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(Problem(str(path), "predictions are written as CSV or Parquet.", "End the name in .csv or .parquet."))
     if spreadsheet and path.suffix.lower() != ".csv":
@@ -116,25 +116,27 @@ def check_name(path: Path, *, spreadsheet: bool = False) -> None:
 
 
 def check_place(path: Path, tables: Mapping[str, Path]) -> None:
-    """Check in advance what would fail at the end of a long prediction; `tables`, by their descriptions, must not be overwritten.
+    """Check in advance that the file can be written, before a long prediction; `tables`, by description, must not be overwritten.
 
     Raises:
-        RunError: there is no such folder.
-        UsageError: the file is one of the tables, by this name or another.
+        RunError: the folder does not exist.
+        UsageError: the file cannot be written, or is one of the tables under this name or another.
 
     """
     with disk_errors(path):
         path.parent.stat()
     if fault := output_fault(path):
         raise UsageError(fault.problem(path, "the file"))
-    for called, table in tables.items():
+    for description, table in tables.items():
         if path.exists() and table.exists() and path.samefile(table):
-            raise UsageError(Problem(str(path), f"this is the table {called}; predictions would replace it.", "Name another file with -o."))
+            raise UsageError(
+                Problem(str(path), f"this is the table {description}; predictions would replace it.", "Name another file with -o.")
+            )
 
 
 @contextmanager
 def prediction_file(path: Path, *, spreadsheet: bool = False) -> Iterator[PredictionFile]:
-    """A file that gets its name when it is whole; nothing is left of it when the block fails. Raises RunError on a full disk."""
+    """Open a file that gets its name once it is complete, and is removed if the block fails. Raises RunError on a full disk."""
     with disk_errors(path), atomic_write(path) as temporary:
         if path.suffix.lower() == ".csv":
             with temporary.open("wb") as stream:
@@ -150,25 +152,25 @@ def prediction_file(path: Path, *, spreadsheet: bool = False) -> Iterator[Predic
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
-    """Column by column: `pa.Table.from_pandas` takes three times as long, to write down what pandas thinks of the frame."""
+    """Convert column by column: `pa.Table.from_pandas` takes three times as long, because it also stores metadata of pandas."""
     import pyarrow as pa
 
     return pa.table({str(name): pa.array(column, from_pandas=True) for name, column in frame.items()})
 
 
 def _lines(table: pa.Table) -> bytes:
-    """The rows as lines of CSV; a cell is quoted where it has to be, and empty where it is null."""
+    """Return the rows as lines of CSV; cells are quoted only if necessary, and null cells are empty."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     rows = pc.binary_join_element_wise(*map(_cells, table.columns), pa.scalar(",", pa.large_string()))
     lines = pc.binary_join_element_wise(rows, *(pa.scalar(end, pa.large_string()) for end in ("\n", ""))).combine_chunks()
-    # An Arrow array of texts is their letters one after the other, and that is the file.
+    # The data buffer of an Arrow string array has all strings back to back: with the newlines in them, it is the text of the file.
     return bytes(memoryview(lines.buffers()[2])[: pc.sum(pc.binary_length(lines)).as_py()])
 
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the cells as the file has them; numbers never need quotes."""
+    """Return the cells as text for the file; numbers never need quotes."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,4 +1,4 @@
-"""predictions_<part>.csv: row i in is row i out."""
+"""Table of predictions, written and parsed again: predictions_<part>.csv. Row i in is row i out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
-from mmtrain.evaluation.postprocessing.fit_postprocessing import columns as decided_columns
+from mmtrain.evaluation.postprocessing.fit_postprocessing import columns as postprocessed_columns
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS
 
@@ -25,10 +25,10 @@ def prediction_frame(
     predictions: Mapping[str, Array],
     decisions: Postprocessing | None = None,
 ) -> pd.DataFrame:
-    """`row` (position in the file), `id`, then per target truth, prediction, a probability per class or label, and what was decided.
+    """Return `row` (position in the file), `id`, and per target truth, prediction, probabilities per class or label, and postprocessing.
 
-    With several targets the columns begin with the target's name. Truth columns are left out where there is no truth; beside that of
-    several labels another one says which of them are not known, where there are any.
+    With several targets the column names begin with the name of the target. Targets without `truths` have no truth columns; labels have
+    a second one that lists the unknown labels of each row, if there are any.
     """
     columns: dict[str, Any] = {"row": rows, "id": ids}
     for key, target in targets.items():
@@ -41,15 +41,15 @@ def prediction_frame(
 def prediction_columns(
     key: str, targets: Mapping[str, FittedTarget], decisions: Postprocessing, prediction: Array, *, probabilities: bool = True
 ) -> dict[str, Array]:
-    """The columns of one of the targets: its prediction in the words of the table, if wanted the probabilities, and what was decided."""
+    """Return the columns of one target: predictions as in the table, probabilities if wanted, and the columns of postprocessing."""
     target, prefix = targets[key], _prefix(key, targets)
     columns = target.outputs(prediction, probabilities=probabilities)
-    columns |= decided_columns(target, decisions.of(key), prediction, probabilities=probabilities)
+    columns |= postprocessed_columns(target, decisions.of(key), prediction, probabilities=probabilities)
     return {f"{prefix}{name}": values for name, values in columns.items()}
 
 
 def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> tuple[Array, Array]:
-    """Truth and prediction of one of the targets, from rows of predictions_<part>.csv as text; a prediction is the same float32 as it was.
+    """Parse the truth and prediction of one target from rows of predictions_<part>.csv as text; predictions are float32, bit-equal.
 
     Raises:
         LookupError: a column is missing.
@@ -58,12 +58,15 @@ def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, Fitted
     """
     target, prefix = targets[key], _prefix(key, targets)
     names = [name for name in map(str, rows.columns) if name.startswith(prefix)]
-    own = {name.removeprefix(prefix): rows[name].replace("", pd.NA) for name in names}
-    return target.parse_truth(own), target.parse_outputs(own)
+    cells = {name.removeprefix(prefix): rows[name].replace("", pd.NA) for name in names}
+    return target.parse_truth(cells), target.parse_outputs(cells)
 
 
 def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> pd.Series[str]:
-    """The answers to one of the targets in rows of predictions_<part>.csv, equal where they are. Raises LookupError without them."""
+    """Return the answers to one target in rows of predictions_<part>.csv, as texts that are equal for equal answers.
+
+    Raises LookupError if there is no such column.
+    """
     answers, unknown = rows[truth_column(key, targets)], f"{_prefix(key, targets)}{UNKNOWN_LABELS}"
     if unknown not in rows:
         return answers
@@ -80,5 +83,5 @@ def _prefix(key: str, targets: Mapping[str, FittedTarget]) -> str:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Its text; probabilities as the shortest decimals that give back the same float32."""
+    """Return the text of the file; probabilities are the shortest decimals that parse to the same float32."""
     return csv_text(table)

@@ -1,4 +1,4 @@
-"""The scores of one part with their intervals, next to those of the baselines."""
+"""Scores of one part with their intervals, next to those of the dummy baseline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
 MATRIX_CLASSES = 100
-"""Classes up to which metrics.json has the whole confusion matrix, which grows with their square."""
+"""Maximum number of classes for a dense confusion matrix in metrics.json, which grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -25,30 +25,30 @@ class ScoredTarget:
     """The result of one target on one part, and the rows and draws behind it for further analyses."""
 
     result: TargetResult
-    drawn: BootstrapScores | None = field(repr=False, compare=False)
-    """None where no rows were drawn, or none has a known answer."""
+    bootstrap_scores: BootstrapScores | None = field(repr=False, compare=False)
+    """None without a bootstrap, or if no row has a known answer."""
 
 
 def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array, resampling: Resampling | None = None) -> ScoredTarget:
-    """Score the rows whose answer training knows; `unknown_answers` counts the others, which no score covers.
+    """Score the rows with a known answer; `unknown_answers` of the result counts the others. With `resampling`, scores have intervals.
 
-    Scores have intervals where `resampling` says how to draw the rows.
+    `truth` (rows, ...) is encoded by the target, with its code for unknown answers; `prediction` (rows, units) is that of the network.
     """
     known = target.known_rows(truth)
     rows = EvalSet.of(target, truth, prediction, None if resampling is None else resampling.groups)
-    drawn = BootstrapScores(rows, resampling.bootstrap(known)) if resampling is not None and len(rows) else None
-    scores = {score.name: score for score in target.all_scores(rows.truth, rows.prediction)} if drawn is None else drawn.scores
+    bootstrap = BootstrapScores(rows, resampling.bootstrap(known)) if resampling is not None and len(rows) else None
+    scores = {score.name: score for score in target.all_scores(rows.truth, rows.prediction)} if bootstrap is None else bootstrap.scores
     result = TargetResult(
         task=target.task,
         rows=len(rows),
         unknown_answers=int((~known).sum()),
         unknown_labels=_unknown_labels(rows),
         scores=scores,
-        interval=None if drawn is None or resampling is None else resampling.info(drawn.bootstrap),
+        interval=None if bootstrap is None or resampling is None else resampling.info(bootstrap.bootstrap),
         baselines=[dummy_baseline(key, target, len(rows)).scored(key, rows.truth)],
         **(confusion_fields(rows) if target.has_classes else {}),
     )
-    return ScoredTarget(result, drawn)
+    return ScoredTarget(result, bootstrap)
 
 
 def _unknown_labels(rows: EvalSet) -> dict[str, int]:
@@ -59,7 +59,7 @@ def _unknown_labels(rows: EvalSet) -> dict[str, int]:
 
 
 def confusion_fields(rows: EvalSet) -> dict[str, Any]:
-    """The classes and the confusion matrix; of many classes only the cells that have rows, which are at most as many as rows."""
+    """Return the classes and the confusion matrix; sparse for many classes, so that it has at most one cell per row."""
     from mmtrain.metrics import confusion_matrix
 
     classes = list(rows.target.columns)
@@ -75,7 +75,7 @@ def confusion_fields(rows: EvalSet) -> dict[str, Any]:
 def main_score(monitor: str, target: FittedTarget, names: Collection[str], prefix: str = "") -> str:
     """Return the score that chose the best epoch (`monitor`: `validation_auc`) if it is among `names`, else the main metric of the task.
 
-    `prefix` is what the target's scores begin with behind the part, where there are several targets.
+    With several targets, `prefix` stands before the name of the score in `monitor`: `ill_` in `validation_ill_auc`.
     """
     monitored = monitor.partition("_")[2]
     if monitored.startswith(prefix) and monitored.removeprefix(prefix) in names:
@@ -84,13 +84,13 @@ def main_score(monitor: str, target: FittedTarget, names: Collection[str], prefi
 
 
 def main_scores(monitor: str, targets: Mapping[str, FittedTarget], results: Mapping[str, TargetResult]) -> dict[str, str]:
-    """`main_score` of every target."""
+    """Return the `main_score` of every target."""
     prefix = "{}_" if len(results) > 1 else ""
     return {key: main_score(monitor, targets[key], result.scores, prefix.format(key)) for key, result in results.items()}
 
 
 def score_name(part: str, results: Mapping[str, TargetResult]) -> dict[str, Score]:
-    """`<part>_<score>`, with several targets `<part>_<target>_<score>`."""
+    """Return the scores by `<part>_<score>`, with several targets by `<part>_<target>_<score>`."""
     several = len(results) > 1
     return {
         f"{part}_{f'{key}_' if several else ''}{name}": score for key, result in results.items() for name, score in result.scores.items()

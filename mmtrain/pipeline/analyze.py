@@ -106,11 +106,11 @@ def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[st
     missing = missing_inputs(subject)
     found = {}
     for key, prediction in subject.predictions.items():
-        known = subject.truths.known(key)
+        known = subject.truths.known_rows(key)
         as_they_are = score_missing_patterns(
-            subject.truths.answered(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
+            subject.truths.eval_set(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
         )
-        after = {branch: mixed.truths.answered(key, predictions[key]) for branch, predictions in without.items()}
+        after = {branch: mixed.truths.eval_set(key, predictions[key]) for branch, predictions in without.items()}
         masked = score_ablated_branches(mixed.before[key], after, practised, subject.section) if absent else []
         if as_they_are or masked:
             main, confidence = subject.truths.main[key], subject.section.confidence
@@ -124,9 +124,9 @@ def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec])
     for division in divisions:
         rows = assign_subgroups(division, concatenate(subject.data.table.pieces(division.header)).iloc[subject.rows])
         for key, prediction in subject.predictions.items():
-            answered = subject.truths.answered(key, prediction)
+            answered = subject.truths.eval_set(key, prediction)
             if len(answered):
-                found[key].append(score_subgroups(answered, rows.only(subject.truths.known(key)), subject.main[key], subject.section))
+                found[key].append(score_subgroups(answered, rows.only(subject.truths.known_rows(key)), subject.main[key], subject.section))
     return found
 
 
@@ -179,10 +179,10 @@ class _Perturbed:
         return {key: self._before(key, prediction) for key, prediction in self.predictions.items()}
 
     def _before(self, key: str, prediction: Array) -> BootstrapScores:
-        scored = self._subject.scored[key].drawn
+        scored = self._subject.scored[key].bootstrap_scores
         if scored is not None and np.array_equal(prediction, self._subject.predictions[key]):
             return scored
-        return self.truths.answered(key, prediction).drawn(self._subject.section)
+        return self.truths.eval_set(key, prediction).resample(self._subject.section)
 
     def shuffled(self, one: PermutedInput, donors: Array) -> dict[str, Array]:
         """Predict the rows when row i has the values that row `donors[i]` has in one input."""

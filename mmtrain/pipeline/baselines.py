@@ -78,10 +78,10 @@ def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, c
 
 def _compare(key: str, result: TargetResult, subject: AnalysisInput, others: list[BaselinePredictions]) -> list[BaselineResult]:
     """Score every baseline on the rows with a known label, the one that looks at no column first."""
-    model = subject.scored[key].drawn
+    model = subject.scored[key].bootstrap_scores
     if model is None:
         return result.baselines
-    known = subject.truths.known(key)
+    known = subject.truths.known_rows(key)
     baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in others)]
     return [one.against(key, model) for one in baselines]
 
@@ -142,7 +142,7 @@ def _branch_alone(branch: str, subject: AnalysisInput, context: BaselineContext,
     decisions = read_postprocessing(child, plan.experiment, subject.fitted)
     _, predictor = model_file.of_run(child, plan.experiment.branches, subject.fitted.of(plan.experiment.inputs))
     predictions = model_file.predict(predictor, subject.arrays.of(subject.branches[branch]), subject.rows)
-    targets = decisions.overlaid(subject.fitted.targets)
+    targets = decisions.with_thresholds(subject.fitted.targets)
     return BaselinePredictions("single_branch", f"{branch} alone", f"{branch} alone", targets, predictions)
 
 
@@ -204,4 +204,4 @@ def _with_thresholds(table: EncodedTable, validation: Mapping[str, Array]) -> di
     for key, prediction in validation.items():
         rows = EvalSet.of(table.fitted.targets[key], table.arrays.targets[key][table.partition.validation], prediction, None)
         found[key] = fit_postprocessing(table.experiment.evaluation.of_baselines, rows, rows)
-    return Postprocessing(targets=found).overlaid(table.fitted.targets)
+    return Postprocessing(targets=found).with_thresholds(table.fitted.targets)

@@ -69,19 +69,19 @@ def read_postprocessing(run: Run, experiment: Experiment, fitted: Fitted) -> Pos
     except ValidationError as error:
         what = f"the file does not hold what was fitted on validation rows: {error.errors()[0]['msg']}."
         raise RunError(Problem(str(run / FILE), what, run_folder.RESTORE)) from None
-    if not decisions.belong_to(fitted.targets):
+    if not decisions.matches(fitted.targets):
         raise RunError(Problem(str(run / FILE), "the file does not go with the targets of columns.json.", run_folder.RESTORE))
     return decisions
 
 
 def apply_postprocessing(fitted: Fitted, decisions: Postprocessing) -> Fitted:
     """Return the fitted columns and targets with the chosen thresholds; columns.json stays as it is."""
-    return fitted.model_copy(update={"targets": decisions.overlaid(fitted.targets)})
+    return fitted.model_copy(update={"targets": decisions.with_thresholds(fitted.targets)})
 
 
 def with_postprocessing(scored: Mapping[str, ScoredTarget], decisions: Postprocessing) -> dict[str, TargetResult]:
     """Return the results with their calibration, and with the threshold and the conformal bound evaluated on the scored rows."""
     return {
-        key: one.result if one.drawn is None else evaluate_postprocessing(one.result, decisions.of(key), one.drawn)
+        key: one.result if one.bootstrap_scores is None else evaluate_postprocessing(one.result, decisions.of(key), one.bootstrap_scores)
         for key, one in scored.items()
     }

@@ -191,26 +191,28 @@ def test_interval_holds_the_estimate_however_far_off_the_draws_are():
     ("values", "units", "doubt"),
     [
         (np.append(np.full(10, np.nan), np.linspace(0, 1, 90)), 50, ""),
-        (np.append(np.full(11, np.nan), np.linspace(0, 1, 89)), 50, "11% of the draws do not have it."),
-        (np.full(100, np.nan), 50, "100% of the draws do not have it."),
+        (np.append(np.full(11, np.nan), np.linspace(0, 1, 89)), 50, "It is undefined in 11% of the draws."),
+        (np.full(100, np.nan), 50, "It is undefined in 100% of the draws."),
         (np.full(100, 0.7), 50, "Every draw has the same value."),
         (np.linspace(0, 1, 100), 1, "There is only one row to draw."),
     ],
 )
 def test_interval_is_not_given_where_the_draws_cannot_carry_it(values, units, doubt):
     asked = bootstrap(units)
-    assert asked.doubt(values) == doubt
+    assert asked.obstacle(values) == doubt
     assert (asked.interval(values, 0.7) is None) is bool(doubt)
 
 
 def test_one_group_gives_no_interval():
-    assert bootstrap(30, groups=np.zeros(30, dtype=int)).doubt(np.linspace(0, 1, 100)) == "There is only one group to draw."
+    assert bootstrap(30, groups=np.zeros(30, dtype=int)).obstacle(np.linspace(0, 1, 100)) == "There is only one group to draw."
 
 
 def test_scores_are_stated_with_their_intervals_or_why_they_have_none():
     truth, probability = np.repeat([0, 1], 20), np.concatenate([np.linspace(0.1, 0.6, 20), np.linspace(0.5, 0.9, 20)])[:, np.newaxis]
     asked = bootstrap(40)
-    stated = {score.name: score for score in asked.stated(BINARY.scores(truth, probability), asked.scores(BINARY, truth, probability))}
+    stated = {
+        score.name: score for score in asked.with_intervals(BINARY.scores(truth, probability), asked.scores(BINARY, truth, probability))
+    }
     assert (stated["auc"].value, stated["auc"].note) == (pytest.approx(0.96625), "")
     assert 0.85 < stated["auc"].interval.low < 0.96625 < stated["auc"].interval.high < 1
     assert (stated["sensitivity"].interval, stated["sensitivity"].note) == (None, "No interval: every draw has the same value.")
@@ -220,7 +222,7 @@ def test_scores_are_stated_with_their_intervals_or_why_they_have_none():
 def test_a_score_that_is_undefined_stays_so_without_an_interval():
     truth, probability = np.zeros(40, dtype=int), np.linspace(0, 1, 40)[:, np.newaxis]
     asked = bootstrap(40)
-    stated = asked.stated(BINARY.scores(truth, probability), asked.scores(BINARY, truth, probability))
+    stated = asked.with_intervals(BINARY.scores(truth, probability), asked.scores(BINARY, truth, probability))
     assert (stated[0].value, stated[0].interval, stated[0].note) == (None, None, "")
 
 

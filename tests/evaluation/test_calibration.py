@@ -85,7 +85,7 @@ def test_temperature_stays_within_its_limits(said, true, temperature):
     fitted = fit_temperature(np.array(said), np.array(true), exclusive=True)
     assert fitted.temperatures == (temperature,)
     told = notes(fitted, 5000)
-    assert told == (() if temperature == 1 else ("Temperatures are kept between 0.1 and 10; the validation rows would have gone beyond.",))
+    assert told == (() if temperature == 1 else ("Temperatures are limited to 0.1 to 10; the validation rows would have gone beyond.",))
 
 
 def test_labels_have_temperatures_of_their_own_and_one_without_contrast_keeps_its_probabilities():
@@ -151,7 +151,7 @@ def test_isotonic_keeps_the_probabilities_of_a_row_whose_curves_all_say_zero():
 def test_isotonic_from_few_rows_is_remarked():
     fitted = Isotonic(exclusive=False, curves=(Curve(at=(0.5,), values=(0.5,)),))
     assert notes(fitted, 1000) == ()
-    assert notes(fitted, 999) == ("Isotonic curves follow chance where there are few rows, and here are 999; temperature needs fewer.",)
+    assert notes(fitted, 999) == ("Isotonic curves overfit on few rows, and here there are 999; temperature scaling needs fewer.",)
 
 
 # Reliability

@@ -89,8 +89,8 @@ def test_too_few_rows_are_told_and_every_answer_is_possible():
     codes, said = classes(7, rows=8)
     sets = fit_sets(codes, said, coverage=0.9, groups=None)
     assert sets.members(said).all()
-    assert sets.note == ("8 rows with a known answer are too few for a coverage of 0.9: it takes 9. Every class belongs to every set.")
+    assert sets.note == ("8 rows with a known answer: a coverage of 0.9 needs 9. Every set contains every class.")
     intervals = fit_intervals(np.arange(40.0), np.zeros(40), coverage=0.9, groups=np.repeat(np.arange(4), 10))
     assert intervals.reach is None
     assert intervals.ends(np.array([3.0])) == (-np.inf, np.inf)
-    assert intervals.note == ("4 groups with a known answer are too few for a coverage of 0.9: it takes 9. Every interval is without end.")
+    assert intervals.note == ("4 groups with a known answer: a coverage of 0.9 needs 9. Every interval is infinite.")

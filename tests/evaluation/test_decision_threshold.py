@@ -74,16 +74,16 @@ def test_threshold_lies_midway_and_decides_as_the_sweep_counted_even_between_nei
 
 def test_aim_that_cannot_be_reached_is_told_and_come_near_to():
     found = chosen("sensitivity>=0.9", [0, 1, 1, 0], [0.5, 0.0, 0.6, 0.7])
-    assert found.note == "No threshold reaches a sensitivity of 0.9 on the validation rows; the nearest, 0.500, was taken."
+    assert found.note == "No threshold reaches a sensitivity of 0.9 on the validation rows; the nearest, 0.500, was chosen."
     assert (found.sensitivity, found.specificity, found.threshold) == (0.5, 0.5, pytest.approx(0.55))
 
 
 def test_aim_that_calls_every_row_the_same_is_told():
     found = chosen("sensitivity>=1", [1, 0, 0, 0], [0.1, 0.2, 0.3, 0.4])
     assert (found.sensitivity, found.specificity, found.threshold) == (1.0, 0.0, pytest.approx(0.05))
-    assert found.note == "For this aim (sensitivity>=1) the best on the validation rows is to call every row positive."
+    assert found.note == "The best threshold on the validation rows for this aim (sensitivity>=1) calls every row positive."
     found = chosen("specificity>=1", [0, 1, 0], [0.9, 0.2, 0.3])
-    assert found.note == "For this aim (specificity>=1) the best on the validation rows is to call every row negative."
+    assert found.note == "The best threshold on the validation rows for this aim (specificity>=1) calls every row negative."
     assert found.precision is None
 
 

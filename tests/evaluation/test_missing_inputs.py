@@ -16,7 +16,7 @@ SECTION = Evaluation(draws=100)
 
 def answered(truth, prediction):
     truths = MultiTargetEvalSet({"y": ILL}, {"y": np.array(truth, dtype=np.int32)}, {"y": "accuracy"}, None)
-    return truths.answered("y", np.array(prediction, dtype=np.float32)[:, None])
+    return truths.eval_set("y", np.array(prediction, dtype=np.float32)[:, None])
 
 
 def flags(*rows):
@@ -51,7 +51,7 @@ def test_rows_of_rare_patterns_are_one_pattern():
 def test_a_masked_branch_is_compared_with_the_same_rows_as_they_are():
     truth = [0, 1] * 20
     before, after = answered(truth, [0.1, 0.9] * 20), answered(truth, [0.1, 0.9] * 10 + [0.9, 0.1] * 10)
-    (found,) = score_ablated_branches(before.drawn(SECTION), {"scan": after}, {"scan": 7}, SECTION)
+    (found,) = score_ablated_branches(before.resample(SECTION), {"scan": after}, {"scan": 7}, SECTION)
     plain = found.to_json()
     assert (plain["branch"], plain["training_rows_without"], plain["rows"]) == ("scan", 7, 40)
     assert plain["scores"]["accuracy"]["value"] == 0.5

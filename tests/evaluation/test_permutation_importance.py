@@ -55,7 +55,7 @@ def contributions_to(target, truth, cells, *, groups=None, budget=None, **sectio
         {"y": target}, {"y": truth}, {"y": "auc" if target is ILL else "rmse"}, None if groups is None else np.asarray(groups)
     )
     asked = Evaluation(draws=200, **section)
-    before = {"y": truths.answered("y", predicted(cells["signal"])["y"]).drawn(asked)}
+    before = {"y": truths.eval_set("y", predicted(cells["signal"])["y"]).resample(asked)}
     return permutation_importance(truths, before, shuffled, (SIGNAL, NOISE), asked, budget=budget)
 
 

@@ -221,7 +221,7 @@ def test_metrics_tell_coverage_calibration_and_the_operating_point(run, scored):
     assert found["ill"]["calibration"]["before"]["brier"] == pytest.approx(found["ill"]["scores"]["brier"], abs=1e-6)
     assert "calibration" not in found["price"]
     assert found["ill"]["calibration"]["notes"] == [
-        "Class weights in the training shift probabilities towards what weighs more, most of all towards 'ill'."
+        "The class weights of the training shift probabilities towards classes of higher weight, most towards 'ill'."
     ]
 
 
@@ -360,9 +360,9 @@ def test_labels_are_calibrated_each_and_have_no_sets():
     found = fit_postprocessing(Evaluation(calibration="temperature", conformal=0.8), rows, rows)
     assert (len(found.calibration.temperatures), found.conformal, found.operating_point) == (2, None, None)
     result = score_target("y", target, rows.truth, rows.prediction).result
-    judged = evaluate_postprocessing(result, found, rows.drawn(Evaluation(draws=100))).calibration
+    judged = evaluate_postprocessing(result, found, rows.resample(Evaluation(draws=100))).calibration
     assert (judged.of, sum(one.rows for one in judged.before.bins)) == ("every label", 100)
-    assert judged.notes[0] == "Class weights in the training shift probabilities towards what weighs more, most of all towards 'a'."
+    assert judged.notes[0] == "The class weights of the training shift probabilities towards classes of higher weight, most towards 'a'."
     assert list(columns(target, found, rows.prediction, probabilities=True)) == ["calibrated_a", "calibrated_b"]
     assert columns(target, found, rows.prediction, probabilities=False) == {}
 
@@ -373,7 +373,7 @@ def test_sets_that_no_class_is_sure_enough_for_are_empty():
     assert found["prediction_set"].tolist() == ["yes", "", "no"]
     rows = EvalSet.of(BINARY, np.array([1, 1, 1]), np.array([[0.9], [0.5], [0.1]]), None)
     result = score_target("y", BINARY, rows.truth, rows.prediction).result
-    judged = evaluate_postprocessing(result, decided, rows.drawn(Evaluation(draws=100))).conformal
+    judged = evaluate_postprocessing(result, decided, rows.resample(Evaluation(draws=100))).conformal
     assert (judged.empty, judged.mean_size, judged.found.value) == (1, pytest.approx(2 / 3), pytest.approx(1 / 3))
 
 
@@ -381,7 +381,7 @@ def test_decisions_come_back_from_their_file():
     point = DecisionThreshold(aim="f1", threshold=0.25, rows=4, positives=0, note="n")
     decisions = Postprocessing(targets={"y": TargetPostprocessing(operating_point=point)})
     assert Postprocessing.model_validate(json.loads(decisions.model_dump_json())) == decisions
-    assert decisions.overlaid({"y": BINARY, "z": BINARY}) == {"y": BINARY.model_copy(update={"threshold": 0.25}), "z": BINARY}
+    assert decisions.with_thresholds({"y": BINARY, "z": BINARY}) == {"y": BINARY.model_copy(update={"threshold": 0.25}), "z": BINARY}
 
 
 def test_served_class_follows_the_threshold(tensorflow):
@@ -432,4 +432,4 @@ POINT = {"aim": "f1", "threshold": 0.4, "rows": 9, "positives": 3}
 def test_decisions_belong_to_targets_of_their_kind(key, decided, belong):
     binary = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
     price = FittedRegression(column="price", loss_weight=1, center=0, scale=1, minimum=0, maximum=1, error="squared")
-    assert Postprocessing(targets={key: decided}).belong_to({"ill": binary, "price": price}) is belong
+    assert Postprocessing(targets={key: decided}).matches({"ill": binary, "price": price}) is belong

@@ -56,7 +56,7 @@ def test_names_of_subgroups_steer_no_terminal():
         (
             ["-1", "3", "66", "old", None],
             (0, 40, 65),
-            ("below 0", "0 to under 40", "40 to 65", "above 65", "no number", None),
+            ("below 0", "0 to under 40", "40 to 65", "above 65", "not a number", None),
             [0, 1, 3, 4, 5],
         ),
         (["50", "50"], (0, 40, 65), ("0 to under 40", "40 to 65"), [1, 1]),
@@ -72,9 +72,9 @@ def scores(target, main, truth, prediction, names, codes, groups=None):
     dtype = np.float32 if target is PRICE else np.int32
     groups = None if groups is None else np.asarray(groups)
     truths = MultiTargetEvalSet({"y": target}, {"y": np.asarray(truth, dtype=dtype)}, {"y": main}, groups)
-    answered = truths.answered("y", np.asarray(prediction, dtype=np.float32)[:, None])
+    answered = truths.eval_set("y", np.asarray(prediction, dtype=np.float32)[:, None])
     of = assign_subgroups(SubgroupSpec("sex"), cells(*[names[code] for code in codes]))
-    return score_subgroups(answered, of.only(truths.known("y")), main, SECTION).to_json()
+    return score_subgroups(answered, of.only(truths.known_rows("y")), main, SECTION).to_json()
 
 
 def test_every_subgroup_has_its_rows_its_scores_and_reasons():
@@ -273,9 +273,9 @@ def test_every_mistake_in_what_is_asked_for_is_told_before_anything_is_scored(ru
         "--subgroup age=0,ten: '0,ten' is not a list of numbers. Write the edges like `--subgroup age=0,40,65`.",
         "--subgroup age=5: ranges need at least two edges. Write the edges like `--subgroup age=0,40,65`.",
         "--subgroup age=5,1: edges have to ascend, each above the one before it. Write the edges like `--subgroup age=0,40,65`.",
-        "--subgroup sex=0,1: no cell of the column 'sex' is a number. Leave the edges out, so that its values divide the rows.",
-        "--subgroup id: the column 'id' has 60 different values; more than 20 are no subgroups. Name a column with at most 20 values.",
-        "--subgroup age: the column 'age' has 60 different values; more than 20 are no subgroups. "
+        "--subgroup sex=0,1: no cell of the column 'sex' is a number. Leave the edges out, so that each value is a subgroup.",
+        "--subgroup id: the column 'id' has 60 different values; subgroups need at most 20. Name a column with at most 20 values.",
+        "--subgroup age: the column 'age' has 60 different values; subgroups need at most 20. "
         "Give the edges of ranges, for instance `--subgroup age=0,20,40,60`.",
     ]
     assert len(run.read_json("run.json").get("evaluations", [])) == looks
@@ -292,10 +292,10 @@ def test_check_and_fit_tell_of_columns_that_do_not_divide_the_table_with_all_oth
         assert lines == [
             "columns.xx: table.csv has no column 'xx'. Did you mean 'x'?",
             "evaluation.subgroups, entry 1: table.csv has no column 'sx'. Did you mean 'sex'?",
-            "evaluation.subgroups, entry 2: the column 'age' has 60 different values; more than 20 are no subgroups. "
+            "evaluation.subgroups, entry 2: the column 'age' has 60 different values; subgroups need at most 20. "
             "Give the edges of ranges, for instance `{age: [0, 20, 40, 60]}`.",
             "evaluation.subgroups, entry 3: no cell of the column 'site' is a number. "
-            "Leave the edges out, so that its values divide the rows.",
+            "Leave the edges out, so that each value is a subgroup.",
         ]
 
 

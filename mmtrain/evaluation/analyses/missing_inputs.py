@@ -1,8 +1,8 @@
-"""The scores where inputs are missing: of the rows as they are, by what is missing in them; and of all rows, were a branch absent.
+"""Scores with missing inputs: of the rows as they are, by missing pattern; and of all rows, with a branch ablated.
 
-The first says how the model fares with rows of each kind, which may be harder or easier for other reasons. The second asks about the
-same rows with and without a branch, but only of branches that can be absent, which those are whose columns all have `missing: mask`:
-what another policy fills in is part of what the network was trained to see.
+The first shows how the model does on rows of each pattern, which may be harder or easier for other reasons. The second scores the same
+rows with and without a branch, but only for branches that can be absent: those whose columns all have `missing: mask`. Under any other
+policy the filled-in value is part of what the network was trained to see, so removing it would measure something else.
 """
 
 from __future__ import annotations
@@ -17,34 +17,38 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet, score_drops
 
 MOST_PATTERNS = 10
-"""The most frequent ones; rows of all others are one more."""
+"""Patterns that are listed, the most frequent first; the rows of all others form one more."""
 
 
-def score_missing_patterns(answered: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation) -> list[MissingPattern]:
-    """Score rows by what is missing in them; `missing` is (rows,) bool per column, True where the cell or the image is missing."""
+def score_missing_patterns(eval_set: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation) -> list[MissingPattern]:
+    """Score rows by missing pattern; `missing` is (rows,) bool per column, True where the cell or the image is missing."""
     keys = [key for key, rows in missing.items() if rows.any()]
-    if not keys or not len(answered):
+    if not keys or not len(eval_set):
         return []
-    kinds, codes, counts = np.unique(np.stack([missing[key] for key in keys], axis=1), axis=0, return_inverse=True, return_counts=True)
+    patterns, codes, counts = np.unique(np.stack([missing[key] for key in keys], axis=1), axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    places = np.minimum(rank[codes.reshape(-1)], MOST_PATTERNS)
-    names: list[list[str] | None] = [[key for key, gone in zip(keys, kinds[kind], strict=True) if gone] for kind in order]
+    ranks = np.minimum(rank[codes.reshape(-1)], MOST_PATTERNS)  # NumPy 2.0 alone returns the codes with a second axis
+    names: list[list[str] | None] = [[key for key, absent in zip(keys, patterns[code], strict=True) if absent] for code in order]
     if len(names) > MOST_PATTERNS:
         names = [*names[:MOST_PATTERNS], None]
-    subsets = [answered.only(places == place).drawn(section) for place in range(len(names))]
+    subsets = [eval_set.only(ranks == place).resample(section) for place in range(len(names))]
     return [
-        MissingPattern(missing=name, rows=len(one.rows), groups=one.groups, scores=one.scores)
-        for name, one in zip(names, subsets, strict=True)
+        MissingPattern(missing=name, rows=len(subset.rows), groups=subset.groups, scores=subset.scores)
+        for name, subset in zip(names, subsets, strict=True)
     ]
 
 
 def score_ablated_branches(
     before: BootstrapScores, without: Mapping[str, EvalSet], training: Mapping[str, int], section: Evaluation
 ) -> list[AblatedBranch]:
-    """Score the rows without each branch: `before` holds them as they are, `without` what is predicted if the branch is absent."""
-    changed = {branch: after.drawn(section) for branch, after in without.items() if len(after)}
+    """Score the rows with each branch ablated.
+
+    `before` are the scores of the rows as they are, `without` the rows with the predictions in the absence of a branch, and `training`
+    the number of training rows that lacked it: the network has learned to do without a branch only if there are some.
+    """
+    changed = {branch: after.resample(section) for branch, after in without.items() if len(after)}
     return [
         AblatedBranch(
             branch=branch,
@@ -59,5 +63,5 @@ def score_ablated_branches(
 
 
 def can_be_absent(branches: Mapping[str, Sequence[str]], masks: Mapping[str, bool]) -> tuple[str, ...]:
-    """The branches all of whose columns may be masked, from the columns of every branch; none where there is only one."""
+    """Return the branches that can be ablated: all of their columns mask missing values, and another branch remains."""
     return tuple(branch for branch, columns in branches.items() if len(branches) > 1 and all(masks[column] for column in columns))

@@ -1,7 +1,7 @@
-"""Permutation importance: how much worse the scores become when the values of a branch or a column are shuffled among the rows.
+"""Permutation importance: the drop in every score when the values of a branch or a column are shuffled among the rows.
 
-Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019, arXiv:1801.01489), on the rows that are scored, of the model as
-it is: an input whose values another input tells as well contributes little, though the model may look at it.
+Breiman (2001); Fisher, Rudin and Dominici (2019, arXiv:1801.01489). It is computed on the scored rows, for the model as it is: of two
+inputs with the same information each contributes little, because the model still has the other one.
 
 Rows are shuffled group by group and the input is rolled by the size of the largest group, so that no row receives a value of its own
 group, whose rows are alike, unless one group has more than half of the rows.
@@ -22,10 +22,10 @@ from mmtrain.evaluation.evaluation_set import Array, BootstrapScores, MultiTarge
 from mmtrain.metrics.score import Estimate
 
 MOST_ROWS = 5000
-"""Of larger parts a sample is shuffled, so that the time does not grow with the part."""
+"""Maximum number of rows that are shuffled; larger parts are sampled, so that the time does not grow with them."""
 LEAST_DRAWS = 200
-"""For the intervals, if the section has so many. Its draws are divided among the shuffles, as every shuffle is scored on all of
-them."""
+"""Minimum number of bootstrap draws for the intervals, unless the experiment asks for fewer. Its draws are divided among the shuffles,
+because every shuffle is scored on all of them."""
 
 SECONDS = 120.0
 """Time budget for all inputs and all targets."""
@@ -39,11 +39,11 @@ class PermutedInput:
     branch: str
     columns: tuple[str, ...]
     whole: bool
-    """Whether it is the branch with all of its columns."""
+    """True for the branch with all of its columns."""
 
     @property
     def name(self) -> str:
-        """That of the branch, or of the column."""
+        """Name of the branch or of the column."""
         return self.branch if self.whole else self.columns[0]
 
     def importance(self, losses: dict[str, Estimate]) -> InputImportance:
@@ -56,10 +56,10 @@ Shuffled = Callable[[PermutedInput, Array], Mapping[str, Array]]
 
 
 class Budget:
-    """The time that contributions may take: it grows with the product of inputs, shuffles and classes.
+    """Time limit of the analysis, whose cost grows with the product of inputs, shuffles and classes.
 
-    Results depend on it only where it does not suffice: then every input is shuffled less often, but once at least; after twice the
-    time, the inputs that have not been reached are left out.
+    Results depend on it only if it is exceeded: then every input is shuffled less often, but at least once; after twice the time, the
+    remaining inputs are left out.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Budget:
         """`say` gets a progress message every `PROGRESS_SECONDS` seconds."""
         self.clock = clock
         self._seconds, self._say = seconds, say
-        self._begun = self._told = clock()
+        self._start = self._last_message = clock()
 
     def affordable(self, each: float, *, inputs: int, most: int) -> int:
         """Return how often every input can be shuffled if a shuffle takes `each` seconds: from 1 to `most`."""
@@ -77,41 +77,43 @@ class Budget:
     def allows(self, done: int, *, of: int) -> bool:
         """Return True if there is time for another input."""
         now = self.clock()
-        if now - self._told >= PROGRESS_SECONDS:
-            self._told = now
+        if now - self._last_message >= PROGRESS_SECONDS:
+            self._last_message = now
             self._say(f"Contributions: {done:,} of {of:,} inputs have been shuffled.")
-        return done == 0 or now - self._begun <= 2 * self._seconds
+        return done == 0 or now - self._start <= 2 * self._seconds
 
 
 def permuted_inputs(branches: Mapping[str, Sequence[str]]) -> tuple[PermutedInput, ...]:
-    """Return what is shuffled, given the columns of every branch: each branch, and each column of a branch with several.
+    """Return the inputs to shuffle, given the columns of every branch: each branch, and each column of a branch with several.
 
-    Nothing where there is one column in all, which would contribute everything; of a single branch its columns only.
+    A single column in all would contribute everything, so it is not shuffled; of a single branch only the columns are.
     """
     if sum(map(len, branches.values())) < 2:
         return ()
-    found = []
+    inputs = []
     for branch, columns in branches.items():
-        found += [PermutedInput(branch, tuple(columns), whole=True)] if len(branches) > 1 else []
-        found += [PermutedInput(branch, (column,), whole=False) for column in columns if len(columns) > 1]
-    return tuple(found)
+        inputs += [PermutedInput(branch, tuple(columns), whole=True)] if len(branches) > 1 else []
+        inputs += [PermutedInput(branch, (column,), whole=False) for column in columns if len(columns) > 1]
+    return tuple(inputs)
 
 
 def sample_rows(rows: int, seed: int) -> NDArray[np.int64]:
-    """Positions of the rows that are shuffled, ascending; all of them where there are not too many."""
+    """Return ascending positions of the rows to shuffle: all, or a random sample of `MOST_ROWS`."""
     if rows <= MOST_ROWS:
         return np.arange(rows, dtype=np.int64)
     return np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
 
 
 def donor_rows(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """For each row the row whose values it takes; `groups` (rows,) are codes from 0 on, of two or more rows."""
+    """Return for each row the row whose values it receives, (rows,); `groups` (rows,) are codes from 0 on, of two or more rows."""
     sizes = np.bincount(groups)
+    # With a group of more than half of the rows no shift keeps it apart from itself; half a turn mixes it most.
     shift = min(int(sizes.max()), len(groups) // 2)
+    # lexsort sorts by its last key first: groups in random order, and the rows of each in random order.
     circle = np.lexsort((generator.random(len(groups)), generator.permutation(len(sizes))[groups]))
-    found = np.empty(len(groups), dtype=np.int64)
-    found[circle] = np.roll(circle, -shift)
-    return found
+    donors = np.empty(len(groups), dtype=np.int64)
+    donors[circle] = np.roll(circle, -shift)
+    return donors
 
 
 def permutation_importance(
@@ -123,50 +125,52 @@ def permutation_importance(
     *,
     budget: Budget | None = None,
 ) -> dict[str, PermutationImportance]:
-    """Compute the importance of every input to every target with two answered rows; `truths` and `shuffled` have the same rows.
+    """Compute the importance of every input to every target that has two rows with a known answer.
 
-    `before` are the scores of each target as the rows are, on as many draws as the section says. Where the time of the `budget` does
-    not suffice, every input is shuffled less often, and those that it does not reach at all are left out.
+    `shuffled` predicts the rows of `truths` with one input shuffled, and `before` are their scores as they are. If the `budget` is
+    exceeded, every input is shuffled less often, and inputs that it does not reach are left out; the result names both.
     """
-    known = {key: drawn for key, drawn in before.items() if len(drawn.rows) > 1}
+    known = {key: scores for key, scores in before.items() if len(scores.rows) > 1}
     if not inputs or not section.permutations or not known:
         return {}
     budget = budget or Budget()
     generator = np.random.default_rng(section.seed)
     groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
-    circles = [donor_rows(groups, generator) for _ in range(section.permutations)]
+    permutations = [donor_rows(groups, generator) for _ in range(section.permutations)]
     draws = min(section.draws, max(LEAST_DRAWS, section.draws // section.permutations))
-    found: dict[str, list[InputImportance]] = {key: [] for key in known}
+    importances: dict[str, list[InputImportance]] = {key: [] for key in known}
 
-    def rescored(one: PermutedInput, circle: Array) -> dict[str, BootstrapScores]:
-        values = shuffled(one, circle)
-        again = {key: truths.answered(key, values[key]).drawn(section, draws=draws) for key in known}
-        for drawn in again.values():
-            drawn.scores  # noqa: B018 (computed now, so that the budget counts it)
-        return again
+    def rescore(one: PermutedInput, donors: Array) -> dict[str, BootstrapScores]:
+        predictions = shuffled(one, donors)
+        by_target = {key: truths.eval_set(key, predictions[key]).resample(section, draws=draws) for key in known}
+        for bootstrap_scores in by_target.values():
+            bootstrap_scores.scores  # noqa: B018 (computed now, so that the budget counts it)
+        return by_target
 
     for place, one in enumerate(inputs):
         if not budget.allows(place, of=len(inputs)):
             break
         after: list[dict[str, BootstrapScores]] = []
-        while len(after) < len(circles):
-            begun = budget.clock()
-            after.append(rescored(one, circles[len(after)]))
-            if place == 0 and len(after) > 1:  # the first one also compiles
-                circles = circles[: budget.affordable(budget.clock() - begun, inputs=len(inputs), most=len(circles))]
-        after = after[: len(circles)]
-        for key, as_it_is in known.items():
-            found[key].append(one.importance(score_drops(as_it_is, [again[key] for again in after])))
+        while len(after) < len(permutations):
+            start = budget.clock()
+            after.append(rescore(one, permutations[len(after)]))
+            # The second shuffle of the first input is timed: the first one also compiles, which would make every shuffle look expensive.
+            if place == 0 and len(after) > 1:
+                affordable = budget.affordable(budget.clock() - start, inputs=len(inputs), most=len(permutations))
+                permutations = permutations[:affordable]
+        after = after[: len(permutations)]
+        for key, scores in known.items():
+            importances[key].append(one.importance(score_drops(scores, [by_target[key] for by_target in after])))
     return {
         key: PermutationImportance(
             main=truths.main[key],
-            rows=len(drawn.rows),
-            permutations=len(circles),
+            rows=len(scores.rows),
+            permutations=len(permutations),
             confidence=section.confidence,
             draws=draws,
-            inputs=found[key],
-            permutations_asked=section.permutations if section.permutations > len(circles) else None,
-            left_out=[one.name for one in inputs[len(found[key]) :]],
+            inputs=importances[key],
+            permutations_asked=section.permutations if section.permutations > len(permutations) else None,
+            left_out=[one.name for one in inputs[len(importances[key]) :]],
         )
-        for key, drawn in known.items()
+        for key, scores in known.items()
     }

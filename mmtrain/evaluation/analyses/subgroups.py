@@ -1,4 +1,4 @@
-"""The scores of subgroups of the rows, and how far apart the best and the worst of them are."""
+"""Scores of subgroups of the rows, and the gap between the best and the worst of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.score import higher_is_better
 
 MOST_VALUES = 20
-"""Maximum number of values of a column; with more, each has too few rows, and some differ at random."""
+"""Maximum number of values of a column; with more, each has too few rows, and some of them differ at random."""
 CHUNK_ROWS = 100_000
 """Rows read at once."""
 
@@ -35,14 +35,14 @@ class SubgroupCodes:
     codes: NDArray[np.int64]
 
     def only(self, rows: NDArray[np.bool_]) -> SubgroupCodes:
-        """Some of the rows; subgroups stay, also without rows."""
+        """Return some of the rows; subgroups stay, even if they have no row left."""
         return replace(self, codes=self.codes[rows])
 
 
 def assign_subgroups(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
     """Assign rows by value; with edges, by range, which includes its lower edge; the last range includes its upper edge too.
 
-    Ranges are there also without rows. Numbers outside of them, and cells that are no number, are subgroups of their own.
+    Ranges without rows stay. Numbers outside of them, and cells that are not numbers, form subgroups of their own.
     """
     return _by_range(division, cells) if division.edges else _by_value(division, cells)
 
@@ -58,7 +58,7 @@ def _by_value(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
 
 
 def _rank(value: str) -> tuple[float, str]:
-    """Numbers by their size, before words."""
+    """Sort key of a value: numbers by size, before words."""
     number = float(parse_numbers(pd.Series([value], dtype="str"))[0])
     return (np.inf if np.isnan(number) else number), value
 
@@ -73,18 +73,18 @@ def _by_range(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
     places[cells.isna().to_numpy()] = missing
     ends = [edge_name(edge) for edge in division.edges]
     ranges = [f"{low} to under {high}" for low, high in pairwise(ends[:-1])] + [f"{ends[-2]} to {ends[-1]}"]
-    names = [f"below {ends[0]}", *ranges, f"above {ends[-1]}", "no number", None]
-    kept = [place for place in range(len(names)) if 0 < place < len(edges) or (places == place).any()]
-    return SubgroupCodes(division.header, tuple(names[place] for place in kept), np.searchsorted(kept, places).astype(np.int64))
+    names = [f"below {ends[0]}", *ranges, f"above {ends[-1]}", "not a number", None]
+    present = [place for place in range(len(names)) if 0 < place < len(edges) or (places == place).any()]
+    return SubgroupCodes(division.header, tuple(names[place] for place in present), np.searchsorted(present, places).astype(np.int64))
 
 
 def edge_name(edge: float) -> str:
-    """`40`, `0.5`."""
+    """Write an edge as in the experiment file: `40`, `0.5`."""
     return str(int(edge)) if float(edge).is_integer() and abs(edge) < 1e15 else repr(edge)
 
 
 def subgroup_problem(file: TableFile, division: SubgroupSpec, declared: str, written: Callable[[SubgroupSpec], str]) -> Problem | None:
-    """Return the problem with dividing a table by a column, or None; `declared` names the place, `written` gives its notation there."""
+    """Return the problem with subgroups by a column, or None; `declared` is the option, `written` the notation of a column there."""
     problem = header_problem(file, division.header, declared)
     if problem is not None:
         return problem
@@ -96,18 +96,18 @@ def subgroup_problem(file: TableFile, division: SubgroupSpec, declared: str, wri
         if not division.edges:
             seen |= dict.fromkeys(str(value) for value in cells.unique())
     if division.edges:
-        fix = "Leave the edges out, so that its values divide the rows."
+        fix = "Leave the edges out, so that each value is a subgroup."
         return None if any_number else Problem(declared, f"no cell of the column {division.header!r} is a number.", fix)
     return None if len(seen) <= MOST_VALUES else _too_many(division.header, list(seen), declared, written)
 
 
 def _too_many(header: str, values: list[str], declared: str, written: Callable[[SubgroupSpec], str]) -> Problem:
-    what = f"the column {header!r} has {len(values):,} different values; more than {MOST_VALUES} are no subgroups."
-    found = parse_numbers(pd.Series(values, dtype="str"))
-    if np.isnan(found).any():
+    what = f"the column {header!r} has {len(values):,} different values; subgroups need at most {MOST_VALUES}."
+    numbers = parse_numbers(pd.Series(values, dtype="str"))
+    if np.isnan(numbers).any():
         return Problem(declared, what, f"Name a column with at most {MOST_VALUES} values.")
     return Problem(
-        declared, what, f"Give the edges of ranges, for instance `{written(SubgroupSpec(header, tuple(suggest_edges(found))))}`."
+        declared, what, f"Give the edges of ranges, for instance `{written(SubgroupSpec(header, tuple(suggest_edges(numbers))))}`."
     )
 
 
@@ -116,45 +116,47 @@ def suggest_edges(values: NDArray[np.float64]) -> list[float]:
     low, high = float(values.min()), float(values.max())
     step = (high - low) / 4
     size = 10 ** np.floor(np.log10(step))
+    # 0.999: a step that is round but for float rounding, 0.30000000000000004 say, stays as it is.
     step = next(float(size * factor) for factor in (1, 2, 5, 10) if size * factor >= 0.999 * step)
     first = np.floor(low / step)
     return [float(round(edge * step, 12)) for edge in np.arange(first, np.ceil(high / step) + 1)]
 
 
 LEAST_ROWS = 10
-"""Minimum size of a subgroup that is compared with others; with fewer rows, almost any score occurs at random."""
+"""Minimum size of a subgroup that is compared with others; with fewer rows, almost any score can occur at random."""
 SHIFT = 1000
-"""Added to the seed of the first subgroup's draws. Subgroups of equal size must not have equal draws: their rows have nothing in
-common, and draws in step would make the difference of two scores look more, or less, certain than it is."""
+"""Added to the seed of the first subgroup's draws. Subgroups of equal size must not share draws: their rows have nothing in common, and
+correlated draws would make the difference of two scores look more, or less, certain than it is."""
 
 
-def score_subgroups(answered: EvalSet, divided: SubgroupCodes, main: str, section: Evaluation) -> Subgroups:
-    """Score the subgroups of one column; `divided` has the same rows, `main` is the score that stands for the target."""
-    found = tuple(answered.only(divided.codes == code).drawn(section, shift=SHIFT + code) for code in range(len(divided.names)))
+def score_subgroups(eval_set: EvalSet, codes: SubgroupCodes, main: str, section: Evaluation) -> Subgroups:
+    """Score the subgroups of one column; `codes` are those of the rows of `eval_set`, `main` is the score that subgroups compare by."""
+    subsets = tuple(eval_set.only(codes.codes == code).resample(section, shift=SHIFT + code) for code in range(len(codes.names)))
     subgroups = [
         Subgroup(name=name, rows=len(one.rows), groups=one.groups, scores=one.scores)
-        for name, one in zip(divided.names, found, strict=True)
+        for name, one in zip(codes.names, subsets, strict=True)
     ]
-    gap = _gap(divided.names, found, main)
-    return Subgroups(column=divided.header, main=main, confidence=section.confidence, subgroups=subgroups, gap=gap)
+    gap = _gap(codes.names, subsets, main)
+    return Subgroups(column=codes.header, main=main, confidence=section.confidence, subgroups=subgroups, gap=gap)
 
 
-def _gap(names: Sequence[str | None], found: Sequence[BootstrapScores], main: str) -> Gap | None:
-    """The rows of two subgroups are different ones, so the interval is that of the differences of their own draws.
+def _gap(names: Sequence[str | None], subsets: Sequence[BootstrapScores], main: str) -> Gap | None:
+    """Return the gap between the best and the worst subgroup, or None if fewer than two can be compared.
 
-    Where rows of one group are in both, that interval is rather too wide.
+    Two subgroups share no rows, so the interval is that of the differences of their independent draws. If rows of one group are in both,
+    it is rather too wide.
     """
     sign = 1 if higher_is_better(main) else -1
-    values = {place: one.scores[main].value for place, one in enumerate(found) if len(one.rows) >= LEAST_ROWS}
+    values = {place: one.scores[main].value for place, one in enumerate(subsets) if len(one.rows) >= LEAST_ROWS}
     ranked = sorted(
         (sign * value, place)
         for place, value in values.items()
-        if value is not None and np.isnan(found[place].draws[main]).mean() <= 1 - LEAST_DEFINED
+        if value is not None and np.isnan(subsets[place].draws[main]).mean() <= 1 - LEAST_DEFINED
     )
     if len(ranked) < 2:
         return None
     (worst_value, worst), (best_value, best) = ranked[0], ranked[-1]
-    apart = sign * (found[best].draws[main] - found[worst].draws[main])
+    differences = sign * (subsets[best].draws[main] - subsets[worst].draws[main])
     value = best_value - worst_value
-    low, high = found[best].bootstrap.interval(apart, value) or (None, None)
+    low, high = subsets[best].bootstrap.interval(differences, value) or (None, None)
     return Gap(best=names[best], worst=names[worst], value=value, low=low, high=high, compared=len(ranked))

@@ -3,10 +3,10 @@
 | method | exclusive classes | labels |
 |---|---|---|
 | temperature | one T for all: softmax(log p / T) (Guo and others 2017, arXiv:1706.04599) | a T for each: sigmoid(logit p / T) |
-| isotonic | a rising curve for each class against the rest, then divided by their sum (Zadrozny and Elkan 2002) | a curve for each |
+| isotonic | an isotonic curve per class against the rest, then normalized (Zadrozny and Elkan 2002) | a curve for each |
 
-Of two classes a single curve, that of the positive one, is fitted: the other probability is the rest. Temperature keeps the order
-of rows and of classes; curves keep the order of rows, but for ties. What the model decides always follows its own probabilities.
+With two classes only the curve of the positive one is fitted; the other probability is its complement. Temperature keeps the order of
+rows and of classes; curves keep the order of rows, but make ties. Decisions always follow the uncalibrated probabilities.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from mmtrain.registry import Section
 
 Numbers = NDArray[np.float64]
 Probabilities = NDArray[np.floating[Any]]
-COLDEST, HOTTEST = 0.1, 10.0
-"""Where every validation row is right the likeliest temperature is 0, and where the model knows nothing it is infinite."""
-STEPS, CLOSE = 60, 1e-9
-FEW = 1000
-"""Rows from which on isotonic curves do as well as simpler ones (Niculescu-Mizil and Caruana 2005)."""
+LOWEST, HIGHEST = 0.1, 10.0
+"""Bounds of a temperature: its likelihood is highest at 0 if every validation row is right, and at infinity if the model is random."""
+STEPS, TOLERANCE = 60, 1e-9
+"""Maximum number of Newton's steps, and the slope per row and the step at which they end."""
+FEW_ROWS = 1000
+"""Rows from which isotonic curves do as well as parametric ones (Niculescu-Mizil and Caruana 2005)."""
 
 
 class Temperature(Section):
-    """Temperatures above 1 make probabilities less sure, below 1 surer."""
+    """Temperature scaling: above 1 probabilities become less confident, below 1 more."""
 
     method: Literal["temperature"] = "temperature"
     exclusive: bool
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = Field(description="One, or one per label.")
 
     def apply(self, probabilities: Probabilities) -> Numbers:
-        """(rows, columns) to the same."""
+        """Calibrate probabilities, (rows, columns) to the same."""
         scaled = 1 / np.array(self.temperatures)
         if self.exclusive:
             return _softmax(_logarithms(probabilities) * scaled)
@@ -45,7 +46,7 @@ class Temperature(Section):
 
 
 class Curve(Section):
-    """A rising line through points, level beyond both ends."""
+    """A non-decreasing piecewise linear curve through points, constant beyond both ends."""
 
     at: tuple[float, ...] = Field(min_length=1)
     values: tuple[float, ...] = Field(min_length=1)
@@ -57,27 +58,27 @@ class Curve(Section):
         return self
 
     def __call__(self, probability: Probabilities) -> Numbers:
-        """(rows,) to (rows,)."""
+        """Interpolate probabilities, (rows,) to (rows,)."""
         return np.interp(probability.astype(np.float64), self.at, self.values)
 
 
 class Isotonic(Section):
-    """Rising curves."""
+    """Isotonic regression: a non-decreasing curve per class or label."""
 
     method: Literal["isotonic"] = "isotonic"
     exclusive: bool
     curves: tuple[Curve, ...] = Field(description="One per class or label; of two classes that of the positive one.")
 
     def apply(self, probabilities: Probabilities) -> Numbers:
-        """(rows, columns) to the same; where all curves of a row say 0, its probabilities stay."""
+        """Calibrate probabilities, (rows, columns) to the same; a row to which all curves give 0 keeps its probabilities."""
         if self.exclusive and len(self.curves) == 1:
             positive = self.curves[0](probabilities[:, 1])
             return np.stack([1 - positive, positive], axis=1)
-        found = np.stack([curve(column) for curve, column in zip(self.curves, probabilities.T, strict=True)], axis=1)
+        scaled = np.stack([curve(column) for curve, column in zip(self.curves, probabilities.T, strict=True)], axis=1)
         if not self.exclusive:
-            return found
-        total = found.sum(axis=1, keepdims=True)
-        return np.where(total > 0, found / np.where(total > 0, total, 1), probabilities)
+            return scaled
+        total = scaled.sum(axis=1, keepdims=True)
+        return np.where(total > 0, scaled / np.where(total > 0, total, 1), probabilities)
 
 
 Calibration = Annotated[Temperature | Isotonic, Field(discriminator="method")]
@@ -86,62 +87,68 @@ Calibration = Annotated[Temperature | Isotonic, Field(discriminator="method")]
 def fit_temperature(
     probabilities: Probabilities, true: NDArray[np.bool_], *, exclusive: bool, known: NDArray[np.bool_] | None = None
 ) -> Temperature:
-    """The likeliest temperatures; all arguments are (rows, columns), `true` has one per row where classes are exclusive.
+    """Fit temperatures by maximum likelihood.
 
-    Of labels, those cells count that are `known`, by default all. A label that all of its rows have, or none, keeps its probabilities.
+    `probabilities` and `true` are (rows, columns); if classes are `exclusive`, each row of `true` has one True. Otherwise every label
+    has its own temperature, fitted on the cells that are `known`, (rows, columns), by default all; a label that all of these rows
+    have, or none, keeps its probabilities.
     """
     if exclusive:
-        return Temperature(exclusive=True, temperatures=(_likeliest(_logarithms(probabilities), true),))
+        return Temperature(exclusive=True, temperatures=(_most_likely_temperature(_logarithms(probabilities), true),))
     temperatures = []
-    for column, said in enumerate(_logits(probabilities).T):
-        logit, has = _of_known(column, known, said, true[:, column])
+    for column, logits in enumerate(_logits(probabilities).T):
+        logit, has_label = _known_cells(column, known, logits, true[:, column])
+        # A label is a class of two: sigmoid(logit / T) is the softmax of (0, logit) / T.
         two = np.stack([np.zeros_like(logit), logit], axis=1)
-        told = 0 < has.sum() < len(has)
-        temperatures.append(_likeliest(two, np.stack([~has, has], axis=1)) if told else 1.0)
+        both_occur = 0 < has_label.sum() < len(has_label)
+        temperatures.append(_most_likely_temperature(two, np.stack([~has_label, has_label], axis=1)) if both_occur else 1.0)
     return Temperature(exclusive=False, temperatures=tuple(temperatures))
 
 
 def fit_isotonic(
     probabilities: Probabilities, true: NDArray[np.bool_], *, exclusive: bool, known: NDArray[np.bool_] | None = None
 ) -> Isotonic:
-    """The rising curves with the least squared error; all arguments are (rows, columns), as `fit_temperature` has them.
+    """Fit the curves with the least squared error; the arguments are those of `fit_temperature`.
 
-    A label that is known of no row keeps its probabilities.
+    A label that is not known for any row keeps its probabilities.
     """
     columns = [1] if exclusive and probabilities.shape[1] == 2 else range(probabilities.shape[1])
     curves = []
     for column in columns:
-        said, has = _of_known(column, known, probabilities[:, column].astype(np.float64), true[:, column])
-        curves.append(isotonic_fit(said, has) if len(said) else Curve(at=(0.0, 1.0), values=(0.0, 1.0)))
+        probability, has_label = _known_cells(column, known, probabilities[:, column].astype(np.float64), true[:, column])
+        curves.append(isotonic_fit(probability, has_label) if len(probability) else Curve(at=(0.0, 1.0), values=(0.0, 1.0)))
     return Isotonic(exclusive=exclusive, curves=tuple(curves))
 
 
-def _of_known(column: int, known: NDArray[np.bool_] | None, said: Numbers, true: NDArray[np.bool_]) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Return the probabilities and the truth of one column, for the rows where the truth is known."""
-    return (said, true) if known is None else (said[known[:, column]], true[known[:, column]])
+def _known_cells(
+    column: int, known: NDArray[np.bool_] | None, values: Numbers, true: NDArray[np.bool_]
+) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Return the values and the truth of one column, for the rows whose truth is known."""
+    return (values, true) if known is None else (values[known[:, column]], true[known[:, column]])
 
 
 def notes(calibration: Calibration, rows: int) -> tuple[str, ...]:
-    """Return what a reader has to know of the fit, in sentences."""
-    found = []
-    if isinstance(calibration, Isotonic) and rows < FEW:
-        found.append(f"Isotonic curves follow chance where there are few rows, and here are {rows:,}; temperature needs fewer.")
-    if isinstance(calibration, Temperature) and not {COLDEST, HOTTEST}.isdisjoint(calibration.temperatures):
-        found.append(f"Temperatures are kept between {COLDEST:g} and {HOTTEST:g}; the validation rows would have gone beyond.")
-    return tuple(found)
+    """Return warnings about a fit on this number of rows, in sentences."""
+    sentences = []
+    if isinstance(calibration, Isotonic) and rows < FEW_ROWS:
+        sentences.append(f"Isotonic curves overfit on few rows, and here there are {rows:,}; temperature scaling needs fewer.")
+    if isinstance(calibration, Temperature) and not {LOWEST, HIGHEST}.isdisjoint(calibration.temperatures):
+        sentences.append(f"Temperatures are limited to {LOWEST:g} to {HIGHEST:g}; the validation rows would have gone beyond.")
+    return tuple(sentences)
 
 
 def isotonic_fit(at: Numbers, true: NDArray[np.bool_]) -> Curve:
-    """Least squares under the condition that the curve never falls, by pooling adjacent violators (Ayer and others 1955).
+    """Fit a non-decreasing curve by least squares with the pool-adjacent-violators algorithm (Ayer and others 1955).
 
-    Rows with equal `at` are one point. Only the ends of each level stretch are kept.
+    `at` (rows,) are probabilities; rows with equal ones form one point. Only the ends of each constant stretch are stored.
     """
     points, place = np.unique(at, return_inverse=True)
     weights = np.bincount(place).astype(np.float64)
     means = np.bincount(place, weights=true) / weights
-    blocks: list[tuple[float, float, int]] = []  # mean, weight, how many points
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, number of points
     for mean, weight in zip(means.tolist(), weights.tolist(), strict=True):
         block = (mean, weight, 1)
+        # Each point is pushed and popped at most once, so the loop is linear in the points.
         while blocks and blocks[-1][0] >= block[0]:
             before = blocks.pop()
             together = before[1] + block[1]
@@ -151,31 +158,31 @@ def isotonic_fit(at: Numbers, true: NDArray[np.bool_]) -> Curve:
     first = np.append(0, last[:-1] + 1)
     ends = np.stack([first, last], axis=1).reshape(-1)
     levels = np.repeat([min(1.0, max(0.0, mean)) for mean, *_ in blocks], 2)
-    kept = np.append(True, ends[1:] != ends[:-1])
-    return Curve(at=tuple(points[ends][kept].tolist()), values=tuple(levels[kept].tolist()))
+    distinct = np.append(True, ends[1:] != ends[:-1])  # a block of one point has it as both ends
+    return Curve(at=tuple(points[ends][distinct].tolist()), values=tuple(levels[distinct].tolist()))
 
 
-def _likeliest(logarithms: Numbers, true: NDArray[np.bool_]) -> float:
-    """The temperature with the lowest log loss; (rows, columns), one true in each row.
+def _most_likely_temperature(logarithms: Numbers, true: NDArray[np.bool_]) -> float:
+    """Return the temperature with the lowest log loss; both arguments are (rows, columns), one True in each row.
 
-    The loss is convex in 1 / T, so Newton's steps, halved towards the side where the minimum lies when they leave it, find it.
+    The loss is convex in 1 / T, so Newton's method, safeguarded by bisection of the bracket, finds its minimum.
     """
-    low, high, sharpness = 1 / HOTTEST, 1 / COLDEST, 1.0
-    told = logarithms[true].sum()
+    low, high, inverse = 1 / HIGHEST, 1 / LOWEST, 1.0
+    of_truth = logarithms[true].sum()
     for _ in range(STEPS):
-        shares = _softmax(logarithms * sharpness)
-        mean = (shares * logarithms).sum(axis=1)
-        slope = mean.sum() - told
-        if abs(slope) <= CLOSE * len(true):
+        probabilities = _softmax(logarithms * inverse)
+        mean = (probabilities * logarithms).sum(axis=1)
+        slope = mean.sum() - of_truth  # first derivative of the log loss by 1 / T
+        if abs(slope) <= TOLERANCE * len(true):
             break
-        bend = (shares * np.square(logarithms - mean[:, None])).sum()
-        low, high = (low, sharpness) if slope > 0 else (sharpness, high)
-        step = sharpness - slope / bend if bend > 0 else sharpness
+        curvature = (probabilities * np.square(logarithms - mean[:, None])).sum()  # second derivative: a variance, so never negative
+        low, high = (low, inverse) if slope > 0 else (inverse, high)
+        step = inverse - slope / curvature if curvature > 0 else inverse
         step = step if low < step < high else (low + high) / 2
-        if abs(step - sharpness) < CLOSE:
+        if abs(step - inverse) < TOLERANCE:
             break
-        sharpness = step
-    return float(np.round(1 / sharpness, 6))
+        inverse = step
+    return float(np.round(1 / inverse, 6))  # six digits: the last ones depend on the machine
 
 
 def _logarithms(probabilities: Probabilities) -> Numbers:
@@ -188,7 +195,7 @@ def _logits(probabilities: Probabilities) -> Numbers:
 
 
 def _softmax(logits: Numbers) -> Numbers:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))  # the largest becomes 1, so that none overflows
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 

@@ -1,8 +1,8 @@
-"""The threshold of a binary target, chosen on validation rows for an aim, and what can be had for it there.
+"""Decision threshold of a binary target, chosen on validation rows for an aim, with the scores that it has there.
 
-Every threshold that tells the rows apart in another way is tried: one midway between each two neighbouring probabilities, so that
-the last digits of an export change no decision, one above all of them and one below. Of several that are equally good the one
-nearest 0.5 is taken. Probabilities are the network's own, in float32, as every export has them.
+Every threshold that divides the rows differently is tried: the midpoint of each two neighbouring probabilities, so that the last digits
+of an export change no decision, one above all of them and one below. Ties go to the threshold nearest 0.5. Probabilities are the
+uncalibrated ones in float32, as every export has them.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ WORDS = {"f1": "the highest F1", "youden": "the highest sensitivity plus specifi
 
 
 class DecisionThreshold(Section):
-    """A threshold and what it gave on the validation rows; the shares are None where a class had no row."""
+    """A threshold and its scores on the validation rows; a score is None if its class has no row."""
 
     aim: str
     cost: Cost | None = None
-    threshold: float = Field(gt=0, lt=1, description="From this probability of the positive class on a row is called positive.")
+    threshold: float = Field(gt=0, lt=1, description="A row is called positive if the probability of the positive class is at least this.")
     rows: int
     positives: int
     sensitivity: float | None = None
     specificity: float | None = None
     precision: float | None = None
     f1: float | None = None
-    note: str = Field("", description="Why the aim was not reached, or at what price.")
+    note: str = Field("", description="Reason for an aim that was not reached, or a warning.")
 
 
 @dataclass(frozen=True)
 class _Sweep:
-    """Every threshold, from the highest down, with the rows called positive from it on; (thresholds,) each."""
+    """True (`hits`) and false positives (`alarms`) of every threshold, from the highest down; (thresholds,) each."""
 
     thresholds: Numbers
     hits: Numbers
@@ -62,10 +62,9 @@ class _Sweep:
 
 
 def choose_threshold(section: Threshold, truth: NDArray[Any], probability: NDArray[Any], classes: tuple[str, str]) -> DecisionThreshold:
-    """The best threshold for the aim; `truth` (rows,) is 1 for `classes[1]`, `probability` (rows,) that of this class.
+    """Choose the best threshold for the aim; `truth` (rows,) is 1 for `classes[1]`, `probability` (rows,) that of this class.
 
-    Where the rows have one class alone nothing can be chosen, and 0.5 stays. An aim that no threshold reaches is come as near to as
-    can be; the `note` says both.
+    If all rows have one class, the threshold stays 0.5; if no threshold reaches the aim, the nearest one is chosen. The `note` says so.
     """
     positives = int((truth == 1).sum())
     facts: dict[str, Any] = {"aim": section.aim.replace(" ", ""), "cost": section.cost, "rows": len(truth), "positives": positives}
@@ -75,7 +74,7 @@ def choose_threshold(section: Threshold, truth: NDArray[Any], probability: NDArr
         return DecisionThreshold(threshold=UNCHOSEN, note=note, **facts)
     sweep = _sweep(truth.astype(np.int64), probability.astype(np.float32))
     gain, note = _gain(section, sweep)
-    best = np.flatnonzero(gain >= gain.max() - 1e-12)
+    best = np.flatnonzero(gain >= gain.max() - 1e-12)  # equal gains may differ in their last bits
     at = int(best[np.argmin(np.abs(sweep.thresholds[best] - UNCHOSEN))])
     called = sweep.hits[at] + sweep.alarms[at]
     return DecisionThreshold(
@@ -90,20 +89,20 @@ def choose_threshold(section: Threshold, truth: NDArray[Any], probability: NDArr
 
 
 def _sweep(truth: NDArray[np.int64], probability: NDArray[np.float32]) -> _Sweep:
-    """Both classes must occur."""
+    """Count the hits and alarms of every threshold strictly between 0 and 1; both classes must occur."""
     hits, alarms = threshold_counts(truth, probability)
     distinct = np.unique(probability)[::-1]
-    # Lower neighbours and what lies between; half of float32 neighbours may round to the lower one, where the upper one is right.
+    # The midpoint of two adjacent float32 numbers rounds to one of them; the lower one would call its own rows positive.
     upper, lower = np.append(np.float32(1), distinct), np.append(distinct, np.float32(0))
     between = ((upper.astype(np.float64) + lower) / 2).astype(np.float32)
     between = np.where(between > lower, between, upper)
     inside = (between > 0) & (between < 1) & (between > lower)
-    found, alarmed = (np.append(0, counts).astype(np.float64)[inside] for counts in (hits, alarms))
-    return _Sweep(between[inside].astype(np.float64), found, alarmed, int(hits[-1]), int(alarms[-1]))
+    true_positives, false_positives = (np.append(0, counts).astype(np.float64)[inside] for counts in (hits, alarms))
+    return _Sweep(between[inside].astype(np.float64), true_positives, false_positives, int(hits[-1]), int(alarms[-1]))
 
 
 def _gain(section: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
-    """Return the gain of each threshold, and a note where none reaches the aim."""
+    """Return the gain of each threshold, to be maximized, and a note if none reaches the aim."""
     if section.cost is not None:
         missed = sweep.positives - sweep.hits
         cost = section.cost.false_positive * sweep.alarms + section.cost.false_negative * missed
@@ -113,31 +112,31 @@ def _gain(section: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
     if section.aim == "youden":
         return sweep.sensitivity + sweep.specificity - 1, ""
     name, least = requirement(section.aim)
-    wanted, other = (sweep.sensitivity, sweep.specificity) if name == "sensitivity" else (sweep.specificity, sweep.sensitivity)
-    reaching = wanted >= least - 1e-9
+    required, other = (sweep.sensitivity, sweep.specificity) if name == "sensitivity" else (sweep.specificity, sweep.sensitivity)
+    reaching = required >= least - 1e-9
     if reaching.any():
         return np.where(reaching, other, -1.0), ""
-    note = f"No threshold reaches a {name} of {least:g} on the validation rows; the nearest, {wanted.max():.3f}, was taken."
-    return wanted + 1e-6 * other, note
+    note = f"No threshold reaches a {name} of {least:g} on the validation rows; the nearest, {required.max():.3f}, was chosen."
+    return required + 1e-6 * other, note  # of those equally near, the one with the highest other score
 
 
 def _price(section: Threshold, sweep: _Sweep, at: int) -> str:
-    """Return a note on a threshold that gives every row the same class, even if it is the best for the aim."""
+    """Return a warning about a threshold that gives every row the same class, even if it is the best for the aim."""
     called = sweep.hits[at] + sweep.alarms[at]
     if 0 < called < sweep.positives + sweep.negatives:
         return ""
     word = "positive" if called else "negative"
-    return f"For this aim ({section.aim.replace(' ', '')}) the best on the validation rows is to call every row {word}."
+    return f"The best threshold on the validation rows for this aim ({section.aim.replace(' ', '')}) calls every row {word}."
 
 
 def requirement(aim: str) -> tuple[str, float]:
-    """The score and its least value of an aim such as `sensitivity>=0.95`."""
+    """Split an aim such as `sensitivity>=0.95` into the score and its minimum."""
     name, least = aim.replace(" ", "").split(">=")
     return name, float(least)
 
 
 def describe_aim(aim: str) -> str:
-    """`the highest F1`; `a sensitivity of at least 0.95`."""
+    """Put an aim into words: `the highest F1`, `a sensitivity of at least 0.95`."""
     if aim in WORDS:
         return WORDS[aim]
     name, least = requirement(aim)

@@ -1,7 +1,7 @@
 """Post-hoc calibration, decision threshold and conformal bound: fitted on validation rows (decisions.json), evaluated on a part.
 
-They never change the output of the network. Probabilities, and with them every export, stay as they are; calibrated ones have columns of
-their own, and the class that is decided on follows the network's own probability and the threshold chosen for it.
+They never change the output of the network: probabilities, and with them every export, stay as they are. Calibrated probabilities have
+columns of their own, and the predicted class follows the uncalibrated probability and the threshold chosen for it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
 SEPARATOR = " | "
-"""Between the classes of a set."""
+"""Separator of the classes in a prediction set."""
 
 
 class TargetPostprocessing(Section):
@@ -53,14 +53,14 @@ class Postprocessing(Section):
     targets: dict[str, TargetPostprocessing] = Field(default_factory=dict)
 
     def of(self, key: str) -> TargetPostprocessing:
-        """Return those of a target; an empty one if nothing is configured."""
+        """Return the postprocessing of a target; an empty one if nothing is configured."""
         return self.targets.get(key, TargetPostprocessing())
 
-    def belong_to(self, targets: Mapping[str, FittedTarget]) -> bool:
-        """Return True if `fit_postprocessing` could have made them for these targets."""
-        return self.targets.keys() <= targets.keys() and all(_fits(one, targets[key]) for key, one in self.targets.items())
+    def matches(self, targets: Mapping[str, FittedTarget]) -> bool:
+        """Return True if `fit_postprocessing` could have returned it for these targets."""
+        return self.targets.keys() <= targets.keys() and all(_matches(one, targets[key]) for key, one in self.targets.items())
 
-    def overlaid(self, targets: Mapping[str, FittedTarget]) -> dict[str, FittedTarget]:
+    def with_thresholds(self, targets: Mapping[str, FittedTarget]) -> dict[str, FittedTarget]:
         """Return the targets with the thresholds that were chosen for them."""
         points = {key: self.of(key).operating_point for key in targets}
         return {
@@ -68,34 +68,34 @@ class Postprocessing(Section):
         }
 
 
-def _fits(decided: TargetPostprocessing, target: FittedTarget) -> bool:
-    scaling, bound, size = decided.calibration, decided.conformal, len(target.columns)
+def _matches(fitted: TargetPostprocessing, target: FittedTarget) -> bool:
+    scaling, bound, size = fitted.calibration, fitted.conformal, len(target.columns)
     if scaling is not None:
         expected = 1 if scaling.exclusive and (size == 2 or scaling.method == "temperature") else size
-        found = scaling.temperatures if isinstance(scaling, calibration.Temperature) else scaling.curves
-        if not target.calibratable or scaling.exclusive == target.has_labels or len(found) != expected:
+        parameters = scaling.temperatures if isinstance(scaling, calibration.Temperature) else scaling.curves
+        if not target.calibratable or scaling.exclusive == target.has_labels or len(parameters) != expected:
             return False
-    if decided.operating_point is not None and not target.thresholdable:
+    if fitted.operating_point is not None and not target.thresholdable:
         return False
     return bound is None or target.conformal == ("sets" if isinstance(bound, Sets) else "intervals")
 
 
 def fit_postprocessing(section: Evaluation, rows: EvalSet, held_back: EvalSet) -> TargetPostprocessing:
-    """Fit what is asked for: calibration and threshold on validation `rows`, the conformal bound on those held back, and on no other."""
+    """Fit what is configured: calibration and threshold on the validation `rows`, the conformal bound on the rows `held_back` alone."""
     target = rows.target
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if section.calibration != "none" and target.calibratable:
         fit = calibration.fit_temperature if section.calibration == "temperature" else calibration.fit_isotonic
         if len(rows):
             true, known = _true(target, rows.truth)
             fitted = fit(target.probabilities(rows.prediction), true, exclusive=not target.has_labels, known=known)
-            found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
+            fields |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
     if section.threshold is not None and target.thresholdable:
         classes = (target.columns[0], target.columns[1])
-        found["operating_point"] = decision_threshold.choose_threshold(section.threshold, rows.truth, rows.prediction.reshape(-1), classes)
+        fields["operating_point"] = decision_threshold.choose_threshold(section.threshold, rows.truth, rows.prediction.reshape(-1), classes)
     if section.conformal is not None:
-        found["conformal"] = _bound(section.conformal, held_back)
-    return TargetPostprocessing(**found)
+        fields["conformal"] = _bound(section.conformal, held_back)
+    return TargetPostprocessing(**fields)
 
 
 def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
@@ -108,85 +108,88 @@ def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
 
 
 def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
-    """Return the true classes or labels and which of them are known, (rows, columns) bool each; None if all are known."""
+    """Return the true classes or labels, (rows, columns) bool, and a mask of the known ones, or None if all are known."""
     if target.has_labels:
         return truth == 1, None if (truth >= 0).all() else truth >= 0
     return np.asarray(truth[:, None] == np.arange(len(target.columns))), None
 
 
-def columns(target: FittedTarget, decided: TargetPostprocessing, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
-    """Return the columns next to a prediction, by name, (rows,) each.
+def columns(target: FittedTarget, fitted: TargetPostprocessing, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
+    """Return the columns that postprocessing adds to a prediction, by name, (rows,) each.
 
-    `calibrated_<class>`, float32, where `probabilities` are wanted; `prediction_set`, the classes joined by ` | `, empty for none; or
+    `calibrated_<class>`, float32, only with `probabilities`; `prediction_set`, the classes joined by ` | `, empty for none; or
     `prediction_low` and `prediction_high`, float32.
     """
-    found: dict[str, Array] = {}
-    if probabilities and decided.calibration is not None:
-        calibrated = decided.calibration.apply(target.probabilities(prediction)).astype(np.float32)
-        found |= {f"calibrated_{name}": column for name, column in zip(target.columns, calibrated.T, strict=True)}
-    if isinstance(decided.conformal, Sets):
-        members = decided.conformal.members(target.probabilities(prediction))
-        found["prediction_set"] = _joined(members, target.columns)
-    elif isinstance(decided.conformal, Intervals):
-        low, high = decided.conformal.ends(target.predict_label(prediction))
-        found |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
-    return found
+    added: dict[str, Array] = {}
+    if probabilities and fitted.calibration is not None:
+        calibrated = fitted.calibration.apply(target.probabilities(prediction)).astype(np.float32)
+        added |= {f"calibrated_{name}": column for name, column in zip(target.columns, calibrated.T, strict=True)}
+    if isinstance(fitted.conformal, Sets):
+        members = fitted.conformal.members(target.probabilities(prediction))
+        added["prediction_set"] = _set_texts(members, target.columns)
+    elif isinstance(fitted.conformal, Intervals):
+        low, high = fitted.conformal.ends(target.predict_label(prediction))
+        added |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
+    return added
 
 
-def _joined(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
-    """(rows,) texts; rows with the same set, of which there are few kinds, are spoken of once."""
+def _set_texts(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
+    """Write each set as a text, (rows,); each distinct set is joined once, because many rows share few sets."""
     kinds, which = np.unique(np.packbits(members, axis=1), axis=0, return_inverse=True)
     sets = np.unpackbits(kinds, axis=1, count=len(names)).astype(np.bool_)
     texts = [SEPARATOR.join(name for name, inside in zip(names, one, strict=True) if inside) for one in sets]
     return np.array(texts, dtype=object)[which.reshape(-1)]
 
 
-def evaluate_postprocessing(result: TargetResult, decided: TargetPostprocessing, drawn: BootstrapScores) -> TargetResult:
-    """Add `calibration`, if the target has probabilities, and `operating_point` and `conformal`, if they were fitted, to a result."""
-    point, bound = decided.operating_point, decided.conformal
+def evaluate_postprocessing(result: TargetResult, fitted: TargetPostprocessing, scores: BootstrapScores) -> TargetResult:
+    """Add `calibration`, if the target has probabilities, and `operating_point` and `conformal`, if they were fitted, to a result.
+
+    `scores` are those of the part, whose rows and draws measure the coverage and the reliability.
+    """
+    point, bound = fitted.operating_point, fitted.conformal
     return result.model_copy(
         update={
-            "calibration": _calibration(decided, drawn) if drawn.rows.target.calibratable else None,
-            "operating_point": None if point is None else _operating_point(point, drawn.rows),
-            "conformal": None if bound is None else _conformal(bound, drawn.rows, drawn.bootstrap.confidence),
+            "calibration": _calibration(fitted, scores) if scores.rows.target.calibratable else None,
+            "operating_point": None if point is None else _operating_point(point, scores.rows),
+            "conformal": None if bound is None else _conformal(bound, scores.rows, scores.bootstrap.confidence),
         }
     )
 
 
-def _calibration(decided: TargetPostprocessing, drawn: BootstrapScores) -> CalibrationResult:
-    """Measure the network's own probabilities and, if there are any, the calibrated ones."""
-    target, fitted = drawn.rows.target, decided.calibration
-    exclusive, own = not target.has_labels, target.probabilities(drawn.rows.prediction)
+def _calibration(fitted: TargetPostprocessing, scores: BootstrapScores) -> CalibrationResult:
+    """Measure the uncalibrated probabilities and, if there are any, the calibrated ones."""
+    target, scaling = scores.rows.target, fitted.calibration
+    exclusive, probabilities = not target.has_labels, target.probabilities(scores.rows.prediction)
     return CalibrationResult(
-        method="none" if fitted is None else fitted.method,
+        method="none" if scaling is None else scaling.method,
         bins=BINS,
         binning=BINNING,
         of="every label" if not exclusive else target.columns[1] if len(target.columns) == 2 else "the most probable class",
-        notes=[*_weights(target), *decided.calibration_notes],
-        before=_reliability(own, drawn),
-        temperatures=list(fitted.temperatures) if isinstance(fitted, calibration.Temperature) else None,
-        after=None if fitted is None else _reliability(fitted.apply(own), drawn),
+        notes=[*_weights(target), *fitted.calibration_notes],
+        before=_reliability(probabilities, scores),
+        temperatures=list(scaling.temperatures) if isinstance(scaling, calibration.Temperature) else None,
+        after=None if scaling is None else _reliability(scaling.apply(probabilities), scores),
     )
 
 
-def _reliability(probabilities: Probabilities, drawn: BootstrapScores) -> Reliability:
-    rows = drawn.rows
+def _reliability(probabilities: Probabilities, scores: BootstrapScores) -> Reliability:
+    rows = scores.rows
     (true, known), exclusive = _true(rows.target, rows.truth), not rows.target.has_labels
-    return measure_reliability(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap)
+    return measure_reliability(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=scores.bootstrap)
 
 
 def _weights(target: FittedTarget) -> list[str]:
-    """The class weights of the training, where they shift probabilities."""
+    """Return a warning about class weights, if they shift probabilities."""
     weights = list(target.class_weights.values())
     shifting = any(weight != 1 for weight in weights) if target.has_labels else len(set(weights)) > 1
     if not shifting:
         return []
     heavy = target.columns[int(np.argmax(weights))]
-    return [f"Class weights in the training shift probabilities towards what weighs more, most of all towards '{heavy}'."]
+    return [f"The class weights of the training shift probabilities towards classes of higher weight, most towards '{heavy}'."]
 
 
 def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult:
-    """Compare the threshold on validation rows and on these rows; the intervals are those of the scores."""
+    """Compare the threshold on validation rows and on these rows; their scores have the intervals."""
     called = rows.prediction.reshape(-1) >= point.threshold
     positive, negative = (called[rows.truth == answer] for answer in (1, 0))
     return ThresholdResult(
