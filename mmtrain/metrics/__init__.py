@@ -1,4 +1,4 @@
-"""The scores of each kind of target, from the truth and what the model said; import them from here.
+"""Scores of each kind of target, from the truth and the predictions; import them from here.
 
 | target      | function            | scores                                                                                 |
 |-------------|---------------------|----------------------------------------------------------------------------------------|
@@ -7,11 +7,11 @@
 | multi-label | `multilabel_scores` | macro_auc macro_pr_auc macro_f1 subset_accuracy hamming_loss log_loss, then each label |
 | number      | `regression_scores` | mae rmse r2 median_absolute_error                                                      |
 
-A score that the rows cannot give is None with the reason in words, never 0 and never NaN. Log loss is in nats, of probabilities
+A score that is undefined for the rows is None with the reason in words, never 0 and never NaN. Log loss is in nats, of probabilities
 clipped to 1e-7 and 1 - 1e-7. Wrong arrays (shape, NaN, outside 0 to 1) raise `ValueError`.
 
-`<target>_scorer` gives the same numbers for many draws of the rows at once, from how often each row was drawn; the scores of a part
-are those of the one draw that has every row once.
+`<target>_scorer` computes the same scores for many bootstrap draws at once, from the count of each row in each draw; the scores of a
+part are those of the one draw that has every row once.
 """
 
 from importlib import import_module

@@ -13,7 +13,7 @@ from mmtrain.metrics.score import BINARY, Score, value_or_reason, without_rows
 
 
 def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[str, str], threshold: float = 0.5) -> tuple[Score, ...]:
-    """`truth` (n,) is 1 for the positive class, `classes[1]`; `probability` (n,) is that of the positive class.
+    """Compute the scores of two classes: `truth` (n,) is 1 for `classes[1]`, the positive one, and `probability` (n,) is its probability.
 
     A row is called positive at `threshold` or above, compared in the precision of `probability`: a float32 0.7 reaches 0.7.
 
@@ -37,13 +37,13 @@ def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[st
 
 
 def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float = 0.5) -> Scorer:
-    """The scores of draws of these rows. Raises as `binary_scores` does."""
+    """Return a function from draws of these rows to their scores. Raises as `binary_scores` does."""
     codes = input_checks.codes(truth, count=2, what="truth")
     received = input_checks.probabilities(probability, shape=codes.shape)
     if not codes.size:
         return lambda counts: {name: np.full(len(counts), np.nan) for name in BINARY}
     positive = received.astype(np.float64)  # 1 - p would lose small probabilities in float32
-    called = received >= float(threshold)
+    called = received >= float(threshold)  # a NumPy float64 would promote, a Python float is compared in the precision of the array
     losses = log_losses(np.where(codes == 1, positive, 1 - positive))
     of_rows = (np.ones(codes.size), codes, called, codes * called, losses, np.square(positive - codes))
     ranking = Ranking(codes, positive)

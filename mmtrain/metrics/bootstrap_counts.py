@@ -1,8 +1,7 @@
-"""Sums over rows that count as often as they were drawn.
+"""Sums over rows that are weighted by their count in each bootstrap draw.
 
-Every score is a function of such sums, so that one piece of code gives the score of a part, whose rows count once each, and those of
-all draws of a bootstrap together. `counts` is (draws, rows) of whole numbers; where all draws are
-added up row by row, it is `RowCounts`.
+Every score is a function of such sums, so that the same code computes the score of a part, whose rows count once each, and the scores of
+all draws at once. `counts` is (draws, rows) of whole numbers; for sums that run row by row it is transposed, `RowCounts`.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 RowCounts = NDArray[np.int32] | NDArray[np.int64]
-"""(rows, draws), so that the draws of a row lie side by side and all of them are added in one go."""
+"""(rows, draws): the draws of a row are contiguous in memory, so that one instruction adds many of them."""
 Values = NDArray[np.float64]
 Scorer = Callable[[Counts], dict[str, Values]]
-"""From draws of some rows to their scores, (draws,) each, NaN where they are undefined; what the draws share is computed once."""
+"""From the counts of draws to their scores, (draws,) each, NaN where undefined; anything the draws share is computed once."""
 
-KEPT_CELLS = 8_000_000
-"""Rows times columns whose order is kept from one chunk of draws to the next, 64 MB; of more, each column is sorted for every chunk."""
+CACHED_CELLS = 8_000_000
+"""Rows times columns whose sort order is cached between chunks of draws, 64 MB; with more, each column is sorted for every chunk."""
 
 Ranked = TypeVar("Ranked")
 
@@ -34,22 +33,22 @@ def unit_counts(rows: int) -> Counts:
 
 def by_row(counts: Counts) -> RowCounts:
     """Return the counts as (rows, draws)."""
-    small = counts.sum(axis=1).max(initial=0) < 2**29  # twice the sum fits, whatever is added up
+    small = counts.sum(axis=1).max(initial=0) < 2**29  # scores add up at most twice the rows, which then fits into int32
     return np.ascontiguousarray(counts.T, dtype=np.int32) if small else np.ascontiguousarray(counts.T)
 
 
-def kept_where_few(ranked: Callable[[int], Ranked], *, columns: int, rows: int) -> Callable[[int], Ranked]:
-    """`ranked` of a column, which is called once for each column where there is room to keep what it gives."""
-    return lru_cache(maxsize=None)(ranked) if columns * rows <= KEPT_CELLS else ranked
+def cached_if_small(rank: Callable[[int], Ranked], *, columns: int, rows: int) -> Callable[[int], Ranked]:
+    """Cache the ranking of each column, unless all of them together have more than `CACHED_CELLS` cells."""
+    return lru_cache(maxsize=None)(rank) if columns * rows <= CACHED_CELLS else rank
 
 
 def totals(counts: Counts, *columns: NDArray[Any]) -> tuple[Values, ...]:
-    """The sum of each column (rows,) over the rows of each draw, (draws,); of whole numbers it is exact."""
-    return tuple(of_columns(counts, np.stack(columns, axis=1)).T)
+    """Return the sum of each column (rows,) over the rows of each draw, (draws,); sums of whole numbers are exact."""
+    return tuple(column_totals(counts, np.stack(columns, axis=1)).T)
 
 
-def of_columns(counts: Counts, columns: NDArray[Any]) -> Values:
-    """The same of columns (rows, columns): (draws, columns)."""
+def column_totals(counts: Counts, columns: NDArray[Any]) -> Values:
+    """Return the sums of a matrix (rows, columns) over the rows of each draw, (draws, columns)."""
     return counts.astype(np.float64) @ columns.astype(np.float64, copy=False)  # 48 bytes a row for a binary target
 
 
@@ -63,12 +62,12 @@ def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:
 
 
 def weighted_mean(part: NDArray[Any], whole: NDArray[Any]) -> Values:
-    """`part / whole`, NaN where the whole is 0."""
-    nothing = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
-    return np.asarray(np.divide(part, whole, out=nothing, where=whole > 0), dtype=np.float64)
+    """Return `part / whole`, NaN where the whole is 0."""
+    undefined = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
+    return np.asarray(np.divide(part, whole, out=undefined, where=whole > 0), dtype=np.float64)
 
 
 def mean_of_defined(values: Values) -> Values:
-    """The mean over the last axis of what is not NaN; NaN where nothing is left."""
+    """Return the mean over the last axis without NaN; NaN if there is nothing else."""
     defined = ~np.isnan(values)
     return weighted_mean(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))

@@ -1,4 +1,4 @@
-"""Counts of right and wrong decisions, and the loss of probabilities."""
+"""Confusion matrix, F1 and log loss."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mmtrain.metrics import input_checks
 from mmtrain.metrics.bootstrap_counts import Values, weighted_mean
 
 CLIP = 1e-7
-"""Log loss clips probabilities to 1e-7 and 1 - 1e-7: float32 models do give 0 and 1, and one such row must not make it infinite."""
+"""Log loss clips probabilities to 1e-7 and 1 - 1e-7: float32 models do return 0 and 1, and one such row must not make it infinite."""
 
 
 def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, *, count: int) -> NDArray[np.int64]:
-    """Rows counted by (truth, predicted), shape (count, count); both arguments are (n,) codes from 0 to `count - 1`.
+    """Count rows by (truth, predicted), shape (count, count); both arguments are (n,) codes from 0 to `count - 1`.
 
     Raises:
         ValueError: the shapes differ, or a value is not a class code.
@@ -28,11 +28,11 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, *, count: int) -> N
 
 
 def f1(hits: NDArray[Any], true: NDArray[Any], predicted: NDArray[Any]) -> Values:
-    """`2 hits / (true + predicted)` of numbers of rows; NaN for a class neither true nor predicted in any row."""
+    """Return `2 hits / (true + predicted)`, all numbers of rows; NaN for a class that is neither true nor predicted in any row."""
     return weighted_mean(2 * hits, true + predicted)
 
 
 def log_losses(probability_of_truth: NDArray[np.floating[Any]]) -> Values:
-    """-ln p in nats; p, of any shape, is the probability that was given to what turned out true, clipped to `CLIP`."""
+    """Return -ln p in nats, of any shape; p is the predicted probability of the true class, clipped to `CLIP`."""
     clipped = np.clip(probability_of_truth.astype(np.float64), CLIP, 1 - CLIP)
     return np.asarray(-np.log(clipped))

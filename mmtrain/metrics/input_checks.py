@@ -1,6 +1,6 @@
-"""Checks of the arrays given to a score: numpy would silently broadcast or truncate a wrong one.
+"""Checks of the arrays given to a score: NumPy would silently broadcast or truncate a wrong one.
 
-These are `ValueError`s, because the arrays come from mmtrain and not from a user's file.
+They raise `ValueError`, because the arrays come from mmtrain and not from a user's file.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ ROUNDING = 1e-6
 
 
 def codes(values: ArrayLike, *, count: int, what: str, ndim: int = 1, least: int = 0) -> NDArray[np.int64]:
-    """`values` as int64, after checking that each is a whole number from 0, or `least`, to `count - 1`; booleans and whole floats pass.
+    """Return `values` as int64, after checking that each is a whole number from `least` to `count - 1`; booleans and whole floats pass.
 
     Raises:
-        ValueError: there are not `ndim` axes, or a value is something else, NaN included.
+        ValueError: there are not `ndim` axes, or a value is anything else, NaN included.
     """
     array = np.asarray(values)
     if array.ndim != ndim:
@@ -31,7 +31,7 @@ def codes(values: ArrayLike, *, count: int, what: str, ndim: int = 1, least: int
 
 
 def probabilities(values: ArrayLike, *, shape: tuple[int, ...]) -> NDArray[np.floating[Any]]:
-    """`values` as floating point of its own precision, after checking `shape`, NaN and the range 0 to 1.
+    """Return `values` as floating point, its precision kept, after checking `shape`, NaN and the range 0 to 1.
 
     Raises:
         ValueError: the shape differs, a value is NaN, or a value lies outside 0 to 1.
@@ -46,7 +46,7 @@ def probabilities(values: ArrayLike, *, shape: tuple[int, ...]) -> NDArray[np.fl
 
 
 def numbers(values: ArrayLike, *, shape: tuple[int, ...], what: str) -> NDArray[np.float64]:
-    """`values` as float64, after checking that each is finite.
+    """Return `values` as float64, after checking that each is finite.
 
     Raises:
         ValueError: the shape differs, or a value is NaN or infinite.
@@ -74,6 +74,6 @@ def _floating(values: ArrayLike, *, shape: tuple[int, ...], what: str) -> NDArra
 
 
 def _share(wrong: NDArray[np.bool_]) -> str:
-    """`2 of 5 rows`: the rows in which at least one cell is wrong."""
+    """Count the rows in which at least one cell is wrong: `2 of 5 rows`."""
     bad_rows = wrong.reshape(len(wrong), -1).any(axis=1)
     return f"{int(bad_rows.sum())} of {len(wrong)} rows"

@@ -16,7 +16,7 @@ from mmtrain.metrics.bootstrap_counts import (
     Values,
     by_code,
     by_row,
-    kept_where_few,
+    cached_if_small,
     mean_of_defined,
     totals,
     unit_counts,
@@ -26,12 +26,14 @@ from mmtrain.metrics.classification import f1, log_losses
 from mmtrain.metrics.ranking import SMALL_CLASS, Ranking, SmallClasses
 from mmtrain.metrics.score import MULTICLASS, Score, value_or_reason, without_rows
 
-OVER_TRUE = ("balanced_accuracy", "macro_auc")
-"""Unweighted means over the classes that occur. Macro F1 is one over the classes that occur or are predicted, as in scikit-learn."""
+OVER_TRUE_CLASSES = ("balanced_accuracy", "macro_auc")
+"""Unweighted means over the classes that occur. Macro F1 is the mean over classes that occur or are predicted, as in scikit-learn."""
 
 
 def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Sequence[str]) -> tuple[Score, ...]:
-    """`truth` (n,) holds codes of `classes`; `probabilities` is (n, classes). The predicted class is the first of the most probable.
+    """Compute the scores of several classes: `truth` (n,) has codes of `classes`, `probabilities` is (n, classes).
+
+    The predicted class is the most probable one, the first of them in a tie.
 
     Balanced accuracy and macro AUC are unweighted means over the classes that occur in `truth`, macro F1 over those that occur or are
     predicted: a class that is predicted but never true has an F1 of 0. The `note` of each names the other classes.
@@ -46,16 +48,16 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     never_true = np.flatnonzero(np.bincount(codes.astype(np.int64), minlength=len(classes)) == 0)
     called = np.isin(never_true, np.asarray(probabilities).argmax(axis=1))
     reason = f"Macro AUC needs at least two classes; this part has only '{classes[int(codes[0])]}'."
-    absent, unused, zero = ([classes[code] for code in found] for found in (never_true, never_true[~called], never_true[called]))
-    notes = dict.fromkeys(OVER_TRUE, _absent_note(absent, of=len(classes)))
+    absent, unused, zero = ([classes[code] for code in codes] for codes in (never_true, never_true[~called], never_true[called]))
+    notes = dict.fromkeys(OVER_TRUE_CLASSES, _absent_note(absent, of=len(classes)))
     notes["macro_f1"] = " ".join(note for note in (_zero_note(zero, of=len(classes)), _absent_note(unused, of=len(classes))) if note)
     return tuple(value_or_reason(name, values[name][0], reason, note=notes.get(name, "")) for name in MULTICLASS)
 
 
 def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int) -> Scorer:
-    """The scores of draws of these rows; `count` is the number of classes.
+    """Return a function from draws of these rows to their scores; `count` is the number of classes.
 
-    The means over classes are over those that a draw has; macro F1 also counts those predicted in it. Raises as `multiclass_scores` does.
+    Means over classes cover the classes of a draw; macro F1 also those predicted in it. Raises as `multiclass_scores` does.
     """
     codes = input_checks.codes(truth, count=count, what="truth")
     checked = input_checks.probabilities(probabilities, shape=(codes.size, count))
@@ -86,11 +88,11 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int)
 
 
 def _macro_auc(truth: NDArray[np.int64], probabilities: NDArray[np.floating]) -> Callable[[RowCounts], Values]:
-    """The mean of the AUC of each class against all others, over the classes that a draw has; a single class has none."""
+    """Return the mean AUC of each class against all others, over the classes of a draw; NaN for a single class."""
     classes, sizes = np.unique(truth, return_counts=True)
     small = sizes <= SMALL_CLASS
     together = SmallClasses(truth, probabilities, classes[small]) if small.any() else None
-    ranked = kept_where_few(
+    ranked = cached_if_small(
         lambda code: Ranking((truth == code).astype(np.int64), probabilities[:, code]),
         columns=int(np.count_nonzero(~small)),
         rows=len(truth),
@@ -115,7 +117,7 @@ def _absent_note(absent: Sequence[str], *, of: int) -> str:
 
 
 def _zero_note(zero: Sequence[str], *, of: int) -> str:
-    """The classes whose F1 is 0 because they are predicted and never true."""
+    """Name the classes whose F1 is 0 because they are predicted but never true."""
     if not zero:
         return ""
     words = "is predicted but does not occur in this part: its F1 is 0"

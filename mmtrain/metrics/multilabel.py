@@ -15,9 +15,9 @@ from mmtrain.metrics.bootstrap_counts import (
     Scorer,
     Values,
     by_row,
-    kept_where_few,
+    cached_if_small,
+    column_totals,
     mean_of_defined,
-    of_columns,
     totals,
     unit_counts,
     weighted_mean,
@@ -28,13 +28,13 @@ from mmtrain.metrics.score import EACH_LABEL, METRICS, MULTILABEL, Score, value_
 
 
 def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Sequence[str], threshold: float = 0.5) -> tuple[Score, ...]:
-    """`truth` and `probabilities` are (n, labels). First the scores of all labels together, then auc, pr_auc and f1 of each label in turn.
+    """Compute the scores of all labels together, then auc, pr_auc and f1 of each label; `truth` and `probabilities` are (n, labels).
 
     A macro score is the unweighted mean over the labels whose own score is defined; its `note` names the others. Subset accuracy is
     the share of rows with every label right, Hamming loss the share of wrong cells; log loss is a mean over cells. A label is
     predicted at `threshold` or above, compared in the precision of `probabilities`.
 
-    A truth of -1 is not known: the cell counts nowhere, and subset accuracy is of the rows whose labels are all known.
+    A truth of -1 is unknown: the cell is left out of every score, and subset accuracy covers the rows whose labels are all known.
 
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
@@ -42,7 +42,7 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     values = multilabel_scorer(truth, probabilities, labels=labels, threshold=threshold)(unit_counts(len(np.asarray(truth))))
     if not np.size(truth):
         return without_rows(tuple(values))
-    point = {name: float(found[0]) for name, found in values.items()}
+    point = {name: float(value[0]) for name, value in values.items()}
     reasons, notes = {}, {}
     for base in EACH_LABEL:
         title = METRICS[base].title
@@ -59,27 +59,27 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
 
 
 def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Sequence[str], threshold: float = 0.5) -> Scorer:
-    """The scores of draws of these rows. Raises as `multilabel_scores` does."""
+    """Return a function from draws of these rows to their scores. Raises as `multilabel_scores` does."""
     codes = input_checks.codes(truth, count=2, what="truth", ndim=2, least=-1)
     received = input_checks.probabilities(probabilities, shape=(codes.shape[0], len(labels)))
     input_checks.same_shape(codes, shape=received.shape, what="truth values")
     if not codes.size:
         names = (*MULTILABEL, *(f"{base}[{label}]" for label in labels for base in EACH_LABEL))
         return lambda counts: {name: np.full(len(counts), np.nan) for name in names}
-    known, has, called = codes >= 0, codes == 1, received >= float(threshold)
-    wrong = (called != has) & known
+    known, has_label, called = codes >= 0, codes == 1, received >= float(threshold)
+    wrong = (called != has_label) & known
     positive = received.astype(np.float64)  # 1 - p would lose small probabilities in float32
-    losses = np.where(known, log_losses(np.where(has, positive, 1 - positive)), 0).sum(axis=1)
+    losses = np.where(known, log_losses(np.where(has_label, positive, 1 - positive)), 0).sum(axis=1)
     whole = np.asarray(known.all(axis=1))
     of_rows = (whole, whole & ~wrong.any(axis=1), known.sum(axis=1), wrong.sum(axis=1), losses)
     called = called & known
-    ranked = kept_where_few(lambda column: _KnownRanking(codes[:, column], positive[:, column]), columns=len(labels), rows=len(codes))
+    ranked = cached_if_small(lambda column: _KnownRanking(codes[:, column], positive[:, column]), columns=len(labels), rows=len(codes))
 
     def scores(counts: Counts) -> dict[str, Values]:
         rows, exact, cells, wrong_cells, log_loss = totals(counts, *of_rows)
         row_counts = by_row(counts)
         areas = [ranked(column).areas(row_counts) for column in range(len(labels))]
-        hits, true, predicted = (of_columns(counts, columns) for columns in (has & called, has, called))
+        hits, true, predicted = (column_totals(counts, columns) for columns in (has_label & called, has_label, called))
         each = {
             "auc": np.stack([auc for auc, _ in areas], axis=1),
             "pr_auc": np.stack([pr_auc for _, pr_auc in areas], axis=1),
@@ -97,7 +97,7 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
 
 
 class _KnownRanking:
-    """The ranking of the rows whose label is known."""
+    """Ranking of the rows whose label is known."""
 
     def __init__(self, truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         known = np.flatnonzero(truth >= 0)
@@ -105,7 +105,7 @@ class _KnownRanking:
         self._ranking = Ranking(truth[known], probabilities[known]) if len(known) else None
 
     def areas(self, counts: RowCounts) -> tuple[Values, Values]:
-        """AUC and PR-AUC of each draw, NaN where the label is known of no row; `counts` is (n, draws)."""
+        """Compute AUC and PR-AUC of each draw, NaN if the label of no row is known; `counts` is (n, draws)."""
         if self._ranking is None:
             undefined = np.full(counts.shape[1], np.nan)
             return undefined, undefined
@@ -113,6 +113,6 @@ class _KnownRanking:
 
 
 def _without_note(without: Sequence[str], title: str, *, of: int) -> str:
-    """Say which labels a mean over labels leaves out."""
+    """Name the labels that a mean over labels leaves out."""
     words = f"has no {title} in this part and is left out" if len(without) == 1 else f"have no {title} in this part and are left out"
     return f"{len(without)} of {of} labels {words}: {listed(without)}." if without else ""

@@ -1,7 +1,7 @@
 """Ranking scores, AUC and PR-AUC, and the contribution of each row to the AUC.
 
-Both areas need no more than what each positive row has above it: how many rows of either kind score at least as high, and how many
-negative rows score higher. Of draws of the rows those are sums of how often the rows were drawn. Three ways to the sums:
+Both areas follow from three numbers per positive row: how many positive and how many negative rows score at least as high, and how many
+negative rows score higher. For a bootstrap draw they are sums of counts. Three ways to compute them:
 
 | way | for | cost |
 |---|---|---|
@@ -22,19 +22,20 @@ from mmtrain.metrics.bootstrap_counts import RowCounts, Values, weighted_mean
 Counts = NDArray[np.int64]
 
 FEW_DRAWS = 64
-"""Fewer draws than this are added up row after row by numpy; more of them in blocks of rows, many draws in one instruction."""
+"""Fewer draws are added up by NumPy's cumsum; from here on in blocks of rows, many draws in one instruction."""
 
 SMALL_CLASS = 24
-"""Rows up to which a matrix product is the faster way (measured on two cores: equal at 25 to 35 rows of 3,000)."""
+"""Rows of a class up to which a matrix product is faster (measured on two cores: equal at 25 to 35 rows of 3,000)."""
 
 PRODUCT_CELLS = 2_000_000
-"""Of one matrix of comparisons, 8 MB."""
+"""Maximum number of cells of one matrix of comparisons, 8 MB."""
 
 EXACT_IN_FLOAT32 = 2**24
+"""Whole numbers below this are exact in float32, which has 24 bits for them."""
 
 
 def threshold_counts(truth: NDArray[np.int64], score: NDArray[np.floating]) -> tuple[Counts, Counts]:
-    """True and false positives when every row that scores at or above a threshold is called positive.
+    """Count the true and false positives if every row that scores at or above a threshold is called positive.
 
     `truth` (n,) is 0 or 1, n at least 1. Both results are (thresholds,): one threshold for each distinct score, from the highest down.
     Rows with equal scores therefore enter together, and their order in the table cannot matter.
@@ -60,16 +61,16 @@ class Ranking:
         has_positive = hits[ends] > hits[first_of_tie]
         self._before, self._until = first_of_tie[has_positive], ends[has_positive]
         self._positives, self._hits_until = self._order[positive], hits[self._until]
-        # A negative row with the score of a positive one; without such, nothing but the positive rows lies between before and until.
+        # True if a negative row has the score of a positive one; if not, only positive rows lie between before and until.
         self._tied = bool((self._until - self._before > hits[self._until] - hits[self._before]).any())
 
     def areas(self, counts: RowCounts) -> tuple[Values, Values]:
-        """AUC and PR-AUC of each draw, (draws,); `counts` is (n, draws)."""
+        """Compute AUC and PR-AUC of each draw, (draws,); `counts` is (n, draws)."""
         gained, hits, alarms, higher = self._at_thresholds(counts)
         return _area_under_roc(counts, gained, alarms + higher), _average_precision(gained, hits, alarms)
 
     def auc(self, counts: RowCounts) -> Values:
-        """The AUC alone."""
+        """Compute the AUC alone."""
         gained, _, alarms, higher = self._at_thresholds(counts)
         return _area_under_roc(counts, gained, alarms + higher)
 
@@ -85,9 +86,8 @@ class Ranking:
 def _area_under_roc(counts: RowCounts, gained: RowCounts, not_beaten: RowCounts) -> Values:
     """Return the probability that a random positive row scores above a random negative one, a tie counting half; NaN without both classes.
 
-    It is the Mann-Whitney U of the mid-ranks over the number of pairs (Hanley and McNeil, 1982). `not_beaten` (thresholds, draws) are
-    the negative rows that score higher, counted twice, and those in the tie of a threshold, counted once: so the sum stays in whole
-    numbers and is exact.
+    It is the Mann-Whitney U of the mid-ranks over the number of pairs (Hanley and McNeil 1982). `not_beaten` (thresholds, draws) counts
+    negative rows that score higher twice, and those that tie with the threshold once, so that sums are whole numbers and exact.
     """
     positives = gained.sum(axis=0, dtype=np.int64)
     negatives = counts.sum(axis=0, dtype=np.int64) - positives
@@ -96,25 +96,25 @@ def _area_under_roc(counts: RowCounts, gained: RowCounts, not_beaten: RowCounts)
 
 
 def _average_precision(gained: RowCounts, hits: RowCounts, alarms: RowCounts) -> Values:
-    """The mean over positive rows of the precision at their threshold, summed in steps and never interpolated.
+    """Return the mean over positive rows of the precision at their threshold; NaN without positive rows.
 
-    Straight lines between points would be too hopeful (Davis and Goadrich, 2006). NaN without positive rows. The steps of a draw are
-    added side by side, so that the same rows give the same bits in any number of draws: whether a draw equals the estimate matters.
+    It is summed in steps: linear interpolation between points would be too optimistic (Davis and Goadrich 2006). The steps of a draw are
+    contiguous, so that the same rows give the same bits in any number of draws: ties of a draw with the estimate matter.
     """
-    called = np.maximum(hits + alarms, 1)  # 0 where a draw has no row yet: adds nothing
+    called = np.maximum(hits + alarms, 1)  # 0 where a draw has no row so far; hits are 0 there too
     steps = np.ascontiguousarray((gained * hits / called).T)
     return weighted_mean(steps.sum(axis=1), gained.sum(axis=0, dtype=np.int64))
 
 
 def _running_totals(counts: RowCounts) -> RowCounts:
-    """The sums of the first 0, 1, ... n rows, (n + 1, draws).
+    """Return the sums of the first 0, 1, ... n rows, (n + 1, draws).
 
-    numpy's `cumsum` down a column takes one number at a time, fifteen times as long as adding whole rows.
+    NumPy's `cumsum` along columns adds one number at a time and takes fifteen times as long as adding whole rows.
     """
     rows, draws = counts.shape
     if draws < FEW_DRAWS:
         return np.concatenate([np.zeros((1, draws), dtype=counts.dtype), np.cumsum(counts, axis=0, dtype=counts.dtype)])
-    block = int(np.sqrt(rows)) + 1
+    block = int(np.sqrt(rows)) + 1  # sums within blocks, then totals of blocks: about sqrt(n) steps each
     blocks = -(-(rows + 1) // block)
     sums = np.zeros((blocks * block, draws), dtype=counts.dtype)
     sums[1 : rows + 1] = counts
@@ -127,9 +127,9 @@ def _running_totals(counts: RowCounts) -> RowCounts:
 
 
 class SmallClasses:
-    """The AUC of each of several small classes against all others, of any draws of the rows, as of a `Ranking` for each.
+    """AUC of each of several small classes against all others, for any draws of the rows, equal to that of a `Ranking` for each.
 
-    Every row of these classes is compared with every other row, once for all draws together.
+    Every row of these classes is compared with every other row once, for all draws together.
     """
 
     def __init__(self, truth: NDArray[np.int64], scores: NDArray[np.floating], classes: NDArray[np.int64]) -> None:
@@ -141,7 +141,7 @@ class SmallClasses:
         self._columns = np.ascontiguousarray(scores.T[classes])  # (classes, n)
 
     def auc(self, counts: RowCounts) -> Values:
-        """(draws, classes); `counts` is (n, draws)."""
+        """Compute the AUC of each draw and class, (draws, classes); `counts` is (n, draws)."""
         exact: type[np.floating[Any]] = (
             np.float32 if 2 * int(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < EXACT_IN_FLOAT32 else np.float64
         )
@@ -156,7 +156,7 @@ class SmallClasses:
         return weighted_mean(2 * positives * negatives - doubled_losses, 2 * positives * negatives).T
 
     def _not_beaten(self, start: int, end: int) -> NDArray[np.float32]:
-        """(rows, n): 2 where a row of another class scores higher for the class of a row, 1 where as high, 0 elsewhere."""
+        """Compare each row with all others, (rows, n): 2 if one of another class scores higher, 1 if equal, 0 otherwise."""
         rows = self._rows[start:end]
         place = np.searchsorted(self._bounds, np.arange(start, start + len(rows)), side="right") - 1
         others = self._columns[place]
@@ -168,9 +168,10 @@ class SmallClasses:
 
 
 def placements(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The share of negative rows that each positive row beats, and of positive rows that each negative one is beaten by; a tie is half.
+    """Return the placement values of the positive rows, (positives,), and of the negative rows, (negatives,), in the order of the rows.
 
-    The mean of either is the AUC. (positives,) and (negatives,), in the order of the rows; from one sort (Sun and Xu 2014), in n log n.
+    They are the proportion of negative rows that score lower, and of positive rows that score higher; a tie counts half, and the mean of
+    either is the AUC. One sort suffices (Sun and Xu 2014), so the cost is n log n.
     """
     codes = np.unique(score, return_inverse=True)[1]
     of_positive, of_negative = codes[positive], codes[~positive]
@@ -182,7 +183,7 @@ def placements(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple
 
 
 def mid_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share the middle of theirs."""
+    """Return ranks from 1; equal values share the mean of theirs."""
     _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     middles: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[codes]
     return middles

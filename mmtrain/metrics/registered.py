@@ -1,14 +1,14 @@
-"""Scores that a user's own file adds to the tasks that mmtrain has.
+"""Metrics that a user's own file adds to the tasks of mmtrain.
 
-A metric is a function `(y_true, prediction, target) -> float` of the rows whose answer is known: `y_true` is (rows,) or (rows, labels) as
-the task encodes answers, `prediction` holds probabilities, or numbers in the unit of the table, and `target` is the fitted target with
-`columns` (its classes) and `predict_label(prediction)`. NaN means that these rows have no such score. In a file of your own:
+A metric is a function `(y_true, prediction, target) -> float` of the rows with a known answer: `y_true` is (rows,) or (rows, labels) as
+the task encodes answers, `prediction` (rows, units) has probabilities, or numbers in the unit of the table, and `target` is the fitted
+target with `columns` (its classes) and `predict_label(prediction)`. NaN means that the metric is undefined for these rows. An example:
 
     @metric("binary", "multiclass", higher_is_better=True, title="Cohen's kappa")
     def kappa(y_true, prediction, target):
         return cohen_kappa_score(target.decode_truth(y_true), target.predict_label(prediction))
 
-It stands behind the scores of the task in training, reports and exports, has an interval, and can be monitored: `validation_kappa`.
+It follows the scores of the task in training, reports and exports, has an interval, and can be monitored: `validation_kappa`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ScoredTarget(Protocol):
-    """The part of a fitted target that a metric may use."""
+    """Fitted target as a metric sees it."""
 
     @property
     def task(self) -> str:
@@ -60,10 +60,10 @@ registered_metrics: Registry[RegisteredMetric] = Registry("metric")
 
 
 def metric(*tasks: str, higher_is_better: bool, title: str = "", in_target_unit: bool = False) -> Callable[[Compute], Compute]:
-    """Register a function as a score of these tasks, under its own name.
+    """Register a function as a metric of these tasks, under its own name; without a `title` it follows from the name.
 
     Raises:
-        ValueError: the name is taken, or known with another direction.
+        ValueError: a registered metric has this name, or one of mmtrain that is better in the other direction.
     """
 
     def register(function: Compute) -> Compute:
@@ -94,7 +94,7 @@ def registered_scorer(target: ScoredTarget, y_true: Array, prediction: Array) ->
     import numpy as np
 
     def scores(counts: Array) -> dict[str, Array]:
-        draws = [np.repeat(np.arange(len(y_true)), row) for row in counts]
+        draws = [np.repeat(np.arange(len(y_true)), row) for row in counts]  # a user's function knows no weights, so rows are repeated
         return {
             entry.metric.name: np.array([entry.compute(y_true[rows], prediction[rows], target) for rows in draws], dtype=np.float64)
             for entry in of_task(target.task)

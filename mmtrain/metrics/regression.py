@@ -1,4 +1,4 @@
-"""Scores of a target that is a number."""
+"""Scores of a numeric target."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mmtrain.metrics.score import REGRESSION, Score, value_or_reason, without_ro
 
 
 def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, ...]:
-    """`truth` and `prediction` are (n,); the errors are in the target's own unit.
+    """Compute the scores of numbers; `truth` and `prediction` are (n,), and errors are in the unit of the target.
 
-    R2 is 1 less the squared error over that of this part's own mean, so that it is negative for a model worse than that mean.
+    R2 is 1 minus the squared error over that of the mean of these rows, so that it is negative for a model that is worse than this mean.
 
     Raises:
         ValueError: the shapes differ, or a value is NaN or infinite.
@@ -28,20 +28,20 @@ def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, .
 
 
 def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
-    """The scores of draws of these rows. Raises as `regression_scores` does."""
+    """Return a function from draws of these rows to their scores. Raises as `regression_scores` does."""
     expected = input_checks.numbers(truth, shape=(np.size(truth),), what="truth values")
     received = input_checks.numbers(prediction, shape=expected.shape, what="predictions")
     if not expected.size:
         return lambda counts: {name: np.full(len(counts), np.nan) for name in REGRESSION}
     error = np.abs(received - expected)
-    centered = expected - expected.mean()  # or the squares of large numbers would drown their spread
+    centered = expected - expected.mean()  # the squares of large numbers would drown their spread
     of_rows = (np.ones(expected.size), error, np.square(error), centered, np.square(centered))
     order = np.argsort(error)
 
     def scores(counts: Counts) -> dict[str, Values]:
         rows, absolute, squared, offset, around = totals(counts, *of_rows)
         spread = around - np.square(offset) / np.maximum(rows, 1)
-        # Compared and not subtracted: the mean of equal numbers need not equal them, and 1e-34 would pass for a spread.
+        # Minimum and maximum instead of the spread: rounding can leave a spread of 1e-34 for equal numbers.
         drawn = counts > 0
         varies = np.where(drawn, expected, np.inf).min(axis=1) < np.where(drawn, expected, -np.inf).max(axis=1)
         return {
@@ -55,8 +55,8 @@ def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
 
 
 def _median(values: Values, order: NDArray[np.int64], counts: Counts) -> Values:
-    """The middle of each draw's values, or the mean of its two middle ones; NaN for a draw without rows. `order` sorts the values."""
-    reached = np.cumsum(np.take(counts, order, axis=1), axis=1)  # rows of the draw up to here
+    """Return the median of each draw, (draws,), NaN for a draw without rows; `order` sorts the values."""
+    reached = np.cumsum(np.take(counts, order, axis=1), axis=1)  # rows of the draw with this value or a smaller one
     rows = reached[:, -1:]
     below, above = ((reached <= place).sum(axis=1) for place in ((rows - 1) // 2, rows // 2))
     ascending = np.append(values[order], np.nan)

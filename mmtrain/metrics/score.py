@@ -1,4 +1,4 @@
-"""Scores: their values with confidence intervals, or the reason why there is none; and in which direction each is better."""
+"""Metrics, and scores: values with confidence intervals, or the reason for an undefined one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmtrain.result_model import ResultModel, both_or_neither
 
 @dataclass(frozen=True)
 class Metric:
-    """A score that a task gives: `name` in files and options, `title` for readers; left out, it follows from the name."""
+    """A metric of a task: `name` in files and options, `title` for readers, which by default follows from the name."""
 
     name: str
     higher_is_better: bool
@@ -55,13 +55,13 @@ _METRICS = {
     )
 }
 METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
-"""Every known score, and the training loss, by name. For the score of one label, `auc[beach]`, ask `metric_of`."""
+"""Every known metric, and the training loss, by name. For the score of one label, `auc[beach]`, use `metric_of`."""
 
 BINARY = ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss", "brier")
 MULTICLASS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss")
 MULTILABEL = ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss")
 REGRESSION = ("mae", "rmse", "r2", "median_absolute_error")
-"""Scores that each module of `mmtrain.metrics` computes, in the order of tables."""
+"""Scores of each module of `mmtrain.metrics`, in the order of tables."""
 EACH_LABEL = ("auc", "pr_auc", "f1")
 """Scores that `mmtrain.metrics.multilabel` computes for each label, `auc[beach]`."""
 
@@ -79,7 +79,7 @@ class Interval(NamedTuple):
 
 
 class Estimate(ResultModel):
-    """A number with its confidence interval; without limits where the draws of the bootstrap give none."""
+    """A number with its confidence interval; without limits if the bootstrap gives none."""
 
     value: float
     low: float | None = None
@@ -164,36 +164,38 @@ Scores = Annotated[dict[ScoreName, Score], BeforeValidator(with_names)]
 
 
 def add_metric(metric: Metric) -> None:
-    """Make a metric known; `@task` does it for those that a task states.
+    """Add a metric to `METRICS`; `@task` does it for those that a task names.
 
     Raises:
-        ValueError: another metric has this name.
+        ValueError: a metric with this name is better in the other direction.
     """
     known = _METRICS.setdefault(metric.name, metric)
     if known.higher_is_better != metric.higher_is_better:
-        raise ValueError(f"The score '{metric.name}' is known, and better when it is {'higher' if known.higher_is_better else 'lower'}.")
+        raise ValueError(
+            f"The score '{metric.name}' already exists, and is better when it is {'higher' if known.higher_is_better else 'lower'}."
+        )
 
 
 def metric_of(score: str) -> Metric:
-    """Return the metric of a score, whose name comes without its part (`validation_`); `auc[beach]` is an `auc`.
+    """Return the metric of a score by its name without a part (`validation_`); `auc[beach]` is an `auc`.
 
     Raises:
-        ValueError: there is no such score.
+        ValueError: there is no such metric.
     """
     base = score.partition("[")[0]
     if base not in METRICS:
         hint = did_you_mean(base, METRICS) or f"The scores are {listed(list(METRICS), most=len(METRICS))}."
-        raise ValueError(f"There is no score '{score}'. {hint} A task of your own states its scores as `metrics`.")
+        raise ValueError(f"There is no score '{score}'. {hint} A custom task declares its scores as `metrics`.")
     return METRICS[base]
 
 
 def higher_is_better(score: str) -> bool:
-    """The direction of a score. Raises ValueError as `metric_of` does."""
+    """Return True if a score is better when it is higher. Raises ValueError as `metric_of` does."""
     return metric_of(score).higher_is_better
 
 
 def signed_difference(text: str) -> str:
-    """A number as a person reads it: with a real minus sign, and no sign on a zero."""
+    """Replace the hyphen before a number by a minus sign, and drop the sign of a zero."""
     if not text.startswith(("-", "+")):
         return text
     if not any(digit in text for digit in "123456789"):
@@ -202,10 +204,10 @@ def signed_difference(text: str) -> str:
 
 
 def value_or_reason(name: str, value: SupportsFloat, undefined: str, *, note: str = "") -> Score:
-    """The score, with its note; where the value is NaN, the reason."""
+    """Return the score with its note, or with the reason `undefined` if the value is NaN."""
     return Score(name, None, undefined) if math.isnan(float(value)) else Score(name, float(value), note=note)
 
 
 def without_rows(names: Sequence[str]) -> tuple[Score, ...]:
-    """Every score of a part that is empty."""
+    """Return undefined scores, for a part without rows."""
     return tuple(Score(name, None, "There are no rows to score.") for name in names)

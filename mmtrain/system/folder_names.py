@@ -1,4 +1,4 @@
-"""Names in folders of images, each folder listed once: for cells in another Unicode form, and for cells without an ending."""
+"""File names in image folders, each listed once: for cells in another Unicode form, and for cells without a file ending."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp")
-"""Of image files that are read, in lower case."""
+"""File endings of the image formats that can be read, in lower case."""
 
 NEARLY_ALL = 0.95
-"""Share of the cells of a column that have to be files with one ending."""
+"""Minimum share of the cells of a column that are files with one ending."""
 
 _SAMPLE = 200
+"""Maximum number of cells that are looked up."""
 
 
 class Listings:
-    """The names in folders. What cannot be listed has none."""
+    """Cached names of folders; a folder that cannot be listed counts as empty."""
 
     def __init__(self) -> None:
         self._names: dict[str, list[str]] = {}
@@ -26,7 +27,7 @@ class Listings:
         self._endings: dict[str, dict[str, list[str]]] = {}
 
     def names(self, folder: str) -> list[str]:
-        """All names in a folder, sorted."""
+        """Return all names in a folder, sorted."""
         if folder not in self._names:
             try:
                 self._names[folder] = sorted(os.listdir(folder))
@@ -35,23 +36,23 @@ class Listings:
         return self._names[folder]
 
     def other_form(self, folder: str, path: str) -> str | None:
-        """The one path that is there and differs from `path` in nothing but its Unicode form; None where there is none.
+        """Return the only existing path that differs from `path` in nothing but its Unicode form; None if there is none.
 
-        Composed and decomposed letters (NFC, NFD) look the same and are other bytes: macOS writes one where Linux and most tables
-        have the other. The names of folders on the way may differ as well.
+        Composed and decomposed letters (NFC, NFD) look the same but have different bytes: macOS writes NFD, Linux and most tables have
+        NFC. The folders of the path may differ as well.
         """
         if path.isascii() or "\0" in path:
             return None
-        here = "/" if os.path.isabs(path) else folder
+        existing = "/" if os.path.isabs(path) else folder
         for part in path.split("/"):
-            there = os.path.join(here, part)
-            if not part.isascii() and not os.path.lexists(there):
-                alike = self._forms_in(here).get(unicodedata.normalize("NFC", part), [])
-                if len(alike) != 1:
+            candidate = os.path.join(existing, part)
+            if not part.isascii() and not os.path.lexists(candidate):
+                alike = self._forms_in(existing).get(unicodedata.normalize("NFC", part), [])
+                if len(alike) != 1:  # two files that only their forms distinguish: neither may be guessed
                     return None
-                there = os.path.join(here, alike[0])
-            here = there
-        return here
+                candidate = os.path.join(existing, alike[0])
+            existing = candidate
+        return existing
 
     def _forms_in(self, folder: str) -> dict[str, list[str]]:
         if folder not in self._forms:
@@ -62,7 +63,7 @@ class Listings:
         return self._forms[folder]
 
     def endings(self, folder: str, path: str) -> list[str]:
-        """Every ending with which `path` is the name of an image file."""
+        """Return every ending with which `path` is the name of an image file."""
         parent, name = os.path.split(os.path.join(folder, path))
         if parent not in self._endings:
             endings = self._endings[parent] = {}
@@ -73,32 +74,32 @@ class Listings:
         return self._endings[parent].get(unicodedata.normalize("NFC", name), [])
 
     def common_endings(self, folder: str, paths: Sequence[str]) -> Counter[str]:
-        """Count the image files with each ending among the first `paths`; an empty ending counts those with any."""
+        """Count the image files with each ending among the first `paths`; the key `""` counts those with any ending."""
         counts: Counter[str] = Counter()
         for path in paths[:_SAMPLE]:
-            if found := self.endings(folder, path):
-                counts.update(["", *found])
+            if endings := self.endings(folder, path):
+                counts.update(["", *endings])
         return counts
 
 
 def missing_ending(listings: Listings, folder: str, paths: Sequence[str]) -> str:
-    """The ending that nearly all of `paths` lack to be image files; empty where no single one is it."""
+    """Return the ending with which nearly all of `paths` are image files; empty if there is none."""
     counts = listings.common_endings(folder, paths)
     able = able_endings(counts, min(len(paths), _SAMPLE))
     return able[0] if able else ""
 
 
 def able_endings(counts: Counter[str], paths: int) -> list[str]:
-    """The endings that nearly all of so many `paths` have, the commonest first."""
+    """Return the endings that nearly all of this number of `paths` have, the most frequent first."""
     return [ending for ending, files in counts.most_common() if ending and files >= NEARLY_ALL * paths]
 
 
 def existing_form(path: Path) -> Path:
-    """`path`, or the path that is there and differs from it in its Unicode form alone."""
+    """Return `path`, or the existing path that differs from it in its Unicode form alone."""
     if str(path).isascii() or os.path.lexists(path):
         return path
     try:
-        found = Listings().other_form(os.curdir, str(path))
-    except OSError:  # a folder on the way that may not be listed: whoever opens the path says so
+        existing = Listings().other_form(os.curdir, str(path))
+    except OSError:  # a folder that may not be searched: opening the path reports it
         return path
-    return path if found is None or not os.path.lexists(found) else Path(found)
+    return path if existing is None or not os.path.lexists(existing) else Path(existing)

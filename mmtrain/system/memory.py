@@ -1,4 +1,4 @@
-"""Memory of the machine and of this process, in bytes; if a system does not report it, it counts as infinite, or 0."""
+"""Memory of the machine (infinite if the system does not report it) and of this process (0 then), in bytes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 
 _VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
 _VERSION_2 = ("memory.max", "memory.current", "file")
-"""Where a control group tells its limit, its use and its cache of files. One without a limit says "max", which is no number."""
+"""Files of a control group with its limit and its use, and the name of its file cache in memory.stat."""
 
 
 def available_memory(root: Path = Path("/")) -> float:
-    """Bytes that this process may still take, caches of files counted as free; infinite where the system does not say.
+    """Return the bytes that this process may still take, file caches counted as free; infinite if the system does not report it.
 
-    The least of what the machine has and what the control groups (Linux, version 1 or 2) around the process allow. `root` is
-    where `proc` and `sys` are.
+    It is the minimum of what the machine has and what the control groups (Linux, version 1 or 2) of the process allow. `root` is the
+    folder of `proc` and `sys`.
     """
-    found = [_stated(root / "proc/meminfo", "MemAvailable:") * 1024]
+    limits = [_read_number(root / "proc/meminfo", "MemAvailable:") * 1024]
     for group, names in _groups(root):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError):  # ValueError: a group without a limit has the word max in its file
             limit, used = (float((group / name).read_text()) for name in names[:2])
-            found.append(limit - used + _stated(group / "memory.stat", names[2], 0.0))
-    return max(0.0, min(found))
+            limits.append(limit - used + _read_number(group / "memory.stat", names[2], 0.0))
+    return max(0.0, min(limits))
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
-    """The control groups that this process is in, up to the outermost, and where each tells limit, use and file cache."""
+    """Yield the control groups of this process up to the outermost, each with the names for its limit, use and file cache."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -39,15 +39,15 @@ def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
             continue
         top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
         group = top / path.lstrip("/")
-        while True:  # inside a container a group may not be found under its own name, but the container's is the outermost
+        while True:  # in a container the path of the group may not exist, but the group of the container is mounted as the outermost
             yield group, _VERSION_1 if controllers else _VERSION_2
             if group == top:
                 break
             group = group.parent
 
 
-def _stated(path: Path, name: str, otherwise: float = float("inf")) -> float:
-    """The number behind `name` in a file of lines like `name 12`."""
+def _read_number(path: Path, name: str, otherwise: float = float("inf")) -> float:
+    """Return the number that follows `name` in a file of lines like `name 12`."""
     with suppress(OSError):
         for line in path.read_text().splitlines():
             words = line.split()
@@ -57,24 +57,25 @@ def _stated(path: Path, name: str, otherwise: float = float("inf")) -> float:
 
 
 def anonymous_memory() -> int:
-    """Return the bytes that the process holds beyond mapped files, now."""
-    return int(_stated(Path("/proc/self/status"), "RssAnon:", 0.0)) * 1024
+    """Return the current memory of the process without mapped files."""
+    return int(_read_number(Path("/proc/self/status"), "RssAnon:", 0.0)) * 1024
 
 
 class _PeakMemory:
-    """The most that the process has held, mapped files included."""
+    """Peak memory of the process, mapped files included."""
 
     def restart(self) -> None:
-        """Count from now on, where the system can (Linux); else since the process began."""
+        """Restart the count, where the system can (Linux)."""
         try:
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         except OSError:
             return
 
     def bytes(self) -> int:
-        """The peak; outside Linux since the process began, whatever was restarted."""
-        since_begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-        return int(_stated(Path("/proc/self/status"), "VmHWM:", since_begin)) * 1024
+        """Return the peak since the last restart; outside Linux since the start of the process."""
+        # ru_maxrss is in bytes on macOS and in kilobytes elsewhere.
+        since_start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+        return int(_read_number(Path("/proc/self/status"), "VmHWM:", since_start)) * 1024
 
 
 peak_memory = _PeakMemory()

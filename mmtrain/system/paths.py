@@ -1,7 +1,7 @@
-"""Paths that a user gives, looked at before anything is opened: what is wrong with one is said in words.
+"""Checks of paths that a user gives, before anything is opened, with the problem in words.
 
-Reading a named pipe waits for ever and reading a device may never end, so what is not a regular file is refused by its kind.
-Looking at a path can itself fail: a name may be too long, a folder closed, a link lead to itself.
+Reading a named pipe blocks for ever and reading a device may never end, so anything but a regular file is refused by its kind. Checking
+a path can itself fail: a name may be too long, a folder unreadable, a link may lead to itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mmtrain.errors import Problem
 
 Wanted = Literal["file", "folder"]
 LONGEST = 300
-"""Characters of a path in a message; one that is refused for its length may have thousands."""
+"""Maximum number of characters of a path in a message; one that is refused for its length may have thousands."""
 
 KINDS = (
     (stat.S_ISREG, "a file"),
@@ -31,10 +31,10 @@ KINDS = (
 )
 CLOSED = (errno.EACCES, errno.EPERM)
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
-OF_THE_MACHINE = {
-    **dict.fromkeys(CLOSED, ("this user may not do this here", "Change the permissions of the file or of its folder, or choose another.")),
+SYSTEM_REFUSALS = {
+    **dict.fromkeys(CLOSED, ("permission denied", "Change the permissions of the file or of its folder, or choose another.")),
     errno.ENAMETOOLONG: ("the path is too long", "A name may have 255 bytes, a whole path 4,096."),
-    errno.ELOOP: ("the link leads back to itself", "Make the link again, or give the path of what it should lead to."),
+    errno.ELOOP: ("the link leads back to itself", "Make the link again, or give the path of its target."),
     errno.EROFS: ("this disk can only be read", "Choose a folder on another."),
     errno.ENOSPC: ("the disk is full", "Make room, or choose another folder."),
     errno.EDQUOT: ("this user's share of the disk is full", "Make room, or choose another folder."),
@@ -43,7 +43,7 @@ OF_THE_MACHINE = {
     errno.EMFILE: ("too many files are open", "Allow more of them (`ulimit -n`)."),
     errno.ENFILE: ("too many files are open on this machine", "Close other programs."),
 }
-"""What the system refuses though the program is right, and what would help. A file that is not there may be our own mistake."""
+"""Refusals of the system that are not bugs of mmtrain, with their remedy. A missing file is none of them, as it may be a bug."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class PathFault:
     what: str
     fix: str
     absent: bool = False
-    """Whether nothing stands there, so that another name may be meant."""
+    """True if nothing exists at the path, so that another name may be meant."""
     kind: str = ""
-    """What stands there instead, `a named pipe`; empty where that is not what is wrong."""
+    """Kind of the thing that exists instead, `a named pipe`; empty if the kind is not the problem."""
 
     def problem(self, where: object, noun: str) -> Problem:
-        """The whole sentence, `the table is a named pipe, not a file.`, with its place."""
+        """Return the problem in a sentence, `the table is a named pipe, not a file.`, with its place."""
         place = str(where)
         short = place if len(place) <= LONGEST else f"{place[: LONGEST // 2]} ... {place[-LONGEST // 2 :]}"
         return Problem(short, f"{noun} {self.what}.", self.fix)
@@ -73,12 +73,12 @@ def input_fault(path: Path, wanted: Wanted = "file") -> PathFault | None:
         return PathFault(f"is {kind}, not a {wanted}", f"Give the path of a {wanted}.", kind=kind)
     access = os.R_OK if wanted == "file" else os.R_OK | os.X_OK
     if not os.access(path, access, effective_ids=os.access in os.supports_effective_ids):
-        return PathFault("may not be read by this user", "Change its permissions.")
+        return PathFault("cannot be read by this user", "Change its permissions.")
     return None
 
 
 def output_fault(path: Path) -> PathFault | None:
-    """Return why no file can be written at `path`, as far as can be known before; whatever exists there must be a regular file."""
+    """Return why no file can be written at `path`, or None; an existing path must be a regular file."""
     folder = input_fault(path.parent, "folder")
     if folder is not None and folder.absent:
         return PathFault(f"cannot be written: there is no folder {path.parent}", "Make it first, or choose another one.")
@@ -98,8 +98,8 @@ def _status(path: Path) -> os.stat_result | PathFault:
         if error.errno in ABSENT:
             return _absent(path)
         if error.errno in CLOSED:
-            return PathFault("may not be looked at by this user", "Change the permissions of its folders.")
-        what, fix = OF_THE_MACHINE.get(error.errno or 0, ((error.strerror or str(error)).lower(), "Check the path."))
+            return PathFault("cannot be accessed by this user", "Change the permissions of its folders.")
+        what, fix = SYSTEM_REFUSALS.get(error.errno or 0, ((error.strerror or str(error)).lower(), "Check the path."))
         return PathFault(f"cannot be used: {what}", fix)
 
 
@@ -110,22 +110,22 @@ def _absent(path: Path) -> PathFault:
 
 
 def _other_kind(status: os.stat_result, wanted: Wanted) -> str:
-    """Return what exists there instead, or nothing."""
+    """Return the kind of the thing that exists instead; empty if it is the wanted one."""
     kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), "a special file")
     return "" if kind == f"a {wanted}" else kind
 
 
 def refused_by_system(error: OSError) -> Problem | None:
-    """Return the problem for an error of the operating system; None for what may be a mistake in the program."""
-    if error.errno not in OF_THE_MACHINE or error.filename is None:
+    """Return the problem for an error of the operating system; None if it may be a bug of mmtrain."""
+    if error.errno not in SYSTEM_REFUSALS or error.filename is None:
         return None
-    what, fix = OF_THE_MACHINE[error.errno]
+    what, fix = SYSTEM_REFUSALS[error.errno]
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)]
     return Problem(" -> ".join(names), f"{what}.", fix) if names else None
 
 
 def home() -> Path | None:
-    """The user's home folder; None in a container whose user has none."""
+    """Return the home folder of the user; None in a container whose user has none."""
     try:
         return Path.home()
     except RuntimeError:
@@ -135,18 +135,18 @@ def home() -> Path | None:
 def cache_folder() -> Path:
     """Return the folder of image stores and encoded columns: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder.
 
-    A user without a home folder has one among the temporary files, see `homeless_cache`.
+    For a user without a home folder it is among the temporary files, see `homeless_cache`.
     """
-    if own := os.environ.get("MMTRAIN_CACHE"):
-        return Path(own)
-    if users := os.environ.get("XDG_CACHE_HOME"):
-        return Path(users) / "mmtrain"
+    if configured := os.environ.get("MMTRAIN_CACHE"):
+        return Path(configured)
+    if user_caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(user_caches) / "mmtrain"
     folder = home()
     return folder / ".cache" / "mmtrain" if folder is not None else homeless_cache()
 
 
 def homeless_cache() -> Path:
-    """A folder of this user's among the temporary files, which others may not write in.
+    """Return a folder among the temporary files that only this user can write to.
 
     Raises:
         PermissionError: another user was there first.
@@ -155,12 +155,12 @@ def homeless_cache() -> Path:
     folder = Path(tempfile.gettempdir(), f"mmtrain-{os.geteuid()}")
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    status = folder.lstat()
+    status = folder.lstat()  # lstat: a link that another user put there must not be followed
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise PermissionError(errno.EACCES, "another user may write there", str(folder))
     return folder
 
 
 def is_homeless() -> bool:
-    """Return whether the cache is among the temporary files because the user has no home folder."""
+    """Return True if the cache is among the temporary files because the user has no home folder."""
     return not os.environ.get("MMTRAIN_CACHE") and not os.environ.get("XDG_CACHE_HOME") and home() is None

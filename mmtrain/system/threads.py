@@ -1,4 +1,4 @@
-"""Work in several threads, for what lets go of Python's interpreter lock: TensorFlow, Arrow, image libraries."""
+"""Work in several threads, for code that releases Python's interpreter lock: TensorFlow, Arrow, image libraries."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item], *, most: int = 4) -> Generator[Result]:
-    """`work` of every item, in their order, in as many threads as there are cores, but not above `most`.
+    """Yield `work(item)` in the order of the items, computed in one thread per core, at most `most`.
 
-    As many items are held at a time, and one more.
+    At any time as many items as threads, and one more, are in memory.
     """
     threads = min(cores(), most)
     waiting: deque[Future[Result]] = deque()
@@ -34,7 +34,7 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], *, most: i
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # also when the caller stops early, or an item fails
 
 
 class Share(Iterator[Item]):
@@ -48,16 +48,16 @@ class Share(Iterator[Item]):
         return self._shared.next(self)
 
     def close(self) -> None:
-        """Take no more; the others no longer wait for this one."""
+        """Take no more items; the others no longer wait for this one."""
         self._shared.leave(self)
 
     def stop(self) -> None:
-        """Let no reader have anything more: whoever asks fails."""
+        """Stop all readers: their next item raises RuntimeError."""
         self._shared.stop()
 
 
 class _Shared(Generic[Item]):
-    """The items between the first and the last reader."""
+    """Buffer of the items between the first and the last reader."""
 
     def __init__(self, items: Iterable[Item], count: int, ahead: int) -> None:
         self._items = iter(items)
@@ -79,7 +79,7 @@ class _Shared(Generic[Item]):
                 if len(self._waiting) < self._ahead:
                     self._take()
                 else:
-                    self._changed.wait()
+                    self._changed.wait()  # until the last reader moves on, leaves, or all are stopped
             item = self._waiting[reader.at - self._begin]
             reader.at += 1
             self._forget()
@@ -98,12 +98,12 @@ class _Shared(Generic[Item]):
     def _take(self) -> None:
         try:
             self._waiting.append(next(self._items))
-        except BaseException as error:  # the end, or what went wrong, is told to every reader
+        except BaseException as error:  # StopIteration or a failure: every reader raises it
             self._end = error
         self._changed.notify_all()
 
     def _forget(self) -> None:
-        """Items that all readers have seen."""
+        """Drop the items that all readers have seen."""
         first = min((reader.at for reader in self.readers), default=self._begin)
         while self._begin < first:
             self._waiting.popleft()
@@ -112,7 +112,7 @@ class _Shared(Generic[Item]):
 
 
 def shares_of(items: Iterable[Item], count: int, *, ahead: int = 8) -> list[Share[Item]]:
-    """So many iterators over the same items, which are made once; the first reader is at most `ahead` items before the last.
+    """Return `count` iterators over the same items, which are computed once; the first is at most `ahead` items before the last.
 
     Each is for a thread of its own, and must be closed: readers wait for those that are behind.
     """

@@ -1,4 +1,4 @@
-"""`--code FILE`: a user's own registrations and callbacks. Given on the command line only; never stored in a run nor replayed from one.
+"""`--code FILE`: a user's own registrations and callbacks, given on the command line only, never stored in a run nor replayed from one.
 
 An experiment file may come from a stranger, and importing a module runs its code. So the file may name classes of Keras and of the files
 given with `--code`; any other installed module only where `--allow-callbacks` is given too.
@@ -18,33 +18,33 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.system.paths import input_fault
 
 PACKAGE = "mmtrain_user_code"
-"""What stands before the stem of a file in the names of what it defines, so that no two files define the same."""
-HEAVY = re.compile(rb"^(import|from)[ \t]+(keras|tensorflow|mmtrain\.layers)\b", re.MULTILINE)
+"""Package of user files: module names begin with it, so that no file hides a module of the same name."""
+IMPORTS_TENSORFLOW = re.compile(rb"^(import|from)[ \t]+(keras|tensorflow|mmtrain\.layers)\b", re.MULTILINE)
 
 
 def import_code(paths: Sequence[Path] | None) -> None:
-    """Import Python files for what they register; from then on each is a module under its stem too, unless another has that name.
+    """Import Python files for their registrations; each can then also be imported by its stem, unless another module has that name.
 
-    Raises UsageError when there is no such file; what the file raises is shown as it is.
+    Raises UsageError if there is no such file; exceptions of the file itself pass through.
     """
     for path in paths or ():
         _import(path)
 
 
-_leave: list[bool] = []
-"""Not empty where `--allow-callbacks` was given to this process."""
+_permissions: list[bool] = []
+"""Not empty if this process has the option `--allow-callbacks`."""
 
 
 def allow_callbacks() -> None:
     """Let experiment files import any installed module from now on."""
-    _leave.append(True)
+    _permissions.append(True)
 
 
 def may_import(name: str) -> bool:
-    """Return whether an experiment file may name this dotted class: one of Keras' callbacks, of a `--code` file, or any with leave."""
+    """Return True if an experiment file may name this dotted class: a callback of Keras, a class of a `--code` file, or any if allowed."""
     module = sys.modules.get(name.partition(".")[0])
-    own = module is not None and module.__name__.startswith(f"{PACKAGE}.")
-    return own or name.startswith("keras.callbacks.") or bool(_leave)
+    is_user_code = module is not None and module.__name__.startswith(f"{PACKAGE}.")
+    return is_user_code or name.startswith("keras.callbacks.") or bool(_permissions)
 
 
 def _import(path: Path) -> None:
@@ -55,10 +55,10 @@ def _import(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(Problem("--code", f"{path} is not a Python file.", "Give the path of a file ending in .py."))
-    if HEAVY.search(path.read_bytes()):
-        start_tensorflow()  # as we start it, without its greetings
+    if IMPORTS_TENSORFLOW.search(path.read_bytes()):
+        start_tensorflow()  # our way, without its messages
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses, for one, look for the module of a class
+    sys.modules[name] = module  # before it runs: dataclasses look up the module of a class there
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -69,14 +69,14 @@ def _import(path: Path) -> None:
 
 
 def _module_name(path: Path) -> str:
-    """Return the same name for the same file; numbered if another file of this stem was imported before."""
+    """Return the module name of a file, numbered if another file with this stem was imported before."""
     stem = f"{PACKAGE}.{path.stem}"
     names = chain([stem], (f"{stem}_{number}" for number in count(2)))
     return next(name for name in names if name not in sys.modules or _is_file(sys.modules[name].__file__, path))
 
 
 def _is_free(name: str, path: Path) -> bool:
-    """Return whether a module of this name would hide no module but the file itself."""
+    """Return True if a module of this name hides no other module."""
     if name in sys.modules or not name.isidentifier():
         return False
     known = importlib.util.find_spec(name)

@@ -148,12 +148,12 @@ def test_what_a_user_may_not_read_or_write_is_told(shared, monkeypatch, capsys):
     (shared / "closed" / "table.csv").write_text("x,y\n1,a\n")
     monkeypatch.chdir(shared)
     commands = {
-        ("check", "clinic.yaml"): "the table may not be read by this user. Change its permissions.",
-        ("check", "clinic.yaml", "--set", "data.table=closed/table.csv"): "the table may not be looked at by this user.",
-        ("init", "closed/table.csv"): "the table may not be looked at by this user.",
-        ("evaluate", "closed/run"): "the run may not be looked at by this user.",
-        ("evaluate", "--output", "closed/runs"): "closed/runs: this user may not do this here.",
-        ("unpack", "closed/run.zip"): "the archive may not be looked at by this user.",
+        ("check", "clinic.yaml"): "the table cannot be read by this user. Change its permissions.",
+        ("check", "clinic.yaml", "--set", "data.table=closed/table.csv"): "the table cannot be accessed by this user.",
+        ("init", "closed/table.csv"): "the table cannot be accessed by this user.",
+        ("evaluate", "closed/run"): "the run cannot be accessed by this user.",
+        ("evaluate", "--output", "closed/runs"): "closed/runs: permission denied.",
+        ("unpack", "closed/run.zip"): "the archive cannot be accessed by this user.",
     }
     for command in commands:
         run(list(command))  # whatever has to be imported is, as long as it may be
@@ -219,7 +219,7 @@ def test_a_user_without_a_home_has_a_cache_of_its_own(tmp_path, monkeypatch, cap
     with pytest.raises(PermissionError):
         homeless_cache()
     assert run(["cache", "list"]) == 1
-    assert f"{tmp_path}/mmtrain-{os.geteuid()}: this user may not do this here." in capsys.readouterr().err
+    assert f"{tmp_path}/mmtrain-{os.geteuid()}: permission denied." in capsys.readouterr().err
 
 
 # Names that are no text

@@ -438,7 +438,7 @@ def test_file_that_may_not_be_read_is_refused(tmp_path):
     (tmp_path / "t.csv").chmod(0)
     with pytest.raises(DataError) as caught:
         read(tmp_path / "t.csv", categories("a"))
-    assert str(caught.value) == f"{tmp_path}/t.csv: the table may not be read by this user. Change its permissions."
+    assert str(caught.value) == f"{tmp_path}/t.csv: the table cannot be read by this user. Change its permissions."
 
 
 def test_inch_marks_do_not_look_like_open_quotes(tmp_path):

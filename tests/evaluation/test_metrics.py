@@ -587,18 +587,18 @@ def test_direction_of_a_label_score_is_that_of_its_base(name, higher):
     assert higher_is_better(name) is higher
 
 
-OF_ONES_OWN = "A task of your own states its scores as `metrics`."
+CUSTOM_TASK = "A custom task declares its scores as `metrics`."
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("acuracy", f"There is no score 'acuracy'. Did you mean 'accuracy'? {OF_ONES_OWN}"),
+        ("acuracy", f"There is no score 'acuracy'. Did you mean 'accuracy'? {CUSTOM_TASK}"),
         (
             "x",
             "There is no score 'x'. The scores are accuracy, auc, balanced_accuracy, brier, ece, f1, hamming_loss, log_loss, loss, "
             "macro_auc, macro_f1, macro_pr_auc, mae, median_absolute_error, pr_auc, r2, rmse, sensitivity, specificity, "
-            f"subset_accuracy and weighted_f1. {OF_ONES_OWN}",
+            f"subset_accuracy and weighted_f1. {CUSTOM_TASK}",
         ),
     ],
 )
@@ -616,7 +616,7 @@ def test_score_of_ones_own_has_a_direction_from_when_it_is_added():
         add_metric(Metric("kappa", higher_is_better=True))  # as the file with it may be imported twice
         assert Score("kappa", 0.5).value == 0.5
         assert higher_is_better("kappa")
-        with pytest.raises(ValueError, match=r"The score 'kappa' is known, and better when it is higher\."):
+        with pytest.raises(ValueError, match=r"The score 'kappa' already exists, and is better when it is higher\."):
             add_metric(Metric("kappa", higher_is_better=False))
     finally:
         del score._METRICS["kappa"]

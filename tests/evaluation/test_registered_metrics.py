@@ -66,7 +66,7 @@ def test_it_can_be_monitored_for_the_tasks_it_names(tmp_path):
 
 
 def test_a_known_score_is_not_registered_with_another_direction():
-    with pytest.raises(ValueError, match="The score 'auc' is known, and better when it is higher"):
+    with pytest.raises(ValueError, match="The score 'auc' already exists, and is better when it is higher"):
 
         @metric("binary", higher_is_better=False)
         def auc(y_true, prediction, target):

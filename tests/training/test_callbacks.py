@@ -192,7 +192,7 @@ def test_module_and_constructor_that_raise_are_told(experiment, tmp_path, monkey
     (tmp_path / "broken_callbacks.py").write_text("import no_such_package\n")
     (tmp_path / "rude_callbacks.py").write_text("raise SystemExit('bye')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("mmtrain.system.user_code._leave", [True])
+    monkeypatch.setattr("mmtrain.system.user_code._permissions", [True])
     with pytest.raises(ConfigError) as caught:
         check(experiment, overrides=named("{name: broken_callbacks.A}", "{name: rude_callbacks.A}"))
     place = "--set training.callbacks.name, entry"
@@ -214,7 +214,7 @@ def test_file_of_a_stranger_has_no_module_imported_unless_the_user_says_so(exper
         "open('imported', 'w').close()\nimport keras\nclass A(keras.callbacks.Callback):\n    pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("mmtrain.system.user_code._leave", [])
+    monkeypatch.setattr("mmtrain.system.user_code._permissions", [])
     monkeypatch.chdir(tmp_path)
     given = [command, str(experiment), "--set", *named("{name: evil_callbacks.A}")]
     for more in ([], ["--code", str(experiment.with_name(f"{STEM}.py"))]):
