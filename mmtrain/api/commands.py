@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from mmtrain.cli.views.training_progress import Display
     from mmtrain.commands.fit import Listeners
-    from mmtrain.explanation.explained_output import Method
+    from mmtrain.explanation.selection import Method
     from mmtrain.pipeline.predictor import OnError
 
 RunLike: TypeAlias = PathOrText | TrainedRun | None

@@ -29,10 +29,8 @@ from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
-from mmtrain.explanation import baseline
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
-from mmtrain.explanation.explained_output import ExplainedOutputs, Method, selector_error
-from mmtrain.explanation.row_selection import select_rows
+from mmtrain.explanation.selection import ExplainedOutputs, Method, select_rows, selector_error
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows, other_data
 from mmtrain.pipeline.restore import restore_data, restore_training
@@ -96,6 +94,7 @@ def explain(
     rows = _rows(run, experiment, options, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
+    from mmtrain.explanation.explainer import baseline_words
     from mmtrain.model.memory_errors import explanation_oom_errors
 
     label = options.part if options.table is None else other_label(options.table, rows.data.table.sha256, _before(run))
@@ -104,7 +103,7 @@ def explain(
     with explanation_oom_errors():
         found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
     _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
-    words = baseline.words(fitted, read_statistics(run, fitted))
+    words = baseline_words(fitted, read_statistics(run, fitted))
     return Explanation(run=run, target=asked.target, baseline=words, rows=found, folder=folder, seconds=time.monotonic() - began)
 
 
@@ -195,13 +194,13 @@ def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Arra
 
 def _written(folder: Path, rows: Iterator[RowExplanation]) -> list[ExplainedRow]:
     """Write all files under a temporary name, then put them in the place of those of before. One row is in memory at a time."""
-    from mmtrain.explanation.files import Files
+    from mmtrain.explanation.files import ExplanationFiles
 
     found = []
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder) as temporary:
-            with Files(temporary) as files:
+            with ExplanationFiles(temporary) as files:
                 for row in rows:
                     result = files.add(row)
                     found.append(result.model_copy(update={"image": folder / result.image.name}))

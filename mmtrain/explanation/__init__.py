@@ -1,19 +1,15 @@
-"""Attributions: what in a row speaks for an answer of the trained network, and how much.
+"""Explanation of single predictions: how much each column, word and image region of a row contributes to an output of the network.
 
 | module | does |
 |---|---|
-| `explained_output` | which raw value of the network is explained |
-| `hooks` | opens the network where its inputs become real numbers |
-| `integrated_gradients` | integrated gradients along the way from a baseline to the row, and how complete they are |
-| `grad_cam` | where in an image a convolutional branch looks |
-| `baseline` | what a row is compared with |
-| `explainer` | one row after the other |
-| `column_attributions` | attributions by column, word and region of an image |
-| `attribution` | what is found of a row, as plain values |
-| `row_selection` | which rows are worth explaining |
-| `figure` `heatmaps` `token_plot` | an image per row |
-| `files` | tables of all rows |
+| `selection` | selects the rows to explain, and the raw output of the network that is explained |
+| `hooks` | puts hooks into the network where its inputs become real numbers |
+| `gradients` | integrated gradients, with their completeness error, and Grad-CAM |
+| `attribution` | attributions by column, word and region of an image, as plain values |
+| `explainer` | explains one row after the other, relative to a baseline |
+| `figure` `heatmaps` `token_plot` | draw a figure per row |
+| `files` | writes tables of all rows |
 
-Explained is the raw value of a target: of a class its logit, which adds up, and not its probability, which does not; of a
-regression the number in its unit.
+The explained output is the raw value of a target: the logit of a class, to which attributions can add up, instead of its probability; for
+a regression the number in its unit.
 """

@@ -1,28 +1,33 @@
-"""Attributions of one row, from which tables and figures are made."""
+"""Attributions of one row by column, word and image region, from which tables and figures are made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from mmtrain.artifacts.command_results import ExplainedRow
+from mmtrain.columns import FittedColumn
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.explanation.explained_output import Method, OutputSelector
+from mmtrain.explanation.selection import Method, OutputSelector
 from mmtrain.targets import FittedTarget
 
 if TYPE_CHECKING:
-    from mmtrain.explanation.integrated_gradients import Attributions
+    from mmtrain.explanation.gradients import Attributions
 
 NO_LABEL = "no label"
 LONGEST = 40
-"""Letters of a cell that are shown."""
+"""Maximum number of characters of a cell that are shown."""
+ALL = "all"
+"""Name of the only element of a column without parts."""
 
 
 @dataclass(frozen=True)
 class RowInputs:
-    """One row as the table has it, cells by column, empty where missing; and as the network gets it, `(1, ...)` by input."""
+    """One row: its cells by column as in the table, empty if missing, and its encoded inputs, `(1, ...)` each."""
 
     texts: Mapping[str, str]
     encoded: Mapping[str, Array]
@@ -31,22 +36,22 @@ class RowInputs:
 
     @classmethod
     def of(cls, cells: Mapping[str, str | None], encoded: Mapping[str, Array]) -> RowInputs:
-        """From cells that are None where missing."""
+        """Make it from cells that are None if missing."""
         texts = {key: cell or "" for key, cell in cells.items()}
         return cls(texts, encoded, frozenset(key for key, cell in cells.items() if cell is None))
 
     def missing(self, fitted: Fitted) -> set[str]:
-        """Columns of which the row has nothing: empty, absent, or a text without words."""
-        found = set(self.empty)
+        """Return the columns without content: an empty cell, an absent image, or a text without words."""
+        missing = set(self.empty)
         for key, column in fitted.columns.items():
             if column.says_nothing(self.encoded[key]) or not self.encoded[f"{key}_present"][0, 0]:
-                found.add(key)
-        return found
+                missing.add(key)
+        return missing
 
 
 @dataclass(frozen=True)
 class ElementAttribution:
-    """A part of a cell that has an attribution of its own: a word, a region of an image, or all of it."""
+    """Attribution of a part of a cell: a word, a region of an image, or all of it."""
 
     name: str
     attribution: float
@@ -54,20 +59,20 @@ class ElementAttribution:
 
 @dataclass(frozen=True)
 class ColumnAttribution:
-    """Attribution of one input column, which is the sum of its elements."""
+    """Attribution of one input column: the sum of its elements."""
 
     column: str
     to: Literal["cells", "words", "regions"]
-    """Parts of a cell that elements stand for."""
+    """Kind of its elements."""
     cell: str
     missing: bool
     elements: tuple[ElementAttribution, ...]
     reading: tuple[ElementAttribution, ...] = ()
-    """The words of a text in reading order, with what each adds; only those that the network reads."""
+    """Words of a text in reading order with their attributions; only those that the network reads."""
     unread: int = 0
     """Words at the end of a text that the network does not read."""
     pixels: Array | None = field(default=None, compare=False)
-    """What each pixel adds, (height, width)."""
+    """Attribution of each pixel, (height, width)."""
 
     @property
     def attribution(self) -> float:
@@ -76,7 +81,7 @@ class ColumnAttribution:
 
     @property
     def label(self) -> str:
-        """The column and its cell, as short as a figure needs it."""
+        """The column and its cell, short enough for a figure."""
         if self.missing:
             return f"{self.column}: missing"
         if self.to == "regions":
@@ -89,7 +94,7 @@ class ColumnAttribution:
 
 @dataclass(frozen=True)
 class SelectedRow:
-    """A row that is explained, and why."""
+    """A row that is explained, and the reason."""
 
     row: int
     """Position in the file, 0 for the first row under the header."""
@@ -100,51 +105,51 @@ class SelectedRow:
 
 @dataclass(frozen=True)
 class RowExplanation:
-    """One row: its answer, what is explained of it, and by what."""
+    """Explanation of one row."""
 
-    chosen: SelectedRow
+    selected: SelectedRow
     truth: str
-    """Empty where it is not known."""
+    """Empty if unknown."""
     prediction: str
-    question: OutputSelector
-    attributed: Attributions
-    shares: tuple[ColumnAttribution, ...]
+    selector: OutputSelector
+    attributions: Attributions
+    columns: tuple[ColumnAttribution, ...]
     images: Mapping[str, Array] = field(default_factory=dict, compare=False)
-    """Pixels of each image that is there, (height, width, channels), 0..1."""
+    """Pixels of each image of the row, (height, width, channels), 0..1."""
     cams: Mapping[str, Array] = field(default_factory=dict, compare=False)
-    """Grad-CAM of each image that has it, (height, width) in the size of its maps."""
+    """Grad-CAM of each image, if its branch has maps, (height, width) in their size."""
     method: Method = "both"
-    """Which heat maps its figure has, where there are any to choose from."""
+    """Heat maps of its figure."""
 
     @property
     def missing(self) -> list[str]:
-        """Inputs that the row does not have."""
-        return [share.column for share in self.shares if share.missing]
+        """Inputs that are missing in the row."""
+        return [column.column for column in self.columns if column.missing]
 
     def strongest(self, most: int) -> list[ColumnAttribution]:
-        """The columns that add or take away most."""
-        return sorted(self.shares, key=lambda share: -abs(share.attribution))[:most]
+        """Return the columns with the largest absolute attribution."""
+        return sorted(self.columns, key=lambda column: -abs(column.attribution))[:most]
 
     def result(self, image: Path) -> ExplainedRow:
-        """Return what `--json` shows of the row, whose figure is at `image`."""
-        found = self.attributed
+        """Return the row as `--json` shows it, with its figure at `image`."""
+        attributions = self.attributions
         return ExplainedRow(
-            row=self.chosen.row,
-            id=self.chosen.id,
-            part=self.chosen.part,
-            why=self.chosen.why,
+            row=self.selected.row,
+            id=self.selected.id,
+            part=self.selected.part,
+            why=self.selected.why,
             truth=self.truth,
             prediction=self.prediction,
-            probability=self.question.probability,
-            explained=self.question.words,
-            output=found.output,
-            baseline_output=found.baseline_output,
-            difference=found.difference,
-            sum_of_attributions=found.total,
-            gap_percent=found.gap,
-            steps=found.steps,
+            probability=self.selector.probability,
+            explained=self.selector.words,
+            output=attributions.output,
+            baseline_output=attributions.baseline_output,
+            difference=attributions.difference,
+            sum_of_attributions=attributions.total,
+            gap_percent=attributions.gap,
+            steps=attributions.steps,
             missing=self.missing,
-            attributions={share.column: share.attribution for share in self.shares},
+            attributions={column.column: column.attribution for column in self.columns},
             image=image,
         )
 
@@ -156,7 +161,40 @@ def shorten(text: str, most: int = LONGEST) -> str:
 
 
 def describe(target: FittedTarget, answer: Any) -> str:
-    """An answer as `FittedTarget.spoken` or `decide` gives it; empty where it is not known, which of labels it always is."""
+    """Write an answer from `FittedTarget.decode_truth` or `predict_label`; empty if unknown. A row without labels has `NO_LABEL`."""
     if isinstance(answer, str):
         return NO_LABEL if target.has_labels and not answer else answer
     return "" if answer != answer else f"{float(answer):.6g}"  # noqa: PLR0124 (NaN)
+
+
+def attribute_columns(attributions: Attributions, fitted: Fitted, inputs: RowInputs) -> tuple[ColumnAttribution, ...]:
+    """Return the attribution of every input column, in the order of the experiment."""
+    missing = inputs.missing(fitted)
+    of_columns = []
+    for key, column in fitted.columns.items():
+        # A column has several hooks if several branches read it.
+        values = [values for hook, values in attributions.by_hook.items() if hook.column == key]
+        of_columns.append(_attribute(key, column, values, inputs, missing=key in missing))
+    return tuple(of_columns)
+
+
+def _attribute(key: str, column: FittedColumn, values: Sequence[Array], inputs: RowInputs, *, missing: bool) -> ColumnAttribution:
+    to, cell = column.attributed_to, inputs.texts[key]
+    if missing:
+        return ColumnAttribution(key, to, cell, missing, (ElementAttribution("missing", 0.0),))
+    # A text has one position axis and an image two; anything behind them (channels, embedding units) is summed.
+    places = _sum_over_axes(values, column.spec.shape[:2])
+    parts = None if places is None or to == "cells" else column.attribute(cell, places, inputs.encoded[key])
+    if parts is None:
+        name = cell if column.named_cell else ALL
+        return ColumnAttribution(key, to, cell, missing, (ElementAttribution(name, float(sum(one.sum() for one in values))),))
+    elements, reading = (tuple(ElementAttribution(*one) for one in several) for several in (parts.elements, parts.reading))
+    return ColumnAttribution(key, to, cell, missing, elements, reading, parts.unread, places if to == "regions" else None)
+
+
+def _sum_over_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:
+    """Sum over all axes behind those of `shape`; None if the activations of a hook do not have these axes."""
+    if any(one.shape[: len(shape)] != shape for one in values):
+        return None
+    total: Array = np.sum([one.sum(axis=tuple(range(len(shape), one.ndim))) for one in values], axis=0)
+    return total

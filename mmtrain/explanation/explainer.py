@@ -1,4 +1,4 @@
-"""One row after the other, explained by a network that was opened for it."""
+"""Explanation of rows, one after the other, by a network with hooks."""
 
 from __future__ import annotations
 
@@ -6,53 +6,86 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import tensorflow as tf
 
 from mmtrain.branches import Branch
 from mmtrain.columns.summaries import Statistics
+from mmtrain.data import encode
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, UsageError
-from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
-from mmtrain.explanation.baseline import baseline
-from mmtrain.explanation.column_attributions import attribute_columns
-from mmtrain.explanation.explained_output import ExplainedOutputs, output_selector
-from mmtrain.explanation.grad_cam import grad_cam
+from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, attribute_columns, describe
+from mmtrain.explanation.gradients import grad_cam, integrated_gradients
 from mmtrain.explanation.hooks import hook_model
-from mmtrain.explanation.integrated_gradients import integrated_gradients
+from mmtrain.explanation.selection import ExplainedOutputs, output_selector
 from mmtrain.export.frozen import as_float32
 from mmtrain.specs import ImageSpec
 
 
 class Explainer:
-    """Explains rows of any table by one network, whose answers are `predictor`'s."""
+    """Explains rows of any table; `predictor` is the network with its output activations."""
 
     def __init__(
-        self, predictor: Any, branches: Mapping[str, Branch], fitted: Fitted, statistics: Statistics, asked: ExplainedOutputs
+        self, predictor: Any, branches: Mapping[str, Branch], fitted: Fitted, statistics: Statistics, outputs: ExplainedOutputs
     ) -> None:
         self._fitted = fitted
-        self._asked = asked
-        self._network = hook_model(as_float32(predictor), branches, fitted)
-        self._baseline = baseline(fitted, statistics)
-        if asked.method == "grad_cam" and not self._network.maps:
-            what = "no branch of this run pools maps over a whole image, which is what Grad-CAM looks at."
+        self._outputs = outputs
+        self._network = hook_model(as_float32(predictor), branches, fitted)  # float16 gradients would miss completeness
+        self._baseline = encoded_baseline(fitted, statistics)
+        if outputs.method == "grad_cam" and not self._network.maps:
+            what = "Grad-CAM needs a branch that pools maps over a whole image, and this run has none."
             raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
 
-    def explain(self, chosen: SelectedRow, cells: RowInputs, truth: str, prediction: Array) -> RowExplanation:
-        """Explain the row with these cells, true answer in words (empty if not known), and prediction (1, units)."""
-        target = self._fitted.targets[self._asked.target]
-        unit = output_selector(self._asked, target, prediction)
-        held = cells.missing(self._fitted)
-        found = integrated_gradients(self._network, cells.encoded, self._baseline, unit, held=held, steps=self._asked.steps)
-        of_row = attribute_columns(found, self._fitted, cells)
-        shown = [(share.column, self._fitted.columns[share.column].spec) for share in of_row if not share.missing]
-        images = {key: image_inputs(cells.encoded[key][0], spec) for key, spec in shown if isinstance(spec, ImageSpec)}
+    def explain(self, selected: SelectedRow, inputs: RowInputs, truth: str, prediction: Array) -> RowExplanation:
+        """Explain a row, given its inputs, its true answer in words (empty if unknown), and its prediction (1, units)."""
+        target, method = self._fitted.targets[self._outputs.target], self._outputs.method
+        selector = output_selector(self._outputs, target, prediction)
+        # Without a value there is nothing to attribute: a missing input stays missing along the whole path.
+        missing = inputs.missing(self._fitted)
+        steps = self._outputs.steps
+        attributions = integrated_gradients(self._network, inputs.encoded, self._baseline, selector, fixed=missing, steps=steps)
+        columns = attribute_columns(attributions, self._fitted, inputs)
+        specs = {column.column: self._fitted.columns[column.column].spec for column in columns if not column.missing}
+        images = {key: image_inputs(inputs.encoded[key][0], spec) for key, spec in specs.items() if isinstance(spec, ImageSpec)}
         cams: Mapping[str, Array] = {}
-        if self._asked.method != "integrated_gradients" and images:
-            cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, unit).items() if key in images}
-        decision = describe(target, target.predict_label(prediction)[0])
-        return RowExplanation(chosen, truth, decision, unit, found, of_row, images, cams, self._asked.method)
+        if method != "integrated_gradients" and images:
+            cams = {key: cam for key, cam in grad_cam(self._network, inputs.encoded, selector).items() if key in images}
+        label = describe(target, target.predict_label(prediction)[0])
+        return RowExplanation(selected, truth, label, selector, attributions, columns, images, cams, method)
 
 
 def image_inputs(pixels: Array, spec: ImageSpec) -> Array:
-    """(height, width, channels) as encoded to (height, width, 1 or 3), 0..1; transparent places are white."""
+    """Convert an encoded image (height, width, channels) to (height, width, 1 or 3), 0..1; transparent pixels are white."""
     bright = pixels.astype(np.float32) / spec.levels
     return bright if bright.shape[-1] < 4 else bright[..., :3] * bright[..., 3:] + 1 - bright[..., 3:]
+
+
+def encoded_baseline(fitted: Fitted, statistics: Statistics) -> dict[str, Array]:
+    """Return the encoded baseline values, (1, ...); columns without one start from the zero vector.
+
+    They are as uninformative as an input of the column can be (`FittedColumn.baseline`).
+    """
+    entries: dict[str, Array] = {}
+    cells: dict[str, str] = {}
+    for key, column in fitted.columns.items():
+        start = column.baseline(statistics.columns.get(key))
+        if isinstance(start, str):
+            cells[key] = start
+        elif start is not None:
+            entries[key] = np.asarray(start)
+    return entries | _encode(fitted, cells)
+
+
+def baseline_words(fitted: Fitted, statistics: Statistics) -> dict[str, str]:
+    """Describe the baseline of every column in words."""
+    return {key: column.baseline_words(statistics.columns.get(key)) for key, column in fitted.columns.items()}
+
+
+def _encode(fitted: Fitted, cells: dict[str, str]) -> dict[str, Array]:
+    """Encode cells with the preprocessing of their columns."""
+    if not cells:
+        return {}
+    columns = {key: fitted.columns[key] for key in cells}
+    raw = {key: tf.constant(columns[key].raw(pd.Series([cell], dtype="str"))) for key, cell in cells.items()}
+    encoded = encode.encoder(columns)(raw)
+    return {key: encoded[key].numpy() for key in cells}

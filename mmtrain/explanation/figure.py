@@ -1,6 +1,6 @@
-"""An image of one row: what each input adds to the answer, where in the images, and by which words.
+"""Figure of one explained row: attributions of its columns as bars, of its images as heat maps, of its words as colours.
 
-Orange speaks for the answer, blue against it: two colours that nearly everyone can tell apart. Lengths are inches.
+Orange is positive, blue negative: two colours that people with colour blindness can distinguish. Lengths are in inches.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 WIDTH, MARGIN = 8.4, 0.45
 HEADER, BAR, TILE, LINE = 1.02, 0.27, 2.25, 0.26
-"""Height of the header, of a bar, of an image, of a line of words."""
+"""Heights of the header, of a bar, of an image, and of a line of words."""
 LONGEST_LABEL = 38
-"""Letters of the name of a bar."""
+"""Maximum number of characters of the label of a bar."""
 MOST_BARS = 16
-"""Columns with a bar of their own; those that add least are put together."""
+"""Maximum number of bars; the columns with the smallest attributions share the last one."""
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Something with a height that draws itself at (left, top) of the figure."""
+    """A part of the figure with its height; `draw(figure, top)` draws it."""
 
     height: float
     draw: Any
 
 
 def draw(row: RowExplanation) -> Figure:
-    """The figure; call it, and save the figure, inside `drawing.style()`."""
+    """Return the figure of a row; draw and save it inside `plot_style.style()`."""
     blocks = [_header(row), _bars(row)]
-    blocks += [_images(row, share) for share in row.shares if share.column in row.images]
-    blocks += [_words(share) for share in row.shares if share.reading]
+    blocks += [_images(row, column) for column in row.columns if column.column in row.images]
+    blocks += [_words(column) for column in row.columns if column.reading]
     height = sum(block.height for block in blocks) + 0.3
     figure = new_figure(WIDTH, height)
     figure.set_layout_engine("none")
@@ -64,40 +64,40 @@ def _write(figure: Figure, left: float, top: float, text: str, **style: Any) -> 
 
 
 def _header(row: RowExplanation) -> _Block:
-    chosen, found = row.chosen, row.attributed
-    truth = f"true: {shorten(row.truth)}" if row.truth else "true answer not known"
-    sure = "" if row.question.probability is None else f"   probability {row.question.probability:.3f}"
+    selected, attributions = row.selected, row.attributions
+    truth = f"true: {shorten(row.truth)}" if row.truth else "true answer unknown"
+    probability = "" if row.selector.probability is None else f"   probability {row.selector.probability:.3f}"
     answer = f"{truth}   predicted: {shorten(row.prediction)}"
-    what = f"{row.question.words} is {_number(found.output)}, that of the baseline {_number(found.baseline_output)}{sure}"
+    what = f"{row.selector.words}: {_number(attributions.output)}, baseline: {_number(attributions.baseline_output)}{probability}"
     missing = f"   missing: {shorten(', '.join(row.missing), LONGEST_LABEL)}" if row.missing else ""
 
-    def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top - 0.08, shorten(chosen.id, LONGEST_LABEL), fontsize=13, fontweight="bold")
-        beside = f"{chosen.part}, {chosen.why}" if chosen.why else chosen.part
-        figure.text(1 - MARGIN / WIDTH, (top - 0.12) / figure.get_figheight(), beside, va="top", ha="right", color=QUIET)
+    def draw_header(figure: Figure, top: float) -> None:
+        _write(figure, MARGIN, top - 0.08, shorten(selected.id, LONGEST_LABEL), fontsize=13, fontweight="bold")
+        reason = f"{selected.part}, {selected.why}" if selected.why else selected.part
+        figure.text(1 - MARGIN / WIDTH, (top - 0.12) / figure.get_figheight(), reason, va="top", ha="right", color=QUIET)
         _write(figure, MARGIN, top - 0.40, answer)
         _write(figure, MARGIN, top - 0.64, what + missing, color=QUIET)
 
-    return _Block(HEADER, drawn)
+    return _Block(HEADER, draw_header)
 
 
 def _bars(row: RowExplanation) -> _Block:
-    ranked = row.strongest(len(row.shares))
-    kept = ranked if len(ranked) <= MOST_BARS else ranked[: MOST_BARS - 1]
-    bars = [_Bar(shorten(share.label, LONGEST_LABEL), share.attribution, share.missing) for share in kept]
-    if rest := ranked[len(kept) :]:
-        bars.append(_Bar(f"{len(rest)} other columns", sum(share.attribution for share in rest)))
+    ranked = row.strongest(len(row.columns))
+    shown = ranked if len(ranked) <= MOST_BARS else ranked[: MOST_BARS - 1]
+    bars = [_Bar(shorten(column.label, LONGEST_LABEL), column.attribution, column.missing) for column in shown]
+    if rest := ranked[len(shown) :]:
+        bars.append(_Bar(f"{len(rest)} other columns", sum(column.attribution for column in rest)))
     height, labels = BAR * len(bars), max(token_plot.width(bar.label) for bar in bars) + 0.15
 
-    def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top, "What each input adds", fontweight="bold")
-        name = shorten(row.question.words, 34)
-        _write(figure, WIDTH - MARGIN, top, f"orange adds to the {name},", color=FOR, ha="right", fontsize=9)
-        _write(figure, WIDTH - MARGIN, top - 0.17, "blue takes away from it", color=AGAINST, ha="right", fontsize=9)
+    def draw_all(figure: Figure, top: float) -> None:
+        _write(figure, MARGIN, top, "Contribution of each input", fontweight="bold")
+        name = shorten(row.selector.words, 34)
+        _write(figure, WIDTH - MARGIN, top, f"orange increases the {name},", color=FOR, ha="right", fontsize=9)
+        _write(figure, WIDTH - MARGIN, top - 0.17, "blue decreases it", color=AGAINST, ha="right", fontsize=9)
         _draw_bars(_axes(figure, MARGIN + labels, top - 0.42, WIDTH - 2 * MARGIN - labels, height), bars)
         _write(figure, MARGIN, top - 0.48 - height, _completeness(row), color=QUIET, fontsize=8.5)
 
-    return _Block(height + 0.9, drawn)
+    return _Block(height + 0.9, draw_all)
 
 
 @dataclass(frozen=True)
@@ -127,46 +127,46 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
 
 
 def _completeness(row: RowExplanation) -> str:
-    found = row.attributed
-    steps = f"{found.steps:,} {'step' if found.steps == 1 else 'steps'}"
-    total, difference = _number(found.total, 4), _number(found.difference, 4)
-    return f"Together {total}; output less baseline {difference}: a gap of {found.gap:.2g} % after {steps}."
+    attributions = row.attributions
+    steps = f"{attributions.steps:,} {'step' if attributions.steps == 1 else 'steps'}"
+    total, difference = _number(attributions.total, 4), _number(attributions.difference, 4)
+    return f"Sum {total}; output minus baseline {difference}: a gap of {attributions.gap:.2g} % with {steps}."
 
 
-def _images(row: RowExplanation, share: ColumnAttribution) -> _Block:
-    size = row.images[share.column].shape[:2]
+def _images(row: RowExplanation, column: ColumnAttribution) -> _Block:
+    size = row.images[column.column].shape[:2]
     height, width = size[0] / max(size) * TILE, size[1] / max(size) * TILE
-    found = heatmaps.tiles(row, share)
-    edge = 1 if share.pixels is None else heatmaps.blocks(share.pixels)[1]
-    note = f"integrated gradients: sums of {edge} × {edge} pixels" if found[-1].signed and edge > 1 else ""
+    tiles = heatmaps.image_tiles(row, column)
+    edge = 1 if column.pixels is None else heatmaps.block_sums(column.pixels)[1]
+    note = f"integrated gradients: sums of {edge} × {edge} pixels" if tiles[-1].signed and edge > 1 else ""
 
-    def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top, shorten(share.column), fontweight="bold")
+    def draw_tiles(figure: Figure, top: float) -> None:
+        _write(figure, MARGIN, top, shorten(column.column), fontweight="bold")
         _write(figure, WIDTH - MARGIN, top, note, color=QUIET, fontsize=8.5, ha="right")
-        for number, tile in enumerate(found):
+        for number, tile in enumerate(tiles):
             left = MARGIN + number * (TILE + 0.35)
             _write(figure, left, top - 0.27, tile.name, color=QUIET, fontsize=9)
             heatmaps.draw(_axes(figure, left, top - 0.5, width, height), tile)
             if tile.heat is not None:
                 heatmaps.draw_scale(_axes(figure, left, top - 0.58 - height, width, 0.09), tile)
 
-    return _Block(height + 1.15, drawn)
+    return _Block(height + 1.15, draw_tiles)
 
 
-def _words(share: ColumnAttribution) -> _Block:
-    laid = token_plot.layout_words(share.reading, WIDTH - 2 * MARGIN)
-    notes = [f"{laid.left_out:,} further words are not shown"] if laid.left_out else []
-    notes += [f"{share.unread:,} words at the end are not read by the network"] if share.unread else []
+def _words(column: ColumnAttribution) -> _Block:
+    layout = token_plot.layout_words(column.reading, WIDTH - 2 * MARGIN)
+    notes = [f"{layout.left_out:,} further words are not shown"] if layout.left_out else []
+    notes += [f"the network does not read the last {column.unread:,} words"] if column.unread else []
 
-    def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top, f"{shorten(share.column)}: words as the network reads them", fontweight="bold")
-        _write(figure, WIDTH - MARGIN, top, f"full colour: ±{_number(laid.strongest)}", color=QUIET, fontsize=8.5, ha="right")
-        for word in laid.words:
+    def draw_words(figure: Figure, top: float) -> None:
+        _write(figure, MARGIN, top, f"{shorten(column.column)}: words as the network reads them", fontweight="bold")
+        _write(figure, WIDTH - MARGIN, top, f"full colour: ±{_number(layout.strongest)}", color=QUIET, fontsize=8.5, ha="right")
+        for word in layout.words:
             token_plot.write(figure, word, MARGIN + word.left, top - 0.36 - LINE * word.line)
         if notes:
-            _write(figure, MARGIN, top - 0.32 - LINE * laid.lines, "; ".join(notes) + ".", color=QUIET, fontsize=8.5)
+            _write(figure, MARGIN, top - 0.32 - LINE * layout.lines, "; ".join(notes).capitalize() + ".", color=QUIET, fontsize=8.5)
 
-    return _Block(LINE * laid.lines + 0.5 + (0.2 if notes else 0), drawn)
+    return _Block(LINE * layout.lines + 0.5 + (0.2 if notes else 0), draw_words)
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -15,28 +15,28 @@ from mmtrain.explanation.attribution import RowExplanation
 from mmtrain.reports.figures.plot_style import save, style
 
 ELEMENTS, COMPLETENESS = "explanations.csv", "completeness.csv"
-HEAD = ("row", "id", "explained", "column", "element", "attribution")
-FACTS = (
+ELEMENT_COLUMNS = ("row", "id", "explained", "column", "element", "attribution")
+COMPLETENESS_COLUMNS = (
     "row", "id", "part", "why", "truth", "prediction", "probability", "explained", "output", "baseline_output", "difference",
     "sum_of_attributions", "gap_percent", "steps", "missing",
 )  # fmt: skip
 
 
-class Files:
-    """The files in `folder`, row after row. In explanations.csv the lines of a row add up to its `sum_of_attributions`.
+class ExplanationFiles:
+    """Writer of the files in `folder`, row after row. In explanations.csv the lines of a row add up to its `sum_of_attributions`.
 
-    They are made for spreadsheets: a cell that would be a formula has an apostrophe before it.
+    They are made for spreadsheets: a cell that would run as a formula gets an apostrophe.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = [(folder / name).open("w", encoding="utf-8", newline="") for name in (ELEMENTS, COMPLETENESS)]
-        self._elements, self._facts = (csv.writer(CsvLines(file)) for file in self._files)
-        self._elements.writerow(HEAD)
-        self._facts.writerow(FACTS)
+        self._elements, self._completeness = (csv.writer(CsvLines(file)) for file in self._files)
+        self._elements.writerow(ELEMENT_COLUMNS)
+        self._completeness.writerow(COMPLETENESS_COLUMNS)
         self._rows = 0
 
-    def __enter__(self) -> Files:
+    def __enter__(self) -> ExplanationFiles:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -46,18 +46,18 @@ class Files:
     def add(self, row: RowExplanation) -> ExplainedRow:
         """Write one row with its figure."""
         self._rows += 1
-        start = (row.chosen.row, row.chosen.id, row.question.words)
-        for share in row.shares:
-            for element in share.elements:
-                self._elements.writerow(map(for_spreadsheet, (*start, share.column, element.name, _cell(element.attribution))))
-        image = self._folder / f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.chosen.id)[:60] or row.chosen.row}.png"
+        start = (row.selected.row, row.selected.id, row.selector.words)
+        for column in row.columns:
+            for element in column.elements:
+                self._elements.writerow(map(for_spreadsheet, (*start, column.column, element.name, _cell(element.attribution))))
+        image = self._folder / f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.selected.id)[:60] or row.selected.row}.png"
         result = row.result(image)
-        self._facts.writerow([for_spreadsheet(_cell(getattr(result, name))) for name in FACTS])
+        self._completeness.writerow([for_spreadsheet(_cell(getattr(result, name))) for name in COMPLETENESS_COLUMNS])
         with style():
             save(figure.draw(row), image)
         return result
 
 
 def _cell(value: Any) -> Any:
-    """A cell of the CSV: numbers with the seven digits of float32, lists with blanks between their items."""
+    """Return a cell of the CSV: numbers with the seven digits of float32, lists separated by blanks."""
     return f"{value:.7g}" if isinstance(value, float) else " ".join(value) if isinstance(value, list) else value

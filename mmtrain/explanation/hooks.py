@@ -1,9 +1,9 @@
-"""The trained network with taps: places where a tensor can be seen, or moved, while a row goes through.
+"""The trained network with hooks: places where an activation can be read or replaced during a forward pass.
 
-Codes, word ids and pixels are whole numbers, along which there is no gradient. A tap stands behind the first operation that makes
-real numbers of them: the embedding of codes and ids, the weights of TF-IDF words, the brightness of pixels; for numbers it stands
-before the first operation that reads them. What is made of truth values (which places of a text hold a word) stays as it is.
-The layers are those of the network; only the calls between them are new.
+Codes, word ids and pixels are whole numbers, along which there is no gradient. A hook follows the first operation that turns them into
+real numbers: the embedding of codes and ids, the weights of TF-IDF words, the brightness of pixels; for numbers it precedes the first
+operation that reads them. Masks (the positions of a text that hold a word) stay as they are. The layers are those of the network; only
+the calls between them are new.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mmtrain.model.assemble import names_of_layers
 
 Change = Callable[[Any], Any]
 POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
-"""What they pool over the whole image are the maps that Grad-CAM looks at."""
+"""Layers whose inputs, maps that are pooled over the whole image, are the ones of Grad-CAM."""
 
 
 class ActivationHook(keras.layers.Layer):  # type: ignore[misc]
-    """Passes a tensor on, or what `change` makes of it; `column` is the input it was made of; `of_image` says that it is one image."""
+    """Identity, or `change` if it is set. `column` is the input that the tensor depends on; `of_image` is True if it is one image."""
 
     def __init__(self, column: str, *, of_image: bool) -> None:
         super().__init__(dtype="float32")
@@ -39,156 +39,161 @@ class ActivationHook(keras.layers.Layer):  # type: ignore[misc]
         self.change: Change | None = None
 
     def call(self, values: Any) -> Any:
-        """The tensor, or another one in its place."""
+        """Return the tensor, or its replacement."""
         return values if self.change is None else self.change(values)
 
     def compute_output_spec(self, values: Any) -> Any:
-        """As it comes."""
+        """Return the spec of the tensor itself."""
         return keras.KerasTensor(values.shape, values.dtype)
 
 
 class _TermWeights(keras.layers.Layer):  # type: ignore[misc]
-    """The weights of TF-IDF words, which a `BagProjection` otherwise keeps to itself."""
+    """Weights of TF-IDF terms, as a layer of its own before the `BagProjection` that otherwise looks them up internally."""
 
     def __init__(self, projection: BagProjection) -> None:
         super().__init__(dtype="float32")
         self._projection = projection
 
     def call(self, ids: Any) -> Any:
-        """(batch, length) ids to float32."""
+        """Look up the weights, (batch, length) float32, of ids of that shape."""
         return self._projection.term_weights(ids)
 
     def compute_output_spec(self, ids: Any) -> Any:
-        """One for every place."""
+        """Return the spec of one weight per position."""
         return keras.KerasTensor(ids.shape, "float32")
 
 
 @dataclass(frozen=True)
 class HookedModel:
-    """A network whose `model` takes encoded inputs and gives raw values: logits of classes, numbers in their unit."""
+    """A network whose `model` maps encoded inputs to raw values: logits of classes, numbers in their unit."""
 
     model: Any
-    taps: tuple[ActivationHook, ...]
+    hooks: tuple[ActivationHook, ...]
     maps: Mapping[str, ActivationHook]
-    """The last maps (batch, height, width, channels) of each image column that are pooled over the whole image, if any are."""
+    """Hook on the last maps (batch, height, width, channels) of each image column that are pooled over the whole image."""
 
     @contextmanager
     def changed(self, changes: Mapping[ActivationHook, Change]) -> Iterator[None]:
-        """While active, these taps pass on what their change makes of a tensor."""
-        for tap, change in changes.items():
-            tap.change = change
+        """Set the changes of these hooks inside the block."""
+        for hook, change in changes.items():
+            hook.change = change
         try:
             yield
         finally:
-            for tap in changes:
-                tap.change = None
+            for hook in changes:
+                hook.change = None
 
     def raw(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
-        """The raw values of encoded rows, per target, (batch, units)."""
-        found: dict[str, Any] = self.model({name: tf.constant(values) for name, values in inputs.items()}, training=False)
-        return found
+        """Compute the raw values of encoded rows, per target, (batch, units)."""
+        outputs: dict[str, Any] = self.model({name: tf.constant(values) for name, values in inputs.items()}, training=False)
+        return outputs
 
-    def seen(self, inputs: Mapping[str, Array]) -> dict[ActivationHook, Array]:
-        """Return the activations at each hook for these rows."""
-        found: dict[ActivationHook, Array] = {}
+    def activations(self, inputs: Mapping[str, Array]) -> dict[ActivationHook, Array]:
+        """Return the activations at each hook for encoded rows."""
+        by_hook: dict[ActivationHook, Array] = {}
 
-        def looking(tap: ActivationHook) -> Change:
-            def look(values: Any) -> Any:
-                found[tap] = values.numpy()
+        def recording(hook: ActivationHook) -> Change:
+            def record(values: Any) -> Any:
+                by_hook[hook] = values.numpy()
                 return values
 
-            return look
+            return record
 
-        with self.changed({tap: looking(tap) for tap in self.taps}):
+        with self.changed({hook: recording(hook) for hook in self.hooks}):
             self.raw(inputs)
-        return found
+        return by_hook
 
-    def rows_at_once(self, most: int, values: int) -> int:
-        """At most `most` rows, fewer where their images have more than so many values together."""
+    def batch_size(self, most: int, values: int) -> int:
+        """Return `most` rows, or fewer, so that their images have at most this number of `values` together."""
         images = sum(int(np.prod(tensor.shape[1:])) for tensor in self.model.inputs if len(tensor.shape) == 4)
         return max(1, min(most, values // images)) if images else most
 
 
 def hook_model(predictor: Any, branches: Mapping[str, Branch], fitted: Fitted) -> HookedModel:
-    """The network with taps. `predictor` computes in float32. Raises RunError for a branch that mixes columns before any real number."""
+    """Return the network with hooks; `predictor` computes in float32.
+
+    Raises RunError for a branch that combines the codes of several columns before they become real numbers.
+    """
     names = names_of_layers(branches, fitted)
     hooked = {name: _Branch(key, branches[key].columns, fitted) for key, name in names.branches.items()}
     answers = names.activations.values()
 
-    def piece(layer: Any) -> Any:
+    def replace(layer: Any) -> Any:
         if layer.name in hooked:
-            return hooked[layer.name].with_taps(layer)
+            return hooked[layer.name].with_hooks(layer)
         of_classes = layer.name in answers and isinstance(layer, keras.layers.Activation)
+        # Without softmax and sigmoid the outputs are logits, to which attributions add up.
         return keras.layers.Identity(dtype="float32") if of_classes else layer
 
-    model = keras.models.clone_model(predictor, clone_function=piece)
-    maps = {column: tap for branch in hooked.values() for column, tap in branch.maps.items()}
-    return HookedModel(model, tuple(tap for branch in hooked.values() for tap in branch.taps), maps)
+    model = keras.models.clone_model(predictor, clone_function=replace)
+    maps = {column: hook for branch in hooked.values() for column, hook in branch.maps.items()}
+    return HookedModel(model, tuple(hook for branch in hooked.values() for hook in branch.hooks), maps)
 
 
 @dataclass(eq=False)
 class _Branch:
-    """Puts taps into one branch."""
+    """Inserts hooks into one branch."""
 
     name: str
     columns: tuple[str, ...]
     fitted: Fitted
-    taps: list[ActivationHook] = field(default_factory=list)
+    hooks: list[ActivationHook] = field(default_factory=list)
     maps: dict[str, ActivationHook] = field(default_factory=dict)
     _owners: dict[int, tuple[Any, frozenset[str]]] = field(default_factory=dict)
-    """Which columns a tensor was made of, by its id; the tensor is kept, as ids of what is gone are given again."""
+    """A tensor and the columns it depends on, by its id; the tensor is stored because Python reuses the ids of deleted objects."""
     _instead: dict[int, Any] = field(default_factory=dict)
-    """What is read in place of a tensor, by its id."""
+    """Replacement of a tensor, by its id."""
 
-    def with_taps(self, branch: Any) -> Any:
-        """The branch, a functional model of its columns."""
+    def with_hooks(self, branch: Any) -> Any:
+        """Return the branch, a functional model of its columns, with hooks."""
         inputs = keras.tree.map_structure(lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype), branch.input)
         for number, tensor in enumerate(keras.tree.flatten(inputs)):
-            column = self.columns[number : number + 1]  # none of presence, which stays as it is
+            column = self.columns[number : number + 1]  # empty for the inputs of presence, which follow the columns and have no hooks
             self._owners[id(tensor)] = (tensor, frozenset(column))
             if column and _is_real(tensor):
-                self._instead[id(tensor)] = self._tap(tensor, self.taps)(tensor)
+                self._instead[id(tensor)] = self._hook(tensor, self.hooks)(tensor)
         return keras.models.clone_model(branch, input_tensors=inputs, clone_function=lambda layer: layer, call_function=self._call)
 
     def _call(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
-        """One operation of the branch."""
-        given = [value for value in keras.tree.flatten((args, kwargs)) if isinstance(value, keras.KerasTensor)]
-        columns = frozenset().union(*(self._owners[id(tensor)][1] for tensor in given))
-        for tensor in given:
+        """Call one operation of the branch, with hooks where they belong."""
+        inputs = [value for value in keras.tree.flatten((args, kwargs)) if isinstance(value, keras.KerasTensor)]
+        columns = frozenset().union(*(self._owners[id(tensor)][1] for tensor in inputs))
+        for tensor in inputs:
             if isinstance(operation, POOLS) and id(tensor) not in self._instead:
-                self._instead[id(tensor)] = self._map(tensor)
+                self._instead[id(tensor)] = self._hook_maps(tensor)
         args, kwargs = keras.tree.map_structure(lambda value: self._instead.get(id(value), value), (args, kwargs))
         if isinstance(operation, BagProjection):
-            weights = self._owned(_TermWeights(operation)(*args), columns)
-            output = operation(*args, self._tap(weights, self.taps)(weights))
+            weights = self._own(_TermWeights(operation)(*args), columns)
+            output = operation(*args, self._hook(weights, self.hooks)(weights))
         else:
             output = operation(*args, **kwargs)
-            first = all(keras.backend.is_int_dtype(tensor.dtype) for tensor in given) and isinstance(output, keras.KerasTensor)
+            first = all(keras.backend.is_int_dtype(tensor.dtype) for tensor in inputs) and isinstance(output, keras.KerasTensor)
             if first and _is_real(output):
-                output = self._tap(self._owned(output, columns), self.taps)(output)
+                output = self._hook(self._own(output, columns), self.hooks)(output)
         for tensor in keras.tree.flatten(output):
-            self._owned(tensor, columns)
+            self._own(tensor, columns)
         return output
 
-    def _owned(self, tensor: Any, columns: frozenset[str]) -> Any:
+    def _own(self, tensor: Any, columns: frozenset[str]) -> Any:
         self._owners[id(tensor)] = (tensor, columns)
         return tensor
 
-    def _tap(self, tensor: Any, kept: list[ActivationHook]) -> ActivationHook:
+    def _hook(self, tensor: Any, hooks: list[ActivationHook]) -> ActivationHook:
+        """Make a hook for a tensor and append it to `hooks`."""
         columns = sorted(self._owners[id(tensor)][1])
         if len(columns) != 1:
-            what = f"it puts the codes of {' and '.join(columns)} together before any number is learned of them, so none can be explained."
-            raise RunError(Problem(f"branch {self.name}", what, "Embed every column by itself in the architecture."))
-        kept.append(ActivationHook(columns[0], of_image=self.fitted.columns[columns[0]].attributed_to == "regions"))
-        return kept[-1]
+            what = f"it combines the codes of {' and '.join(columns)} before embedding them, so neither column can be explained by itself."
+            raise RunError(Problem(f"branch {self.name}", what, "Embed each column separately in the architecture."))
+        hooks.append(ActivationHook(columns[0], of_image=self.fitted.columns[columns[0]].attributed_to == "regions"))
+        return hooks[-1]
 
-    def _map(self, tensor: Any) -> Any:
-        """A tap on maps, if they are those of one image; a later one takes the place of an earlier one."""
-        tap = self._tap(tensor, []) if len(self._owners[id(tensor)][1]) == 1 else None
-        if tap is None or not tap.of_image:
+    def _hook_maps(self, tensor: Any) -> Any:
+        """Put a hook on maps, if they are those of one image; the last maps replace earlier ones."""
+        hook = self._hook(tensor, []) if len(self._owners[id(tensor)][1]) == 1 else None
+        if hook is None or not hook.of_image:
             return tensor
-        self.maps[tap.column] = tap
-        return self._owned(tap(tensor), self._owners[id(tensor)][1])
+        self.maps[hook.column] = hook
+        return self._own(hook(tensor), self._owners[id(tensor)][1])
 
 
 def _is_real(tensor: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Words in lines, each on the colour of what it adds."""
+"""Words of a text in lines, each coloured by its attribution."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ SIZE = 9.5
 """Points."""
 GAP = 0.07
 """Inches between words."""
-MOST = 250
+MOST_WORDS = 250
 LONGEST_WORD = 40
+"""Maximum number of characters of a word that are shown."""
 
 
 @dataclass(frozen=True)
-class Word:
-    """A word in its place; `strength` -1..1 is what it adds beside the strongest word of the text."""
+class PlacedWord:
+    """A word with its position; `strength` -1..1 is its attribution relative to the strongest word of the text."""
 
     text: str
     strength: float
@@ -32,33 +33,33 @@ class Word:
 
 
 @dataclass(frozen=True)
-class PlacedWord:
+class WordLayout:
     """A text in lines."""
 
-    words: tuple[Word, ...]
+    words: tuple[PlacedWord, ...]
     lines: int
     strongest: float
     left_out: int
-    """Words past `MOST`."""
+    """Number of words beyond `MOST_WORDS`."""
 
 
-def layout_words(reading: Sequence[ElementAttribution], room: float) -> PlacedWord:
-    """The words in reading order, in lines of so many inches."""
+def layout_words(reading: Sequence[ElementAttribution], room: float) -> WordLayout:
+    """Place the words in reading order, in lines that are `room` inches wide."""
     strongest = max((abs(element.attribution) for element in reading), default=0.0) or 1.0
-    found: list[Word] = []
+    words: list[PlacedWord] = []
     line, left = 0, 0.0
-    for element in reading[:MOST]:
+    for element in reading[:MOST_WORDS]:
         text = shorten(element.name, LONGEST_WORD)
         wide = width(text)
         if left and left + wide > room:
             line, left = line + 1, 0.0
-        found.append(Word(text, element.attribution / strongest, line, left))
+        words.append(PlacedWord(text, element.attribution / strongest, line, left))
         left += wide + GAP
-    return PlacedWord(tuple(found), line + 1, strongest, max(0, len(reading) - MOST))
+    return WordLayout(tuple(words), line + 1, strongest, max(0, len(reading) - MOST_WORDS))
 
 
 def width(text: str) -> float:
-    """Inches that a text takes."""
+    """Measure a text, in inches."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -66,8 +67,8 @@ def width(text: str) -> float:
     return float(wide) / 72
 
 
-def write(figure: Figure, word: Word, left: float, top: float) -> None:
-    """Put a word on the figure, inches from its lower left corner."""
+def write(figure: Figure, word: PlacedWord, left: float, top: float) -> None:
+    """Write a word on the figure, inches from its lower left corner."""
     colour = SECOND if word.strength > 0 else FIRST
     box = {"boxstyle": "round,pad=0.14,rounding_size=0.2", "facecolor": colour, "edgecolor": "none", "alpha": 0.6 * abs(word.strength)}
     across, up = figure.get_size_inches()

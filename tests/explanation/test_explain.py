@@ -17,9 +17,8 @@ from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.fit import fit
 from mmtrain.errors import UsageError
 from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowExplanation, RowInputs, SelectedRow, describe, shorten
-from mmtrain.explanation.explained_output import ExplainedOutputs, OutputSelector, output_selector, selector_error
-from mmtrain.explanation.heatmaps import blocks
-from mmtrain.explanation.row_selection import select_rows
+from mmtrain.explanation.heatmaps import block_sums
+from mmtrain.explanation.selection import ExplainedOutputs, OutputSelector, output_selector, select_rows, selector_error
 from mmtrain.fusions import fusions
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -132,11 +131,11 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
 
 def check_adds_up(found, expected):
     """Output and baseline are the network's own, and elements, columns and row add up to their difference."""
-    attributed = found.attributed
+    attributed = found.attributions
     assert attributed.output == pytest.approx(expected, abs=1e-5)
     assert attributed.gap <= 1
     assert abs(attributed.difference) > 1e-5
-    elements = sum(element.attribution for share in found.shares for element in share.elements)
+    elements = sum(element.attribution for share in found.columns for element in share.elements)
     assert elements == pytest.approx(attributed.total, abs=1e-6)
 
 
@@ -159,8 +158,8 @@ def test_attributions_of_every_fusion_add_up(material, method):
     subject = opened(material, columns, branches, {"method": method})
     found = subject.explained(ROW)
     check_adds_up(found, subject.raw(subject.encoded(ROW)))
-    assert [share.column for share in found.shares] == columns
-    assert all(share.attribution for share in found.shares)
+    assert [share.column for share in found.columns] == columns
+    assert all(share.attribution for share in found.columns)
 
 
 def test_every_kind_of_tensor_is_in_these_tests():
@@ -178,8 +177,8 @@ def linear(material):
 
 def test_one_step_is_exact_on_a_linear_network(linear):
     found = linear.explained(5)
-    assert found.attributed.steps == 1
-    assert found.attributed.gap < 1e-3
+    assert found.attributions.steps == 1
+    assert found.attributions.gap < 1e-3
 
 
 def test_a_number_adds_what_changes_when_it_becomes_the_median(linear):
@@ -187,7 +186,7 @@ def test_a_number_adds_what_changes_when_it_becomes_the_median(linear):
     encoded, size = linear.encoded(5), linear.material.fitted.columns["size"]
     median = np.median([float(rows()[row]["size"]) for row in linear.material.partition.train if row])
     usual = {**encoded, "size": np.array([[(median - size.center) / size.scale, 0.0]], dtype=np.float32)[:, : encoded["size"].shape[1]]}
-    by_column = {share.column: share.attribution for share in found.shares}
+    by_column = {share.column: share.attribution for share in found.columns}
     assert by_column["size"] == pytest.approx(linear.raw(encoded) - linear.raw(usual), abs=1e-5)
     assert abs(by_column["size"]) > 1e-3
 
@@ -196,7 +195,7 @@ def test_a_word_adds_what_its_weight_in_the_tfidf_vector_adds(linear):
     from mmtrain.layers.network import BagProjection
 
     found = linear.explained(5)
-    note = next(share for share in found.shares if share.column == "note")
+    note = next(share for share in found.columns if share.column == "note")
     assert rows()[5]["note"] == "six one six"
     assert [element.name for element in note.elements] == ["six", "one"]
     assert [element.name for element in note.reading] == ["six", "one", "six"]
@@ -216,29 +215,29 @@ def test_a_word_adds_what_its_weight_in_the_tfidf_vector_adds(linear):
 def test_what_is_missing_adds_nothing_and_is_said_to_be_missing(linear):
     found = linear.explained(0)
     assert found.missing == ["size", "dose", "group", "note"]
-    assert [share.elements for share in found.shares] == [(ElementAttribution("missing", 0.0),)] * 4
-    assert [share.label for share in found.shares] == ["size: missing", "dose: missing", "group: missing", "note: missing"]
-    assert found.attributed.output == found.attributed.baseline_output
-    assert (found.attributed.total, found.attributed.gap) == (0.0, 0.0)
+    assert [share.elements for share in found.columns] == [(ElementAttribution("missing", 0.0),)] * 4
+    assert [share.label for share in found.columns] == ["size: missing", "dose: missing", "group: missing", "note: missing"]
+    assert found.attributions.output == found.attributions.baseline_output
+    assert (found.attributions.total, found.attributions.gap) == (0.0, 0.0)
 
 
 def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
     branches = {"all": {"columns": ["size"], "architecture": "linear"}}
     subject = opened(material, ["size"], branches, {"method": "concatenate", "units": []}, ExplainedOutputs("price", steps=1))
     found = subject.explained(5)
-    assert found.question == OutputSelector("price", words="price")
-    assert found.attributed.output == pytest.approx(float(subject.models.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
-    assert found.prediction == describe(NUMBER, found.attributed.output)
+    assert found.selector == OutputSelector("price", words="price")
+    assert found.attributions.output == pytest.approx(float(subject.models.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
+    assert found.prediction == describe(NUMBER, found.attributions.output)
 
 
 def test_the_negative_class_has_the_opposite_explanation(material):
     branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
     asked = [ExplainedOutputs("y", steps=8), ExplainedOutputs("y", "low", steps=8)]
     high, low = (opened(material, ["size"], branches, {"method": "concatenate"}, one).explained(5) for one in asked)
-    assert (high.question.words, low.question.words) == ("logit of high", "logit of low")
-    assert low.attributed.output == -high.attributed.output
-    assert low.shares[0].attribution == -high.shares[0].attribution
-    assert low.question.probability == pytest.approx(1 - high.question.probability)
+    assert (high.selector.words, low.selector.words) == ("logit of high", "logit of low")
+    assert low.attributions.output == -high.attributions.output
+    assert low.columns[0].attribution == -high.columns[0].attribution
+    assert low.selector.probability == pytest.approx(1 - high.selector.probability)
 
 
 def test_grad_cam_of_one_map_is_as_bright_as_the_image(material):
@@ -437,7 +436,7 @@ def test_grad_cam_is_refused_where_no_branch_has_maps(material):
     with pytest.raises(UsageError) as caught:
         opened(material, ["size"], branches, {"method": "add"}, ExplainedOutputs("y", method="grad_cam"))
     assert str(caught.value) == (
-        "--method grad_cam: no branch of this run pools maps over a whole image, which is what Grad-CAM looks at. "
+        "--method grad_cam: Grad-CAM needs a branch that pools maps over a whole image, and this run has none. "
         "Use --method integrated_gradients."
     )
 
@@ -509,8 +508,8 @@ def test_a_target_or_a_class_that_there_is_not_is_told(target, class_name, probl
 
 
 def fake(shares, chosen=None):
-    """An explained row that says `shares`; `Tap`s are keys only, so anything can stand for them."""
-    from mmtrain.explanation.integrated_gradients import Attributions
+    """An explained row that says `shares`; hooks are keys only, so anything can stand for them."""
+    from mmtrain.explanation.gradients import Attributions
 
     values = {share.column: np.array([share.attribution]) for share in shares}
     chosen = chosen or SelectedRow(4, "S 1/2", "test", "most confident")
@@ -533,9 +532,9 @@ NOTE = ColumnAttribution(
 
 @pytest.mark.usefixtures("tensorflow")
 def test_tables_are_literal(tmp_path):
-    from mmtrain.explanation.files import Files
+    from mmtrain.explanation.files import ExplanationFiles
 
-    with Files(tmp_path) as files:
+    with ExplanationFiles(tmp_path) as files:
         row = files.add(fake((AGE, SITE, NOTE)))
     assert row.image == tmp_path / "01_S_1_2.png"
     assert (tmp_path / "explanations.csv").read_text() == (
@@ -558,7 +557,7 @@ def test_tables_are_literal(tmp_path):
     [((1.0, 1.0), 2.0, 0.0), ((1.0, 0.9), 2.0, 5.0), ((5.0, -4.9), 0.2, 50.0), ((50.0, -50.0), 0.01, 1.0), ((0.0,), 0.0, 0.0)],
 )
 def test_the_gap_is_measured_by_the_difference_unless_columns_cancel(parts, difference, gap):
-    from mmtrain.explanation.integrated_gradients import Attributions
+    from mmtrain.explanation.gradients import Attributions
 
     found = Attributions({number: np.array([part]) for number, part in enumerate(parts)}, difference, 0.0, 32)
     assert found.gap == pytest.approx(gap)
@@ -593,7 +592,7 @@ def test_a_figure_bears_any_text_and_many_columns(tmp_path):
 
 def test_squares_of_pixels_keep_their_sum():
     pixels = np.arange(65 * 70, dtype=np.float64).reshape(65, 70)
-    found, edge = blocks(pixels)
+    found, edge = block_sums(pixels)
     assert (found.shape, edge) == ((22, 24), 3)
     assert found.sum() == pixels.sum()
     assert found[0, 0] == pixels[:3, :3].sum()
@@ -625,7 +624,7 @@ def test_a_cell_is_shortened_to_one_line(text, line):
 
 @dataclass(frozen=True)
 class Place:
-    """Stands for a tap."""
+    """Stands for a hook."""
 
     column: str
 
@@ -633,11 +632,11 @@ class Place:
 @pytest.mark.usefixtures("tensorflow")
 def test_words_that_training_did_not_know_share_what_their_id_adds():
     from mmtrain.columns.text import FittedText
-    from mmtrain.explanation.column_attributions import attribute_columns
+    from mmtrain.explanation.attribution import attribute_columns
 
     column = FittedText(vectorize="tfidf", words=("day", "bad"), idf=(0, 1, 3, 1, 2), length=4, longest=4, masked=False, missing=0)
     cells = RowInputs({"note": "Bad zebra, odd zebra! day"}, {"note": np.array([[4, 2, 2, 2]]), "note_present": np.ones((1, 1))})
-    found = SimpleNamespace(attributions={Place("note"): np.array([0.5, 0.1, 0.2, 0.3])})
+    found = SimpleNamespace(by_hook={Place("note"): np.array([0.5, 0.1, 0.2, 0.3])})
     [share] = attribute_columns(found, SimpleNamespace(columns={"note": column}), cells)
     assert [(element.name, round(element.attribution, 6)) for element in share.elements] == [("bad", 0.5), ("zebra", 0.4), ("odd", 0.2)]
     assert (share.unread, share.label) == (1, "note: 5 words")

@@ -133,8 +133,8 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
 
     from mmtrain.data.drift import learn_statistics
     from mmtrain.explanation.attribution import RowInputs, SelectedRow
-    from mmtrain.explanation.explained_output import ExplainedOutputs
     from mmtrain.explanation.explainer import Explainer
+    from mmtrain.explanation.selection import ExplainedOutputs
     from mmtrain.model import model_file
     from mmtrain.model.branch_features import SplitPredictor
 
@@ -160,8 +160,8 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     for row in (0, 1):
         cells = RowInputs.of(dict.fromkeys([*columns, "age", "age_2"], "1"), arrays.take(rows[row : row + 1]))
         explained = explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", expected[row : row + 1])
-        assert explained.attributed.gap <= 1
-        assert [share.column for share in explained.shares if share.missing] == (columns if row == 0 else [])
+        assert explained.attributions.gap <= 1
+        assert [share.column for share in explained.columns if share.missing] == (columns if row == 0 else [])
 
 
 def test_a_branch_without_masked_columns_or_of_one_column_is_what_it_was(material):
