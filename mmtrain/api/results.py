@@ -270,11 +270,11 @@ class TrainedRun(Result):
 
 def _evaluated_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
     for part in contents.parts:
-        for judged in contents.judged(part):
-            for name, score in judged.scores.items():
+        for view in contents.views(part):
+            for name, score in view.scores.items():
                 value = {"value": score.value, "low": score.low, "high": score.high}
-                baseline = judged.baseline.scores[name].value
-                yield {"split": part.label, "target": judged.key, "score": name, **value, "baseline": baseline}
+                baseline = view.baseline.scores[name].value
+                yield {"split": part.label, "target": view.key, "score": name, **value, "baseline": baseline}
 
 
 def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:

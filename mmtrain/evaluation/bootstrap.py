@@ -71,11 +71,11 @@ class Bootstrap:
         defined = values[~np.isnan(values)]
         shift = 0.0 if estimate is None else 2 * _bias_correction(defined, estimate)
         limits = np.quantile(defined, self.quantile_levels(shift)).tolist()
-        within = limits if estimate is None else [*limits, estimate]
+        within = limits if estimate is None else [*limits, estimate]  # a corrected interval can miss an estimate at the edge of its range
         return Interval(min(within), max(within))
 
     def quantile_levels(self, shift: float = 0.0) -> tuple[float, float]:
-        """Return the lower and upper quantile level, shifted by so many standard deviations (2 z0); there must be 2 units or more."""
+        """Return the lower and upper quantile level, `shift` (2 z0) is in standard deviations; there must be 2 units or more."""
         # sqrt(n / (n - 1)): the variance of bootstrap draws is that of the population formula, too small by (n - 1) / n.
         reach = _student((1 + self.confidence) / 2, self.units - 1) * sqrt(self.units / (self.units - 1))
         return NORMAL.cdf(shift - reach), NORMAL.cdf(shift + reach)
@@ -85,8 +85,9 @@ class Bootstrap:
         undefined = np.isnan(values)
         if self.units < 2:
             return f"There is only one {self.unit} to draw."
-        if undefined.mean() > 1 - LEAST_DEFINED + 1e-9:
+        if undefined.mean() > 1 - LEAST_DEFINED + 1e-9:  # exactly 10 % must pass: 1 - 0.9 is 0.09999999999999998
             return f"It is undefined in {undefined.mean():.0%} of the draws."
+        # All rows right, for instance: an interval of width 0 would claim certainty.
         if np.ptp(values[~undefined]) == 0:
             return "Every draw has the same value."
         return ""
@@ -114,7 +115,7 @@ class Bootstrap:
 
     def _chunks(self) -> Iterator[Counts]:
         """Yield the counts of each row in each draw, (chunk, rows); units are drawn with equal probability."""
-        generator = np.random.default_rng(self._seed)
+        generator = np.random.default_rng(self._seed)  # a new one per call, so that all statistics have the same draws
         most = max(1, CHUNK_CELLS // max(self._rows, 1))
         for start in range(0, self.draws, most):
             size = min(most, self.draws - start)

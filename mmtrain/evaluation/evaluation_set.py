@@ -74,6 +74,7 @@ class BootstrapScores:
 
     def minus(self, other: BootstrapScores) -> dict[str, Score]:
         """Subtract the scores of `other`, on the same rows and draws; differences have intervals."""
+        # An undefined score may have no draws; its difference is undefined as well.
         differences = {name: values - other.draws[name] for name, values in self.draws.items()}
         return {
             name: self.bootstrap.difference(score, other.scores[name], differences.get(name, NO_DRAWS))
@@ -123,10 +124,12 @@ def score_drops(before: BootstrapScores, after: Sequence[BootstrapScores]) -> di
     bootstrap = after[0].bootstrap
     for name, score in before.scores.items():
         values = [value for one in after if (value := one.scores[name].value) is not None]
+        # "[": of a single class or label, such as auc[beach]; with many labels these would be thousands.
         if "[" in name or score.value is None or len(values) < len(after):
             continue
         sign = 1 if higher_is_better(name) else -1
         value = sign * (score.value - float(np.mean(values)))
+        # Fewer draws are the first ones of more, so the pairs match.
         differences = sign * (before.draws[name][: bootstrap.draws] - np.mean([one.draws[name] for one in after], axis=0))
         low, high = bootstrap.interval(differences, value) or (None, None)
         drops[name] = Estimate(value=value, low=low, high=high)

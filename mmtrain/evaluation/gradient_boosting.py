@@ -78,6 +78,7 @@ class GradientBoosting:
             ]
             return lambda cells: np.stack([label(cells)[:, 1] for label in labels], axis=1)
         classes = self._fit_classifier(len(target.columns), train, validation)
+        # Like the network, a target of two classes has one column: the probability of the positive one.
         return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
 
     def _fit_regressor(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
@@ -107,6 +108,7 @@ class GradientBoosting:
 
     def _options(self, trees: int, validation: Examples) -> dict[str, Any]:
         """Return the options of a model that grows `trees` trees per round."""
+        # scikit-learn would split off its own validation rows, which could share groups with training rows; `fit` gets ours.
         most = MOST_ROUNDS if len(validation.truth) else ROUNDS
         return {
             "max_iter": max(1, min(most, MOST_TREES // trees)),
@@ -166,7 +168,7 @@ class FeatureMatrix:
 def _ranks(counts: Array) -> Array:
     """Return a number for every code: frequent categories of training rows have their own, the rest share one, missing is NaN."""
     order = np.argsort(-counts[FIRST_CODE:], kind="stable")[:MOST_CATEGORIES]
-    ranks = np.full(len(counts), float(len(order)))
+    ranks = np.full(len(counts), float(len(order)))  # rare and unseen categories
     ranks[0] = np.nan
     ranks[FIRST_CODE + order] = np.arange(len(order))
     return ranks

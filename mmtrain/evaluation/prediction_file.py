@@ -189,7 +189,7 @@ def _quoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow.compute as pc
 
     special = pc.match_substring_regex(column, '[",\r\n]')
-    if not pc.any(special).as_py():
+    if not pc.any(special).as_py():  # the usual case, in which nothing is copied
         return column
     quote = pa.scalar('"', pa.large_string())
     inside = pc.replace_substring(column, '"', '""')

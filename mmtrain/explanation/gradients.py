@@ -67,7 +67,7 @@ def integrated_gradients(
     """Compute the attributions of one encoded row; every array has a first axis of 1.
 
     `baseline` are encoded values, from which the path of numbers and images starts; that of categories and words starts at the zero
-    vector. Columns in `fixed` stay as they are in the row. Without `steps`, their number is doubled as far as necessary.
+    vector. Columns in `fixed` stay as they are in the row. Without `steps`, their number is doubled until the error is small enough.
     """
     path = _Path(network, row, baseline, selector, fixed)
     count = steps or FIRST_STEPS
@@ -126,8 +126,10 @@ class _Path:
 
         rows = {name: np.repeat(values, len(alphas), axis=0) for name, values in self._row.items()}
         changes = {hook: moving(hook) for hook in self._change}
+        # Variables are not watched: the gradients of weights are not needed and would take memory.
         with tf.GradientTape(watch_accessed_variables=False) as tape, self._network.changed(changes):
             raw = self._network.raw(rows)[self._selector.target][:, self._selector.unit] * self._selector.sign
+        # ZERO: the output need not depend on every input, and None would have to be handled everywhere.
         gradients = tape.gradient(raw, list(points.values()), unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return raw.numpy(), {hook: gradient.numpy() for hook, gradient in zip(points, gradients, strict=True)}
 

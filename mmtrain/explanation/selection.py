@@ -83,7 +83,7 @@ def select_rows(target: FittedTarget, truth: Array | None, prediction: Array) ->
     if truth is None or not len(known):
         names = ("least confident", "most confident") if target.columns else ("largest prediction", "smallest prediction")
         return [(row, names[0 if far else 1]) for row, far in _ends(_uncertainty(target, prediction))]
-    right = target.is_right(truth, prediction)
+    right = target.is_right(truth, prediction)  # in an easy part the highest loss may be a right answer, and is called least confident
     return [(int(known[row]), _reason(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
 
 

@@ -64,7 +64,7 @@ def width(text: str) -> float:
     from matplotlib.textpath import text_to_path
 
     wide, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(family="DejaVu Sans", size=SIZE), ismath=False)
-    return float(wide) / 72
+    return float(wide) / 72  # points per inch
 
 
 def write(figure: Figure, word: PlacedWord, left: float, top: float) -> None:

@@ -56,7 +56,7 @@ def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:
     """Count the rows of each code, 0 to `count - 1`, in every draw: (draws, count); `codes` is (rows,), at least one."""
     order = np.argsort(codes, kind="stable")
     present, starts = np.unique(codes[order], return_index=True)
-    sums = np.zeros((len(counts), count), dtype=np.int64)
+    sums = np.zeros((len(counts), count), dtype=np.int64)  # reduceat cannot sum empty ranges, so absent codes stay 0
     sums[:, present] = np.add.reduceat(np.take(counts, order, axis=1), starts, axis=1)
     return sums
 

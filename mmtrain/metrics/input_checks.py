@@ -23,6 +23,7 @@ def codes(values: ArrayLike, *, count: int, what: str, ndim: int = 1, least: int
     array = np.asarray(values)
     if array.ndim != ndim:
         raise ValueError(f"The {what} has the shape {array.shape}; it must have {ndim} {'axis' if ndim == 1 else 'axes'}.")
+    # Negated as a whole, so that NaN, for which every comparison is False, is wrong.
     wrong = ~((array >= least) & (array < count) & (array == np.floor(array)))
     if wrong.any():
         expected = f"each must be a whole number from 0 to {count - 1}"

@@ -72,7 +72,7 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     losses = np.where(known, log_losses(np.where(has_label, positive, 1 - positive)), 0).sum(axis=1)
     whole = np.asarray(known.all(axis=1))
     of_rows = (whole, whole & ~wrong.any(axis=1), known.sum(axis=1), wrong.sum(axis=1), losses)
-    called = called & known
+    called = called & known  # unknown cells are neither true nor false positives
     ranked = cached_if_small(lambda column: _KnownRanking(codes[:, column], positive[:, column]), columns=len(labels), rows=len(codes))
 
     def scores(counts: Counts) -> dict[str, Values]:

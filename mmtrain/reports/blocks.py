@@ -1,4 +1,4 @@
-"""Blocks of a report: plain values that `report.html` shows. Every text is escaped there; the markup of plots is not."""
+"""Blocks of a report: plain values that `report.html` renders. Every text is escaped there; the markup of plots is not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Table:
         return tuple(Cell(text, number=bool(self.rows) and number) for text, number in zip(self.head, numbers, strict=True))
 
     def without_empty_notes(self) -> Table:
-        """Without the last column, if nothing stands there."""
+        """Drop the last column if it is empty."""
         if any(row[-1].text for row in self.rows):
             return self
         return replace(self, head=self.head[:-1], rows=tuple(row[:-1] for row in self.rows))
@@ -50,7 +50,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; `strong` is the sentence in it that must not be overlooked."""
+    """A paragraph; `strong` is its most important sentence."""
 
     kind: ClassVar[str] = "paragraph"
 
@@ -62,7 +62,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Points:
-    """Sentences that stand by themselves, one below the other."""
+    """A list of sentences."""
 
     kind: ClassVar[str] = "points"
 
@@ -71,7 +71,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Flow:
-    """Steps from left to right, each a number, what it counts, and how it is divided, if it is."""
+    """Steps from left to right: numbers of rows, and what they count."""
 
     kind: ClassVar[str] = "flow"
 
@@ -80,7 +80,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot. `markup` is SVG made by us and is not escaped; None when the report has no room for it."""
+    """A plot. `markup` is SVG that mmtrain generates and is not escaped; None if the report has no room for it."""
 
     file: str
     title: str
@@ -112,7 +112,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Card:
-    """One row of the table: how it is called, its images, what is said of it, and its cells by column."""
+    """One row of the table: its name, images, facts such as its prediction, and its cells by column."""
 
     name: str
     images: tuple[Thumbnail, ...]
@@ -163,5 +163,5 @@ class Section:
 
 
 def number(text: str, *, tone: Tone = "", share: float | None = None) -> Cell:
-    """A cell that holds a number, or stands for one."""
+    """Return a cell with a number, or with a placeholder for one."""
     return Cell(text, number=True, tone=tone, share=share)

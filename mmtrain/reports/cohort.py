@@ -1,4 +1,4 @@
-"""The cohort: rows from the file to the parts, and rows that were left out, with the reason."""
+"""Cohort: rows from the file to the parts, and rows that were left out, with the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_CLASSES = 200
 
 
 def section(contents: ReportData) -> Section:
-    """The cohort flow."""
+    """Return the cohort section."""
     blocks: list[Block] = [flow(contents)]
     if contents.data.dropped:
         blocks.append(dropped(contents.data.dropped))
@@ -24,12 +24,12 @@ def section(contents: ReportData) -> Section:
 
 
 def tables(contents: ReportData) -> list[Table]:
-    """Rows of each part, by class where a target has classes."""
+    """Count the rows of each part, by class if a target has classes."""
     return [rows_by_class(contents, key) for key in contents.data.answers] or [rows_by_part(contents)]
 
 
 def flow(contents: ReportData) -> Flow:
-    """Rows of the file, left out, used, and in each part."""
+    """Count the rows of the file, left out, used, and in each part."""
     data = contents.data
     steps = [(count(data.rows), f"in {data.table}")]
     if data.dropped:
@@ -39,14 +39,14 @@ def flow(contents: ReportData) -> Flow:
 
 
 def dropped(rows: Sequence[Dropped]) -> Table:
-    """Rows that were left out, by reason, the most frequent first."""
+    """List the rows that were left out by reason, the most frequent first."""
     by_reason: dict[str, list[str]] = {}
     for row in rows:
         by_reason.setdefault(row.reason, []).append(row.id or f"row {row.row}")
     ranked = sorted(by_reason.items(), key=lambda item: -len(item[1]))
     lines = [(Cell(reason), number(count(len(ids))), Cell(listed(ids, most=MOST_IDS))) for reason, ids in ranked[:MOST_REASONS]]
     rest = ranked[MOST_REASONS:]
-    note = "Rows are counted from 0, the first one under the header." if any(not row.id for row in rows) else ""
+    note = "Rows are numbered from 0, the first one below the header." if any(not row.id for row in rows) else ""
     if rest:
         note = (
             f"{counted(len(rest), 'further reason')} with {counted(sum(len(ids) for _, ids in rest), 'row')} in data.json. {note}".strip()
@@ -55,14 +55,14 @@ def dropped(rows: Sequence[Dropped]) -> Table:
 
 
 def rows_by_part(contents: ReportData) -> Table:
-    """Tabulate the parts if no target has classes."""
+    """Count the rows of each part, for targets without classes."""
     used = sum(contents.sizes.values())
     lines = tuple((Cell(part), number(count(rows)), number(percent(rows / used))) for part, rows in contents.sizes.items())
     return Table("Rows of each part", ("Part", "Rows", "Share"), lines)
 
 
 def rows_by_class(contents: ReportData, key: str) -> Table:
-    """Rows of every class or label of a target in every part."""
+    """Count the rows of every class or label of a target in every part."""
     target, answers = contents.fitted.targets[key], contents.data.answers[key]
     lines = [(Cell("all rows"), *(number(count(rows)) for rows in contents.sizes.values()))]
     for place, name in list(enumerate(target.columns))[:MOST_CLASSES]:
@@ -72,5 +72,5 @@ def rows_by_class(contents: ReportData, key: str) -> Table:
 
 
 def _rows(rows: int, of: int) -> Cell:
-    """A count with its share of the part."""
+    """Return a count with its share of the part."""
     return number(f"{count(rows)} ({percent(rows / of)})" if of else count(rows))

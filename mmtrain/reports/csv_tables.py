@@ -1,4 +1,4 @@
-"""The report's numbers in full, as CSV files in the run."""
+"""Numbers of the report in full, as CSV files in the run folder."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from mmtrain.reports.report_data import EvaluatedSplit, ReportData
 
 Line = dict[str, Any]
 EPOCHS = "epochs.csv"
-"""What the learning curves show."""
+"""Numbers of the learning curves."""
 SCORES = ("target", "predictor", "score", "value", "low", "high", "difference", "difference_low", "difference_high", "rows", "note")
-"""Differences are the model's value minus the baseline's, with the interval of the difference itself."""
+"""Differences are the value of the model minus that of the baseline, with the interval of the difference."""
 CONFUSION = ("target", "true", "predicted", "rows")
 CLASSES = ("target", "class", "rows", "predicted", "recall", "precision", "f1")
 
 
 def write(run: Run, contents: ReportData) -> bool:
-    """Write the files; one without a row is not written, and removed where an earlier evaluation wrote it.
+    """Write the files; a file without rows is not written, and one from an earlier evaluation is removed.
 
-    They are made for spreadsheets: whether some cell would have been a formula, and has an apostrophe before it, is returned.
+    They are made for spreadsheets: a cell that would run as a formula gets an apostrophe. Return True if there are such cells.
     """
     changed = _write(run, EPOCHS, pd.DataFrame([{"epoch": line.epoch, **line.values} for line in contents.epochs]))
     for part in contents.parts:
-        found = {"scores": scores(part), "confusion": confusion(part), "classes": classes(part)}
-        for kind, table in (found | analyses(part.results)).items():
+        tables = {"scores": scores(part), "confusion": confusion(part), "classes": classes(part)}
+        for kind, table in (tables | analyses(part.results)).items():
             changed |= _write(run, f"{kind}_{part.label}.csv", table)
     return changed
 
@@ -48,17 +48,17 @@ def _write(run: Run, name: str, table: pd.DataFrame) -> bool:
 
 
 def scores(part: EvaluatedSplit) -> pd.DataFrame:
-    """A line per target, predictor and score."""
+    """Return a line per target, predictor and score."""
     return pd.DataFrame(_scores(part), columns=list(SCORES))
 
 
 def confusion(part: EvaluatedSplit) -> pd.DataFrame:
-    """A line per target, true and predicted class; of many classes, only of those pairs that have rows."""
+    """Return a line per target, true and predicted class; if a target has many classes, only for pairs with rows."""
     return pd.DataFrame(_confusion(part), columns=list(CONFUSION))
 
 
 def classes(part: EvaluatedSplit) -> pd.DataFrame:
-    """A line per target and class."""
+    """Return a line per target and class."""
     return pd.DataFrame(_classes(part), columns=list(CLASSES))
 
 
@@ -71,14 +71,15 @@ def _scores(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
                 yield key, name, metric, *_with_limits(score), *_with_limits(differences.get(metric)), result.rows, note
 
 
-def _with_limits(found: Score | Estimate | None) -> tuple[float | None, ...]:
-    """Value and interval, None for what there is not."""
-    return (None, None, None) if found is None else (found.value, found.low, found.high)
+def _with_limits(score: Score | Estimate | None) -> tuple[float | None, ...]:
+    """Return value, lower and upper limit, each None if there is none."""
+    return (None, None, None) if score is None else (score.value, score.low, score.high)
 
 
 def _confusion(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
         matrix = result.confusion_matrix()
+        # Sparse for many classes: then only cells of 1 and more are listed, otherwise those of 0 too.
         for true, predicted in np.argwhere(matrix >= (result.confusion_pairs is not None)).tolist():
             yield key, result.classes[true], result.classes[predicted], int(matrix[true, predicted])
 
@@ -93,7 +94,7 @@ def _classes(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
 
 
 def analyses(results: Mapping[str, TargetResult]) -> dict[str, pd.DataFrame]:
-    """Return the analyses of a part by the beginning of the file's name; a table is empty where there is no such analysis.
+    """Return the tables of analyses by the prefix of the file name; empty for an analysis that was not computed.
 
     They have a line per score or, for calibration, per bin of probabilities.
     """
@@ -104,23 +105,23 @@ def analyses(results: Mapping[str, TargetResult]) -> dict[str, pd.DataFrame]:
 
 
 def _contributions(result: TargetResult) -> Iterator[Line]:
-    found = result.contributions
-    if found is None:
+    importance = result.contributions
+    if importance is None:
         return
-    for one in found.inputs:
+    for one in importance.inputs:
         column = "" if one.whole_branch else one.name
         for name, loss in one.losses.items():
-            yield {"branch": one.branch, "column": column, "rows": found.rows, "score": name, **_loss(loss)}
+            yield {"branch": one.branch, "column": column, "rows": importance.rows, "score": name, **_loss(loss)}
 
 
 def _missing_patterns(result: TargetResult) -> Iterator[Line]:
-    found = result.missing_patterns
-    if found is None:
+    analysis = result.missing_patterns
+    if analysis is None:
         return
-    for pattern in found.patterns:
+    for pattern in analysis.patterns:
         missing = "other" if pattern.missing is None else " + ".join(pattern.missing) or "nothing"
         yield from ({"missing": missing, "left_out": "", **line, **_loss(None)} for line in _subset(pattern))
-    for masked in found.masked:
+    for masked in analysis.masked:
         for line in _subset(masked):
             yield {"missing": "", "left_out": masked.branch, **line, **_loss(masked.losses.get(line["score"]))}
 
@@ -132,15 +133,15 @@ def _subgroups(result: TargetResult) -> Iterator[Line]:
 
 
 def _calibration(result: TargetResult) -> Iterator[Line]:
-    found = result.calibration
-    for probabilities, reliability in () if found is None else (("network", found.before), ("calibrated", found.after)):
+    calibration = result.calibration
+    for probabilities, reliability in () if calibration is None else (("network", calibration.before), ("calibrated", calibration.after)):
         for one in () if reliability is None else reliability.bins:
             yield {"probabilities": probabilities, **one.to_json()}
 
 
-def _subset(found: RowSubset) -> Iterator[Line]:
-    units = {"rows": found.rows, **({} if found.groups is None else {"groups": found.groups})}
-    for name, score in found.scores.items():
+def _subset(subset: RowSubset) -> Iterator[Line]:
+    units = {"rows": subset.rows, **({} if subset.groups is None else {"groups": subset.groups})}
+    for name, score in subset.scores.items():
         yield {**units, "score": name, "value": score.value, "low": score.low, "high": score.high, "undefined": score.undefined}
 
 

@@ -1,4 +1,4 @@
-"""The page that `inspect-data --html` writes: findings first, then parts, empty cells and columns."""
+"""Page of `inspect-data --html`: findings first, then parts, empty cells and columns."""
 
 from __future__ import annotations
 
@@ -18,60 +18,61 @@ from mmtrain.reports.wording import count, percent, significant
 MOST_CLASSES = 50
 MOST_VALUES = 5
 LONGEST = 40
-"""Characters of a cell that are shown."""
+"""Maximum number of characters of a cell that are shown."""
 FOOTER = "Written by mmtrain."
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """The contents of the page."""
+    """Contents of the page."""
 
     table: str
     """Name of the file."""
     rows: int
     columns: tuple[tuple[str, str, Profile | None], ...]
-    """Header, role and contents."""
+    """Header, role and profile."""
     findings: tuple[Finding, ...]
     problems: tuple[Problem, ...] = ()
-    """What `fit` would refuse."""
+    """Problems for which `fit` would refuse the table."""
     parts: tuple[PartSummary, ...] = ()
     missing: tuple[MissingPlan, ...] = ()
     split_notes: tuple[str, ...] = ()
-    """What the split method says of the parts."""
+    """Remarks of the split method."""
 
 
-def inspection_page(found: Inspected, *, every: bool = False) -> str:
-    """The HTML text; with `every` finding, or the worst of each kind."""
-    sections = [_findings(found, every=every)]
-    if found.problems:
-        sections.append(_problems(found.problems))
-    if found.parts:
-        sections.append(Section("Parts", (_parts(found.parts), *(Paragraph(note) for note in found.split_notes))))
-    if found.missing:
-        sections.append(Section("Empty cells", (_missing(found.missing),)))
-    sections.append(Section("Columns", (_columns(found),)))
-    facts = (counted(found.rows, "row"), counted(len(found.columns), "column"), sample_rows(found.findings) or "nothing found")
-    return page(title=found.table, facts=facts, sections=sections, footer=FOOTER)
+def inspection_page(inspected: Inspected, *, every: bool = False) -> str:
+    """Return the HTML text, with `every` finding or only the worst ones of each kind."""
+    sections = [_findings(inspected, every=every)]
+    if inspected.problems:
+        sections.append(_problems(inspected.problems))
+    if inspected.parts:
+        sections.append(Section("Parts", (_parts(inspected.parts), *(Paragraph(note) for note in inspected.split_notes))))
+    if inspected.missing:
+        sections.append(Section("Empty cells", (_missing(inspected.missing),)))
+    sections.append(Section("Columns", (_columns(inspected),)))
+    facts = (counted(inspected.rows, "row"), counted(len(inspected.columns), "column"), sample_rows(inspected.findings) or "nothing found")
+    return page(title=inspected.table, facts=facts, sections=sections, footer=FOOTER)
 
 
-def _findings(found: Inspected, *, every: bool) -> Section:
-    if not found.findings:
+def _findings(inspected: Inspected, *, every: bool) -> Section:
+    if not inspected.findings:
         return Section("Findings", (Paragraph("Nothing was found that would spoil a study.", tone="good"),))
     sections = []
     for level in LEVELS:
-        own = [finding for finding in found.findings if finding.level == level]
-        if own:
-            sections.append(Section(sample_rows(own), tuple(block for kind in by_kind(own) for block in _kind(kind, every=every))))
-    meaning = "An error makes scores wrong, a warning may make them wrong, a note is good to know."
+        level_findings = [finding for finding in inspected.findings if finding.level == level]
+        if level_findings:
+            blocks = tuple(block for kind in by_kind(level_findings) for block in _kind(kind, every=every))
+            sections.append(Section(sample_rows(level_findings), blocks))
+    meaning = "An error makes scores wrong, a warning may make them wrong, a note is worth knowing."
     return Section("Findings", (Paragraph(meaning),), tuple(sections))
 
 
 def _kind(kind: Kind, *, every: bool) -> list[Block]:
-    """Its findings, or the worst of them and how many more there are."""
+    """Return every finding of a kind, or the worst ones and the number of the others."""
     shown = kind.findings if every else kind.worst
     blocks = [block for finding in shown for block in _finding(finding)]
     if more := len(kind.findings) - len(shown):
-        blocks.append(Paragraph(f"{more:,} more of the kind", f"`{kind.title}`; --all shows them."))
+        blocks.append(Paragraph(f"{more:,} more of this kind", f"`{kind.title}`; --all shows them."))
     return blocks
 
 
@@ -82,7 +83,7 @@ def _finding(finding: Finding) -> tuple[Block, ...]:
 
 def _problems(problems: Sequence[Problem]) -> Section:
     lines = tuple((Cell(problem.where), Cell(problem.what), Cell(problem.fix)) for problem in problems)
-    return Section("What fit would refuse", (Table("Problems", ("Where", "What", "What would be right"), lines),))
+    return Section("What fit would refuse", (Table("Problems", ("Where", "Problem", "Fix"), lines),))
 
 
 def _parts(parts: Sequence[PartSummary]) -> Table:
@@ -102,7 +103,7 @@ def _parts(parts: Sequence[PartSummary]) -> Table:
                 *(number("–" if middle is None else significant(middle)) for middle in part.medians.values()),
             )
         )
-    note = "No group is on two sides." if grouped else ""
+    note = "No group is in two parts." if grouped else ""
     return Table("Rows of each part", ("Part", "Rows", "Share", *(("Groups",) if grouped else ()), *classes, *medians), tuple(lines), note)
 
 
@@ -112,22 +113,23 @@ def _missing(plans: Sequence[MissingPlan]) -> Table:
         for name, effect in plan.effects.items():
             chosen = Cell(f"{name} (chosen)" if name == plan.chosen else name)
             lines.append((Cell(plan.header), number(count(plan.cells)), number(percent(plan.share)), chosen, Cell(effect)))
-    return Table("What each policy for missing cells would do", ("Column", "Empty", "Share", "Policy", "What would happen"), tuple(lines))
+    return Table("Effect of each policy for missing cells", ("Column", "Empty", "Share", "Policy", "Effect"), tuple(lines))
 
 
-def _columns(found: Inspected) -> Table:
+def _columns(inspected: Inspected) -> Table:
     lines = []
-    for header, role, profile in found.columns:
+    for header, role, profile in inspected.columns:
         if profile is None:
             lines.append((Cell(header), Cell(role), number("–"), number("–"), Cell("cannot be read")))
         else:
             lines.append(
                 (Cell(header), Cell(role), number(count(profile.missing)), number(count(profile.distinct)), Cell(_contents(profile)))
             )
-    return Table("What is in each column", ("Column", "Role", "Empty", "Different", "Contents"), tuple(lines))
+    return Table("Contents of each column", ("Column", "Role", "Empty", "Different", "Contents"), tuple(lines))
 
 
 def _contents(profile: Profile) -> str:
+    # A column with few different numbers probably has codes: then its values say more than a range.
     if profile.numbers is not None and profile.number_cells == profile.filled and profile.distinct > 2 * MOST_VALUES:
         low, middle, high = (significant(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
         return f"{low} to {high}, median {middle}"

@@ -1,4 +1,4 @@
-"""Writing `report.html` and its companions, self-contained files, from the run folder."""
+"""Writer of `report.html` and its companions, self-contained files, from the run folder."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 MOST = 4_800_000
-"""Bytes of the page; sections that it has no room for are only named."""
+"""Maximum size of the page in bytes; sections without room are only named."""
 
-FOOTER = "Written by mmtrain. Every plot also lies in the folder plots of the run, as PNG, and the files named here lie beside this page."
+FOOTER = "Written by mmtrain. Every plot is also a PNG file in the folder plots of the run; the files named here are next to this page."
 
 
 def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fitted) -> Path:
-    """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError when a file of the run is missing or damaged."""
+    """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError if a file of the run is missing or damaged."""
     contents = run_contents.read(run, columns, training, fitted)
     formulas = csv_tables.write(run, contents)
     run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():
-        found = sections(contents, FigureWriter(run))
+        page_sections = sections(contents, FigureWriter(run))
     footer = f"{FOOTER} {TOLD}" if formulas else FOOTER
-    return run.write_text("report.html", limit_size(found, title=str(run), facts=headline(contents), footer=footer))
+    return run.write_text("report.html", limit_size(page_sections, title=str(run), facts=headline(contents), footer=footer))
 
 
 def _read(path: Path) -> str:
-    """A text of its owner, from whatever editor; empty where there is none."""
+    """Read a text that its owner may have saved in any editor; empty if there is none."""
     content = path.read_bytes() if path.is_file() else b""
     try:
         return content.decode("utf-8-sig")
@@ -49,31 +49,31 @@ def _read(path: Path) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def limit_size(found: Sequence[Section], *, title: str, facts: Sequence[str], footer: str = FOOTER, most: int = MOST) -> str:
-    """The page of these sections, the largest of them left out until it has at most `most` bytes."""
-    text = page(title=title, facts=facts, sections=found, footer=footer)
+def limit_size(sections: Sequence[Section], *, title: str, facts: Sequence[str], footer: str = FOOTER, most: int = MOST) -> str:
+    """Return the page of these sections; the largest ones are left out until it has at most `most` bytes."""
+    text = page(title=title, facts=facts, sections=sections, footer=footer)
     if len(text.encode()) <= most:
         return text
-    sizes = [len(page(title=title, facts=facts, sections=(section,)).encode()) for section in found]
-    kept = list(found)
+    sizes = [len(page(title=title, facts=facts, sections=(section,)).encode()) for section in sections]
+    shown = list(sections)
     while sum(sizes) > most and max(sizes):
         largest = sizes.index(max(sizes))
-        kept[largest] = Section(
-            found[largest].title, (Paragraph("This report has no room for the section; its numbers are in the run folder."),)
+        shown[largest] = Section(
+            sections[largest].title, (Paragraph("This report has no room for the section; its numbers are in the run folder."),)
         )
         sizes[largest] = 0
-    return page(title=title, facts=facts, sections=kept, footer=footer)
+    return page(title=title, facts=facts, sections=shown, footer=footer)
 
 
 def page(*, footer: str = FOOTER, **values: object) -> str:
-    """The HTML text; see `report.html` for what it needs."""
+    """Return the HTML text; the template `report.html` shows the `values` that it needs."""
     css = (HERE / "report.css").read_text(encoding="utf-8")
-    return printable(_template().render(css=css, footer=footer, **values))  # of plots and networks too, which are no text to the template
+    return printable(_template().render(css=css, footer=footer, **values))  # here, as the template does not see the texts in SVG
 
 
 @cache
 def _template() -> Template:
-    """Compiled once."""
+    """Compile the template once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

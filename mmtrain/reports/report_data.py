@@ -1,4 +1,4 @@
-"""The contents of a run folder, read for a report."""
+"""Contents of a run folder, read for a report."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from mmtrain.splits.plan import USES
 from mmtrain.targets import FittedTarget
 
 Numbers = npt.NDArray[np.float64]
-SCORE = "Score the run again with `mmtrain evaluate`."
+SCORE_AGAIN = "Score the run again with `mmtrain evaluate`."
 
 
 @dataclass(frozen=True)
 class TargetResultView:
-    """One target on one part: its result, and the rows of its predictions."""
+    """One target on one part: its result and its predictions."""
 
     key: str
     part: EvaluatedSplit
     target: FittedTarget
     result: TargetResult
     prefix: str
-    """What its columns of the predictions begin with; empty for a single target."""
+    """Prefix of its columns in the predictions; empty for a single target."""
 
     @property
     def scores(self) -> Scores:
@@ -49,15 +49,15 @@ class TargetResultView:
 
     @property
     def baseline(self) -> BaselineResult:
-        """The baseline that looks at no column."""
+        """The dummy baseline."""
         return self.result.baselines[0]
 
     def difference(self, score: str) -> Score | None:
-        """Return the model's score minus that of the first baseline; None where rows were not drawn."""
+        """Return the score of the model minus that of the dummy baseline; None without a bootstrap."""
         return self.baseline.differences.get(score)
 
     def csv(self, kind: str) -> str:
-        """Return the file of the run that holds numbers of this kind, see `csv_tables`: `scores_test.csv`."""
+        """Return the file of the run with numbers of this kind, see `csv_tables`: `scores_test.csv`."""
         return f"{kind}_{self.part.label}.csv"
 
     @property
@@ -66,11 +66,11 @@ class TargetResultView:
         return self.part.worst_predictions.get(self.key, ())
 
     def texts(self, column: str) -> pd.Series[str]:
-        """A column of the predictions as text; an unknown answer is empty. The part must have `rows`."""
+        """Return a column of the predictions as text; an unknown answer is empty. The part must have `rows`."""
         return self._column(column).fillna("").astype(str)
 
     def numbers(self, column: str) -> Numbers:
-        """A column of the predictions as (rows,) float64; NaN where it is empty. The part must have `rows`."""
+        """Return a column of the predictions as (rows,) float64; NaN for an empty cell. The part must have `rows`."""
         values: Numbers = pd.to_numeric(self._column(column), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return values
 
@@ -78,9 +78,9 @@ class TargetResultView:
         assert self.part.rows is not None  # noqa: S101
         name = f"{self.prefix}{column}"
         if name not in self.part.rows:
-            raise RunError(Problem(f"predictions_{self.part.label}.csv", f"the file has no column {name!r}.", SCORE))
-        found: pd.Series[Any] = self.part.rows[name]
-        return found
+            raise RunError(Problem(f"predictions_{self.part.label}.csv", f"the file has no column {name!r}.", SCORE_AGAIN))
+        cells: pd.Series[Any] = self.part.rows[name]
+        return cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +89,12 @@ class EvaluatedSplit:
 
     label: str
     table: str
-    """File name of the table it was read from."""
+    """File name of its table."""
     results: Mapping[str, TargetResult]
     rows: pd.DataFrame | None
-    """None when its predictions are no longer in the run."""
+    """Its predictions; None if their file is gone."""
     worst_predictions: Mapping[str, Sequence[WorstPrediction]]
-    """By target; empty when their file is gone."""
+    """By target; empty if their file is gone."""
 
     @property
     def called(self) -> str:
@@ -118,7 +118,7 @@ class ReportData:
     facts: RunFacts
     data: Data
     network: Network | None
-    """None when its file is gone."""
+    """None if its file is gone."""
     sizes: Mapping[str, int]
     """Rows of train, validation and test, and of calibration where there are some."""
     epochs: tuple[EpochLine, ...]
@@ -133,8 +133,9 @@ class ReportData:
         return len(self.fitted.targets) > 1
 
     def score_of(self, name: str) -> str:
-        """The score that a name in metrics.jsonl speaks of: `auc` of `validation_auc`, with several targets of `validation_ill_auc`."""
+        """Return the score of a name in metrics.jsonl: `auc` of `validation_auc`, and with several targets of `validation_ill_auc`."""
         score = name.partition("_")[2]
+        # The longest one: with the targets `ill` and `ill_late`, `ill_late_auc` is the AUC of the latter.
         prefixes = [f"{key}_" for key in self.fitted.targets if self.several and score.startswith(f"{key}_")]
         return score.removeprefix(max(prefixes, key=len, default=""))
 
@@ -143,8 +144,8 @@ class ReportData:
         """Number of times that the test part was scored."""
         return sum(look.is_test_access for look in self.facts.evaluations or ())
 
-    def judged(self, part: EvaluatedSplit) -> tuple[TargetResultView, ...]:
-        """Every target on one part."""
+    def views(self, part: EvaluatedSplit) -> tuple[TargetResultView, ...]:
+        """Return a view of every target on one part."""
         targets = self.fitted.targets
         return tuple(
             TargetResultView(key, part, targets[key], result, f"{key}_" if self.several else "")
@@ -154,10 +155,10 @@ class ReportData:
 
 
 def read(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fitted) -> ReportData:
-    """The contents of a run. Raises RunError for a damaged file, and for one that does not go with another."""
+    """Read the contents of a run. Raises RunError for a damaged file, and for files that do not match."""
     facts: RunFacts = run.read("run.json")
     data: Data = run.read("data.json")
-    if facts.trained:  # the report is what is still missing
+    if facts.trained:  # only the report is missing, so it says finished
         facts = facts.model_copy(update={"state": "finished"})
     sizes = read_sizes(run / "split.csv")
     for key, answers in data.answers.items():
@@ -185,11 +186,11 @@ def read_epochs(run: Run) -> tuple[EpochLine, ...]:
 
 
 def _parts(run: Run, facts: RunFacts) -> tuple[EvaluatedSplit, ...]:
-    looks = {look.part: (place, look) for place, look in enumerate(facts.evaluations or ())}  # the last look at each
+    looks = {look.part: (place, look) for place, look in enumerate(facts.evaluations or ())}  # the last evaluation of each
     metrics: Mapping[str, PartResults] = _if_there(run, "metrics.json")
-    since = max([facts.ended or "", *(facts.resumed or ())])  # earlier looks were at other weights
+    since = max([facts.ended or "", *(facts.resumed or ())])  # earlier evaluations used other weights
     known = [part for part in metrics if part in looks and looks[part][1].when >= since]
-    # The headline is never of rows that the model learned from, if there are others.
+    # The summary shows the first part: training rows only if nothing else was scored.
     rank = {"test": 0, "calibration": 2, "validation": 3, "train": 4}
     return tuple(
         EvaluatedSplit(
@@ -200,24 +201,24 @@ def _parts(run: Run, facts: RunFacts) -> tuple[EvaluatedSplit, ...]:
 
 
 def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
-    """Every cell as text, as `NA` and `001` may be classes; None when the file is gone."""
+    """Read the predictions, every cell as text, as `NA` and `001` may be classes; None if the file is gone."""
     path = run / f"predictions_{part}.csv"
     if not path.is_file():
         return None
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except ValueError:
-        raise RunError(Problem(str(path), "the file is damaged.", SCORE)) from None
+        raise RunError(Problem(str(path), "the file is damaged.", SCORE_AGAIN)) from None
 
 
 def _if_there(run: Run, name: str) -> Mapping[str, Any]:
-    """Results by part or target from a JSON file of the run; empty when there is no such file."""
-    found: Mapping[str, Any] = run.read(name) if (run / name).is_file() else {}
-    return found
+    """Read results by part or target from a JSON file of the run; empty if there is no such file."""
+    results: Mapping[str, Any] = run.read(name) if (run / name).is_file() else {}
+    return results
 
 
-def label_counts(judged: TargetResultView) -> Mapping[str, int] | None:
-    """Rows of each class or label in the part; None where there are no classes or the predictions are gone."""
-    if judged.part.rows is None or not judged.target.columns:
+def label_counts(view: TargetResultView) -> Mapping[str, int] | None:
+    """Count the rows of each class or label in the part; None without classes or without the predictions."""
+    if view.part.rows is None or not view.target.columns:
         return None
-    return judged.target.count_answers(judged.texts("truth"))
+    return view.target.count_answers(view.texts("truth"))

@@ -1,4 +1,4 @@
-"""The order of the report, and the summary it begins with."""
+"""Order of the report, and its summary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mmtrain.columns import inputs_among
 from mmtrain.errors import counted, listed
-from mmtrain.reports import background, cohort, limits, training
+from mmtrain.reports import cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
@@ -15,42 +15,42 @@ from mmtrain.reports.target_results.baselines import verdicts
 from mmtrain.reports.wording import CAVEATS, count, duration, moment
 
 
-def sections(contents: ReportData, gallery: FigureWriter) -> tuple[Section, ...]:
-    """Every section, in reading order."""
+def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
+    """Return all sections in reading order."""
     return (
         summary(contents),
         cohort.section(contents),
         *training.network(contents),
-        training.learning(contents, gallery),
-        *scores.sections(contents, gallery),
+        training.learning(contents, writer),
+        *scores.sections(contents, writer),
         *worst_predictions.sections(contents),
         training.weights(contents),
         limits.section(contents),
-        background.columns(contents),
-        background.experiment(contents),
-        background.provenance(contents),
+        training.learned_columns(contents),
+        training.experiment(contents),
+        training.provenance(contents),
     )
 
 
 def headline(contents: ReportData) -> tuple[str, ...]:
-    """State, when and how long."""
+    """Return state, start and duration of the run."""
     facts = contents.facts
-    found = [facts.state, f"started {moment(facts.started)}"]
+    words = [facts.state, f"started {moment(facts.started)}"]
     if facts.seconds is not None:
-        found.append(f"{duration(facts.seconds.training)} of training")
+        words.append(f"{duration(facts.seconds.training)} of training")
     elif facts.ended is not None:
-        found.append(duration((datetime.fromisoformat(facts.ended) - datetime.fromisoformat(facts.started)).total_seconds()))
-    return tuple(found)
+        words.append(duration((datetime.fromisoformat(facts.ended) - datetime.fromisoformat(facts.started)).total_seconds()))
+    return tuple(words)
 
 
 def summary(contents: ReportData) -> Section:
-    """Summarize what was predicted from what, how well, and how often the test part was scored."""
+    """Summarize the task, the scores, and how often the test part was scored."""
     blocks: list[Block] = []
     if contents.facts.state != "finished":
         blocks.append(Paragraph(contents.facts.error.strip(), f"The training did not finish: it is {contents.facts.state}.", tone="bad"))
     blocks.append(Paragraph(f"{question(contents)} {rows_used(contents)}"))
     for newest in contents.parts[:1]:
-        blocks += [sentence for judged in contents.judged(newest) for sentence in verdicts(contents, judged)]
+        blocks += [sentence for view in contents.views(newest) for sentence in verdicts(contents, view)]
         blocks += [Paragraph(CAVEATS[newest.label])] if newest.label in CAVEATS else []
     if not contents.parts:
         blocks += training.epochs_reached(contents)
@@ -59,27 +59,26 @@ def summary(contents: ReportData) -> Section:
 
 
 def question(contents: ReportData) -> str:
-    """Say what is predicted from what."""
+    """Name the inputs and the targets in a sentence."""
     inputs = [f"{key} ({column.role})" for key, column in inputs_among(contents.columns).items()]
     answers = []
     for key, target in contents.fitted.targets.items():
         named = (
             f": {listed(target.columns, 'or')}"
             if 0 < len(target.columns) <= 6
-            else f" of {count(len(target.columns))}"
+            else f", {count(len(target.columns))} in all"
             if target.columns
             else ""
         )
         answers.append(f"{key} ({target.title or target.task}{named})")
-    verb = "is" if len(answers) == 1 else "are"
-    return f"From {listed(inputs)}, {listed(answers)} {verb} predicted."
+    return f"The model predicts {listed(answers)} from {listed(inputs)}."
 
 
 def rows_used(contents: ReportData) -> str:
-    """Say how many rows each part has, and what it is used for."""
+    """Name the rows of each part and their purpose in a sentence."""
     data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
     used = f"Of {counted(data.rows, 'row')} in {data.table}, {count(data.used)} were used"
-    held_back = [f"{sizes['calibration']} for the conformal bound alone"] if "calibration" in sizes else []
+    held_back = [f"{sizes['calibration']} for the conformal bound only"] if "calibration" in sizes else []
     chosen = [f"{sizes['train']} to train", f"{sizes['validation']} to choose the best epoch"]
     purposes = [*chosen, *held_back, f"{sizes['test']} to test"]
     return f"{used}: {listed(purposes)}."

@@ -1,12 +1,12 @@
-"""Sections on the training: network, learning curves, class weights."""
+"""Sections on the training: network, learning curves, class weights, learned columns, experiment, versions."""
 
 from __future__ import annotations
 
 from mmtrain.artifacts.run_schema import EpochLine
-from mmtrain.columns import Weight, column_of_role
+from mmtrain.columns import Weight, column_of_role, inputs_among
 from mmtrain.errors import counted
 from mmtrain.reports import csv_tables
-from mmtrain.reports.blocks import Block, Cell, Paragraph, Plot, Plots, Section, Table, number
+from mmtrain.reports.blocks import Block, Cell, Code, Folded, Paragraph, Plot, Plots, Section, Table, number
 from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.diagram import described, draw
 from mmtrain.reports.figures.plot_style import FigureWriter
@@ -17,7 +17,7 @@ MOST_WEIGHTS = 200
 
 
 def network(contents: ReportData) -> tuple[Section, ...]:
-    """The network's diagram; nothing where the run does not know it in brief."""
+    """Return the diagram of the network; nothing without network.json."""
     outline = contents.network
     if outline is None:
         return ()
@@ -29,14 +29,14 @@ def network(contents: ReportData) -> tuple[Section, ...]:
     return (Section("Network", (Plots((plot,), wide=True),)),)
 
 
-def learning(contents: ReportData, gallery: FigureWriter) -> Section:
-    """Losses, the monitored score and the learning rate, epoch by epoch."""
+def learning(contents: ReportData, writer: FigureWriter) -> Section:
+    """Show losses, the monitored score and the learning rate, epoch by epoch."""
     if not contents.epochs:
         return Section("Training", (Paragraph("No epoch was recorded."),))
     monitor = contents.training.early_stopping.monitor
     figure = plots.learning_curves(contents.epochs, monitor, contents.facts.best_epoch)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
-    plot = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {csv_tables.EPOCHS}.")
+    plot = writer.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {csv_tables.EPOCHS}.")
     blocks: list[Block] = [Paragraph(course(contents)), Plots((plot,), wide=True)]
     best = _best(contents)
     if best is not None and not any(part.label == "validation" for part in contents.parts):
@@ -45,9 +45,9 @@ def learning(contents: ReportData, gallery: FigureWriter) -> Section:
 
 
 def course(contents: ReportData) -> str:
-    """Epochs, the best one and why training ended."""
+    """Describe the epochs, the best one and the end of the training."""
     facts, stopping = contents.facts, contents.training.early_stopping
-    words = f"{counted(len(contents.epochs), 'epoch')} of at most {contents.training.epochs}."
+    words = f"The training took {counted(len(contents.epochs), 'epoch')} of at most {contents.training.epochs}."
     best = _best(contents)
     if best is not None:
         value = best.values.get(stopping.monitor)
@@ -59,7 +59,7 @@ def course(contents: ReportData) -> str:
 
 
 def _best(contents: ReportData) -> EpochLine | None:
-    """The epoch whose weights were kept; None when there is none."""
+    """Return the epoch whose weights the model has; None if there is none."""
     return next((line for line in contents.epochs if line.epoch == contents.facts.best_epoch), None)
 
 
@@ -76,14 +76,14 @@ def epochs_reached(contents: ReportData) -> list[Block]:
 
 
 def best_scores(contents: ReportData, best: EpochLine) -> Table:
-    """Tabulate the validation scores of the best epoch, as training saw them."""
-    found = {name.removeprefix("validation_"): value for name, value in best.values.items() if name.startswith("validation_")}
+    """Tabulate the validation scores of the best epoch, as computed in training."""
+    scores = {name.removeprefix("validation_"): value for name, value in best.values.items() if name.startswith("validation_")}
     lines = []
-    for name, value in found.items():
+    for name, value in scores.items():
         score = contents.score_of(f"validation_{name}")
-        target = name.removesuffix(score).rstrip("_")
-        called = f"{title(score)} of {target}" if target else title(score)
-        lines.append((Cell(called), _value(score, value), Cell(direction(score))))
+        target = name.removesuffix(score).rstrip("_")  # `ill` of `ill_auc`; empty for a single target
+        label = f"{title(score)} of {target}" if target else title(score)
+        lines.append((Cell(label), _value(score, value), Cell(direction(score))))
     caption = f"Scores of epoch {best.epoch} on the {counted(contents.sizes['validation'], 'validation row')}"
     return Table(caption, ("Score", "Model", "Better when"), tuple(lines), CAVEATS["validation"])
 
@@ -96,16 +96,45 @@ def weights(contents: ReportData) -> Section:
     """Tabulate the class weights of the loss."""
     blocks: list[Block] = []
     for key, target in contents.fitted.targets.items():
-        found, counts = target.class_weights, target.class_counts
-        if len(set(found.values())) <= 1:
-            blocks.append(
-                Paragraph(f"{key}: every {target.noun} counts the same in the loss." if found else f"{key}: a number has no class weights.")
-            )
+        by_class, counts = target.class_weights, target.class_counts
+        if len(set(by_class.values())) <= 1:
+            equal = f"{key}: every {target.noun} counts the same in the loss."
+            blocks.append(Paragraph(equal if by_class else f"{key}: a number has no class weights."))
             continue
-        lines = [(Cell(name), number(count(counts[name])), number(plain(weight))) for name, weight in list(found.items())[:MOST_WEIGHTS]]
+        lines = [(Cell(name), number(count(counts[name])), number(plain(weight))) for name, weight in list(by_class.items())[:MOST_WEIGHTS]]
         blocks.append(Table(f"Class weights of {key}", ("Class", "Training rows", "Weight in the loss"), tuple(lines)))
     column = column_of_role(contents.columns, Weight)
     if column is not None:
-        blocks.append(Paragraph(f"Every row's weight is also multiplied by its value in the column {column.column}."))
-    blocks.append(Paragraph("Weights reach the loss only; in scores every row counts once.", tone="quiet"))
+        blocks.append(Paragraph(f"The weight of every row is also multiplied by its value in the column {column.column}."))
+    blocks.append(Paragraph("Weights affect the loss only; in scores every row counts once.", tone="quiet"))
     return Section("Class weights", tuple(blocks))
+
+
+def learned_columns(contents: ReportData) -> Section:
+    """List what each column learned from the training rows."""
+    declared = inputs_among(contents.columns)
+    lines = []
+    for key, fitted in contents.fitted.columns.items():
+        lines.append((Cell(key), Cell(fitted.role), Cell(fitted.learned_words(declared[key], plain))))
+    note = "Learned from the training rows alone; columns.json has all of it."
+    return Section("What the columns learned", (Table("Columns", ("Column", "Role", "Learned"), tuple(lines), note),))
+
+
+def experiment(contents: ReportData) -> Section:
+    """Show the resolved experiment file, which repeats the run."""
+    return Section("Experiment", (Folded("config.yaml, with every default written out", (Code(contents.config),)),))
+
+
+def provenance(contents: ReportData) -> Section:
+    """List versions, seed and hashes."""
+    facts = contents.facts
+    lines = [(Cell(name), Cell(str(version))) for name, version in (facts.versions or {}).items()]
+    lines.append((Cell("seed"), Cell(f"{'–' if facts.seed is None else facts.seed}{', deterministic' if facts.deterministic else ''}")))
+    hashes = {contents.data.table: contents.data.sha256, **(facts.files or {})}
+    return Section(
+        "Versions and hashes",
+        (
+            Table("Versions", ("What", "Version"), tuple(lines)),
+            Table("SHA-256", ("File", "Hash"), tuple((Cell(name), Cell(value)) for name, value in hashes.items())),
+        ),
+    )

@@ -71,6 +71,7 @@ def input_fault(path: Path, wanted: Wanted = "file") -> PathFault | None:
         return status
     if kind := _other_kind(status, wanted):
         return PathFault(f"is {kind}, not a {wanted}", f"Give the path of a {wanted}.", kind=kind)
+    # effective_ids, where supported: the rights of the user under whom the process runs, for instance with sudo.
     access = os.R_OK if wanted == "file" else os.R_OK | os.X_OK
     if not os.access(path, access, effective_ids=os.access in os.supports_effective_ids):
         return PathFault("cannot be read by this user", "Change its permissions.")

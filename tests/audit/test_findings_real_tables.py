@@ -266,7 +266,7 @@ def test_the_page_shows_the_worst_of_a_kind_or_all(tmp_path, every, shown):
     write_page(inspect_experiment(tmp_path / "study.yaml"), tmp_path / "page.html", every=every)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.count("every cell is &#39;same&#39;.") == shown
-    assert ("9 more of the kind" in text) != every
+    assert ("9 more of this kind" in text) != every
 
 
 def test_the_worst_of_a_kind_come_first():

@@ -82,7 +82,7 @@ def test_patterns_and_practice_in_words():
         "other combinations",
     ]
     assert [practice(AblatedBranch.model_construct(training_rows_without=rows)) for rows in (0, 1, 1200)] == [
-        "never missing, so going without it was not practised",
+        "never missing, so the network did not learn to do without it",
         "missing in 1 row",
         "missing in 1,200 rows",
     ]

@@ -104,7 +104,7 @@ def test_inputs_are_shuffled_less_often_where_the_time_does_not_suffice():
     same = contributions_to(ILL, *ALTERNATING, permutations=3)["y"]
     assert [one.losses["auc"].value for one in short.inputs] == [one.losses["auc"].value for one in same.inputs]
     assert shortened_sentence(short) == (
-        "Each input was shuffled 3 times instead of 5, because there are too many inputs for the time that contributions may take."
+        "Each input was shuffled 3 times instead of 5, because the time limit does not suffice for all inputs."
     )
     assert shortened_sentence(same) == ""
 
@@ -115,8 +115,7 @@ def test_inputs_that_the_time_does_not_reach_are_named_and_progress_is_told():
     assert (short.permutations, short.left_out, [one.name for one in short.inputs]) == (1, ["noise"], ["signal"])
     assert said == ["Contributions: 1 of 2 inputs have been shuffled."]
     assert shortened_sentence(short) == (
-        "Each input was shuffled 1 time instead of 5 and noise was left out, because there are too many inputs for the time that "
-        "contributions may take."
+        "Each input was shuffled 1 time instead of 5 and noise was left out, because the time limit does not suffice for all inputs."
     )
 
 
@@ -247,7 +246,7 @@ def test_a_run_keeps_how_rows_fare_without_some_inputs(run, scored):
 def test_contributions_are_in_the_report(run, scored):
     report = scored[0].report.read_text()
     assert "Contributions to y on the 40 test rows" in report
-    assert "AUC of y on the 40 test rows, were a branch missing in all of them" in report
+    assert "AUC of y on the 40 test rows without one branch" in report
     assert (run / "plots" / "contributions_test.png").is_file()
 
 
@@ -265,7 +264,7 @@ def test_contributions_to_an_undefined_score_are_a_sentence():
     one = InputImportance(name="x", branch="table", columns=["x"], whole_branch=False, losses={})
     found = PermutationImportance(main="auc", rows=9, permutations=3, confidence=0.95, draws=200, inputs=[one])
     show_analyses(console, TargetResult.model_construct(contributions=found))
-    assert console.file.getvalue() == "What the inputs contribute to the AUC is undefined.\n"
+    assert console.file.getvalue() == "The contribution of the inputs to the AUC is undefined.\n"
 
 
 def test_draws_of_the_model_are_scored_once(run, scored, monkeypatch):

@@ -248,13 +248,13 @@ def test_report_and_terminal_say_it_in_the_same_sentences(run, scored, capfdbina
     told = " ".join(capfdbinary.readouterr().out.decode().split())
     report = scored.report.read_text()
     point = run.read_json("decisions.json")["targets"]["ill"]["operating_point"]
-    sentence = f"Threshold: ill from {point['threshold']:.3f} on; chosen for a sensitivity of at least 0.9 on 48 validation rows, with"
+    sentence = f"Threshold: ill at {point['threshold']:.3f} or above; chosen for a sensitivity of at least 0.9 on 48 validation rows, with"
     assert sentence in told
     assert sentence in report
     for words in (
         "Calibration of ill, after temperature scaling by",
-        "Conformal sets, fitted on 48 rows of 24 groups held back",
-        "wide: they hold",
+        "Conformal sets, fitted on 48 held-out rows of 24 groups",
+        "wide: they contain",
     ):
         assert words in told
         assert words in report
@@ -280,7 +280,7 @@ def test_end_of_the_training_tells_what_was_decided():
         "Threshold of y: 0.250, for a sensitivity of at least 0.9; on validation rows sensitivity 1.000, specificity 0.500.",
         "Calibration of y: temperature 1.50.",
         "Note.",
-        "Conformal sets of y: fitted on 30 rows of 12 groups held back.",
+        "Conformal sets of y: fitted on 30 held-out rows of 12 groups.",
     ]
 
 
@@ -291,7 +291,7 @@ def test_scaling_that_did_not_help_is_told():
     assert sentences(TargetResult.model_construct(calibration=found)) == (
         "Calibration of every label, all labels together, after isotonic scaling: expected calibration error 0.100 (0.030 to 0.150), "
         "before 0.020; Brier score 0.200, before 0.100.",
-        "On these rows the scaling did not bring them nearer to what came true.",
+        "On these rows the scaling did not improve the calibration.",
     )
 
 

@@ -97,7 +97,8 @@ def test_the_gap_is_between_the_best_and_the_worst_with_the_interval_of_their_di
         "",
         f"The largest gap in accuracy between subgroups: 1.000 for sex a (20 rows) against 0.500 for sex c (20 rows), "
         f"0.500 ({gap['low']:.3f} to {gap['high']:.3f}) apart.",
-        "It is the largest among 3 subgroups that could be compared; the more there are, the larger is the gap that chance alone makes.",
+        "It is the largest among 3 subgroups that could be compared; the more are compared, the larger the gap that random variation "
+        "alone produces.",
     )
 
 
@@ -119,19 +120,19 @@ def test_groups_are_counted_and_drawn_together():
     [
         (
             [{"value": 0.2, "low": -0.1, "high": 0.5}],
-            "No gap in AUC between subgroups is shown; the largest that was found: 0.700 for c0 f (20 rows) against 0.500 for c0 m "
+            "There is no clear gap in AUC between subgroups; the largest observed one: 0.700 for c0 f (20 rows) against 0.500 for c0 m "
             "(20 rows), 0.200 (−0.100 to 0.500) apart.||",
         ),
         (
             [{"value": 0.0003, "low": 0.0001, "high": 0.0004}],
-            "No gap in AUC between subgroups is shown; the largest that was found: 0.700 for c0 f (20 rows) against 0.500 for c0 m "
+            "There is no clear gap in AUC between subgroups; the largest observed one: 0.700 for c0 f (20 rows) against 0.500 for c0 m "
             "(20 rows), 0.000 (0.000 to 0.000) apart.||",
         ),
         (
             [{"value": 0.2, "low": -0.1, "high": 0.5}, {"value": 0.1, "low": 0.05, "high": 0.15}],
-            "|The largest gap in AUC between subgroups that is shown: 0.700 for c1 f (20 rows) against 0.500 for c1 m (20 rows), "
-            "0.100 (0.050 to 0.150) apart.|It is the largest among 4 subgroups that could be compared; the more there are, the larger is "
-            "the gap that chance alone makes.",
+            "|The largest clear gap in AUC between subgroups: 0.700 for c1 f (20 rows) against 0.500 for c1 m (20 rows), "
+            "0.100 (0.050 to 0.150) apart.|It is the largest among 4 subgroups that could be compared; the more are compared, the "
+            "larger the gap that random variation alone produces.",
         ),
     ],
 )

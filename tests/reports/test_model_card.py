@@ -38,8 +38,8 @@ def test_model_card_has_the_headings_of_model_cards(scored):
 
 def test_model_card_says_in_brief_what_the_report_says(scored):
     text = card(scored)
-    assert "From age (numeric) and note (text), ill (one of two classes: no or yes) is predicted.\n" in text
-    assert "3 epochs of at most 9. The weights are those of epoch 2 with validation_loss 0.500." in text
+    assert "The model predicts ill (one of two classes: no or yes) from age (numeric) and note (text).\n" in text
+    assert "The training took 3 epochs of at most 9. The weights are those of epoch 2 with validation_loss 0.500." in text
     assert (
         "On the 4 test rows, the AUC of ill is 0.250 (higher is better); the baseline (majority: class shares of the training rows) "
         "has 0.500. **The model does not beat the baseline.**\n" in text
@@ -84,25 +84,25 @@ def test_model_card_says_how_the_rows_were_divided(tmp_path, split, columns, sai
 def test_model_card_lists_its_limits(scored):
     limits = card(scored).partition("## Limits\n\n")[2].partition("\n\n## ")[0]
     assert limits.splitlines() == [
-        "- Class weights shaped the loss of ill: the network's probabilities were shifted by them and are no shares of rows.",
-        "- The test part has been scored twice. Every choice made after such a look makes its scores less true for new rows.",
-        "- The scores of ill rest on 4 rows only; other rows could well give others.",
-        "- Of some classes of ill, the test part has few rows: no (2) and yes (2).",
-        "- The scores stand without intervals: how much they depend on the choice of these rows is not known.",
-        "- Subgroups were not looked at: the model may do worse for some people, places or devices than for others. "
-        "The option evaluation.subgroups names columns to look at.",
-        "- 2 rows (12.5 % of the table) were left out, so the scores do not speak of rows like them.",
-        "- No column groups the rows. If several rows belong together, those of one patient for instance, they may be on both sides of "
-        "the split, and the scores are too good for new ones. A column of the role group keeps them in one part.",
-        "- All rows are from t&amp;t.csv: rows of another place, device or year may be harder.",
+        "- The loss of ill has class weights, which shift the network's probabilities: they are not frequencies of rows.",
+        "- The test part has been scored twice. Every choice made after seeing its scores makes them more optimistic.",
+        "- The scores of ill are based on only 4 rows; other rows could give quite different ones.",
+        "- Some classes of ill have few rows in the test part: no (2) and yes (2).",
+        "- The scores have no intervals: it is unknown how much they depend on the choice of these rows.",
+        "- Subgroups were not examined: the model may do worse for some people, places or devices than for others. "
+        "The option evaluation.subgroups names columns to examine.",
+        "- 2 rows (12.5 % of the table) were left out, so the scores do not apply to rows like them.",
+        "- No column groups the rows. If several rows belong together, such as those of one patient, they may be in different parts, "
+        "and the scores are too optimistic for new ones. A column with the role group keeps them in one part.",
+        "- All rows are from t&amp;t.csv: rows from another place, device or year may be harder.",
     ]
 
 
 def test_model_card_leaves_to_the_owner_what_only_the_owner_knows(scored):
     assert [line.partition("** ")[2] for line in card(scored).splitlines() if line.startswith(OWNER)] == [
-        "what the model is meant for, by whom and where it is to be used.",
+        "what the model is meant for, and by whom and where it may be used.",
         "what it must not be used for.",
-        "whom a wrong answer harms and how that is noticed; whose data these are and who agreed to their use.",
+        "who is harmed by a wrong prediction and how it would be noticed; whose data these are and who consented to their use.",
     ]
 
 
@@ -113,7 +113,7 @@ def test_model_card_after_fit_has_the_validation_score_alone(tmp_path):
     scores = text.partition("## Scores\n\n")[2].partition("\n\n")[0]
     assert scores == (
         "On the 2 validation rows, the loss is 0.500 (lower is better). "
-        "The best epoch was chosen on these rows, so the scores are a little too good for new ones."
+        "The best epoch was chosen on these rows, so the scores are slightly too optimistic for new ones."
     )
     assert "- The training was interrupted: the weights are those of the best epoch so far.\n" in text
     assert "- The test part has not been scored yet. To score it: mmtrain evaluate clinic/3\n" in text
@@ -158,9 +158,9 @@ def test_model_card_keeps_what_its_owner_has_written(tmp_path):
     run = make_run(tmp_path, {"ill": BINARY})
     evaluate(run, "validation", {"ill": [0, 1]}, {"ill": [[0.6], [0.7]]})
     first = card(run)
-    purpose = "what the model is meant for, by whom and where it is to be used."
+    purpose = "what the model is meant for, and by whom and where it may be used."
     filled = first.replace(f"{OWNER} {purpose}", "Triage in ward 3.\n\n### By whom\n\nNurses.")
-    filled = filled.replace("whom a wrong answer harms", "patients")
+    filled = filled.replace("who is harmed by a wrong prediction", "patients")
     notes = "## Our notes\n\n```\n## no heading\n```\nChecked by N. N.\n"
     (run / "model_card.md").write_text(f"{filled}\n{notes}", encoding="utf-8")
     for _ in range(2):
@@ -168,7 +168,7 @@ def test_model_card_keeps_what_its_owner_has_written(tmp_path):
         again = card(run)
         assert "## Intended use\n\nTriage in ward 3.\n\n### By whom\n\nNurses.\n" in again
         assert "\n> **To be filled in by the owner:** what it must not be used for.\n" in again
-        assert "## Ethical considerations\n\n> **To be filled in by the owner:** patients and how that is noticed" in again
+        assert "## Ethical considerations\n\n> **To be filled in by the owner:** patients and how it would be noticed" in again
         assert again.endswith(f"\n{notes}")
         assert again.count("## Our notes") == again.count("## Scores on the test part") == 1
 
@@ -188,4 +188,4 @@ def test_model_card_keeps_what_its_owner_has_written(tmp_path):
 )
 def test_sections_of_the_owner_are_kept_and_all_others_are_new(before, after):
     card = "# A\n\n## Intended use\n\n> fill\n\n## Scores on the test part\n\nnew\n"
-    assert model_card.kept(card, before) == after
+    assert model_card.keep_owner_sections(card, before) == after

@@ -12,7 +12,7 @@ from mmtrain.columns import FittedColumn
 from mmtrain.reports.figures import plot_style
 from mmtrain.reports.wording import plain
 
-RELIABILITY = ": share that came true by predicted probability; the expected calibration error is"
+RELIABILITY = ": observed frequency by predicted probability; the expected calibration error is"
 THRESHOLDS = "Sensitivity, specificity and precision of ill"
 
 
@@ -56,17 +56,17 @@ def test_report_has_its_sections_in_reading_order(binary):
 def test_report_says_in_words_what_was_found(binary):
     assert binary[2].paragraphs[:5] == [
         "finished · started 22 November 2026, 13:52 UTC · 1 min 1 s of training",
-        "From age (numeric) and note (text), ill (one of two classes: no or yes) is predicted. "
+        "The model predicts ill (one of two classes: no or yes) from age (numeric) and note (text). "
         "Of 16 rows in t&t.csv, 14 were used: 8 to train, 2 to choose the best epoch and 4 to test.",
         "On the 4 test rows, the AUC of ill is 0.250 (higher is better); the baseline (majority: class shares of the training rows) "
         "has 0.500. The model does not beat the baseline.",
-        "The test part has been scored twice. Every choice made after such a look makes its scores less true for new rows.",
-        "Rows are counted from 0, the first one under the header.",
+        "The test part has been scored twice. Every choice made after seeing its scores makes them more optimistic.",
+        "Rows are numbered from 0, the first one below the header.",
     ]
 
 
 def test_report_judges_an_earlier_part_too(binary):
-    assert "The best epoch was chosen on these rows, so the scores are a little too good for new ones." in binary[2].paragraphs
+    assert "The best epoch was chosen on these rows, so the scores are slightly too optimistic for new ones." in binary[2].paragraphs
     assert (
         "On the 2 validation rows, the AUC of ill is 1.000 (higher is better); the baseline (majority: class shares of the training rows) "
         "has 0.500. The model beats the baseline." in binary[2].paragraphs
@@ -124,8 +124,8 @@ def test_report_says_what_stands_behind_the_result(binary):
     assert "config.yaml, with every default written out" in found.terms
     assert any(term.startswith("name: clinic data: {table: ../../t.csv}") for term in found.terms)
     assert (
-        "3 epochs of at most 9. The weights are those of epoch 2. Training stopped early: validation_loss has not improved for 1 epochs."
-        in found.paragraphs
+        "The training took 3 epochs of at most 9. The weights are those of epoch 2. "
+        "Training stopped early: validation_loss has not improved for 1 epochs." in found.paragraphs
     )
 
 
@@ -146,12 +146,12 @@ def test_report_draws_every_part(binary):
     ]
     assert found.alts == [
         "Line plots over 3 epochs: training and validation loss, validation_auc, learning rate.",
-        "ROC curve of ill on the 4 test rows; the area under it is 0.250, guessing has 0.500.",
-        "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, guessing has 0.500.",
+        "ROC curve of ill on the 4 test rows; the area under it is 0.250, random guessing has 0.500.",
+        "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, random guessing has 0.500.",
         f"{THRESHOLDS} on the 4 test rows over the threshold; the one in use, 0.5, gives sensitivity 0.500 and specificity 0.000.",
         f"Reliability curve of ill on the 4 test rows{RELIABILITY} 0.638 (0.000 to 0.862).",
-        "ROC curve of ill on the 2 validation rows; the area under it is 1.000, guessing has 0.500.",
-        "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, guessing has 0.500.",
+        "ROC curve of ill on the 2 validation rows; the area under it is 1.000, random guessing has 0.500.",
+        "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, random guessing has 0.500.",
         f"{THRESHOLDS} on the 2 validation rows over the threshold; the one in use, 0.5, gives sensitivity 1.000 and specificity 1.000.",
         f"Reliability curve of ill on the 2 validation rows{RELIABILITY} 0.150 (0.000 to 0.200).",
     ]
@@ -226,13 +226,13 @@ def with_difference(run, number, difference):
 
 def test_report_does_not_claim_what_no_interval_shows(binary):
     found = with_difference(binary[0], "5", {"value": 0.5, "note": "No interval: every draw has the same value."})
-    assert found.paragraphs[2].endswith("has 0.500. On these rows the model is better than the baseline; how sure that is, is not known.")
+    assert found.paragraphs[2].endswith("has 0.500. The model is better than the baseline; the uncertainty of the difference is unknown.")
 
 
 def test_report_does_not_claim_what_the_interval_leaves_open(binary):
     found = with_difference(binary[0], "4", {"value": 0.5, "low": -0.25, "high": 0.75})
     assert found.paragraphs[2].endswith(
-        "has 0.500. It is not shown that the model beats the baseline: the difference is 0.500 (−0.250 to 0.750)."
+        "has 0.500. The model is not shown to beat the baseline: the difference is 0.500 (−0.250 to 0.750)."
     )
     assert found.tables["Scores of ill on the 2 validation rows"][1][-2:] == ["not shown to differ", "higher"]
 
@@ -255,7 +255,7 @@ def test_report_after_fit_speaks_of_validation_rows_only(tmp_path):
         *("h2 Summary", "h2 Rows", "h2 Training", "h2 Class weights", "h2 Limits"),
         *("h2 What the columns learned", "h2 Experiment", "h2 Versions and hashes"),
     ]
-    caveat = "The best epoch was chosen on these rows, so the scores are a little too good for new ones."
+    caveat = "The best epoch was chosen on these rows, so the scores are slightly too optimistic for new ones."
     assert found.paragraphs[2:4] == [
         f"On the 2 validation rows, the loss is 0.500 (lower is better). {caveat}",
         "The test part has not been scored yet. To score it: mmtrain evaluate clinic/3",

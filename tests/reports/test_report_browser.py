@@ -110,7 +110,7 @@ def test_report_after_fit_says_no_word_of_test_rows(reports, shown):
         *("What the columns learned", "Experiment", "Versions and hashes"),
     ]
     text = shown.value("document.querySelector('main').innerText")
-    assert "The best epoch was chosen on these rows, so the scores are a little too good for new ones." in text
+    assert "The best epoch was chosen on these rows, so the scores are slightly too optimistic for new ones." in text
     assert "The test part has not been scored yet. To score it: mmtrain evaluate browser/1" in text
     tables = shown.value("[...document.querySelectorAll('caption')].map(found => found.textContent)")
     assert "Scores of epoch 1 on the 12 validation rows" in tables

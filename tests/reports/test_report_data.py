@@ -39,7 +39,7 @@ def test_report_does_without_predictions_that_are_gone(tmp_path):
     evaluate(run, "validation", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}, report=False)
     (run / "predictions_validation.csv").unlink()
     found = read(evaluate(run, "test", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}))
-    assert "predictions_validation.csv is no longer in the run, so there are no plots." in found.paragraphs
+    assert "The run folder has no predictions_validation.csv any more, so there are no plots." in found.paragraphs
     assert len(found.alts) == 3  # learning curves and two of the test part
     assert found.tables["Rows of each part"] == [
         ["Part", "Rows", "Share"],

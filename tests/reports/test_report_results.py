@@ -55,7 +55,7 @@ def test_report_of_several_classes_has_a_line_for_each(tmp_path):
     note = "1 of 3 classes does not occur in this part and is left out: c."
     scores = found.tables["Scores of kind on the 3 test rows with a known answer"]
     assert scores[2] == ["Balanced accuracy", "0.750", "0.500", "better", "higher", note]
-    assert "1 row left out of the scores: the answer is missing, or training did not have it." in found.paragraphs
+    assert "1 row left out of the scores: the answer is missing or not in the training rows." in found.paragraphs
     assert "kind: every class counts the same in the loss." in found.paragraphs
 
 
@@ -117,7 +117,7 @@ def test_report_of_two_targets_names_them(tmp_path):
         "thresholds_ill_test.png",
     ]
     rows = "on the 3 test rows with a known answer"
-    assert found.alts[2] == f"Residuals of a:b {rows}: predicted less true values, from 0 to 1,200, mean 400."
+    assert found.alts[2] == f"Residuals of a:b {rows}: predicted minus true values, from 0 to 1,200, mean 400."
 
 
 def test_report_says_where_a_winning_model_is_worse(tmp_path):

@@ -147,6 +147,7 @@ def _gap(names: Sequence[str | None], subsets: Sequence[BootstrapScores], main: 
     it is rather too wide.
     """
     sign = 1 if higher_is_better(main) else -1
+    # Only subgroups whose score is defined in 90 % of the draws are compared, the condition for an interval.
     values = {place: one.scores[main].value for place, one in enumerate(subsets) if len(one.rows) >= LEAST_ROWS}
     ranked = sorted(
         (sign * value, place)

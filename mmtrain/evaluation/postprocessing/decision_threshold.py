@@ -97,6 +97,7 @@ def _sweep(truth: NDArray[np.int64], probability: NDArray[np.float32]) -> _Sweep
     between = ((upper.astype(np.float64) + lower) / 2).astype(np.float32)
     between = np.where(between > lower, between, upper)
     inside = (between > 0) & (between < 1) & (between > lower)
+    # 0: no row is called positive at the threshold above all probabilities.
     true_positives, false_positives = (np.append(0, counts).astype(np.float64)[inside] for counts in (hits, alarms))
     return _Sweep(between[inside].astype(np.float64), true_positives, false_positives, int(hits[-1]), int(alarms[-1]))
 

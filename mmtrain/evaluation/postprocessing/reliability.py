@@ -123,7 +123,7 @@ def _interval(gaps: Values, draws: Values, bootstrap: Bootstrap) -> Interval:
     def limit(level: float) -> float:
         return estimate * _root(lambda t: float(np.quantile(np.abs(t * gaps + sampling_error).sum(axis=1), level)) - estimate)
 
-    smallest, largest = bootstrap.quantile_levels()
+    smallest, largest = bootstrap.quantile_levels()  # without a bias correction, which the inversion replaces
     return Interval(min(limit(largest), estimate), max(limit(smallest), estimate))
 
 
@@ -184,4 +184,5 @@ def _effective_rows(true: NDArray[np.bool_], groups: NDArray[np.int64], value: f
     variance = float(np.square(excess).sum()) * count / max(1, count - 1) / len(true) ** 2
     if variance <= 0:
         return float(count)
+    # Rows that differ more within groups than between them would count for more than they are.
     return float(np.clip(value * (1 - value) / variance, 1.0, len(true)))

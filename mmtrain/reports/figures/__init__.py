@@ -1,1 +1,1 @@
-"""The plots of the report and the diagram of the network."""
+"""Plots of the report, and the diagram of the network."""

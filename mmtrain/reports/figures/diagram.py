@@ -1,4 +1,4 @@
-"""The network's diagram: inputs, branches, fusion and targets from left to right, as SVG in the colours of the page."""
+"""Diagram of the network: inputs, branches, fusion and targets from left to right, as SVG in the colours of the page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mmtrain.errors import counted
 from mmtrain.reports.wording import count
 
 WIDTHS = {"inputs": 240, "branches": 190, "fusion": 170, "targets": 170}
-"""Of the boxes of each column; all lengths are pixels of a wide page."""
+"""Widths of the boxes in each column; all lengths are in pixels of a wide page."""
 BETWEEN, GAP, LINE, PAD = 50, 14, 18, 12
 LETTER = 6.7
-"""Width of one letter of the size in use, on average; of Chinese, Japanese and Korean letters twice that."""
+"""Average width of a letter; Chinese, Japanese and Korean ones are twice as wide."""
 MOST_INPUTS = 6
-"""Of a branch; of more, the last line says how many."""
+"""Maximum number of lines for the inputs of a branch; with more, the last line counts the others."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Box:
     lines: Sequence[str]
     strong: bool = True
     rows: int = 0
-    """Lines that there is room for, if more than it has."""
+    """Minimum height in lines."""
 
     @property
     def height(self) -> float:
@@ -43,7 +43,7 @@ class Box:
         return self.y + self.height / 2
 
     def markup(self) -> str:
-        """A group of the rectangle and its texts; what is too long for it is cut and said in full as a title."""
+        """Return the rectangle and its texts; a text that is too long is cut, and has its full length as a title."""
         first = self.middle - LINE * len(self.lines) / 2 + 13
         shape = f'<rect x="{self.x:g}" y="{self.y:g}" width="{self.width:g}" height="{self.height:g}" rx="6" class="box"/>'
         texts = []
@@ -57,7 +57,7 @@ class Box:
 
 
 def draw(network: Network) -> str:
-    """The `<svg>` element of what network.json holds; equal networks give equal text."""
+    """Return the `<svg>` element for network.json; equal networks give equal text."""
     lefts = {}
     x = 1.0
     for column, width in WIDTHS.items():
@@ -67,6 +67,7 @@ def draw(network: Network) -> str:
     target_texts = [(target.name, f"{target.task}, {_width(target)}", _learned(target)) for target in network.targets]
     fusion_texts = ("fusion", f"{network.fusion.method}, {_width(network.fusion)}", _learned(network.fusion))
     height = max(_stacked([branch for _, branch in pairs]), _stacked([Box(0, 0, 0, texts) for texts in target_texts]))
+    # Laid out twice: the first time for the height of the branches, the second time centred.
     top = (height - _stacked([branch for _, branch in pairs])) / 2
     pairs = _branches(network.branches, lefts, top)
     fusion = _centred(lefts["fusion"], WIDTHS["fusion"], [fusion_texts], height)[0]
@@ -93,12 +94,12 @@ def fit_text(text: str, width: float) -> str:
     """Cut a text to a width in pixels."""
     if _length(text) <= width:
         return text
-    kept = ""
+    start = ""
     for letter in text:
-        if _length(kept) + _length(f"{letter}…") > width:
+        if _length(start) + _length(f"{letter}…") > width:
             break
-        kept += letter
-    return f"{kept}…"
+        start += letter
+    return f"{start}…"
 
 
 def _length(text: str) -> float:
@@ -106,7 +107,7 @@ def _length(text: str) -> float:
 
 
 def _branches(branches: Sequence[Branch], lefts: Mapping[str, float], top: float = 0.0) -> list[tuple[Box, Box]]:
-    """Boxes of the inputs and of the branch, one pair below the other."""
+    """Return pairs of boxes, inputs and branch, one below the other."""
     pairs = []
     y = 1.0 + top
     for branch in branches:
@@ -136,18 +137,18 @@ def _stacked(boxes: Sequence[Box]) -> float:
 
 
 def _link(start: Box, end: Box) -> str:
-    """A curve from the right edge of one box to the left edge of another."""
+    """Draw a curve from the right edge of one box to the left edge of another."""
     x, across = start.x + start.width, BETWEEN / 2
     return f'<path d="M{x:g} {start.middle:g}C{x + across:g} {start.middle:g} {end.x - across:g} {end.middle:g} {end.x:g} {end.middle:g}"/>'
 
 
 def _input(entry: BranchInput) -> str:
-    """`scan: image 64 × 64 × 1`."""
+    """Describe an input: `scan: image 64 × 64 × 1`."""
     return f"{entry.name}: {entry.kind} {' × '.join(map(count, entry.shape))}"
 
 
 def _size(part: Sized) -> str:
-    """`64 wide with 23,408 parameters`."""
+    """Describe a part of the network: `64 wide with 23,408 parameters`."""
     return f"{_width(part)} with {_learned(part)}"
 
 

@@ -1,8 +1,8 @@
-"""The one style of all plots, and how a plot gets into the run: as a PNG file, and as SVG inside the report.
+"""Style of all plots, and their output: PNG files in the run folder, and SVG inside the report.
 
-A figure has the colours of a light page. For the report they become CSS variables, its letters stay text in the font of the
-page, and everything that could load something or clash with another plot is taken out. The PNG, on white, is made where the run
-does not have it yet: it holds the hash of its SVG.
+A figure has the colours of a light page. For the report they become CSS variables, texts stay text in the font of the page, and
+everything that could load something or clash with another plot is removed. A PNG, on white, contains the hash of its SVG, and is drawn
+again only if it differs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VARIABLES = {
     FIRST: "var(--first)",
     SECOND: "var(--second)",
 }
-"""What the colours are called in report.css, which has others for a dark page."""
+"""Names of the colours in report.css, which has others for a dark page."""
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
@@ -66,24 +66,24 @@ STYLE: dict[str, Any] = {
     "ytick.labelsize": 9,
 }
 DPI = 160
-"""Of the PNG files, and of what is drawn as pixels inside an SVG."""
+"""Resolution of the PNG files, and of parts that are drawn as pixels inside an SVG."""
 DRAWING = "Drawing"
-"""What the hash is called in a PNG."""
+"""Key of the hash in a PNG."""
 ROOM = 2_500_000
-"""Bytes of SVG in one report; further plots are only named, so that there is room for the rest."""
+"""Maximum number of bytes of SVG in one report; further plots are only named."""
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Figures are made and saved inside this block; whatever matplotlibrc the user has plays no part in it."""
+    """Set the style inside the block, in which figures are drawn and saved; the matplotlibrc of the user has no effect there."""
     logger = logging.getLogger("matplotlib")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it would tell of its font cache
+    logger.setLevel(logging.ERROR)  # below, it reports on its font cache
     try:
         import matplotlib.style
 
         with warnings.catch_warnings(), matplotlib.style.context(["default", STYLE], after_reset=True):
-            # Letters the font lacks are empty boxes in the PNG; the report shows them in the reader's own fonts.
+            # Characters that the font lacks are empty boxes in the PNG; the SVG in the report uses the fonts of the reader.
             warnings.filterwarnings("ignore", message="Glyph ")
             warnings.filterwarnings("ignore", message="constrained_layout not applied")
             yield
@@ -92,21 +92,21 @@ def style() -> Iterator[None]:
 
 
 class FigureWriter:
-    """The plots of one report; `plots/` of the run gets a PNG of each."""
+    """Writer of the plots of one report; `plots/` of the run gets a PNG of each."""
 
     def __init__(self, run: Run, *, room: int = ROOM) -> None:
         self._run = run
         self._room = room
-        self._taken: set[str] = set()
+        self._stems: set[str] = set()
 
     def add(self, figure: Figure, name: str, *, title: str, alt: str, caption: str = "") -> Plot:
-        """Keep a figure as `plots/<name>.png`; characters that not every file system bears are replaced."""
+        """Save a figure as `plots/<name>.png` and return its plot; characters that some file systems refuse are replaced."""
         stem = self._stem(name)
         markup = as_markup(figure, salt=stem)
         path = self._run / "plots" / f"{stem}.png"
         drawing = hashlib.sha256(markup.encode()).hexdigest()
         if drawing_of(path) != drawing:
-            figure.set_layout_engine("none")  # what the first drawing found stays; finding it again would cost a third of all the time
+            figure.set_layout_engine("none")  # keeps the layout of the SVG; computing it again would take a third of the time
             with disk_errors(path):
                 path.parent.mkdir(exist_ok=True)
                 with atomic_write(path) as temporary:
@@ -119,35 +119,35 @@ class FigureWriter:
     def _stem(self, name: str) -> str:
         plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("_.") or "plot"
         stem, number = plain, 1
-        while stem.casefold() in self._taken:
+        while stem.casefold() in self._stems:
             number += 1
             stem = f"{plain}_{number}"
-        self._taken.add(stem.casefold())
+        self._stems.add(stem.casefold())
         return stem
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, inches; without pyplot, which would keep it alive and look for a screen."""
+    """Return an empty figure, in inches; without pyplot, which would keep it in memory and look for a display."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI)
 
 
 def save(figure: Figure, path: Path, words: Mapping[str, str] | None = None) -> None:
-    """Write a PNG, on white, with `words` for whoever looks into the file.
+    """Write a PNG on white, with `words` as its metadata.
 
-    `Figure.savefig` would go through every artist twice, first of all for the layout, which is found while drawing.
+    `Figure.savefig` would draw every artist twice, the first time for the layout, which drawing computes anyway.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure.set_dpi(DPI)  # an SVG before it was drawn at 72
+    figure.set_dpi(DPI)  # the SVG was drawn with 72
     figure.patch.set_facecolor("white")
     fast = {"compress_level": 1}  # a tenth larger than at 6, and a sixth faster, drawing included
     FigureCanvasAgg(figure).print_png(path, metadata=words, pil_kwargs=fast)  # type: ignore[no-untyped-call]
 
 
 def drawing_of(path: Path) -> str:
-    """The hash of the SVG that a PNG of a run was drawn with; empty where there is no such PNG."""
+    """Read the hash of the SVG from a PNG of the run; empty if there is no such PNG."""
     from PIL import Image
 
     try:
@@ -158,7 +158,7 @@ def drawing_of(path: Path) -> str:
 
 
 def as_markup(figure: Figure, *, salt: str) -> str:
-    """The `<svg>` element for the report; equal figures with equal `salt` give equal text."""
+    """Return the `<svg>` element for the report; equal figures with equal `salt` give equal text."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
@@ -172,13 +172,13 @@ def as_markup(figure: Figure, *, salt: str) -> str:
     return re.sub(r"<[^<>]+>", _tag, text).strip()
 
 
-def _tag(found: re.Match[str]) -> str:
-    """One tag; a name in a text can never look like one, because matplotlib escapes `<`."""
-    tag = found.group()
+def _tag(match: re.Match[str]) -> str:
+    """Clean one tag; a text cannot look like one, because matplotlib escapes `<`."""
+    tag = match.group()
     if tag.startswith("<svg"):
         box = re.search(r'viewBox="[^"]*"', tag)
         return f'<svg {box.group() if box else ""} aria-hidden="true" focusable="false">'
     if tag.startswith("<g "):
-        tag = re.sub(r' id="[^"]*"', "", tag)  # figure_1, axes_1, ... would stand in the page many times
+        tag = re.sub(r' id="[^"]*"', "", tag)  # figure_1, axes_1, ... would occur many times in the page
     tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
     return re.sub(r"#[0-9a-f]{6}(?=[;\"])", lambda colour: VARIABLES.get(colour.group(), colour.group()), tag)

@@ -1,4 +1,4 @@
-"""The plots. Each function returns a figure; call them inside `drawing.style()`."""
+"""Plots of scores and training. Each function returns a figure; call them inside `plot_style.style()`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Codes = npt.NDArray[np.int64]
 SMALL = (3.5, 3.3)
 """Inches; three stand side by side on a wide page, and the letters stay readable on a phone."""
 POINTS = 400
-"""Of a curve; more cannot be seen."""
+"""Maximum number of points of a curve; more would not be visible."""
 DOTS = 1500
-"""Of a scatter plot as vectors; more of them become pixels, which keeps the report small."""
+"""Maximum number of dots of a scatter plot as vectors; more are drawn as pixels, which keeps the report small."""
 MOST_WRITTEN = 12
-"""Classes up to which the cells of a confusion matrix hold their number."""
+"""Maximum number of classes for a confusion matrix with numbers in its cells."""
 MOST_TICKS = 60
-"""Classes up to which each has its name beside a confusion matrix; of more, every second has one, every third, ..."""
+"""Maximum number of class names next to a confusion matrix; with more classes only every second has one, every third, ..."""
 
 
 def learning_curves(epochs: Sequence[EpochLine], monitor: str, best_epoch: int) -> Figure:
-    """Losses, the score that chose the best epoch (where it is no loss of the first panel), and the learning rate, over epochs."""
+    """Draw losses, the score that chose the best epoch (unless it is one of the losses), and the learning rate, over epochs."""
     from matplotlib.ticker import MaxNLocator
 
     panels = [("loss", {"training": "train_loss", "validation": "validation_loss"})]
@@ -63,16 +63,16 @@ def learning_curves(epochs: Sequence[EpochLine], monitor: str, best_epoch: int) 
 
 
 def _column(epochs: Sequence[EpochLine], key: str) -> Numbers:
-    """NaN, a gap in the line, where an epoch has no such value."""
+    """Return a value of every epoch, (epochs,); NaN, a gap in the line, if it has none."""
     values = [line.values.get(key) for line in epochs]
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def roc(truth: Codes, probability: Numbers, threshold: float) -> Figure:
-    """Sensitivity over the share of negatives called positive; the dot is the threshold in use. Both classes must occur."""
+    """Draw the ROC curve, with a dot at the threshold in use. Both classes must occur."""
     hits, alarms = threshold_counts(truth, probability)
     figure, axis = _square()
-    axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="guessing")
+    axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="random")
     axis.plot(*_thinned(np.append(0, alarms / alarms[-1]), np.append(0, hits / hits[-1])), color=FIRST, label="model")
     called = probability >= threshold
     axis.plot([called[truth == 0].mean()], [called[truth == 1].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:.3g}")
@@ -82,11 +82,12 @@ def roc(truth: Codes, probability: Numbers, threshold: float) -> Figure:
 
 
 def precision_recall(truth: Codes, probability: Numbers, threshold: float) -> Figure:
-    """Precision over recall, in steps as average precision counts them. There must be a positive row."""
+    """Draw precision over recall, in steps as in average precision (no interpolation). There must be a positive row."""
     hits, alarms = threshold_counts(truth, probability)
     precision, recall = hits / (hits + alarms), hits / hits[-1]
     figure, axis = _square()
-    axis.axhline(float(truth.mean()), color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="guessing")
+    axis.axhline(float(truth.mean()), color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="random")
+    # steps-pre: the precision of a threshold extends back to the recall of the previous one, as average precision sums it.
     axis.plot(*_thinned(np.append(0, recall), np.append(precision[0], precision)), color=FIRST, drawstyle="steps-pre", label="model")
     called = probability >= threshold
     if called.any():
@@ -97,7 +98,7 @@ def precision_recall(truth: Codes, probability: Numbers, threshold: float) -> Fi
 
 
 def thresholds(truth: Codes, probability: Numbers, threshold: float) -> Figure:
-    """Sensitivity, specificity and precision over the threshold; the upright line is the one in use. Both classes must occur."""
+    """Draw sensitivity, specificity and precision over the threshold, with a line at the one in use. Both classes must occur."""
     hits, alarms = threshold_counts(truth, probability)
     levels = np.unique(probability)[::-1]
     figure, axis = _square()
@@ -107,6 +108,7 @@ def thresholds(truth: Codes, probability: Numbers, threshold: float) -> Figure:
         "precision": (QUIET, hits / (hits + alarms)),
     }
     for label, (colour, values) in lines.items():
+        # steps-post: levels descend, and a threshold between two of them acts like the higher one.
         axis.plot(*_thinned(levels, values), color=colour, label=label, drawstyle="steps-post")
     axis.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (3, 3)), label=f"threshold {threshold:.3g}")
     axis.set(xlabel="threshold", ylabel="share")
@@ -115,20 +117,20 @@ def thresholds(truth: Codes, probability: Numbers, threshold: float) -> Figure:
 
 
 def reliability(curves: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
-    """Share that came true over the probability that was said, in bins with their intervals (Murphy and Winkler 1977), per curve."""
+    """Draw the observed frequency over the predicted probability, in bins with intervals (Murphy and Winkler 1977)."""
     figure, axis = _square()
     axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="perfect")
     for colour, (label, bins) in zip((FIRST, SECOND), curves.items(), strict=False):
-        said, share, low, high = (np.array([getattr(one, name) for one in bins]) for name in ("said", "share", "low", "high"))
+        predicted, share, low, high = (np.array([getattr(one, name) for one in bins]) for name in ("said", "share", "low", "high"))
         errors = np.stack([share - low, high - share])
-        axis.errorbar(said, share, yerr=errors, fmt="o-", color=colour, markersize=4, linewidth=1.2, elinewidth=0.8, label=label)
-    axis.set(xlabel="predicted probability", ylabel="share that came true")
+        axis.errorbar(predicted, share, yerr=errors, fmt="o-", color=colour, markersize=4, linewidth=1.2, elinewidth=0.8, label=label)
+    axis.set(xlabel="predicted probability", ylabel="observed frequency")
     axis.legend(loc="upper left")
     return figure
 
 
 def confusion(matrix: Codes, classes: Sequence[str]) -> Figure:
-    """Rows by true (down) and predicted (across) class, shaded by their share of the true class; (classes, classes)."""
+    """Draw a confusion matrix (classes, classes), rows by true class, shaded by the share of the true class."""
     from matplotlib.colors import to_rgba
 
     count = len(classes)
@@ -138,7 +140,7 @@ def confusion(matrix: Codes, classes: Sequence[str]) -> Figure:
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     shades = np.empty((count, count, 4))
     shades[:] = to_rgba(FIRST)
-    shades[..., 3] = 0.7 * share
+    shades[..., 3] = 0.7 * share  # below 1, so that numbers stay readable
     axis.imshow(shades, interpolation="nearest")
     places = range(0, count, -(-count // MOST_TICKS))
     names = [_short(classes[place]) for place in places]
@@ -154,7 +156,7 @@ def confusion(matrix: Codes, classes: Sequence[str]) -> Figure:
 
 
 def predicted_and_true(truth: Numbers, prediction: Numbers) -> Figure:
-    """A dot per row; on the line they agree."""
+    """Draw a dot per row; on the line both are equal."""
     figure = new_figure(*SMALL)
     axis = figure.subplots()
     low, high = min(truth.min(), prediction.min()), max(truth.max(), prediction.max())
@@ -166,7 +168,7 @@ def predicted_and_true(truth: Numbers, prediction: Numbers) -> Figure:
 
 
 def residuals(truth: Numbers, prediction: Numbers) -> Figure:
-    """Prediction less truth over the prediction; a pattern is something the model has not learned."""
+    """Draw prediction minus truth over the prediction; a pattern is something that the model has not learned."""
     figure = new_figure(*SMALL)
     axis = figure.subplots()
     axis.axhline(0, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
@@ -175,19 +177,19 @@ def residuals(truth: Numbers, prediction: Numbers) -> Figure:
     return figure
 
 
-def ranges(names: Sequence[str], found: Sequence[HasInterval], label: str, *, reference: float | None, bars: bool = False) -> Figure:
-    """Values with their intervals from above downwards; as bars from 0, or as dots beside a `reference`."""
+def ranges(names: Sequence[str], estimates: Sequence[HasInterval], label: str, *, reference: float | None, bars: bool = False) -> Figure:
+    """Draw values with their intervals, the first on top: as bars from 0, or as dots with a line at the `reference`."""
     figure = new_figure(5.4, 0.75 + 0.28 * len(names))
     axis = figure.subplots()
     places = np.arange(len(names))
-    values = np.array([one.value for one in found], dtype=np.float64)
+    values = np.array([one.value for one in estimates], dtype=np.float64)
     if reference is not None:
         axis.axvline(reference, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
     if bars:
         axis.barh(places, values, height=0.6, color=FIRST, alpha=0.6)
     else:
         axis.plot(values, places, "o", color=FIRST, markersize=5)
-    for place, one in zip(places, found, strict=True):
+    for place, one in zip(places, estimates, strict=True):
         if one.low is not None and one.high is not None:
             axis.plot([one.low, one.high], [place, place], color=INK if bars else FIRST, linewidth=1.4)
     axis.set_yticks(places, [_short(name, 28) for name in names])
@@ -200,7 +202,7 @@ def ranges(names: Sequence[str], found: Sequence[HasInterval], label: str, *, re
 def _dots(axis: Axes, across: Numbers, up: Numbers) -> None:
     many = len(across) > DOTS
     axis.plot(across, up, "o", color=FIRST, markersize=1.5 if many else 3.5, markeredgewidth=0, alpha=0.3 if many else 0.6, rasterized=many)
-    axis.locator_params(axis="x", nbins=4)  # prices in full do not stand closer
+    axis.locator_params(axis="x", nbins=4)  # large numbers would overlap
 
 
 def _square() -> tuple[Figure, Axes]:
@@ -211,11 +213,11 @@ def _square() -> tuple[Figure, Axes]:
 
 
 def _thinned(across: Numbers, up: Numbers) -> tuple[Numbers, Numbers]:
-    """At most `POINTS` points, both ends among them."""
+    """Thin a curve to at most `POINTS` points, both ends included."""
     if len(across) <= POINTS:
         return across, up
-    kept = np.unique(np.linspace(0, len(across) - 1, POINTS).astype(np.int64))
-    return across[kept], up[kept]
+    shown = np.unique(np.linspace(0, len(across) - 1, POINTS).astype(np.int64))
+    return across[shown], up[shown]
 
 
 def _short(name: str, most: int = 18) -> str:

@@ -1,4 +1,4 @@
-"""The model next to its baselines: a table, and a verdict on fusion in words."""
+"""Comparison of the model with its baselines, as tables and in sentences."""
 
 from __future__ import annotations
 
@@ -22,91 +22,92 @@ VERDICTS: Mapping[Shown, str] = {
 
 
 def compared_baselines(difference: Score | None) -> Shown:
-    """Say what the interval of a difference shows of its first part: of the model less its baseline, of a run less the first one."""
+    """Draw the conclusion from the interval of a difference, of a model minus its baseline or of a run minus the first one."""
     if difference is None or difference.interval is None:
         return "–"
     low, high = difference.interval
+    # A difference of -0.3 to -0.1 in an error is an improvement of 0.1 to 0.3.
     worst, best = (low, high) if higher_is_better(difference.name) else (-high, -low)
     return "better" if worst > 0 else "worse" if best < 0 else "not shown to differ"
 
 
-def verdicts(contents: ReportData, judged: TargetResultView) -> tuple[Paragraph, ...]:
+def verdicts(contents: ReportData, view: TargetResultView) -> tuple[Paragraph, ...]:
     """Return the conclusions on one target and one part."""
-    return verdict(contents, judged), *sentences(judged.result, main_score_of(contents, judged))
+    return verdict(contents, view), *sentences(view.result, main_score_of(contents, view))
 
 
 def sentences(result: TargetResult, main: str) -> tuple[Paragraph, ...]:
     """Compare fusion with its best single input, and the model with gradient boosting, by the score `main`."""
     baselines = [one for one in result.baselines if main in one.differences and one.differences[main].value is not None]
     singles = [one for one in baselines if one.kind == "single_branch"]
-    found = []
+    paragraphs = []
     if singles:
         best = sorted(singles, key=lambda one: one.scores[main].value or 0.0, reverse=higher_is_better(main))[0]
-        found.append(_sentence("Fusion", f"{best.label}, its best single input", result, best, main))
-    found += [
+        paragraphs.append(_sentence("Fusion", f"{best.label}, its best single input", result, best, main))
+    paragraphs += [
         _sentence("The model", "gradient boosting on the columns of the table", result, one, main)
         for one in baselines
         if one.kind == "gradient_boosting"
     ]
-    return tuple(found)
+    return tuple(paragraphs)
 
 
-def _sentence(who: str, whom: str, result: TargetResult, baseline: BaselineResult, main: str) -> Paragraph:
+def _sentence(subject: str, other: str, result: TargetResult, baseline: BaselineResult, main: str) -> Paragraph:
     difference = baseline.differences[main]
     outcome = compared_baselines(difference)
-    mine, theirs = (_told(one.scores[main]) for one in (result, baseline))
+    mine, theirs = (_value(one.scores[main]) for one in (result, baseline))
     facts = f"{in_sentence(main)} {mine} against {theirs}, difference {_difference(difference)}"
-    return Paragraph(f"{who} {VERDICTS[outcome]} {whom}: {facts}.", tone="good" if outcome == "better" else "bad")
+    return Paragraph(f"{subject} {VERDICTS[outcome]} {other}: {facts}.", tone="good" if outcome == "better" else "bad")
 
 
 def _difference(difference: Score | None) -> str:
     """`0.010 (−0.020 to 0.040)`."""
     if difference is None or difference.value is None:
         return "–"
-    return f"{_told(difference)} ({limits(difference.name, difference) or 'no interval'})"
+    return f"{_value(difference)} ({limits(difference.name, difference) or 'no interval'})"
 
 
 def lines(result: TargetResult, main: str) -> list[tuple[str, str, str, Shown]]:
     """Return for each baseline its label, its score `main`, the difference of the model, and the conclusion."""
     differences = [one.differences.get(main) for one in result.baselines]
     return [
-        (one.label, _told(one.scores[main]), _difference(difference), compared_baselines(difference))
+        (one.label, _value(one.scores[main]), _difference(difference), compared_baselines(difference))
         for one, difference in zip(result.baselines, differences, strict=True)
     ]
 
 
-def blocks(judged: TargetResultView, main: str) -> tuple[Block, ...]:
-    """Return the tables of the configured baselines, and notes on those that are missing."""
-    notes = tuple(Paragraph(note, tone="quiet") for note in judged.result.baseline_notes)
-    if len(judged.result.baselines) == 1:
+def blocks(view: TargetResultView, main: str) -> tuple[Block, ...]:
+    """Return the tables of the configured baselines, and notes on those that could not be computed."""
+    notes = tuple(Paragraph(note, tone="quiet") for note in view.result.baseline_notes)
+    if len(view.result.baselines) == 1:
         return notes
-    return (main_table(judged, main), Folded("All scores of the baselines", (all_table(judged),)), *notes)
+    return (main_table(view, main), Folded("All scores of the baselines", (all_table(view),)), *notes)
 
 
-def main_table(judged: TargetResultView, main: str) -> Table:
-    """The main score of each, and its difference to the model's."""
+def main_table(view: TargetResultView, main: str) -> Table:
+    """Tabulate the main score of each baseline, with the difference of the model."""
     rows = [
         (Cell(name), number(value), number(difference), Cell(outcome, tone=TONES[outcome]))
-        for name, value, difference, outcome in lines(judged.result, main)
+        for name, value, difference, outcome in lines(view.result, main)
     ]
-    model = (Cell("the model"), number(_told(judged.scores[main])), number(""), Cell(""))
-    caption = f"{judged.key}: the model and its baselines on the {rows_called(judged)}"
-    paired = "The interval is of the difference itself: both are scored on the same drawn rows."
-    names = "; ".join(one.name for one in judged.result.baselines if one.name != one.label)
+    model = (Cell("the model"), number(_value(view.scores[main])), number(""), Cell(""))
+    caption = f"{view.key}: the model and its baselines on the {rows_called(view)}"
+    paired = "Intervals are those of the differences: model and baseline are scored on the same bootstrap draws."
+    names = "; ".join(one.name for one in view.result.baselines if one.name != one.label)
     head = ("", title(main), "Model minus baseline", "Model is")
     return Table(
-        caption, head, (model, *rows), f"Better when {direction(main)}. {paired} {names[:1].upper()}{names[1:]}.", csv=judged.csv("scores")
+        caption, head, (model, *rows), f"Better when {direction(main)}. {paired} {names[:1].upper()}{names[1:]}.", csv=view.csv("scores")
     )
 
 
-def all_table(judged: TargetResultView) -> Table:
-    """Every score of all rows together."""
-    names = [name for name in judged.scores if "[" not in name]
-    columns = [judged.scores, *(one.scores for one in judged.result.baselines)]
-    rows = tuple((Cell(title(name)), *(number(_told(scores[name])) for scores in columns), Cell(direction(name))) for name in names)
-    head = ("Score", "Model", *(one.label for one in judged.result.baselines), "Better when")
-    return Table(f"Scores of {judged.key} and its baselines", head, rows, csv=judged.csv("scores"))
+def all_table(view: TargetResultView) -> Table:
+    """Tabulate every score of all rows together."""
+    names = [name for name in view.scores if "[" not in name]
+    columns = [view.scores, *(one.scores for one in view.result.baselines)]
+    rows = tuple((Cell(title(name)), *(number(_value(scores[name])) for scores in columns), Cell(direction(name))) for name in names)
+    head = ("Score", "Model", *(one.label for one in view.result.baselines), "Better when")
+    return Table(f"Scores of {view.key} and its baselines", head, rows, csv=view.csv("scores"))
 
 
-def _told(score: Score) -> str:
+def _value(score: Score) -> str:
     return "undefined" if score.value is None else format_score(score.name, score.value)

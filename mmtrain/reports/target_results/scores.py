@@ -32,7 +32,7 @@ from mmtrain.reports.wording import (
 )
 
 MOST_COLUMNS = 12
-"""Classes up to which the confusion matrix is a table; more are drawn."""
+"""Maximum number of classes for a confusion matrix as a table; more are drawn as a plot."""
 MOST_ROWS = 200
 COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
     "better": ("better", "good"),
@@ -43,69 +43,69 @@ COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
 }
 
 
-def sections(contents: ReportData, gallery: FigureWriter) -> tuple[Section, ...]:
-    """A section per part, the newest first."""
-    return tuple(_part(contents, part, gallery) for part in contents.parts)
+def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
+    """Return a section per part, in the order of `ReportData.parts`."""
+    return tuple(_part(contents, part, writer) for part in contents.parts)
 
 
-def _part(contents: ReportData, part: EvaluatedSplit, gallery: FigureWriter) -> Section:
+def _part(contents: ReportData, part: EvaluatedSplit, writer: FigureWriter) -> Section:
     start: tuple[Block, ...] = (Paragraph(CAVEATS[part.label]),) if part.label in CAVEATS else ()
     if part.rows is None:
-        start += (Paragraph(f"predictions_{part.label}.csv is no longer in the run, so there are no plots."),)
-    heading, found = f"Results on {part.title}", contents.judged(part)
+        start += (Paragraph(f"The run folder has no predictions_{part.label}.csv any more, so there are no plots."),)
+    heading, views = f"Results on {part.title}", contents.views(part)
     if contents.several:
-        each = tuple(Section(judged.key, _scores(contents, judged, gallery), _analyses(judged, gallery)) for judged in found)
+        each = tuple(Section(view.key, _scores(contents, view, writer), _analyses(view, writer)) for view in views)
         return Section(heading, start, each)
-    blocks = (block for judged in found for block in _scores(contents, judged, gallery))
-    return Section(heading, (*start, *blocks), tuple(section for judged in found for section in _analyses(judged, gallery)))
+    blocks = (block for view in views for block in _scores(contents, view, writer))
+    return Section(heading, (*start, *blocks), tuple(section for view in views for section in _analyses(view, writer)))
 
 
-def _scores(contents: ReportData, judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
+def _scores(contents: ReportData, view: TargetResultView, writer: FigureWriter) -> tuple[Block, ...]:
     # The summary has the verdicts on the newest part.
-    blocks: list[Block] = [] if judged.part is contents.parts[0] else [*baselines.verdicts(contents, judged)]
-    if judged.result.unknown_answers:
-        unknown = counted(judged.result.unknown_answers, "row")
-        blocks.append(Paragraph(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
-    if judged.result.unknown_labels:
-        blocks.append(Paragraph(f"Labels that are not known, left out row by row: {unknown_labels(judged.result.unknown_labels)}."))
-    blocks.append(scores_table(judged))
-    blocks += baselines.blocks(judged, main_score_of(contents, judged))
-    if judged.result.classes:
-        blocks += _classes(judged, gallery)
-    if judged.target.label_metrics:
-        blocks.append(labels_table(judged))
-    if judged.part.rows is not None:
-        plots = of_target(judged, gallery)
+    blocks: list[Block] = [] if view.part is contents.parts[0] else [*baselines.verdicts(contents, view)]
+    if view.result.unknown_answers:
+        unknown = counted(view.result.unknown_answers, "row")
+        blocks.append(Paragraph(f"{unknown} left out of the scores: the answer is missing or not in the training rows."))
+    if view.result.unknown_labels:
+        blocks.append(Paragraph(f"Unknown labels, left out row by row: {unknown_labels(view.result.unknown_labels)}."))
+    blocks.append(scores_table(view))
+    blocks += baselines.blocks(view, main_score_of(contents, view))
+    if view.result.classes:
+        blocks += _classes(view, writer)
+    if view.target.label_metrics:
+        blocks.append(labels_table(view))
+    if view.part.rows is not None:
+        plots = of_target(view, writer)
         blocks += [Plots(plots)] if plots else []
     return tuple(blocks)
 
 
-def _analyses(judged: TargetResultView, gallery: FigureWriter) -> tuple[Section, ...]:
+def _analyses(view: TargetResultView, writer: FigureWriter) -> tuple[Section, ...]:
     """Return a section for each kind of analysis that was computed."""
-    found = {
-        "Probabilities and decisions": tuple(postprocessing.blocks(judged)),
-        "Inputs": input_importance.blocks(judged, gallery),
-        "Subgroups": subgroups.blocks(judged, gallery),
+    analyses = {
+        "Probabilities and decisions": tuple(postprocessing.blocks(view)),
+        "Inputs": input_importance.blocks(view, writer),
+        "Subgroups": subgroups.blocks(view, writer),
     }
-    return tuple(Section(title, blocks) for title, blocks in found.items() if blocks)
+    return tuple(Section(title, blocks) for title, blocks in analyses.items() if blocks)
 
 
-def scores_table(judged: TargetResultView) -> Table:
-    """Every score of all rows together with the baseline's, and which direction is better."""
-    lines, drawing = [], judged.interval
-    for name, score in judged.scores.items():
+def scores_table(view: TargetResultView) -> Table:
+    """Tabulate every score of all rows together, next to that of the baseline, with the better direction."""
+    lines, drawing = [], view.interval
+    for name, score in view.scores.items():
         if "[" in name:
             continue
-        theirs = judged.baseline.scores[name]
-        compared, tone = COMPARED[outcome(name, score, theirs, judged.difference(name))]
+        theirs = view.baseline.scores[name]
+        compared, tone = COMPARED[outcome(name, score, theirs, view.difference(name))]
         interval = (number(between(name, score), tone="" if score.interval else "quiet"),) if drawing else ()
         values = (_value(name, score), *interval, _value(name, theirs))
         lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
-    caption = f"Scores of {judged.key} on the {rows_called(judged)}"
+    caption = f"Scores of {view.key} on the {rows_called(view)}"
     intervals = (f"{drawing.percent} interval",) if drawing else ()
     head = ("Score", "Model", *intervals, "Baseline", "Model is", "Better when", "Note")
-    note = f"Baseline — {judged.baseline.name}.{f' Intervals — {drawing.text}.' if drawing else ''}"
-    return Table(caption, head, tuple(lines), note, csv=judged.csv("scores")).without_empty_notes()
+    note = f"Baseline — {view.baseline.name}.{f' Intervals — {drawing.text}.' if drawing else ''}"
+    return Table(caption, head, tuple(lines), note, csv=view.csv("scores")).without_empty_notes()
 
 
 def _value(name: str, score: Score) -> Cell:
@@ -115,7 +115,7 @@ def _value(name: str, score: Score) -> Cell:
 
 
 def _remark(mine: Score, theirs: Score) -> Cell:
-    """Reasons of what is undefined, and notes; the baseline's where it says something else."""
+    """Return the reason for an undefined score, its note, and the reason of the baseline if it differs."""
     remarks = [mine.undefined, mine.note]
     other = theirs.undefined
     if other and other not in remarks:
@@ -123,19 +123,19 @@ def _remark(mine: Score, theirs: Score) -> Cell:
     return Cell(" ".join(remark for remark in remarks if remark))
 
 
-def _classes(judged: TargetResultView, gallery: FigureWriter) -> list[Block]:
-    matrix, classes = judged.result.confusion_matrix(), judged.result.classes
-    plot = of_confusion(judged, matrix, classes, gallery)
+def _classes(view: TargetResultView, writer: FigureWriter) -> list[Block]:
+    matrix, classes = view.result.confusion_matrix(), view.result.classes
+    plot = of_confusion(view, matrix, classes, writer)
     blocks: list[Block] = (
-        [confusion_table(judged.key, matrix, classes, csv=judged.csv("confusion"))]
+        [confusion_table(view.key, matrix, classes, csv=view.csv("confusion"))]
         if len(classes) <= MOST_COLUMNS
         else [Plots((plot,), wide=True)]
     )
-    return [*blocks, classes_table(judged.key, matrix, classes, csv=judged.csv("classes"))] if len(classes) > 2 else blocks
+    return [*blocks, classes_table(view.key, matrix, classes, csv=view.csv("classes"))] if len(classes) > 2 else blocks
 
 
 def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str], *, csv: str) -> Table:
-    """Counts and shares of the true class; the diagonal is right."""
+    """Tabulate counts, and shares of the true class, of a confusion matrix (classes, classes)."""
     lines = []
     for name, row in zip(classes, matrix.tolist(), strict=True):
         total = sum(row)
@@ -151,7 +151,7 @@ def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[s
 
 
 def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str], *, csv: str) -> Table:
-    """Recall, precision and F1 of every class."""
+    """Tabulate recall, precision and F1 of every class."""
     each_f1 = f1(np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0))
     lines = []
     for place, name in list(enumerate(classes))[:MOST_ROWS]:
@@ -170,7 +170,7 @@ def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str
     if any("undefined" in cell.text for line in lines for cell in line[3:]):
         notes.append("Undefined: recall of a class without rows, precision of a class that is never predicted, F1 of a class with neither.")
     if len(classes) > MOST_ROWS:
-        notes.append(f"The first {MOST_ROWS} of {count(len(classes))} classes; the rest is in the file.")
+        notes.append(f"The first {MOST_ROWS} of {count(len(classes))} classes; the file has all of them.")
     head = ("Class", "Rows", "Predicted", "Recall", "Precision", "F1")
     return Table(f"Classes of {key}", head, tuple(lines), " ".join(notes), csv=csv)
 
@@ -179,22 +179,22 @@ def _share(part: int, of: int) -> Cell:
     return number(format_score("f1", part / of)) if of else number("undefined", tone="quiet")
 
 
-def labels_table(judged: TargetResultView) -> Table:
-    """The scores of every label, the baseline's in parentheses."""
-    rows = label_counts(judged)
+def labels_table(view: TargetResultView) -> Table:
+    """Tabulate the scores of every label, with those of the baseline in parentheses."""
+    rows = label_counts(view)
     lines = []
-    for label in judged.target.columns[:MOST_ROWS]:
-        names = [f"{metric.name}[{label}]" for metric in judged.target.label_metrics]
-        found = [(name, judged.scores[name], judged.baseline.scores[name]) for name in names]
-        reasons = dict.fromkeys(score.undefined for _, score, _ in found if score.value is None)
-        cells = [_with_baseline(name, mine, theirs) for name, mine, theirs in found]
+    for label in view.target.columns[:MOST_ROWS]:
+        names = [f"{metric.name}[{label}]" for metric in view.target.label_metrics]
+        pairs = [(name, view.scores[name], view.baseline.scores[name]) for name in names]
+        reasons = dict.fromkeys(score.undefined for _, score, _ in pairs if score.value is None)
+        cells = [_with_baseline(name, mine, theirs) for name, mine, theirs in pairs]
         lines.append((Cell(label), number("–" if rows is None else count(rows[label])), *cells, Cell(" ".join(reasons))))
-    intervals = f"Behind the comma: the {judged.interval.percent} interval. " if judged.interval else ""
+    intervals = f"After the comma: the {view.interval.percent} interval. " if view.interval else ""
     note = f"{intervals}In parentheses: the baseline."
-    if len(judged.target.columns) > MOST_ROWS:
-        note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in the file."
-    head = ("Label", "Rows", *(metric.title for metric in judged.target.label_metrics), "Note")
-    return Table(f"Labels of {judged.key}", head, tuple(lines), note, csv=judged.csv("scores")).without_empty_notes()
+    if len(view.target.columns) > MOST_ROWS:
+        note += f" The first {MOST_ROWS} of {count(len(view.target.columns))} labels; the file has all of them."
+    head = ("Label", "Rows", *(metric.title for metric in view.target.label_metrics), "Note")
+    return Table(f"Labels of {view.key}", head, tuple(lines), note, csv=view.csv("scores")).without_empty_notes()
 
 
 def _with_baseline(name: str, mine: Score, theirs: Score) -> Cell:
