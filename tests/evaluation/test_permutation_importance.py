@@ -23,7 +23,8 @@ from mmtrain.evaluation.analyses.permutation_importance import (
     sample_rows,
 )
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
-from mmtrain.reports.target_results.input_importance import shortened_sentence
+from mmtrain.metrics.score import Estimate
+from mmtrain.reports.target_results.input_importance import contribution_sentence, shortened_sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 
@@ -265,6 +266,14 @@ def test_contributions_to_an_undefined_score_are_a_sentence():
     found = PermutationImportance(main="auc", rows=9, permutations=3, confidence=0.95, draws=200, inputs=[one])
     show_analyses(console, TargetResult.model_construct(contributions=found))
     assert console.file.getvalue() == "The contribution of the inputs to the AUC is undefined.\n"
+
+
+@pytest.mark.parametrize(("low", "claim"), [(-0.1, "clear has the largest contribution that is shown"), (0.1, "vague contributes most")])
+def test_an_input_with_a_larger_but_unclear_drop_is_not_called_smaller(low, claim):
+    drops = {"vague": Estimate(value=0.2, low=low, high=0.4), "clear": Estimate(value=0.1, low=0.05, high=0.15)}
+    inputs = [InputImportance(name=name, branch=name, columns=[name], whole_branch=True, losses={"auc": drops[name]}) for name in drops]
+    importance = PermutationImportance(main="auc", rows=9, permutations=3, confidence=0.95, draws=200, inputs=inputs)
+    assert contribution_sentence(importance).startswith(f"{claim}: with its values shuffled among the rows, the AUC is worse by ")
 
 
 def test_draws_of_the_model_are_scored_once(run, scored, monkeypatch):

@@ -96,7 +96,11 @@ def main_table(view: TargetResultView, main: str) -> Table:
     names = "; ".join(one.name for one in view.result.baselines if one.name != one.label)
     head = ("", title(main), "Model minus baseline", "Model is")
     return Table(
-        caption, head, (model, *rows), f"Better when {direction(main)}. {paired} {names[:1].upper()}{names[1:]}.", csv=view.csv("scores")
+        caption,
+        head,
+        (model, *rows),
+        f"{title(main)}: {direction(main)} is better. {paired} {names[:1].upper()}{names[1:]}.",
+        csv=view.csv("scores"),
     )
 
 

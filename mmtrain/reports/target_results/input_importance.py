@@ -44,7 +44,8 @@ def contribution_sentence(importance: PermutationImportance) -> str:
     if not shown:
         return f"No input is shown to contribute to the {in_sentence(main)}."
     first = shown[0]
-    most = f"{input_label(first)} contributes most: with its values shuffled among the rows, the {in_sentence(main)} is worse by "
+    claim = "contributes most" if first is inputs[0] else "has the largest contribution that is shown"
+    most = f"{input_label(first)} {claim}: with its values shuffled among the rows, the {in_sentence(main)} is worse by "
     text = f"{most}{format_interval(main, first.losses[main])}."
     return f"{text} No contribution is shown for {others}." if others else text
 

@@ -56,7 +56,7 @@ def sentences(result: TargetResult) -> tuple[str, ...]:
 
 
 def _describe_threshold(point: ThresholdResult) -> Iterator[str]:
-    here = f"here {_both(point)}"
+    here = f"on these rows {_both(point)}"
     if point.validation.sensitivity is not None:
         on = counted(point.validation.rows, "validation row")
         here = f"chosen for {point.aim_in_words} on {on}, with {_both(point.validation)} there; {here}"
