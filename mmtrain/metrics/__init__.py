@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmtrain.metrics.classification import confusion_matrix
     from mmtrain.metrics.multiclass import multiclass_scorer, multiclass_scores
     from mmtrain.metrics.multilabel import multilabel_scorer, multilabel_scores
-    from mmtrain.metrics.registered import metric
+    from mmtrain.metrics.registered_metrics import metric
     from mmtrain.metrics.regression import regression_scorer, regression_scores
     from mmtrain.metrics.score import METRICS, Score, higher_is_better
 
@@ -50,7 +50,7 @@ _MODULES = {
         "multiclass": ("multiclass_scorer", "multiclass_scores"),
         "multilabel": ("multilabel_scorer", "multilabel_scores"),
         "regression": ("regression_scorer", "regression_scores"),
-        "registered": ("metric",),
+        "registered_metrics": ("metric",),
         "score": ("METRICS", "Score", "higher_is_better"),
     }.items()
     for name in names

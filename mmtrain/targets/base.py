@@ -20,7 +20,7 @@ from pydantic import Field
 from mmtrain.columns.base import MISSING_WORDS, CellError, Column, Purpose, is_word, missing_cell_error, role
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.errors import listed
-from mmtrain.metrics.registered import registered_scorer, registered_scores
+from mmtrain.metrics.registered_metrics import registered_scorer, registered_scores
 from mmtrain.metrics.score import add_metric
 from mmtrain.optim import AnyLoss, LossSection, losses
 from mmtrain.registry import OneOf, Registry

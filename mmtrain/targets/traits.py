@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
-from mmtrain.metrics.registered import of_task
+from mmtrain.metrics.registered_metrics import of_task
 from mmtrain.metrics.score import Metric
 from mmtrain.registry import Section
 

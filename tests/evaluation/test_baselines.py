@@ -1,4 +1,4 @@
-"""What stands beside the model: each branch trained alone, gradient boosting, and the paired differences to them."""
+"""Baselines of the model: each branch trained alone, gradient boosting, and the paired differences."""
 
 import html
 import json
@@ -76,18 +76,18 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(run):
-    """The first evaluation, what it said, and its report."""
-    said = []
-    done = evaluate(str(run.folder), say=said.append)
-    return done, said, html.unescape(done.report.read_text())
+    """The first evaluation, its terminal output, and its report."""
+    messages = []
+    done = evaluate(str(run.folder), say=messages.append)
+    return done, messages, html.unescape(done.report.read_text())
 
 
 def weights(path):
-    """Of a saved model; the states of its random generators are not kept in the file."""
+    """Return the weights of a saved model without the states of its random generators, which the file does not have."""
     return [variable.numpy() for variable in model_file.load_end_to_end(path).variables if "float" in variable.dtype]
 
 
-def told(folder):
+def run_facts(folder):
     return json.loads((folder / "run.json").read_text())
 
 
@@ -96,7 +96,7 @@ def told(folder):
 
 @pytest.mark.slow
 def test_a_branch_alone_is_what_training_without_the_other_branches_gives(run, first, tmp_path):
-    """To the bit: the same rows, order, augmentation, dropout, initial weights and best epoch."""
+    """Bit-equal: the same rows, order, augmentation, dropout, initial weights and best epoch."""
     write_rows(tmp_path)
     columns = "".join(line for line in COLUMNS.splitlines(keepends=True) if "x:" not in line and "city:" not in line)
     branches = BRANCHES[: BRANCHES.index("  the table")]
@@ -110,7 +110,7 @@ def test_a_branch_alone_is_what_training_without_the_other_branches_gives(run, f
 
 
 def test_branches_are_trained_the_first_time_and_kept(run, first):
-    best = {name: told(run / "baselines" / name)["best_epoch"] for name in ("scan", "the_table")}
+    best = {name: run_facts(run / "baselines" / name)["best_epoch"] for name in ("scan", "the_table")}
     assert first[1] == [
         "Data checked; starting TensorFlow.",
         "Training the baseline scan alone: epoch 1 of 2",
@@ -123,7 +123,7 @@ def test_branches_are_trained_the_first_time_and_kept(run, first):
     for name in ("scan", "the_table"):
         assert sorted(path.name for path in (run / "baselines" / name).iterdir()) == files
     plans = {name: {"branch": name.replace("_", " "), "last_epoch": None} for name in ("scan", "the_table")}
-    assert {name: told(run / "baselines" / name)["plan"] for name in plans} == plans
+    assert {name: run_facts(run / "baselines" / name)["plan"] for name in plans} == plans
     children = {f"baselines/{name}": {"state": "finished", "plan": plan} for name, plan in plans.items()}
     assert run.read_json("run.json")["children"] == children
     assert keras.config.dtype_policy().name == "float32"
@@ -161,14 +161,14 @@ def test_a_branch_whose_training_did_not_end_or_that_changed_does_not_count(run,
 @pytest.mark.slow
 def test_only_what_does_not_count_is_trained_anew(run, first):
     alone = Run(run / "baselines" / "scan")
-    before = told(alone.folder)["started"]
+    before = run_facts(alone.folder)["started"]
     killed(alone)
-    said = []
-    assert evaluate(str(run.folder), say=said.append).targets == first[0].targets
+    messages = []
+    assert evaluate(str(run.folder), say=messages.append).targets == first[0].targets
     # Its checkpoints are gone since it was finished, so it goes on from the beginning.
-    assert [line for line in said if "Training" in line] == ["Training the baseline scan alone: epoch 1 of 2"]
-    assert told(alone.folder)["started"] == before
-    assert len(told(alone.folder)["resumed"]) == 1
+    assert [line for line in messages if "Training" in line] == ["Training the baseline scan alone: epoch 1 of 2"]
+    assert run_facts(alone.folder)["started"] == before
+    assert len(run_facts(alone.folder)["resumed"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_only_what_does_not_count_is_trained_anew(run, first):
     ],
 )
 def test_a_branch_alone_waits_as_long_as_the_model_but_has_none_of_its_callbacks(tmp_path, state, stopped, most):
-    """Patience that ran out is the rule itself; every other early end is not the branch's own."""
+    """Patience that ran out is the rule itself; every other early end belongs to the model alone."""
     stopped_run = Run(tmp_path)
     stopped_run.update(started="2026-01-01T00:00:00+00:00", state=state, stopped=stopped)
     for line in ({"epoch": 1}, {"epoch": 2, "step": 1}, {"epoch": 2}):
@@ -208,14 +208,16 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
         _, *busy = evaluate(str(run.folder)).targets["y"].baseline_notes
     who = f"process {os.getpid()} on {platform.node()}"
     assert busy == [f"{name} alone has no scores: the run is being trained by {who}." for name in "xz"]
-    said = []
-    result = evaluate(str(run.folder), say=said.append).targets["y"]
-    assert [line for line in said if line.startswith("Training")] == [f"Training the baseline {name} alone: epoch 1 of 1" for name in "xz"]
+    messages = []
+    result = evaluate(str(run.folder), say=messages.append).targets["y"]
+    assert [line for line in messages if line.startswith("Training")] == [
+        f"Training the baseline {name} alone: epoch 1 of 1" for name in "xz"
+    ]
     assert result.baseline_notes == ["The training of this run ended after 1 of 2 epochs, so no branch was trained alone for more."]
     for name in "xz":
         alone = lines(run / "baselines" / name / "metrics.jsonl")
         assert [line["learning_rate"] for line in alone] == [whole[0]["learning_rate"]]
-        assert told(run / "baselines" / name)["stopped"] == "limited to 1 epoch"
+        assert run_facts(run / "baselines" / name)["stopped"] == "limited to 1 epoch"
     experiment = config.load(run / "config.yaml")
     assert finished_child(run, branch_plan(experiment, "x", 1)) is not None
     assert finished_child(run, branch_plan(experiment, "x", None)) is None  # once the run has ended
@@ -236,7 +238,7 @@ def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, 
 
 @pytest.mark.slow
 def test_every_baseline_has_a_threshold_of_its_own(run, first):
-    """Chosen on validation rows, so that there its sensitivity is the one it was chosen for."""
+    """It is chosen on validation rows, so that its sensitivity there is the one it was chosen for."""
     scored = evaluate(str(run.folder), EvaluateOptions(part="validation")).targets["y"]
     sensitivity = {one.label: one.scores["sensitivity"].value for one in scored.baselines}
     for name in ("scan", "the_table"):
@@ -251,10 +253,10 @@ def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
     pd.read_csv(home / "table.csv").head(12).to_csv(tmp_path / "newer.csv", index=False)
     for row in range(12):
         shutil.copy(home / f"{row}.png", tmp_path)
-    said = []
-    done = evaluate(str(run.folder), EvaluateOptions(table=tmp_path / "newer.csv"), say=said.append)
+    messages = []
+    done = evaluate(str(run.folder), EvaluateOptions(table=tmp_path / "newer.csv"), say=messages.append)
     assert [one.label for one in done.targets["y"].baselines] == ["majority", "scan alone", "the table alone", "gradient boosting"]
-    assert [line for line in said if "baseline" in line] == ["Fitting the baseline gradient boosting."]
+    assert [line for line in messages if "baseline" in line] == ["Fitting the baseline gradient boosting."]
 
 
 @pytest.mark.slow
@@ -339,17 +341,17 @@ def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
 
 def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    said = []
+    messages = []
     with pytest.raises(ConfigError) as caught:
-        evaluate(str(run.folder), say=said.append)
-    told = "gradient_boosting needs scikit-learn, which is not installed. Run `pip install 'mmtrain[baselines]'`, or leave it out."
-    assert str(caught.value) == f"evaluation.baselines: {told}"
-    assert said == []
+        evaluate(str(run.folder), say=messages.append)
+    message = "gradient_boosting needs scikit-learn, which is not installed. Run `pip install 'mmtrain[baselines]'`, or leave it out."
+    assert str(caught.value) == f"evaluation.baselines: {message}"
+    assert messages == []
     for command in (check, fit):  # before a training, with all other mistakes
         with pytest.raises(ConfigError) as caught:
             command(run.folder.parents[2] / "a.yaml", overrides=["columns.y.class_weights={maybe: 2}"])
         assert str(caught.value).splitlines() == [
-            f"a.yaml:46: evaluation.baselines: {told}",
+            f"a.yaml:46: evaluation.baselines: {message}",
             "--set columns.y.class_weights.maybe: the table has no class 'maybe'. Its classes are high and low.",
         ]
 
@@ -491,7 +493,7 @@ def ground_without_inputs(ground):
 
 
 def test_differences_are_paired():
-    """What is hard about some rows for both cancels out: the interval of the difference is much narrower than the two scores' own."""
+    """Rows that are hard for both cancel out: the interval of the difference is much narrower than those of the two scores."""
     generator = np.random.default_rng(0)
     truth = generator.integers(0, 2, 400)
     signal = truth + generator.normal(0, 1, 400)
@@ -509,7 +511,7 @@ def test_differences_are_paired():
 
 
 def result(score, model, *baselines):
-    """A result; baselines are (kind, label, value, difference, low, high), the last ones where there are any."""
+    """Make a result; baselines are (kind, label, value, difference, low, high), the last ones optional."""
     made = []
     for kind, label, value, *difference in baselines:
         apart = {score: Score(score, **dict(zip(("value", "low", "high"), difference, strict=False)))} if difference else {}
@@ -585,8 +587,8 @@ def test_report_and_terminal_hold_the_model_against_every_baseline(first, capsys
         assert part in shown
     assert "y: the model and its baselines on the " in report
     assert "Scores of y and its baselines" in report
-    said = sentences(done.targets["y"], "auc")
-    assert len(said) == 2
-    for words in said:
+    messages = sentences(done.targets["y"], "auc")
+    assert len(messages) == 2
+    for words in messages:
         assert words.text in shown
         assert words.text in report

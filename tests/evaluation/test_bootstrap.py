@@ -1,4 +1,4 @@
-"""The bootstrap: what is drawn, that scores of draws are those of the drawn rows, and that intervals hold the truth as often as told."""
+"""Bootstrap: draws of rows and groups, scores of draws, and the coverage of the intervals."""
 
 import time
 
@@ -81,7 +81,7 @@ def test_scores_of_draws_of_many_classes_are_the_scores_of_the_drawn_rows(draws,
 
 @pytest.mark.parametrize("case", TASKS)
 def test_the_draw_that_has_every_row_once_has_the_scores_of_the_rows_to_the_bit(case):
-    """An interval is moved by how many draws lie below the score: rounding must not make one of those that equal it."""
+    """The bias correction counts the draws below the score: rounding must not add one that is equal to it."""
     target, truth, prediction = TASKS[case]
     found = target.scorer(truth, prediction)(np.ones((70, ROWS), dtype=np.int64))
     for score in target.scores(truth, prediction):
@@ -175,7 +175,7 @@ def test_interval_is_wider_for_few_rows_or_groups(units, outside):
 
 
 def test_interval_moves_away_from_where_the_draws_lean():
-    """Of the draws 0.8413 lie above the estimate, so its middle is one standard deviation down and the interval moves by two."""
+    """0.8413 of the draws lie above the estimate, so z0 is minus one standard deviation and the interval shifts by two."""
     values = np.arange(1001) / 1000
     found = bootstrap(10_000).interval(values, 1 - 0.8413)
     assert (found.low, found.high) == (pytest.approx(0.0000, abs=1e-3), pytest.approx(0.4840, abs=1e-3))
@@ -261,7 +261,7 @@ def alike(generator, groups, rows_each):
 
 
 def share_that_holds(simulations, groups, rows_each, *, by_group):
-    """Of the 95 % intervals of AUC, those with the AUC of all such rows in them."""
+    """Return the proportion of 95 % intervals of the AUC that contain the AUC of the population."""
     found = [
         interval_of_auc(seed, *alike(np.random.default_rng(seed), groups, rows_each), by_group=by_group) for seed in range(simulations)
     ]

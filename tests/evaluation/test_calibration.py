@@ -1,4 +1,4 @@
-"""Calibration: what is fitted, what it does to probabilities, and how their reliability is measured."""
+"""Calibration: fitted temperatures and curves, calibrated probabilities, and the measures of reliability."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def drawn(chances, generator):
 
 
 def over_confident(rows, classes, seed, by=3.0):
-    """Honest chances, and what a model says whose logits are `by` times too large; one true class per row."""
+    """Return probabilities of a model whose logits are `by` times too large, and one true class per row."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 1.2, (rows, classes))
     return softmax(by * logits), drawn(softmax(logits), generator)
@@ -41,28 +41,28 @@ def ece(probabilities, true, *, exclusive=True):
 
 @pytest.mark.parametrize("classes", [2, 5])
 def test_temperature_lowers_the_calibration_error_of_an_over_confident_model(classes):
-    said, true = over_confident(4000, classes, seed=0)
+    probabilities, true = over_confident(4000, classes, seed=0)
     new, came = over_confident(4000, classes, seed=1)
-    fitted = fit_temperature(said, true, exclusive=True)
+    fitted = fit_temperature(probabilities, true, exclusive=True)
     assert fitted.temperatures[0] == pytest.approx(3.0, rel=0.1)
     assert ece(new, came) > 0.1
     assert ece(fitted.apply(new), came) < 0.03
 
 
 def test_temperature_of_a_calibrated_model_is_about_one():
-    said, true = over_confident(4000, 3, seed=2, by=1.0)
-    assert fit_temperature(said, true, exclusive=True).temperatures[0] == pytest.approx(1.0, abs=0.06)
+    probabilities, true = over_confident(4000, 3, seed=2, by=1.0)
+    assert fit_temperature(probabilities, true, exclusive=True).temperatures[0] == pytest.approx(1.0, abs=0.06)
 
 
 def test_temperature_is_the_likeliest_of_a_fine_grid():
-    said, true = over_confident(500, 3, seed=3)
+    probabilities, true = over_confident(500, 3, seed=3)
     grid = np.round(np.arange(2, 5, 0.001), 3)
 
     def loss(temperature):
-        return -np.log(Temperature(exclusive=True, temperatures=(temperature,)).apply(said)[true]).mean()
+        return -np.log(Temperature(exclusive=True, temperatures=(temperature,)).apply(probabilities)[true]).mean()
 
     best = grid[np.argmin([loss(temperature) for temperature in grid])]
-    assert fit_temperature(said, true, exclusive=True).temperatures[0] == pytest.approx(best, abs=0.001)
+    assert fit_temperature(probabilities, true, exclusive=True).temperatures[0] == pytest.approx(best, abs=0.001)
 
 
 def test_temperature_of_two_classes_divides_the_logit():
@@ -74,18 +74,18 @@ def test_temperature_of_two_classes_divides_the_logit():
 
 
 @pytest.mark.parametrize(
-    ("said", "true", "temperature"),
+    ("probabilities", "true", "temperature"),
     [
         ([[0.3, 0.7], [0.6, 0.4]], [[False, True], [True, False]], 0.1),  # every row right: the surer, the likelier
         ([[0.3, 0.7], [0.6, 0.4]], [[True, False], [False, True]], 10.0),  # every row wrong
         ([[0.5, 0.5], [0.5, 0.5]], [[True, False], [False, True]], 1.0),  # no row tells anything
     ],
 )
-def test_temperature_stays_within_its_limits(said, true, temperature):
-    fitted = fit_temperature(np.array(said), np.array(true), exclusive=True)
+def test_temperature_stays_within_its_limits(probabilities, true, temperature):
+    fitted = fit_temperature(np.array(probabilities), np.array(true), exclusive=True)
     assert fitted.temperatures == (temperature,)
-    told = notes(fitted, 5000)
-    assert told == (() if temperature == 1 else ("Temperatures are limited to 0.1 to 10; the validation rows would have gone beyond.",))
+    warnings = notes(fitted, 5000)
+    assert warnings == (() if temperature == 1 else ("Temperatures are limited to 0.1 to 10; the validation rows would have gone beyond.",))
 
 
 def test_labels_have_temperatures_of_their_own_and_one_without_contrast_keeps_its_probabilities():
@@ -93,17 +93,17 @@ def test_labels_have_temperatures_of_their_own_and_one_without_contrast_keeps_it
     logits = generator.normal(0, 1.5, (4000, 3))
     true = generator.random(logits.shape) < 1 / (1 + np.exp(-logits))
     true[:, 2] = False
-    said = 1 / (1 + np.exp(-logits * [2.0, 0.5, 1.0]))
-    fitted = fit_temperature(said, true, exclusive=False)
+    probabilities = 1 / (1 + np.exp(-logits * [2.0, 0.5, 1.0]))
+    fitted = fit_temperature(probabilities, true, exclusive=False)
     assert fitted.temperatures == pytest.approx((2.0, 0.5, 1.0), rel=0.1)
     assert fitted.temperatures[2] == 1.0
-    np.testing.assert_allclose(fitted.apply(said)[:, 2], said[:, 2], atol=1e-6)
+    np.testing.assert_allclose(fitted.apply(probabilities)[:, 2], probabilities[:, 2], atol=1e-6)
 
 
 def test_probabilities_of_exactly_zero_and_one_stay_numbers():
-    said = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
-    fitted = fit_temperature(said, np.array([[False, True], [True, False], [True, False]]), exclusive=True)
-    assert np.isfinite(fitted.apply(said)).all()
+    probabilities = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    fitted = fit_temperature(probabilities, np.array([[False, True], [True, False], [True, False]]), exclusive=True)
+    assert np.isfinite(fitted.apply(probabilities)).all()
 
 
 # Isotonic
@@ -127,9 +127,9 @@ def test_rising_keeps_only_the_ends_of_level_stretches():
 
 
 def test_isotonic_of_two_classes_lowers_the_calibration_error():
-    said, true = over_confident(4000, 2, seed=5)
+    probabilities, true = over_confident(4000, 2, seed=5)
     new, came = over_confident(4000, 2, seed=6)
-    fitted = fit_isotonic(said, true, exclusive=True)
+    fitted = fit_isotonic(probabilities, true, exclusive=True)
     assert len(fitted.curves) == 1
     assert ece(fitted.apply(new), came) < 0.03 < 0.1 < ece(new, came)
     np.testing.assert_allclose(fitted.apply(new).sum(axis=1), 1)
@@ -158,9 +158,9 @@ def test_isotonic_from_few_rows_is_remarked():
 
 
 def test_reliability_is_that_of_the_formulas():
-    said = np.array([[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]])
+    probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]])
     found = measure_reliability(
-        said, np.array([[1, 0], [0, 1], [1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said))
+        probabilities, np.array([[1, 0], [0, 1], [1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(probabilities))
     )
     assert found.brier.value == pytest.approx((0.2**2 + 0.4**2 + 0.9**2) / 3)
     assert found.ece.value == pytest.approx((0.2 + 0.4 + 0.9) / 3)  # every row is a bin of its own
@@ -168,8 +168,10 @@ def test_reliability_is_that_of_the_formulas():
 
 
 def test_reliability_of_several_classes_looks_at_the_most_probable():
-    said = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
-    found = measure_reliability(said, np.array([[1, 0, 0], [0, 1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said)))
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+    found = measure_reliability(
+        probabilities, np.array([[1, 0, 0], [0, 1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(probabilities))
+    )
     assert found.brier.value == pytest.approx((0.25 + 0.09 + 0.04 + 0.01 + 0.81 + 0.64) / 2)
     assert [(one.said, one.share) for one in found.bins] == [(0.5, 1.0), (0.8, 0.0)]
 
@@ -178,11 +180,11 @@ def test_bins_have_equal_mass_whatever_the_order_and_keep_equal_probabilities_to
     generator = np.random.default_rng(7)
     chance = np.concatenate([np.full(600, 0.01), generator.uniform(0.02, 1, 900)])
     true = generator.random(1500) < chance
-    said = np.stack([1 - chance, chance], axis=1)
+    probabilities = np.stack([1 - chance, chance], axis=1)
     came = np.stack([~true, true], axis=1)
-    found = measure_reliability(said, came, exclusive=True, groups=None, bootstrap=draws(len(said)))
+    found = measure_reliability(probabilities, came, exclusive=True, groups=None, bootstrap=draws(len(probabilities)))
     shuffled = generator.permutation(1500)
-    again = measure_reliability(said[shuffled], came[shuffled], exclusive=True, groups=None, bootstrap=draws(len(said)))
+    again = measure_reliability(probabilities[shuffled], came[shuffled], exclusive=True, groups=None, bootstrap=draws(len(probabilities)))
     assert again.ece.value == pytest.approx(found.ece.value, abs=1e-12)
     assert [one.rows for one in found.bins] == [one.rows for one in again.bins]
     counts = [one.rows for one in found.bins]
@@ -191,15 +193,15 @@ def test_bins_have_equal_mass_whatever_the_order_and_keep_equal_probabilities_to
 
 
 def stated(rows, steepness, seed, each=1):
-    """Probabilities of a yes, and what comes true of them where their logits should be `steepness` times as large; alike in tens.
+    """Return probabilities, and outcomes whose true logits are `steepness` times as large; rows are alike in tens.
 
     `each` rows are copies of one another.
     """
     generator = np.random.default_rng(seed)
     chance = generator.beta(2, 2, rows // each)
     true = generator.random(rows // each) < 1 / (1 + (1 / chance - 1) ** steepness)
-    said, came = np.repeat(chance, each), np.repeat(true, each)
-    return np.stack([1 - said, said], axis=1), np.stack([~came, came], axis=1)
+    probabilities, came = np.repeat(chance, each), np.repeat(true, each)
+    return np.stack([1 - probabilities, probabilities], axis=1), np.stack([~came, came], axis=1)
 
 
 def of_yes(rows, steepness, seed, *, each=1, groups=None):
@@ -234,7 +236,7 @@ OFF = {1: 0.0, 0.7: 0.0462, 0.4: 0.1015}
 @pytest.mark.parametrize("rows", [100, 400, 2000])
 @pytest.mark.parametrize("steepness", OFF)
 def test_95_of_100_intervals_of_the_calibration_error_hold_the_truth(rows, steepness):
-    """Bias-corrected percentiles of the draws, as other scores have them, hold it never where it is 0."""
+    """Bias-corrected percentiles of the draws, as for other scores, would never contain an error of 0."""
     intervals = [of_yes(rows, steepness, seed).ece.interval for seed in range(300)]
     assert np.mean([interval.low <= OFF[steepness] <= interval.high for interval in intervals]) >= 0.92
 
@@ -259,7 +261,7 @@ def test_interval_of_a_share_counts_rows_that_are_all_alike_once_for_a_group():
 
 
 def test_interval_of_a_share_of_groups_holds_the_truth():
-    """95 of 100, of groups whose rows are alike; one for rows by themselves would hold it in about 70."""
+    """95 of 100 for groups whose rows are alike; an interval for independent rows would contain it in about 70."""
     generator = np.random.default_rng(8)
     held, naive = 0, 0
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""Comparing runs: the test of two AUCs, paired differences, which runs go together, and what is told of those that do not."""
+"""Comparison of runs: DeLong's test, paired differences, comparable runs, and the messages for others."""
 
 import json
 
@@ -34,7 +34,7 @@ from mmtrain.targets.regression import FittedRegression
 
 
 def wins(truth, score):
-    """Of every positive row (down) against every negative one (across): 1 if it scores higher, a half for a tie."""
+    """Compare every positive row (down) with every negative one (across): 1 if it scores higher, a half for a tie."""
     difference = score[truth == 1][:, np.newaxis] - score[truth == 0]
     return (difference > 0) + (difference == 0) / 2
 
@@ -209,7 +209,7 @@ def two_columns(folder, **columns):
 
 
 def make_run(folder, name, rows=range(20), tree=TREE, overrides=(), target=BINARY, key="y", table="table.csv", part="test", **look):
-    """What `fit` and `evaluate` leave of a run that was scored on these `rows` of the table; its predictions follow from its name."""
+    """Write the files of a run that was scored on these `rows` of the table; its predictions follow from its name."""
     run = Run(folder / "runs" / name / "1")
     if not (folder / table).exists():
         two_columns(folder)
@@ -429,7 +429,7 @@ def test_rows_of_different_tables_without_ids_are_refused(tmp_path):
 
 @pytest.fixture
 def mmtrain(tmp_path, capsys, monkeypatch):
-    """A command line beside the runs `one` and `second`."""
+    """Run a command line next to the runs `one` and `second`."""
     make_run(tmp_path, "one")
     make_run(tmp_path, "second", overrides=["training.epochs=5", "training.optimizer=sgd"])
     monkeypatch.chdir(tmp_path)
@@ -445,22 +445,22 @@ def mmtrain(tmp_path, capsys, monkeypatch):
 
 
 def test_compare_prints_scores_differences_and_settings(mmtrain):
-    code, said = mmtrain("compare", "one", "second")
-    told = said.out.splitlines()
+    code, captured = mmtrain("compare", "one", "second")
+    lines = captured.out.splitlines()
     assert code == 0
-    assert told[1] == "test: y, binary, 20 rows"
-    assert told[2].split() == ["score", "one/1", "second/1"]
-    assert told[13] == "second/1 less one/1"
-    assert told[14].split() == ["score", "difference", "95", "%", "interval", "so", "it", "is"]
-    assert "95 % interval: 200 draws of 20 rows" in told
-    assert told[-9:-4] == [
+    assert lines[1] == "test: y, binary, 20 rows"
+    assert lines[2].split() == ["score", "one/1", "second/1"]
+    assert lines[13] == "second/1 less one/1"
+    assert lines[14].split() == ["score", "difference", "95", "%", "interval", "so", "it", "is"]
+    assert "95 % interval: 200 draws of 20 rows" in lines
+    assert lines[-9:-4] == [
         "What differs in the experiments:",
         "name: one -> second",
         "training.epochs: 30 -> 5",
         "training.optimizer.method: adam -> sgd",
         "training.optimizer.beta_1: 0.9 -> not set",
     ]
-    assert said.err == "Times that the test part was scored: one/1 1, second/1 1. This comparison is no further one.\n"
+    assert captured.err == "Times that the test part was scored: one/1 1, second/1 1. This comparison is no further one.\n"
 
 
 @pytest.mark.parametrize(
@@ -496,15 +496,15 @@ def test_a_column_or_a_branch_that_only_some_have_is_one_difference(tmp_path):
 
 def test_compare_says_once_what_is_so_of_all_scores(mmtrain, tmp_path):
     make_run(tmp_path, "two")  # its predictions are those of "one"
-    told = mmtrain("compare", "one", "two")[1].out.splitlines()
+    lines = mmtrain("compare", "one", "two")[1].out.splitlines()
     scores = "auc, pr_auc, accuracy, balanced_accuracy, f1, sensitivity, specificity, log_loss, brier"
-    assert [line for line in told if "No interval" in line] == [f"{scores}: No interval: every draw has the same value."]
+    assert [line for line in lines if "No interval" in line] == [f"{scores}: No interval: every draw has the same value."]
 
 
 def test_compare_as_json_is_one_document(mmtrain):
-    code, said = mmtrain("compare", "one", "second", "--json")
-    found = json.loads(said.out)
-    assert (code, said.err) == (0, "")
+    code, captured = mmtrain("compare", "one", "second", "--json")
+    found = json.loads(captured.out)
+    assert (code, captured.err) == (0, "")
     assert sorted(found) == ["part", "remarks", "runs", "settings", "targets"]
     assert [(run["name"], run["test_looks"]) for run in found["runs"]] == [("one/1", 1), ("second/1", 1)]
     assert sorted(found["targets"]["y"]) == ["against_first", "interval", "rows", "scores", "task"]

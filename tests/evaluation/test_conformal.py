@@ -1,4 +1,4 @@
-"""Conformal sets and intervals hold what they promise on new rows."""
+"""Conformal sets and intervals have their nominal coverage on new rows."""
 
 import numpy as np
 import pytest
@@ -10,22 +10,22 @@ ROWS = 5000
 
 
 def classes(seed, kinds=4, rows=ROWS, sharpness=1.5):
-    """Codes and probabilities of a model that is far too sure of itself, which the promise does not depend on."""
+    """Return codes and probabilities of a model that is far too confident, on which the coverage does not depend."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, sharpness, (rows, kinds))
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     codes = (generator.random((rows, 1)) > chances.cumsum(axis=1)).sum(axis=1)
-    said = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
-    return codes, said.astype(np.float32)
+    probabilities = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
+    return codes, probabilities.astype(np.float32)
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("sharpness", [0.7, 1.5, 6.0])
 def test_sets_cover_what_was_asked(coverage, sharpness):
-    """Also of a model that is right more often than was asked: then some sets are empty."""
+    """Also for a model that is right more often than the coverage: then some sets are empty."""
     fitted = fit_sets(*classes(1, sharpness=sharpness), coverage=coverage, groups=None)
-    codes, said = classes(2, sharpness=sharpness)
-    members = fitted.members(said)
+    codes, probabilities = classes(2, sharpness=sharpness)
+    members = fitted.members(probabilities)
     assert members[np.arange(ROWS), codes].mean() == pytest.approx(coverage, abs=0.015)
     assert (fitted.rows, fitted.groups, fitted.note) == (ROWS, None, "")
 
@@ -46,7 +46,7 @@ def test_intervals_cover_what_was_asked(coverage):
 
 
 def grouped(generator, groups, of):
-    """Distances of rows whose groups differ in how far off the model is; groups of 1 to `of` rows, the large ones the worst."""
+    """Return errors of rows in groups of 1 to `of` rows; large groups have the largest errors."""
     sizes = generator.integers(1, of + 1, groups)
     scale = np.exp(generator.normal(0, 0.7, groups)) * sizes**2
     codes = np.repeat(np.arange(groups), sizes)
@@ -54,7 +54,7 @@ def grouped(generator, groups, of):
 
 
 def test_intervals_cover_rows_of_new_groups_where_rows_of_large_groups_do_not_count_more():
-    """Of one row of each of 3,000 new groups. The quantile of all rows would be that of the large groups."""
+    """One row of each of 3,000 new groups. The quantile of all rows would be that of the large groups."""
     codes, distance = grouped(np.random.default_rng(4), 3000, 12)
     bound = quantile(distance, 0.9, codes)
     again, found = grouped(np.random.default_rng(5), 3000, 12)
@@ -86,9 +86,9 @@ def test_quantile_of_groups_weighs_each_group_once():
 
 
 def test_too_few_rows_are_told_and_every_answer_is_possible():
-    codes, said = classes(7, rows=8)
-    sets = fit_sets(codes, said, coverage=0.9, groups=None)
-    assert sets.members(said).all()
+    codes, probabilities = classes(7, rows=8)
+    sets = fit_sets(codes, probabilities, coverage=0.9, groups=None)
+    assert sets.members(probabilities).all()
     assert sets.note == ("8 rows with a known answer: a coverage of 0.9 needs 9. Every set contains every class.")
     intervals = fit_intervals(np.arange(40.0), np.zeros(40), coverage=0.9, groups=np.repeat(np.arange(4), 10))
     assert intervals.reach is None

@@ -43,7 +43,7 @@ def test_threshold_follows_the_proportion_of_the_costs(costs, threshold):
 
 @pytest.mark.parametrize("aim", ["f1", "youden", "sensitivity>=0.8", "specificity>=0.8"])
 def test_no_threshold_anywhere_is_better(aim):
-    """Against a try of every probability there is, and of what lies between."""
+    """Compare with a search over every probability and every midpoint."""
     generator = np.random.default_rng(1)
     truth = generator.integers(0, 2, 60)
     chance = np.round(np.clip(truth * 0.2 + generator.random(60) * 0.8, 0, 1), 2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Scoring a run on other tables than its own: what is counted, what is refused, and under which name it is kept."""
+"""Evaluation of a run on other tables: counted rows, refused tables, and the names of the results."""
 
 import json
 import shutil
@@ -44,7 +44,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """Never scored before: a report is of all that was scored, and would take longer from test to test."""
+    """A run that was never scored: a report covers all scored parts, and would take longer from test to test."""
     return run_folder.find(None, Path(shutil.copytree(trained, tmp_path / "trained")) / "runs")
 
 
@@ -215,8 +215,8 @@ def test_labels_that_training_rows_lack_are_told(tmp_path):
     write_table(tmp_path / "table.csv", [{"x": row, "y": tags, "part": part} for row, (tags, part) in enumerate(cells)])
     tree = "columns: {x: {role: numeric}, y: {role: target, task: multilabel}, part: {role: split}}\nsplit: {method: column}"
     made = ready(write_experiment(tmp_path / "e.yaml", tree))
-    told = [list(unlearned(made.experiment, made.fitted, made.data.table, made.partition[part])) for part in ("validation", "test")]
-    assert told == [[], ["y: no training row has the labels 'c' and 'd'; the scores do without."]]
+    remarks = [list(unlearned(made.experiment, made.fitted, made.data.table, made.partition[part])) for part in ("validation", "test")]
+    assert remarks == [[], ["y: no training row has the labels 'c' and 'd'; the scores do without."]]
 
 
 def other_categories(values):

@@ -176,7 +176,7 @@ def kept(*pieces):
     ids=["codes of a byte", "codes of two", "all different", "some repeat", "no rows"],
 )
 def test_a_column_in_memory_is_one_array_and_gives_its_cells_back(pieces, kind):
-    """Of many chunks, every cell that is asked for by its position would be searched for in all of them."""
+    """With many chunks, every cell would be searched for in all of them."""
     cells = [cell for piece in pieces for cell in piece]
     column = kept(*pieces)
     assert isinstance(column._whole, pa.Array)

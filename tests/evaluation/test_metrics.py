@@ -1,4 +1,4 @@
-"""The scores against hand-computed values and scikit-learn, and the words for a score that does not exist."""
+"""Scores compared with hand-computed values and scikit-learn, and the reasons for undefined scores."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The scores of rows by what is missing in them, and of all rows without a branch."""
+"""Scores of rows by missing pattern, and of all rows without a branch."""
 
 import numpy as np
 import pytest

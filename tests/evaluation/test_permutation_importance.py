@@ -1,4 +1,4 @@
-"""What inputs contribute: what is shuffled, by how much the scores become worse, and that a run keeps it without touching its rows."""
+"""Permutation importance: shuffled inputs, drops in the scores, and the results in the run folder."""
 
 import io
 
@@ -36,13 +36,13 @@ SIGNAL, NOISE = PermutedInput("table", ("signal",), whole=False), PermutedInput(
 
 
 def found(target, truth, cells, **options):
-    """What inputs contribute to a target that is predicted as the column `signal`, whatever `noise` says."""
+    """Return the drops for a target that is predicted as the column `signal`, whatever the column `noise` has."""
     result = contributions_to(target, truth, cells, **options)
     return {one.name: one.losses for one in result["y"].inputs} if result else {}
 
 
 def contributions_to(target, truth, cells, *, groups=None, budget=None, **section):
-    """The same with all that is kept of it."""
+    """Return the whole result for the same model."""
     truth = np.asarray(truth, dtype=np.float32 if target is PRICE else np.int32)
     cells = {key: np.asarray(values, dtype=np.float32) for key, values in cells.items()}
 
@@ -77,7 +77,7 @@ def test_a_loss_is_above_0_where_the_score_becomes_worse_also_where_lower_is_bet
 
 
 def clock_of(*seconds):
-    """A clock that goes on by these seconds, one after the other, from one look at it to the next; by the last ever after."""
+    """Return a clock that advances by these seconds from one call to the next, and by the last of them from then on."""
     now, steps = [0.0], list(seconds)
 
     def look():
@@ -99,7 +99,7 @@ def test_results_do_not_depend_on_a_budget_that_suffices():
 
 
 def test_inputs_are_shuffled_less_often_where_the_time_does_not_suffice():
-    """A look at the clock takes a second, so that a shuffle takes one: ten shuffles of two inputs do not fit into six."""
+    """Every call of the clock takes a second, and so does a shuffle: ten shuffles of two inputs do not fit into six."""
     short = contributions_to(ILL, *ALTERNATING, budget=Budget(6, clock=clock_of(1)))["y"]
     assert (short.permutations, short.permutations_asked, [one.name for one in short.inputs]) == (3, 5, ["signal", "noise"])
     same = contributions_to(ILL, *ALTERNATING, permutations=3)["y"]
@@ -111,10 +111,10 @@ def test_inputs_are_shuffled_less_often_where_the_time_does_not_suffice():
 
 
 def test_inputs_that_the_time_does_not_reach_are_named_and_progress_is_told():
-    said = []
-    short = contributions_to(ILL, *ALTERNATING, budget=Budget(1, say=said.append, clock=clock_of(1, 1, 1, 1, 1, 20)))["y"]
+    messages = []
+    short = contributions_to(ILL, *ALTERNATING, budget=Budget(1, say=messages.append, clock=clock_of(1, 1, 1, 1, 1, 20)))["y"]
     assert (short.permutations, short.left_out, [one.name for one in short.inputs]) == (1, ["noise"], ["signal"])
-    assert said == ["Contributions: 1 of 2 inputs have been shuffled."]
+    assert messages == ["Contributions: 1 of 2 inputs have been shuffled."]
     assert shortened_sentence(short) == (
         "Each input was shuffled 1 time instead of 5 and noise was left out, because the time limit does not suffice for all inputs."
     )
@@ -277,7 +277,7 @@ def test_an_input_with_a_larger_but_unclear_drop_is_not_called_smaller(low, clai
 
 
 def test_draws_of_the_model_are_scored_once(run, scored, monkeypatch):
-    """Beside a baseline, shuffled inputs and an absent branch."""
+    """With a baseline, shuffled inputs and an ablated branch."""
     predictions = []
     plain = FittedBinary.scorer
 

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.usefixtures("models_opened_once")
 
 @pytest.fixture(scope="module", autouse=True)
 def only_here():
-    """TensorFlow stays deterministic until it is told otherwise; the other tests are not."""
+    """Reset TensorFlow, which stays deterministic until it is reset; other tests are not deterministic."""
     yield
     tf_config.disable_op_determinism()
 
@@ -189,8 +189,8 @@ def test_columns_file_keeps_its_threshold(run):
 def test_probabilities_of_the_network_stay_and_calibrated_ones_stand_beside_them(run, scored):
     found = predictions(scored)
     temperature = run.read_json("decisions.json")["targets"]["ill"]["calibration"]["temperatures"][0]
-    said, calibrated = found["ill_probability_ill"], found["ill_calibrated_ill"]
-    np.testing.assert_allclose(np.log(calibrated / (1 - calibrated)), np.log(said / (1 - said)) / temperature, atol=1e-4)
+    network, calibrated = found["ill_probability_ill"], found["ill_calibrated_ill"]
+    np.testing.assert_allclose(np.log(calibrated / (1 - calibrated)), np.log(network / (1 - network)) / temperature, atol=1e-4)
     several = found[["grade_calibrated_a", "grade_calibrated_b", "grade_calibrated_c"]]
     np.testing.assert_allclose(several.sum(axis=1), 1, atol=1e-6)
 
@@ -245,18 +245,18 @@ def test_predict_and_load_give_what_evaluate_gives(run, scored, tmp_path, capfdb
 
 def test_report_and_terminal_say_it_in_the_same_sentences(run, scored, capfdbinary):
     assert command_line(["evaluate", str(run.folder), "-q"]) == 0
-    told = " ".join(capfdbinary.readouterr().out.decode().split())
+    printed = " ".join(capfdbinary.readouterr().out.decode().split())
     report = scored.report.read_text()
     point = run.read_json("decisions.json")["targets"]["ill"]["operating_point"]
     sentence = f"Threshold: ill at {point['threshold']:.3f} or above; chosen for a sensitivity of at least 0.9 on 48 validation rows, with"
-    assert sentence in told
+    assert sentence in printed
     assert sentence in report
     for words in (
         "Calibration of ill, after temperature scaling by",
         "Conformal sets, fitted on 48 held-out rows of 24 groups",
         "wide: they contain",
     ):
-        assert words in told
+        assert words in printed
         assert words in report
     assert (run / "plots" / "thresholds_ill_test.png").is_file()
 

@@ -1,4 +1,4 @@
-"""Metrics of a user's own: behind those of the task everywhere, with intervals, and watched like any other."""
+"""Custom metrics: they follow those of the task everywhere, have intervals, and can be monitored."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from mmtrain.config import load
 from mmtrain.errors import ConfigError
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.metrics import metric
-from mmtrain.metrics.registered import registered_metrics
+from mmtrain.metrics.registered_metrics import registered_metrics
 from mmtrain.metrics.score import _METRICS
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression

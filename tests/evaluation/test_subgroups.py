@@ -1,4 +1,4 @@
-"""Subgroups: who is in which, their scores, the gap between them, and every mistake in asking for them."""
+"""Subgroups: their rows, scores and gaps, and every mistake in their configuration."""
 
 import csv
 import io
@@ -116,7 +116,7 @@ def test_groups_are_counted_and_drawn_together():
 
 
 @pytest.mark.parametrize(
-    ("gaps", "told"),
+    ("gaps", "words"),
     [
         (
             [{"value": 0.2, "low": -0.1, "high": 0.5}],
@@ -136,13 +136,13 @@ def test_groups_are_counted_and_drawn_together():
         ),
     ],
 )
-def test_a_gap_that_may_be_none_is_not_told_as_one(gaps, told):
+def test_a_gap_that_may_be_none_is_not_told_as_one(gaps, words):
     both = [Subgroup(name=name, rows=20, scores={"auc": Score("auc", value)}) for name, value in (("f", 0.7), ("m", 0.5))]
     found = [
         Subgroups(column=f"c{place}", main="auc", confidence=0.95, subgroups=both, gap=Gap(best="f", worst="m", compared=2, **gap))
         for place, gap in enumerate(gaps)
     ]
-    assert "|".join(sentence(found)) == told
+    assert "|".join(sentence(found)) == words
 
 
 def test_subgroups_that_cannot_be_compared_are_said_to_be_so():
@@ -202,7 +202,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked(run):
-    """The run evaluated with a further column, and other edges."""
+    """The run, evaluated with a further column and other edges."""
     done = evaluate(str(run.folder), EvaluateOptions(subgroups=("site", "age=0,30,60")))
     return done, run.read_json("metrics.json")["test"]["y"]["subgroups"]
 

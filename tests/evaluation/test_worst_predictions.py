@@ -1,4 +1,4 @@
-"""The rows with the highest loss: which they are, and what is kept of them."""
+"""Rows with the highest loss, and their description in the run folder."""
 
 import io
 from base64 import b64decode
@@ -40,7 +40,7 @@ PRICE = FittedRegression(column="price", loss_weight=1.0, center=10.0, scale=4.0
     ids=["binary", "certain", "multiclass", "multilabel", "regression"],
 )
 def test_row_losses_are_plain_ones(target, truth, prediction, losses):
-    """Neither weights nor smoothing nor the Huber bend: what a person would call wrong."""
+    """Neither class weights nor label smoothing nor the Huber loss: plain losses, as a person would rank mistakes."""
     found = target.row_losses(np.asarray(truth), np.asarray(prediction, dtype=np.float32))
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, losses, rtol=1e-6, atol=1e-9)
@@ -59,7 +59,7 @@ def test_highest_losses_are_twelve_at_most():
 
 
 @pytest.mark.parametrize(
-    ("target", "truth", "prediction", "told"),
+    ("target", "truth", "prediction", "expected"),
     [
         (ILL, [1], [[0.25]], {"truth": "yes", "prediction": "no", "probability": {"truth": 0.25, "prediction": 0.75}}),
         (KIND, [2], [[0.25, 0.5, 0.25]], {"truth": "c", "prediction": "b", "probability": {"truth": 0.25, "prediction": 0.5}}),
@@ -68,10 +68,10 @@ def test_highest_losses_are_twelve_at_most():
     ],
     ids=["binary", "multiclass", "multilabel", "regression"],
 )
-def test_an_answer_is_told_in_the_words_of_the_table(target, truth, prediction, told):
+def test_an_answer_is_told_in_the_words_of_the_table(target, truth, prediction, expected):
     (row,) = worst_predictions.describe_answers(target, np.asarray(truth), np.asarray(prediction, dtype=np.float32))
     assert row.pop("loss") > 0
-    assert plain_values(row) == told
+    assert plain_values(row) == expected
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Explanations: they add up, they find what was planted, and they say what is missing."""
+"""Explanations: they add up, find planted signals, and name missing inputs."""
 
 import csv
 import json
@@ -87,7 +87,7 @@ def material(tmp_path_factory, tensorflow):
 
 @dataclass
 class Opened:
-    """A network with fresh weights and what explains it."""
+    """A network with fresh weights and its explainer."""
 
     explainer: Any
     models: Any
@@ -130,7 +130,7 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
 
 
 def check_adds_up(found, expected):
-    """Output and baseline are the network's own, and elements, columns and row add up to their difference."""
+    """Check that output and baseline are those of the network, and that elements add up to their difference."""
     attributed = found.attributions
     assert attributed.output == pytest.approx(expected, abs=1e-5)
     assert attributed.gap <= 1
@@ -241,7 +241,7 @@ def test_the_negative_class_has_the_opposite_explanation(material):
 
 
 def test_grad_cam_of_one_map_is_as_bright_as_the_image(material):
-    """One convolution of one pixel: the map is the image, weighed by what the mean of it adds."""
+    """One convolution of one pixel: the map is the image, weighted by its gradient."""
     branch = {"columns": ["scan"], "architecture": "cnn", "filters": [1], "kernel": 1, "normalization": "none"}
     subject = opened(material, ["scan"], {"scan": branch}, {"method": "concatenate", "units": []})
     models = subject.models
@@ -315,7 +315,7 @@ def table(path):
 
 
 def elements(done, name, column):
-    """Elements of a column and what each adds, the least first."""
+    """Return the elements of a column with their attributions, the smallest first."""
     lines = [line for line in table(done.folder / "explanations.csv") if (line["id"], line["column"]) == (name, column)]
     return sorted(((line["element"], float(line["attribution"])) for line in lines), key=lambda element: element[1])
 
@@ -409,24 +409,24 @@ def test_rows_without_ids_are_numbered(run):
 
 def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
     assert command_line(["explain", str(run.folder), "--rows", "r6, r8", "--steps", "1", "--class", "well"]) == 0
-    said = capsys.readouterr()
-    lines = said.out.splitlines()
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("r6 (")
     assert lines[0].endswith("): true ill, predicted ill")
     assert lines[1].startswith("    logit of well −")
     assert "1 step)" in lines[1]
     assert lines[3].endswith("; missing: scan, note")
-    assert "noise: the training median" in said.err
-    assert "more --steps may close it." in said.err
+    assert "noise: the training median" in captured.err
+    assert "more --steps may close it." in captured.err
     assert (run / "explanations" / "rows" / "02_r8.png").is_file()
 
 
 def test_command_prints_one_json_document(run, capsys):
     assert command_line(["explain", str(run.folder), "--rows", "r8", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert list(said) == ["run", "target", "baseline", "rows", "folder"]
-    [row] = said["rows"]
+    captured = json.loads(capsys.readouterr().out)
+    assert list(captured) == ["run", "target", "baseline", "rows", "folder"]
+    [row] = captured["rows"]
     assert (row["id"], row["missing"], row["attributions"]["scan"], row["attributions"]["note"]) == ("r8", ["scan", "note"], 0, 0)
     assert sum(row["attributions"].values()) == pytest.approx(row["sum_of_attributions"])
 
@@ -508,7 +508,7 @@ def test_a_target_or_a_class_that_there_is_not_is_told(target, class_name, probl
 
 
 def fake(shares, chosen=None):
-    """An explained row that says `shares`; hooks are keys only, so anything can stand for them."""
+    """Return an explained row with these columns; hooks are keys only, so anything can stand for them."""
     from mmtrain.explanation.gradients import Attributions
 
     values = {share.column: np.array([share.attribution]) for share in shares}

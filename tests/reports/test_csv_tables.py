@@ -56,7 +56,7 @@ def test_numbers_of_calibration_have_a_line_per_bin():
 
 
 def test_confusion_of_many_classes_has_the_pairs_that_occur():
-    """metrics.json has no matrix of them, which would grow with the square of the classes."""
+    """metrics.json has no dense matrix for them, which would grow with the square of the classes."""
     classes = tuple(f"k{number}" for number in range(101))
     target = FittedMulticlass(column="kind", loss_weight=1, classes=classes, counts=(1,) * 101, weights=(1,) * 101, label_smoothing=0)
     truth, predicted = np.array([0] * 6 + [7] * 2), np.array([0] * 5 + [100] + [3] * 2)

@@ -24,7 +24,7 @@ def network(*branches, targets=("ill",)):
 
 
 class Drawn(HTMLParser):
-    """Boxes as (x, y, width, height), texts as (x, y, what is said), and the size of the whole."""
+    """Boxes as (x, y, width, height), texts as (x, y, text), and the size of the whole."""
 
     def __init__(self, markup):
         super().__init__()

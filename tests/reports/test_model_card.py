@@ -16,7 +16,7 @@ def card(run):
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
-    """Two looks at four test rows."""
+    """Two evaluations of four test rows."""
     run = make_run(tmp_path_factory.mktemp("card"), {"ill": BINARY})
     for report in (False, True):
         evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]}, report=report)
@@ -55,7 +55,7 @@ TWELVE = Rows(12, labels=list("ab") * 6, given=["train"] * 8 + ["test"] * 4, hea
 
 
 @pytest.mark.parametrize(
-    ("split", "columns", "said"),
+    ("split", "columns", "sentence"),
     [
         ("random", "", "The rows were dealt to the parts at random."),
         (
@@ -71,14 +71,14 @@ TWELVE = Rows(12, labels=list("ab") * 6, given=["train"] * 8 + ["test"] * 4, hea
         ),
     ],
 )
-def test_model_card_says_how_the_rows_were_divided(tmp_path, split, columns, said):
+def test_model_card_says_how_the_rows_were_divided(tmp_path, split, columns, sentence):
     run = make_run(tmp_path, {"ill": BINARY})
     config = (run / "config.yaml").read_text().replace("training:", f"{columns}split: {{method: {split}}}\ntraining:")
     run.write_text("config.yaml", config)
     plan = split_methods[split].plan(TWELVE)
     run.write_json("data.json", {**run.read_json("data.json"), "split": plan.record()})
     evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]}, report=True)
-    assert f"and 4 to test. {said}\n" in card(run)
+    assert f"and 4 to test. {sentence}\n" in card(run)
 
 
 def test_model_card_lists_its_limits(scored):

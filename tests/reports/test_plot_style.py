@@ -1,4 +1,4 @@
-"""The plots of a report: what gets into the run, and what into the page."""
+"""Plots of a report, in the run folder and in the page."""
 
 import numpy as np
 import pytest

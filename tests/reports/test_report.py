@@ -1,4 +1,4 @@
-"""report.html of a run folder: its sections, its words, and that all can read it."""
+"""report.html of a run folder: its sections, sentences and accessibility."""
 
 import json
 import shutil
@@ -215,7 +215,7 @@ def test_report_escapes_every_name(tmp_path, capfd):
 
 
 def with_difference(run, number, difference):
-    """The report of a copy of the run whose difference to the baseline in the AUC is this one."""
+    """Return the report of a copy of the run with this difference to the baseline in the AUC."""
     copy = Run(run.folder.parent / number)
     shutil.copytree(run.folder, copy.folder)
     metrics = copy.read_json("metrics.json")

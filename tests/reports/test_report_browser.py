@@ -1,4 +1,4 @@
-"""The report in a real browser: what it says on the console, how wide it is, and what a person with a keyboard can do.
+"""The report in a real browser: console messages, width, and keyboard navigation.
 
 The run is a real one whose notes, ids, classes, headers and file names all try to be more than text.
 """
@@ -118,7 +118,7 @@ def test_report_after_fit_says_no_word_of_test_rows(reports, shown):
 
 
 def test_report_can_be_walked_with_the_keyboard(reports, shown):
-    """Tab shows the way past the contents first, then every link of the contents; Enter goes there; what has the focus can be seen."""
+    """Tab shows the skip link first, then every link of the contents; Enter follows it; the focus is visible."""
     shown.open(reports["evaluate"], height=700)
     shown.press("Tab")
     assert shown.value("document.activeElement.getAttribute('href')") == "#main"
@@ -172,7 +172,7 @@ CONTRAST = """
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_report_has_enough_contrast(reports, shown, scheme):
-    """WCAG 2.1 AA asks for 4.5 between letters and what is behind them."""
+    """WCAG 2.1 AA requires a contrast of 4.5 between text and background."""
     shown.open(reports["evaluate"], scheme=scheme)
     found = json.loads(shown.value(CONTRAST))
     assert len(found) > 15

@@ -1,4 +1,4 @@
-"""What a report reads of a run folder."""
+"""Contents of a run folder, read for a report."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_predictions_are_read_as_they_were_written(tmp_path):
 
 
 def test_report_leaves_out_scores_of_weights_that_are_gone(tmp_path):
-    """An interrupted run was evaluated and then went on."""
+    """An interrupted run was evaluated and then resumed."""
     run = make_run(tmp_path, {"price": NUMBER}, resumed=["2026-11-22T13:00:00+00:00"])
     evaluate(run, "test", {"price": [1.0, 5.0]}, {"price": [[1], [5]]})
     assert "h2 Results on the test part" in read(run / "report.html").headings

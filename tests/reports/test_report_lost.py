@@ -60,8 +60,8 @@ def test_lost_report_is_written_without_the_data(run, capsys, command, state):
     run.update(state=state)
     epochs = (run / "metrics.jsonl").read_bytes()
     assert command_line([*command, str(run.folder)]) == 0
-    said = capsys.readouterr()
-    assert said.out.splitlines() == [str(run / "report.html") if command == ["report"] else str(run.folder)]
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [str(run / "report.html") if command == ["report"] else str(run.folder)]
     assert (run.state, (run / "metrics.jsonl").read_bytes()) == ("finished", epochs)
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "The training did not finish" not in page

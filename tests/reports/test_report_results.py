@@ -1,4 +1,4 @@
-"""The part of a report that says how well each target was predicted."""
+"""Sections of a report on the scores of each target."""
 
 import numpy as np
 import pytest

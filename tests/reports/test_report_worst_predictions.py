@@ -1,4 +1,4 @@
-"""The cards of the worst predictions, and the room that they and everything else may take."""
+"""Cards of the worst predictions, and the size limit of the report."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_report_shows_the_worst_predicted_numbers(tmp_path):
 
 @pytest.mark.slow
 def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
-    """Names without an end, and four targets with long texts and large images on two parts."""
+    """Endless names, and four targets with long texts and large images on two parts."""
     row = WRONG | {
         "cells": {f"c{number}": "w" * 300 for number in range(40)},
         "images": {f"p{number}": "A" * 11_000 for number in range(4)},
