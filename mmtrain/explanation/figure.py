@@ -113,7 +113,7 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     axes.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.62)
     axes.axvline(0, color=QUIET, linewidth=0.8)
     axes.set(xlim=(min(values.min(), 0) - 0.14 * reach, max(values.max(), 0) + 0.14 * reach), ylim=(len(bars) - 0.5, -0.5))
-    # Two significant digits for the longest bar, and the same number of decimals for all.
+    # Three significant digits for the longest bar, and the same number of decimals for all.
     decimals = max(0, 1 - int(np.floor(np.log10(reach)))) + 1
     for place, bar in enumerate(bars):
         side = 1 if bar.value >= 0 else -1
