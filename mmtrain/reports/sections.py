@@ -10,7 +10,7 @@ from mmtrain.reports import cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
-from mmtrain.reports.target_results import scores, worst_predictions
+from mmtrain.reports.target_results import scores
 from mmtrain.reports.target_results.baselines import verdicts
 from mmtrain.reports.wording import CAVEATS, count, duration, moment
 
@@ -23,7 +23,7 @@ def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
         *training.network(contents),
         training.learning(contents, writer),
         *scores.sections(contents, writer),
-        *worst_predictions.sections(contents),
+        *scores.worst_predictions(contents),
         training.weights(contents),
         limits.section(contents),
         training.learned_columns(contents),

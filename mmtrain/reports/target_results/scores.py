@@ -1,16 +1,19 @@
-"""Sections on the scores of each target and each evaluated part."""
+"""Sections on each evaluated part: the scores of each target, and its worst predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.artifacts.results import WorstPrediction
+from mmtrain.columns import Id, column_of_role
 from mmtrain.errors import counted
 from mmtrain.metrics.classification import f1
 from mmtrain.metrics.score import Score
-from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, Tone, number
+from mmtrain.reports.blocks import Block, Card, Cards, Cell, Paragraph, Plots, Section, Table, Thumbnail, Tone, number
 from mmtrain.reports.figures.plot_selection import of_confusion, of_target
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView, label_counts
@@ -20,12 +23,14 @@ from mmtrain.reports.wording import (
     Outcome,
     between,
     count,
+    decimals,
     direction,
     format_score,
     limits,
     main_score_of,
     outcome,
     percent,
+    plain,
     rows_called,
     title,
     unknown_labels,
@@ -203,3 +208,50 @@ def _with_baseline(name: str, mine: Score, theirs: Score) -> Cell:
     baseline = "undefined" if theirs.value is None else format_score(name, theirs.value)
     interval = f", {limits(name, mine)}" if mine.interval else ""
     return number(f"{format_score(name, mine.value)}{interval} ({baseline})")
+
+
+WORST_NOTE = (
+    "Worth checking: is the answer in the table right, does the image show what it should, what do these rows have in common? "
+    "Rows are numbered from 0, the first one below the header."
+)
+PROBABILITIES = "In parentheses: the probability that the model gave to the class."
+
+
+def worst_predictions(contents: ReportData) -> tuple[Section, ...]:
+    """Return a section for each part with stored worst predictions: a card per row, with its images and cells."""
+    named = column_of_role(contents.columns, Id) is not None
+    by_part = ((part, [view for view in contents.views(part) if view.worst_predictions]) for part in contents.parts)
+    return tuple(
+        Section(f"Worst predictions on {part.title}", (*(_cards(view, named=named) for view in wrong), Paragraph(WORST_NOTE, tone="quiet")))
+        for part, wrong in by_part
+        if wrong
+    )
+
+
+def _cards(view: TargetResultView, *, named: bool) -> Cards:
+    """Return the cards of one target, the highest loss first."""
+    rows = view.worst_predictions
+    caption = f"Of the {rows_called(view)}, the {count(len(rows))} with the highest loss for {view.key}"
+    return Cards(caption, tuple(_card(row, named=named) for row in rows), PROBABILITIES if rows[0].probability is not None else "")
+
+
+def _card(row: WorstPrediction, *, named: bool) -> Card:
+    name = f"{row.id} (row {row.row})" if named else f"row {row.row}"
+    cells = tuple((key, Cell(text) if text else Cell("missing", tone="quiet")) for key, text in row.cells.items())
+    images = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row.images.items())
+    answers = (("true", Cell(_answer(row, "truth"))), ("predicted", Cell(_answer(row, "prediction"), tone=_tone(row))))
+    return Card(name, images, answers, cells)
+
+
+def _answer(row: WorstPrediction, field: Literal["truth", "prediction"]) -> str:
+    """Write an answer with its predicted probability: `malignant (0.031)`."""
+    value, probability = getattr(row, field), row.probability
+    text = plain(value) if isinstance(value, float) else value or "no label"
+    return f"{text} ({decimals(getattr(probability, field))})" if probability else text
+
+
+def _tone(row: WorstPrediction) -> Tone:
+    """Return the tone of a right or wrong prediction; numbers have none, as they are never exactly right."""
+    if isinstance(row.truth, float):
+        return ""
+    return "good" if row.truth == row.prediction else "bad"
