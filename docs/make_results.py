@@ -15,12 +15,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mmtrain.artifacts import command_results, export_results, run_schema
+from mmtrain.artifacts import command_results, export_results, inspection_results, run_schema
 from mmtrain.artifacts.results import TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.commands import inspect_data
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
-from mmtrain.result_model import ResultModel
+from mmtrain.result_model import FullResult, ResultModel
 
 PAGE = Path(__file__).with_name("results.md")
 INTRODUCTION = """# Results
@@ -43,8 +42,8 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "compare --json": ("", command_results.Comparison),
     "explain --json": ("", command_results.Explanation),
     "export --json": ("", export_results.ExportResult),
-    "inspect-data --json": ("With an experiment file:", inspect_data.Inspection),
-    "inspect-data TABLE --json": ("Without an experiment file, the fields of `survey` next to `findings`:", inspect_data.InspectedTable),
+    "inspect-data --json": ("With an experiment file:", inspection_results.Inspection),
+    "inspect-data TABLE --json": ("Without an experiment file:", inspection_results.InspectedTable),
     "fit --dry-run --json": ("", command_results.DryRun),
     "cache list --json": ("A list `entries` of the following, and the `folder` and `size` of the cache:", command_results.CacheEntry),
 }
@@ -194,7 +193,9 @@ def optional(kind: type[BaseModel], field: FieldInfo) -> bool:
     """Whether a field is left out where it has no content: facts of a run that are not known yet, and empty parts of a result."""
     if issubclass(kind, run_schema.Model):
         return not field.is_required()
-    return issubclass(kind, ResultModel) and not field.is_required() and field.annotation not in (int, float, bool)
+    if not issubclass(kind, ResultModel) or issubclass(kind, FullResult):
+        return False
+    return not field.is_required() and field.annotation not in (int, float, bool)
 
 
 def docstrings(kind: type) -> dict[str, str]:

@@ -34,6 +34,14 @@ class ResultModel(BaseModel):
         return self.model_dump(mode="json")
 
 
+class FullResult(ResultModel):
+    """A result whose JSON has every field, empty ones too."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_empty(self, serialize: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return serialize(self)
+
+
 def both_or_neither(low: float | None, high: float | None) -> None:
     """Raise ValueError for an interval with one end."""
     if (low is None) != (high is None):

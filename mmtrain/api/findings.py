@@ -15,15 +15,13 @@ from mmtrain.api import notebook
 from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableLike, as_path, asked, table_for_now
 from mmtrain.api.progress import watching
 from mmtrain.api.results import Result
+from mmtrain.artifacts.inspection_results import InspectedColumn, InspectedTable, Inspection, PartSummary, TableProfile
 from mmtrain.config import Experiment
 from mmtrain.errors import Problem, counted
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.command_results import Comparison as Compared
-    from mmtrain.audit.profiling.table_profile import TableProfile
     from mmtrain.commands.check import CheckResult
-    from mmtrain.commands.inspect_data import InspectedTable, Inspection
-    from mmtrain.data.splits.summary import PartSummary
     from mmtrain.metrics.score import Score
 
 
@@ -72,10 +70,8 @@ class DataInspection(Result):
         return pd.DataFrame(list(self._columns()))
 
     def _columns(self) -> Iterable[dict[str, Any]]:
-        survey: TableProfile | None = getattr(self._found, "survey", None)
-        described: Iterable[Any] = self._found.columns if survey is None else survey.columns  # type: ignore[union-attr]
-        for one in described:
-            role = one.role if survey is None else one.guess.role if one.guess.used else ""
+        for one in self._found.columns:
+            role = one.role if isinstance(one, InspectedColumn) else one.guess.role if one.guess.used else ""
             profile = one.profile
             facts = (
                 {} if profile is None else {"rows": profile.rows, "missing": profile.rows - profile.filled, "distinct": profile.distinct}
@@ -96,7 +92,7 @@ class DataInspection(Result):
         return as_path(path)
 
     def _title(self) -> str:
-        table = self._found.survey.path if hasattr(self._found, "survey") else self._found.table
+        table = self._found.path if isinstance(self._found, InspectedTable) else self._found.table
         return f"mmtrain inspection of {table.name}"
 
     def _lines(self) -> Iterable[str]:

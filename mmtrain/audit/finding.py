@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmtrain.artifacts.inspection_results import Finding, Level
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
@@ -15,39 +16,12 @@ if TYPE_CHECKING:
 
     from mmtrain.data.tables.table_file import TableFile
 
-Level = Literal["error", "warning", "note"]
-"""error: scores would be wrong; warning: they may be; note: good to know."""
+__all__ = ["Finding", "Level"]
 
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 SHOWN_ROWS = 5
 """Rows of a finding that are named; the rest are counted."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A fault of the data: what was found, where, why it matters and what to do."""
-
-    level: Level
-    kind: str
-    """`duplicate_rows`: what to look for in the JSON."""
-    where: str
-    """Headers of the columns it is about, or the name of the table."""
-    what: str
-    why: str
-    fix: str
-    rows: tuple[int, ...] = ()
-    """Positions in the table's file, counted from 0, the first one under the header; the first of them."""
-    files: tuple[str, ...] = ()
-    """Cells of an image column; the first of them."""
-    count: int = 0
-    """How many rows or files in all."""
-    places: tuple[int, ...] = ()
-    """Those rows as problems name them: lines of a CSV file, counted from 1 with the header; of Parquet the same as `rows`."""
-    unit: str = ""
-    """The unit of `places`: `line` or `row`."""
-    strength: float = 0.0
-    """How bad it is among findings of its kind, where something else than `count` says so."""
 
 
 MOST_OF_A_KIND = 3
@@ -105,7 +79,10 @@ def by_kind(findings: Iterable[Finding]) -> list[Kind]:
 def by_level(findings: Iterable[Finding], file: TableFile) -> tuple[Finding, ...]:
     """With the places of their rows in `file`; errors first, then warnings, then notes, those of a level in the order they were found."""
     ordered = sorted(findings, key=lambda finding: LEVELS.index(finding.level))
-    return tuple(replace(one, places=tuple(file.number(row) for row in one.rows), unit=file.unit) if one.rows else one for one in ordered)
+    return tuple(
+        one.model_copy(update={"places": tuple(file.number(row) for row in one.rows), "unit": file.unit}) if one.rows else one
+        for one in ordered
+    )
 
 
 def describe_column(finding: Finding) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues, TableValues
-from mmtrain.targets.label_lists import split_labels
 from mmtrain.targets.yes_no import is_yes
+from mmtrain.text.label_lists import split_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

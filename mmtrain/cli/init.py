@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Json, Quiet
+from mmtrain.cli.options import Code, Json, Quiet, import_allowed
 
 if TYPE_CHECKING:
     from mmtrain.commands.init import StarterResult
@@ -28,6 +28,8 @@ def command(
         str | None, typer.Option("--format", metavar="MAP", help="How the table is written, as `data.format` says it; left out: found.")
     ] = None,
     file: File = None,
+    *,
+    code: Code = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -35,10 +37,12 @@ def command(
     """Write a first experiment file for a table: a guessed role for each column, with the reason."""
     from mmtrain.commands.init import init
 
-    _show(init(table, target=target, images=images, table_format=table_format, file=file, force=force), as_json=as_json, quiet=quiet)
+    import_allowed(code)
+    done = init(table, target=target, images=images, table_format=table_format, file=file, force=force)
+    _show(done, code or [], as_json=as_json, quiet=quiet)
 
 
-def _show(done: StarterResult, *, as_json: bool, quiet: bool) -> None:
+def _show(done: StarterResult, code: list[Path], *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.errors import shell_command
 
@@ -53,4 +57,6 @@ def _show(done: StarterResult, *, as_json: bool, quiet: bool) -> None:
     out().print(str(done.file), soft_wrap=True, markup=False)
     note("" if done.table is None else f"Table of the images: {done.table}", quiet=quiet or done.table is None)
     note(done.survey.notice, quiet=quiet or not done.survey.notice)
-    note(f"Confirm the roles in it, then: {shell_command('check', done.file)}, {shell_command('fit', done.file)}", quiet=quiet)
+    options = [word for path in code for word in ("--code", path)]
+    check, fit = (shell_command(command, done.file, *options) for command in ("check", "fit"))
+    note(f"Confirm the roles in it, then: {check}, {fit}", quiet=quiet)

@@ -10,7 +10,7 @@ import typer
 from mmtrain.cli.options import Code, Json, Quiet, Set, import_allowed
 
 if TYPE_CHECKING:
-    from mmtrain.commands.inspect_data import InspectedTable, Inspection
+    from mmtrain.artifacts.inspection_results import InspectedTable, Inspection
 
 
 def command(
@@ -36,12 +36,11 @@ def command(
     found: Inspection | InspectedTable
     if html is not None and (fault := output_fault(html)):
         raise UsageError(fault.problem(html, "the page"))
+    import_allowed(code)
     if source.suffix.lower() in (".yaml", ".yml"):
-        import_allowed(code)
         found = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every)
-    elif overrides or code:
-        option = "--set" if overrides else "--code"
-        raise UsageError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
+    elif overrides:
+        raise UsageError(Problem("--set", f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
     else:
         found = _table(source, as_json=as_json, quiet=quiet, every=every)
     if html is not None:
@@ -62,12 +61,12 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool,
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.inspection import show_inspection
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.inspect_data import inspect_experiment, inspection_json
+    from mmtrain.commands.inspect_data import inspect_experiment
 
     with progress_display(quiet=quiet or as_json) as shown:
         inspection = inspect_experiment(path, overrides=overrides, progress=shown.images, checking=shown.checked)
     if as_json:
-        print_json(inspection_json(inspection))
+        print_json(inspection.to_json())
     else:
         show_inspection(inspection, every=every)
     return inspection
@@ -77,12 +76,12 @@ def _table(path: Path, *, as_json: bool, quiet: bool, every: bool) -> InspectedT
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.table_profile import show_table_profile
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.inspect_data import inspect_table, inspection_json
+    from mmtrain.commands.inspect_data import inspect_table
 
     with progress_display(quiet=quiet or as_json) as shown:
         inspected = inspect_table(path, checking=shown.checked)
     if as_json:
-        print_json(inspection_json(inspected))
+        print_json(inspected.to_json())
     else:
-        show_table_profile(inspected.survey, inspected.findings, quiet=quiet, every=every)
+        show_table_profile(inspected, quiet=quiet, every=every)
     return inspected

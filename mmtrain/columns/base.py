@@ -16,18 +16,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from pydantic import AfterValidator, Field
 
 from mmtrain.errors import counted
 from mmtrain.registry import OneOf, Registry, Section
+from mmtrain.result_model import FullResult
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mmtrain.columns.profile import Profile
     from mmtrain.columns.summaries.base import Accumulator
 
 
@@ -101,6 +104,68 @@ Content = Literal["", "numbers", "names", "texts", "images"]
 """The content of an input's cells: a number, a name that recurs, a text of its own, an image; empty where checks can assume nothing."""
 
 
+OptionValue = str | int | float | bool | list[str] | list[int]
+
+
+class Evidence(IntEnum):
+    """Strength of what speaks for a role, the weakest first; numbers in between are allowed.
+
+    Cells that have the form of one role only weigh more than what a header says, and that more than how often values repeat.
+    """
+
+    ANYTHING = 0
+    """Values of any kind."""
+    SENTENCES = 10
+    """Several words in many cells."""
+    FEW_VALUES = 20
+    """Few values that repeat often."""
+    NUMBERS = 30
+    FEW_NUMBERS = 40
+    """Few whole numbers that repeat often."""
+    HEADER = 50
+    """A header that says so, above values that allow it."""
+    UNIQUE = 60
+    """A different value in each row."""
+    UNITS = 70
+    """Numbers with one unit."""
+    DATES = 80
+    SPLIT_WORDS = 90
+    """Words for train, validation and test, or folds."""
+    FILES = 100
+    """Names of image files, or images themselves."""
+
+
+class Guess(FullResult):
+    """A role that a column may have, with its options. `role` is empty for a column that cannot be used at all."""
+
+    role: str
+    reason: str
+    """In one line, for a person to confirm."""
+    options: dict[str, OptionValue] = Field(default_factory=dict)
+    used: bool = True
+    """False where the column is left out, and only named for a user who wants it after all."""
+    missing_words: tuple[str, ...] = ()
+    """Cells that have to be listed under `data.missing_values` for this role."""
+    evidence: int = Field(Evidence.ANYTHING, exclude=True)
+    """The strongest guess of all roles wins; of two equally strong ones that of the role that was registered last."""
+
+    @property
+    def purpose(self) -> Purpose:
+        """Purpose of the role."""
+        return role_class(self.role).purpose
+
+    @property
+    def content(self) -> Content:
+        """Content of the role's cells."""
+        return role_class(self.role).content
+
+    @property
+    def answer_words(self) -> tuple[str, ...]:
+        """Words that mean a missing answer, in lower case, of a target."""
+        words = self.options.get("missing_words")
+        return tuple(map(str, words)) if isinstance(words, list) else MISSING_WORDS
+
+
 class RowSource(Protocol):
     """The encoded cells of one column in all rows, whatever they lie in; `mmtrain.data` has the implementations.
 
@@ -163,6 +228,14 @@ class Column(Section):
     def holds_numbers(self) -> bool:
         """Return whether cells are read as numbers."""
         return False
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:  # noqa: ARG003
+        """Return a guess where a column of an undescribed table may have this role, else None.
+
+        `mmtrain init` asks every role, with the profile of the column's header and cells. It has at least two different values.
+        """
+        return None
 
     @classmethod
     def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]] | None:  # noqa: ARG003

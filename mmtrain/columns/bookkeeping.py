@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Column, Purpose, missing_cell_error, role
+from mmtrain.columns.base import CellError, Column, Evidence, Guess, Purpose, missing_cell_error, role
 from mmtrain.columns.numeric import AT_ONCE, number_errors, parse_numbers
-from mmtrain.columns.split_words import SplitWords, misread, split_words
+from mmtrain.columns.profile import Profile, name_words
+from mmtrain.columns.split_words import SplitWords, guess_split, misread, split_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,28 @@ if TYPE_CHECKING:
 
 NAME_PARTS = "Write train, validation or test."
 LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
+
+ID_WORDS = {"id", "uuid", "guid", "identifier", "index", "key", "nr", "no"}
+PERSON_WORDS = {
+    *("patient", "subject", "person", "family", "household", "donor", "animal", "participant", "respondent", "student"),
+    *("customer", "client", "user", "visitor", "member", "owner", "worker", "session"),
+    *("author", "writer", "sender", "speaker", "reviewer"),
+}
+FEW_GROUPS = 10
+"""With fewer different values, a column names a kind of row rather than whom a row belongs to."""
+
+
+def names_person(header: str) -> bool:
+    """Return whether a header names whom a row belongs to: `patient_id`, but not `patient_age`."""
+    words = name_words(header)
+    while words and words[-1] in {*ID_WORDS, "name", "code", "number"}:
+        words = words[:-1]
+    return bool(words) and words[-1] in PERSON_WORDS
+
+
+def _names_id(header: str) -> bool:
+    words = name_words(header)
+    return bool(words) and (words[-1] in ID_WORDS or words[0] in {"id", "uuid", "guid"})
 
 
 @role("group")
@@ -30,6 +53,18 @@ class Group(Column):
 
     role: Literal["group"] = "group"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by a header that names a person or an id, above values that repeat: `patient_id`."""
+        names_whom = names_person(profile.header)
+        if not (names_whom or _names_id(profile.header)) or not FEW_GROUPS <= profile.distinct < profile.filled:
+            return None
+        if profile.number_cells and not profile.whole:
+            return None
+        why = "the name says whom a row belongs to" if names_whom else "the name says id, and ids repeat"
+        reason = f"{why}: {profile.distinct:,} in {profile.filled:,} rows, never torn apart by the split"
+        return Guess(role="group", evidence=Evidence.HEADER, reason=reason, options={"missing": "drop"} if profile.missing else {})
 
     @classmethod
     def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -49,6 +84,22 @@ class Id(Column):
     harm_of_spellings: ClassVar[str] = "If they mean the same, a row is there twice."
 
     role: Literal["id"] = "id"
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by a different value in every row, with a header that says so, numbers without a gap or single words."""
+        if profile.distinct < profile.rows or profile.rows < 3:
+            return None
+        span = profile.numbers.maximum - profile.numbers.minimum if profile.numbers else 0.0
+        if _names_id(profile.header):
+            reason = "every cell is different and the name says id"
+        elif profile.all_numbers and profile.whole and span == profile.rows - 1:
+            reason = "a running number"
+        elif not profile.number_cells and not profile.spaced:
+            reason = f"every cell is a different word, as {profile.example}"
+        else:
+            return None
+        return Guess(role="id", evidence=Evidence.UNIQUE, reason=reason)
 
     @classmethod
     def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -103,6 +154,11 @@ class Split(Column):
     purpose: ClassVar[Purpose] = "assigning"
 
     role: Literal["split"] = "split"
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by words for the parts of a split."""
+        return guess_split(profile)
 
     def words(self, cells: pd.Series[str]) -> SplitWords:
         """Return what the different cells stand for."""

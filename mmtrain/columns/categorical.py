@@ -18,7 +18,9 @@ from mmtrain.columns.base import (
     CellWarning,
     Content,
     EncodingDescription,
+    Evidence,
     FittedColumn,
+    Guess,
     InputColumn,
     Names,
     RawInput,
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mmtrain.columns.profile import Profile
     from mmtrain.columns.summaries.base import Accumulator
 
 UNSEEN, FIRST_CODE = 1, 2
+FEW_CODES = 10
+"""Whole numbers of at most this many different values look like codes."""
 MISSING = {"code": "treat a missing value as a category", "mask": "leave the category out of that row", "drop": "leave the row out"}
 
 
@@ -153,6 +158,22 @@ class Categorical(InputColumn):
     missing: Literal["code", "mask", "error", "drop"] = Field(
         "code", description="code: missing is a category of its own; mask: the branch goes without; error: refuse; drop: leave the row out."
     )
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess:
+        """Guess by values that repeat; every column can be read as names, so there always is a guess."""
+        few = "two" if profile.distinct == 2 else f"{profile.distinct} different"
+        if profile.all_numbers and profile.whole and profile.distinct <= FEW_CODES and profile.distinct * 5 <= profile.filled:
+            reason = f"only {few} whole numbers, like codes; numeric if their size says something"
+            reason = f"two values, {profile.examples}" if profile.distinct == 2 else reason
+            return Guess(role="categorical", evidence=Evidence.FEW_NUMBERS, reason=reason)
+        if profile.repeats:
+            reason = f"{few} values, {'' if profile.distinct <= 3 else 'such as '}{profile.examples}"
+            return Guess(role="categorical", evidence=Evidence.FEW_VALUES, reason=reason)
+        if profile.distinct * 2 < profile.filled:
+            return Guess(role="categorical", reason=f"{profile.distinct:,} different values that repeat, such as {profile.examples}")
+        reason = f"{profile.distinct:,} different words in {profile.filled:,} rows, as {profile.example}: nothing to learn from"
+        return Guess(role="categorical", reason=reason, used=False)
 
     @property
     def kind(self) -> Kind:

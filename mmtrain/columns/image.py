@@ -21,11 +21,13 @@ from mmtrain.columns.base import (
     Content,
     EncodingDescription,
     FittedColumn,
+    Guess,
     InputColumn,
     RawInput,
     RowSource,
     role,
 )
+from mmtrain.columns.image_cells import guess_images
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mmtrain.columns.profile import Profile
     from mmtrain.columns.summaries.base import Accumulator
 
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -240,6 +243,11 @@ class Image(InputColumn):
         if self.bits == 16 and self.channels != 1:
             raise ValueError("`bits: 16` goes with `channels: 1`.")
         return self
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by the ends of paths."""
+        return guess_images(profile)
 
     @property
     def kind(self) -> Kind:

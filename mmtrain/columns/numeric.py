@@ -7,17 +7,21 @@ counts as missing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from mmtrain.columns.base import (
+    MISSING_WORDS,
     CellError,
     CellWarning,
     Content,
     EncodingDescription,
+    Evidence,
     FittedColumn,
+    Guess,
     InputColumn,
     RawInput,
     missing_cell_error,
@@ -25,12 +29,15 @@ from mmtrain.columns.base import (
     role,
     rows_by_value,
 )
+from mmtrain.errors import counted, listed
 from mmtrain.specs import Kind, VectorSpec
+from mmtrain.text.printable import format_number, quote_value
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mmtrain.columns.profile import Profile
     from mmtrain.columns.summaries.base import Accumulator
 
 MISSING = {"median": "use the training median", "mask": "leave the number out of that row", "drop": "leave the row out"}
@@ -42,6 +49,12 @@ LARGEST = 3.4028234663852886e38
 
 NUMBER_BEGINS = r"(?i)^[+-]?[0-9.in]"
 """A digit, a point, `inf` or `nan`: pandas need not look at a text that begins otherwise."""
+
+
+WITH_UNIT = re.compile(
+    r"(?P<before>[$€£¥₹<>≤≥~≈]\s?)?[+-]?\d[\d.,'\s]*(?P<behind>[%‰°$€£¥₹]|\s[^\W\d]{1,8}|mm|cm|km|m|mg|kg|g|ml|l|ms|s|min|h|bpm|mmHg|yrs?|years?|px)?"
+)
+"""A number with a sign of money or comparison in front, or with a unit behind it: after a blank any, right behind it a usual one."""
 
 
 AT_ONCE = 100_000
@@ -112,6 +125,15 @@ def _is_number(cell: str) -> bool:
     import pandas as pd
 
     return not np.isnan(_parse(pd.Series([cell], dtype="str"))[0])
+
+
+def _unit(profile: Profile) -> str:
+    """Return the one unit or sign of all numbers, `mg` or `$`; empty where there is none or values repeat, as those of sizes do."""
+    if profile.number_cells or profile.repeats:
+        return ""
+    matches = [WITH_UNIT.fullmatch(value) for value in profile.values]
+    units = {(match["before"] or match["behind"] or "").strip() if match else "" for match in matches}
+    return units.pop() if len(units) == 1 else ""
 
 
 def center_and_scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
@@ -203,6 +225,28 @@ class Numeric(InputColumn):
         "median",
         description="median: the training median and an indicator; mask: the branch goes without; error: refuse; drop: leave the row out.",
     )
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by cells that are numbers, or numbers with a unit; used where all others mean that a value is missing."""
+        if unit := _unit(profile):
+            reason = f"numbers with {quote_value(unit)}, as {profile.example}: write them without it, and the unit into the header"
+            return Guess(role="numeric", evidence=Evidence.UNITS, reason=reason, used=False)
+        if profile.numbers is None or profile.number_cells * 2 < profile.filled:
+            return None
+        reason = f"numbers from {format_number(profile.numbers.minimum)} to {format_number(profile.numbers.maximum)}"
+        others = profile.not_numbers
+        words = tuple(cell for cell in others if cell.strip().casefold() in MISSING_WORDS)
+        if profile.all_numbers or len(words) == len(others) < 5:  # `not_numbers` has at most five: with five there may be more
+            means = f"; {listed([quote_value(word) for word in words])} {'means' if len(words) == 1 else 'mean'} missing"
+            reason += "" if profile.all_numbers else means
+            return Guess(role="numeric", evidence=Evidence.NUMBERS, reason=reason, missing_words=words)
+        neither_names_nor_texts = profile.distinct * 2 > profile.filled and not profile.has_sentences
+        if profile.number_cells < 0.9 * profile.filled and not neither_names_nor_texts:
+            return None
+        number = profile.filled - profile.number_cells
+        reason = f"numbers, but {counted(number, 'cell is', 'cells are')} not, as {quote_value(others[0])}"
+        return Guess(role="numeric", evidence=Evidence.NUMBERS, reason=reason, used=False)
 
     @property
     def kind(self) -> Kind:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtrain.columns.profile import Range
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class Range:
-    """Smallest, middle and largest of some finite numbers."""
-
-    minimum: float
-    median: float
-    maximum: float
 
 
 class QuantileSketch:
@@ -56,4 +48,4 @@ class QuantileSketch:
     def range(self) -> Range | None:
         """Return the range; None without any number."""
         middle = self.quantiles((0.5,))
-        return None if middle is None else Range(self._ends[0], middle[0], self._ends[1])
+        return None if middle is None else Range(minimum=self._ends[0], median=middle[0], maximum=self._ends[1])

@@ -11,7 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from unicodedata import normalize
 
+from mmtrain.columns.base import Evidence, Guess
+from mmtrain.columns.profile import Profile, name_words
 from mmtrain.errors import listed
+from mmtrain.text.printable import quote_value
 from mmtrain.text.spelling import BLANKS
 
 PARTS = ("train", "validation", "test")
@@ -31,6 +34,11 @@ _NAME_OF = {spelling: name for name, (_, spellings) in _NAMES.items() for spelli
 _ENDING = re.compile(r"(?<=..)(?:set|sets|data|dataset|split|part|sample|samples|cohort)$")
 _FOLD = re.compile(r"(cv|fold|split|part|k|f)?[\s_#-]*(\d{1,4})(?:\.0)?")
 MOST_FOLDS = 100
+HEADER_WORDS = {"split", "splits", "partition", "subset", "cv"}
+"""Words of headers; not `test`, `set` and `validation`, which mean other things as often."""
+FLAG_WORDS = {"train", "istrain", "istest", "holdout"}
+"""Words of headers over yes and no; `is_training` and `is_test` are two words."""
+PARTS_EXPECTED = f"the parts of a split have to be called {listed(PARTS)} in every row"
 _YES = ("true", "yes", "y", "t", "1", "1.0")
 _NO = ("false", "no", "n", "f", "0", "0.0")
 
@@ -121,3 +129,53 @@ def _of(names: Mapping[str, str], name: str) -> list[str]:
 
 def _quoted(words: Iterable[str]) -> str:
     return listed([f"'{word}'" for word in words], most=5)
+
+
+def guess_split(profile: Profile) -> Guess | None:
+    """Return the guess of the role `split`: used where it can be followed in every row; None for other columns.
+
+    A split that cannot be followed is not an input either: which rows somebody set aside for a test says nothing about a new row.
+    """
+    if reason := _followed(profile):
+        return Guess(role="split", evidence=Evidence.SPLIT_WORDS, reason=reason)
+    reason = _trouble(profile) or _folds(profile)
+    return Guess(role="split", evidence=Evidence.SPLIT_WORDS, reason=reason, used=False) if reason else None
+
+
+def _understood(profile: Profile, words: SplitWords) -> bool:
+    """Return whether every value is a word for a part, among them one for train."""
+    return len(words.parts) + len(words.doubts) == len(profile.values) and "train" in words.parts.values()
+
+
+def _followed(profile: Profile) -> str:
+    words = split_words(profile.values)
+    if len(profile.values) != profile.distinct or not _understood(profile, words) or words.doubts or profile.missing:
+        return ""
+    return f"the values are {listed(sorted(profile.values))}{f': {meaning}' if (meaning := words.meaning()) else ''}"
+
+
+def _trouble(profile: Profile) -> str:
+    """Say what is wrong with a column that names parts, or folds or yes and no below a header that says split; else nothing."""
+    words, header = split_words(profile.values), name_words(profile.header)
+    if len(profile.values) != profile.distinct:
+        return ""
+    if _understood(profile, words):
+        doubt = next((f"{word!r} {doubt}".rstrip(".") for word, doubt in words.doubts.items()), "")
+        return f"{PARTS_EXPECTED}; {doubt or f'some of its {profile.rows:,} cells are empty'}"
+    named = bool(HEADER_WORDS.intersection(header))
+    flag = profile.distinct == 2 and (bool(FLAG_WORDS.intersection(header)) or header in (["is", "training"], ["is", "test"]))
+    if (named or flag) and (odd := misread(profile.values, profile.header)):
+        return odd[0].rstrip(".")
+    parts = set(words.parts.values())
+    if not ({"train", "test"} <= parts or {"train", "validation"} <= parts or (named and (parts or words.doubts))):
+        return ""
+    other = next((value for value in profile.values if value not in words.parts), "")
+    return f"{PARTS_EXPECTED}; {f'{quote_value(other)} is not one of them' if other else 'no row is called train'}"
+
+
+def _folds(profile: Profile) -> str:
+    """Say so where whole numbers stand below `fold`, or cells are like `fold_3`."""
+    named = any(word.rstrip("0123456789") in {"fold", "folds", "kfold"} for word in name_words(profile.header)) and profile.whole
+    if profile.distinct > MOST_FOLDS or not (named or all(value.casefold().startswith("fold") for value in profile.values)):
+        return ""
+    return "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet"

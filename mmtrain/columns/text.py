@@ -22,7 +22,9 @@ from mmtrain.columns.base import (
     CellError,
     Content,
     EncodingDescription,
+    Evidence,
     FittedColumn,
+    Guess,
     InputColumn,
     Names,
     RawInput,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mmtrain.columns.profile import Profile
     from mmtrain.columns.summaries.base import Accumulator
 
 MISSING_ID, UNSEEN_ID, FIRST_ID = 1, 2, 3
@@ -156,6 +159,15 @@ class Text(InputColumn):
         "code",
         description="code: an empty text is a word of its own; mask: the branch goes without; error: refuse; drop: leave the row out.",
     )
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by cells of several words."""
+        if not profile.has_sentences or profile.words is None:
+            return None
+        number = f"{profile.distinct:,}"
+        kind = f"{number} different texts" if profile.distinct < profile.filled else f"{number} texts, all different,"
+        return Guess(role="text", evidence=Evidence.SENTENCES, reason=f"{kind} of up to {profile.words.maximum:.0f} words")
 
     @property
     def kind(self) -> Kind:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Column, Purpose, missing_cell_error, role
+from mmtrain.columns.base import CellError, Column, Evidence, Guess, Purpose, missing_cell_error, role
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.text.date_patterns import SLASHED
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from mmtrain.columns.profile import Profile
 
 MONTHS = 12
 
@@ -25,6 +27,14 @@ class Time(Column):
 
     role: Literal["time"] = "time"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by dates; they are not an input."""
+        if not profile.nearly_all(profile.dates):
+            return None
+        reason = f"dates such as {profile.example}; no input, but they order rows for `split: time`"
+        return Guess(role="time", evidence=Evidence.DATES, reason=reason, used=False)
 
     def values(self, cells: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return what orders the rows, (rows,): days since 1970 where every cell is a date, else numbers; NaN where a cell is neither."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.config.yaml_source import NotInFile
-from mmtrain.data.splits.summary import PartSummary, summarize
+from mmtrain.data.splits.summary import summarize
 from mmtrain.pipeline.requirements import check_callbacks
 from mmtrain.pipeline.validate import load_checked
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain import config
 from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.report import finish, finish_trained
@@ -19,7 +20,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.data.images.store import Progress
-from mmtrain.data.splits.summary import PartSummary, summarize
+from mmtrain.data.splits.summary import summarize
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from mmtrain import config
 from mmtrain.artifacts.atomic_files import atomic_write
+from mmtrain.artifacts.inspection_results import TableProfile
 from mmtrain.audit.profiling.class_folders import CLASS, class_folders
-from mmtrain.audit.profiling.table_profile import TableProfile, profile_table
+from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.config.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError, DataError, Problem
@@ -125,9 +126,10 @@ def _write(found: TableProfile, file: Path) -> TableProfile:
     except DataError as error:
         if given is None:
             raise
-        guess = replace(given.guess, used=False, reason=f"{given.guess.reason}; not used, for then {error.problems[0].what}")
-        columns = tuple(replace(column, guess=guess) if column is given else column for column in found.columns)
-        found = replace(found, columns=columns)
+        reason = f"{given.guess.reason}; not used, for then {error.problems[0].what}"
+        guess = given.guess.model_copy(update={"used": False, "reason": reason})
+        columns = tuple(column.model_copy(update={"guess": guess}) if column is given else column for column in found.columns)
+        found = found.model_copy(update={"columns": columns})
         _write_checked(found, file)
     return found
 

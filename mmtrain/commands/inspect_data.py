@@ -1,120 +1,59 @@
-"""`mmtrain inspect-data`: what is in a table, with the roles of an experiment file or, without one, with guessed roles.
+"""`mmtrain inspect-data`: the contents of a table, with the roles of an experiment file or, without one, with guessed roles.
 
-Nothing that is wrong stops an inspection: it is kept as a problem, and the other columns are described.
+A fault of one column does not stop an inspection: it becomes a problem, and the other columns are described.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from pydantic import TypeAdapter
 
-from mmtrain.audit import Finding
+from mmtrain.artifacts.inspection_results import ImageProfile, InspectedColumn, InspectedTable, Inspection
 from mmtrain.audit.coded_table import CodedTable
-from mmtrain.audit.profiling.profile import Profile, profile_columns
-from mmtrain.audit.profiling.table_profile import MOST_PATHS, TableProfile, open_coded, profile_table
-from mmtrain.audit.quality.missing_value_policies import MissingPlan
+from mmtrain.audit.profiling.image_guesses import MOST_PATHS
+from mmtrain.audit.profiling.profile import profile_columns
+from mmtrain.audit.profiling.table_profile import open_coded, profile_table
 from mmtrain.columns import Image, images_among
+from mmtrain.columns.profile import Profile
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
-from mmtrain.data.images.header_profile import ImageProfile, profile_images
-from mmtrain.data.splits.summary import PartSummary
+from mmtrain.data.images.header_profile import profile_images
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import READ_CHUNK_ROWS, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.pipeline.audit import audit_experiment, audit_table
-from mmtrain.pipeline.validate import ImageCounts, ValidationReport, load_experiment, validate_experiment
+from mmtrain.pipeline.validate import ValidationReport, load_experiment, validate_experiment
 from mmtrain.targets import Target
 from mmtrain.targets.yes_no import is_yes
 
 MOST_CLASSES = 1000
 
 
-@dataclass(frozen=True)
-class InspectedColumn:
-    """One column of the experiment; `image_counts` and `images` for images, `classes` for targets other than numbers."""
-
-    key: str
-    header: str
-    role: str
-    task: str
-    """Empty for roles other than target."""
-    profile: Profile | None
-    """None where the table has no such column."""
-    image_counts: ImageCounts | None = None
-    images: ImageProfile | None = None
-    """What the headers of the first `MOST_PATHS` different files say."""
-    classes: dict[str, int] | None = None
-    """Rows of each class or label, most rows first."""
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """Contents and findings of the table of an experiment."""
-
-    table: Path
-    rows: int
-    """Of the file."""
-    dropped: int
-    """Rows that leave the table because of `missing: drop`."""
-    headers: tuple[str, ...]
-    unused: tuple[str, ...]
-    """Headers that no column reads."""
-    columns: tuple[InspectedColumn, ...]
-    method: str
-    """Of the split."""
-    parts: tuple[PartSummary, ...]
-    """Empty when the rows cannot be divided; a problem says why."""
-    split_notes: tuple[str, ...]
-    """What the split method says of them, such as where the cuts of a split by time are."""
-    problems: tuple[Problem, ...]
-    """Everything that `check` would refuse."""
-    findings: tuple[Finding, ...]
-    """What spoils a study, the worst first."""
-    missing: tuple[MissingPlan, ...]
-    """What each policy would do with the empty cells of a column."""
-
-    @property
-    def spoiled(self) -> bool:
-        """Whether any finding is an error, so that scores would mean nothing."""
-        return bool(self.problems) or any(finding.level == "error" for finding in self.findings)
-
-
-@dataclass(frozen=True)
-class InspectedTable:
-    """Contents of a table without an experiment, and the findings that hold if the guessed roles are right."""
-
-    survey: TableProfile
-    findings: tuple[Finding, ...]
-
-    @property
-    def spoiled(self) -> bool:
-        """Whether any finding is an error, so that scores would mean nothing."""
-        return any(finding.level == "error" for finding in self.findings)
-
-
 def inspect_table(path: Path, *, images: Path | None = None, checking: Progress | None = None) -> InspectedTable:
-    """A table without an experiment, with its images in `images`, or else where they are found; `checking` is told of them.
+    """Inspect a table without an experiment; `images` is the folder of its images, searched for if None.
 
-    Raises DataError when it cannot be read, ConfigError when there is no folder `images`.
+    `checking` reports the images that were checked.
+
+    Raises:
+        ConfigError: there is no folder `images`.
+        DataError: the table cannot be read.
+
     """
     table = open_coded(path)
-    found = profile_table(path, images=images, table=table)
-    return InspectedTable(found, audit_table(found, table, progress=checking))
+    profile = profile_table(path, images=images, table=table)
+    return InspectedTable(**dict(profile), findings=audit_table(profile, table, progress=checking))
 
 
 def inspect_experiment(
     path: Path | NotInFile, *, overrides: Iterable[str] = (), progress: Progress | None = None, checking: Progress | None = None
 ) -> Inspection:
-    """The table of an experiment, role by role; `progress` is told of images that were decoded, `checking` of those checked.
+    """Inspect the table of an experiment, role by role; `progress` reports the images that were decoded, `checking` those checked.
 
     Raises:
         ConfigError: the experiment file is wrong.
@@ -127,26 +66,26 @@ def inspect_experiment(
     table = CodedTable(file)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
-    tried = validate_experiment(experiment, origin, progress=progress)
+    report = validate_experiment(experiment, origin, progress=progress)
     try:
-        found = profile_columns(table, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
+        profiles = profile_columns(table, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
     except DataError as error:
-        raise DataError(dict.fromkeys((*error.problems, *tried.problems))) from error
-    rows = next((profile.rows for profile in found.values()), 0)
+        raise DataError(dict.fromkeys((*error.problems, *report.problems))) from error
+    rows = next((profile.rows for profile in profiles.values()), 0)
     if not rows:
-        raise DataError(tried.problems)
-    findings, missing = audit_experiment(experiment, table, readable, tried, rows, progress=checking)
+        raise DataError(report.problems)
+    findings, missing = audit_experiment(experiment, table, readable, report, rows, progress=checking)
     return Inspection(
         table=experiment.data.table,
         rows=rows,
-        dropped=tried.dropped,
-        headers=file.headers,
+        dropped=report.dropped,
+        headers=tuple(file.headers),
         unused=_unused(file, uses),
-        columns=tuple(_inspected(experiment, file, key, header, found=found, tried=tried) for key, header in uses),
+        columns=tuple(_inspect_column(experiment, file, key, header, profiles.get(header), report) for key, header in uses),
         method=experiment.split.method,
-        parts=tried.summary,
-        split_notes=() if tried.divided is None else tried.divided.notes,
-        problems=tried.problems,
+        parts=report.summary,
+        split_notes=() if report.divided is None else tuple(report.divided.notes),
+        problems=tuple(report.problems),
         findings=findings,
         missing=missing,
     )
@@ -157,25 +96,31 @@ def _unused(file: TableFile, uses: Iterable[tuple[str, str]]) -> tuple[str, ...]
     return tuple(header for header in file.headers if header not in read)
 
 
-def _inspected(
-    experiment: Experiment, file: TableFile, key: str, header: str, *, found: Mapping[str, Profile], tried: ValidationReport
+def _inspect_column(
+    experiment: Experiment, file: TableFile, key: str, header: str, profile: Profile | None, report: ValidationReport
 ) -> InspectedColumn:
     column = experiment.columns[key]
-    profile = found.get(header)
     target = experiment.targets.get(key)
     task = target.task if target is not None else ""
     if profile is None:
-        return InspectedColumn(key, header, column.role, task, None)
-    said = pd.Series([word for word, _ in profile.missing_words], dtype="str")
-    profile = profile.without({word: dict(profile.missing_words)[word] for word in said[column.missing_cells(said)]})
+        return InspectedColumn(key=key, header=header, role=column.role, task=task, profile=None)
+    words = pd.Series([word for word, _ in profile.missing_words], dtype="str")
+    profile = profile.without({word: dict(profile.missing_words)[word] for word in words[column.missing_cells(words)]})
     image = images_among(experiment.columns).get(key)
-    images = _images(experiment, file, header, image) if image is not None else None
-    classes = _classes(target, file, header, profile) if target is not None else None
-    return InspectedColumn(key, header, column.role, task, profile, tried.image_counts.get(key), images, classes)
+    return InspectedColumn(
+        key=key,
+        header=header,
+        role=column.role,
+        task=task,
+        profile=profile,
+        image_counts=report.image_counts.get(key),
+        images=_images(experiment, file, header, image) if image is not None else None,
+        classes=_classes(target, file, header, profile) if target is not None else None,
+    )
 
 
 def _images(experiment: Experiment, file: TableFile, header: str, column: Image) -> ImageProfile | None:
-    """The headers of the images, or None when there is no such folder, which the trial has reported."""
+    """Profile the images by their headers; None when there is no such folder, which is reported as a problem."""
     paths: dict[str, None] = {}
     for piece in file.pieces([header], size=READ_CHUNK_ROWS):
         paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])
@@ -186,7 +131,7 @@ def _images(experiment: Experiment, file: TableFile, header: str, column: Image)
 
 
 def _classes(target: Target, file: TableFile, header: str, profile: Profile) -> dict[str, int] | None:
-    """Rows of each class, of each label, or of a label that has a column of its own; None for a number."""
+    """Count the rows of each class, of each label, or of the one label of a column; None for a number."""
     if target.is_continuous:
         return None
     if not target.has_labels:
@@ -199,26 +144,27 @@ def _classes(target: Target, file: TableFile, header: str, profile: Profile) -> 
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def inspection_json(found: Inspection | InspectedTable) -> dict[str, Any]:
-    """Return the JSON document of an inspection: the fields of its class, those of a table's profile next to its findings."""
-    document: dict[str, Any] = TypeAdapter(type(found)).dump_python(found, mode="json")
-    return {**document.pop("survey", {}), **document}
-
-
-def write_page(found: Inspection | InspectedTable, path: Path, *, every: bool = False) -> None:
+def write_page(inspection: Inspection | InspectedTable, path: Path, *, every: bool = False) -> None:
     """Write the same facts as a self-contained page, with `every` finding or the worst of each kind.
 
     Raises UsageError when the file cannot be written.
     """
     from mmtrain.reports.inspection import Inspected, inspection_page
 
-    if isinstance(found, InspectedTable):
-        columns = tuple((one.header, one.guess.role if one.guess.used else "not used", one.profile) for one in found.survey.columns)
-        subject = Inspected(found.survey.path.name, found.survey.rows, columns, found.findings)
+    if isinstance(inspection, InspectedTable):
+        columns = tuple((one.header, one.guess.role if one.guess.used else "not used", one.profile) for one in inspection.columns)
+        subject = Inspected(inspection.path.name, inspection.rows, columns, inspection.findings)
     else:
-        columns = tuple((one.header, " ".join([one.role, one.task]).strip(), one.profile) for one in found.columns)
+        columns = tuple((one.header, " ".join([one.role, one.task]).strip(), one.profile) for one in inspection.columns)
         subject = Inspected(
-            found.table.name, found.rows, columns, found.findings, found.problems, found.parts, found.missing, found.split_notes
+            inspection.table.name,
+            inspection.rows,
+            columns,
+            inspection.findings,
+            inspection.problems,
+            inspection.parts,
+            inspection.missing,
+            inspection.split_notes,
         )
     try:
         path.write_text(inspection_page(subject, every=every), encoding="utf-8")

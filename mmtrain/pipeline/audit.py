@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmtrain.artifacts.inspection_results import MissingPlan, TableProfile
 from mmtrain.audit import Finding
 from mmtrain.audit.checks import table_findings
 from mmtrain.audit.coded_table import CodedTable
@@ -17,12 +18,10 @@ from mmtrain.audit.finding import by_level
 from mmtrain.audit.images.checks import image_findings
 from mmtrain.audit.images.image_column import ImageColumn
 from mmtrain.audit.label_index import index_labels
-from mmtrain.audit.profiling.table_profile import TableProfile
-from mmtrain.audit.quality.missing_value_policies import MissingPlan, plan_missing_values
+from mmtrain.audit.quality.missing_value_policies import plan_missing_values
 from mmtrain.audit.quality.unused_columns import unused_columns
 from mmtrain.audit.row_metadata import LEFT_OUT, RowMetadata, part_codes
 from mmtrain.audit.target_view import target_views
-from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
@@ -68,7 +67,7 @@ def audit_table(survey: TableProfile, table: CodedTable, *, progress: Progress |
             one.guess.role,
             task=str(options.get("task", "")),
             separator=str(options.get("separator", "")),
-            missing_words=tuple(options.get("missing_words", MISSING_WORDS)) if one.guess.purpose == "answer" else (),
+            missing_words=one.guess.answer_words if one.guess.purpose == "answer" else (),
         )
         for one in survey.used
         for options in [one.guess.options]

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from mmtrain.audit.profiling.table_profile import ProfiledColumn, TableProfile
+from mmtrain.artifacts.inspection_results import ProfiledColumn, TableProfile
 from mmtrain.columns.base import Purpose
 from mmtrain.columns.split_words import PARTS, split_words
 

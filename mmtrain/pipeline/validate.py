@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmtrain import config
+from mmtrain.artifacts.inspection_results import ImageCounts, PartSummary
 from mmtrain.audit.column_usage import column_usages
 from mmtrain.audit.column_values import sheet_of_names
 from mmtrain.audit.finding import Finding, by_kind
@@ -26,7 +27,7 @@ from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
-from mmtrain.data.splits.summary import PartSummary, summarize
+from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, doubts, split_rows
@@ -38,19 +39,6 @@ LEAST_ROWS = 2
 """The fewest rows of a table that can be split."""
 DIVIDING: tuple[Purpose, ...] = ("answer", "grouping", "assigning", "ordering")
 """Purposes of the columns by which rows are divided."""
-
-
-@dataclass(frozen=True)
-class ImageCounts:
-    """The rows of an image column, without those that other columns drop."""
-
-    rows: int
-    empty: int
-    """Rows without a path."""
-    unreadable: int
-    """Rows with a path, but no image that can be decoded."""
-    bad: tuple[Problem, ...]
-    """The first of these."""
 
 
 @dataclass(frozen=True)
@@ -266,4 +254,4 @@ def _image_counts(table: Table, header: str, unreadable: list[Unreadable]) -> Im
     empty = table.cells(header).isna().to_numpy()
     bad = [one for one in unreadable if not empty[one.row]]
     shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])
-    return ImageCounts(len(table), int(empty.sum()), len(bad), shown)
+    return ImageCounts(rows=len(table), empty=int(empty.sum()), unreadable=len(bad), bad=shown)

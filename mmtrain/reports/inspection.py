@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmtrain.artifacts.inspection_results import MissingPlan, PartSummary
 from mmtrain.audit import Finding
 from mmtrain.audit.finding import LEVELS, Kind, by_kind, describe_column, sample_rows
-from mmtrain.audit.profiling.profile import Profile
-from mmtrain.audit.quality.missing_value_policies import MissingPlan
-from mmtrain.data.splits.summary import PartSummary
+from mmtrain.columns.profile import Profile
 from mmtrain.errors import Problem, counted
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Section, Table, Tone, number
 from mmtrain.reports.report import page

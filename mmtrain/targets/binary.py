@@ -12,8 +12,8 @@ from mmtrain.errors import counted, listed
 from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import UNCHOSEN, ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
-from mmtrain.targets.label_lists import lists_of
 from mmtrain.targets.yes_no import opposites, positive_of
+from mmtrain.text.label_lists import lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from mmtrain.columns.base import CellError, Names, intern_cells
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
-from mmtrain.targets.label_lists import lists_of
 from mmtrain.targets.traits import TaskTraits
+from mmtrain.text.label_lists import lists_of
 from mmtrain.text.spelling import keys
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from mmtrain.columns.categorical import spelled_as
 from mmtrain.metrics.score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.classes import class_weights
-from mmtrain.targets.label_lists import LIST, lists_of, read_list, split_labels, written
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 from mmtrain.targets.yes_no import read_answers
+from mmtrain.text.label_lists import LIST, lists_of, read_list, split_labels, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

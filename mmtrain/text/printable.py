@@ -37,3 +37,13 @@ def json_text(value: Any, encoding: str = "utf-8", **options: Any) -> str:
     except UnicodeEncodeError:
         return json.dumps(value, allow_nan=False, **options)
     return text
+
+
+def quote_value(cell: str) -> str:
+    """Return a cell in quotes, on one line, at most 40 characters of it."""
+    return repr(cell if len(cell) <= 40 else f"{cell[:39]}…")
+
+
+def format_number(number: float) -> str:
+    """Return a finite number as people write it: `3`, `2.5`, `1e+20`."""
+    return f"{number:.0f}" if number == int(number) and abs(number) < 1e15 else f"{number:.6g}"

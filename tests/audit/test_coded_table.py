@@ -52,7 +52,7 @@ def test_fingerprints_are_equal_for_equal_texts_only():
 def test_inspect_data_reads_every_column_once(tmp_path, monkeypatch):
     path, read, pieces = write(tmp_path / "t.csv"), [], TableFile.pieces
     monkeypatch.setattr(TableFile, "pieces", lambda file, headers, *, size: (read.extend(headers), pieces(file, headers, size=size))[1])
-    assert inspect_table(path).survey.missing_words == ("NA",)  # although the profile is made anew without this word
+    assert inspect_table(path).missing_words == ("NA",)  # although the profile is made anew without this word
     assert sorted(read) == ["holes", "kind", "mixed", "note", "number", "y"]
 
 

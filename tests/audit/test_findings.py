@@ -512,7 +512,7 @@ def test_a_bare_table_is_judged_by_guessed_roles(tmp_path):
     table["size2"] = table["size"]
     table.to_csv(tmp_path / "table.csv", index=False)
     found = inspect_table(tmp_path / "table.csv")
-    assert (found.survey.target, found.spoiled) == ("ill", True)
+    assert (found.target, found.spoiled) == ("ill", True)
     assert [(one.level, one.kind, one.where) for one in found.findings] == [
         ("error", "gives_answer_away", "stage"),
         ("warning", "equal_columns", "size, size2"),

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import paint, write_experiment, write_table
 
-from mmtrain.commands.inspect_data import inspect_experiment, inspect_table, inspection_json, write_page
+from mmtrain.commands.inspect_data import inspect_experiment, inspect_table, write_page
 from mmtrain.errors import DataError
 from mmtrain.text.dates import day_name, days
 
@@ -66,7 +66,7 @@ def inspected(folder, hard, answer, role, *, given):
     except DataError as error:
         assert error.problems
         return
-    json.dumps(inspection_json(found), allow_nan=False)
+    json.dumps(found.to_json(), allow_nan=False)
     write_page(found, folder / "page.html")
 
 
@@ -94,7 +94,7 @@ def test_every_hard_column_in_every_role_beside_every_answer(tmp_path, hard):
     for answer in ANSWERS:
         for role in ROLES:
             inspected(tmp_path, hard, answer, role, given=random.Random(f"{hard} {answer} {role}").random() < 0.5)
-    json.dumps(inspection_json(inspect_table(tmp_path / "table.csv")), allow_nan=False)
+    json.dumps(inspect_table(tmp_path / "table.csv").to_json(), allow_nan=False)
 
 
 def test_a_date_may_be_of_any_year():
@@ -136,4 +136,4 @@ def test_equal_rows_without_a_single_known_number(tmp_path):
 def test_a_null_character_in_a_path_is_no_file(tmp_path):
     paint(tmp_path / "images" / "1.png", 5)
     write_table(tmp_path / "table.csv", [{"scan": f"a\0b/{row}", "x": row, "y": "ab"[row % 2]} for row in range(12)])
-    assert {one.header: one.guess.role for one in inspect_table(tmp_path / "table.csv").survey.columns}["scan"] != "image"
+    assert {one.header: one.guess.role for one in inspect_table(tmp_path / "table.csv").columns}["scan"] != "image"

@@ -15,10 +15,11 @@ from PIL import Image
 from mmtrain import config
 from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling import infer_target
-from mmtrain.audit.profiling.infer_role import RULES, infer_role
+from mmtrain.audit.profiling.guess_roles import infer_role
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.cli.app import run
+from mmtrain.columns.base import Evidence, role_class, roles
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.data.tables.formats import open_table
@@ -290,10 +291,84 @@ def test_guess_of_a_column(profile_of_case, number):
     assert (found.role, found.used, found.reason) == GUESSES[number][3:]
 
 
-def test_every_rule_has_a_case(profile_of_case):
-    deciding = {next(rule for rule in RULES if rule(profile_of_case(number))) for number in range(len(GUESSES))}
-    assert deciding == set(RULES)
-    assert len(RULES) == 17
+def test_every_role_that_guesses_and_all_evidence_have_a_case(profile_of_case):
+    """Every return of every `guess` decides a case: by role, evidence, and whether the column is used."""
+    guesses = [infer_role(profile_of_case(number)) for number in range(len(GUESSES))]
+    assert {guess.role for guess in guesses} == {name for name in roles if "guess" in vars(role_class(name))}
+    assert {(guess.role, Evidence(guess.evidence).name, guess.used) for guess in guesses} == {
+        ("categorical", "ANYTHING", True),
+        ("categorical", "ANYTHING", False),
+        ("categorical", "FEW_VALUES", True),
+        ("categorical", "FEW_NUMBERS", True),
+        ("text", "SENTENCES", True),
+        ("numeric", "NUMBERS", True),
+        ("numeric", "NUMBERS", False),
+        ("numeric", "UNITS", False),
+        ("group", "HEADER", True),
+        ("id", "UNIQUE", True),
+        ("time", "DATES", False),
+        ("split", "SPLIT_WORDS", True),
+        ("split", "SPLIT_WORDS", False),
+        ("image", "FILES", True),
+        ("image", "FILES", False),
+    }
+    assert len({guess.reason for guess in guesses}) > 17
+
+
+ANGLE = '''
+from typing import Literal
+
+from mmtrain.columns import InputColumn, role
+from mmtrain.columns.base import Evidence, Guess
+
+
+@role("angle")
+class Angle(InputColumn):
+    """A direction in degrees."""
+
+    role: Literal["angle"] = "angle"
+    full_turn: float = 360.0
+
+    @property
+    def kind(self):
+        return "vector"
+
+    def fit(self, cells):
+        raise AssertionError("init must not fit anything")
+
+    @classmethod
+    def guess(cls, profile):
+        if not profile.all_numbers or profile.numbers.minimum < 0 or not profile.header.endswith("_deg"):
+            return None
+        reason = f"degrees up to {profile.numbers.maximum:g}"
+        return Guess(role="angle", reason=reason, options={"full_turn": 360.0}, evidence=Evidence.FEW_NUMBERS + 1)
+'''
+
+
+def test_a_role_of_a_user_guesses_its_columns(tmp_path, monkeypatch, capsys):
+    """Its guess is stronger than that of `numeric`, and of the few whole numbers that are `categorical`; `mast` is not its own."""
+    columns = {"wind_deg": [number * 6.1 for number in range(59)] + [0], "tilt_deg": [0, 90] * 30, "mast": range(60), "y": ["a", "b"] * 30}
+    write(tmp_path, columns)
+    (tmp_path / "own.py").write_text(ANGLE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert run(["init", "t.csv", "--target", "y", "--code", "own.py"]) == 0
+        assert "mmtrain check t.yaml --code own.py, mmtrain fit t.yaml --code own.py" in " ".join(capsys.readouterr().err.split())
+        assert "{role: angle, full_turn: 360.0}" in (tmp_path / "t.yaml").read_text()
+        assert [type(one).__name__ for one in config.load(tmp_path / "t.yaml").columns.values()] == ["Angle", "Angle", "Id", "BinaryTarget"]
+        assert run(["inspect-data", "t.csv", "--code", "own.py", "--json"]) == 0
+        guesses = [one["guess"] for one in json.loads(capsys.readouterr().out)["columns"]]
+        assert [one["role"] for one in guesses][:2] == ["angle", "angle"]
+        assert guesses[0] == {
+            "role": "angle",
+            "reason": "degrees up to 353.8",
+            "options": {"full_turn": 360.0},
+            "used": True,
+            "missing_words": [],
+        }
+    finally:
+        roles.remove("angle")
+    assert infer_role(profile_of(tmp_path, "wind_deg", columns["wind_deg"])).role == "numeric"
 
 
 @pytest.mark.parametrize(
@@ -379,7 +454,7 @@ def table(**more):
     return {**ages, **more, "label": [WORDS[i * i % 7 % 3] for i in range(N)]}
 
 
-def roles(found):
+def guessed_roles(found):
     return {column.header: column.guess.role if column.guess.used else "-" for column in found.columns}
 
 
@@ -388,7 +463,7 @@ def test_a_column_that_gives_the_answer_away_is_left_out(tmp_path):
     other_words = [{"red": "r", "green": "g", "blue": "b"}[answer] for answer in answers]
     finer = [f"{answer}{i % 2}" for i, answer in enumerate(answers)]
     found = profile_table(write(tmp_path, table(code=other_words, finer=finer, apart=["u", "v"] * 30)))
-    assert roles(found) == {"age": "numeric", "code": "-", "finer": "-", "apart": "categorical", "label": "target"}
+    assert guessed_roles(found) == {"age": "numeric", "code": "-", "finer": "-", "apart": "categorical", "label": "target"}
     assert found.columns[1].guess.reason == "says the same as the target 'label' in other words; it would give the answer away"
     assert found.columns[2].guess.reason == "each value goes with one value of the target 'label' only; does it give the answer away?"
 
@@ -397,7 +472,7 @@ def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
     groups = {"item_id": [i // 4 for i in range(N)], "patient": [f"P{i // 3}" for i in range(N)]}
     ids = {"code": [f"c{i}" for i in range(N)], "scan_id": [f"s{i}" for i in range(N)]}
     found = profile_table(write(tmp_path, table(**groups, **ids)))
-    assert roles(found) == {"age": "numeric", "item_id": "-", "patient": "group", "code": "-", "scan_id": "id", "label": "target"}
+    assert guessed_roles(found) == {"age": "numeric", "item_id": "-", "patient": "group", "code": "-", "scan_id": "id", "label": "target"}
     assert found.columns[1].guess.reason.endswith("; rows are grouped by 'patient'")
     assert found.columns[3].guess.reason == "every cell is a different word, as 'c0'; the id is 'scan_id'"
 
@@ -412,14 +487,14 @@ def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
 )
 def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
     found = profile_table(write(tmp_path, table(patient=[f"P{i // 3}" for i in range(N)], part=[part(i) for i in range(N)])))
-    assert roles(found)["part"] == role
-    assert roles(found)["patient"] == "group"
+    assert guessed_roles(found)["part"] == role
+    assert guessed_roles(found)["patient"] == "group"
 
 
 def test_groups_and_answers_that_never_meet_are_no_mistake(tmp_path):
     patients = [f"P{i // 6}" if i % 2 else "" for i in range(N)]
     labels = ["" if i % 2 else "red" if i % 4 else "blue" for i in range(N)]
-    assert roles(profile_table(write(tmp_path, table(patient=patients) | {"label": labels})))["patient"] == "group"
+    assert guessed_roles(profile_table(write(tmp_path, table(patient=patients) | {"label": labels})))["patient"] == "group"
 
 
 def images(folder, names, size=(40, 30), mode="L"):
@@ -444,7 +519,7 @@ def test_images_that_do_not_exist_are_masked_or_left_out(tmp_path):
     found = profile_table(write(tmp_path, table(scan=names, gone=[f"gone/{name}" for name in names])))
     assert found.columns[1].guess.options == {"size": [30, 30], "channels": 3, "missing": "mask"}
     assert found.columns[1].guess.reason.endswith("; 20 of 60 files do not exist or cannot be read")
-    assert roles(found)["gone"] == "-"
+    assert guessed_roles(found)["gone"] == "-"
     assert found.columns[2].guess.reason.endswith("; no such file was found, try --images FOLDER")
 
 

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmtrain.artifacts.inspection_results import ImageProfile, PartSummary
 from mmtrain.audit import coded_table
 from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling import profile as profile_module
 from mmtrain.audit.profiling import value_counts
-from mmtrain.audit.profiling.profile import Profile, profile_columns
+from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.cli.app import run
-from mmtrain.columns.quantile_sketch import Range
+from mmtrain.columns.profile import Profile, Range
 from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.images.header_profile import ImageProfile, profile_images
-from mmtrain.data.splits.summary import PartSummary
+from mmtrain.data.images.header_profile import profile_images
 from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import ConfigError, DataError
 
@@ -80,28 +80,29 @@ def test_profile_of_numbers_words_and_holes(tmp_path):
     path = write(tmp_path, {"a": ["1", "2.5", "", "x", "2.5"], "b": ["two words", "", "-", "two words", "it's three words"]})
     found = profile_columns(CodedTable(open_table(path)), ["a", "b"])
     assert found["a"] == Profile(
-        "a",
+        header="a",
         rows=5,
         missing=1,
         distinct=3,
         frequent=(("2.5", 2), ("1", 1), ("x", 1)),
-        rows_per_value=Range(1.0, 1.0, 2.0),
+        rows_per_value=Range(minimum=1.0, median=1.0, maximum=2.0),
         number_cells=3,
         whole=False,
-        numbers=Range(1.0, 2.5, 2.5),
+        numbers=Range(minimum=1.0, median=2.5, maximum=2.5),
         not_numbers=("x",),
-        words=Range(1.0, 1.5, 2.0),
+        words=Range(minimum=1.0, median=1.5, maximum=2.0),
     )
     assert found["b"] == Profile(
-        "b",
+        header="b",
         rows=5,
         missing=1,
         distinct=3,
         frequent=(("two words", 2), ("-", 1), ("it's three words", 1)),
-        rows_per_value=Range(1.0, 1.0, 2.0),
-        words=Range(0.0, 2.0, 3.0),
+        rows_per_value=Range(minimum=1.0, median=1.0, maximum=2.0),
+        words=Range(minimum=0.0, median=2.0, maximum=3.0),
         wordless=1,
         spaced=3,
+        missing_words=(("-", 1),),
     )
 
 
@@ -143,6 +144,7 @@ def test_image_profile_reads_headers_only(tmp_path):
         modes={"RGB": 1, "L": 1},
         bits={8: 2},
         bad=found.bad,
+        unread=("c.png", found.unread[1]),
     )
     assert [path for path, _ in found.bad] == ["c.png", "d.png"]
     assert found.bad[1][1] == "the file d.png does not exist."
@@ -159,17 +161,20 @@ def test_inspection_of_a_sound_experiment(tmp_path):
         ("patient", "patient", "group", ""),
         ("ill", "ill", "target", "binary"),
     ]
-    assert column(found, "age").profile.numbers == Range(20.0, 39.5, 59.0)
+    assert column(found, "age").profile.numbers == Range(minimum=20.0, median=39.5, maximum=59.0)
     assert (column(found, "gender").profile.missing, column(found, "gender").profile.frequent) == (10, (("F", 20), ("M", 10)))
-    assert (column(found, "note").profile.words, column(found, "note").profile.wordless) == (Range(0.0, 1.0, 3.0), 10)
-    assert column(found, "patient").profile.rows_per_value == Range(2.0, 2.0, 2.0)
+    assert (column(found, "note").profile.words, column(found, "note").profile.wordless) == (
+        Range(minimum=0.0, median=1.0, maximum=3.0),
+        10,
+    )
+    assert column(found, "patient").profile.rows_per_value == Range(minimum=2.0, median=2.0, maximum=2.0)
     assert column(found, "ill").classes == {"no": 30, "yes": 10}
     images = column(found, "scan").images
     assert (images.found, images.smallest, images.largest, images.sizes) == (N, (6, 8), (12, 10), 2)
     assert found.parts == (
-        PartSummary("train", 24, 0.6, 12, {"no": 18, "yes": 6}, {}),
-        PartSummary("validation", 8, 0.2, 4, {"no": 6, "yes": 2}, {}),
-        PartSummary("test", 8, 0.2, 4, {"no": 6, "yes": 2}, {}),
+        PartSummary(part="train", rows=24, share=0.6, groups=12, classes={"no": 18, "yes": 6}, medians={}),
+        PartSummary(part="validation", rows=8, share=0.2, groups=4, classes={"no": 6, "yes": 2}, medians={}),
+        PartSummary(part="test", rows=8, share=0.2, groups=4, classes={"no": 6, "yes": 2}, medians={}),
     )
 
 
@@ -180,7 +185,7 @@ def test_a_word_among_numbers_stops_nothing(tmp_path):
         "Write a number, or list 'forty' under `data.missing_values` if it stands for a missing value."
     ]
     assert column(found, "age").profile.not_numbers == ("forty",)
-    assert column(found, "age").profile.numbers == Range(1.0, 20.0, 39.0)
+    assert column(found, "age").profile.numbers == Range(minimum=1.0, median=20.0, maximum=39.0)
     assert column(found, "scan").image_counts.rows == N
     assert [part.rows for part in found.parts] == [24, 8, 8]
 

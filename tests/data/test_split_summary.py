@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from tiny import write_experiment, write_table
 
+from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.cli.views.splits import show_splits
 from mmtrain.commands.check import check
-from mmtrain.data.splits.summary import PartSummary
 
 ROWS = [
     {"part": "train", "who": "P1", "x": 1, "y": "b", "tags": "red; blue", "red": 1, "w": 1.5},
@@ -65,8 +65,8 @@ def test_answers_that_do_not_fit_beside_each_other_are_counted():
     show_splits(
         console,
         [
-            PartSummary("train", 45, 1.0, None, classes, {"w": 2.5}),
-            PartSummary("test", 0, 0.0, None, dict.fromkeys(classes, 0), {"w": None}),
+            PartSummary(part="train", rows=45, share=1.0, groups=None, classes=classes, medians={"w": 2.5}),
+            PartSummary(part="test", rows=0, share=0.0, groups=None, classes=dict.fromkeys(classes, 0), medians={"w": None}),
         ],
     )
     assert [line.rstrip() for line in console.file.getvalue().splitlines()] == [

@@ -258,7 +258,7 @@ def test_decimal_commas_are_numbers_to_profile_and_init(tmp_path):
     (tmp_path / "t.csv").write_text(f"age;size;label\n{rows}")
     profile = profile_columns(CodedTable(open_table(tmp_path / "t.csv")), ["age"])["age"]
     assert (profile.number_cells, profile.numbers.minimum, profile.numbers.maximum) == (60, 20.5, 49.5)
-    assert inspect_table(tmp_path / "t.csv").survey.columns[1].guess.role == "numeric"
+    assert inspect_table(tmp_path / "t.csv").columns[1].guess.role == "numeric"
     written = init(tmp_path / "t.csv", file=tmp_path / "t.yaml").file
     assert yaml.safe_load(written.read_text())["data"] == {"table": "t.csv", "format": {"separator": ";", "decimal": ","}}
     assert config.load(written).data.format == TableFormat(separator=";", decimal=",")

@@ -18,7 +18,7 @@ from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.errors import DataError
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget
-from mmtrain.targets.label_lists import labels_in, read_list, recognise, written
+from mmtrain.text.label_lists import labels_in, read_list, recognise, written
 
 pytestmark = pytest.mark.usefixtures("schema_made_once")
 

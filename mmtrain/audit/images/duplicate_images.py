@@ -223,4 +223,4 @@ def _where(headers: Sequence[str], columns: NDArray[np.int64]) -> str:
 def _finding(case: _Case, where: str, what: str, used: ImageUsage, shown: NDArray[np.int64], count: int) -> Finding:
     """`rows` and `files` go together, two by two."""
     rows, files = used.rows[shown].tolist(), used.cells[shown].tolist()
-    return Finding(case.level, case.kind, where, what, case.why, case.fix, tuple(rows), tuple(files), count)
+    return Finding(case.level, case.kind, where, what, case.why, case.fix, tuple(rows), files=tuple(files), count=count)

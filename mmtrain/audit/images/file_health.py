@@ -64,7 +64,7 @@ def format_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
 def finding(column: ImageFiles, level: Level, kind: str, files: NDArray[np.int64], texts: tuple[str, str, str]) -> Finding:
     """About `files`, positions in those of the column; `texts` are what, why and fix."""
     names = tuple(column.cells_of(files[:SHOWN_FILES]))
-    return Finding(level, kind, column.header, *texts, first_rows(column.rows_of(files)), names, len(files))
+    return Finding(level, kind, column.header, *texts, first_rows(column.rows_of(files)), files=names, count=len(files))
 
 
 def _level(column: ImageFiles) -> Level:
@@ -93,7 +93,7 @@ def _missing(column: ImageFiles) -> Iterator[Finding]:
     what = f"{counted(len(codes), 'different cell')} {'leads' if len(codes) == 1 else 'lead'} to no file; {reason}"
     why = f"Without an image {_outcome(column)}, and where images are missing may depend on the label."
     fix = "Restore the files, or correct the cells."
-    yield Finding(_level(column), "missing_files", column.header, what, why, fix, first_rows(rows), names, len(codes))
+    yield Finding(_level(column), "missing_files", column.header, what, why, fix, first_rows(rows), files=names, count=len(codes))
 
 
 def _damaged(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:

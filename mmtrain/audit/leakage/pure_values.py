@@ -20,11 +20,11 @@ from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE
 from mmtrain.audit.leakage.predictive_power import sample_rows
-from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.column_quality import names_each_row
 from mmtrain.audit.row_metadata import RowMetadata, distinct_pairs
 from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.errors import listed
+from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

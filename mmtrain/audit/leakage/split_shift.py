@@ -14,10 +14,10 @@ from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, holm, kolmogorov_smirnov
 from mmtrain.audit.label_index import LabelIndex
-from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, shift_advice
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import listed
+from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,12 +14,12 @@ from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, Level
 from mmtrain.audit.leakage.predictive_power import NumberOutcome
 from mmtrain.audit.leakage.target_leakage import CERTAIN, LOWEST, SUSPECT
-from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.vocabulary import Vocabulary
 from mmtrain.audit.ranked_numbers import rank_numbers
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.errors import counted, listed
+from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

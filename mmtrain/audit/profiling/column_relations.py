@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from mmtrain.audit.coded_table import CodedColumn, CodedTable, code_column
-from mmtrain.audit.profiling.infer_role import InferredRole, quote_value
-from mmtrain.audit.profiling.profile import Profile
-from mmtrain.columns.base import MISSING_WORDS, is_word
+from mmtrain.columns.base import Guess, is_word
+from mmtrain.columns.profile import Profile
 from mmtrain.columns.split_words import split_words
 from mmtrain.targets import tasks
+from mmtrain.text.printable import quote_value
 
 MOST_PAIRS = 100_000
 """Different pairs of values of two columns, past which nothing is said of the two."""
@@ -26,11 +26,9 @@ OFTEN = 5
 Pairs = dict[tuple[str, str], pd.DataFrame | None]
 
 
-def resolve_duplicates(
-    table: CodedTable, guesses: dict[str, InferredRole], found: dict[str, Profile], target: str
-) -> tuple[dict[str, int], bool]:
+def resolve_duplicates(table: CodedTable, guesses: dict[str, Guess], found: dict[str, Profile], target: str) -> tuple[dict[str, int], bool]:
     """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
-    classes = tasks[guesses[target].options["task"]].has_classes
+    classes = tasks[str(guesses[target].options["task"])].has_classes
     group = next((header for header, one in guesses.items() if one.purpose == "grouping" and one.used), None)
     given = next((header for header, one in guesses.items() if one.purpose == "assigning" and one.used), None)
     suspects = [header for header, one in guesses.items() if one.used and one.content in ("names", "numbers")]
@@ -38,16 +36,16 @@ def resolve_duplicates(
     wanted += [(group, target)] if group and classes else []
     wanted += [(group, given)] if group and given else []
     parts = split_words(value for value, _ in found[given].frequent).parts if given else {}
-    words = guesses[target].options.get("missing_words", MISSING_WORDS)
+    words = guesses[target].answer_words
     read = _Reading(target if classes else None, whole=(group, target), meant={given or "": parts}, missing_words=words)
     pairs, counts = _pairs(table, wanted, read)
     for header in suspects:
         both = pairs.get((header, target))
         if both is not None and (reason := _determines(both, target)):
-            guesses[header] = replace(guesses[header], used=False, reason=reason)
+            guesses[header] = guesses[header].model_copy(update={"used": False, "reason": reason})
     if group and given and pairs[group, given] is None:
         reason = f"{guesses[given].reason}; it tears groups of {quote_value(group)} apart"
-        guesses[given] = replace(guesses[given], used=False, reason=reason)
+        guesses[given] = guesses[given].model_copy(update={"used": False, "reason": reason})
     holders = pairs.get((group, target)) if group else None
     least = min(counts.values(), default=3) if holders is None or not len(holders) else int(holders[1].value_counts().min())
     return counts, least < 3

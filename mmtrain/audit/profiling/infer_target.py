@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mmtrain.audit.profiling.infer_role import InferredRole, format_number, name_words, quote_value
-from mmtrain.audit.profiling.profile import Profile
+from mmtrain.columns.base import Guess
+from mmtrain.columns.profile import Profile, name_words
 from mmtrain.errors import counted, listed
-from mmtrain.targets.label_lists import LIST, LabelLists
 from mmtrain.targets.yes_no import positive_of as said_positive
+from mmtrain.text.label_lists import LIST, LabelLists
+from mmtrain.text.printable import format_number, quote_value
 
 NAMES = ("target", "label", "labels", "class", "diagnosis", "outcome", "category", "y", "response", "answer", "result")
 """Names of answers, the likeliest first."""
@@ -21,7 +22,7 @@ CLASSES_TOO = {"none", "unknown", "missing", "-"}
 """Words for a missing value that may also be the name of a class."""
 
 
-def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, InferredRole]) -> tuple[str, str] | None:
+def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
     """The header of the likeliest answer and why, or None when no column can be one."""
     lists = [header for header, profile in profiles.items() if profile.labels is not None]
     able = [
@@ -48,7 +49,7 @@ def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, Inferre
     return (numeric[-1], "the last column of numbers") if numeric else None
 
 
-def infer_task(profile: Profile) -> InferredRole | None:
+def infer_task(profile: Profile) -> Guess | None:
     """The role `target` with its task, or None for a column that cannot be an answer."""
     missing_words = profile.missing_words
     profile, options, drops = _answers(profile)
@@ -61,9 +62,9 @@ def infer_task(profile: Profile) -> InferredRole | None:
         return _binary(profile, options, drops)
     if is_number(profile) and profile.numbers is not None:
         what = f"numbers from {format_number(profile.numbers.minimum)} to {format_number(profile.numbers.maximum)}"
-        return InferredRole("target", f"{what}{drops}", {"task": "regression", **options})
+        return Guess(role="target", reason=f"{what}{drops}", options={"task": "regression", **options})
     if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
-        return InferredRole("target", f"{profile.distinct} classes{drops}", {"task": "multiclass", **options})
+        return Guess(role="target", reason=f"{profile.distinct} classes{drops}", options={"task": "multiclass", **options})
     return None
 
 
@@ -72,10 +73,10 @@ def is_number(profile: Profile) -> bool:
     return profile.number_cells >= NEARLY_ALL_NUMBERS * profile.filled and (not profile.whole or profile.distinct > FEW_CLASSES)
 
 
-def _multilabel(lists: LabelLists, options: dict[str, Any]) -> InferredRole:
+def _multilabel(lists: LabelLists, options: dict[str, Any]) -> Guess:
     where = f" in lists such as {quote_value(lists.example)}" if lists.separator == LIST else lists.between
     what = f"{lists.labels} labels{where}, in {counted(lists.combinations, 'combination')} of several"
-    return InferredRole("target", what, {"task": "multilabel", "separator": lists.separator, **options})
+    return Guess(role="target", reason=what, options={"task": "multilabel", "separator": lists.separator, **options})
 
 
 def _answers(profile: Profile) -> tuple[Profile, dict[str, Any], str]:
@@ -108,11 +109,11 @@ def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
     return f"; {counted(profile.missing, 'row')} {without} {'is' if profile.missing == 1 else 'are'} left out{otherwise}"
 
 
-def _binary(profile: Profile, options: dict[str, Any], drops: str) -> InferredRole:
+def _binary(profile: Profile, options: dict[str, Any], drops: str) -> Guess:
     positive, why = positive_of(profile)
     names = listed([quote_value(value) for value, _ in profile.frequent[:2]])
-    what = {"task": "binary", "positive": positive, **options}
-    return InferredRole("target", f"two classes, {names}; positive: {why}{drops}", what)
+    what = f"two classes, {names}; positive: {why}{drops}"
+    return Guess(role="target", reason=what, options={"task": "binary", "positive": positive, **options})
 
 
 def positive_of(profile: Profile) -> tuple[str, str]:

@@ -1,13 +1,12 @@
 """Profiles of the columns of a table: counts, ranges and likenesses, found in one pass, in memory that does not grow with the rows.
 
-Nothing here knows roles; `guess` draws its conclusions from a `Profile`, and `inspect-data` shows it.
+Roles are guessed from a `Profile`, and `inspect-data` shows it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +14,11 @@ import numpy as np
 from mmtrain.audit.coded_table import CodedColumn, CodedTable, for_columns
 from mmtrain.audit.profiling.value_counts import FREQUENT, ValueCounts, take
 from mmtrain.columns.base import MISSING_WORDS
-from mmtrain.columns.quantile_sketch import QuantileSketch, Range
-from mmtrain.data.images.cell_kinds import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
-from mmtrain.targets.label_lists import LabelLists, recognise
+from mmtrain.columns.image_cells import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
+from mmtrain.columns.profile import Profile
+from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.text.date_patterns import DATE
+from mmtrain.text.label_lists import recognise
 from mmtrain.text.tokenization import ASCII_WORD, WORD
 
 if TYPE_CHECKING:
@@ -33,67 +33,6 @@ LIKENESSES = ("number_cells", "wordless", "spaced", "images", "unread_images", "
 
 FEW_TEXTS = 100
 """Different texts of a piece that are looked at one by one."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One column. Whatever is said of cells leaves out the missing ones; `filled` is how many are left."""
-
-    header: str
-    rows: int
-    missing: int
-    distinct: int
-    """Different values, at most `MOST_DISTINCT`; there may be more when it is that many."""
-    frequent: tuple[tuple[str, int], ...] = ()
-    """The most frequent values and their rows, most rows first."""
-    counted: bool = True
-    """True where all values were counted within `MOST_BYTES`; otherwise the rows in `frequent` are lower bounds."""
-    rows_per_value: Range | None = None
-    """None when not `counted`."""
-    number_cells: int = 0
-    whole: bool = False
-    """True where every number is a whole one."""
-    numbers: Range | None = None
-    """Range of the cells that are numbers."""
-    not_numbers: tuple[str, ...] = ()
-    """The first different cells that are no numbers, in a column that has numbers; at most five."""
-    missing_words: tuple[tuple[str, int], ...] = field(default=(), compare=False)
-    """Cells that say that there is no value, `NA` for instance, and their rows; they are not among the missing ones."""
-    words: Range | None = None
-    """Words in a cell."""
-    wordless: int = 0
-    """Cells without any word, such as `-`."""
-    spaced: int = 0
-    """Cells with a blank between two words."""
-    images: int = 0
-    """Cells that end like the name of an image file that can be read."""
-    unread_images: int = 0
-    """Cells that end like the name of a file of a format that is not read, TIFF or DICOM say."""
-    image_lists: int = 0
-    """Cells that list several files, or one in brackets."""
-    addresses: int = 0
-    """Cells that are addresses, such as https://, rather than paths."""
-    dates: int = 0
-    labels: LabelLists | None = None
-    """Where cells hold several labels each."""
-
-    @property
-    def filled(self) -> int:
-        """Cells that are not missing."""
-        return self.rows - self.missing
-
-    def without(self, words: Mapping[str, int]) -> Profile:
-        """The same column were these cells (with their rows) empty, as far as whoever guesses a target looks at it."""
-        if not words:
-            return self
-        return replace(
-            self,
-            missing=self.missing + sum(words.values()),
-            distinct=self.distinct - len(words),
-            frequent=tuple((value, rows) for value, rows in self.frequent if value not in words),
-            not_numbers=tuple(value for value in self.not_numbers if value not in words),
-            missing_words=tuple((value, rows) for value, rows in self.missing_words if value not in words),
-        )
 
 
 def profile_columns(table: CodedTable, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmtrain.audit.coded_table import CodedColumn, fingerprints
 from mmtrain.columns.base import is_word
-from mmtrain.columns.quantile_sketch import Range
+from mmtrain.columns.profile import Range
 from mmtrain.data.tables.table_file import as_series
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ class ValueCounts:
     def rows_per_value(self) -> Range | None:
         """None where values were forgotten, or there are none."""
         counts = self._merged()[1].astype(np.float64)
-        return Range(float(counts.min()), float(np.median(counts)), float(counts.max())) if self.exact and len(counts) else None
+        if not self.exact or not len(counts):
+            return None
+        return Range(minimum=float(counts.min()), median=float(np.median(counts)), maximum=float(counts.max()))
 
     def as_dict(self) -> dict[str, int]:
         """Rows by value, in the order of their first rows."""

@@ -9,11 +9,11 @@ import numpy as np
 from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import Finding, first_rows
 from mmtrain.audit.label_index import LabelIndex
-from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, distinct_pairs
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import counted, listed
-from mmtrain.targets.label_lists import recognise
+from mmtrain.text.label_lists import recognise
+from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,14 +11,16 @@ import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.profiling.infer_role import ID_WORDS, format_number, name_words, quote_value
 from mmtrain.audit.quality.heavy_tails import long_tail
 from mmtrain.audit.quality.missing_value_codes import missing_words, stand_in_numbers, stand_in_words
 from mmtrain.audit.quality.mixed_units import mixed_units
 from mmtrain.audit.quality.numeric_codes import code_like
 from mmtrain.audit.ranked_numbers import RankedNumbers
 from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.columns.bookkeeping import ID_WORDS
+from mmtrain.columns.profile import name_words
 from mmtrain.errors import counted, listed
+from mmtrain.text.printable import format_number, quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

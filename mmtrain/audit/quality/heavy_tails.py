@@ -6,7 +6,7 @@ import numpy as np
 
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.profiling.infer_role import format_number
+from mmtrain.text.printable import format_number
 
 LEAST_DIFFERENT = 20
 SWOLLEN = 5.0

@@ -6,10 +6,10 @@ import numpy as np
 
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, first_rows
-from mmtrain.audit.profiling.infer_role import format_number, quote_value
 from mmtrain.columns.base import MISSING_WORDS, is_word
 from mmtrain.data.tables.table_file import as_series
 from mmtrain.errors import counted, listed
+from mmtrain.text.printable import format_number, quote_value
 
 SPELLED_OUT = ("None", "NONE")
 """`none` as a category may be an answer, no therapy say; Python and databases write it so."""

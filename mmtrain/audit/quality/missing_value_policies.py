@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, get_args, get_origin
 
 import numpy as np
 
+from mmtrain.artifacts.inspection_results import MissingPlan
 from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.columns import Column
 from mmtrain.errors import counted
-
-
-@dataclass(frozen=True)
-class MissingPlan:
-    """The empty cells of one column."""
-
-    header: str
-    chosen: str
-    """The policy of the experiment; empty where none was chosen."""
-    cells: int
-    """Empty ones."""
-    share: float
-    """Share of all rows, 0 to 1."""
-    by_class: dict[str, int] = field(default_factory=dict)
-    """Rows of each class or label of the first target that has any, with an empty cell."""
-    effects: dict[str, str] = field(default_factory=dict)
-    """The effect of each policy that the column could have."""
 
 
 def missing_value_policies(column: Column) -> tuple[str, ...]:
@@ -55,7 +38,16 @@ def plan_missing_values(sheet: TableValues, cohort: RowMetadata) -> tuple[Missin
         effects = {name: _effect(name, number, sheet.rows) for name in names}
         if "drop" in effects and cells.use.traits.has_labels:
             effects["drop"] = f"{counted(number, 'row')} {'does' if number == 1 else 'do'} without this label"
-        plans.append(MissingPlan(cells.header, cells.use.policy, number, number / sheet.rows, by_class, effects))
+        plans.append(
+            MissingPlan(
+                header=cells.header,
+                chosen=cells.use.policy,
+                cells=number,
+                share=number / sheet.rows,
+                by_class=by_class,
+                effects=effects,
+            )
+        )
     return tuple(plans)
 
 

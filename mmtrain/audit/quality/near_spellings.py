@@ -12,11 +12,11 @@ from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.label_index import LabelIndex
-from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.columns.split_words import split_words
 from mmtrain.errors import counted
 from mmtrain.targets.classes import near_spellings
+from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

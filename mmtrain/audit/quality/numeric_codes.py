@@ -9,7 +9,8 @@ import numpy as np
 
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.profiling.infer_role import name_words, quote_value
+from mmtrain.columns.profile import name_words
+from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

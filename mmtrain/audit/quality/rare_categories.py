@@ -10,10 +10,10 @@ import pandas as pd
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE
-from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.column_quality import names_each_row
 from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, distinct_pairs
 from mmtrain.errors import counted, listed
+from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

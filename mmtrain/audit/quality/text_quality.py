@@ -10,13 +10,13 @@ from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, holm
 from mmtrain.audit.leakage.duplicate_rows import LEAST_OFTEN, OFTEN
 from mmtrain.audit.leakage.text_leakage import sign_leakage, text_leakage
-from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.vocabulary import Vocabulary, build_vocabulary, signs_of
 from mmtrain.audit.quality.writing_systems import SCRIPTS
 from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, shift_advice
 from mmtrain.audit.target_view import target_views
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import counted
+from mmtrain.text.printable import quote_value
 
 MUCH = 0.3
 """The share of texts that are all the same from which the column says little."""

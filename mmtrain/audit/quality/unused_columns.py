@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mmtrain.audit.column_usage import ColumnUsage
-from mmtrain.audit.profiling.infer_role import NEARLY_ALL, name_words, names_person
+from mmtrain.columns.bookkeeping import names_person
+from mmtrain.columns.profile import NEARLY_ALL, name_words
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.text.date_patterns import DATE, YEAR

@@ -182,7 +182,7 @@ def number(value: float | None) -> str:
 
 def format_value(value: float) -> str:
     """A number of the table."""
-    from mmtrain.audit.profiling.infer_role import format_number  # pandas, which a table has brought
+    from mmtrain.text.printable import format_number  # pandas, which a table has brought
 
     return signed_difference(format_number(value))
 

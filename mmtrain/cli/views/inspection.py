@@ -9,14 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from mmtrain.audit.profiling.profile import Profile
+from mmtrain.artifacts.inspection_results import ImageProfile, InspectedColumn, Inspection
 from mmtrain.cli.views.console import clip, format_value, line, list_problems, out, plain_table
 from mmtrain.cli.views.findings import show_findings
 from mmtrain.cli.views.splits import show_splits
 from mmtrain.columns import role_class
-from mmtrain.columns.quantile_sketch import Range
-from mmtrain.commands.inspect_data import InspectedColumn, Inspection
-from mmtrain.data.images.header_profile import ImageProfile
+from mmtrain.columns.profile import Profile, Range
 from mmtrain.errors import counted, listed
 from mmtrain.targets import tasks
 

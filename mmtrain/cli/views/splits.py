@@ -12,7 +12,7 @@ from mmtrain.cli.views.console import clip, format_value, plain_table
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
-    from mmtrain.data.splits.summary import PartSummary
+    from mmtrain.artifacts.inspection_results import PartSummary
 
 LONGEST = 16
 """Characters of a class that are shown."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from mmtrain.audit import Finding
-from mmtrain.audit.profiling.profile import Profile
-from mmtrain.audit.profiling.table_profile import TableProfile
+from mmtrain.artifacts.inspection_results import InspectedTable
 from mmtrain.cli.views.console import clip, format_value, line, note, out
 from mmtrain.cli.views.findings import show_findings
 from mmtrain.cli.views.inspection import distinct, file_kinds, format_heading, frequent, show_rows
+from mmtrain.columns.profile import Profile
 from mmtrain.errors import counted, shell_command
 
 
-def show_table_profile(survey: TableProfile, findings: Sequence[Finding], *, quiet: bool = False, every: bool = False) -> None:
+def show_table_profile(survey: InspectedTable, *, quiet: bool = False, every: bool = False) -> None:
     """Two tables, what is in each column and what it is probably for; then what is wrong if it is."""
     console = out()
     line(console, f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}")
@@ -34,7 +31,7 @@ def show_table_profile(survey: TableProfile, findings: Sequence[Finding], *, qui
         task = column.guess.options.get("task")
         guesses.append((clip(column.header, 30), f"{role}, {task}" if task else role, column.guess.reason))
     show_rows(console, ("column", "role", "because"), guesses, words=[1, 2])
-    show_findings(console, findings, every=every)
+    show_findings(console, survey.findings, every=every)
     note(f"An experiment file with these roles: {shell_command('init', survey.path)}", quiet=quiet)
 
 

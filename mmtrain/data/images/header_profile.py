@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from mmtrain.artifacts.inspection_results import ImageProfile
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
@@ -19,32 +19,6 @@ SAMPLE = 200
 MOST_FOLDERS = 1000
 DEEPEST = 2
 """Levels of folders below the table's that are searched for images."""
-
-
-@dataclass(frozen=True)
-class ImageProfile:
-    """Different paths of a column. Sizes are (height, width) in pixels, upright; the others count files."""
-
-    folder: Path
-    paths: int
-    """Different paths that were looked at."""
-    found: int
-    """Paths of files that can be opened as images, by their headers."""
-    smallest: tuple[int, int] | None = None
-    median: tuple[int, int] | None = None
-    """Size in the middle, by the number of pixels."""
-    largest: tuple[int, int] | None = None
-    sizes: int = 0
-    """Different sizes."""
-    formats: dict[str, int] = field(default_factory=dict)
-    modes: dict[str, int] = field(default_factory=dict)
-    """Pillow's: L is grey, RGB colour, RGBA colour with transparency, P a palette."""
-    bits: dict[int, int] = field(default_factory=dict)
-    """Bits of one sample."""
-    bad: tuple[tuple[str, str], ...] = ()
-    """The first twenty paths that could not be opened, and why."""
-    unread: tuple[str, str] | None = field(default=None, compare=False)
-    """The first file that exists and cannot be opened as an image, and why."""
 
 
 def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") -> ImageProfile:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mmtrain.columns.image_cells import not_a_path
 from mmtrain.config.image_folder import SETTING, ImageFolder
-from mmtrain.data.images.cell_kinds import not_a_path
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.system.folder_names import Listings, existing_form, missing_ending

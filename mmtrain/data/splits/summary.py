@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.columns import Column, Group, column_of_role
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.data.tables.table import Table
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import Target, targets_among
-
-
-@dataclass(frozen=True)
-class PartSummary:
-    """Summary of one part."""
-
-    part: str
-    rows: int
-    share: float
-    """Proportion of all rows, 0 to 1."""
-    groups: int | None
-    """None where the table has no group column."""
-    classes: dict[str, int]
-    """Rows of each class of the first target that has classes, or of each label of the first that has labels; those of the whole
-    table, in the order of their names or of the file. Empty where there are none."""
-    medians: dict[str, float | None]
-    """Median of each target that is a number, by its key; None where the part has no rows."""
 
 
 def summarize(columns: Mapping[str, Column], table: Table, partition: Partition) -> tuple[PartSummary, ...]:
@@ -45,12 +28,12 @@ def summarize(columns: Mapping[str, Column], table: Table, partition: Partition)
         times = {} if counted is None else counted.tally({header: cells.iloc[rows] for header, cells in answers.items()})
         summaries.append(
             PartSummary(
-                part,
-                len(rows),
-                len(rows) / len(table),
-                None if groups is None else int(np.count_nonzero(np.bincount(groups[rows]))),
-                {name: times.get(name, 0) for name in names},
-                {key: float(np.median(numbers[rows])) if len(rows) else None for key, numbers in values.items()},
+                part=part,
+                rows=len(rows),
+                share=len(rows) / len(table),
+                groups=None if groups is None else int(np.count_nonzero(np.bincount(groups[rows]))),
+                classes={name: times.get(name, 0) for name in names},
+                medians={key: float(np.median(numbers[rows])) if len(rows) else None for key, numbers in values.items()},
             )
         )
     return tuple(summaries)

@@ -1,0 +1,185 @@
+"""Guesses of image columns by the files that their cells name: folder, size and channels, and names without an ending."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from mmtrain.artifacts.inspection_results import ImageProfile
+from mmtrain.audit.coded_table import CodedTable
+from mmtrain.columns import Image
+from mmtrain.columns.base import Guess, OptionValue
+from mmtrain.columns.profile import NEARLY_ALL, Profile
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.header_profile import SAMPLE, folder_of, folders, profile_images
+from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.errors import listed
+from mmtrain.system.folder_names import Listings, able_endings
+from mmtrain.text.printable import quote_value
+
+MOST_PATHS = 10_000
+"""Different images of a column that are looked up."""
+
+MOST_PIXELS: int = Image.model_fields["max_pixels"].default
+
+LARGEST_SIDE = 128
+"""Pixels of a side that larger images are brought to: a third of the pixels of the usual 224 x 224, for a first training on a CPU."""
+
+FEWEST_NAMES = 3
+"""Different cells of a column of names: fewer are categories that happen to have images."""
+
+FIRST_CELLS = 10
+"""Cells of a column that are looked up before the others are: where none is a file, none of the others will be."""
+
+
+def guess_by_files(guesses: dict[str, Guess], profiles: Mapping[str, Profile], images: Path) -> None:
+    """Turn columns whose cells are files in the folder `images` into images, whatever their ending: files of DICOM often have none."""
+    finder = ImageFinder(ImageFolder(images))
+    for header, profile in profiles.items():
+        names = [value.strip() for value in profile.values]
+        if (
+            guesses[header].content == "images"
+            or profile.distinct < 2
+            or not all(isinstance(finder.find(name), ImageFile) for name in names)
+        ):
+            continue
+        reason = f"cells are names of files in the images folder, as {quote_value(names[0])}"
+        guesses[header] = Guess(role="image", reason=reason, options={"missing": "mask"} if profile.missing else {})
+
+
+def profile_image_columns(
+    table: CodedTable, guesses: dict[str, Guess], profiles: Mapping[str, Profile], images: Path | None
+) -> tuple[Path | None, dict[str, ImageProfile]]:
+    """Return the folder of the images and the profile of each image column; the guesses get what the files say.
+
+    A column without any file is left out, and images that are missing are masked.
+    """
+    headers = [header for header, guess in guesses.items() if guess.content == "images" and guess.used]
+    paths = _distinct_cells(table, headers, MOST_PATHS)
+    sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
+    table_folder = table.file.path.resolve().parent
+    if sample:
+        folder = images if images is not None else folder_of(sample, table_folder)[0]
+    else:
+        names = _distinct_cells(table, _possible_names(guesses, profiles), SAMPLE)
+        named = find_named_images(names, [images] if images is not None else folders(table_folder))
+        if named is None:
+            return None, {}
+        folder = named.folder
+        guesses |= named.guesses
+        paths = _distinct_cells(table, [header for header, guess in named.guesses.items() if guess.used], MOST_PATHS)
+    suffixes = {header: str(guesses[header].options.get("suffix", "")) for header in paths}
+    image_profiles = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
+    for header, profile in image_profiles.items():
+        guesses[header] = _with_files(guesses[header], profile)
+    return folder if any(profile.found for profile in image_profiles.values()) else None, image_profiles
+
+
+def _distinct_cells(table: CodedTable, headers: Sequence[str], most: int) -> dict[str, list[str]]:
+    """Return the first `most` distinct cells of each column, in the order of the rows."""
+    distinct: dict[str, dict[str, None]] = {header: {} for header in headers}
+    for chunk in table.chunks(headers):
+        unfilled = {header: cells for header, cells in distinct.items() if len(cells) < most}
+        if not unfilled:
+            break
+        for header, cells in unfilled.items():
+            # A chunk repeats at most the cells that are known already.
+            cells.update(dict.fromkeys(chunk[header].values[: most + len(cells)].to_pylist()))
+    return {header: list(islice(cells, most)) for header, cells in distinct.items()}
+
+
+def _with_files(guess: Guess, images: ImageProfile) -> Guess:
+    """Return the guess with options that fit the files, or unused without any file."""
+    example = f"as {quote_value(images.unread[0])}: {images.unread[1]}" if images.unread else ""
+    if not images.found:
+        why = f"no file can be read, {example}" if images.unread else "no such file was found, try --images FOLDER"
+        return guess.model_copy(update={"used": False, "reason": f"{guess.reason}; {why}"})
+    options = {**_layout(images), **guess.options}
+    reason = f"{guess.reason}; {_sizes(images)}"
+    if missing := images.paths - images.found:
+        options["missing"] = "mask"
+        reason += f"; {missing:,} of {images.paths:,} files do not exist or cannot be read{f', {example}' if example else ''}"
+    if undecodable := _undecodable(images, options):
+        options["missing"] = "mask"
+        reason += f"; {undecodable} are left out"
+    return guess.model_copy(update={"reason": reason, "options": options})
+
+
+def _undecodable(images: ImageProfile, options: Mapping[str, OptionValue]) -> str:
+    """Name the images that will be refused when they are decoded, by their headers."""
+    height, width = images.largest or (0, 0)
+    if height * width > MOST_PIXELS:
+        return f"those of more than {MOST_PIXELS:,} pixels"
+    return "those with 16 bits per sample" if 16 in images.bits and "bits" not in options else ""
+
+
+def _layout(images: ImageProfile) -> dict[str, OptionValue]:
+    """Return size and channels: images are not enlarged, and brought to `LARGEST_SIDE` pixels a side at most."""
+    side = min(LARGEST_SIDE, *(images.median or (LARGEST_SIDE, LARGEST_SIDE)))
+    options: dict[str, OptionValue] = {"size": [side, side], "channels": 1 if set(images.modes) <= {"1", "L", "I;16"} else 3}
+    return options | ({"bits": 16} if max(images.bits) == 16 and options["channels"] == 1 else {})
+
+
+def _sizes(images: ImageProfile) -> str:
+    low, high = (" x ".join(map(str, size or ())) for size in (images.smallest, images.largest))
+    return f"all are {low} pixels" if images.sizes == 1 else f"{low} to {high} pixels"
+
+
+@dataclass(frozen=True)
+class NamedImages:
+    """Columns whose cells are names of image files without their ending: `ISIC_0001` for ISIC_0001.jpg."""
+
+    folder: Path
+    guesses: dict[str, Guess]
+
+
+def _possible_names(guesses: Mapping[str, Guess], profiles: Mapping[str, Profile]) -> list[str]:
+    """Return the headers of columns that may name files."""
+    return [
+        header
+        for header, guess in guesses.items()
+        if (guess.purpose in ("naming", "grouping") or guess.content in ("names", "numbers", "texts"))
+        and profiles[header].distinct >= FEWEST_NAMES
+        and (profiles[header].whole or not profiles[header].number_cells)
+    ]
+
+
+def find_named_images(names: Mapping[str, Sequence[str]], candidates: Iterable[Path]) -> NamedImages | None:
+    """Return the columns, of `names` by header, whose cells name images in the one of the folders that has most of them."""
+    names = {header: [cell.strip() for cell in cells[:SAMPLE]] for header, cells in names.items()}
+    listings = Listings()
+    best: dict[str, Counter[str]] = {}
+    place: Path | None = None
+    for folder in candidates if names else ():
+        counts = {header: _count_endings(listings, folder, cells) for header, cells in names.items()}
+        if sum(one[""] for one in counts.values()) > sum(one[""] for one in best.values()):
+            best, place = counts, folder
+    guesses: dict[str, Guess] = {}
+    seen: set[tuple[str, ...]] = set()
+    for header, endings in best.items():
+        if endings[""] >= NEARLY_ALL * len(names[header]) and tuple(names[header]) not in seen:
+            seen.add(tuple(names[header]))  # two columns of the same names have the same images
+            guesses[header] = _guess_suffix(names[header], endings)
+    return NamedImages(place, guesses) if place is not None and guesses else None
+
+
+def _count_endings(listings: Listings, folder: Path, cells: Sequence[str]) -> Counter[str]:
+    """Return the cells that are files with each ending, and under `""` with any."""
+    if not listings.common_endings(str(folder), cells[:FIRST_CELLS])[""]:
+        return Counter()
+    return listings.common_endings(str(folder), cells)
+
+
+def _guess_suffix(cells: Sequence[str], endings: Counter[str]) -> Guess:
+    reason = f"cells are names of image files without their ending, as {quote_value(cells[0])}"
+    able = able_endings(endings, len(cells))
+    if not able:
+        kinds = listed([f"{ending} ({files:,})" for ending, files in endings.most_common() if ending])
+        return Guess(role="image", reason=f"{reason}, but the endings differ: {kinds}; write them into the cells", used=False)
+    if len(able) > 1:
+        reason = f"{reason}; they are there as {listed(able)}, choose one"
+        return Guess(role="image", reason=reason, options={"suffix": able[0]}, used=False)
+    return Guess(role="image", reason=reason, options={"suffix": able[0]})
