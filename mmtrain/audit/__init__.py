@@ -6,7 +6,8 @@ Facts of the rows are read once; a check is a function from facts to findings. `
 |---|---|
 | `column_usage` | what each column is for |
 | `coded_table` | the cells of a table as codes of their different values, read once |
-| `column_values` | the cells of every column as fingerprints and numbers |
+| `column_values` | the cells of every column as fingerprints and numbers; `read_values` reads them |
+| `pairs` | distinct pairs of codes, codes with several values |
 | `ranked_numbers` | the numbers of a column, sorted once |
 | `row_metadata` | split, group and class of every row |
 | `label_index` | which rows have which class or label |

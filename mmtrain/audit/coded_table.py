@@ -99,9 +99,9 @@ def code_column(cells: pd.Series[str]) -> CodedColumn:
 class CodedTable:
     """A table file as coded columns. The first pass is kept for later ones over the same columns, where it is small enough."""
 
-    def __init__(self, file: TableFile, kept: Sequence[CodedChunk] = ()) -> None:
+    def __init__(self, file: TableFile, cached: Sequence[CodedChunk] = ()) -> None:
         self.file = file
-        self._kept = kept
+        self._kept = cached
 
     def chunks(self, headers: Sequence[str]) -> Iterator[CodedChunk]:
         """Some columns, from the first row to the last. Raises DataError for a damaged file."""
@@ -109,12 +109,12 @@ class CodedTable:
             yield from self._kept
             return
         chunks: list[CodedChunk] | None = []
-        held = rows = 0
+        cached_bytes = rows = 0
         for piece in gather(self.file.pieces(headers, size=READ_CHUNK_ROWS)) if headers else ():
             chunk = dict(zip(piece, for_columns(code_column, piece.values()), strict=True))
-            held += sum(column.nbytes for column in chunk.values())
+            cached_bytes += sum(column.nbytes for column in chunk.values())
             rows += len(next(iter(piece.values())))
-            chunks = [*chunks, chunk] if chunks is not None and held <= MAX_KEPT_BYTES and rows <= MAX_KEPT_ROWS else None
+            chunks = [*chunks, chunk] if chunks is not None and cached_bytes <= MAX_KEPT_BYTES and rows <= MAX_KEPT_ROWS else None
             yield chunk
         self._kept = chunks or self._kept
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mmtrain.columns import Column, role_class
 from mmtrain.columns.base import Content, Purpose, is_word
+from mmtrain.columns.bookkeeping import FEW_GROUPS, names_person
+from mmtrain.columns.profile import NEARLY_ALL, name_words
+from mmtrain.data.tables.table_file import Cells, TableFile
+from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.targets import TaskTraits, as_target, tasks
+from mmtrain.text.date_patterns import DATE, YEAR
 from mmtrain.text.dates import days
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+FIRST_ROWS = 10_000
+"""Rows that show what is in a column that the experiment does not use."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +103,22 @@ def _usage(key: str, header: str, column: Column) -> ColumnUsage:
     in_one_cell = target.has_labels and not target.declared_labels
     separator = str(dict(target).get("separator", "")) if in_one_cell else ""
     return ColumnUsage(header, target.role, target, target.task, key if target.declared_labels else "", separator)
+
+
+def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
+    """Return usages of columns of dates, used or not, and of unused columns that name persons, by their first rows. Raises DataError."""
+    headers = [header for header in dict.fromkeys(file.headers) if header and header_problem(file, header) is None]
+    if not headers:
+        return []
+    first_cells = next(iter(file.pieces(headers, size=FIRST_ROWS)), Cells())
+    usages = []
+    for header, cells in first_cells.items():
+        filled = cells.dropna()
+        if not len(filled):
+            continue
+        patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
+        if any(filled.str.match(pattern).mean() >= NEARLY_ALL for pattern in patterns):
+            usages.append(ColumnUsage(header, "", unused="dates"))
+        elif header not in used and names_person(header) and FEW_GROUPS <= filled.nunique() < len(filled):
+            usages.append(ColumnUsage(header, "", unused="persons"))
+    return usages

@@ -73,7 +73,7 @@ def by_kind(findings: Iterable[Finding]) -> list[Kind]:
     kinds: dict[tuple[Level, str], list[Finding]] = {}
     for one in findings:
         kinds.setdefault((one.level, one.kind), []).append(one)
-    return [Kind(tuple(sorted(own, key=lambda one: (-one.strength, -one.count)))) for own in kinds.values()]
+    return [Kind(tuple(sorted(group, key=lambda one: (-one.strength, -one.count)))) for group in kinds.values()]
 
 
 def by_level(findings: Iterable[Finding], file: TableFile) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues, TableValues
+from mmtrain.audit.pairs import positions_in_runs
 from mmtrain.targets.yes_no import is_yes
 from mmtrain.text.label_lists import split_labels
 
@@ -60,16 +61,16 @@ class LabelIndex:
 
     def sets(self) -> NDArray[np.int64]:
         """(rows,): equal for rows that have the same labels, -1 for those whose labels are not known."""
-        chance = np.random.Generator(np.random.PCG64(0)).integers(1, 2**62, len(self.names), dtype=np.int64)
+        p_value = np.random.Generator(np.random.PCG64(0)).integers(1, 2**62, len(self.names), dtype=np.int64)
         sums = np.zeros(len(self.known), dtype=np.int64)
-        np.add.at(sums, self.row, chance[self.label])
+        np.add.at(sums, self.row, p_value[self.label])
         return np.where(self.known, pd.factorize(sums)[0], -1)
 
 
-def index_labels(sheet: TableValues) -> list[LabelIndex]:
+def index_labels(table: TableValues) -> list[LabelIndex]:
     """Index the targets with classes or labels, in their order; the columns of one target are put together."""
     targets: dict[str, list[ColumnValues]] = {}
-    for cells in sheet.of_purpose("answer"):
+    for cells in table.of_purpose("answer"):
         if not cells.use.traits.is_continuous:
             targets.setdefault(cells.use.target, []).append(cells)
     return [_read(header, columns) for header, columns in targets.items()]
@@ -101,8 +102,8 @@ def _in_columns(header: str, columns: list[ColumnValues]) -> LabelIndex:
 
 def _in_one_cell(header: str, cells: ColumnValues) -> LabelIndex:
     """Cells are split once for every different one; those whose words were not kept have no known labels. An empty one has none."""
-    codes, found = cells.codes(np.arange(len(cells.prints)))
-    texts = pd.Series(found, dtype="str")
+    codes, different = cells.codes(np.arange(len(cells.prints)))
+    texts = pd.Series(different, dtype="str")
     written = texts.mask(cells.use.missing_cells(texts), "")
     apart = [set(labels) for labels in split_labels(written, cells.use.separator)]
     names = sorted(set().union(*apart))
@@ -112,6 +113,5 @@ def _in_one_cell(header: str, cells: ColumnValues) -> LabelIndex:
     starts = np.cumsum(sizes) - sizes
     each = sizes[codes]
     row = np.repeat(np.arange(len(codes)), each)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
-    kept = np.array([*(bool(words) for words in written), True])[codes]
-    return LabelIndex(header, tuple(names), kept, row, flat[starts[codes][row] + place], several=True)
+    known = np.array([*(bool(words) for words in written), True])[codes]
+    return LabelIndex(header, tuple(names), known, row, flat[starts[codes][row] + positions_in_runs(each)], several=True)

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RankedNumbers:
-    """Numbers by size: the different ones, and which of them each row has."""
+    """Sorted distinct numbers, and the position of each row's number among them."""
 
     values: NDArray[np.float64]
     """(values,): different, ascending, none NaN."""
     codes: NDArray[np.int32]
     """(rows,): positions in `values`, -1 for NaN."""
     counts: NDArray[np.int64]
-    """(values,): rows of each."""
+    """(values,): rows with each."""
 
     @cached_property
     def until(self) -> NDArray[np.int64]:
-        """(values,): numbers up to each."""
+        """(values,): cumulative counts."""
         return np.cumsum(self.counts)
 
     @property
@@ -35,12 +35,12 @@ class RankedNumbers:
         return int(self.until[-1]) if len(self.until) else 0
 
     def at(self, rows: NDArray[np.int64]) -> RankedNumbers:
-        """Select some rows; `values` keeps what none of them has, with a count of 0."""
+        """Select some rows; numbers that none of them has stay in `values`, with a count of 0."""
         codes = self.codes[rows]
         return RankedNumbers(self.values, codes, np.bincount(codes + 1, minlength=len(self.values) + 1)[1:])
 
     def quantiles(self, shares: Sequence[float] | NDArray[np.float64], scale: Callable[[Any], Any] | None = None) -> NDArray[np.float64]:
-        """Return what `numpy.quantile` does, of at least one number; `scale` is applied to the numbers and has to keep their order."""
+        """Return `numpy.quantile` of at least one number; `scale` is applied to the numbers and has to be increasing."""
         places = np.asarray(shares, dtype=np.float64) * (self.known - 1)
         below = np.floor(places).astype(np.int64)
         weight = places - below
@@ -49,7 +49,7 @@ class RankedNumbers:
         )
         if scale is not None:
             low, high = scale(low), scale(high)
-        # The nearer end first, as numpy does it, so that rounding is the same.
+        # Interpolated from the nearer end, as numpy does, so that rounding is the same.
         return np.where(weight >= 0.5, high - (high - low) * (1 - weight), low + (high - low) * weight)
 
 

@@ -1,4 +1,4 @@
-"""Rows of a table as checks see them, next to their cells: parts, answers and groups."""
+"""Metadata of the rows of a table: part of the split, group, classes and labels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mmtrain.audit.finding import Level
 from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.pairs import has_several
 from mmtrain.columns.split_words import PARTS
 
 if TYPE_CHECKING:
@@ -39,22 +39,22 @@ class RowMetadata:
     """The classes or labels of every target that has any."""
 
     @property
-    def by_chance(self) -> bool:
+    def by_random(self) -> bool:
         """True where the rows were divided at random, so that every difference between the parts is random too."""
         return not self.given and not self.by_time
 
     def of_part(self, part: int) -> NDArray[np.int64]:
-        """The rows of a part; none where the rows could not be divided."""
+        """Return the rows of a part; none where the rows could not be divided."""
         return np.flatnonzero(self.parts == part) if self.parts is not None else np.empty(0, dtype=np.int64)
 
     @cached_property
     def for_answers(self) -> NDArray[np.int64]:
-        """The rows whose answers may be looked at: all but those of the test part."""
+        """Rows whose answers checks may read: all but those of the test part."""
         return np.arange(self.rows) if self.parts is None else np.flatnonzero((self.parts == TRAIN) | (self.parts == VALIDATION))
 
     @cached_property
     def units(self) -> NDArray[np.int64]:
-        """(rows,): the code of what may be taken as drawn independently: the group of a row, or the row itself without one."""
+        """(rows,): code of the sampling unit, which tests take as drawn independently: the group of a row, or the row itself without one."""
         if self.groups is None:
             return np.arange(self.rows)
         lone = self.groups < 0
@@ -63,46 +63,40 @@ class RowMetadata:
         return units
 
     def one_of_each(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One of `rows` for every group among them, picked by a fixed chance, as tests need independent rows."""
+        """Return one of `rows` for every group among them, at random with a fixed seed: tests need independent rows."""
         if self.groups is None:
             return rows
+        # The first row of each group may be special, the one of a first visit for instance.
         mixed = np.random.Generator(np.random.PCG64(0)).permutation(rows)
         _, first = np.unique(self.units[mixed], return_index=True)
         return np.sort(mixed[first])
 
     def spans(self, sets: NDArray[np.int64], values: NDArray[np.integer] | None) -> NDArray[np.bool_]:
-        """For rows in sets, (n, 2) of set and row: whether each set holds rows of two different `values`; (sets,)."""
+        """Mark sets, given as (n, 2) of set and row, that hold rows with two different `values`; (sets,). Negative values are unknown."""
         count = int(sets[:, 0].max(initial=-1)) + 1
         if values is None or not count:
             return np.zeros(count, dtype=np.bool_)
         known = sets[values[sets[:, 1]] >= 0]
-        return np.bincount(distinct_pairs(known[:, 0], values[known[:, 1]])[0], minlength=count) > 1
+        return has_several(known[:, 0], values[known[:, 1]], count)
 
 
-def distinct_pairs(first: NDArray[np.int64], second: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every pair of two codes, (n,) and none negative, once; by the first code, then the second."""
-    size = int(second.max(initial=0)) + 1
-    packed = np.sort(pd.unique(first.astype(np.int64) * size + second))
-    return packed // size, packed % size
-
-
-def shift_advice(cohort: RowMetadata, part: int, noun: str) -> tuple[Level, str, str]:
+def shift_advice(metadata: RowMetadata, part: int, noun: str) -> tuple[Level, str, str]:
     """Return level, reason and remedy of `rows` or `texts` of a part that differ from those of training."""
-    if cohort.by_time:
-        fix = "Expect the same of newer ones, and train anew as they come in; leave out a column whose values do not last."
-        return "note", f"It changes with time: scores on {PARTS[part]} show how the model fares on later {noun}.", fix
+    if metadata.by_time:
+        fix = "Expect the same of newer ones, and train again as they come in; leave out a column whose values do not last."
+        return "note", f"It changes with time: scores on {PARTS[part]} show how well the model predicts later {noun}.", fix
     differing = "part differs" if noun == "rows" else "texts differ"
     fix = f"Find out why the {differing}. If new rows will be like training, split the rows at random."
-    return "warning", f"Scores on {PARTS[part]} then judge other {noun} than those that were learned from.", fix
+    return "warning", f"Scores on {PARTS[part]} are then of other {noun} than those of training.", fix
 
 
 def part_codes(partition: Partition, rows: int) -> NDArray[np.int8]:
-    """The parts of a partition as `Cohort` has them, (rows,); calibration rows were drawn from those of validation and count as such."""
+    """Return the parts of a partition as `RowMetadata.parts`, (rows,); calibration rows are drawn from validation and count as such."""
     codes = partition.codes(rows).astype(np.int8)
     codes[partition.calibration] = VALIDATION
     return codes
 
 
 def split_names(codes: NDArray[np.integer]) -> list[str]:
-    """The names of the parts in `codes`, in the order train, validation, test."""
+    """Return the names of the parts in `codes`, in the order train, validation, test."""
     return [PARTS[code] for code in np.unique(codes) if code >= 0]

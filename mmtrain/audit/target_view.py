@@ -32,11 +32,11 @@ class BinaryTargetView:
     numbers: NDArray[np.float64] | None = None
     """(rows,)."""
 
-    def at(self, kept: NDArray[np.int64]) -> BinaryTargetView:
+    def at(self, positions: NDArray[np.int64]) -> BinaryTargetView:
         """Only the rows at these positions in `rows`."""
-        labels = None if self.labels is None else self.labels[kept]
-        numbers = None if self.numbers is None else self.numbers[kept]
-        return BinaryTargetView(self.rows[kept], labels, self.classes, numbers)
+        labels = None if self.labels is None else self.labels[positions]
+        numbers = None if self.numbers is None else self.numbers[positions]
+        return BinaryTargetView(self.rows[positions], labels, self.classes, numbers)
 
     def called(self, code: int) -> str:
         """A class in a sentence."""
@@ -63,42 +63,42 @@ class TargetView:
         return f"{answers:,} of the {counted(self.labels, 'label')} of '{self.header}'" if self.labels else f"'{self.header}'"
 
 
-def target_views(sheet: TableValues, cohort: RowMetadata) -> list[TargetView]:
+def target_views(table: TableValues, metadata: RowMetadata) -> list[TargetView]:
     """The targets that have two different answers at least."""
-    wanted = {cells.use.target: cells for cells in reversed(sheet.of_purpose("answer"))}
-    labelled = {labels.header: labels for labels in cohort.targets}
-    found = []
+    wanted = {cells.use.target: cells for cells in reversed(table.of_purpose("answer"))}
+    labelled = {labels.header: labels for labels in metadata.targets}
+    views = []
     for header, cells in reversed(wanted.items()):
         labels = labelled.get(header)
         if labels is not None and labels.several:
-            found.append(TargetView(header, _of_labels(labels, cohort), len(labels.names)))
+            views.append(TargetView(header, _of_labels(labels, metadata), len(labels.names)))
         else:
-            answer = _number(cells, cohort) if labels is None else _class(labels, cells, cohort)
-            found.append(TargetView(header, (answer,) if answer is not None else ()))
-    return [question for question in found if question.answers]
+            answer = _number(cells, metadata) if labels is None else _class(labels, cells, metadata)
+            views.append(TargetView(header, (answer,) if answer is not None else ()))
+    return [target for target in views if target.answers]
 
 
-def _number(cells: ColumnValues, cohort: RowMetadata) -> BinaryTargetView | None:
+def _number(cells: ColumnValues, metadata: RowMetadata) -> BinaryTargetView | None:
     if cells.numbers is None:
         return None
-    rows = cohort.for_answers[~np.isnan(cells.numbers[cohort.for_answers])]
+    rows = metadata.for_answers[~np.isnan(cells.numbers[metadata.for_answers])]
     numbers = cells.numbers[rows]
     return BinaryTargetView(rows, numbers=numbers) if len(np.unique(numbers)) > 1 else None
 
 
-def _class(labels: LabelIndex, cells: ColumnValues, cohort: RowMetadata) -> BinaryTargetView | None:
-    rows = cohort.for_answers[labels.known[cohort.for_answers]]
+def _class(labels: LabelIndex, cells: ColumnValues, metadata: RowMetadata) -> BinaryTargetView | None:
+    rows = metadata.for_answers[labels.known[metadata.for_answers]]
     codes, names = cells.codes(rows)
     return BinaryTargetView(rows, codes, tuple(names)) if len(names) > 1 else None
 
 
-def _of_labels(labels: LabelIndex, cohort: RowMetadata) -> tuple[BinaryTargetView, ...]:
-    rows = cohort.for_answers[labels.known[cohort.for_answers]]
-    found = []
+def _of_labels(labels: LabelIndex, metadata: RowMetadata) -> tuple[BinaryTargetView, ...]:
+    rows = metadata.for_answers[labels.known[metadata.for_answers]]
+    views = []
     for label in labels.most(MOST_LABELS):
-        other = np.ones(cohort.rows, dtype=np.int8)
+        other = np.ones(metadata.rows, dtype=np.int8)
         other[labels.holders(label)] = 0
         codes = other[rows]
         if 0 < int(codes.sum()) < len(codes):
-            found.append(BinaryTargetView(rows, codes, (labels.names[label],)))
-    return tuple(found)
+            views.append(BinaryTargetView(rows, codes, (labels.names[label],)))
+    return tuple(views)

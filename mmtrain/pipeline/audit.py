@@ -12,14 +12,14 @@ from mmtrain.artifacts.inspection_results import MissingPlan, TableProfile
 from mmtrain.audit import Finding
 from mmtrain.audit.checks import table_findings
 from mmtrain.audit.coded_table import CodedTable
-from mmtrain.audit.column_usage import ColumnUsage, column_usages
-from mmtrain.audit.column_values import TableValues, read_table_values
+from mmtrain.audit.column_usage import ColumnUsage, column_usages, unused_columns
+from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import by_level
 from mmtrain.audit.images.checks import image_findings
 from mmtrain.audit.images.image_column import ImageColumn
 from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.missing_value_policies import plan_missing_values
-from mmtrain.audit.quality.unused_columns import unused_columns
+from mmtrain.audit.read_values import read_table_values
 from mmtrain.audit.row_metadata import LEFT_OUT, RowMetadata, part_codes
 from mmtrain.audit.target_view import target_views
 from mmtrain.columns.split_words import PARTS, split_words

@@ -13,11 +13,11 @@ from pathlib import Path
 from mmtrain import config
 from mmtrain.artifacts.inspection_results import ImageCounts, PartSummary
 from mmtrain.audit.column_usage import column_usages
-from mmtrain.audit.column_values import sheet_of_names
 from mmtrain.audit.finding import Finding, by_kind
 from mmtrain.audit.images.image_column import ImageColumn
 from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.near_spellings import is_spelled, spellings
+from mmtrain.audit.read_values import table_of_names
 from mmtrain.audit.row_metadata import RowMetadata, part_codes
 from mmtrain.columns import Column, Image, images_among
 from mmtrain.columns.base import Purpose
@@ -110,7 +110,7 @@ def notices(columns: Mapping[str, Column], table: Table, partition: Partition) -
     findings: list[Finding] = []
     # One column after the other: each takes 17 bytes a row and its texts for as long as it is looked at.
     for together in (*([use] for use in named), answers, [use for use in usages if use.purpose == "assigning"]):
-        sheet = sheet_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in together])
+        sheet = table_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in together])
         findings += spellings(sheet, RowMetadata(len(table), parts, targets=tuple(index_labels(sheet))))
     kinds = by_kind(findings)
     return [f"{kind.level}: {table.path.name}: {' '.join(filter(None, kind.line('')[:3]))}" for kind in kinds]

@@ -6,8 +6,7 @@
 | `image_column` | a column, its files and its pixels |
 | `file_metadata` | header and hash of every file |
 | `file_health` | findings about files: gone, damaged, of several kinds |
-| `shortcuts` | findings about kinds of files that go with an answer |
-| `shortcut_tests` | findings about size or brightness that predicts the target |
+| `shortcuts` | findings about kinds of files, sizes and brightness that go with an answer |
 | `image_fingerprints` | brightness, contrast and perceptual hash of every image |
 | `exposure` | findings about images of one colour, and far too dark or bright ones |
 | `near_duplicates` | which images look the same |

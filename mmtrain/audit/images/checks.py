@@ -20,8 +20,7 @@ from mmtrain.audit.images.file_health import damage_findings, format_findings
 from mmtrain.audit.images.file_metadata import FileFacts, file_facts
 from mmtrain.audit.images.image_column import ImageColumn, ImageFiles, locate_column, read_headers
 from mmtrain.audit.images.image_usage import image_usage
-from mmtrain.audit.images.shortcut_tests import shortcut_findings
-from mmtrain.audit.images.shortcuts import MOST_KINDS, source_shortcut_findings
+from mmtrain.audit.images.shortcuts import MOST_KINDS, kind_shortcut_findings, measure_shortcut_findings
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.audit.target_view import TargetView
 from mmtrain.config.image_folder import ImageFolder
@@ -34,12 +33,12 @@ if TYPE_CHECKING:
 def image_findings(
     columns: Sequence[ImageColumn],
     folder: ImageFolder,
-    cohort: RowMetadata,
-    asked: Sequence[TargetView] = (),
+    metadata: RowMetadata,
+    targets: Sequence[TargetView] = (),
     *,
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """Everything about the image columns of one table; `folder` is that of the images, `asked` are the targets.
+    """Everything about the image columns of one table; `folder` is that of the images, `targets` are the targets.
 
     Files are checked in threads, and `progress` is told: once through the files of every column, once through its pixels.
 
@@ -52,38 +51,44 @@ def image_findings(
         return []
     named = [locate_column(column, folder) for column in columns]
     facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
-    seen = list(comparable_images(named, progress))
-    found: list[Finding] = []
-    for column, own in zip(named, facts, strict=True):
-        found += damage_findings(column, own)
-    facts = [own.whole(column.readable) for column, own in zip(named, facts, strict=True)]
-    for column, own in zip(named, facts, strict=True):
-        found += [*format_findings(column, own), *source_shortcut_findings(column, own, cohort, asked)]
-    for column, own, (start, end) in zip(named, facts, pairwise(read_headers(named).tolist()), strict=True):
-        found += [finding for images in seen for finding in _levels(column, images, start, end)]
-        found += shortcut_findings(column.header, _measures(column, own, seen, start, cohort.rows), cohort, asked)
-    found += duplicate_findings([column.header for column in columns], image_usage(named, facts, seen), cohort)
-    return list(dict.fromkeys(found))  # two columns may read the same header
+    comparable = list(comparable_images(named, progress))
+    findings: list[Finding] = []
+    for column, column_facts in zip(named, facts, strict=True):
+        findings += damage_findings(column, column_facts)
+    facts = [column_facts.whole(column.readable) for column, column_facts in zip(named, facts, strict=True)]
+    for column, column_facts in zip(named, facts, strict=True):
+        findings += [*format_findings(column, column_facts), *kind_shortcut_findings(column, column_facts, metadata, targets)]
+    for column, column_facts, (start, end) in zip(named, facts, pairwise(read_headers(named).tolist()), strict=True):
+        findings += [finding for images in comparable for finding in _levels(column, images, start, end)]
+        findings += measure_shortcut_findings(
+            column.header, _measures(column, column_facts, comparable, start, metadata.rows), metadata, targets
+        )
+    findings += duplicate_findings([column.header for column in columns], image_usage(named, facts, comparable), metadata)
+    return list(dict.fromkeys(findings))  # two columns may read the same header
 
 
 def _levels(column: ImageFiles, images: ComparableImages, start: int, end: int) -> list[Finding]:
     """Select the files of a column, which are `start` to `end` among those of all."""
-    own = np.flatnonzero((images.files >= start) & (images.files < end))
-    return exposure_findings(column, images.files[own] - start, images.looks.select(own), images.pixels.layout.bits) if len(own) else []
+    places = np.flatnonzero((images.files >= start) & (images.files < end))
+    return (
+        exposure_findings(column, images.files[places] - start, images.looks.select(places), images.pixels.layout.bits)
+        if len(places)
+        else []
+    )
 
 
 def _measures(
     column: ImageFiles, facts: FileFacts, seen: Sequence[ComparableImages], start: int, rows: int
 ) -> dict[str, NDArray[np.float64]]:
     """Measures that may predict an answer, (rows,) each; sizes only where so many differ that they are not kinds."""
-    own = {}
+    measures = {}
     sizes = np.array([*(header.height * header.width for header in facts.headers), np.nan])
     if len(np.unique(sizes[:-1])) > MOST_KINDS:
-        own["size"] = sizes[facts.of]
+        measures["size"] = sizes[facts.of]
     for images in seen:
         of_column = np.flatnonzero((images.files >= start) & (images.files < start + len(facts.of)))
         if len(of_column):
-            own["brightness"] = np.full(len(facts.of), np.nan)
-            own["brightness"][images.files[of_column] - start] = images.looks.brightness[of_column]
+            measures["brightness"] = np.full(len(facts.of), np.nan)
+            measures["brightness"][images.files[of_column] - start] = images.looks.brightness[of_column]
     files = column.of_rows(rows)
-    return {name: np.append(values, np.nan)[files] for name, values in own.items()}
+    return {name: np.append(values, np.nan)[files] for name, values in measures.items()}

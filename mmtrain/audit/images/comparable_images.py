@@ -36,19 +36,19 @@ class ComparableImages:
 
     def equal(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
         """(pairs, 2) of files with the same pixels; `contents` is equal for files of equal bytes, which need no comparison."""
-        own = self._different(contents)
-        return self.files[own[equal_pixels(self.pixels, self.looks.select(own), self.at[own])]]
+        entries = self._different(contents)
+        return self.files[entries[equal_pixels(self.pixels, self.looks.select(entries), self.at[entries])]]
 
     def similar(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
         """(pairs, 2) of files that look the same; `images` is equal for files of equal pixels, which need no comparison."""
-        own = self._different(images)
-        return self.files[own[similar_pairs(self.pixels, self.looks.select(own), self.at[own])]]
+        entries = self._different(images)
+        return self.files[entries[similar_pairs(self.pixels, self.looks.select(entries), self.at[entries])]]
 
     def _different(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """One entry of each number, without those of one colour."""
-        own = np.flatnonzero(~self.faint)
-        _, first = np.unique(numbers[self.files[own]], return_index=True)
-        return np.sort(own[first])
+        entries = np.flatnonzero(~self.faint)
+        _, first = np.unique(numbers[self.files[entries]], return_index=True)
+        return np.sort(entries[first])
 
 
 def comparable_images(columns: Sequence[ImageFiles], progress: Progress | None = None) -> Iterator[ComparableImages]:
@@ -56,12 +56,12 @@ def comparable_images(columns: Sequence[ImageFiles], progress: Progress | None =
     starts = read_headers(columns).tolist()
     layouts = dict.fromkeys(column.layout for column in columns)
     for layout in layouts:
-        own = [(start, column) for start, column in zip(starts, columns, strict=False) if column.layout == layout]
-        sources = tuple(column.of.store.pixels for _, column in own if column.of.store is not None)
+        members = [(start, column) for start, column in zip(starts, columns, strict=False) if column.layout == layout]
+        sources = tuple(column.of.store.pixels for _, column in members if column.of.store is not None)
         if layout is None or not sources:
             continue
-        at = np.flatnonzero(np.concatenate([column.readable for _, column in own]))
-        files = np.concatenate([start + np.arange(len(column.located.files)) for start, column in own])
+        at = np.flatnonzero(np.concatenate([column.readable for _, column in members]))
+        files = np.concatenate([start + np.arange(len(column.located.files)) for start, column in members])
         if len(at):
             pixels = Pixels(sources, layout)
             yield ComparableImages(pixels, at, files[at], fingerprint_images(pixels, at, progress=progress))

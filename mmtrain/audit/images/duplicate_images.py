@@ -16,6 +16,7 @@ import pandas as pd
 from mmtrain.audit.finding import Finding, Level
 from mmtrain.audit.images.image_column import SHOWN_FILES
 from mmtrain.audit.images.image_usage import ImageUsage
+from mmtrain.audit.pairs import has_several
 from mmtrain.audit.row_metadata import TEST, RowMetadata, split_names
 from mmtrain.errors import counted, listed
 
@@ -81,9 +82,9 @@ _ALIKE = _Case(
 )
 
 
-def duplicate_findings(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> list[Finding]:
+def duplicate_findings(headers: Sequence[str], used: ImageUsage, metadata: RowMetadata) -> list[Finding]:
     """About all image columns, whose `headers` these are."""
-    return [*_in_same_split(headers, used), *_same(headers, used, cohort), *_similar(headers, used, cohort)]
+    return [*_in_same_split(headers, used), *_same(headers, used, metadata), *_similar(headers, used, metadata)]
 
 
 def _in_same_split(headers: Sequence[str], used: ImageUsage) -> Iterator[Finding]:
@@ -120,52 +121,47 @@ class _Sets:
         """Two of `used` from each of the first of these sets, with different values in `apart`, which has one for each of `used`."""
         pairs: list[int] = []
         for number in np.flatnonzero(which)[: SHOWN_FILES // 2].tolist():
-            own = np.flatnonzero((self.numbers == number) & (apart >= 0))
-            others = own[apart[own] != apart[own[0]]]
-            pairs += [int(own[0]), int(others[0])]
+            members = np.flatnonzero((self.numbers == number) & (apart >= 0))
+            others = members[apart[members] != apart[members[0]]]
+            pairs += [int(members[0]), int(others[0])]
         return np.array(pairs, dtype=np.int64)
 
 
-def _sets(used: ImageUsage, shared: NDArray[np.int64], within: NDArray[np.int64], cohort: RowMetadata) -> _Sets:
+def _sets(used: ImageUsage, shared: NDArray[np.int64], within: NDArray[np.int64], metadata: RowMetadata) -> _Sets:
     """Return the sets of cells with the same number in `shared` that have several rows and several numbers in `within`."""
     _, codes = np.unique(shared, return_inverse=True)
-    wanted = (varying_columns(codes, used.rows) & varying_columns(codes, within))[codes]
+    count = int(codes.max(initial=-1)) + 1
+    wanted = (has_several(codes, used.rows, count) & has_several(codes, within, count))[codes]
     used, (_, numbers) = used.select(wanted), np.unique(codes[wanted], return_inverse=True)
     members = np.column_stack([numbers, used.rows])
-    one_group = (cohort.groups is not None) & ~varying_columns(numbers, cohort.units[used.rows])
-    return _Sets(used, numbers, cohort.spans(members, cohort.parts), cohort.spans(members, _known_labels(cohort)), one_group)
+    count = int(numbers.max(initial=-1)) + 1
+    one_group = (metadata.groups is not None) & ~has_several(numbers, metadata.units[used.rows], count)
+    return _Sets(used, numbers, metadata.spans(members, metadata.parts), metadata.spans(members, _known_labels(metadata)), one_group)
 
 
-def _known_labels(cohort: RowMetadata) -> NDArray[np.int64] | None:
+def _known_labels(metadata: RowMetadata) -> NDArray[np.int64] | None:
     """Equal for rows with the same classes and labels, whatever targets there are; -1 where some are not known, and in the test part."""
-    if not cohort.targets:
+    if not metadata.targets:
         return None
-    known = np.ones(cohort.rows, dtype=np.bool_) if cohort.parts is None else cohort.parts != TEST
-    codes = np.zeros(cohort.rows, dtype=np.int64)
-    for labels in cohort.targets:
+    known = np.ones(metadata.rows, dtype=np.bool_) if metadata.parts is None else metadata.parts != TEST
+    codes = np.zeros(metadata.rows, dtype=np.int64)
+    for labels in metadata.targets:
         sets = labels.sets()
         known &= sets >= 0
         codes = pd.factorize(codes * (int(sets.max(initial=0)) + 2) + sets)[0]
     return np.where(known, codes, -1)
 
 
-def varying_columns(codes: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """By code, 0 to the largest, whether it has more than one of `values`; every code is there."""
-    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=values.dtype)
-    first[codes[::-1]] = values[::-1]
-    return np.bincount(codes, values != first[codes]) > 0
-
-
-def _same(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iterator[Finding]:
-    sets = _sets(used, used.images, used.rows, cohort)
+def _same(headers: Sequence[str], used: ImageUsage, metadata: RowMetadata) -> Iterator[Finding]:
+    sets = _sets(used, used.images, used.rows, metadata)
     rows, free = sets.used.rows, ~sets.one_group
     across, differing = sets.across & free, sets.differing & free
-    strange = free & ~across & (cohort.groups is not None)
+    strange = free & ~across & (metadata.groups is not None)
     again = ~across & ~differing & ~strange
     cases = (
-        (_SAME_ACROSS, across, cohort.parts),
-        (_SAME_LABELS, differing, _known_labels(cohort)),
-        (_SAME_GROUPS, strange, cohort.units),
+        (_SAME_ACROSS, across, metadata.parts),
+        (_SAME_LABELS, differing, _known_labels(metadata)),
+        (_SAME_GROUPS, strange, metadata.units),
         (_SAME_AGAIN, again, None),
     )
     for case, which, values in cases:
@@ -173,11 +169,11 @@ def _same(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iter
             shown = sets.shown(which, rows if values is None else values[rows])
             number = int(which.sum())
             what = f"{counted(number, 'image')} {'is' if number == 1 else 'are'} {case.what}"
-            yield _describe(case, what, f": {_ways(sets, which)}", headers, (sets, which, shown), cohort)
+            yield _describe(case, what, f": {_ways(sets, which)}", headers, (sets, which, shown), metadata)
 
 
-def _similar(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iterator[Finding]:
-    sets = _sets(used, used.scenes, used.images, cohort)
+def _similar(headers: Sequence[str], used: ImageUsage, metadata: RowMetadata) -> Iterator[Finding]:
+    sets = _sets(used, used.scenes, used.images, metadata)
     across = sets.across & ~sets.one_group
     for case, which in ((_ALIKE_ACROSS, across), (_ALIKE, ~across & ~sets.one_group)):
         if which.any():
@@ -185,12 +181,12 @@ def _similar(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> I
             number, differing = int(which.sum()), int((which & sets.differing).sum())
             what = f"{counted(number, 'set')} of images that look the same {'is' if number == 1 else 'are'} {case.what}"
             labels = f", {differing:,} of them with different labels" if differing else ""
-            yield _describe(case, what, labels, headers, (sets, which, shown), cohort)
+            yield _describe(case, what, labels, headers, (sets, which, shown), metadata)
 
 
 def _ways(sets: _Sets, which: NDArray[np.bool_]) -> str:
     """`2 the same file, 1 equal pixels in files of other bytes`."""
-    files, contents = varying_columns(sets.numbers, sets.used.files), varying_columns(sets.numbers, sets.used.contents)
+    files, contents = (has_several(sets.numbers, values, len(which)) for values in (sets.used.files, sets.used.contents))
     ways = {"the same file": ~files, "equal bytes in different files": files & ~contents, "equal pixels in files of other bytes": contents}
     return listed([f"{int((which & way).sum()):,} {name}" for name, way in ways.items() if (which & way).any()])
 
@@ -200,19 +196,21 @@ def _describe(
     what: str,
     more: str,
     headers: Sequence[str],
-    found: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]],
-    cohort: RowMetadata,
+    selection: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]],
+    metadata: RowMetadata,
 ) -> Finding:
     """The parts are named behind `what`, `more` follows."""
-    sets, which, shown = found
-    own = which[sets.numbers]
-    rows = np.unique(sets.used.rows[own])
+    sets, which, shown = selection
+    inside = which[sets.numbers]
+    rows = np.unique(sets.used.rows[inside])
     first, second = sets.used.cells[shown[:2]]
-    parts = f" ({listed(split_names(cohort.parts[rows]))})" if case in (_SAME_ACROSS, _ALIKE_ACROSS) and cohort.parts is not None else ""
+    parts = (
+        f" ({listed(split_names(metadata.parts[rows]))})" if case in (_SAME_ACROSS, _ALIKE_ACROSS) and metadata.parts is not None else ""
+    )
     what = f"{what}{parts}{more}; {counted(len(rows), 'row')} in all, for instance {first}" + (
         "." if first == second else f" and {second}."
     )
-    where = _where(headers, sets.used.columns[own])
+    where = _where(headers, sets.used.columns[inside])
     return _finding(case, where, what, sets.used, shown, len(rows))
 
 

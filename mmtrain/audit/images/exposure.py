@@ -58,12 +58,10 @@ def _outliers(column: ImageFiles, files: NDArray[np.int64], brightness: NDArray[
     low, high = np.quantile(brightness, [0.25, 0.75])
     reach = max(FAR * (high - low), LEAST_APART)
     darker, brighter = brightness < low - reach, brightness > high + reach
-    found = files[darker | brighter]
-    if not len(found):
+    outliers = files[darker | brighter]
+    if not len(outliers):
         return
-    what = (
-        f"{counted(len(found), 'image')} {'is' if len(found) == 1 else 'are'} far from the usual brightness, {darker.sum():,} darker and "
-    )
+    what = f"{counted(len(outliers), 'image')} {'is' if len(outliers) == 1 else 'are'} far from the usual brightness, {darker.sum():,} darker and "
     what += f"{brighter.sum():,} brighter; the middle half lies between {low:.0f} and {high:.0f} of 255."
     why = "They may be badly exposed, inverted, or not what the others show."
-    yield finding(column, "note", "brightness_outliers", found, (what, why, "Look at them, and leave out what does not belong."))
+    yield finding(column, "note", "brightness_outliers", outliers, (what, why, "Look at them, and leave out what does not belong."))

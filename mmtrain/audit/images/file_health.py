@@ -83,13 +83,13 @@ def _outcome(column: ImageFiles) -> str:
 
 
 def _missing(column: ImageFiles) -> Iterator[Finding]:
-    found = column.located.found
-    codes = [code for code, file in enumerate(found) if isinstance(file, Refusal)]
+    lookups = column.located.found
+    codes = [code for code, file in enumerate(lookups) if isinstance(file, Refusal)]
     if not codes:
         return
     names = tuple(column.located.names[code] for code in codes[:SHOWN_FILES])
     rows = column.of.numbers[np.isin(column.located.codes, codes)]
-    reason = next(file.what for file in found if isinstance(file, Refusal))
+    reason = next(file.what for file in lookups if isinstance(file, Refusal))
     what = f"{counted(len(codes), 'different cell')} {'leads' if len(codes) == 1 else 'lead'} to no file; {reason}"
     why = f"Without an image {_outcome(column)}, and where images are missing may depend on the label."
     fix = "Restore the files, or correct the cells."

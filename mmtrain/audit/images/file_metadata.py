@@ -38,9 +38,9 @@ class FileFacts:
 
     def whole(self, readable: NDArray[np.bool_]) -> FileFacts:
         """Without the headers of files that have a refusal, or are not `readable` (files,)."""
-        kept = readable.copy()
-        kept[list(self.refusals)] = False
-        return replace(self, of=np.where(kept, self.of, -1))
+        usable = readable.copy()
+        usable[list(self.refusals)] = False
+        return replace(self, of=np.where(usable, self.of, -1))
 
 
 def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | None = None) -> FileFacts:
@@ -80,9 +80,9 @@ def equal_bytes(files: Sequence[ImageFile], tails: NDArray[np.uint64]) -> NDArra
     numbers = np.arange(len(files), dtype=np.int64)
     first: dict[bytes, int] = {}
     with closing(in_chunks(whole, len(doubtful))) as pieces:
-        hashes = [found for _, piece in pieces for found in piece]
-    for position, found in zip(doubtful.tolist(), hashes, strict=True):
-        numbers[position] = first.setdefault(found, position)
+        hashes = [digest for _, piece in pieces for digest in piece]
+    for position, digest in zip(doubtful.tolist(), hashes, strict=True):
+        numbers[position] = first.setdefault(digest, position)
     return numbers
 
 

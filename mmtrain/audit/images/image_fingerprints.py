@@ -77,13 +77,13 @@ class Pixels:
         out = np.empty((len(positions), *self.sources[0].shape[1:]), dtype=self.sources[0].dtype)
         start = 0
         for source in self.sources:
-            own = np.flatnonzero((positions >= start) & (positions < start + len(source)))
+            places = np.flatnonzero((positions >= start) & (positions < start + len(source)))
             if isinstance(source, OnTheFlyImages):
-                found = np.empty((len(own), *out.shape[1:]), dtype=out.dtype)
-                source.take(positions[own] - start, found)
-                out[own] = found
-            elif len(own):
-                out[own] = _taken(source, positions[own] - start)
+                decoded = np.empty((len(places), *out.shape[1:]), dtype=out.dtype)
+                source.take(positions[places] - start, decoded)
+                out[places] = decoded
+            elif len(places):
+                out[places] = _taken(source, positions[places] - start)
             start += len(source)
         return out
 
@@ -104,7 +104,7 @@ def _taken(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
 def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | None = None) -> ImageFingerprints:
     """How the images at these positions look, in threads."""
     count = len(positions)
-    found = ImageFingerprints(
+    fingerprints = ImageFingerprints(
         np.empty(count, dtype=np.float32),
         np.empty(count, dtype=np.float32),
         np.empty(count, dtype=np.uint64),
@@ -113,16 +113,16 @@ def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress
     )
 
     def look(piece: range) -> int:
-        own = slice(piece.start, piece.stop)
-        for name, values in vars(_fingerprint(pixels.fields(positions[own], samples=QUICK))).items():
-            getattr(found, name)[own] = values
+        span = slice(piece.start, piece.stop)
+        for name, values in vars(_fingerprint(pixels.fields(positions[span], samples=QUICK))).items():
+            getattr(fingerprints, name)[span] = values
         return len(piece)
 
     with closing(in_chunks(look, count, size=_PIECE)) as pieces:
         for piece, _ in pieces:
             if progress is not None:
                 progress(piece.stop, count, piece.stop * image_bytes(pixels.layout))
-    return found
+    return fingerprints
 
 
 def _fingerprint(fields: NDArray[np.float32]) -> ImageFingerprints:

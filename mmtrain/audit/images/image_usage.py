@@ -40,28 +40,28 @@ class ImageUsage:
         return ImageUsage(*(values[which] for values in vars(self).values()))
 
 
-def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], found: Sequence[ComparableImages]) -> ImageUsage:
+def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], comparable: Sequence[ComparableImages]) -> ImageUsage:
     """The cells of all columns, without images of one colour: those are equal for no other reason, and told elsewhere."""
     starts = read_headers(columns)
-    every = [file for column in columns for file in column.located.files]
-    contents = equal_bytes(every, np.concatenate([one.tails for one in facts]))
-    same = [_chains(contents), *(one.equal(contents) for one in found)]
+    located = [file for column in columns for file in column.located.files]
+    contents = equal_bytes(located, np.concatenate([one.tails for one in facts]))
+    same = [_chains(contents), *(one.equal(contents) for one in comparable)]
     images = connected_sets(int(starts[-1]), same)
-    scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(images) for one in found)])
-    plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in found)])
+    scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(images) for one in comparable)])
+    plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in comparable)])
     worth = np.concatenate([one.of >= 0 for one in facts])
     worth[plain] = False
     at, numbers, rows, cells = [], [], [], []
     for number, column in enumerate(columns):
-        own = column.located.of_rows
-        used = np.flatnonzero(own >= 0)
-        used = used[worth[starts[number] + own[used]]]
-        at.append(starts[number] + own[used])
+        of_rows = column.located.of_rows
+        used = np.flatnonzero(of_rows >= 0)
+        used = used[worth[starts[number] + of_rows[used]]]
+        at.append(starts[number] + of_rows[used])
         numbers.append(np.full(len(used), number))
         rows.append(column.of.numbers[used])
         cells.append(np.array(column.located.names, dtype=object)[column.located.codes[used]])
     files = np.concatenate(at)
-    levels = [values[files] for values in (_files([file.path for file in every]), contents, images, scenes)]
+    levels = [values[files] for values in (_files([file.path for file in located]), contents, images, scenes)]
     return ImageUsage(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)
 
 

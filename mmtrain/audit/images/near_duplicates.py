@@ -57,10 +57,10 @@ def equal_pixels(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np
     hashes = [sha256(pixels.take(positions[[member]]).tobytes()).digest() for member in members]
     last: dict[bytes, int] = {}
     pairs = []
-    for member, found in zip(members.tolist(), hashes, strict=True):
-        if found in last:
-            pairs.append((last[found], member))
-        last[found] = member
+    for member, digest in zip(members.tolist(), hashes, strict=True):
+        if digest in last:
+            pairs.append((last[digest], member))
+        last[digest] = member
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
@@ -108,7 +108,7 @@ def _near(ones: NDArray[np.floating], others: NDArray[np.floating], times: float
 
 def _close(hashes: NDArray[np.uint64], coarse: NDArray[np.int8]) -> NDArray[np.int64]:
     """(pairs, 2), each pair once, of those that neither hashes nor coarse fields tell apart."""
-    found = [np.empty(0, dtype=np.int64)]
+    packed = [np.empty(0, dtype=np.int64)]
     count = len(hashes)
     for turn in range(0, 64, 8):
         turned = hashes if turn == 0 else (hashes << np.uint64(turn)) | (hashes >> np.uint64(64 - turn))
@@ -118,8 +118,8 @@ def _close(hashes: NDArray[np.uint64], coarse: NDArray[np.int8]) -> NDArray[np.i
             few = np.bitwise_count(hashes[ones] ^ hashes[others]) <= BITS
             ones, others = ones[few], others[few]
             near = _coarsely(coarse, ones, others)
-            found.append(np.minimum(ones, others)[near] * count + np.maximum(ones, others)[near])
-    pairs: NDArray[np.int64] = np.column_stack(np.divmod(np.unique(np.concatenate(found)), max(count, 1)))
+            packed.append(np.minimum(ones, others)[near] * count + np.maximum(ones, others)[near])
+    pairs: NDArray[np.int64] = np.column_stack(np.divmod(np.unique(np.concatenate(packed)), max(count, 1)))
     return pairs
 
 
@@ -127,9 +127,9 @@ def _coarsely(coarse: NDArray[np.int8], ones: NDArray[np.int64], others: NDArray
     """In pieces, for there may be as many pairs as images."""
     near = np.empty(len(ones), dtype=np.bool_)
     for start in range(0, len(ones), 10_000):
-        own = slice(start, start + 10_000)
-        first, second = (coarse[positions[own]].astype(np.float32) / np.float32(STEPS) for positions in (ones, others))
-        near[own] = _near(first, second, _COARSELY)
+        chunk = slice(start, start + 10_000)
+        first, second = (coarse[positions[chunk]].astype(np.float32) / np.float32(STEPS) for positions in (ones, others))
+        near[chunk] = _near(first, second, _COARSELY)
     return near
 
 

@@ -1,6 +1,7 @@
-"""Findings about files whose kind goes with an answer: images of one class that come from another camera or program.
+"""Image shortcuts: files whose kind goes with an answer, and size or brightness that predicts it.
 
-Answers of the test part are not looked at, and one row stands for each group, as the tests suppose rows that were drawn independently.
+Images of one class may come from another camera or program. Answers of the test part are not used. Kinds are tested on one row of each
+group, as the tests assume independent rows; a measure is scored like a column of numbers, with groups kept apart.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from mmtrain.audit.finding import Finding, Level
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, conservative_rank_sum, holm
 from mmtrain.audit.images.file_metadata import FileFacts
 from mmtrain.audit.images.image_column import ImageFiles
+from mmtrain.audit.leakage.predictive_power import UnivariateScore, sample_rows
+from mmtrain.audit.leakage.target_leakage import certain, describe_score, outcome, suspect
+from mmtrain.audit.ranked_numbers import rank_numbers
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.audit.target_view import BinaryTargetView, TargetView
 
@@ -40,28 +44,30 @@ class Difference(NamedTuple):
     """Compare one answer between kinds: the size of the difference, its p-value, and a sentence."""
 
     size: float
-    chance: float
-    told: str
+    p_value: float
+    sentence: str
 
 
-def source_shortcut_findings(column: ImageFiles, facts: FileFacts, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
+def kind_shortcut_findings(column: ImageFiles, facts: FileFacts, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
     """Describe the formats, modes, depths and sizes of one column."""
     kinds = {name: np.array(values, dtype=object) for name, values in _kinds(facts.headers).items()}
-    headers = np.append(facts.of, -1)[column.of_rows(cohort.rows)]  # (rows,), -1 for a row without an image
+    headers = np.append(facts.of, -1)[column.of_rows(metadata.rows)]  # (rows,), -1 for a row without an image
     tested = []
-    for question in asked:
-        known = question.rows[headers[question.rows] >= 0]
-        kept = np.flatnonzero(np.isin(question.rows, cohort.one_of_each(known)))
+    for target in targets:
+        known = target.rows[headers[target.rows] >= 0]
+        independent = np.flatnonzero(np.isin(target.rows, metadata.one_of_each(known)))
         for name, of_header in kinds.items():
-            values, codes = _common(of_header[headers[question.rows[kept]]])
+            values, codes = _common(of_header[headers[target.rows[independent]]])
             if len(values) > 1:
-                tested += [(question, name, len(kept), _difference(values, codes, answer.at(kept))) for answer in question.answers]
-    corrected = holm([difference.chance for *_, difference in tested])
-    found: dict[tuple[str, str], tuple[TargetView, str, int, list[Difference]]] = {}
-    for (question, name, rows, difference), chance in zip(tested, corrected, strict=True):
-        if chance < FAMILY_WISE_ERROR_RATE and difference.size >= NOTED:
-            found.setdefault((question.header, name), (question, name, rows, []))[3].append(difference)
-    return [_finding(column.header, *one) for one in found.values()]
+                tested += [
+                    (target, name, len(independent), _difference(values, codes, answer.at(independent))) for answer in target.answers
+                ]
+    corrected = holm([difference.p_value for *_, difference in tested])
+    effects: dict[tuple[str, str], tuple[TargetView, str, int, list[Difference]]] = {}
+    for (target, name, rows, difference), p_value in zip(tested, corrected, strict=True):
+        if p_value < FAMILY_WISE_ERROR_RATE and difference.size >= NOTED:
+            effects.setdefault((target.header, name), (target, name, rows, []))[3].append(difference)
+    return [_finding(column.header, *one) for one in effects.values()]
 
 
 def _kinds(headers: tuple[ImageHeader, ...]) -> Mapping[str, list[str]]:
@@ -104,18 +110,47 @@ def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray
     if not able:
         return Difference(0.0, 1.0, "")
     tested = [conservative_rank_sum(numbers[codes == kind], numbers[codes != kind]) for kind in able]
-    chances = holm([chance for _, chance in tested])
-    best = int(np.argmin(chances))
+    p_values = holm([p_value for _, p_value in tested])
+    best = int(np.argmin(p_values))
     middles = [np.median(numbers[(codes == able[best]) == inside]) for inside in (True, False)]
-    told = f"the median answer of those that have {kinds[able[best]]} is {middles[0]:.4g}, and {middles[1]:.4g} elsewhere"
-    return Difference(2 * abs(tested[best][0] - 0.5), chances[best], told)
+    sentence = f"the median answer of those that have {kinds[able[best]]} is {middles[0]:.4g}, and {middles[1]:.4g} elsewhere"
+    return Difference(2 * abs(tested[best][0] - 0.5), p_values[best], sentence)
 
 
-def _finding(header: str, question: TargetView, name: str, rows: int, differences: Sequence[Difference]) -> Finding:
+def _finding(header: str, target: TargetView, name: str, rows: int, differences: Sequence[Difference]) -> Finding:
     largest = sorted(differences, key=lambda difference: -difference.size)
-    told = "; ".join(difference.told for difference in largest[:MOST_TOLD])
-    what = f"the {name} of an image goes with {question.named(len(differences))}: {told}."
+    sentences = "; ".join(difference.sentence for difference in largest[:MOST_TOLD])
+    what = f"the {name} of an image goes with {target.named(len(differences))}: {sentences}."
     why = "If answers come from different sources, the network may learn these instead; what sets them apart remains in the pixels."
     fix = "Find out why; gather images for all answers from the same sources, or look at the scores of each source by itself."
     level: Level = "warning" if largest[0].size >= STRIKING else "note"
     return Finding(level, "file_kind_tells_label", header, what, why, fix, count=rows)
+
+
+def measure_shortcut_findings(
+    header: str, measures: Mapping[str, NDArray[np.float64]], metadata: RowMetadata, targets: Sequence[TargetView]
+) -> list[Finding]:
+    """Check one column; `measures` have a number for each row of the table's file, NaN for a row without an image."""
+    scored = []
+    for target in targets:
+        for name, numbers in measures.items():
+            sampled = sample_rows(np.flatnonzero(~np.isnan(numbers[target.rows])))
+            rows = target.rows[sampled]
+            sizes = rank_numbers(numbers[rows])
+            pairs = [(one, outcome(one.at(sampled), metadata.units[rows]).score_sizes(sizes)) for one in target.answers if len(rows)]
+            scored += [(target, name, answer, score) for answer, score in pairs if score is not None]
+    corrected = holm([score.surest.p_value for *_, score in scored])
+    shortcuts: dict[tuple[str, str], tuple[TargetView, str, list[tuple[BinaryTargetView, UnivariateScore]]]] = {}
+    for (target, name, answer, score), p_value in zip(scored, corrected, strict=True):
+        if p_value < FAMILY_WISE_ERROR_RATE and suspect(score):
+            shortcuts.setdefault((target.header, name), (target, name, []))[2].append((answer, score))
+    return [_measure_finding(header, *one, grouped=metadata.groups is not None) for one in shortcuts.values()]
+
+
+def _measure_finding(
+    header: str, target: TargetView, name: str, scores: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool
+) -> Finding:
+    what = f"the {name} of an image alone {describe_score(target, scores, grouped=grouped)}"
+    why = "If that comes from how images were taken or prepared, the network learns it, and fails on images from elsewhere."
+    fix = "Look at images of different answers; where nothing that is to be learned makes them differ so, prepare all of them alike."
+    return Finding("warning" if any(certain(scores)) else "note", "image_tells_label", header, what, why, fix)

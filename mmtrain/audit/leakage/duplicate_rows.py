@@ -39,34 +39,34 @@ MUCH, LITTLE = 0.01, 0.001
 the second a note."""
 
 
-def duplicate_findings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def duplicate_findings(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    same_rows = equal_rows(sheet)
-    found = _of_rows(sheet, cohort, same_rows)
-    for cells in sheet.inputs_of("texts"):
-        found += _of_texts(sheet, cells, cohort, same_rows)
-    return found
+    same_rows = equal_rows(table)
+    findings = _of_rows(table, metadata, same_rows)
+    for cells in table.inputs_of("texts"):
+        findings += _of_texts(table, cells, metadata, same_rows)
+    return findings
 
 
-def equal_rows(sheet: TableValues) -> NDArray[np.int64]:
+def equal_rows(table: TableValues) -> NDArray[np.int64]:
     """(n, 2): set and row of all rows that are equal to another in every input, where chance does not explain it."""
     nothing = np.empty((0, 2), dtype=np.int64)
-    inputs = sheet.inputs
-    if not inputs or sheet.rows < 2:
+    inputs = table.inputs
+    if not inputs or table.rows < 2:
         return nothing
-    own = [
+    column_prints = [
         mix_bits(cells.prints, position) for position, cells in enumerate(inputs, start=1)
     ]  # so that a sum tells which cell stands where
-    every = np.asarray(np.sum(own, axis=0, dtype=np.uint64))
+    every = np.asarray(np.sum(column_prints, axis=0, dtype=np.uint64))
     filled = np.any([~cells.missing for cells in inputs], axis=0)
     equal = _pairs(every[filled])
     if not equal:
         return nothing
-    distinct = max(len(cells.different) for cells in inputs) / sheet.rows
-    single = np.count_nonzero(np.bincount(pd.factorize(every)[0]) == 1) / sheet.rows
+    distinct = max(len(cells.different) for cells in inputs) / table.rows
+    single = np.count_nonzero(np.bincount(pd.factorize(every)[0]) == 1) / table.rows
     if distinct < DISTINCT and single < 0.5:
         return nothing
-    for cells, prints in list(zip(inputs, own, strict=True))[:MOST_COMPARED]:
+    for cells, prints in list(zip(inputs, column_prints, strict=True))[:MOST_COMPARED]:
         agree = _pairs(cells.prints[filled]) / (filled.sum() * (filled.sum() - 1) / 2)
         near = _pairs((every - prints)[filled]) - equal
         if agree < 1 and near * agree / (1 - agree) > RANDOM_MATCH_RATE * equal:
@@ -89,15 +89,18 @@ def equal_sets(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[n
     return np.column_stack([sets[order], rows[repeated[order]]]).astype(np.int64)
 
 
-def _of_rows(sheet: TableValues, cohort: RowMetadata, sets: NDArray[np.int64]) -> list[Finding]:
+def _of_rows(table: TableValues, metadata: RowMetadata, sets: NDArray[np.int64]) -> list[Finding]:
     if not len(sets):
         return []
     more = len(_later(sets))
     what = f"{counted(more, 'row')} {'repeats' if more == 1 else 'repeat'} an earlier one in every input column."
-    return [_finding(sets, cohort, sheet.name, "rows", what), *_disagreeing(sets, _split_groups(sets, sheet, cohort), sheet.name, "rows")]
+    return [
+        _finding(sets, metadata, table.name, "rows", what),
+        *_disagreeing(sets, _split_groups(sets, table, metadata), table.name, "rows"),
+    ]
 
 
-def _of_texts(sheet: TableValues, cells: ColumnValues, cohort: RowMetadata, same_rows: NDArray[np.int64]) -> list[Finding]:
+def _of_texts(table: TableValues, cells: ColumnValues, metadata: RowMetadata, same_rows: NDArray[np.int64]) -> list[Finding]:
     """Long texts that occur again, in rows that differ otherwise and belong to other groups."""
     if cells.written is None:
         return []
@@ -107,10 +110,10 @@ def _of_texts(sheet: TableValues, cells: ColumnValues, cohort: RowMetadata, same
     if len(sets) >= OF_NAMES * wanted.sum() and len(sets) >= NAMES_REPEAT * (sets[:, 0].max(initial=-1) + 1):
         return []
     sizes = np.bincount(sets[:, 0])
-    kept = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
-    if cohort.groups is not None:
-        kept &= cohort.spans(sets, cohort.units)
-    sets = sets[kept[sets[:, 0]]]
+    copied = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
+    if metadata.groups is not None:
+        copied &= metadata.spans(sets, metadata.units)
+    sets = sets[copied[sets[:, 0]]]
     if not len(sets):
         return []
     sets[:, 0] = pd.factorize(sets[:, 0])[0]
@@ -118,8 +121,8 @@ def _of_texts(sheet: TableValues, cells: ColumnValues, cohort: RowMetadata, same
     noun = "text is" if number == 1 else "texts are"
     what = f"{number:,} long {noun} found in more than one row, in {counted(len(sets), 'row')} that differ otherwise."
     return [
-        _finding(sets, cohort, cells.header, "texts", what),
-        *_disagreeing(sets, _split_groups(sets, sheet, cohort), cells.header, "texts"),
+        _finding(sets, metadata, cells.header, "texts", what),
+        *_disagreeing(sets, _split_groups(sets, table, metadata), cells.header, "texts"),
     ]
 
 
@@ -128,14 +131,14 @@ def _later(sets: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(sets[1:, 1][sets[1:, 0] == sets[:-1, 0]])
 
 
-def _finding(sets: NDArray[np.int64], cohort: RowMetadata, where: str, noun: str, what: str) -> Finding:
+def _finding(sets: NDArray[np.int64], metadata: RowMetadata, where: str, noun: str, what: str) -> Finding:
     """The finding on copies, with what the parts say of them."""
-    torn = sets[cohort.spans(sets, cohort.parts)[sets[:, 0]]]
-    level, leaked = _leaked(torn, cohort)
+    torn = sets[metadata.spans(sets, metadata.parts)[sets[:, 0]]]
+    level, leaked = _leaked(torn, metadata)
     why = "What was learned by heart scores as if it had been understood."
     if leaked:
         what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
-    elif cohort.spans(sets, cohort.units).any():
+    elif metadata.spans(sets, metadata.units).any():
         why = "Copies weigh double, and another split may put them on two sides."
     else:
         why = "Copies weigh double."
@@ -144,24 +147,24 @@ def _finding(sets: NDArray[np.int64], cohort: RowMetadata, where: str, noun: str
     return Finding(level, f"duplicate_{noun}", where, what, why, fix, first_rows(later), count=len(later))
 
 
-def _leaked(sets: NDArray[np.int64], cohort: RowMetadata) -> tuple[Level, int]:
+def _leaked(sets: NDArray[np.int64], metadata: RowMetadata) -> tuple[Level, int]:
     """How bad it is that copies stand in several parts, and how many rows of other parts have one in training."""
-    if cohort.parts is None or not len(sets):
+    if metadata.parts is None or not len(sets):
         return "note", 0
-    parts = cohort.parts[sets[:, 1]]
+    parts = metadata.parts[sets[:, 1]]
     number = int(sets[:, 0].max()) + 1
     trained = np.bincount(sets[:, 0], parts == TRAIN, minlength=number) > 0
     leaked = (parts > TRAIN) & trained[sets[:, 0]]
-    worst = max(float((leaked & (parts == part)).sum()) / max(len(cohort.of_part(part)), 1) for part in (VALIDATION, TEST))
+    worst = max(float((leaked & (parts == part)).sum()) / max(len(metadata.of_part(part)), 1) for part in (VALIDATION, TEST))
     return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
 
 
-def _split_groups(sets: NDArray[np.int64], sheet: TableValues, cohort: RowMetadata) -> NDArray[np.bool_]:
+def _split_groups(sets: NDArray[np.int64], table: TableValues, metadata: RowMetadata) -> NDArray[np.bool_]:
     """(sets,): which sets hold rows with different answers to some target; numbers differ where they are far apart."""
     torn = np.zeros(int(sets[-1, 0]) + 1, dtype=np.bool_)
-    for labels in cohort.targets:
-        torn |= cohort.spans(sets, labels.sets())
-    for cells in sheet.of_purpose("answer"):
+    for labels in metadata.targets:
+        torn |= metadata.spans(sets, labels.sets())
+    for cells in table.of_purpose("answer"):
         if cells.use.traits.is_continuous and cells.numbers is not None:
             values = pd.Series(cells.numbers[sets[:, 1]]).groupby(sets[:, 0])
             torn |= (values.max() - values.min()).to_numpy() > FAR_APART * _spread(cells.numbers)

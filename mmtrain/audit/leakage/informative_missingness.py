@@ -23,27 +23,31 @@ MOST_TOLD = 3
 """Labels whose shares one finding tells."""
 
 
-def informative_missingness(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
+def informative_missingness(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
     """Inputs whose cells are empty more often for some answers than for others."""
     tested = []
-    for question in asked:
-        kept = np.flatnonzero(np.isin(question.rows, cohort.one_of_each(question.rows)))
-        able = [cells for cells in sheet.inputs if LEAST_MISSING <= cells.missing[question.rows[kept]].sum() <= len(kept) - LEAST_MISSING]
-        for answer in question.answers:
-            part = answer.at(kept)
-            tested += [(question, cells, _missing_indicators(cells.missing[part.rows], part)) for cells in able]
-    corrected = holm([chance for *_, (_, chance, _) in tested])
-    found: dict[tuple[str, str], tuple[TargetView, ColumnValues, list[tuple[float, str]]]] = {}
-    for (question, cells, (size, _, told)), chance in zip(tested, corrected, strict=True):
-        if chance < FAMILY_WISE_ERROR_RATE and size >= MISSING_NOTE:
-            found.setdefault((question.header, cells.header), (question, cells, []))[2].append((size, told))
-    return [_finding(*one) for one in found.values()]
+    for target in targets:
+        independent = np.flatnonzero(np.isin(target.rows, metadata.one_of_each(target.rows)))
+        able = [
+            cells
+            for cells in table.inputs
+            if LEAST_MISSING <= cells.missing[target.rows[independent]].sum() <= len(independent) - LEAST_MISSING
+        ]
+        for answer in target.answers:
+            part = answer.at(independent)
+            tested += [(target, cells, _missing_indicators(cells.missing[part.rows], part)) for cells in able]
+    corrected = holm([p_value for *_, (_, p_value, _) in tested])
+    effects: dict[tuple[str, str], tuple[TargetView, ColumnValues, list[tuple[float, str]]]] = {}
+    for (target, cells, (size, _, sentence)), p_value in zip(tested, corrected, strict=True):
+        if p_value < FAMILY_WISE_ERROR_RATE and size >= MISSING_NOTE:
+            effects.setdefault((target.header, cells.header), (target, cells, []))[2].append((size, sentence))
+    return [_finding(*one) for one in effects.values()]
 
 
-def _finding(question: TargetView, cells: ColumnValues, holes: Sequence[tuple[float, str]]) -> Finding:
+def _finding(target: TargetView, cells: ColumnValues, holes: Sequence[tuple[float, str]]) -> Finding:
     largest = sorted(holes, key=lambda hole: -hole[0])
-    told = "; ".join(told for _, told in largest[:MOST_TOLD])
-    what = f"whether a cell is empty goes with {question.named(len(holes))}: {told}."
+    sentences = "; ".join(sentences for _, sentences in largest[:MOST_TOLD])
+    what = f"whether a cell is empty goes with {target.named(len(holes))}: {sentences}."
     why = "If cells were left empty because of the answer, or filled in because of it, the model learns that and fails on new rows."
     fix = "Find out why they are empty. If it is because of the answer, leave the column out."
     level: Level = "warning" if largest[0][0] >= MISSING_WARNING else "note"
@@ -55,9 +59,9 @@ def _missing_indicators(missing: NDArray[np.bool_], answer: BinaryTargetView) ->
     """Return the difference of shares, its p-value, and a sentence."""
     if answer.labels is None:
         numbers = answer.numbers if answer.numbers is not None else np.empty(0)
-        area, chance = rank_sum(numbers[missing], numbers[~missing])
+        area, p_value = rank_sum(numbers[missing], numbers[~missing])
         middles = [f"{np.median(numbers[mask]):.4g}" for mask in (missing, ~missing)]
-        return abs(area - 0.5), chance, f"the median answer is {middles[0]} where it is empty and {middles[1]} elsewhere"
+        return abs(area - 0.5), p_value, f"the median answer is {middles[0]} where it is empty and {middles[1]} elsewhere"
     several = max(len(answer.classes), 2)
     table = np.stack([np.bincount(answer.labels[mask], minlength=several) for mask in (missing, ~missing)])
     rows = table.sum(axis=0)
@@ -65,5 +69,5 @@ def _missing_indicators(missing: NDArray[np.bool_], answer: BinaryTargetView) ->
     if np.isnan(shares).sum() > len(shares) - 2:
         return 0.0, 1.0, ""
     high, low = int(np.nanargmax(shares)), int(np.nanargmin(shares))
-    told = f"{shares[high]:.0%} of {answer.called(high)} and {shares[low]:.0%} of {answer.called(low)} lack it"
-    return float(shares[high] - shares[low]), chi_square(table), told
+    sentence = f"{shares[high]:.0%} of {answer.called(high)} and {shares[low]:.0%} of {answer.called(low)} lack it"
+    return float(shares[high] - shares[low]), chi_square(table), sentence

@@ -38,33 +38,33 @@ class RowOrder(NamedTuple):
     places: NDArray[np.float64]
 
 
-def order_leakage(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
+def order_leakage(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
     """Every group counts once in a class. Of each target the first order that tells is told: ids, then groups, then rows."""
     scored = []
-    for question in asked:
-        kept = sample_rows(np.arange(len(question.rows)))
-        for order in _orders(sheet):
-            scored += [(question, order, _order_findings(order.places, answer.at(kept), cohort.units)) for answer in question.answers]
-    corrected = holm([chance for *_, (_, chance, _) in scored])
-    found: dict[str, tuple[RowOrder, TargetView, list[tuple[float, str]]]] = {}
-    for (question, order, (size, _, told)), chance in zip(scored, corrected, strict=True):
-        if chance < FAMILY_WISE_ERROR_RATE and size >= ORDERED:
-            first, _, places = found.setdefault(question.header, (order, question, []))
-            places += [(size, told)] if first.header == order.header else []
-    return [_finding(*one) for one in found.values()]
+    for target in targets:
+        sampled = sample_rows(np.arange(len(target.rows)))
+        for order in _orders(table):
+            scored += [(target, order, _order_findings(order.places, answer.at(sampled), metadata.units)) for answer in target.answers]
+    corrected = holm([p_value for *_, (_, p_value, _) in scored])
+    effects: dict[str, tuple[RowOrder, TargetView, list[tuple[float, str]]]] = {}
+    for (target, order, (size, _, sentence)), p_value in zip(scored, corrected, strict=True):
+        if p_value < FAMILY_WISE_ERROR_RATE and size >= ORDERED:
+            first, _, places = effects.setdefault(target.header, (order, target, []))
+            places += [(size, sentence)] if first.header == order.header else []
+    return [_finding(*one) for one in effects.values()]
 
 
-def _orders(sheet: TableValues) -> list[RowOrder]:
-    orders = [RowOrder(sheet.name, "row", False, np.arange(sheet.rows, dtype=np.float64))]
-    for cells in reversed(sheet.of_purpose("naming", "grouping")):
+def _orders(table: TableValues) -> list[RowOrder]:
+    orders = [RowOrder(table.name, "row", False, np.arange(table.rows, dtype=np.float64))]
+    for cells in reversed(table.of_purpose("naming", "grouping")):
         if cells.numbers is not None and np.isnan(cells.numbers).mean() <= MOST_UNNUMBERED:
             orders.insert(0, RowOrder(cells.header, cells.use.role, cells.use.purpose == "naming", cells.numbers))
     return orders
 
 
-def _finding(order: RowOrder, question: TargetView, places: Sequence[tuple[float, str]]) -> Finding:
-    told = "; ".join(told for _, told in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
-    what = f"the {order.noun}s stand in an order that goes with {question.named(len(places))}: {told}."
+def _finding(order: RowOrder, target: TargetView, places: Sequence[tuple[float, str]]) -> Finding:
+    sentences = "; ".join(sentences for _, sentences in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
+    what = f"the {order.noun}s stand in an order that goes with {target.named(len(places))}: {sentences}."
     why = "Whoever numbered them knew the answer, or it changed while they were gathered, and so may a camera or a clerk have."
     fix = "Find out what else changed with the order; never use an id or a position as an input."
     return Finding("warning" if order.names_rows else "note", "order_tells_label", order.header, what, why, fix)
@@ -81,8 +81,8 @@ def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units:
         if np.ptp(order[first]) == 0 or np.ptp(answer.numbers[first]) == 0:
             return 0.0, 1.0, ""  # equal numbers have no order
         correlation = float(np.corrcoef(mid_ranks(order[first]), mid_ranks(answer.numbers[first]))[0, 1])
-        chance = normal_tail(correlation * np.sqrt(len(first) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
-        return abs(correlation) / 2, chance, f"their rank correlation is {correlation:.2f}"
+        p_value = normal_tail(correlation * np.sqrt(len(first) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
+        return abs(correlation) / 2, p_value, f"their rank correlation is {correlation:.2f}"
     areas = []
     for label in range(len(answer.classes)):
         inside, outside = (_places(order[mask], units[mask]) for mask in (answer.labels == label, answer.labels != label))
@@ -90,13 +90,13 @@ def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units:
             areas.append((*conservative_rank_sum(inside, outside), answer.called(label)))
     if not areas:
         return 0.0, 1.0, ""
-    chances = holm([chance for _, chance, _ in areas])
-    area, chance, name = max(
-        ((area, chance, name) for (area, _, name), chance in zip(areas, chances, strict=True)), key=lambda one: abs(one[0] - 0.5)
+    p_values = holm([p_value for _, p_value, _ in areas])
+    area, p_value, name = max(
+        ((area, p_value, name) for (area, _, name), p_value in zip(areas, p_values, strict=True)), key=lambda one: abs(one[0] - 0.5)
     )
     return (
         abs(area - 0.5),
-        chance,
+        p_value,
         f"those of {name} come {'later' if area > 0.5 else 'earlier'}, with an AUC of {max(area, 1 - area):.2f}",
     )
 

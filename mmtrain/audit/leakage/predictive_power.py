@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.hypothesis_tests import normal_tail
-from mmtrain.audit.row_metadata import distinct_pairs
+from mmtrain.audit.pairs import distinct_pairs
 from mmtrain.metrics.ranking import mid_ranks
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class UnivariateScore:
     low: float
     """NaN, as `high`, for a score below that from which intervals were asked for."""
     high: float
-    chance: float = 0.0
+    p_value: float = 0.0
     """p-value of such an AUC, by the normal limit of the rank sum; 0 for an R2, which is never large at random."""
     label: int = -1
     """The class that is told from all others; -1 where all classes count."""
@@ -184,10 +184,10 @@ class ClassOutcome(_Outcome):
         area = float(np.mean([areas[k].value for k in places]))
         others = max(self._unit_codes[1] - fewest, fewest)
         spread = float(np.sqrt((fewest + others + 1) / (12 * fewest * others)))
-        found = self._with_interval(
+        score = self._with_interval(
             "AUC", area, fewest, lambda: np.mean([areas[k].influence(self._members[k]) for k in places], axis=0, dtype=np.float64)
         )
-        return replace(found, chance=normal_tail((area - 0.5) / spread))
+        return replace(score, p_value=normal_tail((area - 0.5) / spread))
 
 
 class _Area:

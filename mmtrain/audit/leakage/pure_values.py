@@ -20,8 +20,9 @@ from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE
 from mmtrain.audit.leakage.predictive_power import sample_rows
+from mmtrain.audit.pairs import distinct_pairs
 from mmtrain.audit.quality.column_quality import names_each_row
-from mmtrain.audit.row_metadata import RowMetadata, distinct_pairs
+from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.errors import listed
 from mmtrain.text.printable import quote_value
@@ -55,37 +56,37 @@ class PureValue:
     """Share of the rows with the value that have the class."""
     usual: float
     """Share of all rows that have it."""
-    chance: float
+    p_value: float
 
     def __str__(self) -> str:
         how = "all" if self.right == 1 else f"{self.right:.1%}"
         return f"{how} of the {len(self.rows):,} rows with {self.name} are {self.label}, of all rows {self.usual:.0%}"
 
 
-def pure_values(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView], told: Collection[str]) -> list[Finding]:
-    """Check categories and codes; not the columns `told`, which are known to give the answer away as a whole."""
-    found, tests = [], 0
-    for question in asked:
-        for cells in sheet.inputs_of("names", "numbers"):
-            if cells.header in told or names_each_row(cells) or not _codes(cells):
+def pure_values(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView], leaking: Collection[str]) -> list[Finding]:
+    """Check categories and codes; not the columns `leaking`, which are known to give the answer away as a whole."""
+    candidates, tests = [], 0
+    for target in targets:
+        for cells in table.inputs_of("names", "numbers"):
+            if cells.header in leaking or names_each_row(cells) or not _codes(cells):
                 continue
-            for answer in question.answers:
-                values, number = _pure(cells, answer.at(sample_rows(np.arange(len(answer.rows)))), cohort)
+            for answer in target.answers:
+                values, number = _pure(cells, answer.at(sample_rows(np.arange(len(answer.rows)))), metadata)
                 tests += number
-                found.append((cells, question, values))
+                candidates.append((cells, target, values))
     by_column: dict[tuple[str, str], tuple[ColumnValues, TargetView, list[PureValue]]] = {}
-    for cells, question, values in found:
-        sure = [value for value in values if value.chance * tests < FAMILY_WISE_ERROR_RATE]
+    for cells, target, values in candidates:
+        sure = [value for value in values if value.p_value * tests < FAMILY_WISE_ERROR_RATE]
         if sure:
-            by_column.setdefault((cells.header, question.header), (cells, question, []))[2].extend(sure)
-    return [_told(cells, question, values) for cells, question, values in by_column.values()]
+            by_column.setdefault((cells.header, target.header), (cells, target, []))[2].extend(sure)
+    return [_told(cells, target, values) for cells, target, values in by_column.values()]
 
 
 def _codes(cells: ColumnValues) -> bool:
     return cells.use.content == "names" or len(cells.different) <= FEW_CODES
 
 
-def _pure(cells: ColumnValues, answer: BinaryTargetView, cohort: RowMetadata) -> tuple[list[PureValue], int]:
+def _pure(cells: ColumnValues, answer: BinaryTargetView, metadata: RowMetadata) -> tuple[list[PureValue], int]:
     """The values that have one class, and how many tests that took."""
     if answer.labels is None or len(answer.rows) < 2 * LEAST_UNITS:
         return [], 0
@@ -95,18 +96,18 @@ def _pure(cells: ColumnValues, answer: BinaryTargetView, cohort: RowMetadata) ->
     classes = int(labels.max()) + 1
     table = np.bincount(codes[known] * classes + labels[known], minlength=len(names) * classes).reshape(len(names), classes)
     usual = np.bincount(labels, minlength=classes) / len(labels)
-    units = np.bincount(distinct_pairs(codes[known], cohort.units[answer.rows[known]])[0], minlength=len(names))
+    units = np.bincount(distinct_pairs(codes[known], metadata.units[answer.rows[known]])[0], minlength=len(names))
     able = np.flatnonzero(units >= LEAST_UNITS)
-    found = []
+    pure = []
     for code in able.tolist():
         label, rows = int(table[code].argmax()), int(table[code].sum())
         right = table[code, label] / rows
         if right < PURE or usual[label] > USUAL or (answer.classes and label >= len(answer.classes)):
             continue
-        chance = _tail(int(units[code]), round((1 - right) * int(units[code])), float(usual[label]))
-        held = answer.rows[codes == code]
-        found.append(PureValue(quote_value(names[code]), answer.called(label), held, float(right), float(usual[label]), chance))
-    return found, len(able) * classes
+        p_value = _tail(int(units[code]), round((1 - right) * int(units[code])), float(usual[label]))
+        holders = answer.rows[codes == code]
+        pure.append(PureValue(quote_value(names[code]), answer.called(label), holders, float(right), float(usual[label]), p_value))
+    return pure, len(able) * classes
 
 
 def _tail(units: int, wrong: int, share: float) -> float:
@@ -117,11 +118,11 @@ def _tail(units: int, wrong: int, share: float) -> float:
     return min(1.0, sum(exp(one) for one in logs))
 
 
-def _told(cells: ColumnValues, question: TargetView, values: Sequence[PureValue]) -> Finding:
+def _told(cells: ColumnValues, target: TargetView, values: Sequence[PureValue]) -> Finding:
     largest = sorted(values, key=lambda value: -len(value.rows))
     rows = np.unique(np.concatenate([value.rows for value in values]))
-    what = f"some values go with one answer of '{question.header}': {listed([str(value) for value in largest], most=MOST_TOLD)}."
+    what = f"some values go with one answer of '{target.header}': {listed([str(value) for value in largest], most=MOST_TOLD)}."
     why = "Is the cell filled in before the answer is known? If it follows from it, new rows will not have it."
     fix = "Find out when the column is filled in. If that is after the answer, leave it out."
-    level: Level = "warning" if len(rows) >= MUCH * len(question.rows) else "note"
+    level: Level = "warning" if len(rows) >= MUCH * len(target.rows) else "note"
     return Finding(level, "value_tells_class", cells.header, what, why, fix, first_rows(rows), count=len(rows))

@@ -24,63 +24,63 @@ follow each other in time, and between the two they were not made by time."""
 LEAST_DATES = 10
 
 
-def split_leakage(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def split_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    found = groups_across_splits(sheet, cohort)
-    dates = [cells for cells in sheet.columns if cells.use.unused == "dates"]
+    findings = groups_across_splits(table, metadata)
+    dates = [cells for cells in table.columns if cells.use.unused == "dates"]
     for cells in dates:
         for part in (VALIDATION, TEST):
-            found += _temporal_leakage(cells, cohort, part, FAMILY_WISE_ERROR_RATE / (2 * len(dates)))
-    return found
+            findings += _temporal_leakage(cells, metadata, part, FAMILY_WISE_ERROR_RATE / (2 * len(dates)))
+    return findings
 
 
-def groups_across_splits(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def groups_across_splits(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Groups of a group column on two sides; without one, those of a column whose name says whom a row belongs to."""
-    if cohort.parts is None:
+    if metadata.parts is None:
         return []
-    for cells in sheet.columns:
+    for cells in table.columns:
         declared = cells.use.purpose == "grouping"
         if not declared and cells.use.unused != "persons":
             continue
-        if declared and not cohort.given:
+        if declared and not metadata.given:
             return []  # a split method keeps whole groups together
         codes, _ = pd.factorize(cells.prints)
-        rows = np.flatnonzero((cohort.parts >= 0) & ~cells.missing)
+        rows = np.flatnonzero((metadata.parts >= 0) & ~cells.missing)
         sets = np.column_stack([codes[rows], rows])
-        torn = cohort.spans(sets, cohort.parts)
+        torn = metadata.spans(sets, metadata.parts)
         if not torn.any():
             continue
-        held = rows[torn[codes[rows]]]
-        parts = listed(split_names(cohort.parts[held]))
+        torn_rows = rows[torn[codes[rows]]]
+        parts = listed(split_names(metadata.parts[torn_rows]))
         number = int(torn.sum())
-        what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(held), 'row')}."
+        what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(torn_rows), 'row')}."
         if not declared:
             what = f"the name says whom a row belongs to, and {what}"
         why = "What is learned of one of them is known of the others: scores on test are those of acquaintances, not of new ones."
         fix = "Mark all rows of a group for the same part."
         if not declared:
-            fix = f"Give '{cells.header}' the role group." if not cohort.given else f"{fix} Give '{cells.header}' the role group."
+            fix = f"Give '{cells.header}' the role group." if not metadata.given else f"{fix} Give '{cells.header}' the role group."
         level: Level = "error" if declared else "warning"
-        return [Finding(level, "group_on_two_sides", cells.header, what, why, fix, first_rows(held), count=len(held))]
+        return [Finding(level, "group_on_two_sides", cells.header, what, why, fix, first_rows(torn_rows), count=len(torn_rows))]
     return []
 
 
-def _temporal_leakage(cells: ColumnValues, cohort: RowMetadata, part: int, sure: float) -> list[Finding]:
+def _temporal_leakage(cells: ColumnValues, metadata: RowMetadata, part: int, sure: float) -> list[Finding]:
     """Rows of a scored part that are earlier than training rows, where the table gives parts that go with time at all.
 
     A split by time says itself which rows are earlier than its cuts.
     """
-    if cohort.parts is None or not cohort.given or cells.numbers is None:
+    if metadata.parts is None or not metadata.given or cells.numbers is None:
         return []
     known = ~np.isnan(cells.numbers)
-    train, scored = (np.flatnonzero((cohort.parts == one) & known) for one in (TRAIN, part))
+    train, scored = (np.flatnonzero((metadata.parts == one) & known) for one in (TRAIN, part))
     if min(len(train), len(scored)) < LEAST_DATES:
         return []
-    independent = [cells.numbers[cohort.one_of_each(rows)] for rows in (scored, train)]
-    later, chance = rank_sum(*independent)
+    independent = [cells.numbers[metadata.one_of_each(rows)] for rows in (scored, train)]
+    later, p_value = rank_sum(*independent)
     last = cells.numbers[train].max()
     early = scored[cells.numbers[scored] < last]
-    if chance > sure or BACKWARD < later < FORWARD or not len(early):
+    if p_value > sure or BACKWARD < later < FORWARD or not len(early):
         return []
     medians = " and ".join(
         f"{name} around {day_name(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), (PARTS[part], scored))

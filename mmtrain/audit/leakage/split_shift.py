@@ -36,57 +36,57 @@ class ShiftTest(NamedTuple):
     header: str
     part: int
     size: float
-    chance: float
-    told: str
+    p_value: float
+    sentence: str
 
 
-def split_shift(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def split_shift(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Everything of this family; texts are compared word by word elsewhere."""
-    if cohort.parts is None or cohort.by_chance:
+    if metadata.parts is None or metadata.by_random:
         return []
-    several = [labels for labels in cohort.targets if labels.several]
-    train = cohort.one_of_each(cohort.of_part(TRAIN))
+    several = [labels for labels in metadata.targets if labels.several]
+    train = metadata.one_of_each(metadata.of_part(TRAIN))
     compared = []
     for part in (VALIDATION, TEST):
-        other = cohort.one_of_each(cohort.of_part(part))
+        other = metadata.one_of_each(metadata.of_part(part))
         if min(len(train), len(other)) >= LEAST_ROWS:
             able = ("numbers", "names")
             columns = [
                 cells
-                for cells in sheet.of_purpose("input", "answer")
+                for cells in table.of_purpose("input", "answer")
                 if (cells.use.content in able or cells.use.purpose == "answer") and not cells.use.traits.has_labels
             ]
             compared += [_compare(cells, part, train, other) for cells in columns]
-            compared += [_missing(cells, part, train, other) for cells in sheet.inputs_of("numbers", "texts", "images")]
+            compared += [_missing(cells, part, train, other) for cells in table.inputs_of("numbers", "texts", "images")]
             compared += [one for labels in several for one in _labels(labels, part, train, other)]
-    found: dict[tuple[str, int], list[ShiftTest]] = {}
-    for one, chance in zip(compared, holm([one.chance for one in compared]), strict=True):
-        if chance < FAMILY_WISE_ERROR_RATE and one.size >= LARGE:
-            found.setdefault((one.header, one.part), []).append(one)
-    return [_finding(*place, several, cohort) for place, several in found.items()]
+    shifts: dict[tuple[str, int], list[ShiftTest]] = {}
+    for one, p_value in zip(compared, holm([one.p_value for one in compared]), strict=True):
+        if p_value < FAMILY_WISE_ERROR_RATE and one.size >= LARGE:
+            shifts.setdefault((one.header, one.part), []).append(one)
+    return [_finding(*place, several, metadata) for place, several in shifts.items()]
 
 
-def _finding(header: str, part: int, several: list[ShiftTest], cohort: RowMetadata) -> Finding:
+def _finding(header: str, part: int, several: list[ShiftTest], metadata: RowMetadata) -> Finding:
     """Compare one column: its values and its empty cells, or its labels."""
     largest = sorted(several, key=lambda one: -one.size)
-    what = f"{PARTS[part]} differs from training: {listed([one.told for one in largest], most=MOST_TOLD)}."
-    level, why, fix = shift_advice(cohort, part, "rows")
+    what = f"{PARTS[part]} differs from training: {listed([one.sentence for one in largest], most=MOST_TOLD)}."
+    level, why, fix = shift_advice(metadata, part, "rows")
     return Finding(level, "shift", header, what, why, fix)
 
 
 def _labels(labels: LabelIndex, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> list[ShiftTest]:
     """How often each label is met."""
     sizes = [int(labels.known[rows].sum()) for rows in (train, other)]
-    found = []
+    tests = []
     for label in labels.most(MOST_CATEGORIES) if min(sizes) else ():
         holds = np.zeros(len(labels.known), dtype=np.bool_)
         holds[labels.holders(label)] = True
         times = [int((holds & labels.known)[rows].sum()) for rows in (train, other)]
         table = np.array([[count, size - count] for count, size in zip(times, sizes, strict=True)])
         shares = table[:, 0] / sizes
-        told = f"{quote_value(labels.names[label])} in {shares[1]:.0%} of the rows, in training in {shares[0]:.0%}"
-        found.append(ShiftTest(labels.header, part, float(abs(shares[0] - shares[1])), chi_square(table), told))
-    return found
+        sentence = f"{quote_value(labels.names[label])} in {shares[1]:.0%} of the rows, in training in {shares[0]:.0%}"
+        tests.append(ShiftTest(labels.header, part, float(abs(shares[0] - shares[1])), chi_square(table), sentence))
+    return tests
 
 
 def _missing(cells: ColumnValues, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> ShiftTest:
@@ -94,21 +94,21 @@ def _missing(cells: ColumnValues, part: int, train: NDArray[np.int64], other: ND
     missing = [int(cells.missing[rows].sum()) for rows in (train, other)]
     table = np.array([[count, len(rows) - count] for count, rows in zip(missing, (train, other), strict=True)])
     shares = missing[0] / len(train), missing[1] / len(other)
-    told = f"{shares[1]:.0%} of the cells are empty, in training {shares[0]:.0%}"
-    return ShiftTest(cells.header, part, abs(shares[0] - shares[1]), chi_square(table), told)
+    sentence = f"{shares[1]:.0%} of the cells are empty, in training {shares[0]:.0%}"
+    return ShiftTest(cells.header, part, abs(shares[0] - shares[1]), chi_square(table), sentence)
 
 
 def _compare(cells: ColumnValues, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> ShiftTest:
     if cells.use.is_number and cells.numbers is not None:
         here, there = (cells.numbers[rows][~np.isnan(cells.numbers[rows])] for rows in (train, other))
-        size, chance = kolmogorov_smirnov(here, there)
+        size, p_value = kolmogorov_smirnov(here, there)
         medians = [f"{np.median(values):.4g}" if len(values) else "nothing" for values in (there, here)]
-        return ShiftTest(cells.header, part, size, chance, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
+        return ShiftTest(cells.header, part, size, p_value, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
     codes, names = cells.codes(np.concatenate([train, other]))
     codes = np.where(codes < MOST_CATEGORIES, codes + 1, MOST_CATEGORIES + 1)  # 0 is missing, a category like any other
     table = np.stack([np.bincount(part_codes, minlength=MOST_CATEGORIES + 2) for part_codes in (codes[: len(train)], codes[len(train) :])])
     shares = table / table.sum(axis=1, keepdims=True)
     most = int(np.abs(shares[0] - shares[1]).argmax())
     name = "missing" if most == 0 else "rare" if most > min(MOST_CATEGORIES, len(names)) else quote_value(names[most - 1])
-    told = f"{name} in {shares[1, most]:.0%} of the rows, in training in {shares[0, most]:.0%}"
-    return ShiftTest(cells.header, part, float(np.abs(shares[0] - shares[1]).max()), chi_square(table), told)
+    sentence = f"{name} in {shares[1, most]:.0%} of the rows, in training in {shares[0, most]:.0%}"
+    return ShiftTest(cells.header, part, float(np.abs(shares[0] - shares[1]).max()), chi_square(table), sentence)

@@ -46,49 +46,49 @@ MOST_TOLD = 5
 """Labels that one finding names; the rest are counted."""
 
 
-def target_leakage(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def target_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Everything of this family but words."""
-    asked = target_views(sheet, cohort)
-    given = leaking_columns(sheet, cohort, asked)
-    told = {finding.where for finding in given if finding.level != "note"}
+    targets = target_views(table, metadata)
+    given = leaking_columns(table, metadata, targets)
+    leaking = {finding.where for finding in given if finding.level != "note"}
     return [
         *given,
-        *pure_values(sheet, cohort, asked, told),
-        *order_leakage(sheet, cohort, asked),
-        *informative_missingness(sheet, cohort, asked),
+        *pure_values(table, metadata, targets, leaking),
+        *order_leakage(table, metadata, targets),
+        *informative_missingness(table, metadata, targets),
     ]
 
 
-def leaking_columns(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
+def leaking_columns(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
     """Inputs that predict the answer on their own."""
     scored = []
-    for question in asked:
-        kept = sample_rows(np.arange(len(question.rows)))
-        rows = question.rows[kept]
-        outcomes = [outcome(answer.at(kept), cohort.units[rows]) for answer in question.answers]
-        for cells in sheet.inputs_of("numbers", "names"):
-            each = zip(question.answers, _univariate_scores(cells, rows, outcomes), strict=True)
-            scored.append((question, cells, [(answer, score) for answer, score in each if score is not None]))
-    corrected = iter(holm([score.surest.chance for *_, scores in scored for _, score in scores]))
-    found = []
-    for question, cells, scores in scored:
+    for target in targets:
+        sampled = sample_rows(np.arange(len(target.rows)))
+        rows = target.rows[sampled]
+        outcomes = [outcome(answer.at(sampled), metadata.units[rows]) for answer in target.answers]
+        for cells in table.inputs_of("numbers", "names"):
+            each = zip(target.answers, _univariate_scores(cells, rows, outcomes), strict=True)
+            scored.append((target, cells, [(answer, score) for answer, score in each if score is not None]))
+    corrected = iter(holm([score.surest.p_value for *_, scores in scored for _, score in scores]))
+    findings = []
+    for target, cells, scores in scored:
         sure = [one for one in scores if next(corrected) < FAMILY_WISE_ERROR_RATE]
-        found += _told(cells.header, question, sure, grouped=cohort.groups is not None)
-    return found
+        findings += _told(cells.header, target, sure, grouped=metadata.groups is not None)
+    return findings
 
 
-def _told(header: str, question: TargetView, sure: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> list[Finding]:
+def _told(header: str, target: TargetView, sure: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> list[Finding]:
     """Report the strongest that a column says of a target: all of it, one class of several, or much of it."""
     suspected = [(answer, score) for answer, score in sure if suspect(score)]
     if suspected:
-        return [_leak_finding(header, question, suspected, grouped=grouped)]
+        return [_leak_finding(header, target, suspected, grouped=grouped)]
     single = [
-        _one_class(header, question, answer, score.best)
+        _one_class(header, target, answer, score.best)
         for answer, score in sure
         if score.best is not None and score.best.score >= CERTAIN["AUC"] and score.best.low >= LOWEST
     ]
     strong = [(answer, score) for answer, score in sure if score.score >= STRONG[score.name] and score.low >= LOWEST]
-    return single or ([_strong(header, question, strong, grouped=grouped)] if strong else [])
+    return single or ([_strong(header, target, strong, grouped=grouped)] if strong else [])
 
 
 def suspect(score: UnivariateScore) -> bool:
@@ -96,40 +96,40 @@ def suspect(score: UnivariateScore) -> bool:
     return score.score >= SUSPECT[score.name] and score.low >= LOWEST
 
 
-def certain(told: Sequence[tuple[BinaryTargetView, UnivariateScore]]) -> list[bool]:
+def certain(scores: Sequence[tuple[BinaryTargetView, UnivariateScore]]) -> list[bool]:
     """Mark the answers that are given without fail."""
-    return [score.score >= CERTAIN[score.name] for _, score in told]
+    return [score.score >= CERTAIN[score.name] for _, score in scores]
 
 
-def describe_score(question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> str:
+def describe_score(target: TargetView, scores: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> str:
     """The end of a sentence on something that predicts these answers of a target, all of them suspiciously well or none."""
-    best = sorted(told, key=lambda one: -one[1].score)
+    best = sorted(scores, key=lambda one: -one[1].score)
     sure = certain(best)
     how = "without fail" if all(sure) else "almost without fail" if not any(sure) else "without fail or almost so"
     if not suspect(best[0][1]):
         how = "well"
     after = ", with groups kept apart" if grouped else ""
-    scores = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_TOLD) if question.labels else str(best[0][1])
-    return f"predicts {question.named(len(told))} {how}: {scores}{after}."
+    listing = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_TOLD) if target.labels else str(best[0][1])
+    return f"predicts {target.named(len(scores))} {how}: {listing}{after}."
 
 
-def _leak_finding(header: str, question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
-    what = f"the column alone {describe_score(question, told, grouped=grouped)}"
+def _leak_finding(header: str, target: TargetView, scores: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
+    what = f"the column alone {describe_score(target, scores, grouped=grouped)}"
     why = "Is it known before the answer is? A column that is filled in because of the answer makes a model that is useless on new rows."
     fix = "Leave the column out, unless it is known when the model will be asked."
-    level: Level = "error" if any(certain(told)) else "warning"
-    return Finding(level, "gives_answer_away", header, what, why, fix, strength=max(score.score for _, score in told))
+    level: Level = "error" if any(certain(scores)) else "warning"
+    return Finding(level, "gives_answer_away", header, what, why, fix, strength=max(score.score for _, score in scores))
 
 
-def _strong(header: str, question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
-    what = f"the column alone {describe_score(question, told, grouped=grouped)}"
+def _strong(header: str, target: TargetView, scores: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
+    what = f"the column alone {describe_score(target, scores, grouped=grouped)}"
     why = "Honest columns do that now and then, and so do columns that are filled in because of the answer."
     fix = "Ask whether it is known before the answer is."
-    return Finding("note", "strong_column", header, what, why, fix, strength=max(score.score for _, score in told))
+    return Finding("note", "strong_column", header, what, why, fix, strength=max(score.score for _, score in scores))
 
 
-def _one_class(header: str, question: TargetView, answer: BinaryTargetView, score: UnivariateScore) -> Finding:
-    what = f"the column alone tells {answer.called(score.label)} of {question.named(1)} from the other classes without fail: {score}."
+def _one_class(header: str, target: TargetView, answer: BinaryTargetView, score: UnivariateScore) -> Finding:
+    what = f"the column alone tells {answer.called(score.label)} of {target.named(1)} from the other classes without fail: {score}."
     why = "Is it known before the answer is? If it is filled in because of that class, a model that relies on it is useless on new rows."
     fix = "Leave the column out, unless it is known when the model will be asked."
     return Finding("note", "gives_answer_away", header, what, why, fix, strength=score.score)

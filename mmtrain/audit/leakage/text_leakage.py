@@ -32,11 +32,11 @@ MOST_TOLD = 3
 """Labels that one finding names; the rest are counted."""
 
 
-def text_leakage(cells: ColumnValues, words: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
+def text_leakage(cells: ColumnValues, words: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
     """Check one column against one target."""
-    if question.answers[0].numbers is not None:
-        return _leaking_numbers(cells, words, question, cohort)
-    return _leaking_terms(cells, words, question, cohort)
+    if target.answers[0].numbers is not None:
+        return _leaking_numbers(cells, words, target, metadata)
+    return _leaking_terms(cells, words, target, metadata)
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,20 @@ class LeakingTerm:
         return f"{self.share:.0%} of its texts hold it, and {self.right:.0%} of the texts that hold it are its own"
 
 
-def sign_leakage(cells: ColumnValues, signs: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
+def sign_leakage(cells: ColumnValues, signs: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
     """Signs that name a class or label, but are thrown away when texts are split into words."""
-    if question.answers[0].numbers is not None:
+    if target.answers[0].numbers is not None:
         return []
-    position = np.full(cohort.rows, -1, dtype=np.int64)
-    position[question.rows] = np.arange(len(question.rows))
+    position = np.full(metadata.rows, -1, dtype=np.int64)
+    position[target.rows] = np.arange(len(target.rows))
     place = position[signs.rows]
-    told = [one for answer in question.answers for one in _best_words(signs, answer, place)]
-    if not told:
+    terms = [one for answer in target.answers for one in _best_words(signs, answer, place)]
+    if not terms:
         return []
-    best = max(told, key=lambda one: one.share * one.right)
+    best = max(terms, key=lambda one: one.share * one.right)
     holding = int(signs.holding(np.ones(len(signs.rows), dtype=np.bool_))[np.flatnonzero(signs.names == best.word)[0]])
     what = (
-        f"the sign {quote_value(best.word)} tells {best.name} of '{question.header}' ({best}), "
+        f"the sign {quote_value(best.word)} tells {best.name} of '{target.header}' ({best}), "
         f"but no word holds it, so it is thrown away in {counted(holding, 'text')}."
     )
     why = "Only words reach the network: letters, digits, emoji and symbols; punctuation does not."
@@ -76,17 +76,17 @@ def sign_leakage(cells: ColumnValues, signs: Vocabulary, question: TargetView, c
     return [Finding("warning", "sign_thrown_away", cells.header, what, why, fix, count=holding)]
 
 
-def _leaking_numbers(cells: ColumnValues, words: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
+def _leaking_numbers(cells: ColumnValues, words: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
     """Texts whose first or last number is the answer, which is a number."""
-    kept = np.flatnonzero(np.isin(question.rows, words.rows))
-    answer = question.answers[0].at(kept)
+    sampled = np.flatnonzero(np.isin(target.rows, words.rows))
+    answer = target.answers[0].at(sampled)
     written = cells.texts[np.isin(words.rows, answer.rows)] if cells.texts is not None else np.empty(0, dtype=object)
     scores = []
     for which, pattern in NUMBERS.items():
-        numbers = _found_numbers(written, pattern)
+        numbers = _extract_numbers(written, pattern)
         known = np.flatnonzero(~np.isnan(numbers))
         if answer.numbers is not None and len(known) > len(numbers) / 2:
-            outcome = NumberOutcome(answer.numbers[known], cohort.units[answer.rows[known]])
+            outcome = NumberOutcome(answer.numbers[known], metadata.units[answer.rows[known]])
             score = outcome.score_sizes(rank_numbers(numbers[known]))
             if score is not None and score.score >= SUSPECT[score.name] and score.low >= LOWEST:
                 scores.append((score.score, which, score))
@@ -94,36 +94,36 @@ def _leaking_numbers(cells: ColumnValues, words: Vocabulary, question: TargetVie
         return []
     _, which, score = max(scores, key=lambda one: one[0])
     certain = score.score >= CERTAIN[score.name]
-    what = f"the {which} number in the text predicts '{question.header}' {'without fail' if certain else 'almost without fail'}: {score}."
+    what = f"the {which} number in the text predicts '{target.header}' {'without fail' if certain else 'almost without fail'}: {score}."
     why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the number."
     fix = "If so, take the number out of the texts, or leave the column out."
     return [Finding("error" if certain else "warning", "gives_answer_away", cells.header, what, why, fix)]
 
 
-def _found_numbers(texts: NDArray[np.object_], pattern: str) -> NDArray[np.float64]:
+def _extract_numbers(texts: NDArray[np.object_], pattern: str) -> NDArray[np.float64]:
     """(texts,), NaN without a number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.struct_field(pc.extract_regex(pa.array(texts, pa.large_string()), pattern), "number")
-    return np.asarray(pc.cast(found, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    numbers = pc.struct_field(pc.extract_regex(pa.array(texts, pa.large_string()), pattern), "number")
+    return np.asarray(pc.cast(numbers, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _leaking_terms(cells: ColumnValues, words: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
+def _leaking_terms(cells: ColumnValues, words: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
     """Words that name a class or label: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
-    position = np.full(cohort.rows, -1, dtype=np.int64)
-    position[question.rows] = np.arange(len(question.rows))
+    position = np.full(metadata.rows, -1, dtype=np.int64)
+    position[target.rows] = np.arange(len(target.rows))
     place = position[words.rows]
-    told = [one for answer in question.answers for one in _best_words(words, answer, place)]
-    told.sort(key=lambda one: one.share * one.right, reverse=True)
-    if not told:
+    terms = [one for answer in target.answers for one in _best_words(words, answer, place)]
+    terms.sort(key=lambda one: one.share * one.right, reverse=True)
+    if not terms:
         return []
-    best = told[0]
-    level: Level = "note" if len(question.answers[0].classes) > 2 else "warning"
-    what = f"the word {quote_value(best.word)} gives {best.name} of '{question.header}' away: {best}."
-    if question.labels:
-        each = listed([f"{quote_value(one.word)} tells {one.name} ({one})" for one in told], most=MOST_TOLD)
-        what = f"words give {question.named(len(told))} away: {each}."
+    best = terms[0]
+    level: Level = "note" if len(target.answers[0].classes) > 2 else "warning"
+    what = f"the word {quote_value(best.word)} gives {best.name} of '{target.header}' away: {best}."
+    if target.labels:
+        each = listed([f"{quote_value(one.word)} tells {one.name} ({one})" for one in terms], most=MOST_TOLD)
+        what = f"words give {target.named(len(terms))} away: {each}."
     why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
     fix = "If so, take the word out of the texts, or leave the column out."
     return [Finding(level, "gives_answer_away", cells.header, what, why, fix)]
@@ -134,16 +134,16 @@ def _best_words(words: Vocabulary, answer: BinaryTargetView, place: NDArray[np.i
     known = place >= 0
     labels = np.where(known, answer.labels[place], -1) if answer.labels is not None else np.full(len(place), -1)
     holding = words.holding(known)
-    found = []
+    terms = []
     for label in range(len(answer.classes)):
         members = int((labels == label).sum())
         if members < LEAST_OF_CLASS or int(known.sum()) - members < LEAST_OF_CLASS or not len(holding):
             continue
         inside = words.holding(labels == label)
         best = int(np.argmax(inside / members - (holding - inside) / (known.sum() - members)))
-        told = LeakingTerm(
+        term = LeakingTerm(
             quote_value(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1)
         )
-        if told.share >= FOUND and told.right >= RIGHT:
-            found.append(told)
-    return found
+        if term.share >= FOUND and term.right >= RIGHT:
+            terms.append(term)
+    return terms

@@ -46,7 +46,7 @@ def class_folders(folder: Path) -> ClassFolders:
         DataError: it is not a folder of class folders, or not clearly one.
 
     """
-    tops, images = _listed(folder)
+    tops, images = _list_folder(folder)
     words = split_words(tops)
     split = bool(tops) and all(name in words.parts or name in words.doubts for name in tops)
     problems = _loose(folder, images) + (_unclear_parts(folder, words) if split else [])
@@ -55,7 +55,7 @@ def class_folders(folder: Path) -> ClassFolders:
         if not split:
             problems += _add(rows, folder, top, top, "")
             continue
-        classes, loose = _listed(folder / top)
+        classes, loose = _list_folder(folder / top)
         problems += _loose(folder / top, loose)
         for name in classes:
             problems += _add(rows, folder, f"{top}/{name}", name, words.parts.get(top, ""))
@@ -67,7 +67,7 @@ def class_folders(folder: Path) -> ClassFolders:
 
 def _add(rows: list[tuple[str, str, str]], folder: Path, place: str, name: str, part: str) -> list[Problem]:
     """The images of one class; the problems of its folder."""
-    below, images = _listed(folder / place)
+    below, images = _list_folder(folder / place)
     if below:
         what = f"the folder of the class {name!r} has folders in it: {listed([repr(one) for one in below], most=4)}."
         return [Problem(str(folder / place), what, "Move their images up, or move them out.")]
@@ -91,11 +91,11 @@ def _unclear_parts(folder: Path, words: SplitWords) -> list[Problem]:
 
 def _no_images(folder: Path) -> Problem:
     others = sorted({os.path.splitext(entry.name)[1].lower() for entry in _entries(folder)} - {""})
-    found = f", but files that end in {listed(others, most=4)}" if others else ""
+    content = f", but files that end in {listed(others, most=4)}" if others else ""
     fix = (
         f"Convert them to JPEG or PNG; files that end in {listed(ENDINGS, 'or')} are read." if others else "Remove the folder, or fill it."
     )
-    return Problem(str(folder), f"the folder has no images{found}.", fix)
+    return Problem(str(folder), f"the folder has no images{content}.", fix)
 
 
 def _loose(folder: Path, images: list[str]) -> list[Problem]:
@@ -108,15 +108,15 @@ def _loose(folder: Path, images: list[str]) -> list[Problem]:
 def _too_few(folder: Path, rows: list[tuple[str, str, str]]) -> list[Problem]:
     classes = {name for _, name, _ in rows}
     if len(classes) < 2:
-        found = f"images of one class only, {rows[0][1]!r}" if classes else "no folder with images in it"
-        return [Problem(str(folder), f"the folder has {found}.", SHAPE)]
+        content = f"images of one class only, {rows[0][1]!r}" if classes else "no folder with images in it"
+        return [Problem(str(folder), f"the folder has {content}.", SHAPE)]
     parts = {part for _, _, part in rows}
     if parts != {""} and "train" not in parts:
         return [Problem(str(folder), f"the folder has {listed(sorted(parts))}, but no train.", SHAPE)]
     return []
 
 
-def _listed(folder: Path) -> tuple[list[str], list[str]]:
+def _list_folder(folder: Path) -> tuple[list[str], list[str]]:
     """Folders and images, by name."""
     entries = list(_entries(folder))
     folders = [entry.name for entry in entries if entry.is_dir()]

@@ -26,16 +26,18 @@ OFTEN = 5
 Pairs = dict[tuple[str, str], pd.DataFrame | None]
 
 
-def resolve_duplicates(table: CodedTable, guesses: dict[str, Guess], found: dict[str, Profile], target: str) -> tuple[dict[str, int], bool]:
+def resolve_duplicates(
+    table: CodedTable, guesses: dict[str, Guess], profiles: dict[str, Profile], target: str
+) -> tuple[dict[str, int], bool]:
     """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
     classes = tasks[str(guesses[target].options["task"])].has_classes
     group = next((header for header, one in guesses.items() if one.purpose == "grouping" and one.used), None)
     given = next((header for header, one in guesses.items() if one.purpose == "assigning" and one.used), None)
     suspects = [header for header, one in guesses.items() if one.used and one.content in ("names", "numbers")]
-    wanted = [(header, target) for header in suspects if classes and found[header].distinct * OFTEN <= found[header].filled]
+    wanted = [(header, target) for header in suspects if classes and profiles[header].distinct * OFTEN <= profiles[header].filled]
     wanted += [(group, target)] if group and classes else []
     wanted += [(group, given)] if group and given else []
-    parts = split_words(value for value, _ in found[given].frequent).parts if given else {}
+    parts = split_words(value for value, _ in profiles[given].frequent).parts if given else {}
     words = guesses[target].answer_words
     read = _Reading(target if classes else None, whole=(group, target), meant={given or "": parts}, missing_words=words)
     pairs, counts = _pairs(table, wanted, read)

@@ -8,7 +8,7 @@ from typing import Any
 from mmtrain.columns.base import Guess
 from mmtrain.columns.profile import Profile, name_words
 from mmtrain.errors import counted, listed
-from mmtrain.targets.yes_no import positive_of as said_positive
+from mmtrain.targets.yes_no import positive_of as positive_by_meaning
 from mmtrain.text.label_lists import LIST, LabelLists
 from mmtrain.text.printable import format_number, quote_value
 
@@ -103,8 +103,8 @@ def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
     """Say what becomes of rows without an answer, some of which have one of the `words`, and what to do if a word is a class after all."""
     if not profile.missing:
         return ""
-    said, classes = [quote_value(word) for word in words], [quote_value(word) for word in words if word.lower() in CLASSES_TOO]
-    without = f"without it ({listed(said)} or empty)" if said else "without it"
+    quoted, classes = [quote_value(word) for word in words], [quote_value(word) for word in words if word.lower() in CLASSES_TOO]
+    without = f"without it ({listed(quoted)} or empty)" if quoted else "without it"
     otherwise = f"; if {listed(classes, 'or')} is a class, add missing_words: []" if classes else ""
     return f"; {counted(profile.missing, 'row')} {without} {'is' if profile.missing == 1 else 'are'} left out{otherwise}"
 
@@ -118,8 +118,8 @@ def _binary(profile: Profile, options: dict[str, Any], drops: str) -> Guess:
 
 def positive_of(profile: Profile) -> tuple[str, str]:
     """Return the positive one of two classes, and why."""
-    if said := said_positive((profile.frequent[0][0], profile.frequent[1][0])):
-        return said
+    if reading := positive_by_meaning((profile.frequent[0][0], profile.frequent[1][0])):
+        return reading
     (first, most), (last, fewest) = sorted(profile.frequent[:2])
     if most == fewest:
         return last, "the last by name"

@@ -9,7 +9,8 @@ import numpy as np
 from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import Finding, first_rows
 from mmtrain.audit.label_index import LabelIndex
-from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, distinct_pairs
+from mmtrain.audit.pairs import distinct_pairs
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import counted, listed
 from mmtrain.text.label_lists import recognise
@@ -24,14 +25,14 @@ FEW_TO_SCORE = 10
 """Rows (or groups) of a class in a scored part, below which its share of right answers is uncertain by 0.3 to either side."""
 
 
-def class_balance(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:  # noqa: ARG001
+def class_balance(table: TableValues, metadata: RowMetadata) -> list[Finding]:  # noqa: ARG001
     """Everything of this family."""
-    found: list[Finding] = []
-    for labels in cohort.targets:
-        found += _label_balance(labels) if labels.several else _class_balance(labels)
-        found += _rare(labels, cohort)
-        found += [] if labels.several else _several_in_one(labels)
-    return found
+    findings: list[Finding] = []
+    for labels in metadata.targets:
+        findings += _label_balance(labels) if labels.several else _class_balance(labels)
+        findings += _rare(labels, metadata)
+        findings += [] if labels.several else _several_in_one(labels)
+    return findings
 
 
 def _several_in_one(labels: LabelIndex) -> list[Finding]:
@@ -63,10 +64,10 @@ def _label_balance(labels: LabelIndex) -> list[Finding]:
     """Each label is a question of its own: of the rows that have it and those that have not."""
     rows = np.array(labels.rows or [int(labels.known.sum())] * len(labels.names))
     fewer = np.minimum(labels.times, rows - labels.times)
-    found = [_same_for_all(labels, label) for label in np.flatnonzero((fewer == 0) & (rows > 0)).tolist()]
+    findings = [_same_for_all(labels, label) for label in np.flatnonzero((fewer == 0) & (rows > 0)).tolist()]
     rare = [label for label in np.argsort(fewer, kind="stable").tolist() if 0 < fewer[label] < UNBALANCED * rows[label]]
     if not rare:
-        return found
+        return findings
     many = f"{len(rare):,} of the {counted(len(fewer), 'label')} {'is' if len(rare) == 1 else 'are'} met"
     named = listed([_met(labels, label) for label in rare], most=3)
     what = f"{many} in less than {UNBALANCED:.0%} of the rows, or in more than {1 - UNBALANCED:.0%}: {named}."
@@ -75,7 +76,7 @@ def _label_balance(labels: LabelIndex) -> list[Finding]:
     )
     why = f"{always}, so shares of right answers say little."
     fix = "Look at macro PR-AUC and at the scores of each label; try `class_weights: balanced`."
-    return [*found, Finding("note", "class_imbalance", labels.header, what, why, fix)]
+    return [*findings, Finding("note", "class_imbalance", labels.header, what, why, fix)]
 
 
 def _same_for_all(labels: LabelIndex, label: int) -> Finding:
@@ -87,28 +88,30 @@ def _met(labels: LabelIndex, label: int) -> str:
     return f"{quote_value(labels.names[label])} ({counted(int(labels.times[label]), 'row')})"
 
 
-def _rare(labels: LabelIndex, cohort: RowMetadata) -> list[Finding]:
+def _rare(labels: LabelIndex, metadata: RowMetadata) -> list[Finding]:
     """Classes that some part lacks, or that are too rare there to be scored."""
-    if cohort.parts is None:
+    if metadata.parts is None:
         return []
-    held = np.zeros((len(PARTS), len(labels.names)), dtype=np.int64)  # units of each class in each part
+    counts = np.zeros((len(PARTS), len(labels.names)), dtype=np.int64)  # units of each class in each part
     for part in range(len(PARTS)):
-        inside = cohort.parts[labels.row] == part
-        pairs = distinct_pairs(labels.label[inside], cohort.units[labels.row[inside]])
-        held[part] = np.bincount(pairs[0], minlength=len(labels.names))
-    noun = "row" if cohort.groups is None else "group"
-    unlearned = np.flatnonzero((held[TRAIN] == 0) & (held.sum(axis=0) > 0))
-    found = [_unlearned(labels, unlearned, cohort.parts)] if len(unlearned) else []
-    parts = [part for part in (VALIDATION, TEST) if held[part].any()]
+        inside = metadata.parts[labels.row] == part
+        pairs = distinct_pairs(labels.label[inside], metadata.units[labels.row[inside]])
+        counts[part] = np.bincount(pairs[0], minlength=len(labels.names))
+    noun = "row" if metadata.groups is None else "group"
+    unlearned = np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0))
+    findings = [_unlearned(labels, unlearned, metadata.parts)] if len(unlearned) else []
+    parts = [part for part in (VALIDATION, TEST) if counts[part].any()]
     for part in parts:
-        absent = np.flatnonzero((held[part] == 0) & (held[TRAIN] > 0))
+        absent = np.flatnonzero((counts[part] == 0) & (counts[TRAIN] > 0))
         if len(absent):
-            found.append(_unscored(labels, PARTS[part], absent, f"{len(parts) + 1} {noun}s", cohort=cohort))
-    scarce = (held > 0) & (held < FEW_TO_SCORE) & (held[TRAIN] > 0)
+            findings.append(_unscored(labels, PARTS[part], absent, f"{len(parts) + 1} {noun}s", metadata=metadata))
+    scarce = (counts > 0) & (counts < FEW_TO_SCORE) & (counts[TRAIN] > 0)
     few = [
-        f"{PARTS[part]} {held[part, code]} of {quote_value(labels.names[code])}" for part in parts for code in np.flatnonzero(scarce[part])
+        f"{PARTS[part]} {counts[part, code]} of {quote_value(labels.names[code])}"
+        for part in parts
+        for code in np.flatnonzero(scarce[part])
     ]
-    return [*found, _hardly_scored(labels, few, noun)] if few else found
+    return [*findings, _hardly_scored(labels, few, noun)] if few else findings
 
 
 def _unlearned(labels: LabelIndex, codes: NDArray[np.int64], parts: NDArray[np.int8]) -> Finding:
@@ -121,12 +124,12 @@ def _unlearned(labels: LabelIndex, codes: NDArray[np.int64], parts: NDArray[np.i
     return Finding("error", "rare_class", labels.header, what, why, fix, first_rows(rows), count=len(rows))
 
 
-def _unscored(labels: LabelIndex, part: str, codes: NDArray[np.int64], least: str, *, cohort: RowMetadata) -> Finding:
+def _unscored(labels: LabelIndex, part: str, codes: NDArray[np.int64], least: str, *, metadata: RowMetadata) -> Finding:
     what = f"{part} has no row of {_named(labels, codes)}."
     why = f"Scores on {part} say nothing of it. A {labels.noun} needs at least {least}, one for each part."
     way = "Set another `split.seed`" if labels.several else "Use `split: {method: stratified}`"
-    way = "Move the cuts with `split.validation` and `split.test`" if cohort.by_time else way
-    way = f"Mark some of its rows {part}" if cohort.given else way
+    way = "Move the cuts with `split.validation` and `split.test`" if metadata.by_time else way
+    way = f"Mark some of its rows {part}" if metadata.given else way
     return Finding("warning", "rare_class", labels.header, what, why, f"{way}, or merge it with another {labels.noun}.")
 
 

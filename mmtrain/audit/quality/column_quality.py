@@ -11,7 +11,6 @@ import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.quality.heavy_tails import long_tail
 from mmtrain.audit.quality.missing_value_codes import missing_words, stand_in_numbers, stand_in_words
 from mmtrain.audit.quality.mixed_units import mixed_units
 from mmtrain.audit.quality.numeric_codes import code_like
@@ -45,31 +44,38 @@ FEW_OUTLIERS = 0.005
 SWOLLEN = 2.0
 """How many times the standard deviation has to grow for the outliers to squeeze all others when the column is normalised."""
 
+EXTREME = 5.0
+"""Standard deviations for one of the middle half, from which a tail is extreme; an exponential distribution has 1.2, a lognormal one
+whose logarithm has the standard deviation 1.5 has 5."""
+FAR, FAR_WITH_EXTREME = 20.0, 10.0
+"""Standard deviations from the mean to the farthest number, alone and where the tail is also extreme; of a million exponential
+numbers it lies at 13."""
+
 WITH_UNIT = re.compile(r"^\s*[-+]?\d+(?:[.,]\d+)?\s*([A-Za-zµ°%][A-Za-zµ°%²³/]{0,9})\.?\s*$")
 DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
 MOSTLY = 0.8
 """The share of cells that decides what a column is of."""
 
 
-def column_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def column_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    found: list[Finding] = []
-    for cells in sheet.inputs:
+    findings: list[Finding] = []
+    for cells in table.inputs:
         if cells.use.content == "images":
             continue
         constant = _constant(cells)
-        found += constant
+        findings += constant
         if not constant and cells.use.content != "texts":
-            found += (_id_like(cells) or code_like(cells)) + _types(cells) + _sizes(cells, cohort)
-    for cells in sheet.of_purpose("answer"):
-        found += _sizes(cells, cohort)
-    return found
+            findings += (_id_like(cells) or code_like(cells)) + _types(cells) + _sizes(cells, metadata)
+    for cells in table.of_purpose("answer"):
+        findings += _sizes(cells, metadata)
+    return findings
 
 
-def _sizes(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
+def _sizes(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
     """Oddities of the sizes of numbers; the first of these explains the others."""
-    units = cohort.units
-    return mixed_units(cells, units, cohort.targets) or _outliers(cells, units) or stand_in_numbers(cells) or long_tail(cells)
+    units = metadata.units
+    return mixed_units(cells, units, metadata.targets) or _outliers(cells, units) or stand_in_numbers(cells) or _long_tail(cells)
 
 
 def _constant(cells: ColumnValues) -> list[Finding]:
@@ -238,3 +244,23 @@ def _outlying(ranked: RankedNumbers, deviations: float, scale: Callable[[Any], A
         return np.zeros(len(ranked.values), dtype=np.bool_)
     values = ranked.values if scale is None else scale(ranked.values)
     return np.asarray(np.abs(values - middle) > deviations * spread)
+
+
+def _long_tail(cells: ColumnValues) -> list[Finding]:
+    """A tail that decides how the column is scaled."""
+    if cells.use.content != "numbers" or cells.numbers is None:
+        return []
+    ranked = cells.ranked
+    if len(ranked.values) < LEAST_ROWS:
+        return []
+    numbers = cells.numbers[~np.isnan(cells.numbers)]
+    low, middle, high = ranked.quantiles((0.25, 0.5, 0.75)).tolist()
+    spread, deviation, mean = (high - low) / 1.349, float(numbers.std()), numbers.mean()
+    far = float(max(mean - ranked.values[0], ranked.values[-1] - mean)) / deviation
+    if far < FAR and not (0 < spread * EXTREME <= deviation and far >= FAR_WITH_EXTREME):
+        return []
+    what = f"the tail is extreme: half of the numbers lie between {format_number(low)} and {format_number(high)}, the farthest is "
+    what += f"{format_number(float(numbers[np.abs(numbers - middle).argmax()]))}, {far:.0f} standard deviations from the mean."
+    why = "Normalised, most numbers are nearly the same, and a few rows decide the gradients."
+    way = "its logarithm, log(1 + x)," if ranked.values[0] >= 0 else "its ranks"
+    return [Finding("note", "extreme_tail", cells.header, what, why, f"Write {way} into the table, and use that in its place.")]

@@ -85,10 +85,10 @@ def stand_in_numbers(cells: ColumnValues) -> list[Finding]:
     one_class = answer and not cells.use.is_number
     if cells.numbers is None or cells.use.separator or not (answer or cells.use.is_number):
         return []
-    found = _sentinel_class(cells) if one_class else _sentinel(cells)
-    if found is None:
+    code = _sentinel_class(cells) if one_class else _sentinel(cells)
+    if code is None:
         return []
-    rows, value = np.flatnonzero(cells.numbers == found), format_number(found)
+    rows, value = np.flatnonzero(cells.numbers == code), format_number(code)
     others = "classes" if one_class else "numbers"
     what = f"{value} is met in {counted(len(rows), 'row')} and stands apart from all other {others}, like a code for missing."
     why = "It counts as a number, and moves the mean and the standard deviation by which the column is normalised."

@@ -21,11 +21,11 @@ def missing_value_policies(column: Column) -> tuple[str, ...]:
     return tuple(str(name) for name in get_args(declared.annotation))
 
 
-def plan_missing_values(sheet: TableValues, cohort: RowMetadata) -> tuple[MissingPlan, ...]:
+def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[MissingPlan, ...]:
     """Plan every column that an experiment declares with a policy and that has empty cells."""
     plans = []
-    labels = next(iter(cohort.targets), None)
-    for cells in sheet.columns:
+    labels = next(iter(metadata.targets), None)
+    for cells in table.columns:
         column = cells.use.column
         answered = bool(cells.use.separator)  # an empty cell of labels means none of them
         names = missing_value_policies(column) if column is not None and not answered else ()
@@ -35,7 +35,7 @@ def plan_missing_values(sheet: TableValues, cohort: RowMetadata) -> tuple[Missin
         number = int(empty.sum())
         times = np.bincount(labels.label[empty[labels.row]], minlength=len(labels.names)) if labels is not None else ()
         by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
-        effects = {name: _effect(name, number, sheet.rows) for name in names}
+        effects = {name: _effect(name, number, table.rows) for name in names}
         if "drop" in effects and cells.use.traits.has_labels:
             effects["drop"] = f"{counted(number, 'row')} {'does' if number == 1 else 'do'} without this label"
         plans.append(
@@ -43,7 +43,7 @@ def plan_missing_values(sheet: TableValues, cohort: RowMetadata) -> tuple[Missin
                 header=cells.header,
                 chosen=cells.use.policy,
                 cells=number,
-                share=number / sheet.rows,
+                share=number / table.rows,
                 by_class=by_class,
                 effects=effects,
             )

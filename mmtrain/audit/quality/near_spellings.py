@@ -25,16 +25,16 @@ HARM_TO_CLASSES = "If they mean the same, the model is asked to tell equal thing
 FIX = "Write each name in one way, unless they mean different things."
 
 
-def spellings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def spellings(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    found: list[Finding] = []
-    for cells in (cells for cells in sheet.columns if cells.use.column_class.harm_of_spellings):
-        found += _near(cells, cohort) + _rounded(cells)
-    for labels in cohort.targets:
-        found += _near_classes(labels)
-    for cells in sheet.of_purpose("assigning"):
-        found += _parts(cells)
-    return found
+    findings: list[Finding] = []
+    for cells in (cells for cells in table.columns if cells.use.column_class.harm_of_spellings):
+        findings += _near(cells, metadata) + _rounded(cells)
+    for labels in metadata.targets:
+        findings += _near_classes(labels)
+    for cells in table.of_purpose("assigning"):
+        findings += _parts(cells)
+    return findings
 
 
 def is_spelled(use: ColumnUsage) -> bool:
@@ -42,7 +42,7 @@ def is_spelled(use: ColumnUsage) -> bool:
     return bool(use.column_class.harm_of_spellings or use.separator) or (use.traits.has_classes and not use.traits.thresholdable)
 
 
-def _near(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
+def _near(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
     """Names that differ by capitals, leading zeros, `.0`, inner blanks or the form of their letters alone."""
     if cells.keys is None:
         return []
@@ -53,7 +53,7 @@ def _near(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
         return []
     rows = np.flatnonzero(several[codes])
     what = _in_several_ways(len(np.unique(keys[several])), "name", _example(cells, prints, keys, codes[rows[0]]), rows)
-    if torn := _on_two_sides(keys[codes[rows]], rows, cohort) if cells.use.purpose == "grouping" else 0:
+    if torn := _on_two_sides(keys[codes[rows]], rows, metadata) if cells.use.purpose == "grouping" else 0:
         what = f"{what} The spellings of {torn:,} of them stand on two sides of the split."
     level: Level = "note" if cells.use.content == "names" else "warning"
     why = cells.use.column_class.harm_of_spellings
@@ -91,13 +91,13 @@ def _example(cells: ColumnValues, prints: NDArray[np.uint64], keys: NDArray[np.i
     return f", such as {quote_value(pair[0])} and {quote_value(pair[1])}" if all(pair) else ""
 
 
-def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], cohort: RowMetadata) -> int:
+def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], metadata: RowMetadata) -> int:
     """How many keys have rows in several parts."""
-    if cohort.parts is None:
+    if metadata.parts is None:
         return 0
-    divided = cohort.parts[rows] >= 0
+    divided = metadata.parts[rows] >= 0
     sets = np.column_stack([pd.factorize(keys[divided])[0], rows[divided]])
-    return int(cohort.spans(sets, cohort.parts).sum())
+    return int(metadata.spans(sets, metadata.parts).sum())
 
 
 def _rounded(cells: ColumnValues) -> list[Finding]:

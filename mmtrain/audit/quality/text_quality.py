@@ -11,7 +11,7 @@ from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, h
 from mmtrain.audit.leakage.duplicate_rows import LEAST_OFTEN, OFTEN
 from mmtrain.audit.leakage.text_leakage import sign_leakage, text_leakage
 from mmtrain.audit.quality.vocabulary import Vocabulary, build_vocabulary, signs_of
-from mmtrain.audit.quality.writing_systems import SCRIPTS
+from mmtrain.audit.read_values import SCRIPTS
 from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, shift_advice
 from mmtrain.audit.target_view import target_views
 from mmtrain.columns.split_words import PARTS
@@ -30,20 +30,20 @@ SHIFTED = 0.1
 """Difference of the share of texts that hold a word between two parts."""
 
 
-def text_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
+def text_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    columns = sheet.inputs_of("texts")
-    asked = target_views(sheet, cohort) if columns else []
-    found: list[Finding] = []
+    columns = table.inputs_of("texts")
+    targets = target_views(table, metadata) if columns else []
+    findings: list[Finding] = []
     for cells in columns:
-        words = build_vocabulary(cells, sheet.sample)
-        found += _wordless(cells) + _boilerplate(cells) + _other_script(cells) + _names(cells, words)
-        signs = signs_of(cells, sheet.sample) if asked else None
-        for question in asked:
-            found += text_leakage(cells, words, question, cohort)
-            found += sign_leakage(cells, signs, question, cohort) if signs is not None else []
-        found += _shifted_words(cells, words, cohort, FAMILY_WISE_ERROR_RATE / len(columns))
-    return found
+        words = build_vocabulary(cells, table.sample)
+        findings += _wordless(cells) + _boilerplate(cells) + _other_script(cells) + _names(cells, words)
+        signs = signs_of(cells, table.sample) if targets else None
+        for target in targets:
+            findings += text_leakage(cells, words, target, metadata)
+            findings += sign_leakage(cells, signs, target, metadata) if signs is not None else []
+        findings += _shifted_words(cells, words, metadata, FAMILY_WISE_ERROR_RATE / len(columns))
+    return findings
 
 
 def _names(cells: ColumnValues, words: Vocabulary) -> list[Finding]:
@@ -79,14 +79,14 @@ def _boilerplate(cells: ColumnValues) -> list[Finding]:
     often = np.flatnonzero(times >= max(LEAST_OFTEN, OFTEN * len(cells.prints)))
     if not len(often):
         return []
-    held = rows[np.isin(codes, often)]
-    share = len(held) / max(int((~cells.missing).sum()), 1)
+    pasted = rows[np.isin(codes, often)]
+    share = len(pasted) / max(int((~cells.missing).sum()), 1)
     number = f"{len(often):,} long {'text' if len(often) == 1 else 'texts'}"
-    what = f"{number} {'stands' if len(often) == 1 else 'stand'} word for word in {counted(len(held), 'row')}, {share:.0%} of all texts."
+    what = f"{number} {'stands' if len(often) == 1 else 'stand'} word for word in {counted(len(pasted), 'row')}, {share:.0%} of all texts."
     why = "A text that is pasted in says what form was used, not what was seen."
     level: Level = "warning" if share >= MUCH else "note"
     fix = "Look whether it goes with the answer; list it under `data.missing_values` if it stands for nothing."
-    return [Finding(level, "boilerplate", cells.header, what, why, fix, first_rows(held), count=len(held))]
+    return [Finding(level, "boilerplate", cells.header, what, why, fix, first_rows(pasted), count=len(pasted))]
 
 
 def _other_script(cells: ColumnValues) -> list[Finding]:
@@ -107,15 +107,15 @@ def _other_script(cells: ColumnValues) -> list[Finding]:
     return [Finding("note", "other_script", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _shifted_words(cells: ColumnValues, words: Vocabulary, cohort: RowMetadata, sure: float) -> list[Finding]:
+def _shifted_words(cells: ColumnValues, words: Vocabulary, metadata: RowMetadata, sure: float) -> list[Finding]:
     """Words that the texts of a given part hold more often than those of training, Holm-corrected over the most frequent words."""
-    if cohort.parts is None or cohort.by_chance:
+    if metadata.parts is None or metadata.by_random:
         return []
-    parts = cohort.parts[words.rows]
-    alone = np.isin(words.rows, cohort.one_of_each(words.rows))
+    parts = metadata.parts[words.rows]
+    alone = np.isin(words.rows, metadata.one_of_each(words.rows))
     filled = alone & ~cells.missing[words.rows]
     train = filled & (parts == TRAIN)
-    found = []
+    findings = []
     often = np.argsort(-words.holding(filled), kind="stable")[:WORDS_COMPARED]
     for part in (VALIDATION, TEST):
         other = filled & (parts == part)
@@ -124,17 +124,17 @@ def _shifted_words(cells: ColumnValues, words: Vocabulary, cohort: RowMetadata, 
         sizes = int(train.sum()), int(other.sum())
         here, there = (words.holding(mask)[often] for mask in (train, other))
         shift = np.abs(here / sizes[0] - there / sizes[1])
-        chances = holm([_chance(int(a), int(b), sizes) for a, b in zip(here, there, strict=True)])
-        striking = np.flatnonzero((np.array(chances) < sure / 2) & (shift >= SHIFTED))  # of two parts
+        p_values = holm([_chance(int(a), int(b), sizes) for a, b in zip(here, there, strict=True)])
+        striking = np.flatnonzero((np.array(p_values) < sure / 2) & (shift >= SHIFTED))  # of two parts
         if len(striking):
             worst = striking[shift[striking].argmax()]
             word = quote_value(str(words.names[often[worst]]))
             shares = f"in {there[worst] / sizes[1]:.0%} of its texts, in training in {here[worst] / sizes[0]:.0%}"
             number = f"{counted(len(striking), 'word')} {'is' if len(striking) == 1 else 'are'}"
             what = f"{number} more or less frequent in {PARTS[part]} than in training, most of all {word}: {shares}."
-            level, why, fix = shift_advice(cohort, part, "texts")
-            found.append(Finding(level, "shift", cells.header, what, why, fix))
-    return found
+            level, why, fix = shift_advice(metadata, part, "texts")
+            findings.append(Finding(level, "shift", cells.header, what, why, fix))
+    return findings
 
 
 def _chance(first: int, second: int, sizes: tuple[int, int]) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues
+from mmtrain.audit.pairs import distinct_pairs, positions_in_runs
 from mmtrain.text.tokenization import SPACED, VARIANTS, WORD, WORD_OR_OTHER
 
 if TYPE_CHECKING:
@@ -59,13 +60,13 @@ def _parted(cells: ColumnValues, sample: NDArray[np.int64], spaced: Callable[[An
     runs = pc.utf8_split_whitespace(lowered)
     run, spellings = pd.factorize(runs.flatten().to_numpy(zero_copy_only=False))
     plain = pc.replace_substring_regex(pa.array(spellings, pa.large_string()), VARIANTS, "")
-    own_run, word, names = _pairs(pc.split_pattern(spaced(plain), " "))
-    counts = np.bincount(own_run, minlength=len(spellings))
+    word_run, word, names = _pairs(pc.split_pattern(spaced(plain), " "))
+    counts = np.bincount(word_run, minlength=len(spellings))
     at = np.cumsum(counts) - counts
-    of_text, of_run = _once(pc.list_parent_indices(runs).to_numpy().astype(np.int64), run, len(spellings))
+    of_text, of_run = distinct_pairs(pc.list_parent_indices(runs).to_numpy().astype(np.int64), run)
     times = counts[of_run]
-    within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-    return Vocabulary(sample, names, *_once(np.repeat(of_text, times), word[np.repeat(at[of_run], times) + within], len(names)))
+    words = word[np.repeat(at[of_run], times) + positions_in_runs(times)]
+    return Vocabulary(sample, names, *distinct_pairs(np.repeat(of_text, times), words))
 
 
 def _pairs(parts: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.object_]]:
@@ -75,10 +76,5 @@ def _pairs(parts: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np
     words = parts.flatten()
     some = pc.not_equal(words, "").to_numpy(zero_copy_only=False)
     codes, names = pd.factorize(words.to_numpy(zero_copy_only=False)[some])
-    return *_once(pc.list_parent_indices(parts).to_numpy()[some].astype(np.int64), codes, len(names)), np.asarray(names, dtype=object)
-
-
-def _once(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every pair once, in order; `second` is below `count`."""
-    pairs = np.unique(first * max(count, 1) + second)
-    return pairs // max(count, 1), pairs % max(count, 1)
+    run, word = distinct_pairs(pc.list_parent_indices(parts).to_numpy()[some].astype(np.int64), codes)
+    return run, word, np.asarray(names, dtype=object)
