@@ -1,26 +1,26 @@
-"""Checks of a table and its images for what would spoil a study: what `inspect-data` finds.
+"""Audit of a table and its images: faults that would invalidate a study, as `inspect-data` reports them.
 
-Facts of the rows are read once; a check is a function from facts to findings. `checks` and `images.checks` call them all.
+The values of a table are read once; a check is a function from values to findings. `checks` and `images.checks` call all of them.
 
 | module | holds |
 |---|---|
-| `column_usage` | what each column is for |
+| `column_usage` | role and purpose of each column |
 | `coded_table` | the cells of a table as codes of their different values, read once |
 | `column_values` | the cells of every column as fingerprints and numbers; `read_values` reads them |
 | `pairs` | distinct pairs of codes, codes with several values |
 | `ranked_numbers` | the numbers of a column, sorted once |
-| `row_metadata` | split, group and class of every row |
-| `label_index` | which rows have which class or label |
+| `row_metadata` | part of the split, group and class of every row |
+| `label_index` | rows of each class or label |
 | `target_view` | the targets as binary or numeric questions, without the test rows |
 | `hypothesis_tests` | tests of a difference, corrected for their number (Holm) |
-| `finding` | what every check gives |
+| `finding` | the result of a check |
 
 | folder | checks |
 |---|---|
-| `leakage/` | columns, texts, orders, empty cells, duplicate rows and splits that give the target away; shifts between splits |
+| `leakage/` | columns, texts, orders, empty cells, duplicate rows and splits that reveal the target; shifts between parts |
 | `quality/` | class balance, rare categories, constants, ids, outliers, units, texts, spellings, dates |
-| `images/` | damaged, duplicate and badly exposed images, and files that give the target away |
-| `profiling/` | what is in a table that nobody has described yet, and which roles its columns probably have |
+| `images/` | damaged, duplicate and badly exposed images, and files that reveal the target |
+| `profiling/` | contents of an undescribed table, and the probable roles of its columns |
 """
 
 from mmtrain.audit.finding import Finding, Level

@@ -1,4 +1,4 @@
-"""The checks of a table's values, and the registry that holds them.
+"""Registry of the checks of a table's values.
 
 A check is a function `(values, rows) -> list[Finding]`: `values` are the columns as the experiment reads them, `rows` say which
 row belongs to which split and group. In a file of your own:

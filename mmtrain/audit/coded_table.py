@@ -1,7 +1,6 @@
-"""The cells of a table as codes of their different values, read once for the profile of the columns and for all checks.
+"""Dictionary-coded cells of a table, read once for the profile of the columns and for all checks.
 
-A value is looked at once in a chunk of rows, however often it occurs: numbers, words and fingerprints are found for values and
-taken by code for rows.
+Numbers, words and fingerprints are computed once for each distinct value in a chunk of rows, and gathered by code for its rows.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_KEPT_BYTES, MAX_KEPT_ROWS = 100_000_000, 100_000
-"""Codes and values that are kept between two passes; a larger table is read and coded again for each pass. Reading twice costs a long
-table a tenth more, a wide one of short columns a third."""
+"""Codes and values that are cached between two passes; a larger table is read and coded again for each pass. A second reading adds a
+tenth to the time of a long table, a third to that of a wide one of short columns."""
 
 COLUMNS_PER_TASK = 16
-"""Columns that a thread takes at once: handing one over costs as much as coding a few hundred cells."""
+"""Columns per task of a thread: a task costs as much as coding a few hundred cells."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,7 +49,7 @@ class CodedColumn:
 
     @cached_property
     def series(self) -> pd.Series[str]:
-        """The values as a column takes cells."""
+        """The values as cells, as columns read them."""
         return as_series(self.values)
 
     @cached_property
@@ -59,18 +58,18 @@ class CodedColumn:
         return parse_numbers(self.series)
 
     def named(self, codes: NDArray[np.int64]) -> pd.Series[str]:
-        """The values of some codes, none of a missing cell."""
+        """Return the values of some codes, none of them of a missing cell."""
         import pyarrow as pa
 
         return as_series(self.values.take(pa.array(codes)))
 
     @property
     def nbytes(self) -> int:
-        """Bytes of codes and values, and of the numbers that may be asked for."""
+        """Bytes of codes and values, and of the numbers that may be cached."""
         return self.codes.nbytes + int(self.values.nbytes) + 8 * len(self.values)
 
     def without(self, words: pa.Array) -> CodedColumn:
-        """The same cells, with those missing that are one of `words`."""
+        """Return the same cells, with those missing that are one of `words`."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -97,16 +96,16 @@ def code_column(cells: pd.Series[str]) -> CodedColumn:
 
 
 class CodedTable:
-    """A table file as coded columns. The first pass is kept for later ones over the same columns, where it is small enough."""
+    """A table file as coded columns. The first pass is cached for later ones over the same columns, where it is small enough."""
 
     def __init__(self, file: TableFile, cached: Sequence[CodedChunk] = ()) -> None:
         self.file = file
-        self._kept = cached
+        self._cached = cached
 
     def chunks(self, headers: Sequence[str]) -> Iterator[CodedChunk]:
-        """Some columns, from the first row to the last. Raises DataError for a damaged file."""
-        if self._kept and set(headers) <= self._kept[0].keys():
-            yield from self._kept
+        """Yield some columns chunk by chunk, from the first row to the last. Raises DataError for a damaged file."""
+        if self._cached and set(headers) <= self._cached[0].keys():
+            yield from self._cached
             return
         chunks: list[CodedChunk] | None = []
         cached_bytes = rows = 0
@@ -116,20 +115,20 @@ class CodedTable:
             rows += len(next(iter(piece.values())))
             chunks = [*chunks, chunk] if chunks is not None and cached_bytes <= MAX_KEPT_BYTES and rows <= MAX_KEPT_ROWS else None
             yield chunk
-        self._kept = chunks or self._kept
+        self._cached = chunks or self._cached
 
     def reopened(self, file: TableFile) -> CodedTable:
-        """The same table as `file`, which has more words that count as missing; read again only where it has to be."""
+        """Return the same table as `file`, which has more words that count as missing; the cache is reused where possible."""
         import pyarrow as pa
 
-        if not self.file.numerals.plain:  # its numbers were written anew since words were compared
+        if not self.file.numerals.plain:  # words are compared before numbers are rewritten with a decimal point: read again
             return CodedTable(file)
         words = pa.array(file.missing_values, pa.large_string())
-        return CodedTable(file, [{header: column.without(words) for header, column in chunk.items()} for chunk in self._kept])
+        return CodedTable(file, [{header: column.without(words) for header, column in chunk.items()} for chunk in self._cached])
 
 
 def for_columns(work: Callable[[Item], Result], columns: Iterable[Item]) -> Iterator[Result]:
-    """The result of `work` for every column, in their order, on all cores."""
+    """Yield the result of `work` for every column, in their order, on all cores."""
     for results in in_threads(lambda several: [work(column) for column in several], _batched(columns)):
         yield from results
 
@@ -141,9 +140,9 @@ def _batched(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def fingerprints(texts: pa.Array) -> NDArray[np.uint64]:
-    """64 bits of each large string, none missing; never 0, and equal for equal texts in whatever table.
+    """Return a 64-bit hash of each large string, none missing; never 0, and equal for equal texts in any table.
 
-    Eight bytes at a time, as murmur and its kin do it: several times as fast as hashing each text as an object of Python.
+    Eight bytes at a time, as MurmurHash does: several times as fast as hashing each text as a Python object.
     """
     if not len(texts):
         return np.empty(0, dtype=np.uint64)
@@ -156,11 +155,12 @@ def fingerprints(texts: pa.Array) -> NDArray[np.uint64]:
     # The eight bytes that begin at each byte: a view, without a copy.
     words = np.ndarray((last - first + 1,), dtype="<u8", buffer=padded, strides=(1,))
     starts, lengths = bounds[:-1] - first, np.diff(bounds)
-    prints = mix_bits(lengths.astype(np.uint64))
+    prints = mix_bits(lengths.astype(np.uint64))  # a text and the same text with trailing zero bytes differ
     rows = np.flatnonzero(lengths)
+    # All texts advance together; those that end leave, so that the work is linear in the characters.
     for done in range(0, int(lengths.max()), 8):
         rows = rows if done == 0 else rows[lengths[rows] > done]
         left = np.minimum(lengths[rows] - done, 8).astype(np.uint64)
         beyond = np.uint64(8) * (np.uint64(8) - left)  # bits of the word that belong to the next text
         prints[rows] = mix_bits(prints[rows] ^ ((words[starts[rows] + done] << beyond) >> beyond))
-    return np.maximum(prints, np.uint64(1))
+    return np.maximum(prints, np.uint64(1))  # 0 stands for a missing cell

@@ -31,22 +31,22 @@ class ColumnUsage:
 
     header: str
     role: str
-    """Of the experiment, or guessed; empty for a column that the experiment does not use."""
+    """Role in the experiment, or guessed; empty for a column that the experiment does not use."""
     column: Column | None = None
-    """As declared; None for a guess."""
+    """The declared column; None for a guess."""
     task: str = ""
     """Task of a target, else empty."""
     key: str = ""
     """Name of a target with a column for each label; other targets have the name of their column."""
     separator: str = ""
-    """Between the labels of one cell."""
+    """Separator of the labels in one cell."""
     missing_words: tuple[str, ...] = ()
-    """Words that mean a missing answer, of a target that was guessed."""
+    """Words that mean a missing answer, for a guessed target."""
     unused: Literal["", "dates", "persons"] = ""
-    """Cells of a column that the experiment does not use: dates, or names of those whom a row belongs to."""
+    """Content of a column that the experiment does not use: dates, or the persons that rows belong to."""
 
     def missing_cells(self, cells: pd.Series[str]) -> NDArray[np.bool_]:
-        """Cells without a value: empty ones, and of a target those that say so."""
+        """Mark cells without a value: empty ones, and words for a missing answer of a target."""
         if self.column is not None:
             return self.column.missing_cells(cells)
         return cells.isna().to_numpy() | is_word(cells, self.missing_words)
@@ -58,7 +58,7 @@ class ColumnUsage:
 
     @property
     def traits(self) -> type[TaskTraits]:
-        """Traits of the task; none of them where it is not a target."""
+        """Traits of the task; those of no task where it is not a target."""
         return tasks[self.task] if self.task else TaskTraits
 
     @property
@@ -68,26 +68,26 @@ class ColumnUsage:
 
     @property
     def purpose(self) -> Purpose:
-        """As the role states it."""
+        """Purpose of the role."""
         return self.column_class.purpose
 
     @property
     def content(self) -> Content:
-        """As the role states it."""
+        """Content of the role's cells."""
         return self.column_class.content
 
     @property
     def is_number(self) -> bool:
-        """True where its cells are numbers to the network, as an input or as the answer."""
+        """True for a number as an input or as the answer."""
         return self.content == "numbers" or self.traits.is_continuous
 
     def ranks(self, cells: pd.Series[str]) -> NDArray[np.float64] | None:
-        """Return numbers by which cells can be ordered, NaN where there is none; days since 1970 of dates; None where there is no order."""
+        """Return the number that orders each cell, NaN without one; days since 1970 for dates; None for a role without an order."""
         return days(cells) if self.unused == "dates" else self.column_class.ranks(cells)
 
     @property
     def policy(self) -> str:
-        """The policy for missing cells; empty where nothing is said."""
+        """The policy for missing cells; empty for a guess."""
         return "" if self.column is None else self.column.policy
 
 

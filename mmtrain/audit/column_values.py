@@ -1,7 +1,7 @@
-"""The cells of a table as findings need them: numbers and fingerprints instead of texts, read in one pass.
+"""Values of a table's columns for the checks: fingerprints and numbers instead of texts.
 
-A cell takes 8 bytes for its fingerprint and 12 for its number and rank, whatever its length, and a name 9 more for its spelling; the
-words of a text column are kept of `MOST_TEXTS` rows picked at random, the names of a category of the first `MOST_NAMES`.
+A cell takes 8 bytes for its fingerprint and 12 for its number and rank, whatever its length, and a name 9 more for its spelling. Texts
+are kept for `MOST_TEXTS` random rows, names for the first `MOST_NAMES` different values.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ MAX_RANKED_ROWS = 50_000
 
 
 class NamedPrints(NamedTuple):
-    """Cells, none missing, in the order of their first rows; one that is in several chunks of the table may be repeated."""
+    """Distinct cells, none missing, in the order of their first rows; one that is in several chunks of the table may be repeated."""
 
     prints: NDArray[np.uint64]
     texts: pa.Array
 
     def without_repeats(self) -> NamedPrints:
-        """Each cell once."""
+        """Return each cell once."""
         import pyarrow as pa
 
         first = np.sort(np.unique(self.prints, return_index=True)[1])
@@ -49,17 +49,17 @@ class ColumnValues:
     """Equal for equal cells, 0 for a missing one. 64 bits: among a million cells two different ones share a print once in 40 million
     tables. Texts are compared without regard to capitals and to blanks around them."""
     numbers: NDArray[np.float64] | None = None
-    """NaN where there is none; days since 1970 for dates, the last number in ids and groups. None where numbers would mean nothing."""
+    """NaN in a cell without a number; days since 1970 for dates, the last number in ids and groups. None where numbers have no meaning."""
     keys: NDArray[np.uint64] | None = None
-    """Equal for names that are nearly spelled alike, see `spelling.keys`; None where cells are no names."""
+    """Equal for names that are spelled nearly alike, see `spelling.keys`; None where cells are not names."""
     rounded: NDArray[np.bool_] | None = None
-    """Names that a spreadsheet has rounded; of the same roles."""
+    """Names that a spreadsheet has rounded; None as for `keys`."""
     named: NamedPrints | None = None
     """The first `MOST_NAMES` different cells and their prints; None for texts and images."""
     written: NDArray[np.bool_] | None = None
-    """Texts so long that two people do not happen to write the same, names left out; see `_written`."""
+    """Texts so long that two people do not write the same by accident, names left out; see `read_values`."""
     wordless: NDArray[np.bool_] | None = None
-    """Texts that are not missing but hold neither letter nor figure."""
+    """Texts that are not missing but have neither a letter nor a digit."""
     scripts: NDArray[np.int8] | None = None
     """Position in `SCRIPTS` of the script that most letters of a text belong to, -1 without letters."""
     texts: NDArray[np.object_] | None = None
@@ -67,7 +67,7 @@ class ColumnValues:
 
     @property
     def header(self) -> str:
-        """In the table."""
+        """Header in the table."""
         return self.use.header
 
     @property
@@ -82,12 +82,12 @@ class ColumnValues:
 
     @cached_property
     def names(self) -> Mapping[int, str]:
-        """Print -> cell, of those that are `named`."""
+        """Map from print to cell, for the cells in `named`."""
         return {} if self.named is None else dict(zip(self.named.prints.tolist(), self.named.texts.to_pylist(), strict=True))
 
     @property
     def ranked(self) -> RankedNumbers:
-        """The numbers by size, of a column that has numbers; kept up to `MAX_RANKED_ROWS` rows, as they take 24 bytes a row."""
+        """Sorted numbers of a column that has numbers; cached up to `MAX_RANKED_ROWS` rows."""
         return self._ranked if len(self.prints) <= MAX_RANKED_ROWS else rank_numbers(self.numbers)
 
     @cached_property
@@ -96,15 +96,15 @@ class ColumnValues:
 
     @cached_property
     def different(self) -> NDArray[np.uint64]:
-        """The different prints, missing included, in the order of their first rows."""
+        """The distinct prints, missing included, in the order of their first rows."""
         return np.asarray(pd.unique(self.prints))
 
     def codes(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
-        """Codes of the cells of some rows, -1 for a missing one, and what each code is called."""
+        """Return codes of the cells of some rows, -1 for a missing one, and the name of each code."""
         codes, prints = pd.factorize(self.prints[rows])
         names = [self.names.get(int(value), "") for value in prints]
         gone = np.flatnonzero(prints == 0)
-        if len(gone):
+        if len(gone):  # 0 got a code of its own: the codes above it move down
             codes = np.where(codes == gone[0], -1, codes - (codes > gone[0]))
             del names[gone[0]]
         return codes.astype(np.int64), names
@@ -112,7 +112,7 @@ class ColumnValues:
 
 @dataclass(frozen=True, eq=False)
 class TableValues:
-    """All columns that are looked at."""
+    """All columns that checks read."""
 
     name: str
     """Name of the table's file."""

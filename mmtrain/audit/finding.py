@@ -1,4 +1,4 @@
-"""One thing that was found in the data."""
+"""Findings: order, grouping by kind, and words for their rows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Finding", "Level"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 SHOWN_ROWS = 5
-"""Rows of a finding that are named; the rest are counted."""
+"""Rows that a finding names; the rest are counted."""
 
 
 MOST_OF_A_KIND = 3
-"""Findings of one kind that are shown unless all are asked for."""
+"""Findings of one kind that are shown without `--all`."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +36,28 @@ class Kind:
 
     @property
     def level(self) -> Level:
-        """The number of all of them."""
+        """The common level."""
         return self.findings[0].level
 
     @property
     def title(self) -> str:
-        """`equal columns`."""
+        """The kind in words: `equal columns`."""
         return self.findings[0].kind.replace("_", " ")
 
     @property
     def worst(self) -> tuple[Finding, ...]:
-        """Those that are shown."""
+        """The findings that are shown."""
         return self.findings[:MOST_OF_A_KIND]
 
     @property
     def more(self) -> int:
-        """How many are not shown."""
+        """Number of findings that are not shown."""
         return len(self.findings) - len(self.worst)
 
     def line(self, every: str) -> tuple[str, str, str, str]:
-        """Return what was found, why it matters, what to do and in which rows, in one line; `every` says how to see all of them.
+        """Return what was found, why it matters, what to do and in which rows; `every` tells how to see all findings of the kind.
 
-        Of several findings what to do is said where it is the same for all; rows are left to each by itself.
+        Several findings share a line: it has the remedy if it is the same for all, and no rows.
         """
         first = self.findings[0]
         if len(self.findings) == 1:
@@ -69,7 +69,7 @@ class Kind:
 
 
 def by_kind(findings: Iterable[Finding]) -> list[Kind]:
-    """One for each kind and level, in the order in which their first findings stand."""
+    """Group findings by kind and level, in the order of their first findings."""
     kinds: dict[tuple[Level, str], list[Finding]] = {}
     for one in findings:
         kinds.setdefault((one.level, one.kind), []).append(one)
@@ -77,7 +77,7 @@ def by_kind(findings: Iterable[Finding]) -> list[Kind]:
 
 
 def by_level(findings: Iterable[Finding], file: TableFile) -> tuple[Finding, ...]:
-    """With the places of their rows in `file`; errors first, then warnings, then notes, those of a level in the order they were found."""
+    """Sort errors, warnings, notes, in a stable order, and add the places of their rows in `file`."""
     ordered = sorted(findings, key=lambda finding: LEVELS.index(finding.level))
     return tuple(
         one.model_copy(update={"places": tuple(file.number(row) for row in one.rows), "unit": file.unit}) if one.rows else one
@@ -86,7 +86,7 @@ def by_level(findings: Iterable[Finding], file: TableFile) -> tuple[Finding, ...
 
 
 def describe_column(finding: Finding) -> str:
-    """`Lines 3, 8 and 2 more.` or `Files a.png and 9 more.`; nothing where it is about none in particular."""
+    """Return `Lines 3, 8 and 2 more.` or `Files a.png and 9 more.`; nothing for a finding without rows and files."""
     shown: tuple[object, ...] = finding.files or finding.places
     if not shown:
         return ""
@@ -97,11 +97,11 @@ def describe_column(finding: Finding) -> str:
 
 
 def sample_rows(findings: Iterable[Finding]) -> str:
-    """`2 errors, 3 warnings, 1 note`."""
+    """Return `2 errors, 3 warnings, 1 note`."""
     levels = [finding.level for finding in findings]
     return ", ".join(counted(levels.count(level), level) for level in LEVELS if level in levels)
 
 
 def first_rows(rows: NDArray[np.int64]) -> tuple[int, ...]:
-    """The first `SHOWN_ROWS` of some rows, (n,)."""
+    """Return the first `SHOWN_ROWS` of some rows, (n,)."""
     return tuple(np.sort(rows)[:SHOWN_ROWS].tolist())

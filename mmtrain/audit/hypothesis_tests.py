@@ -77,7 +77,7 @@ def fisher(table: NDArray[np.int64]) -> float:
     possible = np.arange(max(0, drawn - second), min(first, drawn) + 1)
     logs = np.array([_log_choose(first, k) + _log_choose(second, drawn - k) for k in possible.tolist()]) - _log_choose(total, drawn)
     here = logs[int(table[0, 0]) - int(possible[0])]
-    # Two-sided: all tables that are no more probable than this one, with room for rounding of the logarithms.
+    # Two-sided: all tables that are at most as probable as this one, with room for rounding of the logarithms.
     return min(1.0, float(np.exp(logs[logs <= here + 1e-7]).sum()))
 
 

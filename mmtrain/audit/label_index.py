@@ -25,15 +25,15 @@ class LabelIndex:
     header: str
     names: tuple[str, ...]
     known: NDArray[np.bool_]
-    """(rows,): whether the whole answer of a row can be told. A row without any label has an answer, too."""
+    """(rows,): rows whose whole answer is known. A row without any label has an answer, too."""
     row: NDArray[np.int64]
-    """(pairs,): a row of the file, and..."""
+    """(pairs,): row of the file in each pair of a row and a label."""
     label: NDArray[np.int64]
-    """(pairs,): ...a label that it has, as a code; every pair once."""
+    """(pairs,): code of the label in each pair; every pair once."""
     rows: tuple[int, ...] = ()
-    """Rows in which each label is known, where that differs from label to label."""
+    """Number of rows in which each label is known, where that differs between labels."""
     several: bool = False
-    """True where a row can have any number of them."""
+    """True where a row can have any number of labels."""
 
     @property
     def noun(self) -> str:
@@ -42,7 +42,7 @@ class LabelIndex:
 
     @cached_property
     def times(self) -> NDArray[np.int64]:
-        """(names,): rows that have each."""
+        """Number of rows with each label, (names,)."""
         return np.bincount(self.label, minlength=len(self.names))
 
     @cached_property
@@ -51,11 +51,11 @@ class LabelIndex:
         return np.split(self.row[order], np.cumsum(self.times)[:-1])
 
     def holders(self, label: int) -> NDArray[np.int64]:
-        """The rows that have a label."""
+        """Return the rows with a label."""
         return self._by_label[label]
 
     def most(self, number: int) -> list[int]:
-        """The most frequent labels, in their order."""
+        """Return the codes of the most frequent labels, ascending."""
         often = np.argsort(-self.times, kind="stable")[:number]
         return sorted(often[self.times[often] > 0].tolist())
 
@@ -101,13 +101,14 @@ def _in_columns(header: str, columns: list[ColumnValues]) -> LabelIndex:
 
 
 def _in_one_cell(header: str, cells: ColumnValues) -> LabelIndex:
-    """Cells are split once for every different one; those whose words were not kept have no known labels. An empty one has none."""
+    """Split each distinct cell once; cells without a name are unknown, an empty cell has no labels."""
     codes, different = cells.codes(np.arange(len(cells.prints)))
     texts = pd.Series(different, dtype="str")
     written = texts.mask(cells.use.missing_cells(texts), "")
     apart = [set(labels) for labels in split_labels(written, cells.use.separator)]
     names = sorted(set().union(*apart))
     code = {name: number for number, name in enumerate(names)}
+    # Labels of all distinct cells in one array, gathered by row: no loop over rows.
     flat = np.array([code[name] for labels in apart for name in sorted(labels)], dtype=np.int64)
     sizes = np.array([*(len(labels) for labels in apart), 0], dtype=np.int64)  # the last for an empty cell, whose code is -1
     starts = np.cumsum(sizes) - sizes

@@ -30,8 +30,8 @@ class RankedNumbers:
         return np.cumsum(self.counts)
 
     @property
-    def known(self) -> int:
-        """Numbers in all."""
+    def total(self) -> int:
+        """Number of rows with a number."""
         return int(self.until[-1]) if len(self.until) else 0
 
     def at(self, rows: NDArray[np.int64]) -> RankedNumbers:
@@ -41,11 +41,11 @@ class RankedNumbers:
 
     def quantiles(self, shares: Sequence[float] | NDArray[np.float64], scale: Callable[[Any], Any] | None = None) -> NDArray[np.float64]:
         """Return `numpy.quantile` of at least one number; `scale` is applied to the numbers and has to be increasing."""
-        places = np.asarray(shares, dtype=np.float64) * (self.known - 1)
+        places = np.asarray(shares, dtype=np.float64) * (self.total - 1)
         below = np.floor(places).astype(np.int64)
         weight = places - below
         low, high = (
-            self.values[np.searchsorted(self.until, np.minimum(place, self.known - 1), side="right")] for place in (below, below + 1)
+            self.values[np.searchsorted(self.until, np.minimum(place, self.total - 1), side="right")] for place in (below, below + 1)
         )
         if scale is not None:
             low, high = scale(low), scale(high)

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_TEXTS = 20_000
-"""Rows whose texts are read word by word: a share of them is known to one hundredth (2 standard errors of at most 0.0035)."""
+"""Rows whose texts are read word by word: the standard error of a share of them is 0.0035 at most."""
 
 MOST_NAMES = 50_000
 """Different values of a column whose names are kept."""
 
 LONG_WORDS = 12
-"""Words from which two people do not happen to write the same text; titles and addresses have fewer."""
+"""Words from which two people do not write the same text by accident; titles and addresses have fewer."""
 UNSPACED, LONG_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}]", 24
-"""Scripts that part no words, and how many of their characters say as much."""
+"""Scripts without blanks between words, and the number of their characters that corresponds to `LONG_WORDS`."""
 CAPITALISED, NAMED = r"\p{Lu}\p{Ll}", 0.6
-"""Words that begin with a capital; where so large a share does, the text is made of names."""
+"""Beginning of a capitalised word, and the share of such words from which a text consists of names."""
 
 SCRIPTS = ("Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Han", "Hangul", "Thai", "another")
 PATTERNS = (
@@ -41,11 +41,12 @@ PATTERNS = (
 """RE2, as Arrow reads them; Japanese mixes its own letters with Han and counts as one with it."""
 
 BEGINNING = 60
-"""Characters of a text that are looked at."""
+"""Characters of a text that show its script."""
 
 
 def read_table_values(table: CodedTable, uses: Sequence[ColumnUsage], rows: int) -> TableValues:
-    """The cells of some columns, once for every header and role. Raises DataError for a damaged file."""
+    """Read the cells of some columns, once for every header and role. Raises DataError for a damaged file."""
+    # Reversed twice: of two usages of a header with one role the first one counts, in the order of the usages.
     wanted = {(use.header, use.role, use.unused): use for use in reversed(uses)}
     headers = list(dict.fromkeys(use.header for use in uses))
     generator = np.random.Generator(np.random.PCG64(0))
@@ -60,7 +61,7 @@ def read_table_values(table: CodedTable, uses: Sequence[ColumnUsage], rows: int)
 
 
 def table_of_names(name: str, rows: int, columns: Sequence[tuple[ColumnUsage, pd.Series[str]]]) -> TableValues:
-    """The sheet of columns that are in memory, texts not among them; names alone, without the numbers in them."""
+    """Return the values of columns in memory, none of them texts; only their names, without the numbers in them."""
     sample = np.empty(0, dtype=np.int64)
     gatherers = [_Names(use, sample, numbered=False) for use, _ in columns]
     for gatherer, (_, cells) in zip(gatherers, columns, strict=True):
@@ -73,7 +74,7 @@ def _add(chunk: CodedChunk, start: int, gatherer: _Gatherer) -> None:
 
 
 class _Gatherer(ABC):
-    """Adds up one column piece by piece."""
+    """Collects the arrays of one column chunk by chunk."""
 
     def __init__(self, use: ColumnUsage, sample: NDArray[np.int64]) -> None:
         self.use = use
@@ -86,7 +87,7 @@ class _Gatherer(ABC):
 
     @abstractmethod
     def add(self, column: CodedColumn, start: int) -> None:
-        """The next chunk, whose first row is `start`."""
+        """Add the next chunk, whose first row is `start`."""
 
     def cells(self) -> ColumnValues:
         values: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in self._arrays.items()}
@@ -97,7 +98,7 @@ class _Gatherer(ABC):
 
 
 class _Texts(_Gatherer):
-    """Every text is likely to differ from all others."""
+    """Texts: every one is likely to differ from all others."""
 
     def add(self, column: CodedColumn, start: int) -> None:
         import pyarrow as pa
@@ -118,7 +119,7 @@ class _Texts(_Gatherer):
 
 
 def _by_row(of_values: NDArray[Any], of_missing: float, codes: NDArray[np.int32]) -> NDArray[Any]:
-    """(rows,) of (values,): by the code of each row, -1 for a missing cell."""
+    """Gather (values,) by the code of each row, (rows,); -1 for a missing cell."""
     return np.append(of_values, of_values.dtype.type(of_missing))[codes]
 
 
@@ -137,7 +138,7 @@ def _written(texts: pa.Array) -> NDArray[np.bool_]:
 
 
 class _Names(_Gatherer):
-    """Values that may occur often: each is looked at once a chunk."""
+    """Values that may occur often: each is processed once a chunk."""
 
     def __init__(self, use: ColumnUsage, sample: NDArray[np.int64], *, numbered: bool = True) -> None:
         super().__init__(use, sample)
@@ -147,7 +148,7 @@ class _Names(_Gatherer):
     def add(self, column: CodedColumn, start: int) -> None:  # noqa: ARG002
         codes, values = column.codes, column.values
         prints = fingerprints(values)
-        # Of several labels in a cell, an empty one is an answer. No value is NA; words for a missing answer may be declared or guessed.
+        # With several labels in a cell, an empty cell is an answer. Values are never NA here; words for a missing answer may be.
         if not self.use.separator and (self.use.column is not None or self.use.missing_words):
             prints[self.use.missing_cells(column.series)] = 0
         self._keep(prints=_by_row(prints, 0, codes))
@@ -158,13 +159,13 @@ class _Names(_Gatherer):
         if spelled:
             keys, marks = _spellings(values)
             self._keep(keys=_by_row(keys, 0, codes), rounded=_by_row(marks, False, codes))
-            # A column of ids may have millions: names are kept of the first, and of those that have to be shown.
+            # A column of ids may have millions of names: the first are kept, and those that a finding may quote.
             shown &= (np.arange(len(values)) < self._left(len(values))) | pd.Series(keys).duplicated(keep=False).to_numpy()
         if spelled or self._left(len(values)):
             self._name(prints, values, np.flatnonzero(shown))
 
     def _left(self, more: int) -> int:
-        """How many names are still kept; repeats among them are looked for when `more` may be too many."""
+        """Return the number of names that there is room for; repeats are removed first when `more` may not fit."""
         if self._named is not None and len(self._named.prints) + more > MOST_NAMES:
             self._named = self._named.without_repeats()
         return max(MOST_NAMES - (len(self._named.prints) if self._named is not None else 0), 0)
@@ -185,7 +186,7 @@ class _Names(_Gatherer):
 
 
 def _spellings(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """The key of each name, and whether it is a number that was rounded; (texts,) each."""
+    """Return the key of each name, and mark numbers that a spreadsheet has rounded; (texts,) each."""
     marks = spelling.rounded(texts).to_numpy(zero_copy_only=False).astype(np.bool_)
     return fingerprints(spelling.keys(texts)), marks
 
@@ -193,7 +194,7 @@ def _spellings(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
 def count_scripts(texts: Any) -> NDArray[np.int8]:
     """Return the position in `SCRIPTS` of the script that most letters belong to, for each of an Arrow array of texts; -1 without letters.
 
-    Texts of the basic alphabet alone, most of a Latin table, are told by their bytes; only the others are counted letter by letter.
+    ASCII texts, most of a Latin table, are recognised by their bytes; only the others are counted letter by letter.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -205,6 +206,6 @@ def count_scripts(texts: Any) -> NDArray[np.int8]:
     if len(odd):
         others = beginnings.take(pa.array(odd))
         counts = np.stack([pc.count_substring_regex(others, pattern).to_numpy() for pattern in (*PATTERNS, r"\p{L}")])
-        counts[-1] -= counts[:-1].sum(axis=0)
+        counts[-1] -= counts[:-1].sum(axis=0)  # letters of any other script
         main[odd] = counts.argmax(axis=0)
     return main

@@ -54,7 +54,7 @@ class RowMetadata:
 
     @cached_property
     def units(self) -> NDArray[np.int64]:
-        """(rows,): code of the sampling unit, which tests take as drawn independently: the group of a row, or the row itself without one."""
+        """(rows,): code of the sampling unit, independent in tests: the group of a row, or the row itself without one."""
         if self.groups is None:
             return np.arange(self.rows)
         lone = self.groups < 0

@@ -1,4 +1,4 @@
-"""Targets of a table as checks need them: each is one question, with one answer per row, or with one for each label."""
+"""Views of targets for the checks: one answer per row, or a binary answer for each label; without test rows."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_LABELS = 50
-"""Labels of one target that are looked at, the most frequent ones."""
+"""Labels of one target that are checked, the most frequent ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class BinaryTargetView:
-    """One answer per row: a class, a number, or whether the row has a label."""
+    """One answer per row: a class, a number, or 0 and 1 for a label."""
 
     rows: NDArray[np.int64]
-    """Whose answers are known and may be looked at: none of the test part."""
+    """Rows of the file with a known answer, none of the test part."""
     labels: NDArray[np.integer] | None = None
     """(rows,) codes, none negative; None for a number."""
     classes: tuple[str, ...] = ()
@@ -33,13 +33,13 @@ class BinaryTargetView:
     """(rows,)."""
 
     def at(self, positions: NDArray[np.int64]) -> BinaryTargetView:
-        """Only the rows at these positions in `rows`."""
+        """Select the rows at these positions in `rows`."""
         labels = None if self.labels is None else self.labels[positions]
         numbers = None if self.numbers is None else self.numbers[positions]
         return BinaryTargetView(self.rows[positions], labels, self.classes, numbers)
 
     def called(self, code: int) -> str:
-        """A class in a sentence."""
+        """Return a class for a sentence."""
         return f"'{self.classes[code]}'" if code < len(self.classes) else "the others"
 
 
@@ -49,22 +49,22 @@ class TargetView:
 
     header: str
     answers: tuple[BinaryTargetView, ...]
-    """All of the same rows."""
+    """One, or one for each label; all have the same rows."""
     labels: int = 0
-    """How many labels the target has; 0 where a row has one answer."""
+    """Number of labels of the target; 0 where a row has one answer."""
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Whose answers are known and may be looked at."""
+        """Rows of the file with a known answer, none of the test part."""
         return self.answers[0].rows
 
     def named(self, answers: int) -> str:
-        """The target in a sentence, or so many of its labels."""
+        """Return the target for a sentence, or the number of its labels that a finding is about."""
         return f"{answers:,} of the {counted(self.labels, 'label')} of '{self.header}'" if self.labels else f"'{self.header}'"
 
 
 def target_views(table: TableValues, metadata: RowMetadata) -> list[TargetView]:
-    """The targets that have two different answers at least."""
+    """Return the targets that have at least two different answers."""
     wanted = {cells.use.target: cells for cells in reversed(table.of_purpose("answer"))}
     labelled = {labels.header: labels for labels in metadata.targets}
     views = []

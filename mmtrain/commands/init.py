@@ -28,12 +28,12 @@ from mmtrain.system.paths import input_fault, output_fault
 
 @dataclass(frozen=True)
 class StarterResult:
-    """The file that was written, and the guesses it holds."""
+    """The file that was written, and the guesses in it."""
 
     file: Path
     survey: TableProfile
     table: Path | None = None
-    """The table that was written, of a folder of class folders."""
+    """The table that was written for a folder of class folders."""
 
 
 def init(
@@ -47,8 +47,8 @@ def init(
 ) -> StarterResult:
     """Write an experiment file for `table`, at `file` or in the current folder under the table's name, and the schema next to it.
 
-    `table_format` is what `data.format` is to say, as YAML. Of a folder with a folder of images per class, a table is written
-    first, beside the experiment file.
+    `table_format` is the section `data.format`, as YAML. For a folder with a folder of images per class, a table is written first, next
+    to the experiment file.
 
     Raises:
         ConfigError: the file exists and is not to be replaced (`force`), or cannot be written; `target` or `images` is wrong.
@@ -61,12 +61,12 @@ def init(
     _check_file(file, force=force)
     if os.path.isdir(table):
         return _of_folders(table, target, images, table_format, file=file, force=force)
-    found = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
-    return StarterResult(file, _write_experiment(found, file))
+    profile = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
+    return StarterResult(file, _write_experiment(profile, file))
 
 
 def parsed_format(text: str) -> TableFormat:
-    """`{separator: ";"}` as a section. Raises ConfigError for anything else."""
+    """Parse `{separator: ";"}` as a section. Raises ConfigError for anything else."""
     example = 'Write it as in the experiment file: --format \'{separator: ";", decimal: ","}\''
     try:
         tree = yaml.safe_load(text)
@@ -88,64 +88,64 @@ def _of_folders(
         if given is not None:
             what = f"{folder} is a folder of class folders, whose names are the answer."
             raise ConfigError(Problem(option, what, "Leave the option out, or give a table."))
-    found = class_folders(folder)
+    folders = class_folders(folder)
     table = file.with_suffix(".csv")
     if table.exists() and not force:
         fix = "Choose another name with --output, or replace it with --force."
         raise ConfigError(Problem(str(table), "the table for the folder exists already.", fix))
-    _write_table(table, found.write, force=force)
+    _write_table(table, folders.write, force=force)
     return StarterResult(file, _write_experiment(profile_table(table, target=CLASS, images=folder), file), table)
 
 
 def _write_table(file: Path, write: Callable[[TextIO], object], *, force: bool) -> None:
     try:
-        with file.open("w" if force else "x", encoding="utf-8", newline="") as written:
-            write(written)
+        with file.open("w" if force else "x", encoding="utf-8", newline="") as opened:
+            write(opened)
     except OSError as error:
         raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
 
 
-def _write_experiment(found: TableProfile, file: Path) -> TableProfile:
-    """Write the experiment file and the schema next to it; the survey as it was written."""
+def _write_experiment(profile: TableProfile, file: Path) -> TableProfile:
+    """Write the experiment file and the schema next to it; return the profile with the guesses as written."""
     try:
-        found = _write(found, file)
+        profile = _write(profile, file)
     except OSError as error:
         raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
     _write_schema(file.parent / SCHEMA)
-    return found
+    return profile
 
 
-def _write(found: TableProfile, file: Path) -> TableProfile:
-    """Write the file, unless `check` would refuse what the table holds; a split of its own is only followed where that leaves no problem.
+def _write(profile: TableProfile, file: Path) -> TableProfile:
+    """Write the file, unless `check` would refuse the table; a split column is only used where that causes no problem.
 
     Images are not decoded here. Raises DataError as `check` does, or OSError.
     """
-    given = next((column for column in found.used if column.guess.purpose == "assigning"), None)
+    given = next((column for column in profile.used if column.guess.purpose == "assigning"), None)
     try:
-        _write_checked(found, file)
+        _write_checked(profile, file)
     except DataError as error:
         if given is None:
             raise
         reason = f"{given.guess.reason}; not used, for then {error.problems[0].what}"
         guess = given.guess.model_copy(update={"used": False, "reason": reason})
-        columns = tuple(column.model_copy(update={"guess": guess}) if column is given else column for column in found.columns)
-        found = found.model_copy(update={"columns": columns})
-        _write_checked(found, file)
-    return found
+        columns = tuple(column.model_copy(update={"guess": guess}) if column is given else column for column in profile.columns)
+        profile = profile.model_copy(update={"columns": columns})
+        _write_checked(profile, file)
+    return profile
 
 
-def _write_checked(found: TableProfile, file: Path) -> None:
+def _write_checked(profile: TableProfile, file: Path) -> None:
     with atomic_write(file, ".yaml") as temporary:
-        temporary.write_text(starter_text(found, file), encoding="utf-8")
+        temporary.write_text(starter_text(profile, file), encoding="utf-8")
         experiment = config.load(temporary)
         columns = {key: column for key, column in experiment.columns.items() if column.content != "images"}
-        tried = validate_experiment(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
-        if tried.error is not None:
-            raise tried.error
+        report = validate_experiment(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
+        if report.error is not None:
+            raise report.error
 
 
 def _write_schema(path: Path) -> None:
-    """Write the schema of this version for editors; nobody is stopped by a folder where that cannot be done, or by a file of their own."""
+    """Write the schema of this version for editors; a failure is ignored, and another file of that name is kept."""
     schema = config.json_schema()
     with suppress(OSError, ValueError, AttributeError):
         if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("title") == schema["title"]:
@@ -156,14 +156,14 @@ def _write_schema(path: Path) -> None:
 def usable_survey(
     table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None
 ) -> TableProfile:
-    """The guesses for a table that can be trained on. Raises as `init` does."""
-    found = profile_table(table, target=target, images=images, table_format=table_format)
-    _check_use(found)
-    return found
+    """Return the guesses for a table that can be trained on. Raises as `init` does."""
+    profile = profile_table(table, target=target, images=images, table_format=table_format)
+    _check_use(profile)
+    return profile
 
 
 def _check_file(file: Path, *, force: bool) -> None:
-    """Before the table is looked at, which may take a while."""
+    """Refuse a file that cannot be written, before the table is read, which may take a while."""
     if file.suffix.lower() not in (".yaml", ".yml"):
         folder = not file.name or file.is_dir()
         better = file / "experiment.yaml" if folder else file.with_suffix(".yaml")
@@ -177,13 +177,13 @@ def _check_file(file: Path, *, force: bool) -> None:
         raise ConfigError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
 
 
-def _check_use(found: TableProfile) -> None:
-    """There is something to predict and something to predict it from."""
-    name = found.path.name
-    if not found.target:
+def _check_use(profile: TableProfile) -> None:
+    """Refuse a table without a target or without inputs."""
+    name = profile.path.name
+    if not profile.target:
         fix = "Name the column to be predicted with --target; `mmtrain inspect-data` shows what is in each."
         raise DataError(Problem(name, "no column looks like an answer.", fix))
-    if not any(column.guess.purpose == "input" for column in found.used):
-        left = "; ".join(f"{column.header!r}: {column.guess.reason}" for column in found.columns if column.header != found.target)
-        what = f"no column is left to predict {found.target!r} from" + (f" ({left})." if left else ".")
+    if not any(column.guess.purpose == "input" for column in profile.used):
+        left = "; ".join(f"{column.header!r}: {column.guess.reason}" for column in profile.columns if column.header != profile.target)
+        what = f"no column is left to predict {profile.target!r} from" + (f" ({left})." if left else ".")
         raise DataError(Problem(name, what, "Add a column of images, numbers, categories or text."))

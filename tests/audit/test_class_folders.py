@@ -69,8 +69,8 @@ SHAPE = "Give a folder that has a folder of images per class, as photos/cat and 
 @pytest.mark.parametrize(
     ("places", "problem"),
     [
-        (["."], f"photos: 6 images lie in no folder of a class, 0.png for instance. {SHAPE}"),
-        (["cat", "dog", "."], f"photos: 6 images lie in no folder of a class, 0.png for instance. {SHAPE}"),
+        (["."], f"photos: 6 images are not in the folder of a class, 0.png for instance. {SHAPE}"),
+        (["cat", "dog", "."], f"photos: 6 images are not in the folder of a class, 0.png for instance. {SHAPE}"),
         (["cat"], f"photos: the folder has images of one class only, 'cat'. {SHAPE}"),
         ([], f"photos: the folder has no folder with images in it. {SHAPE}"),
         (["cat/a", "dog"], "photos/cat: the folder of the class 'cat' has folders in it: 'a'. Move their images up, or move them out."),
@@ -80,7 +80,7 @@ SHAPE = "Give a folder that has a folder of images per class, as photos/cat and 
             "photos: it is not clear which parts of a split the folders 'dev' and 'val' stand for. "
             "Rename them: train, validation and test are understood.",
         ),
-        (["train/cat", "train/dog", "test"], f"photos/test: 6 images lie in no folder of a class, 0.png for instance. {SHAPE}"),
+        (["train/cat", "train/dog", "test"], f"photos/test: 6 images are not in the folder of a class, 0.png for instance. {SHAPE}"),
     ],
 )
 def test_what_is_unclear_is_refused_in_words(tmp_path, monkeypatch, places, problem):

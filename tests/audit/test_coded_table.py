@@ -10,10 +10,10 @@ import pytest
 from mmtrain.audit import coded_table
 from mmtrain.audit.coded_table import CodedTable, fingerprints
 from mmtrain.audit.column_usage import ColumnUsage
-from mmtrain.audit.column_values import read_table_values
 from mmtrain.audit.leakage.predictive_power import ClassOutcome
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.audit.ranked_numbers import rank_numbers
+from mmtrain.audit.read_values import read_table_values
 from mmtrain.cli.views import inspection
 from mmtrain.cli.views.console import _Plain
 from mmtrain.commands.inspect_data import inspect_table
@@ -105,7 +105,7 @@ def test_ranked_numbers_give_the_quantiles_of_numpy(digits):
     rows, shares = generator.permutation(500)[:201], np.linspace(0, 1, 33)
     for ranked, some in ((rank_numbers(numbers), numbers), (rank_numbers(numbers).at(rows), numbers[rows])):
         known = some[~np.isnan(some)]
-        assert ranked.known == len(known)
+        assert ranked.total == len(known)
         np.testing.assert_array_equal(ranked.quantiles(shares), np.quantile(known, shares))
         np.testing.assert_array_equal(ranked.quantiles(shares, np.exp), np.quantile(np.exp(known), shares))
 

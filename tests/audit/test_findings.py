@@ -488,7 +488,7 @@ def test_findings_are_shown_with_their_number_the_worst_first(tmp_path, capsys):
         "1 warning, 1 note",
         "warning: country: every cell is 'here'. Nothing can be learned from it. Leave the column out.",
         "note: note: 3 texts hold no word, only punctuation or blanks. Such a text is treated as missing, although its cell is not empty. "
-        "List what stands there under `data.missing_values`, so that it counts as missing everywhere. Lines 2, 3 and 4.",
+        "List such texts under `data.missing_values`, so that they count as missing everywhere. Lines 2, 3 and 4.",
     ]
 
 
@@ -687,7 +687,7 @@ def test_a_validation_part_that_looks_back_is_told(tmp_path, form):
     finding = one(inspected(tmp_path, table, study(table, a="numeric")), "time_looks_back")
     assert (finding.level, finding.count) == ("error", 80)
     assert finding.what.startswith(
-        "the given parts look back: the validation rows are the earlier ones. 80 validation rows of 80 are earlier"
+        "the given parts are reversed in time: the validation rows are the earlier ones. 80 validation rows of 80 are earlier"
     )
 
 
@@ -701,7 +701,7 @@ def test_names_whose_numbers_go_with_the_answer_are_told(tmp_path, role, named, 
     table.loc[5, "k"] = "pilot"
     finding = one(inspected(tmp_path, table, study(table, a="numeric", k=role)), "order_tells_label")
     assert (finding.level, finding.where) == (level, "k")
-    assert finding.what.startswith(f"the {role}s stand in an order that goes with 'y': those of ")
+    assert finding.what.startswith(f"the order of the {role}s is associated with 'y': those of ")
 
 
 @pytest.mark.parametrize(("rows", "level"), [(4, "note"), (16, "warning")])
@@ -724,7 +724,7 @@ def test_a_text_that_shares_no_word_with_others_is_an_id(tmp_path):
     table = plain()
     table["note"] = [f"case{number} file{number}" for number in range(len(table))]
     finding = one(inspected(tmp_path, table, study(table, a="numeric", note="text")), "id_as_input")
-    assert (finding.level, finding.where, finding.what) == ("warning", "note", "100% of the words are met in one text only, like ids.")
+    assert (finding.level, finding.where, finding.what) == ("warning", "note", "100% of the words occur in one text only, like ids.")
 
 
 def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):

@@ -113,7 +113,7 @@ def test_a_value_that_goes_with_one_class_always_is_told(tmp_path):
     frame = table().assign(y=y, confirmed=np.where(followed, "follow_up", random.choice(["histo", "consensus"], ROWS)))
     (finding,) = (one for one in found_in(tmp_path, frame, confirmed="categorical") if one.kind == "value_tells_class")
     assert (finding.level, finding.where) == ("warning", "confirmed")
-    assert finding.what.startswith("some values go with one answer of 'y': all of the ")
+    assert finding.what.startswith("some values occur with one answer of 'y' only: all of the ")
     assert " rows with 'follow_up' are 'nv', of all rows 6" in finding.what
 
 

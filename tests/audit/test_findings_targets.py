@@ -99,7 +99,7 @@ def test_planted_faults_of_labels_are_found_each_in_one_finding(tmp_path, form):
         "(100% of its texts hold it, and 100% of the texts that hold it are its own)."
     )
     assert words["order_tells_label", "case"].startswith(
-        f"the ids stand in an order that goes with 2 of the 7 labels of '{where}': those of 'beach' come later, with an AUC of 1.00; "
+        f"the order of the ids is associated with 2 of the 7 labels of '{where}': those of 'beach' come later, with an AUC of 1.00; "
     )
     assert words["missing_tells_label", "lens"].endswith("% of the others lack it.")
     assert words["constant", where] == "every row has the label 'all'."

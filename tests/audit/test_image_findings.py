@@ -135,7 +135,7 @@ BROKEN = {
         huge,
         "1 file has more pixels than `max_pixels` allows.",
         "Such an image cannot be used: `fit` refuses the table.",
-        "Make it smaller, or raise `max_pixels` if it is no mistake.",
+        "Make it smaller, or raise `max_pixels` if the size is intended.",
     ),
     "undecodable_files": (
         lambda path: path.write_text("to be scanned"),
@@ -172,7 +172,7 @@ def deep(path):
 
 
 KINDS = {
-    "wrong_extension": (saved(format="JPEG"), "note", "1 file is not what the name says: 1 JPEG named .png."),
+    "wrong_extension": (saved(format="JPEG"), "note", "1 file is not of the format in the name: 1 JPEG named .png."),
     "mixed_sizes": (
         lambda path: scene(5).resize((60, 40)).save(path),
         "note",
@@ -223,8 +223,8 @@ def test_images_that_lose_their_proportions_are_told(clean):
     scene(5).resize((60, 40)).save(clean / "5.png")
     stretched, cut = only(found(clean)), only(found(clean, resize="crop"))
     assert stretched.why.startswith("All are stretched to 32 x 32, which changes their proportions.")
-    assert stretched.fix == "To keep proportions, set `resize: pad` or `resize: crop`. See whether the size goes with the label."
-    assert cut.fix == "See whether the size goes with the label."
+    assert stretched.fix == "To keep proportions, set `resize: pad` or `resize: crop`. Check whether the size is associated with the label."
+    assert cut.fix == "Check whether the size is associated with the label."
 
 
 @pytest.mark.parametrize("noise", [0, 1])
@@ -257,7 +257,7 @@ def test_modes_that_go_with_the_label_are_told(clean):
     finding = told["file_kind_tells_label"]
     assert (finding.level, finding.what, finding.count) == (
         "warning",
-        "the mode of an image goes with 'state': 100% of 'well' and 0% of 'ill' have mode L.",
+        "the mode of an image is associated with 'state': 100% of 'well' and 0% of 'ill' have mode L.",
         40,  # those of the test part are not looked at
     )
 
@@ -284,7 +284,7 @@ def test_modes_that_go_with_any_answer_are_told(clean, answer):
     question, told = KIND_OF[answer]
     finding = image_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])[1]
     assert (finding.level, finding.kind) == ("warning", "file_kind_tells_label")
-    assert finding.what == f"the mode of an image goes with {told}"
+    assert finding.what == f"the mode of an image is associated with {told}"
 
 
 @pytest.mark.parametrize(("measure", "side", "level"), [("size", 2, 0), ("brightness", 0, 2)])

@@ -250,7 +250,7 @@ def test_a_shift_over_time_is_a_note_and_no_look_back(tmp_path):
     path = visits(tmp_path, x=lambda row: (row < 24) * 10 + row % 2, seen=lambda row: f"2024-{1 + row // 5:02}-01")
     found = inspect_experiment(path, overrides=["split.test=0.4"]).findings
     shifted = next(finding for finding in found if finding.kind == "shift")
-    assert (shifted.level, shifted.why) == ("note", "It changes with time: scores on test show how the model fares on later rows.")
+    assert (shifted.level, shifted.why) == ("note", "It changes with time: scores on test show how well the model predicts later rows.")
     assert "time_looks_back" not in {finding.kind for finding in found}
 
 

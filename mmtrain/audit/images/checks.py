@@ -1,4 +1,4 @@
-"""Every check of the images of a table: their files, how they look, and which are the same.
+"""All checks of the images of a table: their files, their pixels, and duplicates.
 
 Every file is read once for its header and its hash. Pixels come from the image store, where each image has been decoded already;
 without a store they are decoded once more, and without an experiment not at all.
@@ -18,7 +18,7 @@ from mmtrain.audit.images.duplicate_images import duplicate_findings
 from mmtrain.audit.images.exposure import exposure_findings
 from mmtrain.audit.images.file_health import damage_findings, format_findings
 from mmtrain.audit.images.file_metadata import FileFacts, file_facts
-from mmtrain.audit.images.image_column import ImageColumn, ImageFiles, locate_column, read_headers
+from mmtrain.audit.images.image_column import ImageColumn, ImageFiles, file_offsets, locate_column
 from mmtrain.audit.images.image_usage import image_usage
 from mmtrain.audit.images.shortcuts import MOST_KINDS, kind_shortcut_findings, measure_shortcut_findings
 from mmtrain.audit.row_metadata import RowMetadata
@@ -38,9 +38,9 @@ def image_findings(
     *,
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """Everything about the image columns of one table; `folder` is that of the images, `targets` are the targets.
+    """Return the findings on the image columns of one table; `folder` is that of the images.
 
-    Files are checked in threads, and `progress` is told: once through the files of every column, once through its pixels.
+    Files are checked in threads; `progress` is called for the files of every column, then for its pixels.
 
     Raises:
         DataError: there is no such folder.
@@ -58,8 +58,8 @@ def image_findings(
     facts = [column_facts.whole(column.readable) for column, column_facts in zip(named, facts, strict=True)]
     for column, column_facts in zip(named, facts, strict=True):
         findings += [*format_findings(column, column_facts), *kind_shortcut_findings(column, column_facts, metadata, targets)]
-    for column, column_facts, (start, end) in zip(named, facts, pairwise(read_headers(named).tolist()), strict=True):
-        findings += [finding for images in comparable for finding in _levels(column, images, start, end)]
+    for column, column_facts, (start, end) in zip(named, facts, pairwise(file_offsets(named).tolist()), strict=True):
+        findings += [finding for images in comparable for finding in _exposure(column, images, start, end)]
         findings += measure_shortcut_findings(
             column.header, _measures(column, column_facts, comparable, start, metadata.rows), metadata, targets
         )
@@ -67,8 +67,8 @@ def image_findings(
     return list(dict.fromkeys(findings))  # two columns may read the same header
 
 
-def _levels(column: ImageFiles, images: ComparableImages, start: int, end: int) -> list[Finding]:
-    """Select the files of a column, which are `start` to `end` among those of all."""
+def _exposure(column: ImageFiles, images: ComparableImages, start: int, end: int) -> list[Finding]:
+    """Check the exposure of the files of a column, which are `start` to `end` among those of all."""
     places = np.flatnonzero((images.files >= start) & (images.files < end))
     return (
         exposure_findings(column, images.files[places] - start, images.looks.select(places), images.pixels.layout.bits)
@@ -80,7 +80,7 @@ def _levels(column: ImageFiles, images: ComparableImages, start: int, end: int) 
 def _measures(
     column: ImageFiles, facts: FileFacts, seen: Sequence[ComparableImages], start: int, rows: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Measures that may predict an answer, (rows,) each; sizes only where so many differ that they are not kinds."""
+    """Return measures that may predict an answer, (rows,) each; sizes only where there are too many for kinds."""
     measures = {}
     sizes = np.array([*(header.height * header.width for header in facts.headers), np.nan])
     if len(np.unique(sizes[:-1])) > MOST_KINDS:

@@ -1,4 +1,4 @@
-"""The images of all columns that were brought to the same layout, so that their pixels can be compared."""
+"""Images of all columns with the same layout, so that their pixels can be compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.audit.images.exposure import is_blank
-from mmtrain.audit.images.image_column import ImageFiles, read_headers
+from mmtrain.audit.images.image_column import ImageFiles, file_offsets
 from mmtrain.audit.images.image_fingerprints import ImageFingerprints, Pixels, fingerprint_images
 from mmtrain.audit.images.near_duplicates import equal_pixels, similar_pairs
 from mmtrain.data.images.decode import Progress
@@ -31,29 +31,29 @@ class ComparableImages:
 
     @property
     def faint(self) -> NDArray[np.bool_]:
-        """Mark images of one colour, or nearly so: equal or similar for no other reason."""
+        """Mark images of one colour, or nearly so, which are equal or similar for no other reason."""
         return is_blank(self.looks, self.pixels.layout.bits)
 
     def equal(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(pairs, 2) of files with the same pixels; `contents` is equal for files of equal bytes, which need no comparison."""
+        """Return pairs of files with the same pixels, (pairs, 2); files with equal `contents` need no comparison."""
         entries = self._different(contents)
         return self.files[entries[equal_pixels(self.pixels, self.looks.select(entries), self.at[entries])]]
 
     def similar(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(pairs, 2) of files that look the same; `images` is equal for files of equal pixels, which need no comparison."""
+        """Return pairs of files that look the same, (pairs, 2); files with equal `images` (the same pixels) need no comparison."""
         entries = self._different(images)
         return self.files[entries[similar_pairs(self.pixels, self.looks.select(entries), self.at[entries])]]
 
     def _different(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One entry of each number, without those of one colour."""
+        """Return one entry of each number, without those of one colour."""
         entries = np.flatnonzero(~self.faint)
         _, first = np.unique(numbers[self.files[entries]], return_index=True)
         return np.sort(entries[first])
 
 
 def comparable_images(columns: Sequence[ImageFiles], progress: Progress | None = None) -> Iterator[ComparableImages]:
-    """One for each layout."""
-    starts = read_headers(columns).tolist()
+    """Yield the images of each layout."""
+    starts = file_offsets(columns).tolist()
     layouts = dict.fromkeys(column.layout for column in columns)
     for layout in layouts:
         members = [(start, column) for start, column in zip(starts, columns, strict=False) if column.layout == layout]

@@ -1,7 +1,7 @@
-"""Findings about rows with the same image: in two parts, with different labels, of different groups, or merely twice.
+"""Findings on rows with the same image: in several parts, with different labels, of different groups, or repeated.
 
-Rows of one group may well share an image, and a group is never on two sides of a split: that is at most worth a note. Labels of
-the test part are not looked at.
+Rows of one group may share an image, and a group is always in one part of a split: that is a note at most. Labels of the test part
+are not used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Case:
-    """The sentences on rows that share images; `what` follows how many there are, `3 images are` for instance."""
+    """The sentences of a finding on rows that share images; `what` follows their number, `3 images are` for instance."""
 
     level: Level
     kind: str
@@ -38,7 +38,7 @@ class _Case:
 _TOO_GOOD = "The network is scored on images that it was trained on, so the scores are too good."
 _ONE_GROUP = "Leave the copies out, or give their rows one value in a `group` column."
 _SAME_ACROSS = _Case("error", "same_image_across_parts", "in more than one part", _TOO_GOOD, _ONE_GROUP)
-_SAME_BESIDE = _Case(
+_SAME_IN_ROW = _Case(
     "warning",
     "same_image_in_two_columns",
     "the same image in more than one column",
@@ -56,14 +56,14 @@ _SAME_GROUPS = _Case(
     "warning",
     "same_image_in_different_groups",
     "in rows of different groups",
-    "Only chance keeps them out of two parts; perhaps the groups are not what they should be.",
+    "Another split may put them into two parts; perhaps the groups are wrong.",
     _ONE_GROUP,
 )
 _SAME_AGAIN = _Case(
     "note",
     "same_image_repeated",
     "in more than one row",
-    "Each counts as often as it is there, in training and in scores.",
+    "Each copy counts, in training and in scores.",
     "Leave the copies out, unless other columns tell the rows apart.",
 )
 _ALIKE_ACROSS = _Case(
@@ -83,13 +83,14 @@ _ALIKE = _Case(
 
 
 def duplicate_findings(headers: Sequence[str], used: ImageUsage, metadata: RowMetadata) -> list[Finding]:
-    """About all image columns, whose `headers` these are."""
+    """Return the findings on all image columns, whose `headers` these are."""
     return [*_in_same_split(headers, used), *_same(headers, used, metadata), *_similar(headers, used, metadata)]
 
 
 def _in_same_split(headers: Sequence[str], used: ImageUsage) -> Iterator[Finding]:
-    """The same image in two columns of a row."""
+    """Find the same image in two columns of a row."""
     names = np.array([headers.index(header) for header in headers])[used.columns]  # one header may serve two columns
+    # Sorted by row and image, the same image in two columns of a row is next to itself.
     order = np.lexsort((names, used.images, used.rows))
     first, second = order[:-1], order[1:]
     same = (used.rows[first] == used.rows[second]) & (used.images[first] == used.images[second]) & (names[first] != names[second])
@@ -97,15 +98,15 @@ def _in_same_split(headers: Sequence[str], used: ImageUsage) -> Iterator[Finding
     if not len(first):
         return
     rows = np.unique(used.rows[first])
-    what = f"{counted(len(rows), 'row')} {'has' if len(rows) == 1 else 'have'} {_SAME_BESIDE.what}."
+    what = f"{counted(len(rows), 'row')} {'has' if len(rows) == 1 else 'have'} {_SAME_IN_ROW.what}."
     pairs = np.column_stack([first, second])[: SHOWN_FILES // 2].ravel()
     where = _where(headers, np.concatenate([used.columns[first], used.columns[second]]))
-    yield _finding(_SAME_BESIDE, where, what, used, pairs, len(rows))
+    yield _finding(_SAME_IN_ROW, where, what, used, pairs, len(rows))
 
 
 @dataclass(frozen=True, eq=False)
 class _Sets:
-    """Cells that share an image, or what looks the same, in at least two rows."""
+    """Cells that share an image, or look the same, in at least two rows."""
 
     used: ImageUsage
     numbers: NDArray[np.int64]
@@ -118,7 +119,7 @@ class _Sets:
     """(sets,): all rows are of one group."""
 
     def shown(self, which: NDArray[np.bool_], apart: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Two of `used` from each of the first of these sets, with different values in `apart`, which has one for each of `used`."""
+        """Return two cells from each of the first of these sets, with different values in `apart`, which has one for each cell."""
         pairs: list[int] = []
         for number in np.flatnonzero(which)[: SHOWN_FILES // 2].tolist():
             members = np.flatnonzero((self.numbers == number) & (apart >= 0))
@@ -140,7 +141,7 @@ def _sets(used: ImageUsage, shared: NDArray[np.int64], within: NDArray[np.int64]
 
 
 def _known_labels(metadata: RowMetadata) -> NDArray[np.int64] | None:
-    """Equal for rows with the same classes and labels, whatever targets there are; -1 where some are not known, and in the test part."""
+    """Return codes, (rows,), equal for rows with the same classes and labels in all targets; -1 where one is unknown, and for test rows."""
     if not metadata.targets:
         return None
     known = np.ones(metadata.rows, dtype=np.bool_) if metadata.parts is None else metadata.parts != TEST
@@ -148,6 +149,7 @@ def _known_labels(metadata: RowMetadata) -> NDArray[np.int64] | None:
     for labels in metadata.targets:
         sets = labels.sets()
         known &= sets >= 0
+        # Combined codes are renumbered for each target, so that they never overflow.
         codes = pd.factorize(codes * (int(sets.max(initial=0)) + 2) + sets)[0]
     return np.where(known, codes, -1)
 
@@ -185,7 +187,7 @@ def _similar(headers: Sequence[str], used: ImageUsage, metadata: RowMetadata) ->
 
 
 def _ways(sets: _Sets, which: NDArray[np.bool_]) -> str:
-    """`2 the same file, 1 equal pixels in files of other bytes`."""
+    """Return `2 the same file, 1 equal pixels in files of other bytes`."""
     files, contents = (has_several(sets.numbers, values, len(which)) for values in (sets.used.files, sets.used.contents))
     ways = {"the same file": ~files, "equal bytes in different files": files & ~contents, "equal pixels in files of other bytes": contents}
     return listed([f"{int((which & way).sum()):,} {name}" for name, way in ways.items() if (which & way).any()])
@@ -199,7 +201,7 @@ def _describe(
     selection: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]],
     metadata: RowMetadata,
 ) -> Finding:
-    """The parts are named behind `what`, `more` follows."""
+    """Return the finding of a case; `what` is followed by the names of the parts, then by `more`."""
     sets, which, shown = selection
     inside = which[sets.numbers]
     rows = np.unique(sets.used.rows[inside])
@@ -219,6 +221,6 @@ def _where(headers: Sequence[str], columns: NDArray[np.int64]) -> str:
 
 
 def _finding(case: _Case, where: str, what: str, used: ImageUsage, shown: NDArray[np.int64], count: int) -> Finding:
-    """`rows` and `files` go together, two by two."""
+    """Return the finding with the cells `shown`: `rows` and `files` in the same order, pair by pair."""
     rows, files = used.rows[shown].tolist(), used.cells[shown].tolist()
     return Finding(case.level, case.kind, where, what, case.why, case.fix, tuple(rows), files=tuple(files), count=count)

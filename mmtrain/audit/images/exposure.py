@@ -1,4 +1,4 @@
-"""Findings about single images: of one colour, or far darker or brighter than the others."""
+"""Findings on single images: of one colour, or far darker or brighter than the others."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ BLANK_CONTRAST = {8: 6.0, 16: 0.1}
 fill only 12, and noise of one in those is 0.06."""
 
 FAR = 3.0
-"""So many times the distance between the quartiles beyond one of them is far out (Tukey 1977, "Exploratory Data Analysis")."""
+"""Distance beyond a quartile, in interquartile ranges, of a far out value (Tukey 1977, "Exploratory Data Analysis")."""
 
 LEAST_APART = 25.0
-"""Least distance beyond a quartile, of 255, of an outlier, however alike the others are."""
+"""Least distance beyond a quartile, of 255, of an outlier, however similar the others are."""
 
 FEWEST = 20
-"""Images that tell what is usual."""
+"""Images from which quartiles show the usual brightness."""
 
 
 def is_blank(looks: ImageFingerprints, bits: int) -> NDArray[np.bool_]:
-    """(images,): those of one colour, or nearly so."""
+    """Mark images of one colour, or nearly so, (images,)."""
     return looks.contrast < BLANK_CONTRAST[bits]
 
 
@@ -47,7 +47,7 @@ def _plain(column: ImageFiles, files: NDArray[np.int64], looks: ImageFingerprint
     exactly = int((looks.contrast == 0).sum())
     what = f"{counted(len(files), 'image')} {'shows' if len(files) == 1 else 'show'} one colour or nearly so"
     what += f", {exactly:,} of them exactly one." if exactly else "."
-    why = "There is nothing to see on them; where they are placeholders, they may tell the network a source."
+    why = "They show nothing; where they are placeholders, they may reveal a source to the network."
     fix = "Look at them; where an image is really missing, leave its cell empty and set `missing: mask`."
     yield finding(column, "warning", "constant_images", files, (what, why, fix))
 
@@ -56,12 +56,13 @@ def _outliers(column: ImageFiles, files: NDArray[np.int64], brightness: NDArray[
     if len(files) < FEWEST:
         return
     low, high = np.quantile(brightness, [0.25, 0.75])
+    # Similar scans have a spread near 0: without a least distance each small difference would be an outlier.
     reach = max(FAR * (high - low), LEAST_APART)
     darker, brighter = brightness < low - reach, brightness > high + reach
     outliers = files[darker | brighter]
     if not len(outliers):
         return
-    what = f"{counted(len(outliers), 'image')} {'is' if len(outliers) == 1 else 'are'} far from the usual brightness, {darker.sum():,} darker and "
-    what += f"{brighter.sum():,} brighter; the middle half lies between {low:.0f} and {high:.0f} of 255."
-    why = "They may be badly exposed, inverted, or not what the others show."
+    what = f"{counted(len(outliers), 'image')} {'is' if len(outliers) == 1 else 'are'} far from the usual brightness, "
+    what += f"{darker.sum():,} darker and {brighter.sum():,} brighter; the middle half lies between {low:.0f} and {high:.0f} of 255."
+    why = "They may be badly exposed, inverted, or of something else than the others."
     yield finding(column, "note", "brightness_outliers", outliers, (what, why, "Look at them, and leave out what does not belong."))

@@ -1,4 +1,4 @@
-"""Findings about the files of images: gone, damaged, misnamed, and of several kinds in one column."""
+"""Findings on image files: missing, damaged, misnamed, and of several kinds in one column."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PROPORTIONS = 1.05
 DAMAGES = {
     "empty_files": ("has not a single byte", "Copy or download it again."),
     "truncated_files": ("is cut short", "Copy or download it again, whole."),
-    "oversized_images": ("has more pixels than `max_pixels` allows", "Make it smaller, or raise `max_pixels` if it is no mistake."),
+    "oversized_images": ("has more pixels than `max_pixels` allows", "Make it smaller, or raise `max_pixels` if the size is intended."),
     "undecodable_files": ("cannot be decoded", "Open it in an image program and save it again, or leave its rows out."),
 }
 """Fault of a file, and what to do."""
@@ -46,12 +46,12 @@ CUT_SHORT = frozenset(str(cut_short(kind)) for kind in FORMATS)
 
 
 def damage_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
-    """Find what keeps rows of one column without an image; `facts` are those of its files."""
+    """Find files of one column that are missing or damaged; `facts` are those of its files."""
     return [*_missing(column), *_damaged(column, facts)]
 
 
 def format_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
-    """In what the images of one column differ; `facts` are those of its files, without the damaged ones."""
+    """Find properties in which the images of one column differ; `facts` are those of its files, without the damaged ones."""
     return [
         *_misnamed(column, facts),
         *_sizes(column, facts),
@@ -62,13 +62,13 @@ def format_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
 
 
 def finding(column: ImageFiles, level: Level, kind: str, files: NDArray[np.int64], texts: tuple[str, str, str]) -> Finding:
-    """About `files`, positions in those of the column; `texts` are what, why and fix."""
+    """Return a finding on `files`, positions in those of the column; `texts` are what, why and fix."""
     names = tuple(column.cells_of(files[:SHOWN_FILES]))
     return Finding(level, kind, column.header, *texts, first_rows(column.rows_of(files)), files=names, count=len(files))
 
 
 def _level(column: ImageFiles) -> Level:
-    """Report images that cannot be read; the experiment says whether a row can do without."""
+    """Return the level of images that cannot be read: an error where the experiment refuses rows without one."""
     return "error" if column.policy == "error" else "warning"
 
 
@@ -97,7 +97,7 @@ def _missing(column: ImageFiles) -> Iterator[Finding]:
 
 
 def _damaged(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
-    """Files that could not be put into the store; without a store, those that have no header or no end."""
+    """Find files that could not be put into the store; without a store, those that have no header or no end."""
     refusals = column.refusals
     if column.of.store is None:
         refusals = {position: str(refusal) for position, refusal in facts.refusals.items()}
@@ -115,7 +115,7 @@ def _damaged(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
 
 
 def _plural(words: str, count: int) -> str:
-    """`has ...` and `is ...` of several."""
+    """Return `has ...` and `is ...` in the plural."""
     return words if count == 1 else words.replace("has ", "have ", 1).replace("is ", "are ", 1)
 
 
@@ -132,7 +132,7 @@ def _damage(column: ImageFiles, facts: FileFacts, position: int, refusal: str) -
 
 
 def _misnamed(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
-    """Only names that promise another format that is read: many archives have files without a suffix."""
+    """Find names that promise another supported format; other names are common: many archives have files without a suffix."""
     promised = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes}
     pairs: Counter[tuple[str, str]] = Counter()
     files = []
@@ -144,8 +144,8 @@ def _misnamed(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
             files.append(position)
     if files:
         kinds = [f"{count:,} {kind} named {suffix}" for (kind, suffix), count in pairs.most_common()]
-        what = f"{counted(len(files), 'file')} {_plural('is ', len(files))}not what the name says: {listed(kinds)}."
-        why = "mmtrain goes by the bytes, other programs by the name; and files that were only renamed may come from another source."
+        what = f"{counted(len(files), 'file')} {_plural('is ', len(files))}not of the format in the name: {listed(kinds)}."
+        why = "mmtrain reads the bytes, other programs the name; and files that were only renamed may come from another source."
         yield finding(column, "note", "wrong_extension", np.array(files), (what, why, "Rename them, after a look at where they come from."))
 
 
@@ -158,8 +158,8 @@ def _sizes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     ratios = [height / width for height, width in known]
     declared = column.of.column
     what = f"images have {len(known):,} different sizes, from {_size(known[0])} to {_size(known[-1])} (height x width)."
-    why = "Size may tell where an image comes from, and blur or sharpness of what was enlarged or shrunk stays visible."
-    fix = "See whether the size goes with the label."
+    why = "Size may reveal the source of an image, and blur or sharpness from resizing stays visible."
+    fix = "Check whether the size is associated with the label."
     if declared is not None and declared.resize == "stretch" and max(ratios) > PROPORTIONS * min(ratios):
         why = f"All are stretched to {_size(declared.size)}, which changes their proportions. {why}"
         fix = f"To keep proportions, set `resize: pad` or `resize: crop`. {fix}"
@@ -174,13 +174,13 @@ def _modes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     files, counts = _apart(facts, [header.mode for header in facts.headers])
     if len(files):
         what = f"images have different modes: {_shares(counts)}."
-        why = "L is grey, RGB colour, a palette P either; a network can tell grey from coloured images, and so their sources."
-        fix = "See whether the mode goes with the label; `channels: 1` makes all of them grey."
+        why = "L is grey, RGB colour, a palette P either; a network can distinguish grey from coloured images, and so their sources."
+        fix = "Check whether the mode is associated with the label; `channels: 1` makes all of them grey."
         yield finding(column, "note", "mixed_modes", files, (what, why, fix))
 
 
 def _depths(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
-    """Bits of a sample; those of a palette count its colours."""
+    """Find different bits per sample; those of a palette image are 8, as its bits count colours."""
     depths = [8 if header.mode == "P" else header.bits for header in facts.headers]
     files, counts = _apart(facts, depths)
     if len(files):
@@ -191,7 +191,7 @@ def _depths(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
         yield finding(column, "warning" if deep else "note", "mixed_bit_depths", files, (what, why, fix))
 
 
-_COARSE = "Fewer bits are fewer shades of grey; a network can see that, and so where an image comes from."
+_COARSE = "Fewer bits are fewer shades of grey, by which a network can learn the source of an image."
 
 
 def _turned(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
@@ -204,12 +204,12 @@ def _turned(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
 
 
 def _of_headers(facts: FileFacts, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(files,): the flag of each file's header; False without one."""
+    """Return the flag of each file's header, (files,); False without one."""
     return np.append(flags, False)[facts.of]
 
 
 def _apart(facts: FileFacts, values: Sequence[Value]) -> tuple[NDArray[np.int64], Counter[Value]]:
-    """The files whose header's value is not the most common one, and how many files have each; no files where all have the same."""
+    """Return the files whose header's value is not the most common one, none if all are equal, and the count of each value."""
     per_header = np.bincount(facts.of[facts.of >= 0], minlength=len(values))
     counts: Counter[Value] = Counter()
     for value, count in zip(values, per_header.tolist(), strict=True):

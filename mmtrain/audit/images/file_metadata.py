@@ -1,4 +1,4 @@
-"""One pass over the files of images: header and hash of each, no pixel decoded."""
+"""Metadata of image files, in one pass: header and hash of each, no pixel decoded."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TAIL = 1024
-"""Bytes at the end of a file by which most files differ; only those that do not are hashed as a whole."""
+"""Bytes at the end of a file in which most files differ; only files with equal tails are hashed as a whole."""
 
 
 @dataclass(frozen=True, eq=False)
 class FileFacts:
-    """Headers, sizes and ends of files. Files differ much less in their headers than in their bytes: each different header is held once."""
+    """Headers, sizes and tails of files. Many files share a header: each distinct one is stored once."""
 
     headers: tuple[ImageHeader, ...]
     of: NDArray[np.int32]
     """(files,): position in `headers`, -1 where a file has none."""
     tails: NDArray[np.uint64]
-    """(files,): hash of size and last bytes, 0 for what is no image."""
+    """(files,): hash of size and last bytes, 0 for a file that is not an image."""
     refusals: dict[int, UnreadableImage]
-    """Mark files without a header; without a store, also those without an end."""
+    """By position: files without a header; without a store, also those without an end."""
 
     def whole(self, readable: NDArray[np.bool_]) -> FileFacts:
-        """Without the headers of files that have a refusal, or are not `readable` (files,)."""
+        """Return the facts without the headers of files that have a refusal, or are not `readable` (files,)."""
         usable = readable.copy()
         usable[list(self.refusals)] = False
         return replace(self, of=np.where(usable, self.of, -1))
 
 
 def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | None = None) -> FileFacts:
-    """Read every file, in threads; look at their `ends` where nobody decodes them."""
+    """Read every file, in threads; check their `ends` where they are not decoded."""
     headers: dict[ImageHeader, int] = {}
     of = np.full(len(files), -1, dtype=np.int32)
     tails = np.zeros(len(files), dtype=np.uint64)
@@ -69,7 +69,7 @@ def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | N
 
 
 def equal_bytes(files: Sequence[ImageFile], tails: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """(files,): the same number for files of equal bytes; those whose tail no other has are not read again."""
+    """Return the same number for files of equal bytes, (files,); files with a unique tail are not read again."""
     _, codes, counts = np.unique(tails, return_inverse=True, return_counts=True)
     doubtful = np.flatnonzero((counts[codes] > 1) & (tails > 0))
 
@@ -97,6 +97,7 @@ def _fact(source: Path | bytes, *, ends: bool) -> _Fact:
     tail, header = 0, None
     try:
         kind, data = content(source)
+        # Size and tail: images of one camera often share their first kilobytes.
         tail = _hash(len(data).to_bytes(8, "big") + data[-TAIL:])
         header = inspect(data)
         if ends and kind == "JPEG" and not _tail_of(data):

@@ -1,4 +1,4 @@
-"""An image column as findings need it: its cells, the files they name and, with an experiment, its pixels."""
+"""Image columns of a table: cells, the files they name and, with an experiment, their pixels."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SHOWN_FILES = 6
 
 @dataclass(frozen=True, eq=False)
 class ImageColumn:
-    """`cells` and `numbers` have an entry per row that was read; `store` and `unreadable` are what `open_store` gave for these cells."""
+    """One column; `cells` and `numbers` have an entry per row that was read, `store` and `unreadable` come from `open_store`."""
 
     header: str
     cells: pd.Series[str]
     numbers: NDArray[np.int64]
     """Positions of the rows in the table's file."""
     column: Image | None = None
-    """As the experiment declares it; None without an experiment, and then there is no store."""
+    """The declared column; None without an experiment, which excludes a store."""
     store: ImageStore | None = None
     unreadable: Sequence[Unreadable] = ()
     guessed_suffix: str = ""
@@ -51,16 +51,16 @@ class ImageFiles:
     of: ImageColumn
     located: Located
     refusals: dict[int, str]
-    """Position in `located.files` of what could not be put into the store, and why."""
+    """Position in `located.files` of each file that could not be put into the store, and why."""
 
     @property
     def header(self) -> str:
-        """In the table."""
+        """Header in the table."""
         return self.of.header
 
     @property
     def layout(self) -> Layout | None:
-        """The store of the pixels; None where there are none."""
+        """Layout of the images in the store; None without a store."""
         return None if self.of.column is None or self.of.store is None else self.of.column.layout
 
     @property
@@ -70,7 +70,7 @@ class ImageFiles:
 
     @property
     def readable(self) -> NDArray[np.bool_]:
-        """(files,): what is in the store."""
+        """Mark the files whose image is in the store, (files,)."""
         readable = np.ones(len(self.located.files), dtype=np.bool_)
         readable[list(self.refusals)] = False
         return readable
@@ -84,24 +84,24 @@ class ImageFiles:
         return firsts
 
     def of_rows(self, rows: int) -> NDArray[np.int64]:
-        """(rows,): position in `located.files` of the file of each row of the table's file, -1 for a row without one."""
+        """Return the position in `located.files` for each row of the table's file, (rows,), -1 for a row without one."""
         files = np.full(rows, -1, dtype=np.int64)
         files[self.of.numbers] = self.located.of_rows
         return files
 
     def cells_of(self, files: NDArray[np.int64]) -> list[str]:
-        """A cell for each of these positions in `located.files`."""
+        """Return a cell for each of these positions in `located.files`."""
         return [self.located.names[name] for name in self.first_names[files].tolist()]
 
     def rows_of(self, files: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Positions in the table's file of all rows with one of these files."""
+        """Return the positions in the table's file of all rows with one of these files."""
         wanted = np.zeros(len(self.located.files) + 1, dtype=np.bool_)
         wanted[files] = True
         return self.of.numbers[wanted[self.located.of_rows]]
 
 
 def locate_column(column: ImageColumn, folder: ImageFolder) -> ImageFiles:
-    """The files of a column.
+    """Look up the files of a column.
 
     Raises:
         DataError: there is no such folder.
@@ -121,6 +121,6 @@ def locate_column(column: ImageColumn, folder: ImageFolder) -> ImageFiles:
     return ImageFiles(column, located, refusals)
 
 
-def read_headers(columns: Sequence[ImageFiles]) -> NDArray[np.int64]:
-    """(columns + 1,): the position of each column's first file among those of all, and their number."""
+def file_offsets(columns: Sequence[ImageFiles]) -> NDArray[np.int64]:
+    """Return the position of each column's first file among those of all columns, and their number, (columns + 1,)."""
     return np.cumsum([0, *(len(column.located.files) for column in columns)])

@@ -1,9 +1,9 @@
-"""How images look, from their decoded pixels: brightness, contrast, and what tells images that look the same.
+"""Fingerprints of decoded images: brightness, contrast, perceptual hash.
 
 An image is shrunk to `SIDE` x `SIDE` fields, the means of some of its pixels. Its hash has a bit for each of the 64 lowest
 frequencies of the cosine transform (after Zauner 2010, "Implementation and benchmarking of perceptual image hash functions").
-There a bit says whether a coefficient is above the median. In drawings half of all coefficients are next to nothing, so that noise
-decides: of emoji saved as JPEG 69 of 100 kept their hash within 3 bits. Against `CLEAR` of the root mean square all did, as did photos.
+Zauner compares coefficients with their median. In drawings half of them are near 0, so that noise decides: 69 % of emoji saved as
+JPEG kept their hash within 3 bits. Compared with `CLEAR` times the root mean square, all emoji did, as did photos.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COARSE = 8
 """Fields that are kept, each way."""
 
 QUICK, THOROUGH = 2, 4
-"""Pixels of a field that are averaged, each way: of all images, and of those that are compared with each other."""
+"""Pixels of a field that are averaged, each way: for all images, and for pairs that are compared."""
 
 CLEAR = 0.3
 """A coefficient of the cosine transform sets its bit above this share of the root mean square of all."""
@@ -38,7 +38,7 @@ STEPS = 24
 """Levels of `ImageFingerprints.coarse` in a standard deviation."""
 
 _PIECE = 64
-"""Images that a thread takes at once; bounds what is held where images are decoded in flight."""
+"""Images per task of a thread; bounds the memory where images are decoded on the fly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class ImageFingerprints:
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Decoded images: of a store, of several with the same layout, or in flight, where each use decodes them again."""
+    """Decoded images of one store or several with the same layout, or decoded again at each use."""
 
     sources: tuple[NDArray[Any] | OnTheFlyImages, ...]
     layout: Layout
@@ -71,9 +71,9 @@ class Pixels:
         return sum(len(source) for source in self.sources)
 
     def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
-        """(len(positions), height, width, channels); positions run through all sources."""
+        """Return images, (len(positions), height, width, channels); positions run through all sources."""
         if len(self.sources) == 1 and not isinstance(self.sources[0], OnTheFlyImages):
-            return _taken(self.sources[0], positions)
+            return _gather(self.sources[0], positions)
         out = np.empty((len(positions), *self.sources[0].shape[1:]), dtype=self.sources[0].dtype)
         start = 0
         for source in self.sources:
@@ -83,17 +83,17 @@ class Pixels:
                 source.take(positions[places] - start, decoded)
                 out[places] = decoded
             elif len(places):
-                out[places] = _taken(source, positions[places] - start)
+                out[places] = _gather(source, positions[places] - start)
             start += len(source)
         return out
 
     def fields(self, positions: NDArray[np.int64], *, samples: int) -> NDArray[np.float32]:
-        """(len(positions), SIDE, SIDE, channels), 0 to 255; one channel or three. A field is the mean of samples x samples pixels."""
+        """Return fields, (len(positions), SIDE, SIDE, channels), 0 to 255, one channel or three: means of samples x samples pixels."""
         return _fields(self.take(positions), self.layout, samples)
 
 
-def _taken(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
-    """Without a copy where positions follow each other."""
+def _gather(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some images, as a view where positions follow each other."""
     first, last = int(positions[0]), int(positions[-1])
     if last - first == len(positions) - 1 and (np.diff(positions) == 1).all():
         return source[first : last + 1]
@@ -102,7 +102,7 @@ def _taken(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
 
 
 def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | None = None) -> ImageFingerprints:
-    """How the images at these positions look, in threads."""
+    """Return the fingerprints of the images at these positions, computed in threads."""
     count = len(positions)
     fingerprints = ImageFingerprints(
         np.empty(count, dtype=np.float32),
@@ -126,17 +126,18 @@ def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress
 
 
 def _fingerprint(fields: NDArray[np.float32]) -> ImageFingerprints:
-    """Return the luma of (images, SIDE, SIDE, channels)."""
+    """Return the fingerprints of fields, (images, SIDE, SIDE, channels)."""
     luma = luma_of(fields)
     contrast = np.ptp(luma, axis=(1, 2))
     if fields.shape[-1] == 3:
         contrast = np.maximum(contrast, np.ptp(fields[..., 0] - fields[..., 2], axis=(1, 2)))
+    # A random linear hash modulo 2^64: equal fields give equal prints, different ones almost never.
     prints = fields.reshape(len(fields), -1).view(np.uint32).astype(np.uint64) @ _factors(fields[0].size)
     return ImageFingerprints(luma.mean(axis=(1, 2)), contrast, _hashes(luma), _coarse(luma), prints)
 
 
 def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(images, side, side) of (images, side, side, channels), by ITU-R BT.601."""
+    """Return the luma by ITU-R BT.601, (images, side, side), of (images, side, side, channels)."""
     if fields.shape[-1] == 1:
         return fields[..., 0]
     red, green, blue = np.moveaxis(fields, -1, 0)
@@ -145,7 +146,7 @@ def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def downsample(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(images, COARSE, COARSE, ...) means of (images, SIDE, SIDE, ...)."""
+    """Return means, (images, COARSE, COARSE, ...), of (images, SIDE, SIDE, ...)."""
     share = SIDE // COARSE
     means: NDArray[np.float32] = values.reshape(len(values), COARSE, share, COARSE, share, *values.shape[3:]).mean(axis=(2, 4))
     return means
@@ -167,7 +168,7 @@ def _hashes(luma: NDArray[np.float32]) -> NDArray[np.uint64]:
 
 @lru_cache
 def _waves() -> NDArray[np.float32]:
-    """(8, SIDE): the cosines of the eight lowest frequencies, orthonormal (DCT-II)."""
+    """Return the cosines of the eight lowest frequencies, orthonormal (DCT-II), (8, SIDE)."""
     waves = np.sqrt(2 / SIDE) * np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(8)[:, None] / (2 * SIDE))
     waves[0] /= np.sqrt(2)
     rounded: NDArray[np.float32] = waves.astype(np.float32)
@@ -183,20 +184,21 @@ def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:
 
 
 def _fields(images: NDArray[Any], layout: Layout, samples: int) -> NDArray[np.float32]:
-    """(images, SIDE, SIDE, channels) of (images, height, width, channels): means of `samples` x `samples` pixels of each field."""
+    """Return fields, (images, SIDE, SIDE, channels), of images (images, height, width, channels): means of `samples` x `samples` pixels."""
+    # Centres of a regular grid: a few pixels of a field stand for all.
     height, width = (((np.arange(SIDE * samples) + 0.5) * length / (SIDE * samples)).astype(np.int64) for length in images.shape[1:3])
     width = width.reshape(SIDE, samples).T.ravel()  # the first samples of all fields, then the second ones: long runs to add
     sampled = images.take(height, axis=1).take(width, axis=2)
-    if sampled.shape[-1] == 4:  # what is transparent lies on the background
+    if sampled.shape[-1] == 4:  # transparent pixels are laid on the background, as in the store
         opacity = sampled[..., 3:].astype(np.float32) / 255
         sampled = sampled[..., :3] * opacity + np.array(layout.background, dtype=np.float32) * (1 - opacity)
     count, *_, channels = sampled.shape
-    summed = _added(_added(sampled.reshape(count, SIDE, samples, samples, SIDE * channels), 2), 2)
+    summed = _sum_over(_sum_over(sampled.reshape(count, SIDE, samples, samples, SIDE * channels), 2), 2)
     return summed.reshape(count, SIDE, SIDE, channels) / np.float32(samples**2 * (257 if images.dtype == np.uint16 else 1))
 
 
-def _added(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
-    """The sum over a short axis: one addition of whole arrays for each step along it is three times as fast as `sum`."""
+def _sum_over(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
+    """Sum over a short axis: one addition of whole arrays for each step along it is three times as fast as `sum`."""
     first, *others = np.moveaxis(values, axis, 0)
     total: NDArray[np.float32] = first.astype(np.float32)
     for other in others:

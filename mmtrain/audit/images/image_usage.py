@@ -1,4 +1,4 @@
-"""Rows that use the same image, or one that looks the same."""
+"""Image usage: cells that name the same image, or one that looks the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mmtrain.audit.images.comparable_images import ComparableImages
 from mmtrain.audit.images.file_metadata import FileFacts, equal_bytes
-from mmtrain.audit.images.image_column import ImageFiles, read_headers
+from mmtrain.audit.images.image_column import ImageFiles, file_offsets
 from mmtrain.audit.images.near_duplicates import connected_sets
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ImageUsage:
-    """Cells of image columns; every array has an entry per cell that names an image worth comparing."""
+    """Cells of image columns; every array has an entry per cell that names a comparable image."""
 
     columns: NDArray[np.int64]
     """Position of the column."""
     rows: NDArray[np.int64]
-    """In the table's file."""
+    """Position of the row in the table's file."""
     cells: NDArray[np.object_]
     files: NDArray[np.int64]
     """Equal for the same file."""
@@ -33,19 +33,20 @@ class ImageUsage:
     images: NDArray[np.int64]
     """Equal for equal pixels."""
     scenes: NDArray[np.int64]
-    """Equal for what looks the same."""
+    """Equal for images that look the same."""
 
     def select(self, which: NDArray[np.bool_]) -> ImageUsage:
-        """Those only where the mask is true."""
+        """Return the cells where the mask is true."""
         return ImageUsage(*(values[which] for values in vars(self).values()))
 
 
 def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], comparable: Sequence[ComparableImages]) -> ImageUsage:
-    """The cells of all columns, without images of one colour: those are equal for no other reason, and told elsewhere."""
-    starts = read_headers(columns)
+    """Return the cells of all columns, without images of one colour, which have a finding of their own."""
+    starts = file_offsets(columns)
     located = [file for column in columns for file in column.located.files]
     contents = equal_bytes(located, np.concatenate([one.tails for one in facts]))
     same = [_chains(contents), *(one.equal(contents) for one in comparable)]
+    # Each level includes the one before: same file, equal bytes, equal pixels, similar pixels.
     images = connected_sets(int(starts[-1]), same)
     scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(images) for one in comparable)])
     plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in comparable)])
@@ -66,13 +67,13 @@ def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], compa
 
 
 def _files(paths: Sequence[str]) -> NDArray[np.int64]:
-    """(files of all columns,): equal for the same file in two columns."""
+    """Return codes of paths, equal for the same file in two columns."""
     known: dict[str, int] = {}
     return np.fromiter((known.setdefault(path, len(known)) for path in paths), dtype=np.int64, count=len(paths))
 
 
 def _chains(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(pairs, 2) that tie all positions with the same number together."""
+    """Return pairs that connect all positions with the same number, (pairs, 2): one less than each number has positions."""
     order = np.argsort(numbers, kind="stable")
     same = numbers[order][1:] == numbers[order][:-1]
     return np.column_stack([order[:-1][same], order[1:][same]])

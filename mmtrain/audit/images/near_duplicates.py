@@ -1,13 +1,13 @@
-"""Images that look the same: candidates by their hashes, then compared in small.
+"""Near-duplicate images: candidates by perceptual hashes, then compared at low resolution.
 
 Every hash is compared with a few neighbours in sorted order, once for each rotation of its bits by a byte (after Manku, Jain and
 Das Sarma 2007, "Detecting near-duplicates for web crawling"), so that the cost grows with the number of images and not with its
-square. What is close there is compared by `Looks.coarse`, and what is left by the luma of all fields and by colours in coarse ones:
-JPEG keeps a fourth of the colours.
+square. Close pairs are compared by `ImageFingerprints.coarse`, and those left by the luma of all fields and by the colours of coarse
+ones: JPEG keeps a fourth of the colours.
 
 Measured on 5,398 photos of clothes, 400 scans and 3,822 emoji of 64 x 64: of copies saved again as JPEG of quality 50 or 85, at
-double size, with noise or a fifth less contrast, 97 of 100 or more were found; at half size all photos and scans, but 55 of 100
-emoji. Found besides were five pairs: one photo handed in twice, with two labels, and flags that differ in a shade.
+double size, with noise or a fifth less contrast, 97 % or more were found; at half size all photos and scans, but 55 % of the emoji.
+Five other pairs were found: one photo submitted twice, with two labels, and flags that differ in a shade.
 """
 
 from __future__ import annotations
@@ -26,34 +26,35 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BITS = 6
-"""Different bits of the hashes of two images that are compared further."""
+"""Largest Hamming distance of the hashes of two images that are compared further."""
 
 NEIGHBOURS = 8
-"""With how many that follow it a hash is compared, in each of eight orders."""
+"""Number of following hashes that each is compared with, in each of eight orders."""
 
 ALIKE = 0.01
-"""Two images look the same when the correlation of their fields is less than this below 1, and"""
+"""Two images look the same when the correlation of their fields is at least 1 minus this, and"""
 
 LARGEST = 0.6
-"""no value differs by more than this many standard deviations: a small thing that is there or not tells images apart."""
+"""no value differs by more than this many standard deviations: a small object that is present or not distinguishes images."""
 
 GAIN = 1.3
-"""Most by which the contrast of two images that look the same may differ, as a factor."""
+"""Largest ratio of the contrasts of two images that look the same."""
 
 SHIFT = 25.0
-"""Most by which their brightness may differ, of 255. With more, all plain shapes of one outline would be the same."""
+"""Largest difference of their brightness, of 255. With more, all plain shapes of one outline would be the same."""
 
 _COARSELY = 2.0
-"""Factor of tolerance of the coarse comparison: whole numbers are rounded, and means of fields are not of colours."""
+"""Factor on the tolerance of the coarse comparison: its numbers are rounded, and it ignores colours."""
 
 _PIECE = 64
 """Pairs that a thread compares at once."""
 
 
 def equal_pixels(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(pairs, 2) of indices into `positions` whose images have the same pixels; each set of equal ones as a chain."""
+    """Return pairs of indices into `positions` with the same pixels, (pairs, 2); each set of equal images as a chain."""
     _, codes, counts = np.unique(looks.prints, return_inverse=True, return_counts=True)
     members = np.flatnonzero(counts[codes] > 1)
+    # Only images with equal fingerprints are read at full size.
     hashes = [sha256(pixels.take(positions[[member]]).tobytes()).digest() for member in members]
     last: dict[bytes, int] = {}
     pairs = []
@@ -65,8 +66,9 @@ def equal_pixels(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np
 
 
 def similar_pairs(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(pairs, 2) of indices into `positions` whose images look the same."""
+    """Return pairs of indices into `positions` whose images look the same, (pairs, 2)."""
     pairs = _close(looks.hashes, looks.coarse)
+    # Brightness is known: it rules out pairs before their pixels are read.
     pairs = pairs[np.abs(looks.brightness[pairs[:, 0]] - looks.brightness[pairs[:, 1]]) <= SHIFT]
 
     def compare(piece: range) -> NDArray[np.bool_]:
@@ -80,7 +82,7 @@ def similar_pairs(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[n
 
 
 def are_near_duplicates(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mark fields (pairs, SIDE, SIDE, channels) that show the same, but for a little brightness and contrast."""
+    """Mark pairs of fields (pairs, SIDE, SIDE, channels) that show the same, up to a little brightness and contrast."""
     ones, others = (luma_of(fields).reshape(len(fields), -1) for fields in (first, second))
     shift = np.abs(ones.mean(axis=1) - others.mean(axis=1))
     gain = np.maximum(ones.std(axis=1), 1e-6) / np.maximum(others.std(axis=1), 1e-6)
@@ -92,7 +94,7 @@ def are_near_duplicates(first: NDArray[np.float32], second: NDArray[np.float32])
 
 
 def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(images, values) with mean 0 and deviation 1; all channels by the same measure."""
+    """Return (images, values) with mean 0 and standard deviation 1, over all channels of an image."""
     flat = values.reshape(len(values), -1)
     centred = flat - flat.mean(axis=1, keepdims=True)
     scaled: NDArray[np.float32] = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
@@ -107,9 +109,10 @@ def _near(ones: NDArray[np.floating], others: NDArray[np.floating], times: float
 
 
 def _close(hashes: NDArray[np.uint64], coarse: NDArray[np.int8]) -> NDArray[np.int64]:
-    """(pairs, 2), each pair once, of those that neither hashes nor coarse fields tell apart."""
+    """Return the candidate pairs, (pairs, 2), each once, by hashes and coarse fields."""
     packed = [np.empty(0, dtype=np.int64)]
     count = len(hashes)
+    # Hashes that differ in at most 6 bits agree in two of their eight bytes or more: each is the leading byte of one order.
     for turn in range(0, 64, 8):
         turned = hashes if turn == 0 else (hashes << np.uint64(turn)) | (hashes >> np.uint64(64 - turn))
         order = np.argsort(turned, kind="stable")
@@ -124,7 +127,7 @@ def _close(hashes: NDArray[np.uint64], coarse: NDArray[np.int8]) -> NDArray[np.i
 
 
 def _coarsely(coarse: NDArray[np.int8], ones: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """In pieces, for there may be as many pairs as images."""
+    """Compare coarse fields of pairs, in chunks: there may be as many pairs as images."""
     near = np.empty(len(ones), dtype=np.bool_)
     for start in range(0, len(ones), 10_000):
         chunk = slice(start, start + 10_000)
@@ -134,13 +137,13 @@ def _coarsely(coarse: NDArray[np.int8], ones: NDArray[np.int64], others: NDArray
 
 
 def connected_sets(count: int, pairs: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(count,): the smallest member of the set that each of `count` things is in, where pairs (n, 2) belong together."""
+    """Return connected components, (count,): the smallest member of the set of each item, where pairs (n, 2) are connected."""
     ones, others = np.concatenate([np.empty((0, 2), dtype=np.int64), *pairs]).T
     least = np.arange(count, dtype=np.int64)
     while len(ones) and (least[ones] != least[others]).any():
         smaller = np.minimum(least[ones], least[others])
         np.minimum.at(least, least[ones], smaller)
         np.minimum.at(least, least[others], smaller)
-        while (least[least] != least).any():
+        while (least[least] != least).any():  # path compression: the number of rounds is logarithmic
             least = least[least]
     return least

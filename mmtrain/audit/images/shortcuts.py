@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from mmtrain.image_decoding import ImageHeader
 
 NOTED, STRIKING = 0.3, 0.5
-"""Differences between classes in the share of images of one kind; of numbers, twice the distance of an AUC from 0.5, which is the same
-where there are only two different ones."""
+"""Differences between classes in the share of images of one kind, of a note and of a warning; for numbers, twice the distance of an AUC
+from 0.5, which is the same for two different numbers."""
 
 FEWEST = 10
 """Rows of a class whose shares are compared, and of a kind whose numbers are."""
 
 MOST_KINDS = 8
-"""Kinds that are told apart, the most common ones; the others count as one."""
+"""Kinds that are distinguished, the most common ones; the others count as one."""
 
 MOST_TOLD = 3
-"""Labels whose shares one finding tells."""
+"""Labels that one finding names."""
 
 
 class Difference(NamedTuple):
@@ -49,7 +49,7 @@ class Difference(NamedTuple):
 
 
 def kind_shortcut_findings(column: ImageFiles, facts: FileFacts, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
-    """Describe the formats, modes, depths and sizes of one column."""
+    """Test formats, modes, depths and sizes of one column against the targets."""
     kinds = {name: np.array(values, dtype=object) for name, values in _kinds(facts.headers).items()}
     headers = np.append(facts.of, -1)[column.of_rows(metadata.rows)]  # (rows,), -1 for a row without an image
     tested = []
@@ -71,7 +71,7 @@ def kind_shortcut_findings(column: ImageFiles, facts: FileFacts, metadata: RowMe
 
 
 def _kinds(headers: tuple[ImageHeader, ...]) -> Mapping[str, list[str]]:
-    """The value that is compared, for each header."""
+    """Return the value of each kind, for each header."""
     return {
         "format": [header.format for header in headers],
         "mode": [f"mode {header.mode}" for header in headers],
@@ -81,7 +81,7 @@ def _kinds(headers: tuple[ImageHeader, ...]) -> Mapping[str, list[str]]:
 
 
 def _common(values: NDArray[np.object_]) -> tuple[list[str], NDArray[np.int64]]:
-    """The most common kinds, and all others as one; (rows,) which of them each row has."""
+    """Return the most common kinds, and all others as one, and the code of each row, (rows,)."""
     names, codes, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
     common = np.argsort(-counts, kind="stable")[:MOST_KINDS]
     place = np.full(len(names), len(common), dtype=np.int64)
@@ -94,6 +94,7 @@ def _difference(kinds: Sequence[str], codes: NDArray[np.int64], answer: BinaryTa
         return _of_numbers(kinds, codes, answer.numbers if answer.numbers is not None else np.empty(0))
     several = max(len(answer.classes), 2)
     table = np.bincount(codes * several + answer.labels, minlength=len(kinds) * several).reshape(-1, several)
+    # Shares of fewer rows are too uncertain to be quoted; the test still uses all classes.
     classes = np.flatnonzero(table.sum(axis=0) >= FEWEST)
     if len(classes) < 2:
         return Difference(0.0, 1.0, "")
@@ -105,11 +106,12 @@ def _difference(kinds: Sequence[str], codes: NDArray[np.int64], answer: BinaryTa
 
 
 def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray[np.float64]) -> Difference:
-    """Test the kind whose numbers are least like those of all others."""
+    """Test the kind whose numbers differ most from those of all others."""
     able = [kind for kind, rows in enumerate(np.bincount(codes, minlength=len(kinds))) if FEWEST <= rows <= len(codes) - FEWEST]
     if not able:
         return Difference(0.0, 1.0, "")
     tested = [conservative_rank_sum(numbers[codes == kind], numbers[codes != kind]) for kind in able]
+    # Each kind against the rest is a test of its own.
     p_values = holm([p_value for _, p_value in tested])
     best = int(np.argmin(p_values))
     middles = [np.median(numbers[(codes == able[best]) == inside]) for inside in (True, False)]
@@ -120,9 +122,9 @@ def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray
 def _finding(header: str, target: TargetView, name: str, rows: int, differences: Sequence[Difference]) -> Finding:
     largest = sorted(differences, key=lambda difference: -difference.size)
     sentences = "; ".join(difference.sentence for difference in largest[:MOST_TOLD])
-    what = f"the {name} of an image goes with {target.named(len(differences))}: {sentences}."
-    why = "If answers come from different sources, the network may learn these instead; what sets them apart remains in the pixels."
-    fix = "Find out why; gather images for all answers from the same sources, or look at the scores of each source by itself."
+    what = f"the {name} of an image is associated with {target.named(len(differences))}: {sentences}."
+    why = "If answers come from different sources, the network may learn these instead: their traces remain in the pixels."
+    fix = "Find out why; collect images for all answers from the same sources, or score each source by itself."
     level: Level = "warning" if largest[0].size >= STRIKING else "note"
     return Finding(level, "file_kind_tells_label", header, what, why, fix, count=rows)
 
@@ -130,7 +132,7 @@ def _finding(header: str, target: TargetView, name: str, rows: int, differences:
 def measure_shortcut_findings(
     header: str, measures: Mapping[str, NDArray[np.float64]], metadata: RowMetadata, targets: Sequence[TargetView]
 ) -> list[Finding]:
-    """Check one column; `measures` have a number for each row of the table's file, NaN for a row without an image."""
+    """Test measures of the images of one column, such as brightness: a number for each row of the table's file, NaN without an image."""
     scored = []
     for target in targets:
         for name, numbers in measures.items():
@@ -152,5 +154,5 @@ def _measure_finding(
 ) -> Finding:
     what = f"the {name} of an image alone {describe_score(target, scores, grouped=grouped)}"
     why = "If that comes from how images were taken or prepared, the network learns it, and fails on images from elsewhere."
-    fix = "Look at images of different answers; where nothing that is to be learned makes them differ so, prepare all of them alike."
+    fix = "Look at images of different answers; where the difference is not what should be learned, prepare all of them alike."
     return Finding("warning" if any(certain(scores)) else "note", "image_tells_label", header, what, why, fix)

@@ -1,9 +1,9 @@
-"""The same row twice, the same text twice.
+"""Duplicate rows and duplicate texts.
 
-Rows of few categories are equal by chance, as two men of 40 are. Rows count as copies only where chance cannot explain them: were
-column c independent of the others, the pairs of rows that agree in all but c would agree in c as well with the chance p that two
-values of c agree, so about p / (1 - p) of the pairs that differ in c alone would be equal by chance. Where that explains a fifth of
-the equal pairs, whatever the column, nothing is said.
+Rows of few categories are equal at random, as two men of 40 are. Rows count as copies only where that does not explain them: were
+column c independent of the others, the pairs of rows that agree in all but c would agree in c with the probability p that two values
+of c agree, so for each pair that differs in c alone about p / (1 - p) pairs would be equal at random. Where that explains a fifth of
+the equal pairs, for any column c, nothing is reported.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RANDOM_MATCH_RATE = 0.2
+"""Share of the equal pairs that random agreement may explain."""
 DISTINCT = 0.25
-"""Where no column has so many different values per row, and fewer than half of the rows are single, rows are told apart too badly."""
+"""Different values per row of the most diverse column: with fewer, and fewer than half of the rows unique, copies are not recognisable."""
 MOST_COMPARED = 60
-"""Columns that are left out one by one to see what chance would do; of more, the first."""
+"""Columns whose random agreement is estimated, by leaving each out; of more, the first."""
 OF_NAMES, NAMES_REPEAT = 0.5, 4.0
-"""Where so large a share of a column's long texts is met so many times each, they name something rather than being written anew."""
+"""Share of a column's long texts that repeat, and mean repeats of each, from which texts are names rather than written anew."""
 OFTEN = 0.01
-"""A text in more than this share of the rows, and in `LEAST_OFTEN` of them, is boilerplate rather than a copy."""
+"""Share of rows from which a text, if it is also in `LEAST_OFTEN` rows, is boilerplate rather than a copy."""
 LEAST_OFTEN = 10
 FAR_APART = 0.5
 """Standard deviations between the numbers of two copies, from which they are two answers and not one that was measured twice."""
 MUCH, LITTLE = 0.01, 0.001
-"""Shares of a part's rows that are copies of training rows: they move its scores by so much at most. From the first on an error, below
-the second a note."""
+"""Shares of a part's rows that are copies of training rows, which bound the change of its scores: an error from the first on, a note
+below the second."""
 
 
 def duplicate_findings(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family."""
+    """Return the findings on equal rows, and on equal texts of each column."""
     same_rows = equal_rows(table)
     findings = _of_rows(table, metadata, same_rows)
     for cells in table.inputs_of("texts"):
@@ -49,7 +50,7 @@ def duplicate_findings(table: TableValues, metadata: RowMetadata) -> list[Findin
 
 
 def equal_rows(table: TableValues) -> NDArray[np.int64]:
-    """(n, 2): set and row of all rows that are equal to another in every input, where chance does not explain it."""
+    """Return set and row, (n, 2), of all rows that equal another in every input, where random agreement does not explain it."""
     nothing = np.empty((0, 2), dtype=np.int64)
     inputs = table.inputs
     if not inputs or table.rows < 2:
@@ -57,6 +58,7 @@ def equal_rows(table: TableValues) -> NDArray[np.int64]:
     column_prints = [
         mix_bits(cells.prints, position) for position, cells in enumerate(inputs, start=1)
     ]  # so that a sum tells which cell stands where
+    # Sums of mixed 64-bit prints: one column can be taken out of a sum by subtraction.
     every = np.asarray(np.sum(column_prints, axis=0, dtype=np.uint64))
     filled = np.any([~cells.missing for cells in inputs], axis=0)
     equal = _pairs(every[filled])
@@ -68,6 +70,7 @@ def equal_rows(table: TableValues) -> NDArray[np.int64]:
         return nothing
     for cells, prints in list(zip(inputs, column_prints, strict=True))[:MOST_COMPARED]:
         agree = _pairs(cells.prints[filled]) / (filled.sum() * (filled.sum() - 1) / 2)
+        # Pairs that agree in all columns but this one, or would if it were independent of the others.
         near = _pairs((every - prints)[filled]) - equal
         if agree < 1 and near * agree / (1 - agree) > RANDOM_MATCH_RATE * equal:
             return nothing
@@ -75,13 +78,13 @@ def equal_rows(table: TableValues) -> NDArray[np.int64]:
 
 
 def _pairs(prints: NDArray[np.uint64]) -> float:
-    """How many pairs of rows are equal."""
+    """Count the pairs of equal rows."""
     times = np.bincount(pd.factorize(prints)[0]).astype(np.float64)
     return float((times * (times - 1) / 2).sum())
 
 
 def equal_sets(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n, 2): set and row of those of `rows` whose print occurs more than once among them; sets by their first row."""
+    """Return set and row, (n, 2), of those of `rows` whose print occurs more than once among them; sets by their first row."""
     codes = pd.factorize(prints[rows])[0]
     repeated = np.flatnonzero(np.bincount(codes, minlength=1)[codes] > 1)
     sets = pd.factorize(codes[repeated])[0]
@@ -101,7 +104,7 @@ def _of_rows(table: TableValues, metadata: RowMetadata, sets: NDArray[np.int64])
 
 
 def _of_texts(table: TableValues, cells: ColumnValues, metadata: RowMetadata, same_rows: NDArray[np.int64]) -> list[Finding]:
-    """Long texts that occur again, in rows that differ otherwise and belong to other groups."""
+    """Find long texts that occur again, in rows that differ otherwise and belong to other groups."""
     if cells.written is None:
         return []
     wanted = cells.written.copy()
@@ -110,6 +113,7 @@ def _of_texts(table: TableValues, cells: ColumnValues, metadata: RowMetadata, sa
     if len(sets) >= OF_NAMES * wanted.sum() and len(sets) >= NAMES_REPEAT * (sets[:, 0].max(initial=-1) + 1):
         return []
     sizes = np.bincount(sets[:, 0])
+    # Texts of a form are boilerplate, and within a group repeats are expected.
     copied = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
     if metadata.groups is not None:
         copied &= metadata.spans(sets, metadata.units)
@@ -127,40 +131,41 @@ def _of_texts(table: TableValues, cells: ColumnValues, metadata: RowMetadata, sa
 
 
 def _later(sets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows that repeat an earlier one."""
+    """Return the rows that repeat an earlier one."""
     return np.asarray(sets[1:, 1][sets[1:, 0] == sets[:-1, 0]])
 
 
 def _finding(sets: NDArray[np.int64], metadata: RowMetadata, where: str, noun: str, what: str) -> Finding:
-    """The finding on copies, with what the parts say of them."""
+    """Return the finding on copies; its level depends on how many are in several parts."""
     torn = sets[metadata.spans(sets, metadata.parts)[sets[:, 0]]]
     level, leaked = _leaked(torn, metadata)
-    why = "What was learned by heart scores as if it had been understood."
+    why = "Memorised rows score as if they had been understood."
     if leaked:
         what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
     elif metadata.spans(sets, metadata.units).any():
-        why = "Copies weigh double, and another split may put them on two sides."
+        why = "Copies weigh double, and another split may put them into two parts."
     else:
         why = "Copies weigh double."
-    fix = "Keep one of each, or give the copies one value in a `group` column, so that they stay on one side of the split."
+    fix = "Keep one of each, or give the copies one value in a `group` column, so that they stay in one part of the split."
     later = _later(sets)
     return Finding(level, f"duplicate_{noun}", where, what, why, fix, first_rows(later), count=len(later))
 
 
 def _leaked(sets: NDArray[np.int64], metadata: RowMetadata) -> tuple[Level, int]:
-    """How bad it is that copies stand in several parts, and how many rows of other parts have one in training."""
+    """Return the level of copies in several parts, and the number of validation and test rows with a copy in training."""
     if metadata.parts is None or not len(sets):
         return "note", 0
     parts = metadata.parts[sets[:, 1]]
     number = int(sets[:, 0].max()) + 1
     trained = np.bincount(sets[:, 0], parts == TRAIN, minlength=number) > 0
+    # Rows of no part have -1.
     leaked = (parts > TRAIN) & trained[sets[:, 0]]
     worst = max(float((leaked & (parts == part)).sum()) / max(len(metadata.of_part(part)), 1) for part in (VALIDATION, TEST))
     return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
 
 
 def _split_groups(sets: NDArray[np.int64], table: TableValues, metadata: RowMetadata) -> NDArray[np.bool_]:
-    """(sets,): which sets hold rows with different answers to some target; numbers differ where they are far apart."""
+    """Mark the sets with different answers to some target, (sets,); numbers differ where they are far apart."""
     torn = np.zeros(int(sets[-1, 0]) + 1, dtype=np.bool_)
     for labels in metadata.targets:
         torn |= metadata.spans(sets, labels.sets())
@@ -172,23 +177,21 @@ def _split_groups(sets: NDArray[np.int64], table: TableValues, metadata: RowMeta
 
 
 def _spread(numbers: NDArray[np.float64]) -> float:
-    """The standard deviation, by the middle half of the numbers where they are not all equal: a few far ones would swell it.
-
-    NaN without any number: nothing is far apart then.
-    """
+    """Return a robust standard deviation, by the quartiles; the usual one where these are equal, and NaN without any number."""
     if np.isnan(numbers).all():
         return float("nan")
     low, high = np.nanquantile(numbers, (0.25, 0.75))
+    # Quartiles of a normal distribution are 1.349 standard deviations apart.
     return float((high - low) / 1.349) or float(np.nanstd(numbers))
 
 
 def _disagreeing(sets: NDArray[np.int64], split: NDArray[np.bool_], where: str, noun: str) -> list[Finding]:
-    """Copies with different answers."""
+    """Find copies with different answers."""
     if not split.any():
         return []
     rows = sets[split[sets[:, 0]], 1]
     number = int(split.sum())
     what = f"{counted(number, 'set')} of equal {noun} {'has' if number == 1 else 'have'} different answers, in {counted(len(rows), 'row')}."
     why = "At most one of the answers is right, and no model can give both."
-    fix = "Find out which answer is right, and mend or leave out the others."
+    fix = "Find out which answer is right, and correct or leave out the others."
     return [Finding("warning", f"conflicting_{noun}", where, what, why, fix, first_rows(rows), count=len(rows))]

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MISSING_NOTE, MISSING_WARNING = 0.1, 0.3
-"""Differences of the share of empty cells between classes."""
+"""Differences between classes in the share of empty cells, from which there is a finding and a warning."""
 LEAST_MISSING = 5
 MOST_TOLD = 3
-"""Labels whose shares one finding tells."""
+"""Labels that one finding names."""
 
 
 def informative_missingness(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
-    """Inputs whose cells are empty more often for some answers than for others."""
+    """Find inputs whose cells are empty more often for some answers than for others."""
     tested = []
     for target in targets:
         independent = np.flatnonzero(np.isin(target.rows, metadata.one_of_each(target.rows)))
+        # Fewer empty or filled cells are hardly ever significant after the correction, and matter to few rows.
         able = [
             cells
             for cells in table.inputs
@@ -47,7 +48,7 @@ def informative_missingness(table: TableValues, metadata: RowMetadata, targets: 
 def _finding(target: TargetView, cells: ColumnValues, holes: Sequence[tuple[float, str]]) -> Finding:
     largest = sorted(holes, key=lambda hole: -hole[0])
     sentences = "; ".join(sentences for _, sentences in largest[:MOST_TOLD])
-    what = f"whether a cell is empty goes with {target.named(len(holes))}: {sentences}."
+    what = f"missing cells are associated with {target.named(len(holes))}: {sentences}."
     why = "If cells were left empty because of the answer, or filled in because of it, the model learns that and fails on new rows."
     fix = "Find out why they are empty. If it is because of the answer, leave the column out."
     level: Level = "warning" if largest[0][0] >= MISSING_WARNING else "note"
@@ -65,9 +66,11 @@ def _missing_indicators(missing: NDArray[np.bool_], answer: BinaryTargetView) ->
     several = max(len(answer.classes), 2)
     table = np.stack([np.bincount(answer.labels[mask], minlength=several) for mask in (missing, ~missing)])
     rows = table.sum(axis=0)
+    # A share of fewer than ten rows is uncertain by 0.3 to either side.
     shares = np.where(rows >= 10, table[0] / np.maximum(rows, 1), np.nan)
     if np.isnan(shares).sum() > len(shares) - 2:
         return 0.0, 1.0, ""
+    # The p-value is of the whole table, the sentence of the two most different classes.
     high, low = int(np.nanargmax(shares)), int(np.nanargmin(shares))
     sentence = f"{shares[high]:.0%} of {answer.called(high)} and {shares[low]:.0%} of {answer.called(low)} lack it"
     return float(shares[high] - shares[low]), chi_square(table), sentence

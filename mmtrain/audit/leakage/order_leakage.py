@@ -1,4 +1,4 @@
-"""Ids, groups and rows whose order goes with the answer."""
+"""Order leakage: ids, groups and rows whose order is associated with the answer."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ORDERED = 0.15
-"""How far from 0.5 the AUC of an order has to be, and half of how far from 0 a rank correlation."""
+"""Smallest distance of the AUC of an order from 0.5, and half of that of a rank correlation from 0."""
 LEAST_ROWS = 10
 """Rows, or groups, of a class and of the others, or in all."""
 MOST_UNNUMBERED = 0.05
-"""The share of ids without a number, as of a pilot, from which the numbers are no order."""
+"""Share of ids without a number, as of a pilot study, above which the numbers do not order the rows."""
 MOST_TOLD = 3
-"""Labels whose places one finding tells."""
+"""Labels that one finding names."""
 
 
 class RowOrder(NamedTuple):
-    """Ids, groups or rows, and the number of each row."""
+    """An order of the rows: by id, by group or as in the table."""
 
     header: str
     noun: str
-    """`id`, `group` or `row`, and as in the table: what is in order."""
+    """`id`, `group` or `row`."""
     names_rows: bool
     places: NDArray[np.float64]
 
 
 def order_leakage(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
-    """Every group counts once in a class. Of each target the first order that tells is told: ids, then groups, then rows."""
+    """Return a finding for each target, on the first order that predicts it: ids, groups, rows. A group counts once in a class."""
     scored = []
     for target in targets:
         sampled = sample_rows(np.arange(len(target.rows)))
@@ -55,6 +55,7 @@ def order_leakage(table: TableValues, metadata: RowMetadata, targets: Sequence[T
 
 
 def _orders(table: TableValues) -> list[RowOrder]:
+    # Columns come first, in their order: an order of the rows that an id explains is reported by the id.
     orders = [RowOrder(table.name, "row", False, np.arange(table.rows, dtype=np.float64))]
     for cells in reversed(table.of_purpose("naming", "grouping")):
         if cells.numbers is not None and np.isnan(cells.numbers).mean() <= MOST_UNNUMBERED:
@@ -64,14 +65,14 @@ def _orders(table: TableValues) -> list[RowOrder]:
 
 def _finding(order: RowOrder, target: TargetView, places: Sequence[tuple[float, str]]) -> Finding:
     sentences = "; ".join(sentences for _, sentences in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
-    what = f"the {order.noun}s stand in an order that goes with {target.named(len(places))}: {sentences}."
-    why = "Whoever numbered them knew the answer, or it changed while they were gathered, and so may a camera or a clerk have."
+    what = f"the order of the {order.noun}s is associated with {target.named(len(places))}: {sentences}."
+    why = "They were numbered when the answer was known, or it changed during collection, and so may have a camera or an operator."
     fix = "Find out what else changed with the order; never use an id or a position as an input."
     return Finding("warning" if order.names_rows else "note", "order_tells_label", order.header, what, why, fix)
 
 
 def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units: NDArray[np.int64]) -> tuple[float, float, str]:
-    """Return how far the order is from random, its p-value, and a sentence."""
+    """Return the distance of the order from a random one, its p-value, and a sentence."""
     answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
     order, units = order[answer.rows], units[answer.rows]
     if answer.labels is None:
@@ -102,6 +103,6 @@ def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units:
 
 
 def _places(order: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The mean place of each unit; that of many rows is nearer to the middle."""
+    """Return the mean place of each unit; that of a unit with many rows is nearer to the middle, hence the conservative test."""
     known, codes = np.unique(units, return_inverse=True)
     return np.bincount(codes, order, minlength=len(known)) / np.maximum(np.bincount(codes, minlength=len(known)), 1)

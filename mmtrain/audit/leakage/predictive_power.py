@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 MOST_ROWS = 50_000
-"""Rows that are scored: the standard error of an AUC is then below 0.005."""
+"""Rows that are scored, at random: the standard error of an AUC is then below 0.005."""
 MOST_CLASSES = 50
 LEAST_OF_A_CLASS = 10
 """Units with and without a class, below which its AUC says nothing."""
 PRIOR = 2.0
-"""Rows of average answers that every value is given: it takes more than one or two rows to predict anything."""
+"""Pseudo-rows with the mean answer added to every value: one or two rows predict little."""
 MOST_RANGES = 32
 Z = 1.96
 RANKED = "R2 of ranks"
@@ -54,7 +54,7 @@ class UnivariateScore:
     p_value: float = 0.0
     """p-value of such an AUC, by the normal limit of the rank sum; 0 for an R2, which is never large at random."""
     label: int = -1
-    """The class that is told from all others; -1 where all classes count."""
+    """The class that is scored against the rest; -1 where all classes count."""
     best: UnivariateScore | None = None
     """Score of the class that is predicted best, where several count."""
 
@@ -89,10 +89,11 @@ class _Outcome:
     def _left_out_means(
         self, codes: NDArray[np.int64], sums: Callable[[NDArray[np.int64], int], Iterable[NDArray[Any]]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.float64]]]:
-        """The place of each row, a fold and a value; the rows of each place, and its guesses, one array for each of `sums`.
+        """Return the place (fold and value) of each row, the rows of each place, and its out-of-fold means, one array for each of `sums`.
 
-        A guess is the mean answer of the rows with the same value in the other folds, drawn towards the mean of all of those.
+        A mean is over the rows with the same value in the other folds, shrunk towards the mean of all rows of these folds.
         """
+        # One bincount over (fold, value) gives the sums of all folds; the other folds are the total minus their own.
         size = int(codes.max(initial=-1)) + 1
         place = self._fold * size + codes
         count = np.bincount(place, minlength=FOLDS * size)
@@ -107,12 +108,13 @@ class _Outcome:
         return place, count, guesses
 
     def _with_interval(self, name: str, score: float, fewest: int, influence: Callable[[], NDArray[np.float64]]) -> UnivariateScore:
-        """The score; `influence` (n,) is what each row adds to it."""
+        """Return the score with its interval; `influence` returns the contribution of each row, (n,)."""
         if score < self._interval_from:
             return UnivariateScore(name, score, np.nan, np.nan)
         codes, number = self._unit_codes
+        # Rows of a unit are dependent: their contributions are summed before they are squared.
         error = float(np.sqrt((np.bincount(codes, influence(), minlength=number) ** 2).sum()))
-        bound = max(0.0, 1 - 3 / fewest)
+        bound = max(0.0, 1 - 3 / fewest)  # rule of three: a perfect score of few units has a wide interval
         return UnivariateScore(name, score, min(score - Z * error, max(bound, 0.0)), min(1.0, score + Z * error))
 
 
@@ -136,7 +138,7 @@ class ClassOutcome(_Outcome):
         return [min(len(pd.unique(self._units[mask])) for mask in (members, ~members)) for members in self._members]
 
     def score_values(self, codes: NDArray[np.int64]) -> UnivariateScore | None:
-        """The score of a column by its values, (n,) codes from 0 on. None where no class has enough rows."""
+        """Score a column by its values, (n,) codes from 0 on. None where no class has enough rows."""
         if not len(self._kept):
             return None
         hits: list[NDArray[np.int64]] = []
@@ -155,7 +157,7 @@ class ClassOutcome(_Outcome):
         return self._mean(areas)
 
     def score_sizes(self, numbers: RankedNumbers) -> UnivariateScore | None:
-        """The score of a column by the size of its numbers, each class in its own direction; a number in every row.
+        """Score a column by the size of its numbers, one in every row, each class in its own direction.
 
         Binning and cross-fitting would cost a perfectly ordered column 0.01-0.02 AUC. None where no class has enough rows.
         """
@@ -166,7 +168,7 @@ class ClassOutcome(_Outcome):
         for members in self._members:
             hits = np.bincount(numbers.codes[members], minlength=size).astype(np.float64)
             area = _Area(hits, numbers.counts - hits, lambda: numbers.codes)
-            if area.value < 0.5:
+            if area.value < 0.5:  # the direction is not learned: a small number may mean the class
                 area = _Area(hits[::-1], (numbers.counts - hits)[::-1], lambda: size - 1 - numbers.codes)
             areas.append(area)
         return self._mean(areas)
@@ -179,10 +181,11 @@ class ClassOutcome(_Outcome):
         return replace(every, best=replace(self._scored([k], areas), label=int(self._kept[k])))
 
     def _scored(self, places: Sequence[int], areas: Sequence[_Area]) -> UnivariateScore:
-        """The mean AUC of some classes. Of several classes the p-value is that of the rarest, which is conservative."""
+        """Return the mean AUC of some classes. Of several classes the p-value is that of the rarest, which is conservative."""
         fewest = min(self._fewest[k] for k in places)
         area = float(np.mean([areas[k].value for k in places]))
         others = max(self._unit_codes[1] - fewest, fewest)
+        # Standard deviation of the AUC of random scores, from the normal limit of the rank sum.
         spread = float(np.sqrt((fewest + others + 1) / (12 * fewest * others)))
         score = self._with_interval(
             "AUC", area, fewest, lambda: np.mean([areas[k].influence(self._members[k]) for k in places], axis=0, dtype=np.float64)
@@ -197,12 +200,13 @@ class _Area:
         """Rows with and without the class, by ascending level; `at` gives the level of each row, (n,)."""
         self._at = at
         self._positives, self._negatives = float(hits.sum()), float(alarms.sum())
+        # Share of negatives below each level, ties at one half: the mid-rank form of the AUC.
         self._beats = (np.cumsum(alarms) - alarms / 2) / self._negatives
         self._beaten = 1 - (np.cumsum(hits) - hits / 2) / self._positives
         self.value = float(hits @ self._beats) / self._positives
 
     def influence(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """(n,): the share of the other class below a row, less the AUC, over the rows of its class."""
+        """Return the influence of each row on the AUC, (n,): the share of the other class below it minus the AUC, by class size."""
         level = self._at()
         inside, outside = self._beats[level] - self.value, self._beaten[level] - self.value
         return np.asarray(np.where(members, inside / self._positives, outside / self._negatives))
@@ -221,21 +225,21 @@ class NumberOutcome(_Outcome):
         return NumberOutcome(self._answers[0][rows], self._units[rows], interval_from=self._interval_from)
 
     def score_values(self, codes: NDArray[np.int64]) -> UnivariateScore | None:
-        """How much of the variance the values of a column explain, (n,) codes from 0 on. None where the numbers do not vary."""
+        """Return the share of variance that the values of a column explain, (n,) codes from 0 on. None where the numbers do not vary."""
         place, _, guesses = self._left_out_means(
             codes, lambda place, size: (np.bincount(place, answers, minlength=size) for answers in self._answers)
         )
         return self._better([guess[place] for guess in guesses])
 
     def score_sizes(self, numbers: RankedNumbers) -> UnivariateScore | None:
-        """How much of the variance a straight line through a column explains, or of ranks one through ranks; a number in every row."""
+        """Return the share of variance that a linear fit explains, on numbers or on ranks; a number in every row."""
         if np.count_nonzero(numbers.counts) < 2:
             return None
         columns = numbers.values[numbers.codes], (numbers.until - (numbers.counts - 1) / 2)[numbers.codes]
         return self._better([_line(column, answers) for column, answers in zip(columns, self._answers, strict=True)])
 
     def _better(self, guesses: Sequence[NDArray[np.float64]]) -> UnivariateScore | None:
-        """The better of both. A long tail hides in the numbers what the ranks show."""
+        """Return the better of both: with a long tail, ranks show what numbers hide."""
         plain, ranked = (self._explained(answers, guess) for answers, guess in zip(self._answers, guesses, strict=True))
         if plain is None or ranked is None or plain.score >= ranked.score:
             return plain
@@ -247,34 +251,36 @@ class NumberOutcome(_Outcome):
         if total <= 0 or self._unit_codes[1] < LEAST_OF_A_CLASS:
             return None
         ratio = float(left.sum()) / total
+        # Influence of a ratio of means (linearisation): its sum over all rows is 0.
         return self._with_interval("R2", 1 - ratio, self._unit_codes[1], lambda: (ratio * all_ - left) / total)
 
 
 def _line(numbers: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The answers on a straight line, (n,)."""
+    """Return the answers of a linear fit, (n,)."""
     centered = numbers - numbers.mean()
-    scaled = centered / np.abs(centered).max()
+    scaled = centered / np.abs(centered).max()  # squares of numbers above 1e154 would overflow
     slope, offset = np.polyfit(scaled, answers, 1)
     return np.asarray(slope * scaled + offset)
 
 
 def ranges(numbers: RankedNumbers) -> NDArray[np.int64]:
-    """(rows,): codes of ranges with about as many rows each; few different numbers have a code each, missing ones the code 0."""
+    """Bin numbers into quantile ranges, (rows,) codes; few different numbers have a code each, missing ones the code 0."""
     different = numbers.values[numbers.counts > 0]
-    most = int(np.clip(numbers.known // 20, 2, MOST_RANGES))
+    # About 20 rows per range or more, four fifths of them in the other folds.
+    most = int(np.clip(numbers.total // 20, 2, MOST_RANGES))
     edges = different[1:] if len(different) <= most else np.unique(numbers.quantiles(np.linspace(0, 1, most + 1)[1:-1]))
     return np.append(1 + np.searchsorted(edges, numbers.values, side="right"), 0)[numbers.codes]
 
 
 def sample_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At most `MOST_ROWS` of some rows, the same ones each time."""
+    """Return at most `MOST_ROWS` of some rows, at random with a fixed seed."""
     if len(rows) <= MOST_ROWS:
         return rows
     return np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, MOST_ROWS, replace=False))
 
 
 def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The most frequent classes that enough units have and enough have not; of two classes the second alone, as both say the same."""
+    """Return the most frequent classes with enough units inside and outside; of two classes only the second, as both have the same AUC."""
     rows = np.bincount(labels)
     holders = np.bincount(distinct_pairs(labels, units)[0], minlength=len(rows))
     others = holders.sum() - holders

@@ -1,10 +1,10 @@
-"""Values that go with one class always, in columns that say little by their others.
+"""Pure values: single values that occur with one class only, in columns that predict little as a whole.
 
-A column that is filled in when the answer is known often tells it in some of its cells alone: a lesion that was followed up is a harmless
-one in every row, while other ways of confirmation say nothing. The score of the whole column hides that.
+A column that is filled in when the answer is known often reveals it in some of its cells only: a lesion that was followed up is benign
+in every row, while other ways of confirmation say nothing. The score of the whole column hides that.
 
-Among n independent units with the value, all, or all but a few, have a class that a share p of all rows has: the chance of that is the
-binomial tail. It counts when it is below `SURE` among all values, classes, columns and targets together (Bonferroni).
+Of n independent units with the value, all, or all but a few, have a class that a share p of all rows has: the p-value is the binomial
+tail. It counts below `FAMILY_WISE_ERROR_RATE` among all values, classes, columns and targets together (Bonferroni).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 LEAST_UNITS = 20
 """Rows, or groups, with the value."""
 PURE = 0.995
-"""The share of the rows with the value that have the class."""
+"""Share of the rows with the value that have the class."""
 USUAL = 0.9
-"""The share of all rows from which a class is so common that a pure value means little."""
+"""Share of all rows, from which a class is so common that a pure value means little."""
 FEW_CODES = 10
 """Different whole numbers of a numeric column, up to which they may be codes."""
 MUCH = 0.1
-"""The share of all rows that such values cover, from which it is a warning."""
+"""Share of all rows that such values cover, from which it is a warning."""
 MOST_TOLD = 3
 
 
@@ -59,12 +59,12 @@ class PureValue:
     p_value: float
 
     def __str__(self) -> str:
-        how = "all" if self.right == 1 else f"{self.right:.1%}"
-        return f"{how} of the {len(self.rows):,} rows with {self.name} are {self.label}, of all rows {self.usual:.0%}"
+        share = "all" if self.right == 1 else f"{self.right:.1%}"
+        return f"{share} of the {len(self.rows):,} rows with {self.name} are {self.label}, of all rows {self.usual:.0%}"
 
 
 def pure_values(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView], leaking: Collection[str]) -> list[Finding]:
-    """Check categories and codes; not the columns `leaking`, which are known to give the answer away as a whole."""
+    """Check categories and codes, without the columns `leaking`, which predict the answer as a whole."""
     candidates, tests = [], 0
     for target in targets:
         for cells in table.inputs_of("names", "numbers"):
@@ -76,6 +76,7 @@ def pure_values(table: TableValues, metadata: RowMetadata, targets: Sequence[Tar
                 candidates.append((cells, target, values))
     by_column: dict[tuple[str, str], tuple[ColumnValues, TargetView, list[PureValue]]] = {}
     for cells, target, values in candidates:
+        # `tests` is known only after all columns, hence the second loop.
         sure = [value for value in values if value.p_value * tests < FAMILY_WISE_ERROR_RATE]
         if sure:
             by_column.setdefault((cells.header, target.header), (cells, target, []))[2].extend(sure)
@@ -87,7 +88,7 @@ def _codes(cells: ColumnValues) -> bool:
 
 
 def _pure(cells: ColumnValues, answer: BinaryTargetView, metadata: RowMetadata) -> tuple[list[PureValue], int]:
-    """The values that have one class, and how many tests that took."""
+    """Return the values that have one class, and the number of tests."""
     if answer.labels is None or len(answer.rows) < 2 * LEAST_UNITS:
         return [], 0
     codes, names = cells.codes(answer.rows)
@@ -102,6 +103,7 @@ def _pure(cells: ColumnValues, answer: BinaryTargetView, metadata: RowMetadata) 
     for code in able.tolist():
         label, rows = int(table[code].argmax()), int(table[code].sum())
         right = table[code, label] / rows
+        # Of a label only the rows that have it count: not having a label is usual.
         if right < PURE or usual[label] > USUAL or (answer.classes and label >= len(answer.classes)):
             continue
         p_value = _tail(int(units[code]), round((1 - right) * int(units[code])), float(usual[label]))
@@ -111,7 +113,8 @@ def _pure(cells: ColumnValues, answer: BinaryTargetView, metadata: RowMetadata) 
 
 
 def _tail(units: int, wrong: int, share: float) -> float:
-    """The chance that at most `wrong` of some units lack a class that a share of all has."""
+    """Return the binomial probability that at most `wrong` of some units lack a class that a share of all has."""
+    # Logarithms: the coefficients overflow from 1,030 units on.
     logs = [
         lgamma(units + 1) - lgamma(k + 1) - lgamma(units - k + 1) + k * log(1 - share) + (units - k) * log(share) for k in range(wrong + 1)
     ]
@@ -121,8 +124,8 @@ def _tail(units: int, wrong: int, share: float) -> float:
 def _told(cells: ColumnValues, target: TargetView, values: Sequence[PureValue]) -> Finding:
     largest = sorted(values, key=lambda value: -len(value.rows))
     rows = np.unique(np.concatenate([value.rows for value in values]))
-    what = f"some values go with one answer of '{target.header}': {listed([str(value) for value in largest], most=MOST_TOLD)}."
-    why = "Is the cell filled in before the answer is known? If it follows from it, new rows will not have it."
+    what = f"some values occur with one answer of '{target.header}' only: {listed([str(value) for value in largest], most=MOST_TOLD)}."
+    why = "Is the cell filled in before the answer is known? If it follows from the answer, new rows will not have it."
     fix = "Find out when the column is filled in. If that is after the answer, leave it out."
     level: Level = "warning" if len(rows) >= MUCH * len(target.rows) else "note"
     return Finding(level, "value_tells_class", cells.header, what, why, fix, first_rows(rows), count=len(rows))

@@ -1,8 +1,6 @@
-"""Given parts: groups that stand on two sides, and scored parts that look back in time."""
+"""Split leakage of given parts: groups in several parts, and scored rows that are earlier than training rows."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,17 +13,14 @@ from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import counted, listed
 from mmtrain.text.dates import day_name
 
-if TYPE_CHECKING:
-    pass
-
 BACKWARD, FORWARD = 0.2, 0.8
-"""In how many pairs a scored date is later than a training date: below the first the parts look back, above the second they were meant to
-follow each other in time, and between the two they were not made by time."""
+"""Share of pairs in which a scored date is later than a training date: below the first, scored rows precede training rows; above the
+second, the split is chronological; between them, it is not by time."""
 LEAST_DATES = 10
 
 
 def split_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family."""
+    """Return the findings on groups, and on dates of validation and test."""
     findings = groups_across_splits(table, metadata)
     dates = [cells for cells in table.columns if cells.use.unused == "dates"]
     for cells in dates:
@@ -35,7 +30,7 @@ def split_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
 
 
 def groups_across_splits(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Groups of a group column on two sides; without one, those of a column whose name says whom a row belongs to."""
+    """Find groups in several parts, of a group column or, without one, of a column whose name says whom a row belongs to."""
     if metadata.parts is None:
         return []
     for cells in table.columns:
@@ -56,7 +51,7 @@ def groups_across_splits(table: TableValues, metadata: RowMetadata) -> list[Find
         what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(torn_rows), 'row')}."
         if not declared:
             what = f"the name says whom a row belongs to, and {what}"
-        why = "What is learned of one of them is known of the others: scores on test are those of acquaintances, not of new ones."
+        why = "What is learned from one row of a group holds for its others: scores on test are of known groups, not of new ones."
         fix = "Mark all rows of a group for the same part."
         if not declared:
             fix = f"Give '{cells.header}' the role group." if not metadata.given else f"{fix} Give '{cells.header}' the role group."
@@ -66,9 +61,9 @@ def groups_across_splits(table: TableValues, metadata: RowMetadata) -> list[Find
 
 
 def _temporal_leakage(cells: ColumnValues, metadata: RowMetadata, part: int, sure: float) -> list[Finding]:
-    """Rows of a scored part that are earlier than training rows, where the table gives parts that go with time at all.
+    """Find rows of a scored part that are earlier than training rows, where the given parts depend on time at all.
 
-    A split by time says itself which rows are earlier than its cuts.
+    A split by time reports such rows itself.
     """
     if metadata.parts is None or not metadata.given or cells.numbers is None:
         return []
@@ -76,10 +71,12 @@ def _temporal_leakage(cells: ColumnValues, metadata: RowMetadata, part: int, sur
     train, scored = (np.flatnonzero((metadata.parts == one) & known) for one in (TRAIN, part))
     if min(len(train), len(scored)) < LEAST_DATES:
         return []
+    # Dates within a group depend on each other.
     independent = [cells.numbers[metadata.one_of_each(rows)] for rows in (scored, train)]
     later, p_value = rank_sum(*independent)
     last = cells.numbers[train].max()
     early = scored[cells.numbers[scored] < last]
+    # Near 0.5 the parts do not depend on time: an early scored row is then expected.
     if p_value > sure or BACKWARD < later < FORWARD or not len(early):
         return []
     medians = " and ".join(
@@ -89,7 +86,7 @@ def _temporal_leakage(cells: ColumnValues, metadata: RowMetadata, part: int, sur
     what = f"{earlier} than the last training row of {day_name(last)}; {medians}."
     back = later <= BACKWARD
     if back:
-        what = f"the given parts look back: the {PARTS[part]} rows are the earlier ones. {what}"
+        what = f"the given parts are reversed in time: the {PARTS[part]} rows are the earlier ones. {what}"
     why = "A model is used on days that come after its training. Scored on earlier ones it has seen their future."
     fix = "Mark the latest rows test, the ones before them validation, and only earlier ones train."
     return [Finding("error" if back else "warning", "time_looks_back", cells.header, what, why, fix, first_rows(early), count=len(early))]

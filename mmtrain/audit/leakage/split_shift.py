@@ -1,7 +1,7 @@
-"""Columns that are distributed otherwise in a given part than in training.
+"""Split shift: columns whose distribution in a given part differs from training.
 
-Where chance divided the rows, every difference is chance and nothing is said. One row of each group is compared; the chances are
-corrected for all columns and parts (Holm 1979), and the difference has to be large besides.
+Nothing is tested where the rows were divided at random. One row of each group is compared; p-values are corrected for all columns and
+parts (Holm 1979), and the difference has to be large in addition.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGE = 0.1
-"""The largest distance of two distributions, or of the shares of one category, that is let pass. A shift of a tenth of the rows moves
-a score by a tenth at most."""
+"""Smallest distance of two distributions, or of the shares of one category, of a finding: a shift of a tenth of the rows moves accuracy by
+a tenth at most."""
 LEAST_ROWS = 20
 MOST_CATEGORIES = 200
 MOST_TOLD = 3
@@ -41,7 +41,7 @@ class ShiftTest(NamedTuple):
 
 
 def split_shift(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family; texts are compared word by word elsewhere."""
+    """Return the findings on inputs and targets; texts are compared word by word in `text_quality`."""
     if metadata.parts is None or metadata.by_random:
         return []
     several = [labels for labels in metadata.targets if labels.several]
@@ -67,7 +67,7 @@ def split_shift(table: TableValues, metadata: RowMetadata) -> list[Finding]:
 
 
 def _finding(header: str, part: int, several: list[ShiftTest], metadata: RowMetadata) -> Finding:
-    """Compare one column: its values and its empty cells, or its labels."""
+    """Return the finding on one column: its values and its empty cells, or its labels."""
     largest = sorted(several, key=lambda one: -one.size)
     what = f"{PARTS[part]} differs from training: {listed([one.sentence for one in largest], most=MOST_TOLD)}."
     level, why, fix = shift_advice(metadata, part, "rows")
@@ -75,10 +75,11 @@ def _finding(header: str, part: int, several: list[ShiftTest], metadata: RowMeta
 
 
 def _labels(labels: LabelIndex, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> list[ShiftTest]:
-    """How often each label is met."""
+    """Compare the frequency of each label."""
     sizes = [int(labels.known[rows].sum()) for rows in (train, other)]
     tests = []
     for label in labels.most(MOST_CATEGORIES) if min(sizes) else ():
+        # Test rows may be counted here: the shares of labels are compared, no model learns from them.
         holds = np.zeros(len(labels.known), dtype=np.bool_)
         holds[labels.holders(label)] = True
         times = [int((holds & labels.known)[rows].sum()) for rows in (train, other)]
@@ -90,7 +91,7 @@ def _labels(labels: LabelIndex, part: int, train: NDArray[np.int64], other: NDAr
 
 
 def _missing(cells: ColumnValues, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> ShiftTest:
-    """How many cells are empty; of categories a missing one is a category."""
+    """Compare the share of empty cells; among categories, missing is one of them."""
     missing = [int(cells.missing[rows].sum()) for rows in (train, other)]
     table = np.array([[count, len(rows) - count] for count, rows in zip(missing, (train, other), strict=True)])
     shares = missing[0] / len(train), missing[1] / len(other)
@@ -106,6 +107,7 @@ def _compare(cells: ColumnValues, part: int, train: NDArray[np.int64], other: ND
         return ShiftTest(cells.header, part, size, p_value, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
     codes, names = cells.codes(np.concatenate([train, other]))
     codes = np.where(codes < MOST_CATEGORIES, codes + 1, MOST_CATEGORIES + 1)  # 0 is missing, a category like any other
+    # Rare categories are merged, or the chi-square test would have too few expected rows in most cells.
     table = np.stack([np.bincount(part_codes, minlength=MOST_CATEGORIES + 2) for part_codes in (codes[: len(train)], codes[len(train) :])])
     shares = table / table.sum(axis=1, keepdims=True)
     most = int(np.abs(shares[0] - shares[1]).argmax())

@@ -1,7 +1,7 @@
-"""Target leakage: single columns, ids or the order of rows that give the answer away, and cells that are empty where the answer says so.
+"""Target leakage: single columns, values, ids, the order of rows or missing cells that reveal the answer.
 
-Answers of the test part are not looked at. An effect has to be large, and significant among all tests of the table: every column,
-every target and every label (Holm 1979). Of labels, one finding names all that a column says too much of.
+Answers of the test part are not used. An effect has to be large, and significant among all tests of the table: every column, every
+target and every label (Holm 1979). Of several labels, one finding names all that a column predicts too well.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STRONG = {"AUC": 0.95, "R2": 0.9, RANKED: 0.9}
-"""Scores that single columns reach honestly now and then, as the sizes of cell nuclei do for cancer: good to know."""
+"""Scores that legitimate columns reach sometimes, as the sizes of cell nuclei do for cancer: a note."""
 SUSPECT = {"AUC": 0.985, "R2": 0.95, RANKED: 0.95}
-"""Scores that honest columns hardly ever reach."""
+"""Scores that legitimate columns hardly ever reach."""
 CERTAIN = {"AUC": 0.995, "R2": 0.999, RANKED: 0.999}
 """The column is the answer in other words."""
 LOWEST = 0.8
-"""Where the interval of such a score must begin."""
+"""Smallest lower limit of the interval of such a score."""
 MOSTLY_MISSING = 0.5
 MOST_TOLD = 5
 """Labels that one finding names; the rest are counted."""
 
 
 def target_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family but words."""
+    """Return all findings of target leakage but those of texts."""
     targets = target_views(table, metadata)
     given = leaking_columns(table, metadata, targets)
     leaking = {finding.where for finding in given if finding.level != "note"}
@@ -60,7 +60,7 @@ def target_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
 
 
 def leaking_columns(table: TableValues, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
-    """Inputs that predict the answer on their own."""
+    """Find inputs that predict the answer on their own."""
     scored = []
     for target in targets:
         sampled = sample_rows(np.arange(len(target.rows)))
@@ -69,6 +69,7 @@ def leaking_columns(table: TableValues, metadata: RowMetadata, targets: Sequence
         for cells in table.inputs_of("numbers", "names"):
             each = zip(target.answers, _univariate_scores(cells, rows, outcomes), strict=True)
             scored.append((target, cells, [(answer, score) for answer, score in each if score is not None]))
+    # One family over all targets and labels: each finding needs its own p-value, in this order.
     corrected = iter(holm([score.surest.p_value for *_, scores in scored for _, score in scores]))
     findings = []
     for target, cells, scores in scored:
@@ -78,7 +79,7 @@ def leaking_columns(table: TableValues, metadata: RowMetadata, targets: Sequence
 
 
 def _told(header: str, target: TargetView, sure: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> list[Finding]:
-    """Report the strongest that a column says of a target: all of it, one class of several, or much of it."""
+    """Report the strongest finding on a column: the whole target, one class of several, or a strong score."""
     suspected = [(answer, score) for answer, score in sure if suspect(score)]
     if suspected:
         return [_leak_finding(header, target, suspected, grouped=grouped)]
@@ -92,17 +93,17 @@ def _told(header: str, target: TargetView, sure: Sequence[tuple[BinaryTargetView
 
 
 def suspect(score: UnivariateScore) -> bool:
-    """Return True for a score that an honest column hardly ever has."""
+    """Return True for a score that a legitimate column hardly ever has."""
     return score.score >= SUSPECT[score.name] and score.low >= LOWEST
 
 
 def certain(scores: Sequence[tuple[BinaryTargetView, UnivariateScore]]) -> list[bool]:
-    """Mark the answers that are given without fail."""
+    """Mark the answers that are predicted without fail."""
     return [score.score >= CERTAIN[score.name] for _, score in scores]
 
 
 def describe_score(target: TargetView, scores: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> str:
-    """The end of a sentence on something that predicts these answers of a target, all of them suspiciously well or none."""
+    """Return the end of a sentence on something that predicts these answers of a target, all of them suspiciously well or none."""
     best = sorted(scores, key=lambda one: -one[1].score)
     sure = certain(best)
     how = "without fail" if all(sure) else "almost without fail" if not any(sure) else "without fail or almost so"
@@ -116,14 +117,14 @@ def describe_score(target: TargetView, scores: Sequence[tuple[BinaryTargetView, 
 def _leak_finding(header: str, target: TargetView, scores: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
     what = f"the column alone {describe_score(target, scores, grouped=grouped)}"
     why = "Is it known before the answer is? A column that is filled in because of the answer makes a model that is useless on new rows."
-    fix = "Leave the column out, unless it is known when the model will be asked."
+    fix = "Leave the column out, unless it is known when the model is used."
     level: Level = "error" if any(certain(scores)) else "warning"
     return Finding(level, "gives_answer_away", header, what, why, fix, strength=max(score.score for _, score in scores))
 
 
 def _strong(header: str, target: TargetView, scores: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
     what = f"the column alone {describe_score(target, scores, grouped=grouped)}"
-    why = "Honest columns do that now and then, and so do columns that are filled in because of the answer."
+    why = "Legitimate columns sometimes do that, and so do columns that are filled in because of the answer."
     fix = "Ask whether it is known before the answer is."
     return Finding("note", "strong_column", header, what, why, fix, strength=max(score.score for _, score in scores))
 
@@ -131,23 +132,24 @@ def _strong(header: str, target: TargetView, scores: Sequence[tuple[BinaryTarget
 def _one_class(header: str, target: TargetView, answer: BinaryTargetView, score: UnivariateScore) -> Finding:
     what = f"the column alone tells {answer.called(score.label)} of {target.named(1)} from the other classes without fail: {score}."
     why = "Is it known before the answer is? If it is filled in because of that class, a model that relies on it is useless on new rows."
-    fix = "Leave the column out, unless it is known when the model will be asked."
+    fix = "Leave the column out, unless it is known when the model is used."
     return Finding("note", "gives_answer_away", header, what, why, fix, strength=score.score)
 
 
 def _univariate_scores(
     cells: ColumnValues, rows: NDArray[np.int64], outcomes: Sequence[ClassOutcome | NumberOutcome]
 ) -> list[UnivariateScore | None]:
-    """By values or ranges or, if that is better, by the size of numbers, where most of `rows` have one; a score for each outcome."""
+    """Score by values or ranges or, if that is better, by the size of numbers, where most of `rows` have one; for each outcome."""
     if cells.use.content != "numbers" or cells.numbers is None:
         codes = pd.factorize(cells.prints[rows])[0]
         return [one.score_values(codes) for one in outcomes]
     numbers = cells.ranked.at(rows)
+    # Ranges find a class in the middle of a column, sizes a monotone relation without the loss of binning.
     codes = pd.factorize(ranges(numbers))[0]
     scores = [one.score_values(codes) for one in outcomes]
-    if numbers.known <= (1 - MOSTLY_MISSING) * len(rows):
+    if numbers.total <= (1 - MOSTLY_MISSING) * len(rows):
         return scores
-    if numbers.known < len(rows):
+    if numbers.total < len(rows):
         known = np.flatnonzero(numbers.codes >= 0)
         numbers, outcomes = numbers.at(known), [one.at(known) for one in outcomes]
     both = [[score, one.score_sizes(numbers)] for score, one in zip(scores, outcomes, strict=True)]
@@ -155,7 +157,7 @@ def _univariate_scores(
 
 
 def outcome(answer: BinaryTargetView, units: NDArray[np.int64]) -> ClassOutcome | NumberOutcome:
-    """The answers as scores take them, with intervals where a score is worth telling; `units` (rows of the answer,)."""
+    """Return the answers prepared for scores, with intervals from the lowest threshold on; `units` (rows of the answer,)."""
     if answer.labels is not None:
         return ClassOutcome(answer.labels, units, interval_from=min(STRONG.values()))
     return NumberOutcome(answer.numbers if answer.numbers is not None else np.empty(0), units, interval_from=min(STRONG.values()))

@@ -1,6 +1,6 @@
-"""Texts that give the answer away: by a word that names a class or label, by a number that is the answer; and signs that would tell it.
+"""Text leakage: a word that identifies a class or label, or a number that is the answer; and predictive signs that are dropped.
 
-A sign that is in no word, such as an exclamation mark, never reaches the network: where it tells the answer, that is a loss.
+A sign outside of words, such as an exclamation mark, never reaches the network: where it predicts the answer, that is a loss.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from mmtrain.text.printable import quote_value
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FOUND, RIGHT = 0.95, 0.95
-"""A word gives a class away when so many of its rows hold it, and so many rows that hold it are of the class."""
+RECALL, PRECISION = 0.95, 0.95
+"""Recall and precision of a word as a classifier, from which it identifies a class."""
 LEAST_OF_CLASS = 20
 NUMBERS = {"first": r"(?P<number>-?[0-9]+(?:\.[0-9]+)?)", "last": r"^(?s:.*?)(?P<number>-?[0-9]+(?:\.[0-9]+)?)[^0-9]*$"}
 MOST_TOLD = 3
@@ -41,7 +41,7 @@ def text_leakage(cells: ColumnValues, words: Vocabulary, target: TargetView, met
 
 @dataclass(frozen=True)
 class LeakingTerm:
-    """A word that names a class or label."""
+    """A word that identifies a class or label."""
 
     name: str
     """Name of the class, in quotation marks."""
@@ -56,7 +56,7 @@ class LeakingTerm:
 
 
 def sign_leakage(cells: ColumnValues, signs: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
-    """Signs that name a class or label, but are thrown away when texts are split into words."""
+    """Find signs that identify a class or label, but are dropped when texts are split into words."""
     if target.answers[0].numbers is not None:
         return []
     position = np.full(metadata.rows, -1, dtype=np.int64)
@@ -77,7 +77,7 @@ def sign_leakage(cells: ColumnValues, signs: Vocabulary, target: TargetView, met
 
 
 def _leaking_numbers(cells: ColumnValues, words: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
-    """Texts whose first or last number is the answer, which is a number."""
+    """Find texts whose first or last number is the answer, for a target that is a number."""
     sampled = np.flatnonzero(np.isin(target.rows, words.rows))
     answer = target.answers[0].at(sampled)
     written = cells.texts[np.isin(words.rows, answer.rows)] if cells.texts is not None else np.empty(0, dtype=object)
@@ -85,6 +85,7 @@ def _leaking_numbers(cells: ColumnValues, words: Vocabulary, target: TargetView,
     for which, pattern in NUMBERS.items():
         numbers = _extract_numbers(written, pattern)
         known = np.flatnonzero(~np.isnan(numbers))
+        # A number in a minority of the texts is an accident, or a different kind of text.
         if answer.numbers is not None and len(known) > len(numbers) / 2:
             outcome = NumberOutcome(answer.numbers[known], metadata.units[answer.rows[known]])
             score = outcome.score_sizes(rank_numbers(numbers[known]))
@@ -101,7 +102,7 @@ def _leaking_numbers(cells: ColumnValues, words: Vocabulary, target: TargetView,
 
 
 def _extract_numbers(texts: NDArray[np.object_], pattern: str) -> NDArray[np.float64]:
-    """(texts,), NaN without a number."""
+    """Return the number that the pattern finds in each text, (texts,); NaN without a number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -110,7 +111,7 @@ def _extract_numbers(texts: NDArray[np.object_], pattern: str) -> NDArray[np.flo
 
 
 def _leaking_terms(cells: ColumnValues, words: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
-    """Words that name a class or label: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
+    """Find words in nearly all rows of a class or label, and in hardly any other row. One class of several is a note."""
     position = np.full(metadata.rows, -1, dtype=np.int64)
     position[target.rows] = np.arange(len(target.rows))
     place = position[words.rows]
@@ -130,7 +131,7 @@ def _leaking_terms(cells: ColumnValues, words: Vocabulary, target: TargetView, m
 
 
 def _best_words(words: Vocabulary, answer: BinaryTargetView, place: NDArray[np.int64]) -> list[LeakingTerm]:
-    """The best word of each class that has one; `place` (texts,) is the position in the answer, -1 for none."""
+    """Return the best word of each class that has one; `place` (texts,) is the position in the answer, -1 for none."""
     known = place >= 0
     labels = np.where(known, answer.labels[place], -1) if answer.labels is not None else np.full(len(place), -1)
     holding = words.holding(known)
@@ -140,10 +141,11 @@ def _best_words(words: Vocabulary, answer: BinaryTargetView, place: NDArray[np.i
         if members < LEAST_OF_CLASS or int(known.sum()) - members < LEAST_OF_CLASS or not len(holding):
             continue
         inside = words.holding(labels == label)
+        # Youden's J: share inside minus share outside the class.
         best = int(np.argmax(inside / members - (holding - inside) / (known.sum() - members)))
         term = LeakingTerm(
             quote_value(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1)
         )
-        if term.share >= FOUND and term.right >= RIGHT:
+        if term.share >= RECALL and term.right >= PRECISION:
             terms.append(term)
     return terms

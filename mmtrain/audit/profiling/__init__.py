@@ -1,1 +1,1 @@
-"""A table that nobody has described yet: what is in its columns, and what they are probably for."""
+"""Profile of an undescribed table: contents of its columns, and their probable roles."""

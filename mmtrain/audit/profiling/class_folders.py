@@ -1,4 +1,4 @@
-"""A folder with a folder of images per class, as a table: `photos/cat/1.jpg`, or `photos/train/cat/1.jpg` in a given split."""
+"""Class folders as a table: `photos/cat/1.jpg`, or `photos/train/cat/1.jpg` in a given split."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class ClassFolders:
         return (PATH, CLASS, SPLIT) if self.rows[0][2] else (PATH, CLASS)
 
     def write(self, file: TextIO) -> None:
-        """As CSV, opened with `newline=""`."""
+        """Write the table as CSV to a file opened with `newline=""`."""
         writer = csv.writer(CsvLines(file))
         writer.writerow(self.headers)
         writer.writerows(row[: len(self.headers)] for row in self.rows)
 
 
 def class_folders(folder: Path) -> ClassFolders:
-    """The images of a folder, in the order of their paths. Hidden files and what is no image are left out.
+    """List the images of a folder, in the order of their paths. Hidden files and other files are ignored.
 
     Raises:
         DataError: it is not a folder of class folders, or not clearly one.
@@ -66,7 +66,7 @@ def class_folders(folder: Path) -> ClassFolders:
 
 
 def _add(rows: list[tuple[str, str, str]], folder: Path, place: str, name: str, part: str) -> list[Problem]:
-    """The images of one class; the problems of its folder."""
+    """Add the images of one class to `rows`; return the problems of its folder."""
     below, images = _list_folder(folder / place)
     if below:
         what = f"the folder of the class {name!r} has folders in it: {listed([repr(one) for one in below], most=4)}."
@@ -101,7 +101,7 @@ def _no_images(folder: Path) -> Problem:
 def _loose(folder: Path, images: list[str]) -> list[Problem]:
     if not images:
         return []
-    what = f"{counted(len(images), 'image lies', 'images lie')} in no folder of a class, {images[0]} for instance."
+    what = f"{counted(len(images), 'image is', 'images are')} not in the folder of a class, {images[0]} for instance."
     return [Problem(str(folder), what, SHAPE)]
 
 
@@ -117,7 +117,7 @@ def _too_few(folder: Path, rows: list[tuple[str, str, str]]) -> list[Problem]:
 
 
 def _list_folder(folder: Path) -> tuple[list[str], list[str]]:
-    """Folders and images, by name."""
+    """Return folders and images, sorted by name."""
     entries = list(_entries(folder))
     folders = [entry.name for entry in entries if entry.is_dir()]
     return folders, [name for name in _files(entries) if os.path.splitext(name)[1].lower() in ENDINGS]

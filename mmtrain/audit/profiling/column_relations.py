@@ -1,4 +1,4 @@
-"""Pairs of columns that guessed roles depend on: a column that follows from the target, a split that separates rows of a group."""
+"""Pairs of columns that guessed roles depend on: a column that determines the target, a split that separates rows of a group."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ from mmtrain.targets import tasks
 from mmtrain.text.printable import quote_value
 
 MOST_PAIRS = 100_000
-"""Different pairs of values of two columns, past which nothing is said of the two."""
+"""Distinct pairs of values of two columns, above which the two are not compared."""
 
 OFTEN = 5
-"""A column whose values are met so many times on average is suspicious when each of them goes with one answer only."""
+"""Rows per value, on average, from which it is suspicious that each value occurs with one answer only."""
 
 Pairs = dict[tuple[str, str], pd.DataFrame | None]
 
 
-def resolve_duplicates(
+def resolve_relations(
     table: CodedTable, guesses: dict[str, Guess], profiles: dict[str, Profile], target: str
 ) -> tuple[dict[str, int], bool]:
-    """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
+    """Leave out columns that determine the target and a split that separates groups.
+
+    Returns the rows of each class, and whether some class is in fewer than three rows or groups: one for each part of a split.
+    """
     classes = tasks[str(guesses[target].options["task"])].has_classes
     group = next((header for header, one in guesses.items() if one.purpose == "grouping" and one.used), None)
     given = next((header for header, one in guesses.items() if one.purpose == "assigning" and one.used), None)
     suspects = [header for header, one in guesses.items() if one.used and one.content in ("names", "numbers")]
+    # Below five rows per value an id would determine any target.
     wanted = [(header, target) for header in suspects if classes and profiles[header].distinct * OFTEN <= profiles[header].filled]
     wanted += [(group, target)] if group and classes else []
     wanted += [(group, given)] if group and given else []
@@ -64,17 +68,17 @@ def _determines(pairs: pd.DataFrame, target: str) -> str:
 
 @dataclass(frozen=True)
 class _Reading:
-    """How cells are read for their pairs."""
+    """Interpretation of cells when pairs are counted."""
 
     counted: str | None
     """The header whose values are counted; a cell of it that is one of `missing_words` has no value."""
     whole: tuple[str | None, str]
     meant: Mapping[str, Mapping[str, str]]
-    """The words of some headers that stand for others: `Train` and `train` are one split."""
+    """Synonyms below some headers: `Train` and `train` are one part."""
     missing_words: Sequence[str]
 
     def of(self, header: str, column: CodedColumn) -> CodedColumn:
-        """The column as it is read; one value stands for all that mean the same."""
+        """Return the column with one value for all that mean the same."""
         values = column.series
         if header in self.meant:
             values = values.map(self.meant[header])
@@ -107,9 +111,10 @@ def _pairs(table: CodedTable, wanted: Sequence[tuple[str, str]], reading: _Readi
 
 
 def _extended(known: pd.DataFrame, first: CodedColumn, second: CodedColumn, *, several: bool) -> pd.DataFrame | None:
-    """The pairs that are known and those of two more columns; None as for `_pairs`, one value with two others being right for `several`."""
+    """Return the known pairs and those of one more chunk; None as for `_pairs`, where `several` allows one value with two others."""
     size = max(len(second.values), 1)
     both = (first.codes >= 0) & (second.codes >= 0)
+    # A pair of codes is one number; only distinct pairs become text.
     codes = pd.unique(first.codes[both].astype(np.int64) * size + second.codes[both])
     firsts, seconds = codes // size, codes % size
     if len(codes) > MOST_PAIRS or (not several and (np.bincount(firsts) > 1).any()):

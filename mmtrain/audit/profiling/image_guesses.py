@@ -154,6 +154,7 @@ def find_named_images(names: Mapping[str, Sequence[str]], candidates: Iterable[P
     best: dict[str, Counter[str]] = {}
     place: Path | None = None
     for folder in candidates if names else ():
+        # `""` counts the cells that are files with any ending.
         counts = {header: _count_endings(listings, folder, cells) for header, cells in names.items()}
         if sum(one[""] for one in counts.values()) > sum(one[""] for one in best.values()):
             best, place = counts, folder

@@ -1,4 +1,4 @@
-"""Guess the target column and its task."""
+"""Guess of the target column and its task."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from mmtrain.text.label_lists import LIST, LabelLists
 from mmtrain.text.printable import format_number, quote_value
 
 NAMES = ("target", "label", "labels", "class", "diagnosis", "outcome", "category", "y", "response", "answer", "result")
-"""Names of answers, the likeliest first."""
+"""Words of headers of targets, the likeliest first."""
 LIST_NAMES = {"tags", "tag", "genres", "genre", "topics", "keywords", "categories", "classes", "findings", "attributes"}
-"""Names of answers whose cells hold several labels."""
+"""Words of headers of targets with several labels in a cell."""
 FEW_CLASSES = 20
+"""Different values up to which the last column may be classes."""
 NEARLY_ALL_NUMBERS = 0.9
 CLASSES_TOO = {"none", "unknown", "missing", "-"}
 """Words for a missing value that may also be the name of a class."""
 
 
 def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
-    """The header of the likeliest answer and why, or None when no column can be one."""
+    """Return the header of the likeliest target and the reason, or None when no column can be one."""
     lists = [header for header, profile in profiles.items() if profile.labels is not None]
     able = [
         header
@@ -50,7 +51,7 @@ def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess])
 
 
 def infer_task(profile: Profile) -> Guess | None:
-    """The role `target` with its task, or None for a column that cannot be an answer."""
+    """Return the guess of the role `target` with its task, or None for a column that cannot be an answer."""
     missing_words = profile.missing_words
     profile, options, drops = _answers(profile)
     if profile.distinct < 2:
@@ -63,13 +64,14 @@ def infer_task(profile: Profile) -> Guess | None:
     if is_number(profile) and profile.numbers is not None:
         what = f"numbers from {format_number(profile.numbers.minimum)} to {format_number(profile.numbers.maximum)}"
         return Guess(role="target", reason=f"{what}{drops}", options={"task": "regression", **options})
+    # Classes repeat: twice on average, and at most 1,000 of them.
     if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
         return Guess(role="target", reason=f"{profile.distinct} classes{drops}", options={"task": "multiclass", **options})
     return None
 
 
 def is_number(profile: Profile) -> bool:
-    """Return True for a number to be predicted, although a few cells may not be numbers: those are mistakes, not classes."""
+    """Return True for a number to be predicted; up to a tenth of the cells may be other words: mistakes, not classes."""
     return profile.number_cells >= NEARLY_ALL_NUMBERS * profile.filled and (not profile.whole or profile.distinct > FEW_CLASSES)
 
 
@@ -80,9 +82,9 @@ def _multilabel(lists: LabelLists, options: dict[str, Any]) -> Guess:
 
 
 def _answers(profile: Profile) -> tuple[Profile, dict[str, Any], str]:
-    """The column without words for a missing answer, the options that say so, and what becomes of the rows.
+    """Return the column without words for a missing answer, the options for that, and a phrase on the rows.
 
-    Where a single class would be left, a word that may be a class, `none` next to `tumor`, is one.
+    Where a single class would be left, a word that may be a class, `none` next to `tumor`, counts as one.
     """
     words = dict(profile.missing_words)
     if profile.distinct - len(words) < 2:
@@ -100,7 +102,7 @@ def _dropping(profile: Profile) -> dict[str, Any]:
 
 
 def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
-    """Say what becomes of rows without an answer, some of which have one of the `words`, and what to do if a word is a class after all."""
+    """Return a phrase on rows without an answer, some of which have one of the `words`, and the remedy if a word is a class after all."""
     if not profile.missing:
         return ""
     quoted, classes = [quote_value(word) for word in words], [quote_value(word) for word in words if word.lower() in CLASSES_TOO]

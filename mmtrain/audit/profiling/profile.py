@@ -1,4 +1,4 @@
-"""Profiles of the columns of a table: counts, ranges and likenesses, found in one pass, in memory that does not grow with the rows.
+"""Computation of column profiles: counts, ranges and likenesses, in one pass and in memory that does not grow with the rows.
 
 Roles are guessed from a `Profile`, and `inspect-data` shows it.
 """
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_NUMBERS = 1_000_000
-"""Numbers that a median is taken of; of longer columns, a random half of the rows, a quarter, and so on."""
+"""Numbers of which a median is computed; of longer columns a random half of the rows, a quarter, and so on."""
 
 LIKENESSES = ("number_cells", "wordless", "spaced", "images", "unread_images", "image_lists", "addresses", "dates")
 """Counts of a `Profile`."""
 
 FEW_TEXTS = 100
-"""Different texts of a piece that are looked at one by one."""
+"""Distinct texts of a chunk up to which Python's regular expressions are faster than Arrow's."""
 
 
 def profile_columns(table: CodedTable, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
-    """The profile of each of some columns, in one pass; `most` says of which ones more than `FREQUENT` values are named.
+    """Profile some columns in one pass; `most` maps headers to the number of values to be named, by default `FREQUENT`.
 
     Raises:
         DataError: the file is damaged, is not UTF-8, or changes while it is read.
@@ -52,7 +52,7 @@ def profile_columns(table: CodedTable, headers: Sequence[str], *, most: Mapping[
 
 
 class ProfileAccumulator:
-    """Adds up one column chunk by chunk."""
+    """Accumulates the profile of one column chunk by chunk."""
 
     def __init__(self, header: str) -> None:
         self._header = header
@@ -64,7 +64,7 @@ class ProfileAccumulator:
         self._not_numbers: dict[str, None] = {}
 
     def add(self, column: CodedColumn) -> None:
-        """Look at one chunk; every different value in it once."""
+        """Add one chunk; every distinct value in it is processed once."""
         self._rows += len(column.codes)
         codes = column.codes[column.codes >= 0]
         self._missing += len(column.codes) - len(codes)
@@ -82,6 +82,7 @@ class ProfileAccumulator:
         self._cells["number_cells"] += len(codes) if every else int(times[known].sum())
         if not every and len(self._not_numbers) < 5:
             self._not_numbers |= dict.fromkeys(take(column.values, np.flatnonzero(~known)[:5]).to_pylist())
+        # Digits with a point are two words to the tokenizer, digits alone one.
         words, compact = _plain_numbers(column.values)
         if len(compact):
             self._cells["dates"] += int(times[compact[_matches(take(column.values, compact), DATE)]].sum())
@@ -94,8 +95,8 @@ class ProfileAccumulator:
         self._words.add(words[codes])
 
     def _count_likenesses(self, others: pa.Array, times: NDArray[np.int64]) -> None:
-        """Count texts that are not plain numbers, by what they look like; each stands for `times` cells."""
-        # Arrow's own expressions: those of pandas take ten times as long where they fall back on Python's.
+        """Count texts that are not plain numbers by their form; each stands for `times` cells."""
+        # Arrow's regular expressions: those of pandas take ten times as long where they fall back on Python's.
         import pyarrow.compute as pc
 
         ends = pc.utf8_slice_codeunits(others, -10)
@@ -111,7 +112,7 @@ class ProfileAccumulator:
             self._cells[name] += int(times[alike].sum())
 
     def profile(self, most: int) -> Profile:
-        """Everything seen so far; `most` values are named."""
+        """Return the profile of the chunks so far; `most` values are named."""
         filled = self._rows - self._missing
         all_numbers = self._cells["number_cells"] == filled
         missing_words = () if all_numbers else self._values.ranked(MISSING_WORDS)
@@ -134,10 +135,10 @@ class ProfileAccumulator:
 
 
 def _plain_numbers(texts: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The words of texts that are figures with at most one point and a sign, 0 for all others; and which have eight figures alone.
+    """Return the word count of texts that are digits with at most one point and a sign, 0 for others; and the texts of eight digits.
 
-    Without an expression, which would take most of the time of a table of numbers. Of the rest that is looked for in texts, plain
-    numbers can be nothing but a date such as `20240331`.
+    Regular expressions would take most of the time of a table of numbers. Of all likenesses, plain numbers can only be dates such as
+    `20240331`.
     """
     import pyarrow.compute as pc
 
@@ -170,7 +171,7 @@ def _word_counts(texts: pa.Array) -> NDArray[np.int64]:
 
 
 def _few(texts: pa.Array) -> list[str] | None:
-    """The texts, where Python's own expressions find the same in less time than Arrow takes to prepare its own: about a millisecond."""
+    """Return the texts as Python strings where they are few and ASCII: Arrow takes a millisecond to compile an expression."""
     if len(texts) > FEW_TEXTS:
         return None
     strings: list[str] = texts.to_pylist()

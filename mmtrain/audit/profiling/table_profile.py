@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmtrain.artifacts.inspection_results import ProfiledColumn, TableProfile
 from mmtrain.audit.coded_table import CodedTable
-from mmtrain.audit.profiling.column_relations import resolve_duplicates
+from mmtrain.audit.profiling.column_relations import resolve_relations
 from mmtrain.audit.profiling.guess_roles import guess_target, infer_role, leave_single_purposes, locate_non_numbers
 from mmtrain.audit.profiling.image_guesses import guess_by_files, profile_image_columns
 from mmtrain.audit.profiling.profile import profile_columns
@@ -52,7 +52,7 @@ def profile_table(
     locate_non_numbers(file, guesses, profiles)
     leave_single_purposes(guesses)
     folder, image_profiles = profile_image_columns(table, guesses, profiles, images)
-    classes, scarce = resolve_duplicates(table, guesses, profiles, target) if target is not None else ({}, False)
+    classes, scarce = resolve_relations(table, guesses, profiles, target) if target is not None else ({}, False)
     guesses |= {header: Guess(role="", reason=reason, used=False) for header, reason in unusable.items()}
     columns = [
         ProfiledColumn(header=header, guess=guesses[header], profile=profiles.get(header), images=image_profiles.get(header))

@@ -1,4 +1,4 @@
-"""Rows of each different value of a column, in memory that does not grow with the rows."""
+"""Counts of the distinct values of a column, in memory that does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FREQUENT = 5
-"""Values of a column that are named with their counts, unless more are asked for."""
+"""Values of a column that are named with their counts by default."""
 
 MOST_BYTES = 20_000_000
-"""Memory for the different values of a column, each with its rows; past it, only the frequent ones are kept."""
+"""Memory for the distinct values of a column and their counts; above it, only the frequent ones are kept."""
 
 VALUE_BYTES = 100
-"""Bytes of a value in that memory, next to its characters."""
+"""Bytes of a value in that memory, without its characters."""
 
 MOST_DISTINCT = 1_000_000
-"""Different values that are told apart, by eight bytes each."""
+"""Distinct values that are counted exactly, at eight bytes each."""
 
 
 class ValueCounts:
-    """Rows of each different value, in bounded memory: past `MOST_BYTES` the rarer half is forgotten, and only hashes tell how many."""
+    """Counts of distinct values in bounded memory: above `MOST_BYTES` the rarer half is dropped, and hashes count it."""
 
     def __init__(self) -> None:
         self._values: pa.Array | None = None
@@ -43,7 +43,7 @@ class ValueCounts:
         self._hashes: _Hashes | None = None
 
     def add(self, column: CodedColumn) -> None:
-        """The values of one chunk."""
+        """Add the values of one chunk."""
         self._waiting.append(column)
         self._bytes += VALUE_BYTES * len(column.values) + int(column.values.nbytes)
         if self._hashes is not None:
@@ -52,7 +52,7 @@ class ValueCounts:
             self._forget()
 
     def _merge(self) -> int:
-        """Put the waiting chunks to the others; the bytes of all values."""
+        """Merge the waiting chunks; return the bytes of all values."""
         import pyarrow as pa
 
         waiting, self._waiting = self._waiting, []
@@ -68,11 +68,12 @@ class ValueCounts:
         return self._bytes
 
     def _forget(self) -> None:
-        """Keep the frequent half. A value that comes back begins again from nothing, so its rows become a lower bound."""
+        """Keep the frequent half. A value that comes back starts from 0, so its count becomes a lower bound."""
         if self._values is None:
             return
         if self._hashes is None:
             self._hashes = _Hashes(self._values)
+        # Above the median: at most half of the values, so that memory is halved each time.
         often = np.flatnonzero(self._counts > np.median(self._counts))
         often = often if len(often) else np.arange(min(FREQUENT, len(self._values)))
         self._values, self._counts = take(self._values, often), self._counts[often]
@@ -85,7 +86,7 @@ class ValueCounts:
 
     @property
     def distinct(self) -> int:
-        """Different values, at most `MOST_DISTINCT`."""
+        """Number of distinct values, at most `MOST_DISTINCT`."""
         return self._hashes.distinct() if self._hashes is not None else len(self._merged()[1])
 
     @property
@@ -97,12 +98,12 @@ class ValueCounts:
         return Range(minimum=float(counts.min()), median=float(np.median(counts)), maximum=float(counts.max()))
 
     def as_dict(self) -> dict[str, int]:
-        """Rows by value, in the order of their first rows."""
+        """Return counts by value, in the order of their first rows."""
         values, counts = self._merged()
         return dict(zip(values.to_pylist(), counts.tolist(), strict=True)) if values is not None else {}
 
     def ranked(self, words: Sequence[str]) -> tuple[tuple[str, int], ...]:
-        """The values that are one of `words`, in any case, and their rows, most rows first."""
+        """Return the values that are one of `words`, in any case, and their counts, most rows first."""
         values, counts = self._merged()
         if values is None:
             return ()
@@ -110,7 +111,7 @@ class ValueCounts:
         return _by_rows(take(values, alike), counts[alike])
 
     def most_frequent(self, most: int) -> tuple[tuple[str, int], ...]:
-        """At most `most` values and their rows: by falling count, then by text, so that a table in another order reads the same."""
+        """Return at most `most` values and their counts, by falling count, then by text: the order of rows does not matter."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -120,7 +121,7 @@ class ValueCounts:
         if len(counts) > most:
             least = np.partition(counts, -most)[-most]
             often, tied = np.flatnonzero(counts > least), np.flatnonzero(counts == least)
-            if len(tied) > most:  # of a column without repeats, all are
+            if len(tied) > most:  # in a column without repeats all values are tied: select without sorting them
                 candidates = pa.table({"value": take(values, tied), "place": tied})
                 first = pc.select_k_unstable(candidates, k=most - len(often), sort_keys=[("value", "ascending")])
                 tied = tied[first.to_numpy()]
@@ -139,14 +140,14 @@ def _by_rows(values: pa.Array, counts: NDArray[np.int64]) -> tuple[tuple[str, in
 
 
 def _value_bytes(values: pa.Array) -> int:
-    """Bytes of the values as objects of Python, which they were when `MOST_BYTES` was chosen."""
+    """Return the bytes of the values as Python objects, which they were when `MOST_BYTES` was chosen."""
     import pyarrow.compute as pc
 
     return VALUE_BYTES * len(values) + int(pc.sum(pc.utf8_length(values)).as_py() or 0)
 
 
 class _Hashes:
-    """How many different values there are, by 64 bits of each: a million share some with a probability of 3 in 100 million."""
+    """Number of distinct values by 64-bit hashes: of a million values two collide with a probability of 3 in 100 million."""
 
     def __init__(self, values: pa.Array) -> None:
         self._known: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
@@ -157,6 +158,7 @@ class _Hashes:
         if len(self._known) >= MOST_DISTINCT:
             return
         self._new.append(fingerprints(values))
+        # Merged when the new ones are as many as the known: each hash is merged a logarithmic number of times.
         if sum(len(part) for part in self._new) > max(len(self._known), 100_000):
             self._merge()
 
@@ -170,7 +172,7 @@ class _Hashes:
 
 
 def take(values: pa.Array, places: NDArray[np.int64]) -> pa.Array:
-    """The values at some positions."""
+    """Return the values at some positions."""
     import pyarrow as pa
 
     return values.take(pa.array(places))

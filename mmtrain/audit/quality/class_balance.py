@@ -1,4 +1,4 @@
-"""Classes and labels of the answer: how often each is met, and which parts know nothing of it."""
+"""Balance of classes and labels, and classes that some part does not have."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNBALANCED = 0.1
-"""Rows of the rarest class for one of the most frequent, or of a label for each row, below which accuracy says little."""
+"""Ratio of the rarest to the most frequent class, or share of rows with a label, below which accuracy says little."""
 FEW_TO_SCORE = 10
-"""Rows (or groups) of a class in a scored part, below which its share of right answers is uncertain by 0.3 to either side."""
+"""Rows (or groups) of a class in a scored part, below which the 95 % interval of its accuracy reaches 0.3 to either side."""
 
 
 def class_balance(table: TableValues, metadata: RowMetadata) -> list[Finding]:  # noqa: ARG001
-    """Everything of this family."""
+    """Return the findings on the classes or labels of all targets."""
     findings: list[Finding] = []
     for labels in metadata.targets:
         findings += _label_balance(labels) if labels.several else _class_balance(labels)
@@ -36,7 +36,7 @@ def class_balance(table: TableValues, metadata: RowMetadata) -> list[Finding]:  
 
 
 def _several_in_one(labels: LabelIndex) -> list[Finding]:
-    """Classes that look like lists of labels."""
+    """Find classes that look like lists of labels."""
     lists = recognise(dict(zip(labels.names, labels.times.tolist(), strict=True)))
     if lists is None or not lists.sure:
         return []
@@ -53,35 +53,36 @@ def _class_balance(labels: LabelIndex) -> list[Finding]:
     if len(times) < 2 or times.min() >= UNBALANCED * times.max():
         return []
     rare, often = int(times.argmin()), int(times.argmax())
-    what = f"{_met(labels, rare)} is met {times[often] / times[rare]:.0f} times less often than {_met(labels, often)}."
+    what = f"{_met(labels, rare)} is {times[often] / times[rare]:.0f} times rarer than {_met(labels, often)}."
     always = quote_value(labels.names[often])
-    why = f"Who always says {always} is right in {times[often] / times.sum():.0%} of the rows, so accuracy says little."
+    why = f"A model that always predicts {always} is right in {times[often] / times.sum():.0%} of the rows, so accuracy says little."
     fix = "Look at balanced accuracy, macro F1 or PR-AUC; try `class_weights: balanced`."
     return [Finding("note", "class_imbalance", labels.header, what, why, fix)]
 
 
 def _label_balance(labels: LabelIndex) -> list[Finding]:
-    """Each label is a question of its own: of the rows that have it and those that have not."""
+    """Check each label as a binary target: rows that have it against rows that do not."""
+    # Columns of labels may have empty cells of their own; labels in one cell are known together.
     rows = np.array(labels.rows or [int(labels.known.sum())] * len(labels.names))
     fewer = np.minimum(labels.times, rows - labels.times)
     findings = [_same_for_all(labels, label) for label in np.flatnonzero((fewer == 0) & (rows > 0)).tolist()]
     rare = [label for label in np.argsort(fewer, kind="stable").tolist() if 0 < fewer[label] < UNBALANCED * rows[label]]
     if not rare:
         return findings
-    many = f"{len(rare):,} of the {counted(len(fewer), 'label')} {'is' if len(rare) == 1 else 'are'} met"
+    many = f"{len(rare):,} of the {counted(len(fewer), 'label')} {'occurs' if len(rare) == 1 else 'occur'}"
     named = listed([_met(labels, label) for label in rare], most=3)
     what = f"{many} in less than {UNBALANCED:.0%} of the rows, or in more than {1 - UNBALANCED:.0%}: {named}."
-    always = (
-        f"Who always says the same of {quote_value(labels.names[rare[0]])} is right in {1 - fewer[rare[0]] / rows[rare[0]]:.0%} of the rows"
-    )
-    why = f"{always}, so shares of right answers say little."
+    always = f"A constant answer for {quote_value(labels.names[rare[0]])} is right in {1 - fewer[rare[0]] / rows[rare[0]]:.0%} of the rows"
+    why = f"{always}, so accuracy says little."
     fix = "Look at macro PR-AUC and at the scores of each label; try `class_weights: balanced`."
     return [*findings, Finding("note", "class_imbalance", labels.header, what, why, fix)]
 
 
 def _same_for_all(labels: LabelIndex, label: int) -> Finding:
     what = f"{'every' if labels.times[label] else 'no'} row has the label {quote_value(labels.names[label])}."
-    return Finding("warning", "constant", labels.header, what, "Nothing can be learned of it, and it has no score.", "Leave the label out.")
+    return Finding(
+        "warning", "constant", labels.header, what, "Nothing can be learned about it, and it has no score.", "Leave the label out."
+    )
 
 
 def _met(labels: LabelIndex, label: int) -> str:
@@ -89,12 +90,13 @@ def _met(labels: LabelIndex, label: int) -> str:
 
 
 def _rare(labels: LabelIndex, metadata: RowMetadata) -> list[Finding]:
-    """Classes that some part lacks, or that are too rare there to be scored."""
+    """Find classes that some part does not have, or that are too rare there to be scored."""
     if metadata.parts is None:
         return []
     counts = np.zeros((len(PARTS), len(labels.names)), dtype=np.int64)  # units of each class in each part
     for part in range(len(PARTS)):
         inside = metadata.parts[labels.row] == part
+        # Groups, not rows: fifty scans of one patient are one observation of a class.
         pairs = distinct_pairs(labels.label[inside], metadata.units[labels.row[inside]])
         counts[part] = np.bincount(pairs[0], minlength=len(labels.names))
     noun = "row" if metadata.groups is None else "group"
@@ -126,7 +128,7 @@ def _unlearned(labels: LabelIndex, codes: NDArray[np.int64], parts: NDArray[np.i
 
 def _unscored(labels: LabelIndex, part: str, codes: NDArray[np.int64], least: str, *, metadata: RowMetadata) -> Finding:
     what = f"{part} has no row of {_named(labels, codes)}."
-    why = f"Scores on {part} say nothing of it. A {labels.noun} needs at least {least}, one for each part."
+    why = f"Scores on {part} say nothing about it. A {labels.noun} needs at least {least}, one for each part."
     way = "Set another `split.seed`" if labels.several else "Use `split: {method: stratified}`"
     way = "Move the cuts with `split.validation` and `split.test`" if metadata.by_time else way
     way = f"Mark some of its rows {part}" if metadata.given else way
@@ -136,7 +138,8 @@ def _unscored(labels: LabelIndex, part: str, codes: NDArray[np.int64], least: st
 def _hardly_scored(labels: LabelIndex, few: list[str], noun: str) -> Finding:
     what = f"a {labels.noun} has fewer than {FEW_TO_SCORE} {noun}s to be scored on: {listed(few, most=5)}."
     why = f"One answer more or less moves the score of such a {labels.noun} by a tenth or more."
-    fix = f"Read its scores with their intervals; larger parts, or merged {labels.noun}{'s' if labels.several else 'es'}, would say more."
+    merged = f"{labels.noun}{'s' if labels.several else 'es'}"
+    fix = f"Read its scores with their intervals; larger parts, or merged {merged}, would make them more certain."
     return Finding("note", "rare_class", labels.header, what, why, fix)
 
 

@@ -1,4 +1,4 @@
-"""Single columns: constants, ids, cells of another type, numbers with units behind; and numbers far from all others, answers too."""
+"""Quality of single columns: constants, ids, mixed types and units; and, of targets too, outliers and extreme tails."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ FEW_DISTINCT = 10
 """Rows with another value than all the rest, below which nothing can be learned from them."""
 NEARLY = 0.99
 OWN = 0.5
-"""Different values per row from which a category is a name rather than a kind."""
+"""Different values per row, from which a category names a row rather than a kind."""
 DIFFERENT, DENSE = 0.95, 1.1
-"""Whole numbers that hardly ever repeat although there are hardly more of them to choose from than rows: chance would repeat a third."""
+"""Different whole numbers per row, and their range per row, of ids: of as many random numbers a third of the rows would be repeats."""
 
 DEVIATIONS = 10.0
 """Robust standard deviations from the median that an outlier has at least; a normal number reaches 6 once in a billion."""
 ON_A_SCALE = 6.0
 """The same on a logarithmic scale, where all numbers are positive: a long tail holds no outliers, however far it reaches."""
 GAP = 3.0
-"""How many times as far from the median as the farthest of the others an outlier is."""
+"""Distance of an outlier from the median, in that of the farthest other number."""
 FEW_OUTLIERS = 0.005
-"""More than this share is no outlier but a second kind of row; unless they are one number of several groups, a code for missing."""
+"""A larger share of rows is a second kind of row rather than outliers, unless they are one number of several groups: a code for missing."""
 SWOLLEN = 2.0
-"""How many times the standard deviation has to grow for the outliers to squeeze all others when the column is normalised."""
+"""Ratio of the standard deviations with and without outliers, from which these squeeze all others when the column is normalised."""
 
 EXTREME = 5.0
 """Standard deviations for one of the middle half, from which a tail is extreme; an exponential distribution has 1.2, a lognormal one
@@ -54,11 +54,11 @@ numbers it lies at 13."""
 WITH_UNIT = re.compile(r"^\s*[-+]?\d+(?:[.,]\d+)?\s*([A-Za-zµ°%][A-Za-zµ°%²³/]{0,9})\.?\s*$")
 DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
 MOSTLY = 0.8
-"""The share of cells that decides what a column is of."""
+"""Share of cells that decides on the content of a column."""
 
 
 def column_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family."""
+    """Return the findings on all inputs but images, and on the numbers of targets."""
     findings: list[Finding] = []
     for cells in table.inputs:
         if cells.use.content == "images":
@@ -73,13 +73,13 @@ def column_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
 
 
 def _sizes(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
-    """Oddities of the sizes of numbers; the first of these explains the others."""
+    """Check the sizes of numbers; of several findings the first explains the others."""
     units = metadata.units
     return mixed_units(cells, units, metadata.targets) or _outliers(cells, units) or stand_in_numbers(cells) or _long_tail(cells)
 
 
 def _constant(cells: ColumnValues) -> list[Finding]:
-    """Every row the same, or all but a few; a missing cell is a value like any other."""
+    """Find columns with the same value in all rows, or all but a few; a missing cell is a value like any other."""
     if len(cells.different) > FEW_DISTINCT:  # as many other rows at least
         return []
     different, times = np.unique(cells.prints, return_counts=True)
@@ -94,24 +94,24 @@ def _constant(cells: ColumnValues) -> list[Finding]:
     rows = np.flatnonzero(cells.prints != usual)
     value = "empty" if usual == 0 else _named(cells, int(usual))
     what = f"all cells but {others:,} are {value}."
-    why = "So few rows teach nothing that holds, and whichever part they fall into decides what is seen of them."
+    why = "So few rows teach nothing that generalises, and their effect depends on the part they fall into."
     fix = "Leave the column out."
     return [Finding("note", "nearly_constant", cells.header, what, why, fix, first_rows(rows), count=others, strength=-float(others))]
 
 
 def _named(cells: ColumnValues, value: int) -> str:
-    """Texts have no names."""
+    """Return a value in quotes; texts are not kept by name."""
     return quote_value(cells.names[value]) if value in cells.names else "the same"
 
 
 def _id_like(cells: ColumnValues) -> list[Finding]:
-    """Categories that are hardly met twice, and numbers that count the rows or are called ids."""
+    """Find categories that hardly ever occur twice, and numbers that count the rows or are called ids."""
     if cells.use.content == "names" and names_each_row(cells):
-        what = f"{len(cells.different):,} different categories in {counted(len(cells.prints), 'row')}: hardly any is met twice."
-        why = "A category that new rows do not have says nothing about them; in training it lets every row be learned by heart."
+        what = f"{len(cells.different):,} different categories in {counted(len(cells.prints), 'row')}: hardly any occurs twice."
+        why = "A category that new rows do not have says nothing about them; in training it lets the model memorise every row."
     elif cells.use.content == "numbers" and _counts_up(cells):
-        what = "the numbers are whole and hardly any is met twice, like the numbers of rows."
-        why = "What an id says of the answer holds for the rows of this table alone."
+        what = "the numbers are whole and hardly any occurs twice, like row numbers."
+        why = "What is learned from an id holds for the rows of this table only."
     else:
         return []
     return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
@@ -124,10 +124,10 @@ def names_each_row(cells: ColumnValues) -> bool:
 
 
 def _counts_up(cells: ColumnValues) -> bool:
-    """A running number, in this order or another, or different whole numbers under the name of an id."""
+    """Return True for a running number, in any order, and for different whole numbers under the name of an id."""
     if cells.numbers is None:
         return False
-    numbers, known = cells.ranked.values, cells.ranked.known
+    numbers, known = cells.ranked.values, cells.ranked.total
     if known < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) < DIFFERENT * known:
         return False
     words = name_words(cells.header)
@@ -135,22 +135,23 @@ def _counts_up(cells: ColumnValues) -> bool:
 
 
 def _types(cells: ColumnValues) -> list[Finding]:
-    """Words among numbers, numbers among words, decimal commas, units behind numbers; words that read like missing."""
+    """Find words among numbers, numbers among words, decimal commas, units behind numbers, and words that mean missing."""
     if cells.numbers is None:
         return []
     words = missing_words(cells)
     if words and (cells.use.content == "names" or cells.use.column is None):
-        # Of guessed roles, `init` lists them; among categories they are no mistake.
+        # `init` lists them for guessed roles; among categories `fit` accepts them.
         return [stand_in_words(cells, words), *_odd_types(cells, words)]
     return _odd_types(cells, ())
 
 
 def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
-    """Without the cells in `missing`."""
+    """Find cells of another type, apart from those in `missing`."""
     if cells.numbers is None or cells.is_all_numbers:
         return []
     filled = int((~cells.missing).sum())
     absent = [code for code, name in cells.names.items() if name in missing]
+    # Names are kept for the first 50,000 values; words for missing have a finding of their own.
     odd = np.flatnonzero(~cells.missing & np.isnan(cells.numbers) & ~np.isin(cells.prints, np.array(absent, dtype=np.uint64)))
     if not len(odd):
         return []
@@ -162,6 +163,7 @@ def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
         if match := WITH_UNIT.match(name):
             units[match[1]] = units.get(match[1], 0) + number
     numeric = cells.use.content == "numbers"
+    # Cells that were meant as numbers: plain ones, those with a decimal comma, those with a unit.
     numbers = filled - len(odd) + commas + sum(units.values())
     if not numeric and (numbers < MOSTLY * filled or numbers == filled - len(odd) < MOSTLY * filled):
         return []
@@ -175,7 +177,7 @@ def _mixed(cells: ColumnValues, odd: NDArray[np.int64], names: dict[str, int], u
         parts.append(f"{sum(units.values()):,} with a unit behind ({listed(sorted(units), most=5)})")
     if words:
         rest = [name for name in names if not DECIMAL_COMMA.match(name) and not WITH_UNIT.match(name)]
-        parts.append(f"{words:,} no number at all, such as {listed([quote_value(name) for name in rest[:3]], 'or')}")
+        parts.append(f"{words:,} not a number at all, such as {listed([quote_value(name) for name in rest[:3]], 'or')}")
     level: Level = "error" if cells.use.content == "numbers" else "warning"
     kind = "mixed_units" if len(units) > 1 else "mixed_types"
     be = "is" if len(odd) == 1 else "are"
@@ -193,7 +195,7 @@ def _mixed(cells: ColumnValues, odd: NDArray[np.int64], names: dict[str, int], u
 
 
 def _outliers(cells: ColumnValues, units: NDArray[np.int64]) -> list[Finding]:
-    """A few numbers far beyond all others."""
+    """Find a few numbers far from all others."""
     if not cells.use.is_number or cells.numbers is None:
         return []
     rows, rest = _apart(cells, units)
@@ -202,26 +204,27 @@ def _outliers(cells: ColumnValues, units: NDArray[np.int64]) -> list[Finding]:
     values = listed([format_number(value) for value in dict.fromkeys(cells.numbers[rows].tolist())], most=3)
     reach = f"where the rest goes from {format_number(rest.min())} to {format_number(rest.max())}"
     what = f"{counted(len(rows), 'number')} far from all others: {values}, {reach}."
-    why = "It may be a slip of the pen, another unit, or a code for missing."
+    why = "It may be a typing error, another unit, or a code for missing."
     swollen = float(np.nanstd(cells.numbers) / rest.std()) if rest.std() > 0 else 1.0
     if swollen >= SWOLLEN:
         why = (
             f"{why} It makes the standard deviation {swollen:.1f} times as large, so that normalising squeezes all other numbers together."
         )
-    fix = "Look the rows up; mend them, empty the cells, or list the code under `data.missing_values`."
+    fix = "Check the rows; correct them, empty the cells, or list the code under `data.missing_values`."
     level: Level = "warning" if swollen >= SWOLLEN else "note"
     return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
 def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rows of a few numbers that are far on a plain scale and, where all are positive, on a logarithmic one; and the other numbers.
+    """Return the rows of a few numbers that are far on a plain scale and, if all are positive, on a logarithmic one; and the others.
 
     `units` (rows,) are groups, or rows: few are those of few groups, however many rows these have.
     """
     ranked, nothing = cells.ranked, (np.empty(0, dtype=np.int64), np.empty(0))
-    if cells.numbers is None or ranked.known < LEAST_ROWS:
+    if cells.numbers is None or ranked.total < LEAST_ROWS:
         return nothing
     values = _outlying(ranked, DEVIATIONS)
+    # Prices and counts have long tails: far on a plain scale, usual on a logarithmic one.
     if values.any() and ranked.values[0] > 0:
         values &= _outlying(ranked, ON_A_SCALE, np.log)
     if not values.any():
@@ -230,7 +233,8 @@ def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.in
     far = np.append(values, False)[ranked.codes]
     rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], float(ranked.quantiles((0.5,))[0])
     holders, everyone = len(pd.unique(units[rows])), len(pd.unique(units[~np.isnan(numbers)]))
-    few = len(rows) <= max(3, FEW_OUTLIERS * ranked.known) or (everyone >= LEAST_ROWS and holders <= max(3, FEW_OUTLIERS * everyone))
+    few = len(rows) <= max(3, FEW_OUTLIERS * ranked.total) or (everyone >= LEAST_ROWS and holders <= max(3, FEW_OUTLIERS * everyone))
+    # One number in many groups, 9999 for instance, is a code for missing however many rows have it.
     if not few and not np.count_nonzero(values) == 1 < holders:
         return nothing
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
@@ -239,15 +243,15 @@ def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.in
 def _outlying(ranked: RankedNumbers, deviations: float, scale: Callable[[Any], Any] | None = None) -> NDArray[np.bool_]:
     """Mark the different numbers that are more robust standard deviations from the median; none where half of all are equal."""
     low, middle, high = ranked.quantiles((0.25, 0.5, 0.75), scale)
-    spread = (high - low) / 1.349  # of a normal distribution
-    if spread <= 0:
+    spread = (high - low) / 1.349  # quartiles of a normal distribution are 1.349 standard deviations apart
+    if spread <= 0:  # half of all numbers are equal: every other one would be infinitely far
         return np.zeros(len(ranked.values), dtype=np.bool_)
     values = ranked.values if scale is None else scale(ranked.values)
     return np.asarray(np.abs(values - middle) > deviations * spread)
 
 
 def _long_tail(cells: ColumnValues) -> list[Finding]:
-    """A tail that decides how the column is scaled."""
+    """Find a tail so long that normalising squeezes nearly all numbers together."""
     if cells.use.content != "numbers" or cells.numbers is None:
         return []
     ranked = cells.ranked
@@ -256,6 +260,7 @@ def _long_tail(cells: ColumnValues) -> list[Finding]:
     numbers = cells.numbers[~np.isnan(cells.numbers)]
     low, middle, high = ranked.quantiles((0.25, 0.5, 0.75)).tolist()
     spread, deviation, mean = (high - low) / 1.349, float(numbers.std()), numbers.mean()
+    # The two ends are the farthest numbers from the mean.
     far = float(max(mean - ranked.values[0], ranked.values[-1] - mean)) / deviation
     if far < FAR and not (0 < spread * EXTREME <= deviation and far >= FAR_WITH_EXTREME):
         return []

@@ -1,4 +1,4 @@
-"""Cells that stand for a missing one without being empty: words like `?` and numbers like -999."""
+"""Codes for missing values: words such as `?` and numbers such as -999 in cells that are not empty."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mmtrain.errors import counted, listed
 from mmtrain.text.printable import format_number, quote_value
 
 SPELLED_OUT = ("None", "NONE")
-"""`none` as a category may be an answer, no therapy say; Python and databases write it so."""
+"""`none` as a category may be an answer, no therapy for instance; Python and databases write a missing value in these ways."""
 CODE_LENGTH = 2
-"""`NA` among categories of so many capitals is a country or a state."""
+"""`NA` among categories that all have this many capitals is a country or a state."""
 SENTINELS = (-1.0, *(sign * (10.0**digits - 1) for sign in (-1, 1) for digits in range(1, 8)))
 """-1, and 9, 99, ... 9,999,999 with either sign."""
 LEAST_SENTINELS = 5
@@ -22,11 +22,11 @@ LEAST_CLASS_SENTINEL = 9
 """Size from which a number among classes may be a code: `9` for unknown, next to `0` and `1`, is usual in surveys."""
 LEAST_ROWS = 20
 SPIKE = 2.0
-"""How many times as often as a usual number of the column a code for missing is met."""
+"""Frequency of a code for missing, in the median frequency of the numbers of its column."""
 
 
 def missing_words(cells: ColumnValues) -> list[str]:
-    """The cells of a column, as they are written, that read like missing."""
+    """Return the different cells of a column that mean missing, as they are written."""
     if cells.use.content != "names":
         return _reading_missing(cells)
     names = [name for name in cells.names.values() if name.casefold() in MISSING_WORDS]
@@ -36,7 +36,7 @@ def missing_words(cells: ColumnValues) -> list[str]:
 
 
 def _reading_missing(cells: ColumnValues) -> list[str]:
-    """The words in a column of numbers. None of them is a number, so most columns need no look at their cells."""
+    """Return the words in a column of numbers; a column without any other cell is skipped."""
     if cells.named is None or cells.is_all_numbers:
         return []
     texts = as_series(cells.named.texts)
@@ -44,7 +44,7 @@ def _reading_missing(cells: ColumnValues) -> list[str]:
 
 
 def stand_in_words(cells: ColumnValues, words: list[str]) -> Finding:
-    """Words that read like missing, among categories or numbers."""
+    """Return the finding on words that mean missing, among categories or numbers."""
     codes = [code for code, name in cells.names.items() if name in words]
     rows = np.flatnonzero(np.isin(cells.prints, np.array(codes, dtype=np.uint64)))
     listing = listed([quote_value(word) for word in words], most=5)
@@ -55,12 +55,14 @@ def stand_in_words(cells: ColumnValues, words: list[str]) -> Finding:
 
 
 def _sentinel(cells: ColumnValues) -> float | None:
-    """-1, -999, 9999 and the like where it is the smallest or largest number of a column, far from the others and often met."""
+    """Return -1, -999, 9999 and the like where it is the smallest or largest number of a column, far from the others and frequent."""
     different, times = cells.ranked.values, cells.ranked.counts
-    if cells.ranked.known < LEAST_ROWS or len(different) <= LEAST_ROWS:
+    # A scale of few values, 1 to 5 with 9, has gaps of its own.
+    if cells.ranked.total < LEAST_ROWS or len(different) <= LEAST_ROWS:
         return None
     for end, others in ((0, different[1:]), (-1, different[:-1])):
         value, low, high = different[end], others[0], others[-1]
+        # Far: half of the range of all others, or the only negative number.
         alone = min(abs(value - low), abs(value - high)) >= (high - low) / 2 or (value < 0 <= low and value != low)
         often = times[end] >= max(LEAST_SENTINELS, SPIKE * np.median(times))
         if value in SENTINELS and alone and often:
@@ -69,7 +71,7 @@ def _sentinel(cells: ColumnValues) -> float | None:
 
 
 def _sentinel_class(cells: ColumnValues) -> float | None:
-    """The same among classes that are numbers, as -999 or 99 next to 0 and 1; -1 may be one of three."""
+    """Return -999 or 99 among classes that are numbers, such as 0 and 1; -1 may be one of three classes."""
     different = cells.ranked.values
     if len(different) < 3 or not cells.is_all_numbers:
         return None
@@ -80,7 +82,7 @@ def _sentinel_class(cells: ColumnValues) -> float | None:
 
 
 def stand_in_numbers(cells: ColumnValues) -> list[Finding]:
-    """A number that only stands for a missing one, among the numbers of an input or a target, or among classes that are numbers."""
+    """Find a code for missing among the numbers of an input or a target, or among classes that are numbers."""
     answer = cells.use.purpose == "answer"
     one_class = answer and not cells.use.is_number
     if cells.numbers is None or cells.use.separator or not (answer or cells.use.is_number):
@@ -90,7 +92,7 @@ def stand_in_numbers(cells: ColumnValues) -> list[Finding]:
         return []
     rows, value = np.flatnonzero(cells.numbers == code), format_number(code)
     others = "classes" if one_class else "numbers"
-    what = f"{value} is met in {counted(len(rows), 'row')} and stands apart from all other {others}, like a code for missing."
+    what = f"{value} occurs in {counted(len(rows), 'row')} and stands apart from all other {others}, like a code for missing."
     why = "It counts as a number, and moves the mean and the standard deviation by which the column is normalised."
     fix = f"If it means missing, add '{value}' to `data.missing_values`."
     if answer:

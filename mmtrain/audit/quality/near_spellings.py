@@ -1,4 +1,4 @@
-"""Names and classes that are nearly spelled alike, ids that a spreadsheet has rounded, and words that stand for the parts of a split."""
+"""Spellings: names and classes that are nearly alike, ids that a spreadsheet has rounded, and words for the parts of a split."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIX = "Write each name in one way, unless they mean different things."
 
 
 def spellings(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family."""
+    """Return the findings on the spellings of names, classes and parts."""
     findings: list[Finding] = []
     for cells in (cells for cells in table.columns if cells.use.column_class.harm_of_spellings):
         findings += _near(cells, metadata) + _rounded(cells)
@@ -43,10 +43,11 @@ def is_spelled(use: ColumnUsage) -> bool:
 
 
 def _near(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
-    """Names that differ by capitals, leading zeros, `.0`, inner blanks or the form of their letters alone."""
+    """Find names that differ only by capitals, leading zeros, `.0`, inner blanks or the form of their letters."""
     if cells.keys is None:
         return []
     codes, prints = pd.factorize(cells.prints)
+    # Keys are computed by row; of each distinct name the key of its first row.
     keys = pd.factorize(cells.keys[_first_rows(codes, len(prints))])[0]
     several = (np.bincount(keys)[keys] > 1) & (prints != 0)
     if not several.any():
@@ -54,14 +55,14 @@ def _near(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
     rows = np.flatnonzero(several[codes])
     what = _in_several_ways(len(np.unique(keys[several])), "name", _example(cells, prints, keys, codes[rows[0]]), rows)
     if torn := _on_two_sides(keys[codes[rows]], rows, metadata) if cells.use.purpose == "grouping" else 0:
-        what = f"{what} The spellings of {torn:,} of them stand on two sides of the split."
+        what = f"{what} The spellings of {torn:,} of them are on two sides of the split."
     level: Level = "note" if cells.use.content == "names" else "warning"
     why = cells.use.column_class.harm_of_spellings
     return [Finding(level, "near_spellings", cells.header, what, why, FIX, first_rows(rows), count=len(rows))]
 
 
 def _near_classes(labels: LabelIndex) -> list[Finding]:
-    """The same of the classes or labels of a target, where cells name them."""
+    """Find classes or labels of a target that are nearly spelled alike, where cells name them."""
     alike = [] if labels.rows else near_spellings(filter(None, labels.names))
     if not alike:
         return []
@@ -79,20 +80,20 @@ def _in_several_ways(number: int, noun: str, example: str, rows: NDArray[np.int6
 
 
 def _first_rows(codes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-    """The first row of each code, (number,)."""
+    """Return the first row of each code, (number,)."""
     first = np.empty(number, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several assignments to a code the last one counts: its first row
     return first
 
 
 def _example(cells: ColumnValues, prints: NDArray[np.uint64], keys: NDArray[np.int64], code: int) -> str:
-    """`, such as 'P7' and 'p7'`; nothing where the names were not kept."""
+    """Return `, such as 'P7' and 'p7'`; nothing where the names were not kept."""
     pair = [cells.names.get(int(prints[other]), "") for other in np.flatnonzero(keys == keys[code])[:2]]
     return f", such as {quote_value(pair[0])} and {quote_value(pair[1])}" if all(pair) else ""
 
 
 def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], metadata: RowMetadata) -> int:
-    """How many keys have rows in several parts."""
+    """Count the keys that have rows in several parts."""
     if metadata.parts is None:
         return 0
     divided = metadata.parts[rows] >= 0
@@ -101,7 +102,7 @@ def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], metadata: Ro
 
 
 def _rounded(cells: ColumnValues) -> list[Finding]:
-    """`1.23457E+14` under the name of a person: the last digits are gone."""
+    """Find `1.23457E+14` among names: the last digits are lost."""
     if cells.rounded is None or not cells.rounded.any():
         return []
     rows = np.flatnonzero(cells.rounded)

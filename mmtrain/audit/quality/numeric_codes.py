@@ -1,4 +1,4 @@
-"""Numbers that are names: postal codes, telephone numbers, long ids."""
+"""Numeric codes: postal codes, telephone numbers and long ids, which are names rather than quantities."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ LEADING_ZERO = re.compile(r"0\d+")
 LEAST_ROWS = 20
 LEAST_PADDED = 2
 LONG = 8
-"""Digits that all numbers of a column have: prices and counts do not."""
+"""Number of digits from which equal length in all rows marks codes: prices and counts vary."""
 MOMENTS = ((9e8, 2.2e9), (9e11, 2.2e12), (1.9e7, 2.1e7))
-"""Seconds and milliseconds since 1970, and dates like 20240131: of fixed width, but a larger one is later."""
+"""Seconds and milliseconds since 1970, and dates like 20240131: of fixed width, but ordered in time."""
 
 
 def code_like(cells: ColumnValues) -> list[Finding]:
-    """A number whose size means nothing, by its leading zeros, by its name, or by its length."""
+    """Find numbers whose size has no meaning, by leading zeros, the header, or a common length."""
     if cells.use.content != "numbers" or cells.numbers is None:
         return []
     numbers = cells.ranked.values
-    if cells.ranked.known < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) <= 2:
+    if cells.ranked.total < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) <= 2:
         return []
     padded = [name for name in _beginning_with_zero(cells) if LEADING_ZERO.fullmatch(name)]
     named = CODE_WORDS & set(name_words(cells.header))
@@ -51,7 +51,7 @@ def code_like(cells: ColumnValues) -> list[Finding]:
 
 
 def _beginning_with_zero(cells: ColumnValues) -> list[str]:
-    """Few of the different cells of most columns, so that the others need not become objects of Python."""
+    """Return the distinct cells that begin with 0. They are few: Arrow selects them, so that the others do not become Python objects."""
     import pyarrow.compute as pc
 
     if cells.named is None:

@@ -1,4 +1,4 @@
-"""Categories of the inputs: which are rare, and which parts know nothing of them."""
+"""Rare categories of inputs, and categories that training rows do not have."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEW_TO_LEARN = 3
-"""Training rows of a category, below which nothing is learned of it."""
+"""Training rows of a category, below which nothing is learned about it."""
 UNSEEN = 0.05
-"""The share of a part's rows with categories unknown to training above which it is a warning, unless chance left them out."""
+"""Share of a part's rows with categories unknown to training, above which it is a warning, unless a random split explains it."""
 LEAST_ROWS = 100
 """Training rows below which most categories are rare anyway."""
 
 
 def rare_categories(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family."""
+    """Return the findings on all columns of names."""
     columns = table.inputs_of("names")
     sure = FAMILY_WISE_ERROR_RATE / (2 * max(len(columns), 1))  # of two parts
     return [finding for cells in columns for finding in [*_rare_categories(cells, metadata), *_unseen(cells, metadata, sure)]]
@@ -39,7 +39,7 @@ def _named(names: list[str], codes: NDArray[np.int64]) -> str:
 
 
 def _training(cells: ColumnValues, metadata: RowMetadata) -> NDArray[np.int64]:
-    """Rows that are learned from: all of them where nothing is divided."""
+    """Return the training rows; all rows where nothing is divided."""
     return np.arange(len(cells.prints)) if metadata.parts is None else metadata.of_part(TRAIN)
 
 
@@ -48,20 +48,21 @@ def _rare_categories(cells: ColumnValues, metadata: RowMetadata) -> list[Finding
     codes, names = cells.codes(rows)
     times = np.bincount(codes[codes >= 0], minlength=len(names))
     rare = np.flatnonzero(times < FEW_TO_LEARN)
+    # Without any frequent category the column is an id, which has a finding of its own.
     if not len(rare) or len(rows) < LEAST_ROWS or times.max() < LEAST_ROWS // 10:
         return []
     rare_rows = rows[np.isin(codes, rare)]
     part = "" if metadata.parts is None else "training "
-    verb = "is" if len(rare) == 1 else "are"
+    verb = "occurs" if len(rare) == 1 else "occur"
     number = f"{len(rare):,} of {counted(len(names), 'category', 'categories')}"
-    what = f"{number} {verb} met in fewer than {FEW_TO_LEARN} {part}rows: {_named(names, rare)}."
-    why = "From one or two rows only those rows are learned."
+    what = f"{number} {verb} in fewer than {FEW_TO_LEARN} {part}rows: {_named(names, rare)}."
+    why = "From one or two rows a model only memorises these rows."
     fix = f"Set `min_count: {FEW_TO_LEARN}` for the column, so that rare categories share a code, or merge them."
     return [Finding("note", "rare_categories", cells.header, what, why, fix, first_rows(rare_rows), count=len(rare_rows))]
 
 
 def _unseen(cells: ColumnValues, metadata: RowMetadata, sure: float) -> list[Finding]:
-    """Categories of validation and test that training does not know."""
+    """Find categories of validation and test that training does not have."""
     if metadata.parts is None or names_each_row(cells):
         return []
     known = pd.unique(cells.prints[_training(cells, metadata)])
@@ -80,7 +81,7 @@ def _unseen(cells: ColumnValues, metadata: RowMetadata, sure: float) -> list[Fin
     what = (
         f"{counted(len(rows), 'row')} of validation and test {verb} a category that training does not: {_named(names, np.unique(codes))}."
     )
-    why = "The network has learned nothing of them: all of them share one code."
+    why = "The network has learned nothing about them: all of them share one code."
     level: Level = "warning" if strange else "note"
     fix = "Mark some of their rows train, or merge them with categories that training has." if metadata.given else "Merge rare categories."
     return [Finding(level, "unseen_categories", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
@@ -92,4 +93,5 @@ def _beyond_chance(cells: ColumnValues, metadata: RowMetadata, unseen: NDArray[n
     most = int(np.bincount(distinct_pairs(codes, metadata.units[unseen])[0]).max())
     divided = metadata.parts >= 0 if metadata.parts is not None else np.zeros(metadata.rows, dtype=np.bool_)
     trained = len(metadata.of_part(TRAIN)) / max(int(divided.sum()), 1)
+    # Each unit is outside training with probability 1 - trained; Bonferroni over the unseen categories.
     return not metadata.by_random and len(names) * (1 - trained) ** most < sure

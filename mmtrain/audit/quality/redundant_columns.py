@@ -49,6 +49,7 @@ RANKS_ALIKE = 0.99
 
 def redundant_columns(table: TableValues, metadata: RowMetadata) -> list[Finding]:  # noqa: ARG001
     """Return the findings on pairs of redundant columns; every column is compared with those before it."""
+    # Constant columns have a finding of their own, and would equal each other.
     rows = np.arange(table.rows) if table.rows <= 20_000 else table.sample
     able = list(islice((cells for cells in table.inputs if (cells.prints[rows] != cells.prints[rows[:1]]).any()), MOST_PAIRED))
     prints = [cells.prints[rows] for cells in able]
@@ -84,6 +85,7 @@ def _likely(columns: list[ColumnValues], prints: NDArray[np.uint64], straight: N
     for first in range(len(columns)):
         both = (seen[first] != 0) & (seen[first + 1 :] != 0)
         equal = ((seen[first] == seen[first + 1 :]) & both).sum(axis=1)
+        # Where 99 % of all rows agree, 90 % of a sample of 512 are 20 standard errors below.
         likely = equal >= LIKELY * both.sum(axis=1)
         likely |= np.abs(straight[first, first + 1 :]) >= ALIKE
         likely |= renamed(first) & (categorical[first] | categorical[first + 1 :])
@@ -91,7 +93,7 @@ def _likely(columns: list[ColumnValues], prints: NDArray[np.uint64], straight: N
 
 
 def _maybe_renamed(seen: NDArray[np.uint64], distinct: list[int]) -> Callable[[int], NDArray[np.bool_]]:
-    """Return a function that marks, for a column, those after it whose categories may go in pairs; `seen` are sampled prints, (columns, rows).
+    """Return a function that marks, for a column, those after it that may have the same categories renamed; `seen` is (columns, rows).
 
     The rows of all pairs of few categories are counted in matrix products; of more categories, their number alone is compared.
     """

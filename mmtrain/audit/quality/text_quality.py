@@ -1,4 +1,4 @@
-"""Texts: without words, the same in many rows, in another script, ids; and words that differ by part."""
+"""Quality of texts: without words, pasted into many rows, in another script, ids; and words whose frequency shifts between parts."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from mmtrain.errors import counted
 from mmtrain.text.printable import quote_value
 
 MUCH = 0.3
-"""The share of texts that are all the same from which the column says little."""
+"""Share of texts that are all the same, from which the column says little."""
 MAIN_SCRIPT = 0.8
-"""The share of texts in one script from which another one is the exception."""
+"""Share of texts in one script, from which another script is the exception."""
 LEAST_ROWS = 20
 LEAST_NAMES, NAMES = 50, 0.9
-"""Texts, and the share of their words that are in no other text, from which they are names and no language."""
+"""Texts, and the share of their words that occur in no other text, from which they are names rather than language."""
 WORDS_COMPARED = 500
+"""The most frequent words: the correction for the number of tests leaves rarer ones no power."""
 SHIFTED = 0.1
-"""Difference of the share of texts that hold a word between two parts."""
+"""Difference in the share of texts with a word, between two parts."""
 
 
 def text_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Everything of this family."""
+    """Return the findings on all columns of texts."""
     columns = table.inputs_of("texts")
     targets = target_views(table, metadata) if columns else []
     findings: list[Finding] = []
@@ -47,15 +48,16 @@ def text_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
 
 
 def _names(cells: ColumnValues, words: Vocabulary) -> list[Finding]:
-    """Texts that share hardly a word, as codes do."""
+    """Find texts that share hardly a word, as codes do."""
     texts = len(np.unique(words.text))
     if texts < LEAST_NAMES:
         return []
+    # By occurrence, not by distinct word: in most languages about half of the distinct words occur once (Zipf).
     alone = np.bincount(words.word)[words.word] == 1
     if alone.mean() < NAMES:
         return []
-    what = f"{alone.mean():.0%} of the words are met in one text only, like ids."
-    why = "A word that no other text holds says nothing of new ones; in training it lets every row be learned by heart."
+    what = f"{alone.mean():.0%} of the words occur in one text only, like ids."
+    why = "A word of one text says nothing about other texts; in training it lets the model memorise every row."
     return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
 
 
@@ -65,12 +67,12 @@ def _wordless(cells: ColumnValues) -> list[Finding]:
     rows = np.flatnonzero(cells.wordless)
     what = f"{counted(len(rows), 'text')} {'holds' if len(rows) == 1 else 'hold'} no word, only punctuation or blanks."
     why = "Such a text is treated as missing, although its cell is not empty."
-    fix = "List what stands there under `data.missing_values`, so that it counts as missing everywhere."
+    fix = "List such texts under `data.missing_values`, so that they count as missing everywhere."
     return [Finding("note", "text_without_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
 def _boilerplate(cells: ColumnValues) -> list[Finding]:
-    """Long texts in very many rows."""
+    """Find long texts in very many rows."""
     if cells.written is None:
         return []
     rows = np.flatnonzero(cells.written)
@@ -82,10 +84,10 @@ def _boilerplate(cells: ColumnValues) -> list[Finding]:
     pasted = rows[np.isin(codes, often)]
     share = len(pasted) / max(int((~cells.missing).sum()), 1)
     number = f"{len(often):,} long {'text' if len(often) == 1 else 'texts'}"
-    what = f"{number} {'stands' if len(often) == 1 else 'stand'} word for word in {counted(len(pasted), 'row')}, {share:.0%} of all texts."
-    why = "A text that is pasted in says what form was used, not what was seen."
+    what = f"{number} {'occurs' if len(often) == 1 else 'occur'} word for word in {counted(len(pasted), 'row')}, {share:.0%} of all texts."
+    why = "A pasted text reflects the form that was used, not the observation."
     level: Level = "warning" if share >= MUCH else "note"
-    fix = "Look whether it goes with the answer; list it under `data.missing_values` if it stands for nothing."
+    fix = "Check whether it is related to the answer; list it under `data.missing_values` if it has no meaning."
     return [Finding(level, "boilerplate", cells.header, what, why, fix, first_rows(pasted), count=len(pasted))]
 
 
@@ -108,7 +110,7 @@ def _other_script(cells: ColumnValues) -> list[Finding]:
 
 
 def _shifted_words(cells: ColumnValues, words: Vocabulary, metadata: RowMetadata, sure: float) -> list[Finding]:
-    """Words that the texts of a given part hold more often than those of training, Holm-corrected over the most frequent words."""
+    """Find words that are more or less frequent in a given part than in training, Holm-corrected over the most frequent words."""
     if metadata.parts is None or metadata.by_random:
         return []
     parts = metadata.parts[words.rows]
@@ -124,7 +126,8 @@ def _shifted_words(cells: ColumnValues, words: Vocabulary, metadata: RowMetadata
         sizes = int(train.sum()), int(other.sum())
         here, there = (words.holding(mask)[often] for mask in (train, other))
         shift = np.abs(here / sizes[0] - there / sizes[1])
-        p_values = holm([_chance(int(a), int(b), sizes) for a, b in zip(here, there, strict=True)])
+        # Fisher or chi-square of each word; the correction is for the words compared.
+        p_values = holm([_p_value(int(a), int(b), sizes) for a, b in zip(here, there, strict=True)])
         striking = np.flatnonzero((np.array(p_values) < sure / 2) & (shift >= SHIFTED))  # of two parts
         if len(striking):
             worst = striking[shift[striking].argmax()]
@@ -137,5 +140,5 @@ def _shifted_words(cells: ColumnValues, words: Vocabulary, metadata: RowMetadata
     return findings
 
 
-def _chance(first: int, second: int, sizes: tuple[int, int]) -> float:
+def _p_value(first: int, second: int, sizes: tuple[int, int]) -> float:
     return chi_square(np.array([[first, sizes[0] - first], [second, sizes[1] - second]], dtype=np.int64))

@@ -1,4 +1,4 @@
-"""The words of a text column, and the signs that are thrown away when texts are split into words."""
+"""Vocabulary of a text column, and the signs that tokenization drops."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Vocabulary:
     """(pairs,): ...of a word in it; every pair once."""
 
     def holding(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """(words,): how many of the texts in `mask` (texts,) hold each word."""
+        """Count the texts in `mask` (texts,) that have each word, (words,)."""
         return np.bincount(self.word[mask[self.text]], minlength=len(self.names))
 
 
 def build_vocabulary(cells: ColumnValues, sample: NDArray[np.int64]) -> Vocabulary:
-    """The words of the sampled texts, in lower case."""
+    """Return the words of the sampled texts, in lower case."""
     import pyarrow.compute as pc
 
     return _parted(cells, sample, lambda runs: pc.replace_substring_regex(runs, WORD_OR_OTHER, SPACED))
 
 
 def signs_of(cells: ColumnValues, sample: NDArray[np.int64]) -> Vocabulary:
-    """The characters of the sampled texts that are in no word, blanks left out: punctuation, above all."""
+    """Return the characters of the sampled texts that are not in a word, blanks left out: punctuation, above all."""
     import pyarrow.compute as pc
 
     return _parted(
@@ -51,7 +51,7 @@ def signs_of(cells: ColumnValues, sample: NDArray[np.int64]) -> Vocabulary:
 
 
 def _parted(cells: ColumnValues, sample: NDArray[np.int64], spaced: Callable[[Any], Any]) -> Vocabulary:
-    """The parts of texts, between which `spaced` puts blanks. What stands between the blanks of texts is looked at once."""
+    """Return the parts of texts, between which `spaced` puts blanks. Each distinct run between blanks is split once."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -70,7 +70,7 @@ def _parted(cells: ColumnValues, sample: NDArray[np.int64], spaced: Callable[[An
 
 
 def _pairs(parts: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.object_]]:
-    """From a list of words for each run to (pairs,) runs and their words, in order of runs, every pair once; and the words."""
+    """Return distinct pairs of a run and one of its words, (pairs,) each, in the order of the runs; and the words."""
     import pyarrow.compute as pc
 
     words = parts.flatten()
