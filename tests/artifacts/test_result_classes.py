@@ -4,15 +4,20 @@ import ast
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 import mmtrain
 from mmtrain.artifacts.analysis_results import Gap, Subgroup
 from mmtrain.artifacts.command_results import ExplainedRow
+from mmtrain.artifacts.inspection_results import InspectedTable, Inspection
 from mmtrain.artifacts.results import BaselineResult, TargetResult
+from mmtrain.columns.base import Guess
+from mmtrain.errors import Problem
 from mmtrain.metrics.score import Score
-from mmtrain.result_model import plain_values
+from mmtrain.result_model import FullResult, plain_values
+from mmtrain.text.label_lists import LabelLists
 
 PACKAGE = Path(mmtrain.__file__).parent
 DOCS = PACKAGE.parent / "docs"
@@ -95,3 +100,36 @@ def test_documented_json_is_what_the_classes_give():
     page = made.page()
     assert page == (DOCS / "results.md").read_text(encoding="utf-8"), "run `make docs`"
     assert "|  |" not in page  # every field has a meaning
+
+
+def field_types(kind, known):
+    """Every type in the fields of a result class and of those that it holds."""
+    for argument in get_args(kind):
+        field_types(argument, known)
+    if isinstance(kind, type) and not get_args(kind) and kind not in known:
+        known.add(kind)
+        for field in getattr(kind, "model_fields", {}).values():
+            field_types(field.annotation, known)
+    elif kind is Any:
+        known.add(kind)
+    return known
+
+
+@pytest.mark.parametrize("document", [Inspection, InspectedTable])
+def test_all_that_inspect_data_shows_are_frozen_result_classes(document):
+    """Problems and label lists come from floors without pydantic."""
+    types = field_types(document, set())
+    assert Any not in types
+    classes = {kind for kind in types if getattr(kind, "__module__", "").startswith("mmtrain")} - {Problem, LabelLists}
+    assert len(classes) >= 7
+    assert all(issubclass(kind, FullResult) and kind.model_config["frozen"] for kind in classes)
+
+
+def test_a_full_result_has_its_empty_fields():
+    assert Guess(role="id", reason="x", evidence=3).to_json() == {
+        "role": "id",
+        "reason": "x",
+        "options": {},
+        "used": True,
+        "missing_words": [],
+    }
