@@ -7,6 +7,7 @@ import re
 from mmtrain.columns.base import Evidence, Guess, OptionValue
 from mmtrain.columns.profile import Profile, name_words
 from mmtrain.errors import listed
+from mmtrain.image_decoding.data_uri import is_data_uri
 from mmtrain.image_decoding.unsupported_formats import ENDINGS, by_name
 from mmtrain.text.label_lists import read_list
 from mmtrain.text.printable import quote_value
@@ -86,6 +87,11 @@ def _guess(reason: str, *, used: bool, options: dict[str, OptionValue] | None = 
 
 def _guess_addresses(profile: Profile) -> Guess | None:
     """Images in the cells themselves, and addresses of images; addresses of pages are names like any other."""
+    if all(is_data_uri(value) for value in profile.values):
+        empty = f", {profile.missing:,} are empty" if profile.missing else ""
+        kinds = listed(sorted({value[len("data:") : value.index(";")] for value in profile.values}))
+        reason = f"cells hold images themselves, as data URIs ({kinds}){empty}"
+        return _guess(reason, used=True, options={"missing": "mask"} if profile.missing else {})
     if all(holds_image(value) for value in profile.values):
         return _guess(f"cells hold images themselves, as {profile.example}: save each as a file, and write its path", used=False)
     files = profile.images + profile.unread_images

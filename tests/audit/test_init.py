@@ -84,6 +84,14 @@ GUESSES = [
         "cells hold images themselves, as 'iVBORw0KGgo00AAAAAAAAAAAAAAAAAAAAAAAAAA…': save each as a file, and write its path",
     ),
     (
+        "data URIs",
+        "x",
+        [f"data:image/png;base64,iVBORw0KGgo{i:02}" for i in range(N)],
+        "image",
+        True,
+        "cells hold images themselves, as data URIs (image/png)",
+    ),
+    (
         "several images",
         "x",
         [f"{i:02}.jpg" + f";{i:02}b.jpg" * (i % 3 > 0) for i in range(N)],
