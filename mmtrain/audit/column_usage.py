@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -113,12 +114,18 @@ def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
     first_cells = next(iter(file.pieces(headers, size=FIRST_ROWS)), Cells())
     usages = []
     for header, cells in first_cells.items():
-        filled = cells.dropna()
+        filled = cells.dropna().to_numpy(object)
         if not len(filled):
             continue
         patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
-        if any(filled.str.match(pattern).mean() >= NEARLY_ALL for pattern in patterns):
+        if any(_matching_share(pattern, filled) >= NEARLY_ALL for pattern in patterns):
             usages.append(ColumnUsage(header, "", unused="dates"))
-        elif header not in used and names_person(header) and FEW_GROUPS <= filled.nunique() < len(filled):
+        elif header not in used and names_person(header) and FEW_GROUPS <= len(set(filled)) < len(filled):
             usages.append(ColumnUsage(header, "", unused="persons"))
     return usages
+
+
+def _matching_share(pattern: str, cells: NDArray[np.object_]) -> float:
+    """Share of the cells that the pattern matches. `Series.str.match` parses the pattern anew in every call, which takes 5 ms."""
+    matches = re.compile(pattern).match
+    return sum(matches(cell) is not None for cell in cells) / len(cells)

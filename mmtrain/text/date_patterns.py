@@ -54,4 +54,4 @@ OFFSET = r"([+-]\d{2}):?(\d{2})?\s*$"
 """Offset from UTC, at the end of a time."""
 
 DATE = "|".join(f"(?:{re.sub(r'[?]P<[a-z]+>', '?:', pattern)})" for pattern in (*FORMATS, SLASHED))
-"""Any of them, for RE2, which has no two groups of one name."""
+"""Any of them, without names, as no pattern may have two groups of one name."""
