@@ -4,14 +4,41 @@ import functools
 import gc
 import os
 import sys
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
 
 # Compiled modules are kept, whatever the environment says: else each of the many processes compiles tests and package anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Threads of scikit-learn sleep while they wait for one another; with two workers on two cores they would wait for long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# The imports of all tests make no garbage worth the search for it; `pytest_collection_finish` ends this.
+gc.disable()
+
+SHARING = {
+    "decodes_images": ("layers/test_damaged_images", "layers/test_image_layers", "model/test_assemble"),
+    "reads_the_package": (
+        "artifacts/test_result_classes",
+        "columns/test_column_traits",
+        "pipeline/test_experiment_stays_above",
+        "pipeline/test_safety",
+        "targets/test_target_traits",
+    ),
+}
+"""Files of tests that share what takes seconds to make: one process runs all of a group."""
+
+
+def pytest_collection_modifyitems(items):
+    """Group the tests by file, or by what several files share, for `--dist loadgroup`."""
+    groups = {f"{file}.py": name for name, files in SHARING.items() for file in files}
+    for item in items:
+        file = item.path.relative_to(TESTS).as_posix()
+        item.add_marker(pytest.mark.xdist_group(groups.get(file, file)))
+
 
 DRAWN = ("test_report.py", "test_report_browser", "test_report_results", "test_report_worst", "test_plot")
 """What the files of tests begin with that look at plots."""
@@ -24,6 +51,7 @@ def pytest_collection_finish():
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 100)
     if "keras" in sys.modules:
         show_whole_tracebacks()

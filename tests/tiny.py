@@ -1,6 +1,8 @@
 """Tiny tables and experiments for tests: what a row holds follows from its number, so that nothing can be mixed up unseen."""
 
+import ast
 import csv
+import functools
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ import numpy as np
 import PIL.Image
 import yaml
 
+import mmtrain
 from mmtrain import config
 from mmtrain.data import encode
 from mmtrain.pipeline.prepare import read_data, split_rows
@@ -76,6 +79,13 @@ def two_blobs(folder, rows=60, **columns):
         for row in range(rows)
     ]
     return write_table(folder / "table.csv", cells)
+
+
+@functools.cache
+def package_trees():
+    """Every module of mmtrain as a syntax tree, by its path; read only, as all tests share them."""
+    package = Path(mmtrain.__file__).parent
+    return {path.relative_to(package).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(package.rglob("*.py"))}
 
 
 def lines(path):

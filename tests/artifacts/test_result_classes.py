@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from tiny import package_trees
 
 import mmtrain
 from mmtrain.artifacts.analysis_results import Gap, Subgroup
@@ -34,16 +35,16 @@ RESULT = {
 
 def functions(folder):
     """Every function of a folder with its file."""
-    for path in sorted((PACKAGE / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for module, tree in package_trees().items():
+        for node in ast.walk(tree) if module.startswith(folder) else ():
             if isinstance(node, ast.FunctionDef):
-                yield path.relative_to(PACKAGE), node
+                yield Path(module), node
 
 
 def test_no_result_is_turned_into_a_map_by_hand():
     methods = [
         f"{path}: {node.name}"
-        for path, node in functions(".")
+        for path, node in functions("")
         if node.name == "plain" and node.args.args and node.args.args[0].arg == "self" and path.name != "numerals.py"
     ]
     assert methods == []
@@ -53,7 +54,7 @@ def test_no_result_is_turned_into_a_map_by_hand():
 def test_results_are_taken_as_objects(room):
     taken = [
         f"{path}: {node.name}({argument.arg})"
-        for path, node in functions(room)
+        for path, node in functions(f"{room}/")
         for argument in (*node.args.args, *node.args.kwonlyargs)
         if argument.annotation is not None and any(untyped in ast.unparse(argument.annotation) for untyped in UNTYPED)
     ]

@@ -1,18 +1,16 @@
 """Traits of roles hold for every registered role, and nobody outside of the columns asks for the class or the name of a role or kind."""
 
 import ast
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from tiny import package_trees
 
-import mmtrain
 from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.columns import role_class, roles
 from mmtrain.columns.base import Column, fitted_roles
 from mmtrain.specs import kinds
 
-PACKAGE = Path(mmtrain.__file__).parent
 ROLES = sorted(roles)
 TRAITS = {
     "image": ("input", "images", ""),
@@ -40,11 +38,8 @@ NAMING = {
 @pytest.fixture(scope="module")
 def outside():
     """Every module but those of the columns and targets and the specs."""
-    places = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     return [
-        (place, ast.parse(path.read_text(encoding="utf-8")))
-        for place, path in places.items()
-        if not place.startswith(("columns/", "targets/")) and place != "specs.py"
+        (place, tree) for place, tree in package_trees().items() if not place.startswith(("columns/", "targets/")) and place != "specs.py"
     ]
 
 

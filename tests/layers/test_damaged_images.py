@@ -8,6 +8,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
+from test_image_layers import LAYOUTS as WHOLE
 from test_image_layers import decoded, deep, examples, layer_of, photo, saved, turned
 
 from mmtrain.image_decoding import Layout, UnreadableImage, read
@@ -16,6 +17,8 @@ pytestmark = [pytest.mark.usefixtures("tensorflow")]
 
 FILES = 4000
 LAYOUTS = [Layout((16, 20), 3, max_pixels=1_000_000), Layout((13, 17), 4, max_pixels=1_000_000), Layout((9, 9), 1, bits=16, resize="pad")]
+COLOUR = WHOLE["colour"]
+"""A layout whose decoder other tests have traced, which takes seconds."""
 
 
 def whole_files():
@@ -168,24 +171,24 @@ DAMAGED = {
 
 @pytest.fixture(scope="module")
 def colour(tensorflow):
-    return layer_of(LAYOUTS[0])
+    return layer_of(COLOUR)
 
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_what_is_damaged_is_refused_by_both(name, colour):
     file = DAMAGED[name]()
-    assert judged(file, LAYOUTS[0]).startswith((f"The {name.split()[0]} file is ", "The file is not an image"))
+    assert judged(file, COLOUR).startswith((f"The {name.split()[0]} file is ", "The file is not an image"))
     assert decoded(colour, [file])[2] == [2]
 
 
 def test_codes_of_a_gif_that_come_before_they_are_defined_are_refused_by_both(colour):
     file = bytearray(saved(photo((40, 40), 3), "GIF"))
     file[-300] ^= 0xFF
-    assert judged(bytes(file), LAYOUTS[0]) == "The GIF file is damaged or of a kind that is not read."
+    assert judged(bytes(file), COLOUR) == "The GIF file is damaged or of a kind that is not read."
     assert decoded(colour, [bytes(file)])[2] == [2]
     large = Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 300), dtype=np.uint8)).quantize(256)
     file = saved(large, "GIF")  # whose table of codes is full several times
-    assert np.array_equal(decoded(colour, [file])[0][0], read(file, LAYOUTS[0]))
+    assert np.array_equal(decoded(colour, [file])[0][0], read(file, COLOUR))
 
 
 def test_what_decides_no_pixel_may_be_anything_in_both(colour):
@@ -196,5 +199,5 @@ def test_what_decides_no_pixel_may_be_anything_in_both(colour):
     opaque = b"".join([head, first, *rest])
     pixels, _, status = decoded(colour, [file, opaque])
     assert status == [0, 0]
-    for found in (*pixels, read(file, LAYOUTS[0])):
-        assert np.array_equal(found, read(opaque, LAYOUTS[0]))
+    for found in (*pixels, read(file, COLOUR)):
+        assert np.array_equal(found, read(opaque, COLOUR))

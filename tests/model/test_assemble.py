@@ -18,7 +18,7 @@ COLUMNS = {
     "dose": {"role": "numeric", "missing": "mask"},
     "blood group": {"role": "categorical", "encode": "one_hot", "missing": "mask"},
     "note": {"role": "text", "max_length": 4, "missing": "mask"},
-    "scan": {"role": "image", "size": [4, 4], "channels": 1, "missing": "mask"},
+    "scan": {"role": "image", "size": [20, 16], "background": [10, 200, 30], "missing": "mask"},
     "importance": {"role": "weight"},
     "y": {"role": "target", "task": "binary", "class_weights": {"ill": 3}, "loss_weight": 2},
     "days left": {"role": "target", "task": "regression"},
@@ -145,7 +145,7 @@ def test_parameters_are_counted_for_each_part(clinic, models):
     assert sorted(clinic.fitted.columns["note"].words) == ["and", "word0", "word1", "word2", "word3"]
     assert clinic.fitted.columns["blood group"].categories == ("B", "C")
     assert models.parameters() == {
-        "branch_the_scan": (3 * 3 * 1 * 2 + 2) + (3 * 3 * 2 * 3 + 3),
+        "branch_the_scan": (3 * 3 * 3 * 2 + 2) + (3 * 3 * 2 * 3 + 3),
         "branch_table": 2 * 2 + 2,  # a number and its indicator
         "branch_ward": (2 + 4) * 5 + 5,  # a number and whether it is absent, and one-hot codes: missing, unseen, B, C
         "branch_note": (3 + 5) * 3 + 3,  # ids: padding, missing, unseen, five words

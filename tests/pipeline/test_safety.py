@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import zipfile
-from pathlib import Path
 from types import NoneType
 from typing import Literal, get_args, get_origin
 
@@ -16,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 from rich.text import Text
-from tiny import start
+from tiny import package_trees, start
 
 import mmtrain.layers.encoding
 import mmtrain.layers.network
@@ -52,29 +51,22 @@ def imports(tree):
             yield (node.module or "").partition(".")[0]
 
 
-@pytest.fixture(scope="module")
-def source():
-    """Every module of mmtrain as a syntax tree, by its path."""
-    package = Path(mmtrain.layers.encoding.__file__).parents[1]
-    return {path.relative_to(package).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in package.rglob("*.py")}
-
-
-def test_source_unpickles_nothing_and_executes_no_text(source):
+def test_source_unpickles_nothing_and_executes_no_text():
     looked_at = 0
-    for path, tree in source.items():
+    for path, tree in package_trees().items():
         assert not {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"} & set(imports(tree)), path
         for name, options in calls(tree):
             looked_at += 1
             assert name not in ("eval", "exec", "unsafe_load", "full_load", "read_pickle", "enable_unsafe_deserialization"), path
             assert options.get("allow_pickle", "False") == "False", path
             assert options.get("safe_mode", "True") == "True", path
-    assert len(source) > 100
+    assert len(package_trees()) > 100
     assert looked_at > 2_000
 
 
-def test_model_files_are_opened_in_one_place_and_code_is_imported_in_one(source):
+def test_model_files_are_opened_in_one_place_and_code_is_imported_in_one():
     places = {"load_model": set(), "load_weights": set(), "exec_module": set()}
-    for path, tree in source.items():
+    for path, tree in package_trees().items():
         for name, _ in calls(tree):
             if name in places:
                 places[name].add(path)

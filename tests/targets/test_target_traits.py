@@ -1,14 +1,13 @@
 """What a task states about itself holds for every registered task, and nobody outside of the targets asks for its name."""
 
 import ast
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import package_trees
 
-import mmtrain
 from mmtrain.metrics import score
 from mmtrain.metrics.score import METRICS, Metric
 from mmtrain.reports.figures.plot_selection import PLOTS
@@ -148,7 +147,6 @@ def test_task_makes_its_metrics_known():
         score._METRICS.pop("deviance_of_this_test", None)
 
 
-PACKAGE = Path(mmtrain.__file__).parent
 NAMING = {
     "synonyms.py": "lists usual words for every name of an experiment file, below everything that could state them",
     "audit/profiling/infer_target.py": "guesses which task to write into a new experiment file",
@@ -159,13 +157,8 @@ NAMING = {
 """Modules outside of the targets that may name a task, and why."""
 
 
-@pytest.fixture(scope="module")
-def modules():
-    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
-
-
-def test_no_module_outside_of_the_targets_names_a_task(modules):
-    outside = {place: tree for place, tree in modules.items() if not place.startswith("targets/")}
+def test_no_module_outside_of_the_targets_names_a_task():
+    outside = {place: tree for place, tree in package_trees().items() if not place.startswith("targets/")}
     named = {
         place
         for place, tree in outside.items()
@@ -181,10 +174,10 @@ def test_no_module_outside_of_the_targets_names_a_task(modules):
     assert compared == []
 
 
-def test_no_module_outside_of_the_targets_knows_the_class_of_a_task(modules):
+def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
     classes = {
         node.name
-        for place, tree in modules.items()
+        for place, tree in package_trees().items()
         if place.startswith("targets/")
         for node in ast.walk(tree)
         if (isinstance(node, ast.ClassDef) and node.name.endswith(("Target", "Traits")))
@@ -193,7 +186,7 @@ def test_no_module_outside_of_the_targets_knows_the_class_of_a_task(modules):
     assert {"FittedBinary", "BinaryTarget", "ClassTarget", "FittedMultilabel", "RegressionTraits"} <= classes
     known = {
         (place, node.id if isinstance(node, ast.Name) else node.name)
-        for place, tree in modules.items()
+        for place, tree in package_trees().items()
         if not place.startswith("targets/")
         for node in ast.walk(tree)
         if (isinstance(node, ast.Name) and node.id in classes) or (isinstance(node, ast.alias) and node.name in classes)
