@@ -60,6 +60,8 @@ def _parts(cells: pd.Series[str], pattern: str, names: tuple[str, str, str]) -> 
     """
     groups = cells.str.extract(pattern)
     parts = np.full((len(cells), 4), np.nan)
+    if groups["year"].isna().all():  # as with all formats but one, or two: each further step takes pandas milliseconds
+        return parts
     for place, name in enumerate(names):
         if name in groups:
             parts[:, place] = _numbers(groups[name])
