@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -793,15 +791,6 @@ def test_columns_that_cannot_be_used_are_named(tmp_path):
         ("twice", "2 columns have the header 'twice'"),
     ]
     assert check(done.file).rows == N
-
-
-def test_the_command_does_not_start_tensorflow(tmp_path):
-    visits(tmp_path)
-    code = "import sys; from mmtrain.cli.app import run; assert run(sys.argv[1:]) == 0; assert 'tensorflow' not in sys.modules"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "init", str(tmp_path / "visits.csv"), "-o", str(tmp_path / "v.yaml")], check=False, capture_output=True
-    )
-    assert (done.returncode, (tmp_path / "v.yaml").is_file()) == (0, True), done.stderr.decode()
 
 
 PRICES = [f"{i * 1.37 % 11 + i:.2f}" for i in range(N)]

@@ -3,8 +3,6 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -479,13 +477,3 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(tmp_path)
     assert run(["inspect-data", *arguments]) == code
     assert message in capsys.readouterr().err
-
-
-def test_the_command_does_not_start_tensorflow(tmp_path):
-    study(tmp_path)
-    code = "import sys; from mmtrain.cli.app import run; assert [run(['inspect-data', file]) for file in sys.argv[1:]] == [0, 0]"
-    code += "; assert 'tensorflow' not in sys.modules"
-    files = [str(tmp_path / name) for name in ("study.yaml", "t.csv")]
-    done = subprocess.run([sys.executable, "-c", code, *files], check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.count(b"t.csv: 40 rows") >= 2

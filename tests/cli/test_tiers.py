@@ -18,9 +18,6 @@ def imported(program, *arguments, folder):
     return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
 
 
-COMMAND = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 0"
-
-
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiers")
@@ -103,9 +100,32 @@ def test_runs_are_compared_without_tensorflow(refused):
     assert not refused & {"tensorflow", "keras", "matplotlib", "jinja2"}
 
 
-def test_check_reads_tables_and_images_without_tensorflow(experiment):
-    found = imported(COMMAND, "check", str(experiment), folder=experiment.parent)
-    assert found == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
+DATA_COMMANDS = """
+from mmtrain.cli.app import run
+file, table = sys.argv[1:]
+assert run(['check', file]) == 0
+with open('checked.json', 'w') as checked:
+    json.dump(sorted(sys.modules), checked)
+assert [run(['inspect-data', file]), run(['inspect-data', table]), run(['init', table, '-o', 'new.yaml'])] == [0, 0, 0]
+"""
+
+
+@pytest.fixture(scope="module")
+def data_commands(experiment):
+    """What `check` imports, what it imports together with `inspect-data` and `init`, and the folder, of one process."""
+    folder = experiment.parent
+    everything = imported(DATA_COMMANDS, str(experiment), "table.csv", folder=folder)
+    return HEAVY & set(json.loads((folder / "checked.json").read_text())), everything, folder
+
+
+def test_check_reads_tables_and_images_without_tensorflow(data_commands):
+    assert data_commands[0] == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
+
+
+def test_tables_are_inspected_and_experiments_begun_without_tensorflow(data_commands):
+    _, everything, folder = data_commands
+    assert not everything & {"tensorflow", "keras"}
+    assert (folder / "new.yaml").is_file()
 
 
 def test_what_tensorflow_imports_is_never_searched_for_garbage():
