@@ -29,7 +29,7 @@ columns:
   scan: {role: image, size: [8, 8], channels: 1}
   x: {role: numeric}
   y: {role: target, task: binary}
-training: {epochs: 1}
+training: {epochs: 1, optimizer: sgd}
 """
 
 
@@ -491,7 +491,7 @@ name: marked
 columns:
   x: {role: numeric}
   "kind [of blob]": {role: target, task: multilabel}
-training: {epochs: 30, batch_size: 16, learning_rate: 0.01, early_stopping: {monitor: "validation_auc[red]"}}
+training: {epochs: 30, batch_size: 16, learning_rate: 0.01, optimizer: sgd, early_stopping: {monitor: "validation_auc[red]"}}
 """
 """Brackets are markup to the terminal library, and must not be lost."""
 
@@ -638,7 +638,8 @@ def endless(tmp_path_factory):
     """The folder of an experiment that does not end by itself; without a trial, which a training of many steps begins with."""
     folder = tmp_path_factory.mktemp("interrupted")
     two_blobs(folder)
-    tree = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 100000, jit: 'off', steps_per_call: 1}"
+    tree = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\n"
+    tree += "training: {epochs: 100000, optimizer: sgd, jit: 'off', steps_per_call: 1}"
     write_experiment(folder / "endless.yaml", tree)
     return folder
 

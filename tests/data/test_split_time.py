@@ -187,7 +187,7 @@ def test_cells_that_have_no_place_in_time_are_refused(cells, rows, problem):
 TREE = """
 columns: {x: {role: numeric}, who: {role: group}, when: {role: time, missing: drop}, y: {role: target, task: binary}}
 split: {method: time, validation: 0.2, test: 0.2}
-training: {epochs: 1}
+training: {epochs: 1, optimizer: sgd}
 evaluation: {draws: 100}
 """
 

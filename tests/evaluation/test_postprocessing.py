@@ -119,7 +119,7 @@ def test_run_has_one_sealed_file_of_plain_values(run):
 
 def test_run_that_asks_for_nothing_has_no_such_file(tmp_path):
     write_table(tmp_path / "table.csv", cells())
-    tree = "columns: {x: {role: numeric}, price: {role: target, task: regression}}\ntraining: {epochs: 1}"
+    tree = "columns: {x: {role: numeric}, price: {role: target, task: regression}}\ntraining: {epochs: 1, optimizer: sgd}"
     plain = fit(write_experiment(tmp_path / "plain.yaml", tree), output=tmp_path / "runs").run
     assert not (plain / "decisions.json").exists()
     assert restore_training(plain)[2] == Postprocessing()

@@ -193,7 +193,7 @@ def test_saved_model_without_images_tells_decisions_probabilities_and_status(tmp
     monkeypatch.setitem(export_formats._entries, "saved_model", replace(export_formats["saved_model"], run=serve))
     two_blobs(tmp_path, 20, city=lambda row: f"c{row % 2}", price=lambda row: row)
     columns = "x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}, price: {role: target, task: regression}"
-    tree = f"{{columns: {{{columns}}}, training: {{epochs: 1}}}}"
+    tree = f"{{columns: {{{columns}}}, training: {{epochs: 1, optimizer: sgd}}}}"
     run = fit(write_experiment(tmp_path / "served.yaml", tree), output=tmp_path / "runs").run
     done = export(str(run.folder), ExportOptions("saved_model", folder=tmp_path / "out"))
     assert {path.name for path in done.folder.iterdir()} == RAW_FILES

@@ -332,7 +332,9 @@ def trained(path, output, overrides=()):
     return events, run
 
 
-BLOBS = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 3, batch_size: 16, learning_rate: 0.01}"
+BLOBS = """
+columns: {x: {role: numeric}, y: {role: target, task: binary}}
+training: {epochs: 3, batch_size: 16, learning_rate: 0.01, optimizer: sgd}"""
 
 
 @pytest.fixture(scope="module")
@@ -389,7 +391,7 @@ def test_checkpoints_say_where_the_training_stands(events_and_run):
 
 def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_not_taken_for_one(blobs, caplog):
     """TensorFlow warns of a function that it compiles in five calls of five."""
-    found = material(blobs, ["training.optimizer=sgd"])
+    found = material(blobs)
     sizes = []
     for _ in range(6):
         steps = TrainStep(found.training, found.columns, found.fitted, found.models)
@@ -439,7 +441,7 @@ def test_undefined_monitor_is_said_once_and_the_last_weights_are_kept(tmp_path):
         """
         columns: {x: {role: numeric}, y: {role: target, task: binary}, part: {role: split}}
         split: {method: column, test: 0}
-        training: {epochs: 2, early_stopping: {monitor: validation_auc}}
+        training: {epochs: 2, optimizer: sgd, early_stopping: {monitor: validation_auc}}
         """,
     )
     events, run = trained(path, tmp_path / "runs")
@@ -455,7 +457,11 @@ def test_a_monitor_that_no_epoch_has_ends_the_training(tmp_path):
     two_blobs(tmp_path)
     path = write_experiment(tmp_path / "e.yaml", "columns: {x: {role: numeric}, y: {role: target, task: multilabel}}")
     with pytest.raises(RunError) as refused:
-        trained(path, tmp_path / "runs", ['training.early_stopping.monitor="validation_auc[hihg]"', "training.epochs=1"])
+        trained(
+            path,
+            tmp_path / "runs",
+            ['training.early_stopping.monitor="validation_auc[hihg]"', "training.epochs=1", "training.optimizer=sgd"],
+        )
     assert str(refused.value) == (
         f"{tmp_path}/runs/loop/1: training.early_stopping.monitor: no epoch has a score 'validation_auc[hihg]'. "
         "Did you mean 'validation_auc[high]'?"
@@ -471,7 +477,7 @@ def test_validation_rows_of_a_class_that_training_lacks_are_left_out(tmp_path):
         """
         columns: {x: {role: numeric}, y: {role: target, task: multiclass}, part: {role: split}}
         split: {method: column, test: 0}
-        training: {epochs: 2}
+        training: {epochs: 2, optimizer: sgd}
         """,
     )
     events, run = trained(path, tmp_path / "runs")
@@ -525,7 +531,7 @@ def test_validation_loss_that_is_no_number_is_told_alike(tmp_path):
 
 def test_best_weights_outlive_a_failure(blobs, tmp_path):
     """The rate of the second epoch is so high that the weights overflow."""
-    tree = f"{BLOBS[:-1]}, schedule: {{method: exponential, decay: 1}}, optimizer: sgd}}"
+    tree = f"{BLOBS[:-1]}, schedule: {{method: exponential, decay: 1}}}}"
     write_table(tmp_path / "table.csv", [{"x": (row % 2) * 2 - 1, "y": "ab"[row % 2]} for row in range(60)])
     path = write_experiment(tmp_path / "overflow.yaml", tree)
     found = material(path)
