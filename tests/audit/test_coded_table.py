@@ -133,10 +133,11 @@ def shown(headers, rows, words, width):
     return file.getvalue()
 
 
-def test_long_tables_look_as_rich_lays_them_out(monkeypatch):
+@pytest.mark.parametrize("tables", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_long_tables_look_as_rich_lays_them_out(monkeypatch, tables):
     chance = random.Random(0)
     words = ["a", "word", "longer", "äöü", "日本語", "x" * 50, "🙂", "\x1b[1m"]
-    for _ in range(100):
+    for _ in range(tables):
         count = chance.randint(2, 5)
         most = [2] * (count - 1) + [chance.choice([2, 12])]
         rows = [

@@ -153,6 +153,7 @@ def test_child_is_trained_like_a_run_of_its_own_and_kept(whole, table, tmp_path)
     assert events == []
 
 
+@pytest.mark.slow  # of a run in tests/training/test_resume.py, by the same functions; of an interrupted child below
 def test_child_that_was_killed_between_epochs_ends_with_the_same_bits(whole, table, parent, tmp_path):
     """The folder as SIGKILL leaves it at that moment, with nothing cleaned up."""
     left = tmp_path / "left"
