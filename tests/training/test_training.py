@@ -374,9 +374,10 @@ def test_a_line_of_metrics_is_what_was_told(events_and_run):
 
 def test_validation_loss_is_the_mean_over_rows_of_the_loss(events_and_run):
     events, _ = events_and_run
-    for event in events:
-        if isinstance(event, EpochEnded):
-            assert event.scores["validation_loss"] == pytest.approx(event.scores["validation_log_loss"], rel=1e-5)
+    ended = [event.scores for event in events if isinstance(event, EpochEnded)]
+    assert len(ended) == 3
+    for scores in ended:
+        assert scores["validation_loss"] == pytest.approx(scores["validation_log_loss"], rel=1e-5)
 
 
 def test_checkpoints_say_where_the_training_stands(events_and_run):
