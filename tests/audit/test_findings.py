@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from browser import FOUND, browser
 from markupsafe import escape
+from scipy.stats import mannwhitneyu
 from tiny import write_experiment
 
 from mmtrain.audit.hypothesis_tests import chi_square, chi_square_tail, conservative_rank_sum, holm, kolmogorov_smirnov, rank_sum
@@ -441,6 +442,13 @@ def test_rank_sum_counts_ties_half():
     area, chance = rank_sum(np.arange(20.0) + 10, np.arange(20.0))
     assert area == pytest.approx(0.875)
     assert chance == pytest.approx(4.97e-5, rel=0.05)
+
+
+def test_rank_sum_is_that_of_scipy_also_where_many_are_equal():
+    random = np.random.default_rng(0)
+    first, second = random.integers(0, 5, 30).astype(float), random.integers(1, 6, 50).astype(float)
+    expected = mannwhitneyu(first, second, use_continuity=False, method="asymptotic")
+    assert rank_sum(first, second) == pytest.approx((expected.statistic / (30 * 50), expected.pvalue), rel=1e-9)
 
 
 def test_a_cautious_rank_sum_takes_no_spread_for_a_difference():

@@ -39,6 +39,13 @@ def test_every_row_is_visited_once_and_the_last_batch_may_be_smaller(size, sizes
     assert np.concatenate([batch.rows for batch in found]).tolist() == epoch_permutation(5, 1, ROWS).tolist()
 
 
+@pytest.mark.parametrize(("start", "calls"), [(0, [(2, 4), (1, 2), (1, 1)]), (1, [(2, 4), (1, 1)]), (2, [(1, 2), (1, 1)])])
+def test_batches_too_few_for_another_call_come_one_by_one(start, calls):
+    found = list(Batches(arrays(), ROWS, 2, seed=5, steps_per_call=2).epoch(1, start))
+    assert [(batch.steps, len(batch.rows)) for batch in found] == calls
+    assert np.concatenate([batch.rows for batch in found]).tolist() == epoch_permutation(5, 1, ROWS)[2 * start :].tolist()
+
+
 def test_everything_in_a_batch_is_of_the_same_rows():
     seen = 0
     for batch in Batches(arrays(), ROWS, 3, seed=5).epoch(2):
