@@ -79,6 +79,15 @@ def test_scores_of_draws_of_many_classes_are_the_scores_of_the_drawn_rows(draws,
         np.testing.assert_allclose(values[:3], one_by_one[name], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
+def test_r2_of_draws_with_equal_answers_is_undefined_whatever_their_spread_is_rounded_to():
+    random = np.random.default_rng(0)
+    counts = random.integers(0, 3, (50, ROWS))
+    counts[:, 3] = 0
+    for equal in random.normal(0, 1000, 10):
+        truth = np.where(np.arange(ROWS) == 3, 2.5, equal)
+        assert np.isnan(REGRESSION.scorer(truth, random.normal(5, 1, (ROWS, 1)))(counts)["r2"]).all()
+
+
 @pytest.mark.parametrize("case", TASKS)
 def test_the_draw_that_has_every_row_once_has_the_scores_of_the_rows_to_the_bit(case):
     """The bias correction counts the draws below the score: rounding must not add one that is equal to it."""
