@@ -67,7 +67,7 @@ def held(data: LoadedData, training_data: TrainingData) -> dict[str, float]:
 def table_stages(rows: int) -> dict[str, Any]:
     """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
     from mmtrain import config
-    from mmtrain.artifacts import run_folder
+    from mmtrain.artifacts import runs
     from mmtrain.config.yaml_source import Origin
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
@@ -102,7 +102,7 @@ def table_stages(rows: int) -> dict[str, Any]:
         stage("fit columns")
         experiment, training_data, tuning = assemble_training(encode_table(experiment, data, partition, fitted, print), print)
         stage("encode")
-        run = run_folder.create(experiment.name, folder / "runs")
+        run = runs.create(experiment.name, folder / "runs")
         record_inputs(run, experiment, data, split, training_data, tuning)
         train(run, training_data, experiment.evaluation, lambda _: None)
         stage("train")

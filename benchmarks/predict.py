@@ -30,7 +30,7 @@ from script import keep, parser
 from turns import Times, in_turn
 from ways_to_predict import bare, cells, reading, summary, trained, whole
 
-from mmtrain.artifacts.run_folder import find
+from mmtrain.artifacts.runs import find
 from mmtrain.pipeline.predictor import Predictor
 
 WORDS = 20_000

@@ -32,7 +32,7 @@ import yaml
 from jpegs import generated
 from script import keep, parser
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
@@ -264,7 +264,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
             for name, epoch in others.items():
                 seconds[name].append(epoch())
 
-    loop.train(training_data, run_folder.create("throughput", folder / "runs"), after)
+    loop.train(training_data, runs.create("throughput", folder / "runs"), after)
     later = {name: values[1:] or values for name, values in seconds.items()}
     speed = {name: len(partition.train) / median(values) for name, values in later.items()}
     ratios = {name: median(theirs / ours for ours, theirs in zip(later["mmtrain"], later[name], strict=True)) for name in others}

@@ -28,7 +28,8 @@ from mmtrain.api.inputs import (
     table_for_now,
 )
 from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
-from mmtrain.artifacts.run_folder import Run, find
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.runs import find
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:

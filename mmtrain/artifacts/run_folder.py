@@ -39,7 +39,6 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -48,9 +47,8 @@ from typing import Any, Literal
 
 from mmtrain import artifacts
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
-from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
+from mmtrain.errors import Problem, RunError
 from mmtrain.result_model import plain_values
-from mmtrain.system.paths import input_fault
 from mmtrain.text.printable import json_text, plain_json
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -247,121 +245,11 @@ class Run:
         return state
 
 
-def create(name: str, output: Path) -> Run:
-    """A new numbered folder under `output/name`; raises RunError when it cannot be made."""
-    parent = output / name
-    if name in CHILD_GROUPS and (output / "run.json").is_file():
-        what = f"this is the folder of a run, whose child runs are under {name}/."
-        raise RunError(Problem(str(output), what, "Give another folder with --output."))
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        number = max((int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()), default=0) + 1
-        while True:
-            try:
-                (parent / str(number)).mkdir()
-                break
-            except FileExistsError:  # another run of the same name took the number in this moment
-                number += 1
-    except OSError as error:
-        raise RunError(
-            Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")
-        ) from None
-    run = begin(parent / str(number), name)
-    _update_latest_link(run)
-    return run
-
-
 def begin(folder: Path, name: str, **facts: Any) -> Run:
     """Begin a training in an existing folder: write its run.json, with these `facts`."""
     run = Run(folder)
     run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now(), **facts})
     return run
-
-
-def _update_latest_link(run: Run) -> None:
-    """`latest` as a symbolic link; where those are not allowed, as a text file holding the number."""
-    latest = run.folder.parent / "latest"
-    with disk_errors(latest), atomic_write(latest) as temporary:
-        try:
-            os.symlink(run.folder.name, temporary)
-        except OSError:
-            temporary.write_text(run.folder.name, encoding="utf-8")
-
-
-def find(which: str | None, output: Path) -> Run:
-    """The run a person means: a folder, a name (its latest run), `name/number`, or nothing (the latest run of all).
-
-    Raises UsageError when there is none, RunError when it was made by a newer mmtrain or its sealed files have changed.
-    """
-    if which is None:
-        folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
-        runs = [folder for folder in folders if Run(folder).parent is None]
-        if not runs:
-            raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
-        return open_run(max(runs, key=_start_time))
-    for folder in (Path(which), output / which):
-        fault = input_fault(folder / "run.json")
-        if fault is None:
-            _refuse_child(which, folder)
-            return open_run(folder)
-        if not fault.absent:
-            raise UsageError(fault.problem(folder, "the run"))
-        numbers = [int(path.parent.name) for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
-        if numbers:
-            _refuse_child(which, folder / str(max(numbers)))
-            return open_run(folder / str(max(numbers)))
-    names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
-    none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
-    hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else none)
-    raise UsageError(Problem(which, "there is no such run.", hint))
-
-
-def _refuse_child(which: str, folder: Path) -> None:
-    """Raises UsageError for a child run, which commands know as a part of its parent only."""
-    run = Run(folder.resolve())
-    if run.parent is not None:
-        name = f"{run.folder.parent.name}/{run.folder.name}"
-        fix = f"Name the run that it belongs to: {run.parent.folder}"
-        raise UsageError(Problem(which, f"this is the child run {name} of {run.parent}.", fix))
-
-
-def _start_time(folder: Path) -> tuple[str, int]:
-    """When a run began, to compare with others. Not when its folder last changed: evaluating a run does not make it the latest."""
-    try:
-        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["started"]), int(folder.name)
-    except (OSError, ValueError, LookupError, TypeError):
-        return "", 0
-
-
-def open_run(folder: Path) -> Run:
-    """The run in `folder`: that it holds nothing but plain files, its version and its hashes checked."""
-    run = Run(folder.resolve())
-    _check_plain(run)
-    facts = run.read_json("run.json")
-    if (made := facts.get("format", 0)) != FORMAT:
-        what = f"the run was made by {'a newer' if made > FORMAT else 'an older'} mmtrain ({facts.get('versions', {}).get('mmtrain', '?')})"
-        fix = "Update mmtrain." if made > FORMAT else "Train again, or open it with the version that made it."
-        raise RunError(Problem(str(folder), f"{what}: its folder has format {made}, and this version reads format {FORMAT}.", fix))
-    changed = [name for name, known in facts.get("files", {}).items() if not _is_sealed(run, name, known)]
-    if changed:
-        raise RunError(Problem(str(folder), f"{listed(changed)} changed after the training.", "Restore the folder, or train again."))
-    return run
-
-
-def _check_plain(run: Run) -> None:
-    """Raises RunError for a link, which may lead anywhere, and for a special file, which may have no end or never begin."""
-    for folder, folders, files in os.walk(run.folder):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISDIR(mode):
-                what = "this is a link or a special file; a run holds files and folders only."
-                raise RunError(Problem(str(path), what, "Put what it stands for in its place, or remove it."))
-
-
-def _is_sealed(run: Run, name: str, known: str) -> bool:
-    """Whether a file of the folder still has the hash; what lies outside is never read, whatever run.json says."""
-    path = run.folder / name
-    return path.resolve().is_relative_to(run.folder) and path.is_file() and file_hash(path) == known
 
 
 def now() -> str:

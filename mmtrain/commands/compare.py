@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.command_results import ComparedRun, ComparedTarget, Comparison
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import EvaluationRecord, RunFacts
@@ -57,7 +57,7 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
 
     Raises UsageError for runs that cannot be compared, RunError for one that cannot be used.
     """
-    found = [run_folder.find(name, output) for name in which]
+    found = [runs.find(name, output) for name in which]
     if len({run.folder for run in found}) < 2 or len({run.folder for run in found}) < len(found):
         raise UsageError(Problem("mmtrain compare", "a comparison needs two or more different runs.", "Name each of them once."))
     scored = [_score_run(run, part) for run in _score_runs(found, part)]

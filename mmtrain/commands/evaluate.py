@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.command_results import EvaluationResult
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
@@ -77,7 +77,7 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     part, table = options.part, options.table
-    run = run_folder.find(which, output)
+    run = runs.find(which, output)
     experiment, fitted, decisions = restore_training(run, options.overrides)
     check_packages(experiment.evaluation.baselines, lambda *keys: ".".join(keys))
     if table is None:

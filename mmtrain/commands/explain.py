@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.atomic_files import disk_errors, replacing_folder
 from mmtrain.artifacts.command_results import ExplainedRow, Explanation
 from mmtrain.artifacts.run_folder import Run
@@ -83,7 +83,7 @@ def explain(
         DataError: the table does not fit it, or the part is empty.
 
     """
-    run = run_folder.find(which, output)
+    run = runs.find(which, output)
     experiment, fitted, _ = restore_training(run)
     asked = ExplainedOutputs(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
     problems = selector_error(fitted.targets, asked.target, asked.class_name)

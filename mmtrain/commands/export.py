@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.atomic_files import disk_errors, file_hash, replacing_folder
 from mmtrain.artifacts.export_results import ExportCheck, ExportResult, ExportSource, Signature
 from mmtrain.artifacts.run_folder import Run
@@ -80,7 +80,7 @@ def export(
     """
     chosen = find_format(options.format)
     check_options(chosen, options.quantize, options.inputs)
-    run = run_folder.find(which, output)
+    run = runs.find(which, output)
     experiment, fitted, _ = restore_training(run)
     experiment = options.moved.applied(experiment)
     folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()

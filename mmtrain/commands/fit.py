@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain import config
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
@@ -83,7 +83,7 @@ def fit(
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)
     # Step 6: the network, and the settings that the experiment leaves to a trial on this device.
     experiment, training_data, tuning = assemble_training(table, listeners.say)
-    run = run_folder.create(experiment.name, output)
+    run = runs.create(experiment.name, output)
     with run_lock(run), run_state(run):
         record_inputs(run, experiment, data, split, training_data, tuning)
         listeners.announce(training_plan(run, experiment, data, training_data))
@@ -104,7 +104,7 @@ def resume(
     Raises UsageError for a run that is finished, has nothing to continue from, or that another process is training, DataError when
     its data have changed since.
     """
-    run = run_folder.find(which, output)
+    run = runs.find(which, output)
     with run_lock(run):
         return _resume(run, listeners or Listeners(), moved or Moved())
 

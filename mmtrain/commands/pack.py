@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from mmtrain import config
-from mmtrain.artifacts import archive, run_folder
+from mmtrain.artifacts import archive, runs
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash, replacing_folder
 from mmtrain.artifacts.manifest import LARGEST, MANIFEST, NEEDED, REQUIRED_FILES, File, Manifest
 from mmtrain.artifacts.manifest import read as read_manifest
@@ -84,7 +84,7 @@ def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Pa
     Raises UsageError where the archive exists already, RunError for a run that cannot be opened or has nothing to open, and when
     the archive cannot be written.
     """
-    run = run_folder.find(which, output)
+    run = runs.find(which, output)
     if target.exists():
         raise UsageError(Problem(str(target), "the file exists already; nothing is overwritten.", "Give another name."))
     experiment = config.load(run / "config.yaml")

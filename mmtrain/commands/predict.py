@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
@@ -78,7 +78,7 @@ def predict(
     """
     if isinstance(options.to, Path):
         check_name(options.to, spreadsheet=options.spreadsheet)
-    run = run_folder.find(which, output)
+    run = runs.find(which, output)
     loaded = Predictor(run)
     data = loaded.experiment.data
     if isinstance(options.to, Path):

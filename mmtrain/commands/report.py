@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmtrain import config
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import RunFacts
@@ -20,11 +20,11 @@ from mmtrain.training.events import Ended
 
 
 def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:
-    """Write the report of the run called `which` (see `run_folder.find`) from the files in its folder; return the path of its page.
+    """Write the report of the run called `which` (see `runs.find`) from the files in its folder; return the path of its page.
 
     Raises UsageError for an unknown run or one that is being trained, RunError for one without a model.
     """
-    run = run_folder.find(which, output)
+    run = runs.find(which, output)
     with run_lock(run):
         experiment, fitted, _ = restore_training(run)
         return finish(run, experiment, fitted) if run.is_trained else reports.write(run, experiment.columns, experiment.training, fitted)

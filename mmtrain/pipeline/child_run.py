@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
@@ -77,7 +77,7 @@ def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, listener: Lis
 def _facts(child: Run, plan: ChildPlan) -> dict[str, Any] | None:
     """Return run.json of a child of this plan whose sealed files are unchanged; None if there is none."""
     try:
-        facts: dict[str, Any] = run_folder.open_run(child.folder).read_json("run.json")
+        facts: dict[str, Any] = runs.open_run(child.folder).read_json("run.json")
     except RunError:
         return None
     return facts if facts.get("plan") == plan.record() else None

@@ -12,7 +12,8 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from mmtrain.artifacts.run_folder import Run, find
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.runs import find
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder

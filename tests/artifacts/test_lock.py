@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.commands.fit import resume
 from mmtrain.errors import UsageError
@@ -24,7 +24,7 @@ with run_lock(Run(Path(sys.argv[1]))):
 
 @pytest.fixture
 def run(tmp_path):
-    return run_folder.create("locked", tmp_path)
+    return runs.create("locked", tmp_path)
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
-from mmtrain.artifacts.run_folder import FORMAT, Run, create, find
+from mmtrain.artifacts.run_folder import FORMAT, Run
+from mmtrain.artifacts.runs import create, find
 from mmtrain.errors import RunError, UsageError
 
 
@@ -259,7 +260,7 @@ def test_sealed_files_may_not_change(tmp_path):
     run.seal("a.txt", "b.txt")
     run.seal("c.txt")
     assert run.read_json("run.json")["files"]["a.txt"] == file_hash(run / "a.txt")
-    assert run_folder.open_run(run.folder).folder == run.folder
+    assert runs.open_run(run.folder).folder == run.folder
     run.write_text("a.txt", "changed")
     with pytest.raises(RunError) as caught:
         find("clinic", tmp_path)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tiny import paint, ready, two_blobs, write_experiment, write_table
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.results import BootstrapInfo
 from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
 from mmtrain.cli.app import run as command_line
@@ -45,7 +45,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def run(trained, tmp_path):
     """A run that was never scored: a report covers all scored parts, and would take longer from test to test."""
-    return run_folder.find(None, Path(shutil.copytree(trained, tmp_path / "trained")) / "runs")
+    return runs.find(None, Path(shutil.copytree(trained, tmp_path / "trained")) / "runs")
 
 
 GROUPED = """
@@ -267,7 +267,7 @@ def moved(tmp_path_factory):
     }
     fit(write_experiment(folder / "a.yaml", tree), output=folder / "runs")
     (folder / "work").rename(folder / "elsewhere")
-    return run_folder.find(None, folder / "runs"), folder / "elsewhere" / "t.csv", folder / "elsewhere" / "img"
+    return runs.find(None, folder / "runs"), folder / "elsewhere" / "t.csv", folder / "elsewhere" / "img"
 
 
 GONE = (
@@ -314,7 +314,7 @@ def test_run_that_goes_on_elsewhere_takes_its_table_and_images_from_there(moved,
     assert command_line(["fit", "--resume", str(folder)]) == 3
     assert GONE in capsys.readouterr().err
     assert command_line(["fit", "--resume", str(folder), "--table", str(table), "--images", str(images)]) == 0
-    assert run_folder.open_run(folder).state == "finished"
+    assert runs.open_run(folder).state == "finished"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tensorflow.python.framework import config as tf_config  # the public part o
 from tiny import write_experiment, write_table
 
 import mmtrain
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.analysis_results import Calibration, Reliability
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.cli.app import run as command_line
@@ -265,7 +265,7 @@ def test_packed_run_takes_it_along(run, tmp_path):
     pack(str(run.folder), tmp_path / "run.zip")
     there = unpack(tmp_path / "run.zip", tmp_path / "there").folder
     assert (there / "decisions.json").read_bytes() == (run / "decisions.json").read_bytes()
-    assert restore_training(run_folder.find(str(there), tmp_path))[2] == restore_training(run)[2]
+    assert restore_training(runs.find(str(there), tmp_path))[2] == restore_training(run)[2]
 
 
 def test_end_of_the_training_tells_what_was_decided():

@@ -20,7 +20,8 @@ from tiny import paint, ready, two_blobs, write_experiment, write_table
 import mmtrain
 from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.artifacts.export_results import ExportSource, ScoreChange, Signature
-from mmtrain.artifacts.run_folder import Run, create
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.runs import create
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as run_command
 from mmtrain.commands.export import CALIBRATION, ExportOptions, export, record

@@ -14,7 +14,8 @@ from tensorflow.python.framework import config as tf_config  # the public part o
 from tiny import lines, ready, start, two_blobs, write_experiment
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.run_folder import Run, begin, create, find
+from mmtrain.artifacts.run_folder import Run, begin
+from mmtrain.artifacts.runs import create, find
 from mmtrain.columns.numeric import Numeric
 from mmtrain.commands.fit import fit
 from mmtrain.commands.pack import select

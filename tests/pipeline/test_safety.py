@@ -20,7 +20,7 @@ from tiny import package_trees, start
 import mmtrain.layers.encoding
 import mmtrain.layers.network
 from mmtrain import config
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.cli.views.console import out, show_problems
 from mmtrain.data import encode
@@ -587,18 +587,18 @@ def test_columns_may_not_name_a_category_twice():
 
 
 def test_run_may_not_seal_files_outside_of_it(tmp_path):
-    run = run_folder.create("clinic", tmp_path)
+    run = runs.create("clinic", tmp_path)
     (tmp_path / "secret").write_text("x")
     run.update(files={"../../secret": file_hash(tmp_path / "secret")})
     with pytest.raises(RunError) as caught:
-        run_folder.open_run(run.folder)
+        runs.open_run(run.folder)
     assert str(caught.value) == f"{run.folder}: ../../secret changed after the training. Restore the folder, or train again."
 
 
 @pytest.mark.parametrize("name", ["../run.json", "/etc/passwd", "scores_x/../../../y.csv"])
 def test_no_file_of_a_run_lies_outside_of_it(name, tmp_path):
     """A part is called what run.json says, and files are called after parts."""
-    run = run_folder.create("clinic", tmp_path)
+    run = runs.create("clinic", tmp_path)
     for use in (run.__truediv__, run.read_json, lambda name: run.write_text(name, "")):
         with pytest.raises(RunError) as caught:
             use(name)
@@ -608,11 +608,11 @@ def test_no_file_of_a_run_lies_outside_of_it(name, tmp_path):
 
 @pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/zero"), os.mkfifo, lambda path: path.symlink_to("..")])
 def test_run_with_links_or_special_files_is_refused_before_one_is_read(make, tmp_path):
-    run = run_folder.create("clinic", tmp_path)
+    run = runs.create("clinic", tmp_path)
     (run.folder / "plots").mkdir()
     make(run.folder / "plots" / "x")
     with pytest.raises(RunError) as caught:
-        run_folder.open_run(run.folder)
+        runs.open_run(run.folder)
     what = "this is a link or a special file; a run holds files and folders only."
     assert str(caught.value) == f"{run.folder}/plots/x: {what} Put what it stands for in its place, or remove it."
 
@@ -626,10 +626,10 @@ def test_nothing_is_imported_from_the_folder_that_mmtrain_is_started_in(tmp_path
 
 
 def test_json_without_end_is_damaged(tmp_path):
-    run = run_folder.create("clinic", tmp_path)
+    run = runs.create("clinic", tmp_path)
     run.write_text("run.json", "[" * 200_000)
     with pytest.raises(RunError) as caught:
-        run_folder.open_run(run.folder)
+        runs.open_run(run.folder)
     assert str(caught.value) == f"{run.folder}/run.json: the file is damaged. Train again, or restore the folder."
 
 
@@ -669,7 +669,7 @@ RESULT |= {"baselines": [{"kind": "majority", "label": "x", "name": "x", "scores
     ],
 )
 def test_file_of_a_run_that_holds_other_values_is_damaged(name, values, what, tmp_path):
-    run = run_folder.create("clinic", tmp_path)
+    run = runs.create("clinic", tmp_path)
     (run / name).write_text(json.dumps(values))
     with pytest.raises(RunError) as caught:
         run.read_json(name)
@@ -678,7 +678,7 @@ def test_file_of_a_run_that_holds_other_values_is_damaged(name, values, what, tm
 
 @pytest.mark.parametrize("line", ["[]", '{"epoch": "1"}', '{"epoch": 1, "validation_auc": "x"}', '{"epoch": 1, "train_loss": NaN}'])
 def test_line_of_metrics_that_is_none_is_damaged(line, tmp_path):
-    run = run_folder.create("clinic", tmp_path)
+    run = runs.create("clinic", tmp_path)
     run.write_text("metrics.jsonl", f'{{"epoch": 1, "validation_auc": null}}\n{line}\n')
     with pytest.raises(RunError) as caught:
         run.read_lines("metrics.jsonl")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import two_blobs, write_experiment
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.fit import fit
@@ -35,12 +35,12 @@ def stopped(tmp_path_factory):
         with pytest.raises(Interrupted):
             fit(write_experiment(folder / "a.yaml", TREE), output=folder / "runs")
     (folder / "table.csv").unlink()
-    return run_folder.find(None, folder / "runs"), seen
+    return runs.find(None, folder / "runs"), seen
 
 
 @pytest.fixture
 def run(stopped, tmp_path):
-    return run_folder.open_run(Path(shutil.copytree(stopped[0].folder, tmp_path / "run")))
+    return runs.open_run(Path(shutil.copytree(stopped[0].folder, tmp_path / "run")))
 
 
 def facts(run):

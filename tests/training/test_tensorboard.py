@@ -7,7 +7,7 @@ import signal
 import pytest
 from tiny import lines, two_blobs, write_experiment
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.errors import RunError
@@ -45,7 +45,7 @@ def ended(epoch, **scores):
 
 
 def test_a_score_has_one_name_in_both_parts_and_an_undefined_one_no_point(tensorflow, tmp_path):
-    run = run_folder.create("logged", tmp_path)
+    run = runs.create("logged", tmp_path)
     watch = logs(tensorflow, run)
     watch(BEGIN)
     watch(ended(1, train_loss=2.0, validation_loss=1.5, validation_y_auc=None))
@@ -55,7 +55,7 @@ def test_a_score_has_one_name_in_both_parts_and_an_undefined_one_no_point(tensor
 
 
 def test_file_begins_as_tensorboard_expects_and_tells_it_to_forget_older_ones(tensorflow, tmp_path):
-    run = run_folder.create("logged", tmp_path)
+    run = runs.create("logged", tmp_path)
     logs(tensorflow, run)(BEGIN)
     first, second = records(tensorflow, run, "train")
     assert first.file_version == "brain.Event:2"
@@ -63,7 +63,7 @@ def test_file_begins_as_tensorboard_expects_and_tells_it_to_forget_older_ones(te
 
 
 def test_logs_that_cannot_be_written_are_a_problem(tensorflow, tmp_path):
-    run = run_folder.create("logged", tmp_path)
+    run = runs.create("logged", tmp_path)
     (run / "tensorboard").write_text("a file where the folder should be")
     with pytest.raises(RunError) as caught:
         logs(tensorflow, run)(BEGIN)
@@ -74,7 +74,7 @@ def test_logs_that_cannot_be_written_are_a_problem(tensorflow, tmp_path):
 
 def test_full_disk_is_a_problem(tensorflow, tmp_path):
     """The largest file that this process may write stands for the disk."""
-    run = run_folder.create("logged", tmp_path)
+    run = runs.create("logged", tmp_path)
     watch = logs(tensorflow, run)
     watch(BEGIN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

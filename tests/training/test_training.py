@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
-from mmtrain.artifacts import run_folder
+from mmtrain.artifacts import run_folder, runs
 from mmtrain.batches import Batches
 from mmtrain.branches import Features, architectures, branch
 from mmtrain.columns.image import Augment
@@ -327,7 +327,7 @@ def material(path, overrides=()):
 def trained(path, output, overrides=()):
     """The events of a training, and its run."""
     events = []
-    run = run_folder.create("loop", output)
+    run = runs.create("loop", output)
     loop.train(material(path, overrides), run, events.append)
     return events, run
 
@@ -536,7 +536,7 @@ def test_best_weights_outlive_a_failure(blobs, tmp_path):
     write_table(tmp_path / "table.csv", [{"x": (row % 2) * 2 - 1, "y": "ab"[row % 2]} for row in range(60)])
     path = write_experiment(tmp_path / "overflow.yaml", tree)
     found = material(path)
-    run = run_folder.create("overflow", tmp_path / "runs")
+    run = runs.create("overflow", tmp_path / "runs")
     training = loop._Loop(found, run, lambda _: None)
     training.rate.base = 0.01
 
@@ -675,7 +675,7 @@ def test_rows_of_weight_zero_teach_nothing(tmp_path):
     training: {epochs: 20, batch_size: 8, learning_rate: 0.05}
     """
     found = material(write_experiment(tmp_path / "weights.yaml", tree))
-    loop.train(found, run_folder.create("weights", tmp_path / "runs"), lambda _: None)
+    loop.train(found, runs.create("weights", tmp_path / "runs"), lambda _: None)
     _, predictions = predict_rows(TrainStep(found.training, found.columns, found.fitted, found.models), found.arrays, np.arange(80))
     said = predictions["y"].ravel() > 0.5
     sound = found.arrays.weights["y"] > 0
