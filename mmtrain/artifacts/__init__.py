@@ -1,4 +1,4 @@
-"""The run folder: its files and the classes of what they hold.
+"""The run folder: its files and the classes of their contents.
 
 A run may come from a stranger and hold anything, so every JSON file is validated when it is read. Files that are not listed in `SHAPES`
 have models of their own, by which they are read: columns.json, statistics.json, decisions.json, manifest.json.
@@ -30,7 +30,7 @@ SHAPES: dict[str, Any] = {
 def parse(name: str, values: Any) -> Any:
     """Return the `values` of the file called `name` as an object of its class; as they are where the file has none.
 
-    Raises ValueError, whose text is a sentence on what is wrong.
+    Raises ValueError with the problem as a sentence.
     """
     shape = next((start for start in SHAPES if name.startswith(start)), None)
     if shape is None:
@@ -46,5 +46,5 @@ def parse(name: str, values: Any) -> Any:
 
 @cache
 def _adapter(shape: str) -> TypeAdapter[Any]:
-    """Built when first needed."""
+    """Build the validator of a class when it is first needed."""
     return TypeAdapter(SHAPES[shape])

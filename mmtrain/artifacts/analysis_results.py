@@ -21,7 +21,7 @@ class Proportion(ResultModel):
 
 
 class ReliabilityBin(ResultModel):
-    """Statements of about the same probability, and how many of them came true."""
+    """Statements of similar probability, and the proportion of them that came true."""
 
     rows: Count
     """Number of statements."""
@@ -36,7 +36,7 @@ class ReliabilityBin(ResultModel):
 
 
 class Reliability(ResultModel):
-    """How far probabilities are from the proportions that come true."""
+    """Difference between probabilities and the proportions that come true."""
 
     brier: Score
     """Mean squared error (Brier 1950): of the positive one of two classes, summed over several classes, averaged over labels."""
@@ -65,7 +65,7 @@ class Calibration(ResultModel):
     of: str
     """What is stated: the positive class, the most probable class, or every label."""
     notes: list[str]
-    """What a reader must know of the fit, in sentences."""
+    """Remarks on the fit, in sentences."""
     before: Reliability
     """Of the network's own probabilities."""
     temperatures: Annotated[list[float], Field(min_length=1)] | None = None
@@ -75,12 +75,12 @@ class Calibration(ResultModel):
 
     @property
     def final(self) -> Reliability:
-        """That of the calibrated probabilities if there are any, else that of the network's own."""
+        """The reliability of the calibrated probabilities if there are any, else of the network's own."""
         return self.before if self.after is None else self.after
 
 
 class ThresholdSelection(ResultModel):
-    """What the threshold gave on the validation rows on which it was chosen; null where a class had no row."""
+    """Scores of the threshold on the validation rows on which it was chosen; null where a class had no row."""
 
     rows: Count
     positives: Count
@@ -91,10 +91,10 @@ class ThresholdSelection(ResultModel):
 
 
 class ThresholdResult(ResultModel):
-    """A decision threshold, what it promised on validation rows, and what it gives on the scored rows."""
+    """A decision threshold with its scores on validation rows and on the scored rows."""
 
     aim: str
-    """What it was chosen for: `f1`, `youden`, `cost`, or a minimum such as `sensitivity>=0.95`."""
+    """The aim of the choice: `f1`, `youden`, `cost`, or a minimum such as `sensitivity>=0.95`."""
     aim_in_words: str
     """The aim for a sentence: `the highest F1`."""
     positive: str
@@ -150,16 +150,16 @@ class PredictionIntervals(ResultModel):
 
 
 class InputImportance(ResultModel):
-    """How much worse every score becomes when the values of one input are shuffled among the rows."""
+    """Drop of every score when the values of one input are shuffled among the rows."""
 
     name: str
     """Of the branch, or of the column."""
     branch: str
     columns: list[str]
     whole_branch: bool
-    """Whether all columns of the branch are shuffled together."""
+    """True if all columns of the branch are shuffled together."""
     losses: dict[ScoreName, Estimate]
-    """By score, in its own unit; above 0 where the score becomes worse, whichever direction is better."""
+    """Drop by score, in the unit of the score; above 0 where the score becomes worse, whichever direction is better."""
 
 
 class PermutationImportance(ResultModel):
@@ -196,7 +196,7 @@ class AblatedBranch(ResultModel):
 
     branch: str
     training_rows_without: Count
-    """Training rows in which the branch was absent; at 0 the network never learned to do without it."""
+    """Training rows in which the branch was absent; with 0 the network never learned to predict without it."""
     rows: Count
     groups: Count | None = None
     """Number of groups, where the bootstrap draws groups."""

@@ -1,4 +1,4 @@
-"""Zip archives from strangers: what their directory says is checked before a byte is unpacked, and again while unpacking.
+"""Zip archives from strangers: their directory is checked before a byte is unpacked, and again while unpacking.
 
 A name in an archive is a path below one folder, with `/` between its parts. Refused are names that lead out of the folder or
 mean different files on different systems, links and other special files, what is encrypted or compressed in rare ways, and
@@ -26,8 +26,8 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.system.paths import input_fault
 
 COPY_CHUNK_BYTES = 1 << 20
-DAY = (1980, 1, 1, 0, 0, 0)
-"""The time of every entry that is written: the same files give the same archive."""
+ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
+"""The time of every entry that is written, so that the same files give the same archive; the earliest that zip can hold."""
 
 UNSAFE_CHARACTERS = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]|[. ](?:/|$)')
 """Characters with a meaning of their own in paths of Linux, macOS or Windows; the last two vanish there at the end of a name."""
@@ -50,14 +50,18 @@ class Limits:
     ratio: int = 100
     """An entry's bytes over its compressed bytes; texts reach 10, an archive made to fill a disk 1,000."""
     free: int = 10**6
-    """Bytes of an entry to which the ratio does not apply: a file of blanks is no attack."""
+    """Bytes of an entry to which the ratio does not apply: a small file of blanks is harmless."""
 
 
 def directory(path: Path, limits: Limits | None = None) -> dict[str, zipfile.ZipInfo]:
-    """The entries of an archive by name, in their order, every one of them checked. Raises RunError with what is wrong."""
+    """Return the entries of an archive by name, in their order, each of them checked.
+
+    Raises RunError with the problems of one kind at a time: of the archive, of its entries, of their names together.
+    """
     with open_archive(path) as archive:
         entries = archive.infolist()
     allowed = limits or Limits()
+    # The later checks go through entries one by one, so they wait for the limit on the number of entries.
     problems = [Problem(str(path), what, DAMAGED_ARCHIVE) for what in _archive_error(entries, path.stat().st_size, allowed)]
     if not problems:
         problems = [
@@ -74,7 +78,7 @@ def directory(path: Path, limits: Limits | None = None) -> dict[str, zipfile.Zip
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive for reading. Raises RunError where it is missing, no zip archive, or damaged, also for what is read in the block."""
+    """The archive for reading. Raises RunError if it is missing, damaged or not a zip archive, also during the block."""
     if fault := input_fault(path):
         raise RunError(Problem(str(path), "the file does not exist.") if fault.absent else fault.problem(path, "the archive"))
     try:
@@ -92,14 +96,15 @@ def _archive_error(entries: list[zipfile.ZipInfo], size: int, limits: Limits) ->
     total = sum(entry.file_size for entry in entries)
     if total > limits.size:
         yield f"the archive unpacks to {format_bytes(total)}; {format_bytes(limits.size)} are allowed."
+    # Fifield (2019): overlapping entries share their compressed bytes, so that together they have more than the file.
     if sum(entry.compress_size for entry in entries) > size:
         yield "files of the archive lie one over the other, as in an archive made to fill a disk."
 
 
 def _entry_error(entry: zipfile.ZipInfo, limits: Limits) -> str:
-    """Return what is wrong with one entry; empty if nothing is."""
+    """Return the problem of one entry as a sentence; empty without a problem."""
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    if what := _name_error(entry.orig_filename):
+    if what := _name_error(entry.orig_filename):  # the name as it is written: `filename` ends at a NUL and has other slashes
         return what
     if kind not in (0, stat.S_IFREG) or entry.external_attr & 0x410:  # of Windows: folder, reparse point
         return "this is a folder, a link or a special file, not a plain file."
@@ -131,9 +136,10 @@ def is_below_a_folder(name: str) -> bool:
 
 
 def _collisions(names: list[str]) -> Iterator[tuple[str, str]]:
-    """Names that are one file: written twice, or told apart by case or by the way of writing an accent alone."""
+    """Yield names that mean one file: equal ones, and those that differ by case or by the encoding of an accent only."""
     seen: dict[str, str] = {}
     for name in names:
+        # macOS and Windows ignore case, and macOS composes accents: there, the second file would replace the first.
         key = unicodedata.normalize("NFC", name).casefold()
         if key in seen:
             yield name, "the name is here twice." if seen[key] == name else f"the name differs from {seen[key]!r} by case or accents only."
@@ -145,9 +151,9 @@ def _collisions(names: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def extract_entry(source: IO[bytes], target: IO[bytes], size: int) -> str:
-    """Copy `size` bytes, and no more; their SHA-256. Raises EOFError when there are more or fewer, having written at most `size`."""
+    """Copy `size` bytes and return their SHA-256. Raises EOFError if there are more or fewer, having written at most `size`."""
     digest, left = hashlib.sha256(), size
-    while piece := source.read(min(COPY_CHUNK_BYTES, left + 1)):
+    while piece := source.read(min(COPY_CHUNK_BYTES, left + 1)):  # one byte more than is left shows that there are more
         left -= len(piece)
         if left < 0:
             raise EOFError(f"more than {size} bytes")
@@ -159,16 +165,16 @@ def extract_entry(source: IO[bytes], target: IO[bytes], size: int) -> str:
 
 
 def write(path: Path, files: Mapping[str, bytes | Path]) -> dict[str, str]:
-    """A zip archive of contents and of files, by name, and the SHA-256 of each; the same contents give the same bytes.
+    """Write contents and files, by name, to a zip archive and return the SHA-256 of each; equal contents give equal bytes.
 
-    Raises OSError, and EOFError for a file that changes its size meanwhile.
+    Raises OSError, and EOFError for a file whose size changes meanwhile.
     """
     digests = {}
     with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
         for name in sorted(files):
             source = files[name]
-            entry = zipfile.ZipInfo(name, DAY)
-            entry.create_system, entry.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+            entry = zipfile.ZipInfo(name, ENTRY_TIME)
+            entry.create_system, entry.external_attr = 3, (stat.S_IFREG | 0o644) << 16  # 3: Unix, whatever system packs
             entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED_ALREADY) else zipfile.ZIP_DEFLATED
             entry.file_size = len(source) if isinstance(source, bytes) else source.stat().st_size
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file, archive.open(entry, "w") as target:
@@ -177,5 +183,5 @@ def write(path: Path, files: Mapping[str, bytes | Path]) -> dict[str, str]:
 
 
 def hash_entry(content: bytes) -> str:
-    """SHA-256 of a content, as `whole_files.file_hash` has it of a file."""
+    """SHA-256 of a content, as `atomic_files.file_hash` computes it for a file."""
     return hashlib.sha256(content).hexdigest()

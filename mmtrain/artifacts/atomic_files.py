@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the hash that knows them again."""
+"""Files and folders that are written whole or not at all, and the hash of a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from mmtrain.errors import Problem, RunError
 
 @contextmanager
 def atomic_write(path: Path, suffix: str = "") -> Iterator[Path]:
-    """A temporary path beside `path`, of this suffix; what is written there takes the place of `path` if the block ends well."""
+    """A temporary path next to `path`, with this suffix; its file or folder replaces `path` if the block ends without an error."""
+    # In the same folder, since a rename is atomic within one file system only; random, since several processes may write `path`.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp{suffix}")
     try:
         yield temporary
@@ -31,13 +32,13 @@ def atomic_write(path: Path, suffix: str = "") -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path, *, others: bool = False) -> Iterator[Path]:
-    """`replacing` with a folder that is made, and that this process holds a lock on for as long as the block lasts.
+    """`atomic_write` with a new folder, on which this process holds a lock for as long as the block lasts.
 
-    By that lock what killed processes have left is told from what is being written: of the same name, or with `others` all that has
-    such a name beside it, is removed first. The folder around it must be there.
+    First it removes temporary folders of this name, with `others` of every name, that killed processes have left next to `path`: those
+    without a lock. The parent folder must exist.
     """
     with atomic_write(path) as temporary:
-        with _locked(path.parent):  # so that nobody takes the new folder for a leftover before it is locked
+        with _locked(path.parent):  # else another process could take the new folder for a leftover before it is locked
             for leftover in _leftovers(path, others=others):
                 shutil.rmtree(leftover, ignore_errors=True)
             temporary.mkdir()
@@ -50,20 +51,20 @@ def replacing_folder(path: Path, *, others: bool = False) -> Iterator[Path]:
 
 
 def _leftovers(path: Path, *, others: bool) -> list[Path]:
-    """Temporary folders beside `path` that nobody holds a lock on any more."""
+    """Temporary folders next to `path` without a lock; the kernel releases the locks of killed processes."""
     name = re.compile(rf"\.{'.+' if others else re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp")
-    found = []
+    abandoned = []
     for folder in path.parent.iterdir():
         if name.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
             lock = _lock(folder, wait=False)
             if lock is not None:
                 os.close(lock)
-                found.append(folder)
-    return found
+                abandoned.append(folder)
+    return abandoned
 
 
 def _lock(folder: Path, *, wait: bool = True) -> int | None:
-    """A descriptor that locks the folder until it is closed; None where another process has it, or the file system knows no locks."""
+    """Return a descriptor that locks the folder until it is closed; None if another process has it or there are no locks here."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -88,10 +89,11 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """A full disk or a lost folder is no bug of ours; what a block that also reads says of other files passes."""
+    """Turn a full disk or a lost folder into RunError; errors of other files, which the block may read, pass through."""
     try:
         yield
     except OSError as error:
+        # Without a file name it is an error of a write (ENOSPC), and only `path` is written in the block.
         if error.filename is not None and not _leads_to(Path(os.fsdecode(error.filename)).absolute(), path.absolute()):
             raise
         what = f"the file cannot be written: {(error.strerror or str(error)).lower()}."
@@ -100,11 +102,11 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _leads_to(place: Path, path: Path) -> bool:
-    """Return True if `place` is `path`, a folder around it, something in it, or its temporary file."""
+    """Return True if `place` is `path`, a folder above it, something in it, or its temporary file."""
     return path.is_relative_to(place) or str(place).startswith((str(path), str(path.with_name(f".{path.name}."))))
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
+    """SHA-256 of a file, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Results of commands: what they return, and what `--json` prints."""
+"""Return values of commands, which `--json` prints."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class EvaluationResult(CommandResult):
     part: str
     """The part, or the name under which another table was scored."""
     test_looks: Count
-    """How often the test part has been scored by now, this time included; 0 where none of its rows was."""
+    """Number of evaluations of the test part, this one included; 0 if none of its rows was scored."""
     remarks: list[str]
-    """What a reader of the scores must know of the run or the table, in sentences."""
+    """Remarks on the run or the table without which the scores would be misread, in sentences."""
     targets: dict[str, TargetResult]
     main: dict[str, str] = Field(exclude=True)
     """The score that stands for each target."""
@@ -81,7 +81,7 @@ class ComparedRun(CommandResult):
     run: RunFolder
     name: str
     test_looks: Count
-    """How often its test part has been scored."""
+    """Number of evaluations of its test part."""
 
 
 class Comparison(CommandResult):
@@ -91,9 +91,9 @@ class Comparison(CommandResult):
     runs: list[ComparedRun]
     targets: dict[str, ComparedTarget]
     settings: dict[str, list[Any]]
-    """What differs in the experiments: `branches.scan.filters`, with the value in every run, null where it has none.
+    """Settings that differ between the experiments, `branches.scan.filters` for example, with the value in every run or null.
 
-    Of a column or a branch that not all have, the role or the architecture stands for all its settings.
+    For a column or a branch that only some experiments have, the role or the architecture stands for all its settings.
     """
     remarks: list[str]
 
@@ -109,23 +109,23 @@ class ExplainedRow(ResultModel):
     why: str
     """Why the row was selected; empty where it was named."""
     truth: str
-    """Empty where it is not known."""
+    """Empty if it is unknown."""
     prediction: str
     probability: float | None
     """Of the explained class or label; null for a number."""
     explained: str
-    """What the explained output is called."""
+    """Name of the explained output."""
     output: float
     baseline_output: float
     difference: float
-    """`output` minus `baseline_output`, which the attributions add up to but for the gap."""
+    """`output` minus `baseline_output`; the attributions add up to it, apart from the gap."""
     sum_of_attributions: float
     gap_percent: float
     """Completeness error (convergence delta), in percent of the difference."""
     steps: Count
     """Steps of integrated gradients."""
     missing: list[str]
-    """Columns that the row does not have."""
+    """Columns whose cell is missing in the row."""
     attributions: dict[str, float]
     """By column."""
     image: FilePath
@@ -133,11 +133,11 @@ class ExplainedRow(ResultModel):
 
     @property
     def complete(self) -> bool:
-        """Whether the completeness error is tolerable."""
+        """True if the completeness error is tolerated."""
         return self.gap_percent <= MAX_CONVERGENCE_DELTA
 
     def strongest(self, most: int) -> dict[str, float]:
-        """Return the columns with the largest attributions, by size whatever their sign; a missing column is none of them."""
+        """Return the `most` attributions of largest magnitude, by column; missing columns are left out."""
         ranked = sorted(self.attributions, key=lambda column: -abs(self.attributions[column]))[:most]
         return {column: self.attributions[column] for column in ranked if column not in self.missing}
 
@@ -148,7 +148,7 @@ class Explanation(CommandResult):
     run: RunFolder
     target: str
     baseline: dict[str, str]
-    """What each column is compared with, in words."""
+    """The baseline of each column, in words."""
     rows: list[ExplainedRow]
     folder: FilePath
     seconds: float = Field(exclude=True)
@@ -156,18 +156,18 @@ class Explanation(CommandResult):
 
 
 class DryRun(ResultModel):
-    """`fit --dry-run --json`: what a whole training would take."""
+    """`fit --dry-run --json`: time, memory and disk that a whole training would take."""
 
     rows: dict[str, Count]
     """By part."""
     parameters: dict[str, Count]
     """Trained numbers, by part of the network."""
     free_memory: float | None
-    """Bytes that are left now; null where the system does not say."""
+    """Free bytes of memory; null if the system does not say."""
     settings: dict[str, Any]
     """Batch size, precision, XLA and steps per call, as config.yaml of the run would have them."""
     reasons: list[str]
-    """Why these settings."""
+    """Reasons for these settings, in sentences."""
     steps: Count
     """Steps of an epoch."""
     epochs: Count
@@ -177,9 +177,9 @@ class DryRun(ResultModel):
     seconds_per_epoch: float
     """With validation, without the checkpoint."""
     peak_memory: Count
-    """The most bytes that the process held."""
+    """Maximum number of bytes that the process held."""
     disk: dict[str, Count]
-    """Bytes of the image stores, which are made already, and of the run folder at the end."""
+    """Bytes of the image stores, which exist already, and of the run folder at the end."""
 
 
 def _utc(seconds: float) -> str:

@@ -9,7 +9,7 @@ from mmtrain.metrics.score import ScoreName, higher_is_better
 from mmtrain.result_model import Count, ResultModel
 
 MAX_SCORE_DROP = 0.01
-"""How much of a score from 0 to 1 a quantization may cost, and by which fraction an error may rise."""
+"""Tolerated drop of a score from 0 to 1 by quantization, and tolerated rise of an error as a fraction of it."""
 
 
 class ScoreChange(ResultModel):
@@ -24,20 +24,21 @@ class ScoreChange(ResultModel):
 
     @property
     def too_much(self) -> bool:
-        """Whether the score got worse by more than `MAX_SCORE_DROP`."""
+        """True if the score got worse by more than `MAX_SCORE_DROP`."""
         if higher_is_better(self.score):
             return self.before - self.after > MAX_SCORE_DROP
+        # Errors have the unit of the target, so only their relative rise can be judged.
         return self.after - self.before > MAX_SCORE_DROP * abs(self.before)
 
 
 class ExportCheck(ResultModel):
-    """Check of an export against the predictions of `evaluate`, in a process of its own."""
+    """Check of an export, run in a separate process, against the predictions of `evaluate`."""
 
     part: str
     """The part that the rows are from."""
     rows: Count
     largest_difference: float
-    """Of probabilities; of numbers in units of their standard deviation, or of themselves if larger."""
+    """Largest difference of probabilities; of numbers in units of their standard deviation, or of their magnitude if that is larger."""
     tolerance: float | None
     """The largest difference that is tolerated; null where the scores alone decide."""
     scores: list[ScoreChange]
@@ -57,7 +58,7 @@ class ExportInput(ResultModel):
     """Begins with `rows`."""
     meaning: str
     computed: str
-    """How the value comes from the cell of the table."""
+    """How the value is computed from the cell of the table."""
     cell: str | None
     """The cell of the example; null for presence and for an image."""
     example: Any
@@ -92,14 +93,14 @@ class ExportSource(ResultModel):
 
 
 class Signature(ResultModel):
-    """signature.json: what an export takes and gives."""
+    """signature.json: inputs and outputs of an export."""
 
     format: str
     """`saved_model`, `keras`, `onnx` or `litert`."""
     quantize: str
     """`float16`, `int8`, or empty."""
     takes: Literal["raw", "encoded"]
-    """Whether the inputs are cells and image files, or encoded columns."""
+    """`raw`: the inputs are cells and the bytes of image files; `encoded`: they are encoded columns."""
     file: str
     """The file or folder of the model."""
     usage: str
@@ -111,7 +112,7 @@ class Signature(ResultModel):
     float32_bytes: Count | None = None
     """Size of the model without quantization."""
     status: list[str] | None = None
-    """What the output `status` may say."""
+    """Values of the output `status`."""
     run: ExportSource
     versions: dict[str, str]
     """Of Python, mmtrain and packages."""
@@ -120,7 +121,7 @@ class Signature(ResultModel):
     missing: list[str]
     """Cells that count as missing."""
     headers: dict[str, list[str]]
-    """The inputs that are made of each column of the table."""
+    """Names of the inputs computed from each column of the table."""
     inputs: list[ExportInput]
     outputs: list[ExportOutput]
     check: ExportCheck | None = None

@@ -1,4 +1,4 @@
-"""One training process to a run: a lock that the kernel takes back when the process ends, however it ends."""
+"""The lock of a run: one training process at a time. The kernel releases it when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mmtrain.errors import Problem, UsageError
 
 @contextmanager
 def run_lock(run: Run) -> Iterator[None]:
-    """Keep other processes from training the run. Raises UsageError, which names the process, when one does already.
+    """Keep other processes from training the run. Raises UsageError, which names the process, if one trains it already.
 
-    Where the file system knows no locks, nobody is kept away.
+    On a file system without locks it has no effect.
     """
     with disk_errors(run / LOCK):
         descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -25,17 +25,17 @@ def run_lock(run: Run) -> Iterator[None]:
         _acquire(descriptor, run)
         yield
     finally:
-        os.close(descriptor)
+        os.close(descriptor)  # the file stays: another process may have it open and wait for the lock
 
 
 def _acquire(descriptor: int, run: Run) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        who = os.pread(descriptor, 1000, 0).decode() or "another process"  # which has not yet written what it is
+        who = os.pread(descriptor, 1000, 0).decode() or "another process"  # which has the lock, but has not yet written its name
         what = f"the run is being trained by {who}."
         raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
-    except OSError:
+    except OSError:  # a file system without locks, NFS for instance
         return
     with disk_errors(run / LOCK):
         os.ftruncate(descriptor, 0)

@@ -1,6 +1,6 @@
 """manifest.json of a packed run: which files it has, with their checksums, and what was left out and why.
 
-Checksums tell a damaged archive from a whole one. They are no signature: whoever changes an archive can change them too.
+Checksums reveal a damaged archive. They are not a signature: anyone who changes an archive can change them, too.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from mmtrain.registry import Section
 
 MANIFEST = "manifest.json"
 VERSION = 1
-LARGEST = 10**7
-"""Bytes of a manifest; one with a thousand files has a hundredth."""
+MAX_MANIFEST_BYTES = 10**7
+"""Largest manifest that is read; one with a thousand files has a hundredth of it."""
 
 NEEDED = frozenset({"config.yaml", "columns.json", "data.json", "run.json", "split.csv", "statistics.json"})
 CHILD_FILES = (
@@ -32,11 +32,11 @@ REQUIRED_FILES = re.compile(
     r"|predictions_[^/]+\.csv|worst_predictions_[^/]+\.json|plots/[^/]+\.png"
     rf"|({CHILD_NAME}/)*({CHILD_FILES})"
 )
-"""Names that are ever packed. Nothing else is unpacked either: Python, for one, would run a `yaml.py` in the folder it starts in."""
+"""Names of the files that are packed. No other file is unpacked: Python, for example, would import a `yaml.py` from its current folder."""
 
 
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,300}$")]
-"""A text for a terminal, without what could steer it."""
+"""A text for a terminal, without control characters."""
 
 
 class File(Section):
@@ -47,13 +47,13 @@ class File(Section):
 
 
 class Manifest(Section):
-    """Description of an archive by itself."""
+    """Files of an archive with their checksums, and the parts of the run that it leaves out."""
 
     version: Literal[1] = 1
     mmtrain: Line
     """The version that packed it."""
     run: Line
-    """As the sender's mmtrain calls it: name/number."""
+    """Name and number of the run on the sender's machine: name/number."""
     files: dict[Line, File]
     left_out: dict[Line, Line]
     """Reasons, by file or by part of a file."""
@@ -64,7 +64,7 @@ class Manifest(Section):
 
 
 def read(content: bytes, where: str) -> Manifest:
-    """The manifest in `content`. Raises RunError for one of a newer version, and for what is no manifest."""
+    """Return the manifest in `content`. Raises RunError if it is damaged, or of another version."""
     try:
         values: Any = json.loads(content)
     except (ValueError, RecursionError):
@@ -77,5 +77,5 @@ def read(content: bytes, where: str) -> Manifest:
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:
-        what = f"{MANIFEST}: `{error.errors()[0]['loc'][0]}` is not as it should be."
+        what = f"{MANIFEST} is damaged: `{error.errors()[0]['loc'][0]}` does not have the right form."
         raise RunError(Problem(where, what, "Ask for the archive again.")) from None

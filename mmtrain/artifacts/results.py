@@ -1,4 +1,4 @@
-"""metrics.json and worst_predictions_<part>.json: how well each target was predicted on the rows of a part."""
+"""metrics.json and worst_predictions_<part>.json: scores of each target on the rows of a part, and the rows with the highest loss."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEW_UNITS = 20
-"""Rows or groups below which the intervals of simulated data held the truth in fewer than 94 of 100 cases."""
+"""Number of rows or groups below which intervals covered the truth in fewer than 94 of 100 simulations (tests/evaluation)."""
 
 
 class BootstrapInfo(ResultModel):
-    """How the confidence intervals of a part were computed."""
+    """Bootstrap by which the confidence intervals of a part were computed."""
 
     confidence: float
     draws: Count
     unit: Literal["row", "group"]
-    """What is drawn with replacement."""
+    """Unit that is drawn with replacement."""
     units: Count
-    """How many rows or groups there are to draw from."""
+    """Number of rows or groups to draw from."""
     column: str
     """Header of the column that names the groups; empty where rows are drawn."""
     method: str
@@ -58,36 +58,36 @@ class BootstrapInfo(ResultModel):
 
 
 class BaselineResult(ResultModel):
-    """How well a baseline predicts the same rows."""
+    """Scores of a baseline on the same rows."""
 
     kind: str
     """`majority`, `single_branch` or `gradient_boosting`."""
     label: str
-    """For the heading of a column: `scan alone`."""
+    """Heading of a table column: `scan alone`."""
     name: str
-    """What it is, for a sentence."""
+    """Description for a sentence."""
     scores: Scores
     differences: Scores
-    """Model minus baseline in every score; empty where the rows were not drawn."""
+    """Model minus baseline in every score; empty without a bootstrap."""
 
 
 class TargetResult(ResultModel):
-    """How well one target was predicted on one part."""
+    """Scores and analyses of one target on one part."""
 
     task: str
     rows: Count
     """Number of scored rows."""
     unknown_answers: Count
-    """Rows that no score covers: their answer is missing, or training did not have it."""
+    """Rows without a score: their answer is missing, or no training row has it."""
     unknown_labels: dict[str, Count] = Field(default_factory=dict)
-    """Multi-label targets: labels that are not known in all `rows`, each with the number of rows that its scores leave out."""
+    """Multi-label targets: labels that are unknown in some of the `rows`, each with the number of rows that its scores leave out."""
     scores: Annotated[Scores, Field(min_length=1)]
     interval: BootstrapInfo | None = None
-    """Where the intervals of the scores come from."""
+    """The bootstrap of the intervals; none if no row has a known answer."""
     baselines: Annotated[list[BaselineResult], Field(min_length=1)]
     """The first one looks at no column."""
     baseline_notes: list[str] = Field(default_factory=list)
-    """Which baselines there are not, and why, in sentences."""
+    """Reasons for baselines that are left out, in sentences."""
     classes: list[str] = Field(default_factory=list)
     """The classes, in the order of the confusion matrix."""
     confusion: list[list[Count]] = Field(default_factory=list)
@@ -114,7 +114,7 @@ class TargetResult(ResultModel):
 
     @model_validator(mode="after")
     def _complete(self) -> TargetResult:
-        """Check that scores of some of the rows, and of baselines, are those of all rows."""
+        """Check that baselines and subsets of rows have the same scores as all rows, since reports put them side by side."""
         names = {name for name in self.scores if "[" not in name}
         if any(not one.scores.keys() >= self.scores.keys() for one in self.baselines):
             raise ValueError("a baseline has the scores of the model")
@@ -124,7 +124,7 @@ class TargetResult(ResultModel):
         if any(max(true, predicted) >= classes for true, predicted, _ in self.confusion_pairs or ()):
             raise ValueError("a confusion matrix has a row and a column for each class")
         if self.operating_point is not None and not names >= {"sensitivity", "specificity"}:
-            raise ValueError("a threshold is of a target with sensitivity and specificity")
+            raise ValueError("a threshold needs a target with sensitivity and specificity")
         analyses = [one for one in (self.contributions, self.missing_patterns, *self.subgroups) if one is not None]
         if not names >= {one.main for one in analyses}:
             raise ValueError("the main score is one of the scores")

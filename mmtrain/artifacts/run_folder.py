@@ -6,28 +6,28 @@
         data.json             the table: file hash, rows, columns, dropped rows
         split.csv             row, id, fold, part
         columns.json          what training rows taught the columns and the targets
-        statistics.json       what training rows look like, to tell drift by
-        network.json          the network in brief: what each part takes, gives and learns
+        statistics.json       summaries of the training rows, to detect drift
+        network.json          the network in brief: inputs, width and weights of each part
         metrics.jsonl         a line per epoch
         checkpoints/          best, last, previous
-        tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
+        tensorboard/          the numbers of metrics.jsonl for TensorBoard, if the experiment sets `tensorboard: true`
         model.keras           the trained model with its preprocessing
-        decisions.json        what validation rows decided for that model: calibration, threshold, conformal bound, where asked for
+        decisions.json        calibration, threshold and conformal bound of that model, fitted on validation rows, if configured
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv, worst_predictions_<part>.json
         scores_<part>.csv, confusion_<part>.csv, classes_<part>.csv, calibration_<part>.csv, epochs.csv
         contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
-        baselines/<branch>/   a child run, the branch trained alone, where an evaluation asks for it
+        baselines/<branch>/   a child run, the branch trained alone, with the baseline `single_branch`
         explanations/<part>/  an image per explained row, explanations.csv, completeness.csv
-        manifest.json         of a run that was unpacked: what its archive held and what it left out
+        manifest.json         contents and omissions of the archive that the run was unpacked from
         exports/<format>/     the model for other programs, with its contract and a program that runs it
         .lock                 held by the process that trains the run
 
 Runs form a tree: a child run `<group>/<name>` is another training on the table of its parent, in a folder below the parent's. It has
 files of the same names (run.json, columns.json, metrics.jsonl, checkpoints/, model.keras, decisions.json, .lock) and is locked,
-interrupted and resumed in the same way. What it shares with the parent (config.yaml, data.json, split.csv) it does not repeat: its
-run.json holds the differences as `plan`, and the parent's run.json the plan and the state of every child.
+interrupted and resumed in the same way. Files that it shares with the parent (config.yaml, data.json, split.csv) are not repeated:
+its run.json holds the differences as `plan`, and the parent's run.json the plan and the state of every child.
 
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
 """
@@ -53,10 +53,10 @@ from mmtrain.text.printable import json_text, plain_json
 
 State = Literal["running", "finished", "failed", "interrupted"]
 FORMAT = 2
-"""Version of the run folder; grows when files change so that another version of mmtrain could no longer read them."""
+"""Version of the run folder; increased when files change so that other versions of mmtrain cannot read them."""
 RESTORE = "Train again, or restore the folder."
 LOCK = ".lock"
-"""In the folder of a run; names the process that trains it, or the last one that did."""
+"""Lock file of a run; names the process that trains it, or the last one that did."""
 CHILD_GROUPS = ("folds", "seeds", "trials", "baselines")
 """Folders of a run that hold its child runs, one folder per child."""
 CHILD_NAME = rf"(?:{'|'.join(CHILD_GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -73,8 +73,8 @@ class Run:
         return f"{self.folder.parent.name}/{self.folder.name}"
 
     def __truediv__(self, name: str) -> Path:
-        """A file of the run. Raises RunError for a name that leads out of it, as run.json of a stranger may call a part."""
-        path = PurePath(name)
+        """Return the path of a file of the run. Raises RunError for a name that leads out of it."""
+        path = PurePath(name)  # names of files are made of parts in run.json, which in a run of a stranger may be `../../x`
         if path.is_absolute() or ".." in path.parts:
             raise RunError(Problem(str(self.folder), f"{name!r} is not a file of a run.", "Do not use a run of unknown origin."))
         return self.folder / path
@@ -95,9 +95,9 @@ class Run:
         return Run(self.folder / name)
 
     def children(self) -> dict[str, Run]:
-        """Return the child runs that lie in the folder, by name."""
-        found = (path.parent for group in CHILD_GROUPS for path in sorted((self.folder / group).glob("*/run.json")))
-        return {f"{folder.parent.name}/{folder.name}": Run(folder) for folder in found}
+        """Return the child runs in the folder, by name."""
+        folders = (path.parent for group in CHILD_GROUPS for path in sorted((self.folder / group).glob("*/run.json")))
+        return {f"{folder.parent.name}/{folder.name}": Run(folder) for folder in folders}
 
     @property
     def parent(self) -> Run | None:
@@ -110,7 +110,7 @@ class Run:
         return self.write_pieces(name, (text,))
 
     def write_pieces(self, name: str, pieces: Iterable[str]) -> Path:
-        """The same of a text that is too long for one."""
+        """Write a file whole, as `write_text`, from pieces of a text too long for memory."""
         path = self / name
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ class Run:
         return path
 
     def write_json(self, name: str, value: Any) -> Path:
-        """Write plain values, or results among them, to a JSON file whole."""
+        """Write plain values and results to a JSON file, whole."""
         return self.write_text(name, json_text(plain_values(value), indent=1) + "\n")
 
     def read(self, name: str) -> Any:
@@ -149,62 +149,62 @@ class Run:
         with disk_errors(self / name), (self / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value, allow_nan=False) + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # a resume expects the lines of all epochs before its checkpoint, also after a power failure
 
     def cut_lines(self, name: str, most: int) -> None:
-        """Keep the first `most` lines of a file that grows; a half-written one counts for nothing."""
+        """Keep the first `most` lines of a file that grows; a half-written last line is ignored."""
         path = self / name
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             self.write_text(name, "".join(lines[:most]))
 
     def read_lines(self, name: str) -> list[Any]:
-        """Read the lines of a file that grows as objects of its class; a last line that a crash cut short counts for nothing.
+        """Read the lines of a file that grows as objects of its class.
 
-        Raises RunError for a damaged one.
+        Raises RunError for a line that does not fit its class.
         """
         path = self / name
-        found = []
+        parsed = []
         for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
             try:
                 values = json.loads(line)
-            except (ValueError, RecursionError):
+            except (ValueError, RecursionError):  # a last line that a crash cut short
                 continue
             try:
-                found.append(artifacts.parse(name, values))
+                parsed.append(artifacts.parse(name, values))
             except ValueError as error:
                 raise RunError(Problem(f"{path}:{number}", str(error), RESTORE)) from None
-        return found
+        return parsed
 
     def update(self, **facts: Any) -> None:
-        """Change facts in run.json; one that becomes None is removed."""
+        """Change facts in run.json; a fact that becomes None is removed."""
         self.change("run.json", lambda known: {**known, **facts})
 
     def change(self, name: str, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-        """Put what `changed` makes of a JSON file, {} before there is one, in its place; entries that are None are removed.
+        """Replace the content of a JSON file, {} if it does not exist, by the result of `changed`; return the new content.
 
-        Nothing that another process does to the file in the same way, in the meantime, is lost: it waits.
+        Entries that are None are removed. Changes of other processes by this method are not lost: one waits for the other.
         """
-        with self._alone():
+        with self._exclusive():
             known = self.read_json(name) if (self / name).exists() else {}
             facts = {key: fact for key, fact in changed(known).items() if fact is not None}
             self.write_json(name, facts)
         return facts
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """While active, other processes and threads that ask for the same wait. The lock is on the folder: no file is needed for it."""
+    def _exclusive(self) -> Iterator[None]:
+        """Exclude other processes and threads that do the same for the duration of the block. The folder itself is locked."""
         with disk_errors(self.folder):
             descriptor = os.open(self.folder, os.O_RDONLY)
         try:
-            with suppress(OSError):  # of a file system without locks
+            with suppress(OSError):  # a file system without locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
 
     def seal(self, *names: str) -> None:
-        """Note the hashes of files that must not change any more."""
+        """Record the hashes of files that must not change any more."""
         hashes = {name: file_hash(self / name) for name in names}
         self.change("run.json", lambda known: {**known, "files": {**known.get("files", {}), **hashes}})
 
@@ -214,9 +214,9 @@ class Run:
             leftover.unlink(missing_ok=True)
 
     def reopen(self, recorded: Iterable[str] = ()) -> None:
-        """Let a stopped training continue: how it ended is past, and of the sealed files only the `recorded` ones stay as they are.
+        """Mark a stopped run as running; of the sealed files only the `recorded` ones stay sealed.
 
-        The model of the best epoch may still change, so its hash is forgotten before the training goes on.
+        The model of the best epoch may still change, so its hash is removed before the training continues.
         """
         self.tidy()
         facts = self.read_json("run.json")
@@ -224,7 +224,7 @@ class Run:
         self.update(state="running", resumed=[*facts.get("resumed", []), now()], files=files, ended=None, trained=None, error=None)
 
     def clear(self) -> None:
-        """Remove every file but the lock, which another process may be waiting for."""
+        """Remove every file but the lock, for which another process may be waiting."""
         with disk_errors(self.folder):
             for path in self.folder.iterdir():
                 if path.is_dir() and not path.is_symlink():
@@ -234,13 +234,13 @@ class Run:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the training came to its own end, so that at most the report is missing."""
+        """True if the training ended by itself, so that at most the report is missing."""
         facts = self.read_json("run.json")
         return facts["state"] == "finished" or facts.get("trained") is not None
 
     @property
     def state(self) -> State:
-        """What became of the run; `finished` once everything is written, the report too."""
+        """The state of the run; `finished` once everything is written, the report included."""
         state: State = self.read_json("run.json")["state"]
         return state
 
@@ -253,5 +253,5 @@ def begin(folder: Path, name: str, **facts: Any) -> Run:
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
+    """Return the time in UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -11,7 +11,7 @@ from mmtrain.result_model import Count, ResultModel
 
 
 class Model(ResultModel):
-    """A part of a file that is also read as plain values: what may be left out may not be null instead."""
+    """Base of the parts of a file that is also read as plain values: a field that may be left out may not be null instead."""
 
     @model_validator(mode="before")
     @classmethod
@@ -47,11 +47,11 @@ class EvaluationRecord(Model):
     sha256: str = ""
     """Hash of the table's file."""
     rows_of: dict[str, Count] = Field(default_factory=dict)
-    """Of the run's own table as a whole: how many of its rows are train, validation, test and calibration rows."""
+    """For the run's own table scored as a whole: number of train, validation, test and calibration rows in it."""
 
     @property
     def is_test_access(self) -> bool:
-        """Whether rows of the test part were scored, as such or within the whole table."""
+        """True if rows of the test part were scored, as that part or within the whole table."""
         return self.part == "test" or self.rows_of.get("test", 0) > 0
 
 
@@ -60,9 +60,9 @@ class ExplanationRecord(Model):
 
     when: str = ""
     part: str | None = None
-    """Of another table than the run's: the name of the explanation."""
+    """For another table than the run's: the name of the explanation."""
     sha256: str | None = None
-    """Of another table than the run's: the hash of its file."""
+    """For another table than the run's: the hash of its file."""
     rows: dict[str, Count] = Field(default_factory=dict)
     """Number of explained rows by part."""
 
@@ -71,24 +71,24 @@ class TuningRecord(Model):
     """Trial on the device, which decides precision, XLA and steps per call."""
 
     reasons: list[str]
-    """What was decided, and why."""
+    """Decisions with their reasons, in sentences."""
     seconds_per_step: dict[str, float]
     """By the settings that were tried."""
 
 
 class Seconds(Model):
-    """How long something took."""
+    """Durations in seconds."""
 
     training: float
-    """In all processes that trained the run."""
+    """Sum over all processes that trained the run."""
 
 
 class ChildRecord(Model):
-    """A child run as its parent knows it."""
+    """A child run as its parent records it."""
 
     state: Literal["running", "finished", "failed", "interrupted"]
     plan: dict[str, Any]
-    """What the child does otherwise than its parent."""
+    """Differences of the child from its parent."""
 
 
 class RunFacts(Model):
@@ -103,9 +103,9 @@ class RunFacts(Model):
     trained: Time | None = None
     """When the training ended by itself; kept until the report is written, which finishes the run."""
     resumed: list[str] | None = None
-    """When the training was resumed."""
+    """Times at which the training was resumed."""
     versions: dict[str, str] | None = None
-    """Of Python, mmtrain and the packages that it uses."""
+    """Versions of Python, mmtrain and the packages that it uses."""
     seed: int | None = None
     deterministic: bool = False
     trial: TuningRecord | None = None
@@ -116,9 +116,9 @@ class RunFacts(Model):
     """Number of epochs trained."""
     best_epoch: Count = 0
     stopped: str = ""
-    """Why the training ended before its last epoch."""
+    """Reason for which the training ended before its last epoch."""
     error: str = ""
-    """What ended a failed training."""
+    """The error that ended a failed training."""
     evaluations: list[EvaluationRecord] | None = None
     explanations: list[ExplanationRecord] | None = None
     exports: list[Any] | None = None
@@ -137,7 +137,7 @@ class Dropped(Model):
 
 
 class SplitRecord(Model):
-    """How the rows were divided."""
+    """Division of the rows into parts."""
 
     method: str = ""
     description: str = ""
@@ -155,7 +155,7 @@ class Data(Model):
     rows: Count
     """Rows of the file."""
     used: Count
-    """Rows that are left after `missing: drop`."""
+    """Rows that remain after `missing: drop`."""
     dropped: list[Dropped]
     split: SplitRecord = SplitRecord()
     answers: dict[str, dict[str, list[Count]]] = Field(default_factory=dict)
@@ -170,7 +170,7 @@ class Sized(Model):
     width: Count
     """Size of its output vector."""
     parameters: Count
-    """Number of trained numbers."""
+    """Number of trainable weights."""
 
 
 class BranchInput(Model):

@@ -17,7 +17,7 @@ from mmtrain.system.paths import input_fault
 
 
 def create(name: str, output: Path) -> Run:
-    """A new numbered folder under `output/name`; raises RunError when it cannot be made."""
+    """Create a numbered folder under `output/name` with its run.json. Raises RunError if it cannot be made."""
     parent = output / name
     if name in CHILD_GROUPS and (output / "run.json").is_file():
         what = f"this is the folder of a run, whose child runs are under {name}/."
@@ -29,7 +29,7 @@ def create(name: str, output: Path) -> Run:
             try:
                 (parent / str(number)).mkdir()
                 break
-            except FileExistsError:  # another run of the same name took the number in this moment
+            except FileExistsError:  # another run of the same name has just taken the number; mkdir is atomic
                 number += 1
     except OSError as error:
         raise RunError(
@@ -41,7 +41,7 @@ def create(name: str, output: Path) -> Run:
 
 
 def _update_latest_link(run: Run) -> None:
-    """`latest` as a symbolic link; where those are not allowed, as a text file holding the number."""
+    """Write `latest` as a symbolic link or, where those are not allowed, as a text file with the number."""
     latest = run.folder.parent / "latest"
     with disk_errors(latest), atomic_write(latest) as temporary:
         try:
@@ -51,15 +51,15 @@ def _update_latest_link(run: Run) -> None:
 
 
 def find(which: str | None, output: Path) -> Run:
-    """The run a person means: a folder, a name (its latest run), `name/number`, or nothing (the latest run of all).
+    """Return the run that a user names: a folder, a name (its latest run), `name/number`, or None (the latest run of all).
 
-    Raises UsageError when there is none, RunError when it was made by a newer mmtrain or its sealed files have changed.
+    Raises UsageError if there is none, RunError if another version made it or its sealed files have changed.
     """
     if which is None:
         folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
         runs = [folder for folder in folders if Run(folder).parent is None]
         if not runs:
-            raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
+            raise UsageError(Problem(str(output), "the folder holds no runs.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return open_run(max(runs, key=_start_time))
     for folder in (Path(which), output / which):
         fault = input_fault(folder / "run.json")
@@ -79,7 +79,7 @@ def find(which: str | None, output: Path) -> Run:
 
 
 def _refuse_child(which: str, folder: Path) -> None:
-    """Raises UsageError for a child run, which commands know as a part of its parent only."""
+    """Raise UsageError for a child run, which commands take only as a part of its parent."""
     run = Run(folder.resolve())
     if run.parent is not None:
         name = f"{run.folder.parent.name}/{run.folder.name}"
@@ -88,7 +88,7 @@ def _refuse_child(which: str, folder: Path) -> None:
 
 
 def _start_time(folder: Path) -> tuple[str, int]:
-    """When a run began, to compare with others. Not when its folder last changed: evaluating a run does not make it the latest."""
+    """Return the start of a run, to compare it with others; evaluating a run, which changes its folder, does not make it the latest."""
     try:
         return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["started"]), int(folder.name)
     except (OSError, ValueError, LookupError, TypeError):
@@ -96,7 +96,7 @@ def _start_time(folder: Path) -> tuple[str, int]:
 
 
 def open_run(folder: Path) -> Run:
-    """The run in `folder`: that it holds nothing but plain files, its version and its hashes checked."""
+    """Return the run in `folder`. Raises RunError for links and special files, another format, or a wrong hash."""
     run = Run(folder.resolve())
     _check_plain(run)
     facts = run.read_json("run.json")
@@ -111,16 +111,16 @@ def open_run(folder: Path) -> Run:
 
 
 def _check_plain(run: Run) -> None:
-    """Raises RunError for a link, which may lead anywhere, and for a special file, which may have no end or never begin."""
+    """Raise RunError for a link, which may lead anywhere, and for a special file, whose reading may never end."""
     for folder, folders, files in os.walk(run.folder):
         for name in (*folders, *files):
             path = Path(folder, name)
             if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISDIR(mode):
                 what = "this is a link or a special file; a run holds files and folders only."
-                raise RunError(Problem(str(path), what, "Put what it stands for in its place, or remove it."))
+                raise RunError(Problem(str(path), what, "Replace it by the file it stands for, or remove it."))
 
 
 def _is_sealed(run: Run, name: str, known: str) -> bool:
-    """Whether a file of the folder still has the hash; what lies outside is never read, whatever run.json says."""
+    """Return True if a file of the folder still has this hash. A file outside of the folder is not read, whatever run.json names."""
     path = run.folder / name
     return path.resolve().is_relative_to(run.folder) and path.is_file() and file_hash(path) == known

@@ -1,8 +1,8 @@
 """`mmtrain pack` and `mmtrain unpack`: a run folder as one file that another machine can open.
 
-By default the archive holds what evaluate, predict and export need, and how the training went; no row of the table and no image.
-It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras),
-and scores. Child runs are packed with their parent. An archive may come from a stranger, so everything in it is checked.
+By default the archive holds the files that evaluate, predict and export need, and the history of the training; no row of the table
+and no image. It does hold facts learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json,
+model.keras), and scores. Child runs are packed with their parent. An archive may come from a stranger, so everything in it is checked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pandas as pd
 from mmtrain import config
 from mmtrain.artifacts import archive, runs
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash, replacing_folder
-from mmtrain.artifacts.manifest import LARGEST, MANIFEST, NEEDED, REQUIRED_FILES, File, Manifest
+from mmtrain.artifacts.manifest import MANIFEST, MAX_MANIFEST_BYTES, NEEDED, REQUIRED_FILES, File, Manifest
 from mmtrain.artifacts.manifest import read as read_manifest
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment, yaml_source
@@ -31,7 +31,7 @@ from mmtrain.system.paths import home
 from mmtrain.text.printable import json_text
 
 DATA = "data"
-"""The folder, in an unpacked run, where its table and images are looked for."""
+"""The folder of an unpacked run in which its table and images are expected."""
 HEADER = """\
 # This run was packed without its table and images. To score its parts, put the table next to this file as
 # {table}, and every image where the table's cells say, seen from the table's folder.
@@ -43,17 +43,17 @@ OF_ROWS = {
     "report.html": "may show rows",
     "plots/": "may show rows",
 }
-"""What is packed only when rows are asked for, by how its name begins."""
+"""Files that are packed only with `--with-rows`, by the beginning of the name, with the reason."""
 
 
 AWAY = "config.yaml looks for tables or images, or keeps a cache, outside of the run's folder."
-CALLS = "config.yaml names callbacks, which would be run where the training is gone on with."
+CALLS = "config.yaml names callbacks, which would run when the training is resumed."
 STRANGER = "Do not use an archive of unknown origin."
 
 
 @dataclass
 class Selection:
-    """Files that go into an archive, and those that do not, with the reason."""
+    """Files that go into an archive, and those that are left out, with the reason."""
 
     files: dict[str, bytes | Path] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -70,19 +70,19 @@ class PackResult:
 
 @dataclass(frozen=True)
 class UnpackResult:
-    """A run folder, made of an archive."""
+    """A run folder, unpacked from an archive."""
 
     folder: Path
     manifest: Manifest
     table: Path
-    """Where the run looks for its table."""
+    """The place where the run expects its table."""
 
 
 def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Path("runs")) -> PackResult:
     """Pack the run called `which` (see `runs.find`) into the zip archive `target`, which must not exist yet.
 
-    Raises UsageError where the archive exists already, RunError for a run that cannot be opened or has nothing to open, and when
-    the archive cannot be written.
+    Raises UsageError if the archive exists already, RunError for a run that cannot be opened or has no model, and if the archive cannot
+    be written.
     """
     run = runs.find(which, output)
     if target.exists():
@@ -95,8 +95,9 @@ def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Pa
     with disk_errors(target), atomic_write(target) as temporary:
         try:
             written = archive.write(temporary, chosen.files | {MANIFEST: manifest.text().encode()})
-        except EOFError:
+        except EOFError:  # a file has another size than when it was opened
             written = {}
+        # The manifest, hashed first, must hold for the bytes that are in the archive: another process may have written meanwhile.
         if any(written.get(name) != file.sha256 for name, file in manifest.files.items()):
             raise RunError(Problem(str(run.folder), "a file changed while it was packed.", "Pack again when nothing works on the run."))
     return PackResult(run, target, manifest)
@@ -118,18 +119,18 @@ def select(run: Run, *, with_rows: bool) -> Selection:
         elif reason:
             chosen.left_out[top] = reason
         elif top == f"{owner}checkpoints/" and finished[owner]:
-            chosen.left_out[top] = "only for going on with the training, which is finished"
+            chosen.left_out[top] = "only for resuming the training, which is finished"
         else:
             chosen.files[name] = path
     missing = sorted((NEEDED if "checkpoints/last/position.json" in chosen.files else NEEDED | {"model.keras"}) - set(chosen.files))
     if missing:
         what = f"the run cannot be packed without {listed(missing)}; its state is '{run.state}'."
-        raise RunError(Problem(str(run.folder), what, "Go on with it, or train again."))
+        raise RunError(Problem(str(run.folder), what, "Resume it, or train again."))
     return chosen
 
 
 def _names(run: Run) -> Iterator[tuple[str, Path]]:
-    """The files in the folder, by name. Half-written ones are passed over."""
+    """Yield the files in the folder with their names; hidden files, half-written ones among them, are skipped."""
     waiting = [run.folder]
     while waiting:
         for path in sorted(waiting.pop().iterdir()):
@@ -143,11 +144,11 @@ def _names(run: Run) -> Iterator[tuple[str, Path]]:
 
 
 def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows: bool) -> dict[str, bytes]:
-    """The files that say where things were, or name rows, without that; and run.json, which knows their hashes."""
+    """Return files without the paths and the rows that they name, and run.json with the hashes of these versions."""
     texts = {"config.yaml": _config(run, experiment)}
     chosen.left_out["config.yaml: paths"] = "where the table, the images and the cache were"
     if experiment.training.callbacks:
-        chosen.left_out["config.yaml: callbacks"] = "code that whoever unpacks the run has not asked for"
+        chosen.left_out["config.yaml: callbacks"] = "code that would run on the machine of the recipient"
     if not with_rows:
         split = pd.read_csv(run / "split.csv", dtype=str, keep_default_na=False)
         if split["id"].any():
@@ -166,7 +167,7 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
 
 
 def _config(run: Run, experiment: Experiment) -> str:
-    """The experiment without callbacks, looking for its table in the run's own folder and for images beside it."""
+    """Return the text of the experiment without callbacks; its table is expected in the run's folder, its images next to it."""
     known = experiment.data.table
     table = f"{DATA}/{known.name}"
     if not archive.is_below_a_folder(table):
@@ -182,7 +183,7 @@ def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mappi
     `folder` is that of the run in the archive: empty, or `baselines/scan/` for a child run.
     """
     facts = run.read_json("run.json")
-    if "evaluations" in facts:  # how often the test part was looked at goes along; where other tables lay does not
+    if "evaluations" in facts:  # the number of evaluations of the test part is packed, the places of other tables are not
         facts["evaluations"] = [{name: fact for name, fact in look.items() if name != "path"} for look in facts["evaluations"]]
     for name in [name for name, fact in facts.items() if name == "error" or here.search(json.dumps(fact, ensure_ascii=False).encode())]:
         del facts[name]
@@ -196,7 +197,7 @@ def _json(value: Any) -> str:
 
 
 def _keep_paths_at_home(run: Run, experiment: Experiment, chosen: Selection) -> None:
-    """No text that is sent tells where things lie here. Raises RunError when a file that is needed does."""
+    """Leave out text files that hold paths of this machine. Raises RunError if a file that is needed holds any."""
     here = _paths_of_this_machine(run, experiment)
     for name, source in list(chosen.files.items()):
         if name.endswith((".keras", ".npz", ".png")):
@@ -211,7 +212,7 @@ def _keep_paths_at_home(run: Run, experiment: Experiment, chosen: Selection) -> 
 
 
 def _paths_of_this_machine(run: Run, experiment: Experiment) -> re.Pattern[bytes]:
-    """Absolute paths below the folders that a run has to do with."""
+    """Return a pattern of the folders of a run, its table, its images and the user, as beginnings of absolute paths."""
     folders = {run.folder, home() or run.folder, experiment.data.table.parent, experiment.data.images_folder.path}
     known = sorted(re.escape(str(folder)) for folder in folders if len(folder.parts) > 1)
     return re.compile(rf"(?<![\w.~/-])({'|'.join(known)})(?![\w.-])".encode())
@@ -232,8 +233,8 @@ def _manifest(run: Run, chosen: Selection) -> Manifest:
 def unpack(path: Path, folder: Path | None = None) -> UnpackResult:
     """Unpack a packed run into a new folder, by default named like the archive, in the working directory.
 
-    Raises UsageError where the folder exists already, and RunError for an archive that is not wholly as its manifest says, or is
-    made to do harm; nothing is written then.
+    Raises UsageError if the folder exists already, and RunError for an archive that differs from its manifest or is made to do harm; then
+    nothing is written.
     """
     target = folder or Path(path.stem)
     entries = archive.directory(path)
@@ -251,10 +252,10 @@ def unpack(path: Path, folder: Path | None = None) -> UnpackResult:
 
 
 def _read_manifest(path: Path, opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> Manifest:
-    """The manifest, once the archive holds the files it lists, no other, and none that no run has."""
-    if MANIFEST not in entries or entries[MANIFEST].file_size > LARGEST:
+    """Return the manifest. Raises RunError unless the archive holds exactly the files it lists, all of them files of a run."""
+    if MANIFEST not in entries or entries[MANIFEST].file_size > MAX_MANIFEST_BYTES:
         fix = "`mmtrain pack RUN ZIP` makes archives that can be unpacked here."
-        raise RunError(Problem(str(path), f"this is no packed run: there is no {MANIFEST}.", fix))
+        raise RunError(Problem(str(path), f"this is not a packed run: it has no {MANIFEST}.", fix))
     manifest = read_manifest(opened.read(MANIFEST), str(path))
     if problems := list(_disagreements(manifest, entries)):
         raise RunError([Problem(str(path), what, archive.DAMAGED_ARCHIVE) for what in problems])
@@ -275,18 +276,21 @@ def _disagreements(manifest: Manifest, entries: dict[str, zipfile.ZipInfo]) -> I
 
 
 def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: str | None) -> None:
-    """One file. Raises RunError when its bytes are not those that were packed."""
+    """Unpack one file. Raises RunError if its bytes are not those that were packed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(entry) as packed, path.open("xb") as file:
-        found = archive.extract_entry(packed, file, entry.file_size)
-    if known is not None and found != known:
+        checksum = archive.extract_entry(packed, file, entry.file_size)
+    if known is not None and checksum != known:
         raise RunError(
             Problem(f"{opened.filename}: {entry.filename!r}", "the checksum is not that of the manifest.", archive.DAMAGED_ARCHIVE)
         )
 
 
 def _table(path: Path, where: Path) -> PurePosixPath:
-    """Return where the experiment looks for its table, below the run folder. Raises RunError if it would use anything outside of it."""
+    """Return the place of the experiment's table, relative to the run folder.
+
+    Raises RunError if the experiment would read, write or run anything outside of the folder.
+    """
     tree = yaml_source.read(path).tree
     data, training = (section if isinstance(section := tree.get(name), dict) else {} for name in ("data", "training"))
     table, cache = data.get("table"), data.get("cache") or {}

@@ -101,7 +101,7 @@ def test_pack_holds_what_opens_a_run_and_lists_what_it_leaves_out(run, tmp_path)
     done = pack(str(run.folder), tmp_path / "out.zip")
     assert sorted(contents(tmp_path / "out.zip")) == BY_DEFAULT
     assert done.manifest.left_out == {
-        "checkpoints/": "only for going on with the training, which is finished",
+        "checkpoints/": "only for resuming the training, which is finished",
         "config.yaml: paths": "where the table, the images and the cache were",
         "data.json: ids and reasons of dropped rows": "name rows and show cells",
         "worst_predictions_test.json": "cells and images of rows",
@@ -133,7 +133,7 @@ def test_pack_with_rows_adds_what_shows_rows(run, tmp_path):
         assert found[name] == (run / name).read_bytes()
     assert b"person" in found["split.csv"]
     assert left_out(tmp_path / "out.zip") == {
-        "checkpoints/": "only for going on with the training, which is finished",
+        "checkpoints/": "only for resuming the training, which is finished",
         "config.yaml: paths": "where the table, the images and the cache were",
     }
 
@@ -187,7 +187,7 @@ def test_pack_leaves_out_callbacks(run, tmp_path):
     run.write_text("config.yaml", text)
     run.seal("config.yaml")
     pack(str(run.folder), tmp_path / "out.zip")
-    assert left_out(tmp_path / "out.zip")["config.yaml: callbacks"] == "code that whoever unpacks the run has not asked for"
+    assert left_out(tmp_path / "out.zip")["config.yaml: callbacks"] == "code that would run on the machine of the recipient"
     assert unpack(tmp_path / "out.zip", tmp_path / "mine").folder.is_dir()
 
 
@@ -203,7 +203,7 @@ def test_pack_refuses_in_words(run, tmp_path):
     refused(problem, pack, str(run.folder), tmp_path / "no" / "out.zip")
     (run / "model.keras").unlink()
     run.update(files={})
-    problem = f"{run.folder}: the run cannot be packed without model.keras; its state is 'finished'. Go on with it, or train again."
+    problem = f"{run.folder}: the run cannot be packed without model.keras; its state is 'finished'. Resume it, or train again."
     refused(problem, pack, str(run.folder), tmp_path / "new.zip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.zip", "sender"]
 
@@ -255,9 +255,7 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert command_line(["pack", "clinic", "clinic.zip", "--output", "sender/runs"]) == 0
     told = capsys.readouterr()
     assert told.out == "clinic.zip\n"
-    assert told.err.startswith(
-        "left out: checkpoints/ (only for going on with the training, which is finished)\nleft out: config.yaml: paths ("
-    )
+    assert told.err.startswith("left out: checkpoints/ (only for resuming the training, which is finished)\nleft out: config.yaml: paths (")
     assert command_line(["unpack", "clinic.zip"]) == 0
     told = capsys.readouterr()
     assert told.out == "clinic\n"
@@ -463,7 +461,7 @@ def test_unpack_refuses_what_is_no_archive(tmp_path):
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("run.json", b"{}")
     refused_archive(
-        path, "ZIP: this is no packed run: there is no manifest.json. `mmtrain pack RUN ZIP` makes archives that can be unpacked here."
+        path, "ZIP: this is not a packed run: it has no manifest.json. `mmtrain pack RUN ZIP` makes archives that can be unpacked here."
     )
 
 
@@ -479,11 +477,11 @@ def test_unpack_refuses_a_wrong_checksum(tmp_path):
     [
         ({"version": 2}, "manifest.json has version 2; version 1 is read. Update mmtrain."),
         ({"version": None}, "manifest.json has version None; version 1 is read. Update mmtrain."),
-        ({"files": []}, f"manifest.json: `files` is not as it should be. {AGAIN}"),
-        ({"files": {"run.json": {"sha256": "0", "size": 1}}}, f"manifest.json: `files` is not as it should be. {AGAIN}"),
-        ({"left_out": {"a\x1b[2J": "x"}}, f"manifest.json: `left_out` is not as it should be. {AGAIN}"),
-        ({"run": "a\rb"}, f"manifest.json: `run` is not as it should be. {AGAIN}"),
-        ({"script": "evil.py"}, f"manifest.json: `script` is not as it should be. {AGAIN}"),
+        ({"files": []}, f"manifest.json is damaged: `files` does not have the right form. {AGAIN}"),
+        ({"files": {"run.json": {"sha256": "0", "size": 1}}}, f"manifest.json is damaged: `files` does not have the right form. {AGAIN}"),
+        ({"left_out": {"a\x1b[2J": "x"}}, f"manifest.json is damaged: `left_out` does not have the right form. {AGAIN}"),
+        ({"run": "a\rb"}, f"manifest.json is damaged: `run` does not have the right form. {AGAIN}"),
+        ({"script": "evil.py"}, f"manifest.json is damaged: `script` does not have the right form. {AGAIN}"),
     ],
 )
 def test_unpack_refuses_a_manifest_it_does_not_know(changes, problem, tmp_path):
@@ -533,7 +531,7 @@ def test_unpack_refuses_an_experiment_that_reads_or_writes_elsewhere(data, tmp_p
 
 def test_unpack_refuses_an_experiment_that_runs_what_it_names(tmp_path):
     experiment = b"data: {table: data/t.csv}\ntraining: {callbacks: [{name: keras.callbacks.CSVLogger, filename: ~/.profile}]}\n"
-    what = "config.yaml names callbacks, which would be run where the training is gone on with."
+    what = "config.yaml names callbacks, which would run when the training is resumed."
     refused_archive(
         zipped(tmp_path / "out.zip", FILES | {"config.yaml": experiment}), f"ZIP: {what} Do not use an archive of unknown origin."
     )

@@ -241,7 +241,7 @@ def test_unknown_run_is_told_with_what_there_is(output, which, problem):
 def test_without_any_run_the_way_to_one_is_told(tmp_path):
     with pytest.raises(UsageError) as caught:
         find(None, tmp_path)
-    assert str(caught.value) == f"{tmp_path}: there is no run here. Train one with `mmtrain fit CONFIG`, or name its folder."
+    assert str(caught.value) == f"{tmp_path}: the folder holds no runs. Train one with `mmtrain fit CONFIG`, or name its folder."
     with pytest.raises(UsageError) as caught:
         find("clinic", tmp_path / "nowhere")
     assert str(caught.value) == (

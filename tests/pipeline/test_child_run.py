@@ -122,7 +122,7 @@ def test_child_is_never_taken_for_a_run(parent, tmp_path):
         assert str(caught.value) == expected
     assert find("many", tmp_path).folder == parent.folder
     assert find(None, tmp_path).folder == parent.folder
-    with pytest.raises(UsageError, match="there is no run here"):
+    with pytest.raises(UsageError, match="the folder holds no runs"):
         find(None, parent.folder)
     with pytest.raises(RunError) as refused:
         create("folds", parent.folder)

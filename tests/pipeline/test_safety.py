@@ -614,7 +614,7 @@ def test_run_with_links_or_special_files_is_refused_before_one_is_read(make, tmp
     with pytest.raises(RunError) as caught:
         runs.open_run(run.folder)
     what = "this is a link or a special file; a run holds files and folders only."
-    assert str(caught.value) == f"{run.folder}/plots/x: {what} Put what it stands for in its place, or remove it."
+    assert str(caught.value) == f"{run.folder}/plots/x: {what} Replace it by the file it stands for, or remove it."
 
 
 def test_nothing_is_imported_from_the_folder_that_mmtrain_is_started_in(tmp_path):
