@@ -1,7 +1,7 @@
 """The functions of `import mmtrain`: one per command, with the names and options of the command line.
 
-Experiments are paths, dictionaries of the file's shape, or `Experiment` objects; tables are paths or DataFrames. What a user must
-mend is raised as ConfigError, DataError or RunError, whose text is what the command line prints.
+Experiments are paths, dictionaries of the file's shape, or `Experiment` objects; tables are paths or DataFrames. Mistakes of the user
+are raised as ConfigError, DataError, RunError or UsageError, with the text that the command line prints.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from mmtrain.api.inputs import (
     ExperimentLike,
     Overrides,
     PathOrText,
-    TableFileOf,
+    TableArgument,
     TableLike,
     as_overrides,
     as_path,
     as_table,
-    asked,
-    table_for_now,
+    experiment_argument,
+    temporary_table,
 )
 from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
+from mmtrain.splits.plan import USE_NAMED, USES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 RunLike: TypeAlias = PathOrText | TrainedRun | None
 """A run, its folder, its name (the latest run of that name under `output`), or None: the latest run of all."""
-SPLITS = ("train", "validation", "test", "conformal")
 
 
 def fit(
@@ -54,7 +54,7 @@ def fit(
     output: PathOrText = "runs",
     progress: bool = True,
 ) -> TrainedRun:
-    """Train an experiment; everything lands in a new run folder under `output`.
+    """Train an experiment in a new run folder under `output`.
 
     Args:
         experiment: A path, a dictionary of the file's shape, or an `Experiment`. Paths in a dictionary are relative to the current
@@ -64,29 +64,45 @@ def fit(
         images: The folder that image cells are relative to, in place of `data.images`.
         overrides: Values in place of those of the experiment: `{"training.epochs": 3}` or `["training.epochs=3"]`.
         output: The folder that holds the runs.
-        progress: Whether to show what happens.
+        progress: Show the progress in the notebook or on standard error.
+
+    Returns:
+        The trained run: `scores` and `history` as DataFrames, `report`, `evaluate`, `predict`, `explain`, `export`.
 
     Raises:
-        ConfigError: the experiment is wrong; every mistake is named with its place.
-        DataError: the table or its images are wrong.
-        RunError: the training failed.
-        KeyboardInterrupt: it was interrupted; the best model so far is kept, see `resume`.
+        ConfigError: the experiment has mistakes; the error lists every one with its place.
+        DataError: the table or its images have mistakes.
+        RunError: the training failed, or the run folder cannot be written.
+        KeyboardInterrupt: the training was interrupted; the best model so far is kept, see `resume`.
+
+    Example:
+        run = mmtrain.fit("clinic.yaml", overrides={"training.epochs": 3})
+        run.scores  # one row per split, target and score
 
     """
     from mmtrain.commands.fit import fit as train
 
-    wanted = asked(experiment, overrides)
+    wanted = experiment_argument(experiment, overrides)
     file = None if table is None else as_table(table, output)
     wanted = wanted.on(file, images)
-    with _reported(file), progress_display.watching(progress) as shown:
+    with _named_as_given(file), progress_display.watching(progress) as shown:
         done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=_listeners(shown))
     return TrainedRun(done.run)
 
 
 def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool = True) -> TrainedRun:
-    """Go on with a run that was interrupted or killed, from its last checkpoint, as if it had never stopped.
+    """Continue a run that was interrupted or killed from its last checkpoint, as if it had never stopped.
 
-    Raises UsageError for a run that is finished or is trained by another process, DataError when its data have changed since.
+    Args:
+        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        output: The folder that holds the runs.
+        progress: Show the progress.
+
+    Raises:
+        UsageError: there is no such run, it is finished, or another process trains it.
+        DataError: its table or its images have changed.
+        RunError: the training failed, or the run is damaged.
+
     """
     from mmtrain.commands.fit import resume as go_on
 
@@ -96,10 +112,19 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
 
 
 def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:
-    """Open a run to predict with it: a folder, a name (its latest run under `output`), or None (the latest run of all).
+    """Open a run to predict with it; the model is read now, and not with the first prediction.
 
-    The model is read now, and not with the first prediction. Raises UsageError where there is no such run, RunError for one that
-    cannot be used.
+    Args:
+        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        output: The folder that holds the runs.
+
+    Raises:
+        UsageError: there is no such run.
+        RunError: the run is damaged, or has no model.
+
+    Example:
+        mmtrain.load("clinic").predict(frame, proba=True)
+
     """
     opened = TrainedRun(find(_which(run), as_path(output)))
     opened.start()
@@ -119,17 +144,33 @@ def evaluate(
 ) -> Evaluation:
     """Score a run next to its baselines, on one of its splits or on all rows of another table.
 
-    Every evaluation of the test split is recorded in the run. `subgroups` are further columns to divide the scores by, `sex` or
-    `age=0,40,65`; `overrides` may change the section `evaluation` only.
+    Every evaluation of the test split is recorded in the run.
+
+    Args:
+        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        split: `test`, `validation`, `train` or `calibration`; not used with `table`.
+        table: Another table, all of whose rows are scored: a path or a DataFrame.
+        images: The folder that image cells are relative to.
+        subgroups: Further columns to divide the scores by, `sex` or `age=0,40,65`.
+        overrides: Values of the section `evaluation`; other sections cannot be changed after the training.
+        output: The folder that holds the runs.
+        progress: Show the progress.
+
+    Raises:
+        UsageError: there is no such run, split or column.
+        ConfigError: an override has a mistake.
+        DataError: the table does not fit the run, or the split is empty.
+        RunError: the run is damaged, or has no model.
+
     """
     from mmtrain.commands.evaluate import EvaluateOptions
     from mmtrain.commands.evaluate import evaluate as score
 
-    _check_word("split", split, SPLITS)
+    split = _use(split)
     opened, file = _opened(run, table, output)
     folder = _images(opened, file, images)
     options = EvaluateOptions(split, None if file is None else file.path, folder, tuple(subgroups), as_overrides(overrides))
-    with _reported(file), progress_display.watching(progress) as shown:
+    with _named_as_given(file), progress_display.watching(progress) as shown:
         done = score(str(opened.folder), options, progress=shown.images, say=shown.say)
     return Evaluation(TrainedRun(opened), done)
 
@@ -143,9 +184,25 @@ def predict(
     images: PathOrText | None = None,
     output: PathOrText = "runs",
 ) -> pd.DataFrame:
-    """Predict every row of a table; row i in is row i out, under the index of a DataFrame. See `TrainedRun.predict`.
+    """Predict every row of a table; row i in is row i out, under the index of a DataFrame.
 
-    The image cells of a table in a file are relative to its folder unless `images` or the experiment says otherwise.
+    Args:
+        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        table: A path or a DataFrame with the input columns of the training. A file may be larger than memory.
+        proba: Add a column `probability_<class>` per class or label, from 0 to 1.
+        on_error: For rows that cannot be predicted: `status` leaves their predictions empty, `skip` leaves out the rows, `fail` raises.
+        images: The folder that image cells are relative to. Left out: the experiment's, else the folder of a table in a file.
+        output: The folder that holds the runs.
+
+    Returns:
+        One row per row of the table: `row`, `id`, `prediction` (with several targets `<target>_prediction`), `status`; see
+        `TrainedRun.predict`. `attrs["drift"]` lists differences from the training rows.
+
+    Raises:
+        UsageError: there is no such run.
+        DataError: columns are missing, the table is damaged or has no rows, or `on_error` is `fail` and a row cannot be predicted.
+        RunError: the run is damaged, or has no model.
+
     """
     opened = run if isinstance(run, TrainedRun) else TrainedRun(find(_which(run), as_path(output)))
     if not isinstance(table, str | PathLike):
@@ -164,9 +221,9 @@ def _predicted_file(run: TrainedRun, table: Path, *, proba: bool, on_error: OnEr
         file = Path(folder) / "predictions.parquet"
         options = PredictOptions(file, proba, on_error, None if images is None else as_path(images))
         done = predict_file(str(run.folder), table, options)
-        found = pd.read_parquet(file)
-    found.attrs["drift"] = [str(drift) for drift in done.drifts]
-    return found
+        predictions = pd.read_parquet(file)
+    predictions.attrs["drift"] = [str(drift) for drift in done.drifts]
+    return predictions
 
 
 def explain(
@@ -186,18 +243,36 @@ def explain(
 ) -> Explanations:
     """Explain the predictions of single rows: by column, word and region of the image.
 
-    `rows` are ids or, in a table without ids, positions; left out, the worst and the most confident predictions of the split. What is
-    explained is the output for `class_name` of `target`: left out, the positive class, or the class predicted for each row.
+    Args:
+        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        rows: Ids or, in a table without ids, positions from 0. Left out: the rows of the split with the highest loss and the most
+            confident ones.
+        split: `test`, `validation`, `train` or `calibration`; not used with `table`.
+        table: Another table: a path or a DataFrame.
+        images: The folder that image cells are relative to.
+        target: The target to explain. Left out: the first one.
+        class_name: The class or label whose output is explained. Left out: the positive class, or the class predicted for each row.
+        method: `integrated_gradients`, `grad_cam` or `both`.
+        steps: Steps of integrated gradients. Left out: doubled until the attributions add up to 1 %.
+        folder: The folder for the images and tables. Left out: `explanations/` in the run.
+        output: The folder that holds the runs.
+        progress: Show the progress.
+
+    Raises:
+        UsageError: there is no such run, row, target or class, or the folder exists already.
+        DataError: the table does not fit the run, or the split is empty.
+        RunError: the run is damaged, or has no model.
+
     """
     from mmtrain.commands.explain import ExplainOptions
     from mmtrain.commands.explain import explain as attribute
 
-    _check_word("split", split, SPLITS)
+    split = _use(split)
     opened, file = _opened(run, table, output)
     names = (rows,) if isinstance(rows, str) else tuple(str(row) for row in rows)
     path, to = None if file is None else file.path, None if folder is None else as_path(folder)
     options = ExplainOptions(names, split, path, _images(opened, file, images), target, class_name, method, steps, to)
-    with _reported(file), progress_display.watching(progress) as shown:
+    with _named_as_given(file), progress_display.watching(progress) as shown:
         done = attribute(str(opened.folder), options, progress=shown.images, say=shown.say)
     return Explanations(TrainedRun(opened), done)
 
@@ -213,7 +288,24 @@ def export(
     output: PathOrText = "runs",
     progress: bool = True,
 ) -> Export:
-    """Write a trained model for other programs (`saved_model`, `keras`, `onnx`, `litert`), checked against its own predictions."""
+    """Write a trained model for other programs, checked against its own predictions on validation rows.
+
+    Args:
+        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        format: `saved_model`, `keras`, `onnx` or `litert`.
+        quantize: `float16` or `int8`, for formats that have it.
+        inputs: The inputs that are expected, refused where the format takes the others: `raw` cells, or `encoded` numbers.
+        folder: The folder of the export. Left out: `exports/<format>` in the run.
+        force: Keep a quantized export even if its scores fall by more than 0.01.
+        output: The folder that holds the runs.
+        progress: Show the progress.
+
+    Raises:
+        UsageError: there is no such run or format, a package is missing, or the folder exists already.
+        DataError: the table of the training is no longer there, or has changed.
+        RunError: the export fails its check; nothing is left in the folder.
+
+    """
     from mmtrain.commands.export import ExportOptions
     from mmtrain.commands.export import export as write
 
@@ -232,13 +324,21 @@ def check(
     overrides: Overrides = (),
     progress: bool = True,
 ) -> Check:
-    """Check everything that `fit` would refuse, without training; nothing is kept. Raises as `fit` does, with every problem."""
+    """Check everything that `fit` would refuse, without training; nothing is kept.
+
+    Args: those of `fit`.
+
+    Raises:
+        ConfigError: the experiment has mistakes; the error lists every one with its place.
+        DataError: the table or its images have mistakes.
+
+    """
     from mmtrain.commands.check import check as examine
 
-    wanted = asked(experiment, overrides)
+    wanted = experiment_argument(experiment, overrides)
     with ExitStack() as stack:
-        file = None if table is None else stack.enter_context(table_for_now(table))
-        stack.enter_context(_reported(file))
+        file = None if table is None else stack.enter_context(temporary_table(table))
+        stack.enter_context(_named_as_given(file))
         shown = stack.enter_context(progress_display.watching(progress))
         wanted = wanted.on(file, images)
         return Check(examine(wanted.source, overrides=wanted.overrides, progress=shown.images))
@@ -255,15 +355,28 @@ def inspect_data(
 ) -> DataInspection:
     """Describe a table column by column and name what would spoil a study: leaks, duplicates, shifts, unreadable images.
 
-    `source` is an experiment or, with guessed roles, a table: a path or a DataFrame. `html` also writes a page to read in a browser.
-    Mistakes that `fit` would refuse are no errors here but `problems` of the result.
+    Args:
+        source: An experiment or, with guessed roles, a table: a path or a DataFrame.
+        table: The table of the experiment, in place of its `data.table`; not used if `source` is a table.
+        images: The folder that image cells are relative to.
+        overrides: Values in place of those of the experiment.
+        html: A file for the result as a page to read in a browser.
+        progress: Show the progress.
+
+    Returns:
+        `columns` and `findings` as DataFrames. Mistakes that `fit` would refuse are listed in `problems` and not raised.
+
+    Raises:
+        ConfigError: the experiment cannot be read.
+        DataError: the table cannot be read.
+
     """
     from mmtrain.api.findings import inspect
 
-    found = inspect(source, table, images=images, overrides=overrides, progress=progress)
+    inspection = inspect(source, table, images=images, overrides=overrides, progress=progress)
     if html is not None:
-        found.write(html)
-    return found
+        inspection.write(html)
+    return inspection
 
 
 def init(
@@ -277,25 +390,49 @@ def init(
 ) -> Starter:
     """Guess a first experiment for a table: a role for each column, with the reason.
 
-    The result has it as a dictionary for `fit` and as the text of a file, which is written where `file` says so. `target` is the
-    column to be predicted and `images` the folder of the images; left out, both are guessed.
+    Args:
+        table: A path or a DataFrame.
+        target: The column to be predicted. Left out: guessed.
+        images: The folder that image cells are relative to. Left out: guessed.
+        file: The experiment file to write. Left out: no file is written.
+        force: Replace a file that exists already.
+        output: The folder of the runs, where a DataFrame is kept.
+
+    Returns:
+        `experiment`, a dictionary for `fit`, and `text`, that of a file.
+
+    Raises:
+        DataError: the table cannot be read.
+        UsageError: the file exists already.
+        ConfigError: the table has no column that can be predicted, or no such target.
+
     """
     from mmtrain.commands.init import init as write
     from mmtrain.commands.init import usable_survey
 
-    kept = as_table(table, output)
-    folder = as_path(images) if images is not None else Path.cwd() if kept.frame else None
-    with kept.reported():
+    file_of_table = as_table(table, output)
+    folder = as_path(images) if images is not None else Path.cwd() if file_of_table.frame else None
+    with file_of_table.named_as_given():
         if file is None:
-            return Starter(usable_survey(kept.path, target=target, images=folder), None)
-        done = write(kept.path, target=target, images=folder, file=as_path(file), force=force)
+            return Starter(usable_survey(file_of_table.path, target=target, images=folder), None)
+        done = write(file_of_table.path, target=target, images=folder, file=as_path(file), force=force)
     return Starter(done.survey, done.file)
 
 
 def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText = "runs") -> Comparison:
     """Compare runs on rows that each has scored with `evaluate`, the first against the others: differences with intervals.
 
-    `split` may also be the name under which the runs scored another table. Nothing is scored again.
+    Nothing is scored again.
+
+    Args:
+        runs: Two or more runs: objects, folders or names.
+        split: The split, or the name under which the runs scored another table.
+        output: The folder that holds the runs.
+
+    Raises:
+        UsageError: there is no such run, or the runs did not score the same rows of the same answers.
+        RunError: a run is damaged.
+
     """
     from mmtrain.commands.compare import compare as compare_runs
 
@@ -312,14 +449,14 @@ def _which(run: RunLike) -> str | None:
     return None if run is None else str(run.folder if isinstance(run, TrainedRun) else Path(run))
 
 
-def _opened(run: RunLike, table: TableLike | None, output: PathOrText) -> tuple[Run, TableFileOf | None]:
+def _opened(run: RunLike, table: TableLike | None, output: PathOrText) -> tuple[Run, TableArgument | None]:
     """The run, and another table as a file; a DataFrame is kept next to that run."""
     opened = find(_which(run), as_path(output))
     return opened, None if table is None else as_table(table, opened.folder.parent.parent)
 
 
-def _images(run: Run, file: TableFileOf | None, images: PathOrText | None) -> Path | None:
-    """The folder of images as it is asked for; of a DataFrame else that of the training, as no table lies next to them."""
+def _images(run: Run, file: TableArgument | None, images: PathOrText | None) -> Path | None:
+    """The folder in `images`; for a DataFrame without one that of the training, since a DataFrame has no folder of its own."""
     if images is not None:
         return as_path(images)
     from mmtrain import config
@@ -327,11 +464,12 @@ def _images(run: Run, file: TableFileOf | None, images: PathOrText | None) -> Pa
     return config.load(run / "config.yaml").data.images_folder.path if file is not None and file.frame else None
 
 
-def _reported(file: TableFileOf | None) -> AbstractContextManager[None]:
-    return nullcontext() if file is None else file.reported()
+def _named_as_given(file: TableArgument | None) -> AbstractContextManager[None]:
+    return nullcontext() if file is None else file.named_as_given()
 
 
-def _check_word(option: str, word: str, known: tuple[str, ...]) -> None:
-    if word not in known:
-        fix = did_you_mean(str(word), known)
-        raise UsageError(Problem(option, f"expected {listed(known, 'or')}; found {word!r}.", fix))
+def _use(split: str) -> str:
+    """Return the use of the rows that `split` names; `conformal` is another word for `calibration`. Raises UsageError."""
+    if split not in USE_NAMED:
+        raise UsageError(Problem("split", f"expected {listed(USES, 'or')}; found {split!r}.", did_you_mean(str(split), USES)))
+    return USE_NAMED[split]

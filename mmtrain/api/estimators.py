@@ -209,9 +209,9 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
         """The probability of each class, (rows, classes), in the order of `classes_`; 0 for a class that no training row has."""
-        found = self._predicted(X)
-        columns = [found.get(f"probability_{name}") for name in self._names]
-        values = np.column_stack([np.zeros(len(found)) if one is None else one.to_numpy(np.float64) for one in columns])
+        predictions = self._predicted(X)
+        columns = [predictions.get(f"probability_{name}") for name in self._names]
+        values = np.column_stack([np.zeros(len(predictions)) if one is None else one.to_numpy(np.float64) for one in columns])
         shares: Array = values / values.sum(axis=1, keepdims=True)
         return shares
 
@@ -250,9 +250,9 @@ def _answers(estimator: _Estimator, y: Any) -> Array:
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
-    found: Array = column_or_1d(y, warn=True)
-    assert_all_finite(found, input_name="y")
-    return found
+    labels: Array = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    return labels
 
 
 def _class_names(classes: Array) -> list[str]:

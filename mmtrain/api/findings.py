@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmtrain.api import notebook
-from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableLike, as_path, asked, table_for_now
+from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableLike, as_path, experiment_argument, temporary_table
 from mmtrain.api.progress import watching
 from mmtrain.api.results import Result
 from mmtrain.artifacts.inspection_results import InspectedColumn, InspectedTable, Inspection, PartSummary, TableProfile
@@ -51,17 +51,17 @@ def _splits(parts: Iterable[PartSummary]) -> pd.DataFrame:
 class DataInspection(Result):
     """Contents and findings of a table; a notebook shows the page that `--html` writes."""
 
-    def __init__(self, found: Inspection | InspectedTable) -> None:
-        self._found = found
+    def __init__(self, inspection: Inspection | InspectedTable) -> None:
+        self._found = inspection
 
     @property
     def spoiled(self) -> bool:
-        """Whether any finding is an error, so that scores would mean nothing."""
+        """True if any finding is an error, so that scores would mean nothing."""
         return self._found.spoiled
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that `fit` would refuse; nothing is known of it without an experiment."""
+        """Everything that `fit` would refuse; empty without an experiment."""
         return getattr(self._found, "problems", ())
 
     @property
@@ -85,7 +85,7 @@ class DataInspection(Result):
         return pd.DataFrame([{name: getattr(one, name) for name in fields} for one in self._found.findings], columns=list(fields))
 
     def write(self, path: PathOrText) -> Path:
-        """Write a page that needs nothing beside it; its path."""
+        """Write a page without further files; return its path."""
         from mmtrain.commands.inspect_data import write_page
 
         write_page(self._found, as_path(path))
@@ -114,16 +114,16 @@ def inspect(
 
     with ExitStack() as stack:
         given = source if not _is_experiment(source) else table
-        file = None if given is None else stack.enter_context(table_for_now(given))  # type: ignore[arg-type]
+        file = None if given is None else stack.enter_context(temporary_table(given))  # type: ignore[arg-type]
         if file is not None:
-            stack.enter_context(file.reported())
+            stack.enter_context(file.named_as_given())
         shown = stack.enter_context(watching(progress))
         if file is not None and not _is_experiment(source):
             folder = as_path(images) if images is not None else Path.cwd() if file.frame else None
             return DataInspection(inspect_table(file.path, images=folder, checking=shown.checked))
-        wanted = asked(source, overrides).on(file, images)  # type: ignore[arg-type]
-        told = {"progress": shown.images, "checking": shown.checked}
-        return DataInspection(inspect_experiment(wanted.source, overrides=wanted.overrides, **told))
+        wanted = experiment_argument(source, overrides).on(file, images)  # type: ignore[arg-type]
+        callbacks = {"progress": shown.images, "checking": shown.checked}
+        return DataInspection(inspect_experiment(wanted.source, overrides=wanted.overrides, **callbacks))
 
 
 def _is_experiment(source: Any) -> bool:
@@ -138,7 +138,7 @@ class Starter(Result):
     def __init__(self, survey: TableProfile, file: Path | None) -> None:
         self._survey = survey
         self.file = file
-        """Where it was written; None where it was not."""
+        """The file that was written, or None."""
         self.target = survey.target
 
     @property

@@ -27,47 +27,47 @@ TableLike: TypeAlias = "PathOrText | pd.DataFrame"
 
 
 @dataclass(frozen=True)
-class TableFileOf:
+class TableArgument:
     """The file of a table."""
 
     path: Path
     frame: bool = False
-    """Whether it holds a DataFrame, and was written by us."""
+    """True if the file holds a DataFrame and was written by mmtrain."""
 
-    def reported(self) -> AbstractContextManager[None]:
-        """While active, problems speak of the DataFrame and not of its file."""
-        from mmtrain.data.tables.stored_frame import spoken_of
+    def named_as_given(self) -> AbstractContextManager[None]:
+        """While active, problems name the DataFrame and not its file."""
+        from mmtrain.data.tables.stored_frame import reported_as_frame
 
-        return spoken_of(self.path) if self.frame else nullcontext()
+        return reported_as_frame(self.path) if self.frame else nullcontext()
 
 
 def as_path(path: PathOrText) -> Path:
     """An absolute path: relative to the current folder, and `~` is the user's."""
     try:
         return Path(path).expanduser().absolute()
-    except RuntimeError:  # `~nobody`: whoever opens it says that it does not exist
+    except RuntimeError:  # `~nobody`, an unknown user: reported as a missing file when it is opened
         return Path(path).absolute()
 
 
-def as_table(table: TableLike, runs: PathOrText) -> TableFileOf:
-    """A table as a file; a DataFrame is written next to the `runs`, once. Raises DataError for what is not a table."""
+def as_table(table: TableLike, runs: PathOrText) -> TableArgument:
+    """Return a table as a file; a DataFrame is written next to the `runs`, once. Raises DataError for anything else."""
     if isinstance(table, str | PathLike):
-        return TableFileOf(as_path(table))
+        return TableArgument(as_path(table))
     from mmtrain.data.tables.stored_frame import FOLDER, store
 
-    return TableFileOf(store(table, as_path(runs) / FOLDER), frame=True)
+    return TableArgument(store(table, as_path(runs) / FOLDER), frame=True)
 
 
 @contextmanager
-def table_for_now(table: TableLike) -> Iterator[TableFileOf]:
-    """A table as a file; that of a DataFrame is removed at the end."""
+def temporary_table(table: TableLike) -> Iterator[TableArgument]:
+    """A table as a file; the file of a DataFrame is removed at the end."""
     if isinstance(table, str | PathLike):
-        yield TableFileOf(as_path(table))
+        yield TableArgument(as_path(table))
         return
     from mmtrain.data.tables.stored_frame import store
 
     with TemporaryDirectory(prefix="mmtrain_") as folder:
-        yield TableFileOf(store(table, Path(folder)).rename(Path(folder, "DataFrame.parquet")), frame=True)
+        yield TableArgument(store(table, Path(folder)).rename(Path(folder, "DataFrame.parquet")), frame=True)
 
 
 def as_overrides(overrides: Overrides) -> tuple[str, ...]:
@@ -85,7 +85,10 @@ def _nested(value: Any) -> bool:
 
 
 def as_experiment(experiment: ExperimentLike) -> Path | InMemory:
-    """A file, or what a dictionary would be as a file in the current folder. Raises ConfigError for anything else."""
+    """Return an experiment as a file, or as a dictionary whose paths start from the current folder.
+
+    Raises ConfigError for anything else.
+    """
     if isinstance(experiment, str | PathLike):
         return as_path(experiment)
     if isinstance(experiment, Experiment):
@@ -97,29 +100,29 @@ def as_experiment(experiment: ExperimentLike) -> Path | InMemory:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """An experiment and its overrides, which name the table and the folder of images if those were given beside it."""
+class ExperimentArgument:
+    """An experiment with its overrides; these include the table and the images folder if they were separate arguments."""
 
     source: Path | InMemory
     overrides: tuple[str, ...]
 
-    def on(self, table: TableFileOf | None, images: PathOrText | None) -> Asked:
-        """On another table. Raises ConfigError where the experiment cannot be read."""
+    def on(self, table: TableArgument | None, images: PathOrText | None) -> ExperimentArgument:
+        """Return the experiment on another table. Raises ConfigError if it cannot be read."""
         folder = as_path(images) if images is not None else self._images() if table is not None and table.frame else None
         places = {"table": None if table is None else table.path, "images": folder}
         named = [f"data.{key}={json.dumps(str(path), ensure_ascii=False)}" for key, path in places.items() if path is not None]
-        return Asked(self.source, (*self.overrides, *named))
+        return ExperimentArgument(self.source, (*self.overrides, *named))
 
     def _images(self) -> Path | None:
-        """The folder of the images of a DataFrame: as the experiment says, else where its own table is, else where it lies itself."""
+        """The images folder of a DataFrame: None if the experiment names one, else the folder of its table, else its own folder."""
         data = read(self.source, self.overrides).tree.get("data")
         data = data if isinstance(data, dict) else {}
         if data.get("images"):
             return None
-        own = self.source.parent if isinstance(self.source, Path) else self.source.folder
-        return (own / str(data["table"])).parent if data.get("table") else own
+        folder = self.source.parent if isinstance(self.source, Path) else self.source.folder
+        return (folder / str(data["table"])).parent if data.get("table") else folder
 
 
-def asked(experiment: ExperimentLike, overrides: Overrides) -> Asked:
-    """Return the experiment and the overrides of a function of the API."""
-    return Asked(as_experiment(experiment), as_overrides(overrides))
+def experiment_argument(experiment: ExperimentLike, overrides: Overrides) -> ExperimentArgument:
+    """Return the arguments `experiment` and `overrides` of a function of the API in one form. Raises ConfigError."""
+    return ExperimentArgument(as_experiment(experiment), as_overrides(overrides))

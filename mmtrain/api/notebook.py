@@ -121,7 +121,7 @@ def image(path: Path, title: str) -> Figure:
 
 
 def figures_of(sections: Iterable[Section]) -> tuple[Figure, ...]:
-    """The plots of a report that have room in it."""
+    """The plots of a report that are drawn on its page."""
     return tuple(figure for section in sections for figure in _figures(section))
 
 

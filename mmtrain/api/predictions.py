@@ -27,14 +27,14 @@ def read_predictions(run: Run, contents: ReportData, split: str, table: Path) ->
     rows = predictions_of(run, split) if split in looks else None
     if rows is None:
         hint = did_you_mean(split, looks) or (
-            f"Evaluated are {listed(list(looks))}." if looks else f"Call `run.evaluate({split!r})` first."
+            f"The run has been evaluated on {listed(list(looks))}." if looks else f"Call `run.evaluate({split!r})` first."
         )
-        raise UsageError(Problem(str(run.folder), f"there are no predictions called {split!r} in the run.", hint))
-    found = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), contents.fitted) else rows[name] for name in rows})
+        raise UsageError(Problem(str(run.folder), f"the run has no predictions called {split!r}.", hint))
+    predictions = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), contents.fitted) else rows[name] for name in rows})
     index = index_of(table if split in USE_NAMED else Path(looks[split].path))
-    if index is not None and (not len(found) or found["row"].max() < len(index)):
-        found.index = index[found["row"].to_numpy()]
-    return found
+    if index is not None and (not len(predictions) or predictions["row"].max() < len(index)):
+        predictions.index = index[predictions["row"].to_numpy()]
+    return predictions
 
 
 def _is_number(column: str, fitted: Fitted) -> bool:

@@ -34,9 +34,9 @@ def console() -> Console:
 
 @contextmanager
 def watching(progress: bool) -> Iterator[Display]:
-    """A display that is silent unless `progress` is asked for.
+    """A display, silent unless `progress` is True.
 
-    Raises KeyboardInterrupt where a training was stopped by one, once what is to be kept is written.
+    Raises KeyboardInterrupt if SIGINT stopped a training, once its checkpoint and its best model are written.
     """
     from signal import SIGINT
 
@@ -48,9 +48,10 @@ def watching(progress: bool) -> Iterator[Display]:
         yield shown
     except Interrupted as stopped:
         shown.close()
-        if stopped.exit_code != 128 + SIGINT:
+        if stopped.exit_code != 128 + SIGINT:  # SIGTERM: the caller did not press Ctrl-C, so it is no KeyboardInterrupt
             raise
-        kept = "" if shown.run is None else f" What was learned is kept; go on with it: mmtrain.resume({str(shown.run.folder)!r})"
-        raise KeyboardInterrupt(f"{stopped}{kept}") from None
+        resume = "" if shown.run is None else f"mmtrain.resume({str(shown.run.folder)!r})"
+        hint = resume and f" The best and the last weights are kept; continue with {resume}"
+        raise KeyboardInterrupt(f"{stopped}{hint}") from None
     finally:
         shown.close()

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 SCORES = ("split", "target", "score", "value", "low", "high", "baseline")
 SHOWN_ROWS = 20
-"""Rows of a table that a terminal is shown."""
+"""Maximum number of rows of a table that `repr` shows."""
 
 
 class Result(ABC):
-    """Something that prints as a title, some lines and some tables, and in a notebook with figures."""
+    """Base of results that print as a title, sentences and tables, in a notebook also figures."""
 
     @abstractmethod
     def _title(self) -> str: ...
@@ -299,7 +299,7 @@ class Evaluation(Result):
         self.remarks = done.remarks
         """Sentences needed to read the scores right."""
         self.test_evaluations = done.test_looks
-        """How often the test split was scored by now; 0 where none of its rows was."""
+        """Number of evaluations of the test split, this one included; 0 if none of its rows was scored."""
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -331,7 +331,7 @@ class Evaluation(Result):
 
 
 class Explanations(Result):
-    """Explained rows: `rows` and `attributions` as tables, and an image per row in `folder`."""
+    """Explained rows: `rows` and `attributions` as DataFrames, and an image per row in `folder`."""
 
     def __init__(self, run: TrainedRun, done: Explained) -> None:
         self.run = run
@@ -369,7 +369,7 @@ class Export(Result):
         self.run = run
         self.folder = done.folder
         self.signature = done.signature
-        """What it takes and gives, and how it was checked; signature.json."""
+        """Inputs, outputs and check of the export; the content of signature.json."""
 
     def _title(self) -> str:
         return f"mmtrain export {self.folder}"

@@ -1,6 +1,6 @@
-"""`mmtrain compare`: several runs on the same rows, from what their evaluations have written down.
+"""`mmtrain compare`: several runs on the same rows, from the predictions that their evaluations have saved.
 
-Nothing is predicted and nothing is scored that was not scored before, so this is no new look at the test part.
+No row is predicted and no row is scored that was not scored before, so this does not count as an evaluation of the test part.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from mmtrain.reports.report_data import predictions_of
 from mmtrain.splits.plan import USES
 
 NAMED = {"columns": "role", "branches": "architecture"}
-"""Sections whose entries have names, and the setting that says in a word what an entry is."""
-MOST_DIFFERENT = 3
-"""Rows with different answers that are shown."""
+"""Sections whose entries have names, and the setting that stands for a whole entry."""
+MAX_DIFFERENT_ROWS = 3
+"""Maximum number of rows with different answers that a message shows."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredRun:
-    """One run, and what it said of the rows of a part."""
+    """One run, and its predictions of the rows of a part."""
 
     run: Run
     experiment: Experiment
@@ -47,7 +47,7 @@ class ScoredRun:
     look: EvaluationRecord
     """The last evaluation of this part."""
     looks: int
-    """How often the run was scored on rows of the test part."""
+    """Number of evaluations of the run on rows of the test part."""
     rows: pd.DataFrame
     """Its predictions, every cell as text."""
 
@@ -57,10 +57,12 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
 
     Raises UsageError for runs that cannot be compared, RunError for one that cannot be used.
     """
-    found = [runs.find(name, output) for name in which]
-    if len({run.folder for run in found}) < 2 or len({run.folder for run in found}) < len(found):
+    chosen = [runs.find(name, output) for name in which]
+    folders = {run.folder for run in chosen}
+    if len(folders) < max(2, len(chosen)):
         raise UsageError(Problem("mmtrain compare", "a comparison needs two or more different runs.", "Name each of them once."))
-    scored = [_score_run(run, part) for run in _score_runs(found, part)]
+    _check_scored(chosen, part)
+    scored = [_scored_run(run, part) for run in chosen]
     by_id = _by_id(scored)
     scored = [_same_rows(scored[0], other, by_id=by_id, part=part) for other in scored]
     keys, remarks = _same_targets(scored)
@@ -76,8 +78,9 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
 
 
 def differing_settings(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
-    """Every setting that is not the same in all of them."""
+    """Return the settings that differ between experiments, `branches.scan.filters` for example, with the value in each or None."""
     trees = [experiment.model_dump(mode="json") for experiment in experiments]
+    # An entry that only some have would fill the list with all its defaults; its role or architecture says enough.
     for section, word in NAMED.items():
         shared = set.intersection(*(set(tree[section]) for tree in trees))
         for tree in trees:
@@ -86,7 +89,7 @@ def differing_settings(experiments: Sequence[Experiment]) -> dict[str, list[Any]
     order = list(trees[0])
     keys = sorted({key: None for settings in flat for key in settings}, key=lambda key: order.index(key.partition(".")[0]))
     values = {key: [settings.get(key) for settings in flat] for key in keys}
-    return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
+    return {key: entries for key, entries in values.items() if any(value != entries[0] for value in entries)}
 
 
 def _flat(tree: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
@@ -97,21 +100,20 @@ def _flat(tree: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]
             yield f"{start}{key}", value
 
 
-def _score_runs(found: Sequence[Run], part: str) -> Sequence[Run]:
-    """The runs, if each has been scored on the part since its training ended. Raises UsageError."""
+def _check_scored(chosen: Sequence[Run], part: str) -> None:
+    """Raise UsageError for runs that have not been scored on the part since their training ended."""
     problems = []
-    way = ("--part", part) if part in USES else ("--data", "TABLE")
-    for run in found:
+    option = ("--part", part) if part in USES else ("--data", "TABLE")
+    for run in chosen:
         facts: RunFacts = run.read("run.json")
         look = _last_evaluation(facts, part)
-        fix = f"Score it: {shell_command('evaluate', run.folder, *way)}"
+        fix = f"Score it: {shell_command('evaluate', run.folder, *option)}"
         if look is None or not (run / f"predictions_{part}.csv").is_file():
-            problems.append(Problem(str(run), f"there are no predictions called '{part}' in the run.", fix))
+            problems.append(Problem(str(run), f"the run has no predictions called '{part}'.", fix))
         elif look.when < max([facts.ended or "", *(facts.resumed or ())]):
             problems.append(Problem(str(run), f"its training went on after its predictions called '{part}' were made.", fix))
     if problems:
         raise UsageError(problems)
-    return found
 
 
 def _last_evaluation(facts: RunFacts, part: str) -> EvaluationRecord | None:
@@ -119,18 +121,18 @@ def _last_evaluation(facts: RunFacts, part: str) -> EvaluationRecord | None:
     return looks[-1] if looks else None
 
 
-def _score_run(run: Run, part: str) -> ScoredRun:
+def _scored_run(run: Run, part: str) -> ScoredRun:
     experiment, fitted, _ = restore_training(run)
     facts: RunFacts = run.read("run.json")
     rows = predictions_of(run, part)
     look = _last_evaluation(facts, part)
-    assert look is not None  # noqa: S101 (`_score_runs`)
+    assert look is not None  # noqa: S101 (`_check_scored`)
     assert rows is not None  # noqa: S101
     return ScoredRun(run, experiment, fitted, look, sum(look.is_test_access for look in facts.evaluations or ()), rows)
 
 
 def _by_id(scored: Sequence[ScoredRun]) -> bool:
-    """Return whether rows are matched by their ids, since the tables are not the same file. Raises UsageError without ids."""
+    """Return True if rows are matched by their ids, since the tables are different files. Raises UsageError without ids."""
     first = scored[0]
     others = [one for one in scored[1:] if one.look.sha256 != first.look.sha256]
     if not others:
@@ -161,7 +163,7 @@ def _same_rows(first: ScoredRun, other: ScoredRun, *, by_id: bool, part: str) ->
 
 
 def _same_targets(scored: Sequence[ScoredRun]) -> tuple[list[str], list[str]]:
-    """The targets that all runs predict, and remarks on the others. Raises UsageError when there is none."""
+    """Return the targets that all runs predict, and remarks on the others. Raises UsageError if there is none."""
     first = scored[0]
     keys, remarks = [], []
     for key in dict.fromkeys(key for one in scored for key in one.fitted.targets):
@@ -170,7 +172,7 @@ def _same_targets(scored: Sequence[ScoredRun]) -> tuple[list[str], list[str]]:
         if without:
             remarks.append(f"{key} is not compared: {listed(without)} {'does' if len(without) == 1 else 'do'} not predict it.")
         elif other:
-            remarks.append(f"{key} is not compared: its task or its classes are others in {listed(other)} than in {first.run}.")
+            remarks.append(f"{key} is not compared: its task or its classes in {listed(other)} differ from those in {first.run}.")
         else:
             keys.append(key)
     if not keys:
@@ -184,15 +186,15 @@ def _kind(one: ScoredRun, key: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _check_answers(scored: Sequence[ScoredRun], keys: Sequence[str]) -> None:
-    """All runs were scored with the same answers. Raises UsageError."""
+    """Raise UsageError unless all runs were scored with the same answers."""
     first, problems = scored[0], []
     for other in scored[1:]:
         for key in keys:
             mine, theirs = _answers(other, key), _answers(first, key)
             rows = (mine != theirs).to_numpy().nonzero()[0]
             if len(rows):
-                shown = [f"{mine[row]!r} instead of {theirs[row]!r} for {other.rows['id'][row]}" for row in rows[:MOST_DIFFERENT]]
-                what = f"{len(rows):,} of {len(mine):,} answers to {key} are others than those of {first.run}: {listed(shown)}."
+                shown = [f"{mine[row]!r} instead of {theirs[row]!r} for {other.rows['id'][row]}" for row in rows[:MAX_DIFFERENT_ROWS]]
+                what = f"{len(rows):,} of {len(mine):,} answers to {key} differ from those of {first.run}: {listed(shown)}."
                 problems.append(Problem(str(other.run), what, "Score both on the same table: mmtrain evaluate RUN --data TABLE"))
     if problems:
         raise UsageError(problems)
@@ -208,7 +210,7 @@ def _answers(one: ScoredRun, key: str) -> pd.Series[str]:
 
 def _target(key: str, scored: Sequence[ScoredRun], resampling: Resampling) -> ComparedTarget:
     read = [_read_predictions(one, key) for one in scored]
-    return compare_target([one.fitted.targets[key] for one in scored], read[0][0], [said for _, said in read], resampling)
+    return compare_target([one.fitted.targets[key] for one in scored], read[0][0], [predictions for _, predictions in read], resampling)
 
 
 def _read_predictions(one: ScoredRun, key: str) -> tuple[Array, Array]:
@@ -224,15 +226,15 @@ def _damaged(one: ScoredRun) -> RunError:
 
 
 def _resampling(one: ScoredRun, part: str) -> tuple[Resampling, list[str]]:
-    """Return how the rows are resampled, by group if the scored table still exists, and else a remark."""
+    """Return the resampling of the rows, by group if the scored table still exists, and else a remark."""
     section, column = one.experiment.evaluation, one.experiment.only(Group)
     if column is None:
         return Resampling(section), []
     header, data = column.column, one.experiment.data
-    path = data.table if part in USES else Path(one.look.path)  # a packed run does not say where its tables lay
+    path = data.table if part in USES else Path(one.look.path)  # empty in a packed run, which does not say where its tables were
     narrow = f"so the intervals treat all rows as independent; where rows have the same {header}, they are too narrow."
     if not path.is_file() or content_hash(path) != one.look.sha256:
-        return Resampling(section), [f"{one.look.table} is not here as it was scored, {narrow}"]
+        return Resampling(section), [f"{one.look.table} is gone or has changed since it was scored, {narrow}"]
     file = open_table(path, data.missing_values, data.format, later=part not in USES)
     if header not in file.headers:
         return Resampling(section), [f"{path.name} has no column {header}, {narrow}"]

@@ -107,7 +107,14 @@ def test_predictions_have_the_index_of_the_frame(run):
     assert run.predictions_of("test").equals(found)
     with pytest.raises(UsageError) as refused:
         run.predictions_of("tset")
-    assert str(refused.value) == f"{run.folder}: there are no predictions called 'tset' in the run. Did you mean 'test'?"
+    assert str(refused.value) == f"{run.folder}: the run has no predictions called 'tset'. Did you mean 'test'?"
+
+
+@pytest.mark.parametrize(("split", "use"), [("test", "test"), ("calibration", "calibration"), ("conformal", "calibration")])
+def test_splits_are_called_as_on_the_command_line(split, use):
+    from mmtrain.api.commands import _use
+
+    assert _use(split) == use
 
 
 def test_frames_are_predicted_in_their_order_under_their_index(run):
@@ -202,16 +209,17 @@ def test_mistakes_of_a_frame_are_told_by_row(tmp_path):
 def test_a_split_that_does_not_exist_is_refused(call, run):
     with pytest.raises(UsageError) as refused:
         call(run)
-    assert str(refused.value) == "split: expected train, validation, test or conformal; found 'tset'. Did you mean 'test'?"
+    assert str(refused.value) == "split: expected train, validation, test or calibration; found 'tset'. Did you mean 'test'?"
 
 
 def test_tables_and_overrides_replace_those_of_a_file(tmp_path):
-    from mmtrain.api.inputs import as_table, asked
+    from mmtrain.api.inputs import as_table, experiment_argument
     from mmtrain.config import load
 
     file = write_experiment(tmp_path / "e.yaml", {**TREE, "training": {"epochs": 2}})
     (tmp_path / "other.csv").touch()
-    wanted = asked(str(file), {"training.epochs": 7, "split": {"seed": 3}}).on(as_table(tmp_path / "other.csv", tmp_path), None)
+    other = as_table(tmp_path / "other.csv", tmp_path)
+    wanted = experiment_argument(str(file), {"training.epochs": 7, "split": {"seed": 3}}).on(other, None)
     experiment = load(wanted.source, wanted.overrides)
     assert (experiment.data.table, experiment.training.epochs, experiment.split.seed) == (tmp_path / "other.csv", 7, 3)
 
@@ -226,12 +234,12 @@ def test_tables_and_overrides_replace_those_of_a_file(tmp_path):
     ],
 )
 def test_images_of_a_frame_lie_where_the_experiment_says(data, images, expected, tmp_path, monkeypatch):
-    from mmtrain.api.inputs import as_table, asked
+    from mmtrain.api.inputs import as_table, experiment_argument
     from mmtrain.config import load
 
     monkeypatch.chdir(tmp_path)
     tree = {"data": data, "columns": {"scan": {"role": "image", "size": [8, 8]}, "y": {"role": "target", "task": "binary"}}}
-    wanted = asked(tree, ()).on(as_table(pd.DataFrame({"scan": ["a.png"], "y": [1]}), "runs"), images)
+    wanted = experiment_argument(tree, ()).on(as_table(pd.DataFrame({"scan": ["a.png"], "y": [1]}), "runs"), images)
     found = load(wanted.source, wanted.overrides).data
     assert found.images_folder.path == (tmp_path / expected).resolve()
     assert found.table.parent == tmp_path / "runs" / "tables"
@@ -312,8 +320,8 @@ def test_an_interrupted_run_on_a_frame_is_resumed_to_the_same_end(run, tmp_path,
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
         patch.setattr(Display, "event", interrupt)
         mmtrain.fit(TREE, table(), output=tmp_path, progress=False)
-    hint = f"go on with it: mmtrain.resume({str(tmp_path / 'experiment' / '1')!r})"
-    assert str(stopped.value) == f"Interrupted by SIGINT. What was learned is kept; {hint}"
+    hint = f"continue with mmtrain.resume({str(tmp_path / 'experiment' / '1')!r})"
+    assert str(stopped.value) == f"Interrupted by SIGINT. The best and the last weights are kept; {hint}"
     opened = mmtrain.resume(output=tmp_path, progress=False)
     assert opened.state == "finished"
     scores = [name for name in run.history if name.startswith(("train_", "validation_"))]
@@ -322,13 +330,13 @@ def test_an_interrupted_run_on_a_frame_is_resumed_to_the_same_end(run, tmp_path,
 
 def test_images_of_another_frame_lie_where_those_of_the_training_do(run):
     from mmtrain.api.commands import _images
-    from mmtrain.api.inputs import TableFileOf
+    from mmtrain.api.inputs import TableArgument
     from mmtrain.artifacts.run_folder import Run
 
-    frame = TableFileOf(Path("stored.parquet"), frame=True)
+    frame = TableArgument(Path("stored.parquet"), frame=True)
     assert _images(Run(run.folder), frame, None) == run.experiment.data.images_folder.path == Path.cwd()
     assert _images(Run(run.folder), frame, "scans") == Path.cwd() / "scans"
-    assert _images(Run(run.folder), TableFileOf(Path("table.csv")), None) is None
+    assert _images(Run(run.folder), TableArgument(Path("table.csv")), None) is None
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.frame_table import FrameTable
-from mmtrain.data.tables.stored_frame import index_of, spoken_of, store
+from mmtrain.data.tables.stored_frame import index_of, reported_as_frame, store
 from mmtrain.errors import DataError, Problem, RunError
 
 COLUMNS = {
@@ -97,6 +97,6 @@ def test_what_is_not_a_table_is_refused(tmp_path):
 
 def test_problems_speak_of_the_frame(tmp_path):
     file = tmp_path / "0123456789abcdef.parquet"
-    with pytest.raises(DataError) as refused, spoken_of(file):
+    with pytest.raises(DataError) as refused, reported_as_frame(file):
         raise DataError([Problem(f"{file.name}: row 3: x", "it is empty.", f"Mend {file}.")])
     assert str(refused.value) == "the DataFrame: row 3: x: it is empty. Mend the DataFrame."

@@ -286,15 +286,14 @@ def test_comparing_changes_nothing_in_the_runs(tmp_path):
 def test_runs_without_predictions_are_told_how_to_make_them(tmp_path):
     one, other = make_run(tmp_path, "one"), make_run(tmp_path, "second", part="validation")
     assert refused(tmp_path, "one", "second") == (
-        f"second/1: there are no predictions called 'test' in the run. Score it: mmtrain evaluate {other.folder} --part test"
+        f"second/1: the run has no predictions called 'test'. Score it: mmtrain evaluate {other.folder} --part test"
     )
     assert refused(tmp_path, "one", "second", part="calibration").splitlines() == [
-        f"{run}: there are no predictions called 'calibration' in the run. Score it: mmtrain evaluate {run.folder} --part calibration"
+        f"{run}: the run has no predictions called 'calibration'. Score it: mmtrain evaluate {run.folder} --part calibration"
         for run in (one, other)
     ]
     assert refused(tmp_path, "one", "second", part="newer").splitlines() == [
-        f"{run}: there are no predictions called 'newer' in the run. Score it: mmtrain evaluate {run.folder} --data TABLE"
-        for run in (one, other)
+        f"{run}: the run has no predictions called 'newer'. Score it: mmtrain evaluate {run.folder} --data TABLE" for run in (one, other)
     ]
 
 
@@ -325,7 +324,7 @@ def test_runs_on_other_answers_are_refused(tmp_path):
     make_run(tmp_path, "one")
     write_predictions(make_run(tmp_path, "second"), range(20), truth=lambda row: int(row > 4))
     assert refused(tmp_path, "one", "second") == (
-        "second/1: 9 of 20 answers to y are others than those of one/1: 'low' instead of 'high' for r1, 'low' instead of 'high' for r3 and "
+        "second/1: 9 of 20 answers to y differ from those of one/1: 'low' instead of 'high' for r1, 'low' instead of 'high' for r3 and "
         "'high' instead of 'low' for r6. Score both on the same table: mmtrain evaluate RUN --data TABLE"
     )
 
@@ -336,7 +335,7 @@ def test_runs_on_other_answers_are_refused(tmp_path):
         ({"key": "z"}, ["y is not compared: second/1 does not predict it.", "z is not compared: one/1 does not predict it."]),
         (
             {"target": BINARY.model_copy(update={"classes": ("high", "low")})},
-            ["y is not compared: its task or its classes are others in second/1 than in one/1."],
+            ["y is not compared: its task or its classes in second/1 differ from those in one/1."],
         ),
     ],
 )
@@ -381,8 +380,8 @@ def test_rows_are_drawn_where_the_table_is_no_longer_there(tmp_path):
     done = called(tmp_path, "one", "second")
     assert done.targets["y"].interval.unit == "row"
     assert done.remarks == [
-        "table.csv is not here as it was scored, so the intervals treat all rows as independent; where rows have the same patient, "
-        "they are too narrow.",
+        "table.csv is gone or has changed since it was scored, so the intervals treat all rows as independent; where rows have the "
+        "same patient, they are too narrow.",
     ]
 
 

@@ -67,7 +67,7 @@ def index_of(path: Path) -> pd.Index[Any] | None:
 
 
 @contextmanager
-def spoken_of(path: Path) -> Iterator[None]:
+def reported_as_frame(path: Path) -> Iterator[None]:
     """Problems with the stored frame at `path` are reported as problems with the DataFrame, which is what the user knows."""
     try:
         yield
