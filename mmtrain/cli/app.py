@@ -1,8 +1,8 @@
-"""The commands, and what becomes of the errors they raise.
+"""The commands, and the exit codes of the errors they raise.
 
-A user's mistake is shown as problems and an exit code, never as a traceback; a bug of ours always shows its traceback.
+A user's mistake is shown as problems and an exit code, never as a traceback; a bug of mmtrain always shows its traceback.
 Exit codes: 0 done, 1 a run failed, 2 usage or config, 3 data, 130 Ctrl-C, 143 SIGTERM.
-Typer ends a command whose reader has gone away (`mmtrain schema | head`) with 1 and without a word.
+Typer ends a command whose reader has closed the pipe (`mmtrain schema | head`) with 1 and without a message.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ CACHING = frozenset({"fit", "evaluate", "explain", "export", "inspect-data", "ch
 """Commands that may keep decoded images and encoded columns."""
 CUTTING = frozenset({"fit", "evaluate", "predict", "inspect-data", "check"})
 """Commands with `--all`, which may find a problem in every row."""
-HOMELESS = "this user has no home folder, so what is decoded is kept in {folder}. Set MMTRAIN_CACHE to a folder that stays."
+HOMELESS = "this user has no home folder, so decoded images are cached in {folder}. Set MMTRAIN_CACHE to a permanent folder."
 
 
 def _help(command: Callable[..., None]) -> str:
-    """Its docstring with a line per paragraph: Typer keeps the line breaks of all but the first."""
+    """Return the docstring of a command with a line per paragraph: Typer keeps the line breaks of all but the first."""
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(command) or "").split("\n\n"))
 
 
@@ -73,14 +73,14 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
 
 
 def _write_any_character() -> None:
-    """Write the escape of a character that an output's encoding has not, as the bytes of a file name may be, instead of failing."""
+    """Escape characters that the encoding of an output lacks, undecodable bytes of a file name for example, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command line; the exit code."""
+    """Run a command line and return the exit code."""
     _write_any_character()
     try:
         if is_homeless() and not CACHING.isdisjoint(arguments[:1]):
@@ -95,7 +95,7 @@ def run(arguments: list[str]) -> int:
 
         show_problems(error, as_json="--json" in arguments, every=CUTTING.isdisjoint(arguments[:1]) or "--all" in arguments)
         return error.exit_code
-    except OSError as error:
+    except OSError as error:  # no space left or no permission is a user's problem; any other is a bug, whose traceback is needed
         problem = refused_by_system(error)
         if problem is None:
             raise
@@ -104,6 +104,6 @@ def run(arguments: list[str]) -> int:
         show_problems(RunError(problem), as_json="--json" in arguments)
         return RunError.exit_code
     except Interrupted as stopped:
-        typer.echo(f"{stopped} Nothing half done is kept; give the command again.", err=True)
+        typer.echo(f"{stopped} No partial result is kept; run the command again.", err=True)
         return stopped.exit_code
     return 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
-    help="Show or remove what is kept between runs: image stores (decoded images) and encoded columns of large tables.",
+    help="List or remove caches that runs share: image stores (decoded images) and encoded columns of large tables.",
     no_args_is_help=True,
 )
 Folder = Annotated[
@@ -24,33 +24,33 @@ Folder = Annotated[
 
 @app.command("list", cls=Command)
 def show(folder: Folder = None, as_json: Json = False) -> None:
-    """Show every image store and encoded column: what is in it, its size, when it was last used."""
+    """List image stores and encoded columns with their contents, size and last use."""
     from mmtrain.cli.views.console import out, print_json
     from mmtrain.commands.cache import list_entries
     from mmtrain.config.byte_size import format_bytes
     from mmtrain.system.paths import cache_folder
 
     place = folder or cache_folder()
-    found = list_entries(place)
-    total = sum(one.size for one in found)
+    entries = list_entries(place)
+    total = sum(one.size for one in entries)
     if as_json:
-        print_json({"folder": str(place), "entries": [one.to_json() for one in found], "size": total})
+        print_json({"folder": str(place), "entries": [one.to_json() for one in entries], "size": total})
         return
-    if found:
-        out().print(_table(found))
-    out().print(f"{place}: {_entries(len(found))}, {format_bytes(total)}.", soft_wrap=True, markup=False)
+    if entries:
+        out().print(_table(entries))
+    out().print(f"{place}: {_entries(len(entries))}, {format_bytes(total)}.", soft_wrap=True, markup=False)
 
 
 @app.command("clear", cls=Command)
 def clear(
     folder: Folder = None,
     older_than: Annotated[
-        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Only what was last used longer ago.", show_default=False)
+        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Remove only entries last used longer ago.", show_default=False)
     ] = 0.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Remove image stores, encoded columns and what killed builds have left, and nothing else; later runs make them again."""
+    """Remove image stores, encoded columns and remains of killed builds, and nothing else; later runs make them again."""
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.cache import clear as cleared
     from mmtrain.config.byte_size import format_bytes
@@ -61,14 +61,14 @@ def clear(
     done = cleared(place, older_than=older_than)
     freed = sum(one.size for one in done.removed)
     if done.failed:
-        fix = "Check the permissions of the folder, and whether it holds other files."
+        fix = "Check the permissions of the folder, and look for other files in it."
         raise RunError([Problem(str(one.folder), "the entry could not be removed.", fix) for one in done.failed])
     if as_json:
-        print_json({"folder": str(place), "removed": [one.to_json() for one in done.removed], "size": freed, "kept": done.kept})
+        print_json({"folder": str(place), "removed": [one.to_json() for one in done.removed], "size": freed, "kept": done.remaining})
         return
     out().print(f"{place}: {_entries(len(done.removed))} removed, {format_bytes(freed)} freed.", soft_wrap=True, markup=False)
-    if done.kept:
-        note(f"{_entries(done.kept)} kept.", quiet=quiet)
+    if done.remaining:
+        note(f"{_entries(done.remaining)} kept.", quiet=quiet)
 
 
 def _entries(number: int) -> str:
@@ -77,8 +77,8 @@ def _entries(number: int) -> str:
     return counted(number, "entry", "entries")
 
 
-def _table(found: list[CacheEntry]) -> object:
-    """A row per entry; one that is not complete shows its state where the layout would be."""
+def _table(entries: list[CacheEntry]) -> object:
+    """Return a table with a row per entry; an incomplete entry shows its state instead of its layout."""
     import time
 
     from rich.markup import escape
@@ -86,8 +86,8 @@ def _table(found: list[CacheEntry]) -> object:
     from mmtrain.cli.views.console import plain_table
     from mmtrain.config.byte_size import format_bytes
 
-    table = plain_table("kind", "layout", "items", "size", "last used", "made of")
-    for one in found:
+    table = plain_table("kind", "layout", "items", "size", "last used", "source")
+    for one in entries:
         days = max(0.0, time.time() - one.used) / (24 * 60 * 60)
         used = "today" if days < 1 else f"{days:.0f} day{'s' if round(days) > 1 else ''} ago"
         layout = one.layout if one.state == "complete" else one.state

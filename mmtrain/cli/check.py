@@ -26,12 +26,12 @@ def command(
     from mmtrain.commands.check import check
 
     with progress_display(quiet=quiet or as_json) as shown:
-        found = check(config, overrides=overrides or (), progress=shown.images, say=shown.say)
-    rows = {summary.part: summary.rows for summary in found.parts}
+        result = check(config, overrides=overrides or (), progress=shown.images, say=shown.say)
+    rows = {summary.part: summary.rows for summary in result.parts}
     if as_json:
-        notes = list(found.notes)
-        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows} | ({"notes": notes} if notes else {}))
+        notes = list(result.notes)
+        print_json({"ok": True, "rows": result.rows, "dropped": result.dropped, "parts": rows} | ({"notes": notes} if notes else {}))
         return
-    dropped = f", {found.dropped:,} dropped" if found.dropped else ""
+    dropped = f", {result.dropped:,} dropped" if result.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
-    line(out(), f"{config}: no problems. {found.rows:,} rows{dropped}: {parts}.")
+    line(out(), f"{config}: no problems. {result.rows:,} rows{dropped}: {parts}.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def command(
     run: Annotated[
-        list[str], typer.Argument(help="Two runs or more, each a folder or a name (its latest run); the first is what others are held to.")
+        list[str], typer.Argument(help="Two or more runs: folders or names (their latest runs); the others are compared with the first.")
     ],
     part: Annotated[
         str,
@@ -31,9 +31,9 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare runs on rows that each has scored with `mmtrain evaluate`: the differences of their scores, and what differs between them.
+    """Compare runs on rows that each has scored with `mmtrain evaluate`: the differences of their scores and of their experiments.
 
-    Every draw of the bootstrap has the same rows for all runs, so an interval is that of the difference. Nothing is scored
+    Every bootstrap draw takes the same rows for all runs, so an interval is that of the paired difference. Nothing is scored
     again, so this does not count as an evaluation of the test part.
     """
     from mmtrain.cli.views.console import note, out, print_json
@@ -52,18 +52,18 @@ def command(
     for remark in done.remarks:
         note(remark)
     looks = ", ".join(f"{one.name} {one.test_looks}" for one in done.runs)
-    note(f"Times that the test part was scored: {looks}. This comparison is no further one.", quiet=quiet)
+    note(f"Evaluations of the test part so far: {looks}. This comparison does not count as one.", quiet=quiet)
 
 
 def _show_target(console: Console, done: Comparison, key: str, target: ComparedTarget) -> None:
-    """The scores of each run, then how far each is from the first."""
+    """Print the scores of each run, then the differences of each from the first."""
     from mmtrain.cli.views.console import line, show_remarks
     from mmtrain.errors import counted
 
     line(console, f"\n{done.part}: {key}, {target.task}, {counted(target.rows, 'row')}")
     console.print(_scores(done, target))
     for run, against in zip(done.runs[1:], target.against_first, strict=True):
-        line(console, f"\n{run.name} less {done.runs[0].name}")
+        line(console, f"\n{run.name} minus {done.runs[0].name}")
         console.print(_differences(against, target.interval.percent))
         if against.delong:
             line(console, f"AUC: p = {_p(against.delong.p)} (DeLong)")
@@ -86,7 +86,7 @@ def _differences(against: PairedDifference, percent: str) -> Table:
     from mmtrain.cli.views.console import format_cell, interval, number, plain_table
     from mmtrain.reports.target_results.baselines import compared_baselines
 
-    table = plain_table("score", "difference", f"{percent} interval", "so it is")
+    table = plain_table("score", "difference", f"{percent} interval", "run is")
     for name, score in against.differences.items():
         table.add_row(format_cell(name), number(score.value), interval(score.interval), compared_baselines(score))
     return table
@@ -102,13 +102,13 @@ def _show_settings(console: Console, done: Comparison) -> None:
     if not done.settings:
         line(console, "\nThe experiments are the same.")
         return
-    line(console, "\nWhat differs in the experiments:")
+    line(console, "\nDifferences of the experiments:")
     for key, values in done.settings.items():
         line(console, f"{key}: {' -> '.join(map(_format_setting, values))}")
 
 
 def _format_setting(value: Any) -> str:
-    """A setting as the experiment file has it; a text as it is."""
+    """Format a setting as in the experiment file; texts without quotes."""
     if value is None:
         return "not set"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -22,19 +22,19 @@ class Part(StrEnum):
     train = "train"
     calibration = "calibration"
     conformal = "conformal"
-    """Means `calibration`: what its rows are for."""
+    """Another word for `calibration`: its rows are for the conformal bound."""
 
 
 def chosen_part(command: str, part: Part | None, data: Path | None, moved: Path | None = None) -> Part:
-    """By default the test part. Raises UsageError for a part of another table, which has none, and for two tables."""
+    """Return the part to score, by default the test part. Raises UsageError for a part of another table, and for two tables."""
     from mmtrain.errors import Problem, UsageError
 
     if moved is not None and data is not None:
-        what = "--table and --data cannot be given together: the first says where the table of the training is, the second names another."
+        what = "--table and --data cannot be given together: the first is the new place of the training's table, the second another table."
         raise UsageError(Problem(f"mmtrain {command}", what, "Leave out one of them."))
 
     if part is not None and data is not None:
-        what = "--part and --data cannot be given together: all rows of another table are taken, and it has no parts."
+        what = "--part and --data cannot be given together: another table has no parts, and all its rows are used."
         raise UsageError(Problem(f"mmtrain {command}", what, "Leave out one of them."))
     return Part.calibration if part is Part.conformal else part or Part.test
 
@@ -42,7 +42,7 @@ def chosen_part(command: str, part: Part | None, data: Path | None, moved: Path 
 def command(
     run: Run = None,
     *,
-    part: Annotated[Part | None, typer.Option("--part", help="Which part of the split to score.", show_default="test")] = None,
+    part: Annotated[Part | None, typer.Option("--part", help="The part of the split to score. Left out: test.", show_default=False)] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)
     ] = None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Method(StrEnum):
-    """Heat maps on images."""
+    """Methods of heat maps on images."""
 
     both = "both"
     grad_cam = "grad_cam"
@@ -38,27 +38,29 @@ def command(
             show_default=False,
         ),
     ] = None,
-    part: Annotated[Part | None, typer.Option("--part", help="Which part of the split to choose rows from.", show_default="test")] = None,
+    part: Annotated[
+        Part | None, typer.Option("--part", help="The part of the split to choose rows from. Left out: test.", show_default=False)
+    ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Explain rows of another table instead.", show_default=False)
     ] = None,
     table: Table = None,
     images: Images = None,
     target: Annotated[
-        str | None, typer.Option("--target", metavar="KEY", help="Which answer to explain. Left out: the first.", show_default=False)
+        str | None, typer.Option("--target", metavar="KEY", help="The target to explain. Left out: the first one.", show_default=False)
     ] = None,
     class_name: Annotated[
         str | None,
         typer.Option(
             "--class",
             metavar="NAME",
-            help="What speaks for this class or label. Left out: the positive class; of several, the one predicted for each row.",
+            help="The class or label to explain. Left out: the positive class; of several classes, the one predicted for each row.",
             show_default=False,
         ),
     ] = None,
     method: Annotated[
         Method,
-        typer.Option("--method", help="Heat maps on images; columns and words have integrated gradients whatever it is."),
+        typer.Option("--method", help="Method of heat maps on images; columns and words always have integrated gradients."),
     ] = Method.both,
     steps: Annotated[
         int | None,
@@ -75,7 +77,7 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what in single rows speaks for the answer: by column, word and place in the image."""
+    """Explain the predictions of single rows: attributions by column, word and region of the image."""
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.explain import ExplainOptions, explain
@@ -83,8 +85,8 @@ def command(
 
     import_code(code)
     names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
-    of = chosen_part("explain", part, data, table).value
-    options = ExplainOptions(names, of, data, images, target, class_name, method.value, steps, folder, table)
+    chosen = chosen_part("explain", part, data, table).value
+    options = ExplainOptions(names, chosen, data, images, target, class_name, method.value, steps, folder, table)
     with progress_display(quiet=quiet or as_json) as shown:
         done = explain(run, options, output=output, progress=shown.images, say=shown.say)
     if as_json:
@@ -102,12 +104,12 @@ def _show(done: Explanation, *, quiet: bool) -> None:
         head, rest = _lines(row)
         line(console, head, style="bold")
         line(console, f"    {rest}")
-    note("The attributions of all inputs add up to output less baseline, but for the gap; the three largest are shown.", quiet=quiet)
-    note(f"Baseline: {'; '.join(f'{key}: {told}' for key, told in done.baseline.items())}.", quiet=quiet)
+    note("The attributions of all inputs add up to output minus baseline, apart from the gap; the three largest are shown.", quiet=quiet)
+    note(f"Baseline: {'; '.join(f'{key}: {description}' for key, description in done.baseline.items())}.", quiet=quiet)
     if incomplete := [row.id for row in done.rows if not row.complete]:
         note(f"The gap of {listed(incomplete)} is more than 1 %; more --steps may close it.")
     if any(row.part == "test" for row in done.rows):
-        note("There are test rows among them. A model that is changed after looking at them has test scores that are too good.")
+        note("Some of these are test rows. If you change the model after looking at them, its test scores will be too good.")
     note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet, whole=True)
 
 

@@ -19,7 +19,7 @@ FORMATS = ("saved_model", "keras", "onnx", "litert")
 
 
 class Quantize(StrEnum):
-    """Smaller numbers."""
+    """Types of smaller numbers."""
 
     float16 = "float16"
     int8 = "int8"
@@ -45,10 +45,10 @@ def command(
         ),
     ],
     quantize: Annotated[
-        Quantize | None, typer.Option("--quantize", help="Smaller and less exact; refused when the scores fall.", show_default=False)
+        Quantize | None, typer.Option("--quantize", help="Smaller and less exact numbers; refused if the scores fall.", show_default=False)
     ] = None,
     inputs: Annotated[
-        Takes | None, typer.Option("--inputs", help="What you expect the export to take; checked, never converted.", show_default=False)
+        Takes | None, typer.Option("--inputs", help="The inputs that you expect; checked, never converted.", show_default=False)
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("-o", metavar="DIR", help="Folder to make. Left out: exports/<format> in the run.", show_default=False)
@@ -92,10 +92,10 @@ def _show(done: ExportResult, *, quiet: bool) -> None:
     signature = done.signature
     out().print(str(done.folder), soft_wrap=True, markup=False)
     if check := signature.check:
-        allowed = "judged by its scores" if check.tolerance is None else f"allowed {check.tolerance:g}"
+        allowed = "its scores decide" if check.tolerance is None else f"allowed {check.tolerance:g}"
         note(f"Checked on {check.rows} validation rows: largest difference {check.largest_difference:.2g} ({allowed}).", quiet=quiet)
     smaller = f", in float32 {(signature.float32_bytes or 0) / 1e6:.2f} MB" if signature.quantize else ""
     note(f"Size: {signature.bytes / 1e6:.2f} MB{smaller}.", quiet=quiet)
     for score in check.scores if check else ():
         note(f"{score.target}: {score.score} {score.before:#.4g}, quantized {score.after:#.4g}.", quiet=quiet)
-    note("What it takes and gives: CONTRACT.md and signature.json; how to run it: run.py.", quiet=quiet)
+    note("Inputs and outputs: CONTRACT.md and signature.json. To run it: run.py.", quiet=quiet)

@@ -22,12 +22,12 @@ def command(
     overrides: Set = None,
     output: Output = Path("runs"),
     resume_run: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False)
+        str | None, typer.Option("--resume", metavar="RUN", help="Resume a run that was interrupted or killed.", show_default=False)
     ] = None,
     table: Table = None,
     images: Images = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Train on a few batches only, and say what a training would take. Nothing is kept.")
+        bool, typer.Option("--dry-run", help="Train on a few batches only, to estimate time, memory and disk; no run is made.")
     ] = False,
     code: Code = None,
     allow_callbacks: AllowCallbacks = False,
@@ -35,7 +35,7 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the experiment in a file; everything lands in a run folder."""
+    """Train the experiment in a file; the results are in a run folder."""
     _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
@@ -63,7 +63,7 @@ def command(
 
 
 def print_kept_files(run: Run, stopped: Interrupted) -> None:
-    """Print what an interruption has left of a run, and how to resume it."""
+    """Print the files that an interrupted run has kept, and the command that resumes it."""
     from mmtrain.cli.views.console import note
     from mmtrain.errors import shell_command
 
@@ -72,25 +72,25 @@ def print_kept_files(run: Run, stopped: Interrupted) -> None:
         note(f"Write it: {shell_command('report', run.folder)}")
         note(f"Score it on the test part: {shell_command('evaluate', run.folder)}")
         return
-    # Whoever gave up the writing of the model has its weights all the same.
-    kept = (run / "model.keras").is_file() or (run / "checkpoints" / "best").is_dir()
-    note(f"{stopped} {f'The best weights so far are kept in {run.folder}.' if kept else 'No epoch was finished.'}")
-    note(f"Go on with it: {shell_command('fit', '--resume', run.folder)}")
+    # After a third Ctrl-C the model may not be written, but its weights are.
+    has_weights = (run / "model.keras").is_file() or (run / "checkpoints" / "best").is_dir()
+    note(f"{stopped} {f'The best weights so far are kept in {run.folder}.' if has_weights else 'No epoch was finished.'}")
+    note(f"Resume it: {shell_command('fit', '--resume', run.folder)}")
 
 
 def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool, moved: bool) -> None:
-    """An experiment file or a run to go on with, and a run goes on as it began."""
+    """Raise UsageError unless an experiment file or a run to resume is given; a resumed run takes no other settings."""
     from mmtrain.errors import Problem, UsageError
 
     if (config is None) == (resume_run is None):
-        what = "name either an experiment file or, with --resume, a run to go on with."
+        what = "expected either an experiment file or, with --resume, a run to resume."
         raise UsageError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
     _check_moved(config, moved=moved)
     if resume_run is not None and dry_run:
-        what = "a run goes on as it began, so --dry-run cannot be given with --resume."
+        what = "--dry-run cannot be given with --resume: a resumed run keeps its settings."
         raise UsageError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
     if resume_run is not None and overrides:
-        what = "a run goes on as it began, so --set cannot be given with --resume."
+        what = "--set cannot be given with --resume: a resumed run keeps its settings."
         raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train again: mmtrain fit RUN/config.yaml --set ..."))
 
 
@@ -98,8 +98,8 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
     from mmtrain.errors import Problem, UsageError, shell_command
 
     if config is not None and moved:
-        what = "--table and --images say where the table and the images of a run are now, so they go with --resume."
-        fix = f"In an experiment file they are `data.table` and `data.images`: {shell_command('fit', config, '--set', 'data.table=FILE')}"
+        what = "--table and --images are the present places of the table and the images of a run, so they need --resume."
+        fix = f"For an experiment file, set `data.table` and `data.images`: {shell_command('fit', config, '--set', 'data.table=FILE')}"
         raise UsageError(Problem("mmtrain fit", what, fix))
 
 
@@ -110,8 +110,8 @@ def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
 
     ended = done.ended
     if as_json:
-        found = {"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores}
-        print_json(found | {"report": str(done.run / "report.html")})
+        document = {"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores}
+        print_json(document | {"report": str(done.run / "report.html")})
         return
     scores = "  ".join(
         f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor)
@@ -132,25 +132,25 @@ def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) 
     from mmtrain.commands.fit import Listeners
 
     with progress_display(quiet=quiet or as_json) as shown:
-        found = dry_run(config, overrides=overrides, listeners=Listeners(shown.event, shown.plan, shown.images, shown.say))
+        result = dry_run(config, overrides=overrides, listeners=Listeners(shown.event, shown.plan, shown.images, shown.say))
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
         return
-    for name, value in dry_run_lines(found):
+    for name, value in dry_run_lines(result):
         out().print(f"{name:20} {value}", soft_wrap=True, markup=False, highlight=False)
 
 
-def dry_run_lines(found: DryRun) -> list[tuple[str, str]]:
-    """Names and values, for a person."""
-    hours = found.seconds_per_epoch * found.epochs / 3600
+def dry_run_lines(result: DryRun) -> list[tuple[str, str]]:
+    """Return the names and values of a dry run, as a person reads them."""
+    hours = result.seconds_per_epoch * result.epochs / 3600
     whole = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
-    free = "" if found.free_memory is None else f"; {_size(found.free_memory)} are free"
+    free = "" if result.free_memory is None else f"; {_size(result.free_memory)} are free"
     return [
-        ("settings", ", ".join(f"{name} {value}" for name, value in found.settings.items())),
-        ("one step", f"{found.seconds_per_step * 1000:.3g} ms; {found.steps:,} steps an epoch"),
-        ("one epoch", f"{found.seconds_per_epoch:.3g} s with its validation; {found.epochs} epochs at most {whole}"),
-        ("memory", f"{_size(found.peak_memory)} at the peak{free}"),
-        *[(f"disk, {name}", _size(size)) for name, size in found.disk.items()],
+        ("settings", ", ".join(f"{name} {value}" for name, value in result.settings.items())),
+        ("one step", f"{result.seconds_per_step * 1000:.3g} ms; {result.steps:,} steps an epoch"),
+        ("one epoch", f"{result.seconds_per_epoch:.3g} s with its validation; {result.epochs} epochs at most {whole}"),
+        ("memory", f"{_size(result.peak_memory)} at the peak{free}"),
+        *[(f"disk, {name}", _size(size)) for name, size in result.disk.items()],
     ]
 
 

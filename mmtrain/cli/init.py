@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 File = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="The file to write.  [default: <table>.yaml, here]", show_default=False),
+    typer.Option("--output", "-o", metavar="FILE", help="The file to write. Left out: <table>.yaml, here.", show_default=False),
 ]
 
 
@@ -23,9 +23,9 @@ def command(
         Path, typer.Argument(help="A CSV, TSV, Parquet, Excel or JSON Lines file, or a folder with a folder of images per class.")
     ],
     target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help="The column to be predicted; left out: guessed.")] = None,
-    images: Annotated[Path | None, typer.Option("--images", metavar="FOLDER", help="Where the images lie; left out: looked for.")] = None,
+    images: Annotated[Path | None, typer.Option("--images", metavar="FOLDER", help="The images folder; left out: searched for.")] = None,
     table_format: Annotated[
-        str | None, typer.Option("--format", metavar="MAP", help="How the table is written, as `data.format` says it; left out: found.")
+        str | None, typer.Option("--format", metavar="MAP", help="Format of the table, as in `data.format`; left out: detected.")
     ] = None,
     file: File = None,
     *,

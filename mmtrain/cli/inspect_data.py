@@ -20,40 +20,38 @@ def command(
     overrides: Set = None,
     code: Code = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page to read in a browser.")] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 where there are errors, or problems that `fit` would refuse.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 if there are errors, or problems that `fit` would refuse.")] = False,
     every: Annotated[
-        bool, typer.Option("--all", help="Show every finding and problem; otherwise the worst three of each kind, and 20 problems.")
+        bool, typer.Option("--all", help="Show every finding and problem; by default the worst three of each kind, and 20 problems.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
+    """Show the contents and problems of a table, column by column; with an experiment file, role by role."""
     from mmtrain.errors import Problem, UsageError
     from mmtrain.system.paths import output_fault
 
-    found: Inspection | InspectedTable
+    inspection: Inspection | InspectedTable
     if html is not None and (fault := output_fault(html)):
         raise UsageError(fault.problem(html, "the page"))
     import_allowed(code)
     if source.suffix.lower() in (".yaml", ".yml"):
-        found = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every)
+        inspection = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every)
     elif overrides:
         raise UsageError(Problem("--set", f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
     else:
-        found = _table(source, as_json=as_json, quiet=quiet, every=every)
+        inspection = _table(source, as_json=as_json, quiet=quiet, every=every)
     if html is not None:
-        _write(found, html, quiet=quiet, every=every)
-    if strict and found.spoiled:
+        _write(inspection, html, quiet=quiet, every=every)
+    if strict and inspection.spoiled:
         raise typer.Exit(3)
 
 
-def _write(found: Inspection | InspectedTable, path: Path, *, quiet: bool, every: bool) -> None:
+def _write(inspection: Inspection | InspectedTable, path: Path, *, quiet: bool, every: bool) -> None:
     from mmtrain.cli.views.console import note
     from mmtrain.commands.inspect_data import write_page
 
-    write_page(found, path, every=every)
+    write_page(inspection, path, every=every)
     note(f"Page: {path}", quiet=quiet, whole=True)
 
 

@@ -1,6 +1,6 @@
-"""Options that several commands share, and how a command line is read.
+"""Options that several commands share, and the parsing of command lines.
 
-Help shows flags without a type, and an unknown word is answered with the known one that was probably meant.
+Help shows flags without a type, and an error about an unknown word suggests the known word that was probably meant.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Table = Annotated[
     typer.Option("--table", metavar="FILE", help="Where the table of the training is now, if it has moved.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-All = Annotated[bool, typer.Option("--all", help="Show every problem, however many there are.")]
-"""Read by `app.run`, which shows them."""
+All = Annotated[bool, typer.Option("--all", help="Show every problem; by default the first 20.")]
+"""Read by `app.run`, which prints the problems."""
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 Code = Annotated[
     list[Path] | None,
     typer.Option(
         "--code",
         metavar="FILE",
-        help="A Python file with your own columns, branches, fusions or callbacks, imported first; may be given several times.",
+        help="A Python file with your own columns, branches, losses, callbacks and so on, imported first; may be given several times.",
     ),
 ]
 AllowCallbacks = Annotated[
@@ -60,12 +60,12 @@ def import_allowed(code: list[Path] | None, *, any_callbacks: bool = False) -> N
 
 
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
-"""Of Click, under whatever name Typer brings it along."""
+"""Click's UsageError, which newer versions of Typer bundle under another module."""
 CHOICE = re.compile(r"'(.*)' is not one of (.*)\.$")
 
 
 class _Options:
-    """Shows options that take no value without a type; Typer shows `<bool>`."""
+    """Show flags without a type in the help; Typer shows `<bool>`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
@@ -76,10 +76,10 @@ class _Options:
 
 
 class Command(_Options, TyperCommand):
-    """Says of a refused choice what the choices are, without the words that pydantic puts before it, and which was meant."""
+    """A command whose errors name the choices of a refused value without pydantic's prefix, and suggest the nearest one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words behind the command's name."""
+        """Parse the words after the command's name."""
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
@@ -96,7 +96,7 @@ class Command(_Options, TyperCommand):
 
 
 def _training_key(option: str) -> str:
-    """The key of the section `training` that an option is usually called after; empty for another option, which may be misspelt."""
+    """Return the key of the section `training` that an option means, `epochs` for `--epochs`; empty for any other option."""
     from mmtrain.config import Experiment
 
     known = Experiment.model_fields["training"].annotation.model_fields  # type: ignore[union-attr]
@@ -105,10 +105,10 @@ def _training_key(option: str) -> str:
 
 
 class Group(_Options, TyperGroup):
-    """Says which command was meant, also by a word that other programs have for it."""
+    """A group whose errors suggest the command that was meant, `fit` for `train`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that the first word names."""
+        """Return the command that the first word names."""
         try:
             return super().resolve_command(ctx, args)
         except UsageError as error:

@@ -12,7 +12,7 @@ from mmtrain.cli.options import Code, Json, Output, Quiet
 
 def pack_command(
     run: Annotated[str, typer.Argument(help="A run folder, or a name (its latest run).", show_default=False)],
-    archive: Annotated[Path, typer.Argument(metavar="ZIP", help="The archive to be written; it must not exist yet.", show_default=False)],
+    archive: Annotated[Path, typer.Argument(metavar="ZIP", help="The archive to write; it must not exist yet.", show_default=False)],
     with_rows: Annotated[
         bool, typer.Option("--with-rows", help="Also pack predictions, report and plots, and the ids of rows, which show single rows.")
     ] = False,
@@ -21,14 +21,14 @@ def pack_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pack a run into one file that `mmtrain unpack` opens elsewhere, for evaluate, predict and export.
+    """Pack a run into one file that `mmtrain unpack` opens on another machine, for evaluate, predict and export.
 
-    Packed are the experiment, the model, what it learned, the scores, and which row numbers belong to which part. Never
-    packed are the table, its images, and paths of this machine. Predictions, report, plots, ids and the reasons why rows
-    were dropped are left out unless --with-rows is given; the manifest in the archive lists what was left out.
+    The archive holds the experiment, the model, its fitted columns, the scores, and the row numbers of each part. It never
+    holds the table, its images, or paths of this machine. Predictions, report, plots, ids and reasons for dropped rows are
+    left out unless --with-rows is given; the manifest in the archive lists the omissions.
 
-    What training rows taught the model is in it: categories, words of texts, smallest and largest numbers. If those are
-    secret, so is the archive. Its checksums reveal damage, but not who made it.
+    The archive does hold facts that the model learned from training rows: categories, words of texts, smallest and largest
+    numbers. If those are secret, so is the archive. Its checksums reveal damage, but not who made it.
     """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.pack import pack
@@ -49,18 +49,18 @@ def pack_command(
 
 
 def unpack_command(
-    archive: Annotated[Path, typer.Argument(metavar="ZIP", help="What `mmtrain pack` wrote.", show_default=False)],
+    archive: Annotated[Path, typer.Argument(metavar="ZIP", help="An archive written by `mmtrain pack`.", show_default=False)],
     folder: Annotated[
-        Path | None, typer.Argument(help="The folder to be made. Left out: named like the archive, in this folder.", show_default=False)
+        Path | None, typer.Argument(help="The folder to create. Left out: named like the archive, here.", show_default=False)
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a run folder of a packed run.
+    """Unpack a packed run into a run folder.
 
-    The archive may come from a stranger: names that lead elsewhere, links, files that are no part of a run, wrong checksums
-    and archives that unpack to far more than their size are refused, and nothing is left behind then. Nothing that exists is
-    overwritten. Neither unpacking nor using the run executes code that came with it.
+    The archive may come from a stranger: file names that lead out of the folder, links, files that do not belong to a run,
+    wrong checksums, and archives that unpack to far more than their size are refused, and then nothing is left behind. No
+    existing file is overwritten. Neither unpacking nor using the run executes code that came with it.
     """
     from mmtrain.artifacts.manifest import MANIFEST
     from mmtrain.cli.views.console import note, out, print_json
@@ -73,10 +73,9 @@ def unpack_command(
         print_json({"folder": str(done.folder), "run": done.manifest.run, "table": str(done.table), "left_out": left_out})
         return
     if number := len(done.manifest.left_out):
-        note(f"Left out when it was packed: {counted(number, 'thing')}; {done.folder / MANIFEST} says what and why.", quiet=quiet)
+        note(f"Left out when it was packed: {counted(number, 'item')}, listed with reasons in {done.folder / MANIFEST}.", quiet=quiet)
     note(
-        f"To score its parts, put the table at {done.table}, with its images next to it as its cells name them, "
-        "or name their folder with --images.",
+        f"To score its parts, put the table at {done.table}. Put its images next to it, or give their folder with --images.",
         quiet=quiet,
     )
     note(f"To score another table: {shell_command('evaluate', done.folder, '--data', 'TABLE')}", quiet=quiet)

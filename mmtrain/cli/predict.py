@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 PROBA = (
-    "Also write the probability of every class or label, `probability_<class>`, and, where the experiment asks for calibration, "
+    "Also write the probability of every class or label, `probability_<class>`, and, with `evaluation.calibration`, "
     "the calibrated one, `calibrated_<class>`."
 )
 
 
 SPREADSHEET = (
-    "Put an apostrophe before ids and classes of the CSV that a spreadsheet would take for a formula: "
-    "those that begin with =, +, - or @, but for numbers."
+    "Put an apostrophe before ids and classes of the CSV that a spreadsheet would run as a formula: "
+    "those that begin with =, +, - or @, except numbers."
 )
 
 
@@ -53,7 +53,7 @@ def command(
         OnError,
         typer.Option(
             "--on-error",
-            help="A row that cannot be predicted: status writes why and no prediction, skip leaves it out, fail stops and writes nothing.",
+            help="For rows that cannot be predicted: status writes the reason, skip leaves them out, fail stops and writes nothing.",
         ),
     ] = OnError.status,
     spreadsheet: Annotated[bool, typer.Option("--spreadsheet", help=SPREADSHEET)] = False,
@@ -64,9 +64,9 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict every row of a table, row by row in its order, and say how the rows differ from those of training.
+    """Predict every row of a table, in its order, and report how the rows differ from those of training.
 
-    Of a run with `evaluation.conformal` every row also has a `prediction_set`, the classes joined by ` | `, or the interval from
+    With `evaluation.conformal`, every row also has a `prediction_set`, the classes joined by ` | `, or the interval from
     `prediction_low` to `prediction_high`.
     """
     import sys
@@ -111,7 +111,7 @@ def _counts(done: PredictionResult, *, skipped: bool) -> str:
 
 
 def _formulas(cells: int, *, changed: bool) -> str:
-    what = f"{cells:,} {'cell begins' if cells == 1 else 'cells begin'} as a formula does"
+    what = f"{cells:,} {'cell begins' if cells == 1 else 'cells begin'} like a formula"
     if changed:
         return f"note: {what}; an apostrophe was put before each, which is not part of the id or the class."
     return f"note: {what}. Before the CSV is opened in a spreadsheet, write it with --spreadsheet."

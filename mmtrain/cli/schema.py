@@ -11,9 +11,9 @@ from mmtrain.cli.options import Code
 
 def command(
     code: Code = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The schema is JSON with or without this.")] = False,  # noqa: ARG001
+    as_json: Annotated[bool, typer.Option("--json", help="Accepted for consistency: the schema is always JSON.")] = False,  # noqa: ARG001
 ) -> None:
-    """Print the JSON Schema of the experiment file; editors complete and check keys with it."""
+    """Print the JSON Schema of the experiment file, with which editors complete and check keys."""
     from mmtrain.cli.views.console import print_json
     from mmtrain.config import json_schema
     from mmtrain.system.user_code import import_code

@@ -1,4 +1,4 @@
-"""`mmtrain cache`: which image stores and encoded columns are kept, and removing them."""
+"""`mmtrain cache`: list image stores and encoded columns, and remove them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DAY = 24 * 60 * 60
 
 @dataclass(frozen=True)
 class ClearResult:
-    """The entries that were removed, and those that could not be."""
+    """Entries that were removed, that could not be removed, and that were not chosen."""
 
     removed: tuple[CacheEntry, ...]
     failed: tuple[CacheEntry, ...]
-    kept: int
-    """Entries that were used too lately, or are being built."""
+    remaining: int
+    """Entries that were used too recently, or are being built."""
 
 
 def list_entries(folder: Path | None = None) -> list[CacheEntry]:
@@ -33,20 +33,20 @@ def list_entries(folder: Path | None = None) -> list[CacheEntry]:
 
 
 def clear(folder: Path | None = None, *, older_than: float = 0.0) -> ClearResult:
-    """Remove what was last used more than `older_than` days ago; never one that is being built."""
+    """Remove the entries last used more than `older_than` days ago, all of them with 0; never one that is being built."""
     latest = time.time() - older_than * _DAY
-    found = list_entries(folder)
-    chosen = [one for one in found if one.state != "being built" and (not older_than or one.used < latest)]
-    gone = {one.folder: remove(one.folder) for one in chosen}
+    listed_entries = list_entries(folder)
+    chosen = [one for one in listed_entries if one.state != "being built" and (not older_than or one.used < latest)]
+    removed = {one.folder: remove(one.folder) for one in chosen}
     return ClearResult(
-        tuple(one for one in chosen if gone[one.folder]),
-        tuple(one for one in chosen if not gone[one.folder]),
-        len(found) - len(chosen),
+        tuple(one for one in chosen if removed[one.folder]),
+        tuple(one for one in chosen if not removed[one.folder]),
+        len(listed_entries) - len(chosen),
     )
 
 
 def _described(entry: Entry) -> CacheEntry:
-    """An entry with what its manifest and the head of its array say. One whose array cannot be opened is damaged."""
+    """Return an entry with facts from its manifest and the header of its array; an entry whose array cannot be opened is damaged."""
     state, items, layout, source = entry.state, 0, "", ""
     lines = manifest(entry.path, entry.kind) if state == "complete" else []
     if lines:

@@ -70,13 +70,18 @@ def fit(
 ) -> TrainingResult:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
-    Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
+    Raises:
+        ConfigError: the experiment has mistakes; the error lists all of them, and those of the data.
+        DataError: the table or its images have mistakes.
+        RunError: the training failed, or the run folder cannot be written.
+        Interrupted: SIGINT or SIGTERM; the run has a checkpoint and its best model.
+
     """
     listeners = listeners or Listeners()
     # Steps 1 to 3: the experiment, its table with its images, and the split of its rows.
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     listeners.say(CHECKED)
-    start_tensorflow()  # 3 to 5 s, so after everything that can be checked without it
+    start_tensorflow()  # takes 3 to 5 s, so it comes after all checks that do without it
     callbacks = make_callbacks(experiment, path, overrides)
     # Steps 4 and 5: the columns learn from the training rows, then every row is encoded once.
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
@@ -99,10 +104,10 @@ def resume(
 ) -> TrainingResult:
     """Continue a run that was interrupted or killed from its newest whole checkpoint, as if it had never stopped.
 
-    `moved` gives the places where its table and its images are now.
+    `moved` gives the present places of its table and its images.
 
-    Raises UsageError for a run that is finished, has nothing to continue from, or that another process is training, DataError when
-    its data have changed since.
+    Raises UsageError for a run that is finished, has nothing to continue from, or is trained by another process, DataError if its data
+    have changed.
     """
     run = runs.find(which, output)
     with run_lock(run):
@@ -110,6 +115,7 @@ def resume(
 
 
 def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
+    # The process was stopped after the training: its report is missing, and neither data nor TensorFlow are needed for it.
     if run.is_trained and (run.state != "finished" or not (run / "report.html").is_file()):
         listeners.say("The training had ended; its report is written now.")
         with run_state(run):
@@ -134,16 +140,16 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
 
 
 def _check_resumable(run: Run) -> None:
-    """Raise UsageError for a run that is finished, or that was stopped before it had recorded what it is trained on."""
+    """Raise UsageError for a run that is finished, or that was stopped before its inputs were recorded."""
     fix = "Train again with `mmtrain fit CONFIG`."
     if run.state == "finished":
-        raise UsageError(Problem(str(run.folder), "the run is finished; there is nothing to go on with.", fix))
+        raise UsageError(Problem(str(run.folder), "the run is finished; there is nothing to resume.", fix))
     if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED_FILES):
         raise UsageError(Problem(str(run.folder), "the run was stopped before its training began.", fix))
 
 
 def training_plan(run: Run | None, experiment: Experiment, data: LoadedData, training_data: TrainingData) -> Plan:
-    """Summarize what is about to be trained."""
+    """Summarize a training that is about to begin."""
     weights = {
         key: target.class_weights for key, target in training_data.fitted.targets.items() if len(set(target.class_weights.values())) > 1
     }

@@ -262,9 +262,9 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert told.err.startswith("Left out when it was packed: ")
     assert told.err.count("\n") == 3
     assert told.err.endswith(
-        "things; clinic/manifest.json says what and why.\n"
-        "To score its parts, put the table at clinic/data/patients.csv, with its images next to it as its cells name them, "
-        "or name their folder with --images.\n"
+        "items, listed with reasons in clinic/manifest.json.\n"
+        "To score its parts, put the table at clinic/data/patients.csv. Put its images next to it, "
+        "or give their folder with --images.\n"
         "To score another table: mmtrain evaluate clinic --data TABLE\n"
     )
     assert command_line(["unpack", "clinic.zip", "other", "--json"]) == 0

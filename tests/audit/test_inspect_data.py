@@ -346,8 +346,8 @@ scan          0           0     40     6 x 8   6 x 8  12 x 10      2
 scan: PNG 40; mode L 40; 8 bits 40
 
 numeric
-column  missing  no number  distinct  smallest  median  largest
-age           0          1        40         1      20       39
+column  missing  not numeric  distinct  smallest  median  largest
+age           0            1        40         1      20       39
 
 categorical
 column        missing  distinct  most frequent
@@ -383,9 +383,9 @@ part        rows  share  groups  no  yes
 train         24  60.0%      12  18    6
 validation     8  20.0%       4   6    2
 test           8  20.0%       4   6    2
-No group is on two sides of the split.
+No group is in more than one part.
 
-1 problem that `mmtrain fit` would refuse:
+1 problem for which `mmtrain fit` would refuse the data:
 t.csv:2: age: 'forty' is not a number. Write a number, or list 'forty' under `data.missing_values` if it stands for a missing value.
 """
 
@@ -403,7 +403,7 @@ TABLE_SCREEN = """\
 t.csv: 40 rows, 7 columns
 
 columns
-column   missing  distinct  what is in it
+column   missing  distinct  contents
 scan           0        40  all differ, such as 0.png
 age            0        40  20 to 59, median 39.5
 sex           10         2  F (20), M (10)
@@ -412,7 +412,7 @@ patient        0        20  P0 (2), P1 (2), P10 (2), P11 (2), P12 (2)
 spare          0         1  x (40)
 ill            0         2  no (30), yes (10)
 
-what each is probably for
+guessed roles
 column   role            because
 scan     image           cells end like names of image files, as '0.png'; 6 x 8
                          to 12 x 10 pixels
@@ -434,7 +434,7 @@ def test_screen_of_a_table_at_80_columns(tmp_path, monkeypatch, capsys):
     assert run(["inspect-data", str(tmp_path / "t.csv")]) == 0
     printed = capsys.readouterr()
     lines = before_findings(printed.out).splitlines()
-    folder = slice(lines.index("") + 10, lines.index("what each is probably for") - 1)  # wraps as the folder's name is long
+    folder = slice(lines.index("") + 10, lines.index("guessed roles") - 1)  # wraps as the folder's name is long
     shown = " ".join(lines[folder])
     assert shown.startswith("scan: 40 of 40 files found in")
     assert shown.endswith("PNG 40; mode L 40; 8 bits 40")

@@ -338,7 +338,7 @@ def test_mistakes_are_one_json_document(mmtrain, tmp_path, command):
         (["check"], "Missing argument"),
         (["fit", "a.yaml", "--epochs", "3"], "No such option"),
         (["evaluate", "--part", "tests"], "Invalid value for '--part': 'tests' is not one of"),
-        (["explain", "--part", "test", "--data", "t.csv"], "mmtrain explain: --part and --data cannot be given together: all rows of"),
+        (["explain", "--part", "test", "--data", "t.csv"], "mmtrain explain: --part and --data cannot be given together: another table has no parts"),
         (["check", "a.yaml", "--code", "nowhere.py"], "--code: nowhere.py is not a Python file. Give the path of a file ending in .py."),
         (["check", "a.yaml", "--set", "training"], "--set training: an override is written key.sub=value."),
     ],
@@ -354,14 +354,14 @@ def test_wrong_usage_is_exit_code_two(mmtrain, tmp_path, arguments, text):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "mmtrain fit: name either an experiment file or, with --resume, a run to go on with. For example: mmtrain fit config.yaml"),
+        ([], "mmtrain fit: expected either an experiment file or, with --resume, a run to resume. For example: mmtrain fit config.yaml"),
         (
             ["a.yaml", "--resume", "a"],
-            "mmtrain fit: name either an experiment file or, with --resume, a run to go on with. For example: mmtrain fit config.yaml",
+            "mmtrain fit: expected either an experiment file or, with --resume, a run to resume. For example: mmtrain fit config.yaml",
         ),
         (
             ["--resume", "a", "--set", "training.epochs=9"],
-            "mmtrain fit: a run goes on as it began, so --set cannot be given with --resume. "
+            "mmtrain fit: --set cannot be given with --resume: a resumed run keeps its settings. "
             "To change the experiment, train again: mmtrain fit RUN/config.yaml --set ...",
         ),
     ],
@@ -388,7 +388,7 @@ def test_interruption_outside_a_training_says_what_is_kept(mmtrain, tmp_path, na
     (tmp_path / "stop.py").write_text(f"import os, signal\nos.kill(os.getpid(), signal.{name})\n")
     said = mmtrain("check", "a.yaml", "--code", "stop.py")
     assert (said.code, said.out) == (code, "")
-    assert said.err == f"Interrupted by {name}. Nothing half done is kept; give the command again.\n"
+    assert said.err == f"Interrupted by {name}. No partial result is kept; run the command again.\n"
 
 
 def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
@@ -441,7 +441,7 @@ def test_two_code_files_cannot_register_one_name(tmp_path):
 def test_paragraphs_of_a_help_are_as_wide_as_the_terminal(mmtrain, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     told = [line.strip() for line in mmtrain("pack", "--help").out.splitlines()]
-    assert "row numbers belong to which part. Never packed are the table, its images, and" in told
+    assert "and the row numbers of each part. It never holds the table, its images, or" in told
 
 
 def test_check_counts_in_thousands(mmtrain, tmp_path):
@@ -688,7 +688,7 @@ def test_interrupted_training_keeps_what_it_has(endless, capsys, monkeypatch, in
     shown = folder.relative_to(folder.parents[2])
     assert said.splitlines()[-2:] == [
         f"Interrupted by {name}. The best weights so far are kept in {shown}.",
-        f"Go on with it: mmtrain fit --resume {shown}",
+        f"Resume it: mmtrain fit --resume {shown}",
     ]
     facts = json.loads((folder / "run.json").read_text())
     assert (facts["state"], facts["error"]) == ("interrupted", f"Interrupted by {name}.")

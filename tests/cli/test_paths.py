@@ -213,7 +213,7 @@ def test_a_user_without_a_home_has_a_cache_of_its_own(tmp_path, monkeypatch, cap
     assert cache_folder().stat().st_mode & 0o777 == 0o700
     assert run(["cache", "list"]) == 0
     assert capsys.readouterr().err == (
-        f"note: this user has no home folder, so what is decoded is kept in {cache_folder()}. Set MMTRAIN_CACHE to a folder that stays.\n"
+        f"note: this user has no home folder, so decoded images are cached in {cache_folder()}. Set MMTRAIN_CACHE to a permanent folder.\n"
     )
     cache_folder().chmod(0o777)
     with pytest.raises(PermissionError):

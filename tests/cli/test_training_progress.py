@@ -53,7 +53,7 @@ def test_run_that_is_gone_on_with_counts_on_and_remembers_its_best_epoch(clock):
     """Six and a half of ten epochs are done; pace and rest are those of this process."""
     display = shown()
     display.event(GONE_ON)
-    assert display.console.file.getvalue() == "Going on after epoch 6 of 10 and step 2 of the next.\n"
+    assert display.console.file.getvalue() == "Resuming after epoch 6 of 10 and step 2 of the next.\n"
     assert seen(display) == "6 of 10 epochs done\nbest validation_auc 0.875 in epoch 5"
     clock.seconds = 1
     display.event(Stepped(7, 3, 48, 0.75))
@@ -76,7 +76,7 @@ def test_who_wants_to_stop_is_answered_twice(terminal):
     said = display.console.file.getvalue()
     texts = [
         "Stopping after this step, with a checkpoint.",
-        "Still finishing the step or writing the checkpoint; press again to give it up.",
+        "Still finishing the step or writing the checkpoint; press again to stop without it.",
     ]
     assert [said.count(text) for text in texts] == [1, 1]
 

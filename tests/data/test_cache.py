@@ -143,7 +143,7 @@ def test_clear_removes_stores_and_leftovers_and_nothing_else(cache):
     mine = {"notes.txt", "folder", "b" * 64, "c" * 64}
     done = clear(cache)
     assert {one.folder for one in done.removed} == ours
-    assert (done.failed, done.kept) == ((), 0)
+    assert (done.failed, done.remaining) == ((), 0)
     assert {path.name for path in cache.iterdir()} == mine
     assert (cache / ("b" * 64) / "thesis.doc").read_text() == "mine"
     assert len(list(outside.iterdir())) == 3
@@ -161,9 +161,9 @@ def test_clear_keeps_a_file_that_lies_in_a_leftover(cache):
 def test_clear_removes_what_was_last_used_before(cache):
     old, middle, new = store(cache, age=40, side=3), store(cache, age=20, side=5), store(cache, age=1, side=7)
     done = clear(cache, older_than=30)
-    assert ([one.folder for one in done.removed], done.kept) == ([old], 2)
+    assert ([one.folder for one in done.removed], done.remaining) == ([old], 2)
     done = clear(cache, older_than=1.5)
-    assert ([one.folder for one in done.removed], done.kept) == ([middle], 1)
+    assert ([one.folder for one in done.removed], done.remaining) == ([middle], 1)
     assert [path.name for path in cache.iterdir()] == [new.name]
 
 
@@ -172,7 +172,7 @@ def test_clear_leaves_a_store_that_is_being_built(cache):
     with (folder / "pixels.npy").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert [one.state for one in list_entries(cache)] == ["being built"]
-        assert (clear(cache).removed, clear(cache).kept) == ((), 1)
+        assert (clear(cache).removed, clear(cache).remaining) == ((), 1)
     assert [one.folder for one in clear(cache).removed] == [folder]
 
 
@@ -196,7 +196,7 @@ def test_cache_list_shows_a_line_per_store_and_the_total(cache, capsys, monkeypa
     assert run(["cache", "list", "--folder", str(cache)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     size = sum(one.size for one in list_entries(cache))
-    assert lines[0] == ["kind", "layout", "items", "size", "last", "used", "made", "of"]
+    assert lines[0] == ["kind", "layout", "items", "size", "last", "used", "source"]
     assert lines[1][:5] == ["image", "store", "unfinished", "0", "8"]
     assert lines[2][:8] == ["image", "store", "4", "x", "8", "x", "3,", "stretch"]
     assert lines[2][-4:] == ["3", "days", "ago", str(cache.parent / "scans")]
@@ -246,7 +246,7 @@ def test_cache_clear_reports_what_it_could_not_remove(cache, capsys):
     assert run(["cache", "clear", "--folder", str(cache)]) == 1
     assert capsys.readouterr().err == (
         f"The command failed: 1 problem.\n{folder}: the entry could not be removed. "
-        "Check the permissions of the folder, and whether it holds other files.\n"
+        "Check the permissions of the folder, and look for other files in it.\n"
     )
 
 

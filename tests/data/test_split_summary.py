@@ -23,7 +23,7 @@ part        rows  share  groups  a  b  c
 train          3  60.0%       2  1  2  0
 validation     1  20.0%       1  0  0  1
 test           1  20.0%       1  0  1  0
-No group is on two sides of the split.
+No group is in more than one part.
 """,
     "labels and a number": """\
 part        rows  share  blue  green  red  median w

@@ -215,7 +215,7 @@ def test_the_cuts_are_told_by_check_and_by_inspect_data(tmp_path, capfd):
     capfd.readouterr()
     assert run(["inspect-data", str(path)]) in (0, 1, 3)
     printed = capfd.readouterr().out.replace("\n", " ")
-    assert f"No group is on two sides of the split. {NOTES[0]} {NOTES[1]}" in printed
+    assert f"No group is in more than one part. {NOTES[0]} {NOTES[1]}" in printed
 
 
 def test_mistakes_of_times_and_of_other_columns_are_told_together(tmp_path):

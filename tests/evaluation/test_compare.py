@@ -449,17 +449,17 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
     assert code == 0
     assert lines[1] == "test: y, binary, 20 rows"
     assert lines[2].split() == ["score", "one/1", "second/1"]
-    assert lines[13] == "second/1 less one/1"
-    assert lines[14].split() == ["score", "difference", "95", "%", "interval", "so", "it", "is"]
+    assert lines[13] == "second/1 minus one/1"
+    assert lines[14].split() == ["score", "difference", "95", "%", "interval", "run", "is"]
     assert "95 % interval: 200 draws of 20 rows" in lines
     assert lines[-9:-4] == [
-        "What differs in the experiments:",
+        "Differences of the experiments:",
         "name: one -> second",
         "training.epochs: 30 -> 5",
         "training.optimizer.method: adam -> sgd",
         "training.optimizer.beta_1: 0.9 -> not set",
     ]
-    assert captured.err == "Times that the test part was scored: one/1 1, second/1 1. This comparison is no further one.\n"
+    assert captured.err == "Evaluations of the test part so far: one/1 1, second/1 1. This comparison does not count as one.\n"
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,8 @@ def test_the_very_table_of_the_training_is_a_look_at_the_test_part(run, tmp_path
     done = scored(run, copy)
     assert (done.part, done.test_looks) == ("copy", before + 1)
     assert done.remarks == [
-        "copy.csv is the very table of the training; among the scored rows are 12 train, 4 validation and 4 test rows. "
-        "This counts as a look at the test part.",
+        "copy.csv is the table of the training; among the scored rows are 12 train, 4 validation and 4 test rows. "
+        "This counts as an evaluation of the test part.",
     ]
     assert run.read_json("run.json")["evaluations"][-1]["rows_of"] == {"train": 12, "validation": 4, "test": 4}
     assert "The test part has been scored once." in done.report.read_text()
@@ -216,7 +216,7 @@ def test_labels_that_training_rows_lack_are_told(tmp_path):
     tree = "columns: {x: {role: numeric}, y: {role: target, task: multilabel}, part: {role: split}}\nsplit: {method: column}"
     made = ready(write_experiment(tmp_path / "e.yaml", tree))
     remarks = [list(unlearned(made.experiment, made.fitted, made.data.table, made.partition[part])) for part in ("validation", "test")]
-    assert remarks == [[], ["y: no training row has the labels 'c' and 'd'; the scores do without."]]
+    assert remarks == [[], ["y: no training row has the labels 'c' and 'd'; the scores leave them out."]]
 
 
 def other_categories(values):
@@ -344,6 +344,6 @@ def test_places_of_a_run_are_said_in_one_way(command, problem, moved, capsys):
 def test_places_of_an_experiment_file_are_set_in_it(tmp_path, capsys):
     assert command_line(["fit", "a.yaml", "--table", "t.csv"]) == 2
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "mmtrain fit: --table and --images say where the table and the images of a run are now, so they go with --resume. "
-        "In an experiment file they are `data.table` and `data.images`: mmtrain fit a.yaml --set data.table=FILE"
+        "mmtrain fit: --table and --images are the present places of the table and the images of a run, so they need --resume. "
+        "For an experiment file, set `data.table` and `data.images`: mmtrain fit a.yaml --set data.table=FILE"
     ]

@@ -416,7 +416,7 @@ def refusal(run):
 
 
 def test_finished_run_is_refused(whole):
-    assert refusal(whole) == f"{whole.folder}: the run is finished; there is nothing to go on with. Train again with `mmtrain fit CONFIG`."
+    assert refusal(whole) == f"{whole.folder}: the run is finished; there is nothing to resume. Train again with `mmtrain fit CONFIG`."
 
 
 def test_run_that_was_stopped_before_its_training_is_refused(copy):

@@ -128,7 +128,7 @@ def test_command_whose_destructor_is_asked_to_stop_ends_with_143(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "mmtrain", "schema", "--code", "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    said = "Interrupted by SIGTERM. Nothing half done is kept; give the command again.\n"
+    said = "Interrupted by SIGTERM. No partial result is kept; run the command again.\n"
     assert (done.returncode, done.stderr) == (143, said)
 
 

@@ -1,4 +1,4 @@
-"""What `evaluate` shows besides the scores, in short tables; the report has more."""
+"""Analyses of `evaluate` beyond the scores, in short tables; the report has more."""
 
 from __future__ import annotations
 
@@ -24,56 +24,56 @@ def show_analyses(console: Console, result: TargetResult) -> None:
         _subgroups(console, result.subgroups)
 
 
-def _contributions(console: Console, found: PermutationImportance) -> None:
+def _contributions(console: Console, importance: PermutationImportance) -> None:
     from mmtrain.cli.views.console import line
     from mmtrain.errors import counted
     from mmtrain.reports.target_results.input_importance import contribution_sentence, input_label, percent_of, ranked, shortened_sentence
     from mmtrain.reports.wording import between, format_score
 
-    main, inputs = found.main, ranked(found)
+    main, inputs = importance.main, ranked(importance)
     if not inputs:
-        line(console, contribution_sentence(found))
+        line(console, contribution_sentence(importance))
         return
-    head = ("input", f"{main} worse by", f"{percent_of(found.confidence)} interval")
+    head = ("input", f"{main} worse by", f"{percent_of(importance.confidence)} interval")
     losses = [(input_label(one), one.losses[main]) for one in inputs[:MOST_INPUTS]]
     _table(console, head, [(name, format_score(main, loss.value), between(main, loss)) for name, loss in losses])
     more = f"; {len(inputs) - MOST_INPUTS} more in the report" if len(inputs) > MOST_INPUTS else ""
-    line(console, f"when the input is shuffled among {counted(found.rows, 'row')}, mean of {found.permutations}{more}")
-    if shortened := shortened_sentence(found):
+    line(console, f"when the input is shuffled among {counted(importance.rows, 'row')}, mean of {importance.permutations}{more}")
+    if shortened := shortened_sentence(importance):
         line(console, shortened)
 
 
-def _missing(console: Console, found: MissingPatterns) -> None:
+def _missing(console: Console, patterns: MissingPatterns) -> None:
     from mmtrain.cli.views.console import line
     from mmtrain.reports.target_results.input_importance import pattern_name, percent_of, practice
 
-    main = found.main
-    lines = [_line(f"missing: {pattern_name(one.missing)}", main, one) for one in found.patterns]
-    lines += [_line(f"all without {one.branch}", main, one) for one in found.masked]
-    _table(console, ("inputs", main, "rows", f"{percent_of(found.confidence)} interval"), lines)
-    for one in found.masked:
+    main = patterns.main
+    lines = [_line(f"missing: {pattern_name(one.missing)}", main, one) for one in patterns.patterns]
+    lines += [_line(f"all without {one.branch}", main, one) for one in patterns.masked]
+    _table(console, ("inputs", main, "rows", f"{percent_of(patterns.confidence)} interval"), lines)
+    for one in patterns.masked:
         line(console, f"{one.branch} in training: {practice(one)}")
 
 
-def _subgroups(console: Console, found: Sequence[Subgroups]) -> None:
+def _subgroups(console: Console, columns: Sequence[Subgroups]) -> None:
     from mmtrain.cli.views.console import line
     from mmtrain.reports.target_results.input_importance import percent_of
     from mmtrain.reports.target_results.subgroups import name_of, sentence
 
-    for division in found:
+    for division in columns:
         main = division.main
         head = (division.column, main, "rows", f"{percent_of(division.confidence)} interval")
         _table(console, head, [_line(name_of(one), main, one) for one in division.subgroups])
-    line(console, " ".join(filter(None, sentence(found))))
+    line(console, " ".join(filter(None, sentence(columns))))
 
 
-def _line(name: str, main: str, found: RowSubset) -> tuple[str, str, str, str]:
-    """Name, main score, rows and interval of some of the rows."""
+def _line(name: str, main: str, subset: RowSubset) -> tuple[str, str, str, str]:
+    """Return name, main score, number of rows and interval of a subset of rows."""
     from mmtrain.reports.wording import between, count, format_score
 
-    score = found.scores[main]
+    score = subset.scores[main]
     value = "undefined" if score.value is None else format_score(main, score.value)
-    return name, value, count(found.rows), between(main, score)
+    return name, value, count(subset.rows), between(main, score)
 
 
 def _table(console: Console, head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> None:

@@ -25,27 +25,27 @@ HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
     (DataError, "The data cannot be used as they are"),
     (RunError, "The command failed"),
 )
-"""The first that fits."""
+"""Headings by class of error; the first class that fits counts."""
 
 NOTEBOOK = "JPY_PARENT_PID"
-"""What Jupyter sets in the environment of its kernels."""
+"""Environment variable that Jupyter sets for its kernels."""
 LONGEST = 24
-"""Characters of a cell of the table that are shown."""
+"""Maximum number of characters of a table's cell that are shown."""
 
 NO_BREAK = "\ue000"
-"""Stands for a blank at which no line is broken; of no script, so that no text has it."""
+"""Placeholder of a blank at which no line is broken: a private-use character, which no text contains."""
 
 TO_COPY = re.compile(r"`[^`\n]+`|\bmmtrain [a-z][a-z-]*(?: (?!mmtrain )\S+)*")
 """Code in backticks, and a command up to the next one or the end of its line: in our sentences a command comes last."""
 LONGEST_SENTENCE = 2000
-"""Characters of a sentence about a cell that are shown."""
+"""Maximum number of characters of a sentence about a cell that are shown."""
 
 SCREENFUL = 20
-"""Problems that are shown before the others are counted."""
+"""Number of problems that are shown before the others are counted."""
 
 
 class _Plain(Console):
-    """A console that no cell or category of a stranger's table can steer by control characters."""
+    """A console that escapes control characters: a cell of a stranger's table could otherwise steer the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -53,25 +53,31 @@ class _Plain(Console):
 
 
 def out() -> Console:
-    """For results."""
+    """Return the console of results, standard output."""
     return _Plain(highlight=False)
 
 
 def err() -> Console:
-    """For everything else. Plain lines in a notebook's `!mmtrain ...`: its pseudo-terminal cannot redraw what it has shown."""
+    """Return the console of everything else, standard error.
+
+    In a notebook's `!mmtrain ...` it prints plain lines, since the pseudo-terminal there cannot redraw lines.
+    """
     return _Plain(stderr=True, highlight=False, force_terminal=False if NOTEBOOK in os.environ else None)
 
 
 def notebook_console(*, live: bool) -> Console:
-    """For code in a notebook: with a widget that is redrawn, or plain lines on standard output, as standard error is shown as a fault."""
+    """Return the console for code in a notebook: a redrawn widget, or plain lines.
+
+    Plain lines go to standard output, as notebooks show standard error as a failure.
+    """
     return _Plain(highlight=False, force_jupyter=live, force_terminal=None if live else False)
 
 
 def show_problems(error: MmtrainError, *, as_json: bool, every: bool = True) -> None:
-    """Show the number of problems, then each with its place, what was found and what would be right: a screenful, or `every` one."""
+    """Show the number of problems, then each with its place, its cause and its fix: a screenful, or `every` one."""
     if as_json:
-        found = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
-        print_json({"error": {"exit_code": error.exit_code, "problems": found}})
+        problems = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
+        print_json({"error": {"exit_code": error.exit_code, "problems": problems}})
         return
     console = err()
     heading = next(heading for kind, heading in HEADINGS if isinstance(error, kind))
@@ -80,7 +86,7 @@ def show_problems(error: MmtrainError, *, as_json: bool, every: bool = True) -> 
 
 
 def list_problems(console: Console, problems: Sequence[Problem], *, every: bool) -> None:
-    """A line each: place, what was found, what would be right; of very many a screenful, and the number of the others."""
+    """Print a line per problem: place, cause, fix; of more than a screenful the first ones and the number of the others."""
     shown = len(problems) if every or len(problems) <= SCREENFUL else SCREENFUL
     for problem in problems[:shown]:
         text = Text(f"{unbroken(_sentence(problem.where))}: " if problem.where else "", style="bold")
@@ -92,13 +98,13 @@ def list_problems(console: Console, problems: Sequence[Problem], *, every: bool)
 
 
 def _sentence(text: str) -> str:
-    """Its beginning and its end where it quotes a whole document."""
+    """Return a sentence, of a very long one its beginning and its end: it may quote a whole document."""
     end = LONGEST_SENTENCE // 4
     return printable(text if len(text) <= LONGEST_SENTENCE else f"{text[: LONGEST_SENTENCE - end]} ... {text[-end:]}")
 
 
 def clip(text: str, most: int = LONGEST) -> str:
-    """The beginning of a text, on one line."""
+    """Return the beginning of a text, on one line."""
     line = "".join(sign if sign.isprintable() else " " for sign in text)
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
@@ -109,9 +115,9 @@ def format_cell(text: str) -> str:
 
 
 def line(console: Console, text: str | Text, *, style: str = "", whole: bool = False) -> None:
-    """A sentence without markup: broken at the ends of words on a terminal, one line elsewhere, so that other programs can read it.
+    """Print a sentence without markup: broken between words on a terminal, one line elsewhere, so that other programs can read it.
 
-    What is to be copied stays in one piece, however wide: commands and keys in backticks, and all of a `whole` line, such as a path.
+    Text that users copy stays in one piece, however wide: commands and keys in backticks, and a `whole` line, such as a path.
     """
     shown = text if isinstance(text, Text) else Text(printable(text), style=style)
     if console.is_terminal and not whole:
@@ -121,13 +127,13 @@ def line(console: Console, text: str | Text, *, style: str = "", whole: bool = F
 
 
 def wrapped(console: Console, text: Text) -> Text:
-    """The text in lines of the console's width, broken at blanks only; what begins with blanks goes on behind as many."""
+    """Break a text at blanks into lines of the console's width; the continuation of an indented line is indented as well."""
     return Text("\n").join(_wrapped_line(one, console.width) for one in text.split("\n", allow_blank=True))
 
 
 def _wrapped_line(text: Text, width: int) -> Text:
     indent = len(text.plain) - len(text.plain.lstrip(" "))
-    lines = text.divide(_breaks(TO_COPY.sub(lambda found: found[0].replace(" ", NO_BREAK), text.plain), width, indent))
+    lines = text.divide(_breaks(TO_COPY.sub(lambda match: match[0].replace(" ", NO_BREAK), text.plain), width, indent))
     for number, one in enumerate(lines):
         one.rstrip()
         if number:
@@ -136,7 +142,7 @@ def _wrapped_line(text: Text, width: int) -> Text:
 
 
 def _breaks(text: str, width: int, indent: int) -> list[int]:
-    """Return the positions of line breaks: Rich itself breaks words that are wider than a line, or no line at all."""
+    """Return the positions of line breaks; Rich itself would break words that are wider than a line, or break no line."""
     starts, used = [], 0
     for word in re.finditer(r" *[^ ]+", text):
         bare = word[0].lstrip(" ")
@@ -149,7 +155,7 @@ def _breaks(text: str, width: int, indent: int) -> list[int]:
 
 
 def unbroken(text: str) -> str:
-    """A text that `wrapped` does not break, such as the path of a problem."""
+    """Return a text that `wrapped` does not break, such as the path of a problem."""
     return printable(text).replace(" ", NO_BREAK)
 
 
@@ -157,22 +163,22 @@ def show_remarks(console: Console, scores: Iterable[Score]) -> None:
     """Show the remarks on single scores; a remark that several share is shown once."""
     remarks = {score.name: score.undefined or score.note for score in scores}
     for remark in dict.fromkeys(filter(None, remarks.values())):
-        line(console, f"{', '.join(name for name, said in remarks.items() if said == remark)}: {remark}")
+        line(console, f"{', '.join(name for name, text in remarks.items() if text == remark)}: {remark}")
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     print(json_text(value, sys.stdout.encoding or "utf-8", indent=1))  # noqa: T201
 
 
 def note(text: str, *, quiet: bool = False, whole: bool = False) -> None:
-    """A line on standard error; `whole` as for `line`."""
+    """Print a line on standard error; `whole` as for `line`."""
     if not quiet:
         line(err(), text, whole=whole)
 
 
 def number(value: float | None) -> str:
-    """Three digits after the point; of what would be 0.000 or is 1000 and more, significant digits; an undefined score in words."""
+    """Format a number with three decimals, below 0.0005 or from 1000 on with significant digits; None is `undefined`."""
     from mmtrain.reports.wording import decimals, significant
 
     if value is None:
@@ -181,7 +187,7 @@ def number(value: float | None) -> str:
 
 
 def format_value(value: float) -> str:
-    """A number of the table."""
+    """Format a number of the table."""
     from mmtrain.text.printable import format_number  # pandas, which a table has brought
 
     return signed_difference(format_number(value))
@@ -193,7 +199,7 @@ def interval(limits: Interval | None) -> str:
 
 
 def plain_table(*headers: str) -> Table:
-    """A table without lines around cells; all columns but the first right-aligned."""
+    """Return a table without borders; all columns but the first are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for position, header in enumerate(headers):
         table.add_column(format_cell(header), justify="left" if position == 0 else "right", overflow="fold")

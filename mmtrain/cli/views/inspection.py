@@ -20,40 +20,39 @@ from mmtrain.targets import tasks
 
 SHOWN_CLASSES = 12
 MANY_ROWS = 100
-"""Rows of a table past which it is laid out here: Rich takes a millisecond for each."""
+"""Number of rows above which a table is laid out here: Rich takes a millisecond for each."""
 
 
-def show_inspection(found: Inspection, *, every: bool = False) -> None:
-    """Everything, on standard output; `every` finding in a line of its own."""
+def show_inspection(inspection: Inspection, *, every: bool = False) -> None:
+    """Print a whole inspection on standard output, with `every` finding or the worst of each kind."""
     console = out()
-    unused = f", not used: {listed([clip(header) for header in found.unused])}" if found.unused else ""
-    used = len(found.headers) - len(found.unused)
-    head = f"{found.table.name}: {counted(found.rows, 'row')}, {used} of {counted(len(found.headers), 'column')} used{unused}"
-    line(console, head)
-    if found.dropped:
-        line(console, f"{counted(found.dropped, 'row')} of them left out because of `missing: drop`.")
+    unused = f", not used: {listed([clip(header) for header in inspection.unused])}" if inspection.unused else ""
+    used = f"{len(inspection.headers) - len(inspection.unused)} of {counted(len(inspection.headers), 'column')} used"
+    line(console, f"{inspection.table.name}: {counted(inspection.rows, 'row')}, {used}{unused}")
+    if inspection.dropped:
+        line(console, f"{counted(inspection.dropped, 'row')} of them left out because of `missing: drop`.")
     by_role: dict[str, list[tuple[InspectedColumn, Profile]]] = {}
-    for column in found.columns:
+    for column in inspection.columns:
         if column.profile is not None:
             by_role.setdefault(column.role, []).append((column, column.profile))
     for role, columns in by_role.items():
         traits = role_class(role)
         view = VIEWS.get(traits.content or traits.purpose, _values)
         view(console, role, columns)
-    _missing(console, found)
-    _parts(console, found)
-    _problems(console, found, every=every)
-    show_findings(console, found.findings, every=every)
+    _missing(console, inspection)
+    _parts(console, inspection)
+    _problems(console, inspection, every=every)
+    show_findings(console, inspection.findings, every=every)
 
 
 def format_heading(console: Console, title: str) -> None:
-    """A line above a table."""
+    """Print a heading above a table."""
     console.print()
     console.print(f"[bold cyan]{escape(title)}[/]")
 
 
 def distinct(profile: Profile) -> str:
-    """Number of distinct values."""
+    """Format the number of distinct values, which is counted up to a million."""
     return f"{profile.distinct:,}" if profile.distinct < 1_000_000 else "1,000,000+"
 
 
@@ -63,12 +62,12 @@ def frequent(values: Iterable[tuple[str, int]]) -> str:
 
 
 def three(values: Range | None) -> tuple[str, str, str]:
-    """Smallest, middle and largest."""
+    """Format the smallest, the median and the largest value."""
     return ("", "", "") if values is None else (format_value(values.minimum), format_value(values.median), format_value(values.maximum))
 
 
 def show_rows(console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]], *, words: Collection[int] = ()) -> None:
-    """A table of numbers, which stand on the right, but for the first column and those at the positions `words`."""
+    """Print a table; columns are right-aligned except for the first and those at the positions `words`."""
     left = [position == 0 or position in words for position in range(len(headers))]
     widths = [max(map(cell_len, column)) for column in zip(headers, *rows, strict=True)]
     room = console.width - sum(widths[:-1]) - 2 * (len(widths) - 1)
@@ -88,7 +87,7 @@ def show_rows(console: Console, headers: Sequence[str], rows: Sequence[Sequence[
 
 
 def _laid_out(console: Console, row: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> Iterator[str]:
-    """The lines of a row: one, or more where the last cell is wider than its column."""
+    """Yield the lines of a row: one, or more if the last cell is wider than its column."""
     *first, last = row
     ends = [last] if cell_len(last) <= widths[-1] else [line.plain for line in Text(last).wrap(console, widths[-1], overflow="fold")]
     for cells in ([*first, ends[0]], *(["" for _ in first] + [end] for end in ends[1:])):
@@ -109,7 +108,7 @@ def _numbers(console: Console, role: str, columns: Columns) -> None:
         (_name(column), f"{profile.missing:,}", f"{profile.filled - profile.number_cells:,}", distinct(profile), *three(profile.numbers))
         for column, profile in columns
     ]
-    show_rows(console, ("column", "missing", "no number", "distinct", "smallest", "median", "largest"), rows)
+    show_rows(console, ("column", "missing", "not numeric", "distinct", "smallest", "median", "largest"), rows)
 
 
 def _values(console: Console, role: str, columns: Columns) -> None:
@@ -194,33 +193,33 @@ VIEWS = {
 """By content of an input or purpose of another column; all others show their values."""
 
 
-def _missing(console: Console, found: Inspection) -> None:
+def _missing(console: Console, inspection: Inspection) -> None:
     """Show the effect of each policy on the empty cells; the chosen one first."""
-    if not found.missing:
+    if not inspection.missing:
         return
     format_heading(console, "empty cells, and what each `missing` would do")
-    for plan in found.missing:
+    for plan in inspection.missing:
         ways = sorted(plan.effects.items(), key=lambda way: way[0] != plan.chosen)
         line(console, f"{plan.header}: {plan.cells:,} ({plan.share:.1%})")
         for name, effect in ways:
             line(console, f"  {name}{' (chosen)' if name == plan.chosen else ''}: {effect}")
 
 
-def _parts(console: Console, found: Inspection) -> None:
-    format_heading(console, f"split, {found.method}")
-    if not found.parts:
+def _parts(console: Console, inspection: Inspection) -> None:
+    format_heading(console, f"split, {inspection.method}")
+    if not inspection.parts:
         console.print("The rows cannot be divided; see the problems.")
         return
-    show_splits(console, found.parts)
-    for note in found.split_notes:
+    show_splits(console, inspection.parts)
+    for note in inspection.split_notes:
         line(console, note)
 
 
-def _problems(console: Console, found: Inspection, *, every: bool) -> None:
+def _problems(console: Console, inspection: Inspection, *, every: bool) -> None:
     masked = [
         one.image_counts
-        for one in found.columns
-        if one.image_counts and one.image_counts.bad and one.image_counts.bad[0] not in found.problems
+        for one in inspection.columns
+        if one.image_counts and one.image_counts.bad and one.image_counts.bad[0] not in inspection.problems
     ]
     for counts in masked:
         format_heading(console, "images that cannot be read, in rows that are masked or left out")
@@ -229,8 +228,8 @@ def _problems(console: Console, found: Inspection, *, every: bool) -> None:
         if (more := counts.unreadable - len(counts.bad)) > 0:
             console.print(f"and {more:,} more")
     console.print()
-    if not found.problems:
+    if not inspection.problems:
         console.print("[green]Nothing that `mmtrain fit` would refuse.[/]")
         return
-    console.print(f"[bold red]{counted(len(found.problems), 'problem')}[/] that `mmtrain fit` would refuse:")
-    list_problems(console, found.problems, every=every)
+    console.print(f"[bold red]{counted(len(inspection.problems), 'problem')}[/] for which `mmtrain fit` would refuse the data:")
+    list_problems(console, inspection.problems, every=every)

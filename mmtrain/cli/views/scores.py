@@ -47,7 +47,7 @@ def _table(result: TargetResult) -> object:
 
 
 def show_baselines(console: Console, result: TargetResult, main: str) -> None:
-    """The other baselines, where there are any, by the score `main`: a table, and what it shows in words."""
+    """Show the other baselines by the score `main`: a table, sentences on it, and reasons for those that are left out."""
     from mmtrain.cli.views.console import format_cell, line, plain_table
     from mmtrain.reports.target_results.baselines import lines, sentences
 

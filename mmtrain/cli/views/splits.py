@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from mmtrain.artifacts.inspection_results import PartSummary
 
 LONGEST = 16
-"""Characters of a class that are shown."""
+"""Maximum number of characters of a class that are shown."""
 
 
 def show_splits(console: Console, parts: Sequence[PartSummary]) -> None:
-    """A table, and that groups are kept together."""
+    """Print a table of the parts, and a line about groups."""
     console.print(_table(parts, console.width))
     if parts[0].groups is not None:
-        console.print("No group is on two sides of the split.")
+        console.print("No group is in more than one part.")
 
 
 def _table(parts: Sequence[PartSummary], width: int) -> Table:
-    """A row for each part; where its classes or labels do not fit beside each other, only how many of them it has."""
+    """Return a table with a row per part; if the columns of its classes do not fit the width, with the number of its classes."""
     grouped = parts[0].groups is not None
     names = [clip(name, LONGEST) for name in parts[0].classes]
     medians = [f"median {clip(key, LONGEST)}" for key in parts[0].medians]

@@ -11,20 +11,20 @@ from mmtrain.errors import counted, shell_command
 
 
 def show_table_profile(survey: InspectedTable, *, quiet: bool = False, every: bool = False) -> None:
-    """Two tables, what is in each column and what it is probably for; then what is wrong if it is."""
+    """Print a table of contents, one of guessed roles, and the findings that hold if the guesses are right."""
     console = out()
     line(console, f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}")
     note(survey.notice, quiet=quiet or not survey.notice)
     format_heading(console, "columns")
     profiles = [(column.header, column.profile) for column in survey.columns if column.profile is not None]
     rows = [(clip(header, 30), f"{one.missing:,}", distinct(one), describe_contents(one)) for header, one in profiles]
-    show_rows(console, ("column", "missing", "distinct", "what is in it"), rows, words=[3])
+    show_rows(console, ("column", "missing", "distinct", "contents"), rows, words=[3])
     for column in survey.columns:
         if column.images is not None:
-            found = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
+            files = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
             kinds = f": {file_kinds(column.images)}" if column.images.found else ""
-            line(console, f"{column.header}: {found}{kinds}")
-    format_heading(console, "what each is probably for")
+            line(console, f"{column.header}: {files}{kinds}")
+    format_heading(console, "guessed roles")
     guesses = []
     for column in survey.columns:
         role = column.guess.role if column.guess.used else "not used"
@@ -36,13 +36,13 @@ def show_table_profile(survey: InspectedTable, *, quiet: bool = False, every: bo
 
 
 def describe_contents(profile: Profile) -> str:
-    """The range of numbers, the length of texts, or the most frequent values."""
+    """Describe the contents of a column: the range of numbers, the length of texts, or the most frequent values."""
     if not profile.filled:
         return "nothing"
     if profile.numbers is not None and profile.distinct > 10 and profile.number_cells >= 0.5 * profile.filled:
         low, middle, high = (format_value(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
         odd = profile.filled - profile.number_cells
-        return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} no number" if odd else "")
+        return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} not a number" if odd else "")
     if profile.words is not None and profile.spaced * 4 >= profile.filled and profile.words.median >= 3:
         words = profile.words
         return f"{format_value(words.minimum)} to {format_value(words.maximum)} words, median {format_value(words.median)}"

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 SHOWN_EPOCHS = 8
 REFRESHES = 5.0
-"""Redraws a second at most: each costs some 5 ms."""
+"""Maximum number of redraws a second; each takes about 5 ms."""
 STOPPING = {
     1: "Stopping after this step, with a checkpoint.",
-    2: "Still finishing the step or writing the checkpoint; press again to give it up.",
+    2: "Still finishing the step or writing the checkpoint; press again to stop without it.",
 }
-"""What is said when a person asks once, and once more."""
+"""Messages after the first and the second Ctrl-C."""
 
 
 def duration(seconds: float) -> str:
@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
 
 
 class ImageProgress:
-    """Images done so far, of one column after the other; a smaller number than before begins another column."""
+    """Progress of one image column after the other; a smaller number than before begins the next column."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -50,9 +50,9 @@ class ImageProgress:
         self._began = 0.0
 
     def update(self, doing: str, done: int, total: int, size: int) -> None:
-        """`done` of `total` images; `size` are the bytes of them all."""
+        """Show that `done` of `total` images are done; `size` are the bytes of all of them."""
         if done < self._done or not self._done:
-            # The clock starts behind the first images, as nothing is told before.
+            # The clock starts after the first images, since the first call comes then; they do not count for the pace.
             self._first, self._began = done, time.perf_counter()
         self._done = done
         text = f"{doing} images: {done:,} of {total:,}  {size / 1e6:,.0f} MB{self._pace(total)}"
@@ -63,14 +63,14 @@ class ImageProgress:
             self._draw(text, done, total)
 
     def close(self) -> None:
-        """Take the bar away, which may stand anywhere."""
+        """Remove the bar, wherever it stands."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def _draw(self, text: str, done: int, total: int) -> None:
         if self._bar is None:
-            # The text first: where a terminal is narrow, the bar gives way. Without a thread of its own, as it is told often enough.
+            # The text first: on a narrow terminal the bar is shortened. Without Rich's thread: calls come often enough to redraw.
             columns = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)), BarColumn(bar_width=None)
             self._bar = Progress(*columns, console=self.console, auto_refresh=False, transient=True)
             self._bar.start()
@@ -85,7 +85,7 @@ class ImageProgress:
         return True
 
     def _pace(self, total: int) -> str:
-        """Images a second, and what is left at that pace; empty as long as there is nothing to tell it by."""
+        """Return images a second and the remaining time; empty before the second call."""
         rate = (self._done - self._first) / max(1e-9, time.perf_counter() - self._began)
         if not rate:
             return ""
@@ -93,7 +93,7 @@ class ImageProgress:
 
 
 class Display:
-    """Follows one command. Every method may be called at any time; `quiet` shows nothing."""
+    """Display of one command. Every method may be called at any time; `quiet` shows nothing."""
 
     def __init__(self, console: Console, *, quiet: bool) -> None:
         self.console = console
@@ -109,22 +109,22 @@ class Display:
         self._ended: list[EpochEnded] = []
 
     def say(self, text: str, *, whole: bool = False) -> None:
-        """One sentence; `whole` as for `line`."""
+        """Print one sentence; `whole` as for `line`."""
         if not self.quiet:
             line(self.console, text, whole=whole)
 
     def images(self, done: int, total: int, size: int) -> None:
-        """Images decoded so far, and the bytes of their pixels."""
+        """Show the images decoded so far, and the bytes of their pixels."""
         if not self.quiet:
             self._images.update("decoding", done, total, size)
 
     def checked(self, done: int, total: int, size: int) -> None:
-        """Images checked so far, and the bytes that were read for it."""
+        """Show the images checked so far, and the bytes read for it."""
         if not self.quiet:
             self._images.update("checking", done, total, size)
 
     def plan(self, plan: Plan) -> None:
-        """Show what is about to be trained."""
+        """Show the plan of a training that is about to begin."""
         self.run = plan.run
         if self.quiet:
             return
@@ -138,7 +138,7 @@ class Display:
         self.say(f"{sum(plan.parameters.values()):,} parameters: {parameters}")
 
     def event(self, event: Event) -> None:
-        """Something happened in the training."""
+        """Show an event of the training."""
         if self.quiet:
             return
         if isinstance(event, Started):
@@ -157,7 +157,7 @@ class Display:
             self.close()
 
     def close(self) -> None:
-        """Leave the live view as it stands, and take a bar away."""
+        """Stop the live view, which stays on the screen, and remove a bar."""
         self._images.close()
         if self._live is not None:
             self._live.stop()
@@ -177,7 +177,7 @@ class Display:
         self._started = event
         if event.done or event.done_steps:
             step = f" and step {event.done_steps} of the next" if event.done_steps else ""
-            self.say(f"Going on after epoch {event.done} of {event.epochs}{step}.")
+            self.say(f"Resuming after epoch {event.done} of {event.epochs}{step}.")
         self._begun = self._epoch_begun = time.perf_counter()
         if self.console.is_terminal or self.console.is_jupyter:
             self._live = Live(self._view(), console=self.console, auto_refresh=False)
@@ -191,7 +191,7 @@ class Display:
         return True
 
     def _columns(self) -> list[str]:
-        """The losses and the monitored score, or the main one where a loss is monitored."""
+        """Return the names of the losses and of the monitored score, or of the main score if a loss is monitored."""
         started = self._started
         names = ["train_loss", "validation_loss"]
         more = "" if started is None else started.main if started.monitor in names else started.monitor
@@ -200,19 +200,19 @@ class Display:
     def _line(self, event: EpochEnded) -> str:
         total = self._started.epochs if self._started is not None else event.epoch
         scores = "  ".join(f"{name} {number(event.scores.get(name))}" for name in self._columns())
-        told = f"epoch {event.epoch}/{total}  {scores}  best {event.best_epoch}  {event.seconds:.1f} s"
+        text = f"epoch {event.epoch}/{total}  {scores}  best {event.best_epoch}  {event.seconds:.1f} s"
         pace = f"  {event.rows_per_second:,.0f} rows/s"
-        return told + pace if len(told + pace) <= self.console.width else told
+        return text + pace if len(text + pace) <= self.console.width else text
 
     def _view(self) -> Group:
-        """The last epochs as a table, where the current one stands, and the best one."""
+        """Return the last epochs as a table, the position in the current one, and the best score."""
         lines = [Text(line) for line in (self._position(), self._best()) if line]
-        for shown in lines:  # a wrapped line leaves its head behind when something is said above
+        for shown in lines:  # of a wrapped line, the first part would stay on the screen when a line is printed above the view
             shown.no_wrap, shown.overflow = True, "ellipsis"
         return Group(self._table(), *lines)
 
     def _table(self) -> Table:
-        """The last epochs; headings that are too wide together are folded behind `train_` and `validation_`."""
+        """Return a table of the last epochs; headings too wide for the terminal are folded after `train_` and `validation_`."""
         columns = self._columns()
         table = plain_table("epoch", *columns, "rate", "rows/s", "")
         for event in self._ended[-SHOWN_EPOCHS:]:
@@ -226,7 +226,7 @@ class Display:
         return table
 
     def _best(self) -> str:
-        """The monitored score of the best epoch so far; empty before there is one."""
+        """Return the monitored score of the best epoch so far; empty before the first epoch."""
         started = self._started
         here = next((event for event in reversed(self._ended) if event.is_best), None)
         if started is None or (here is None and not started.best_epoch):
@@ -247,7 +247,7 @@ class Display:
         return f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{left}"
 
     def _left(self, started: Started) -> str:
-        """The time to the last epoch at the pace of this process; empty as long as it is not known."""
+        """Return the time to the last epoch at the pace of this process; empty in the first twentieth of an epoch."""
         step = self._step.step if self._step is not None else 0 if self._ended else started.done_steps
         stands = started.done + len(self._ended) + step / started.steps
         here = stands - started.done - started.done_steps / started.steps
@@ -259,7 +259,7 @@ class Display:
 
 @contextmanager
 def progress_display(*, quiet: bool) -> Iterator[Display]:
-    """A display that leaves the terminal in order, whatever happens."""
+    """A display that is closed whatever happens: a live view that is not stopped would hide the cursor."""
     shown = Display(err(), quiet=quiet)
     try:
         yield shown
