@@ -1,4 +1,4 @@
-"""Amounts of memory and of disk as people write them: `20 GB`, `500 MB`, `1.5 GiB`, or a number of bytes."""
+"""Sizes of memory and disk: `20 GB`, `500 MB`, `1.5 GiB`, or a number of bytes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _STEPS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def parse_bytes(value: Any) -> Any:
-    """Bytes of a written size; what is neither a text nor a number is left to the field.
+    """Return the bytes of a size such as `20 GB`; values other than texts and numbers are returned unchanged, for the field to refuse.
 
     Raises:
-        ValueError: the text is no size.
+        ValueError: the text is not a size.
 
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
-    found = _WRITTEN.fullmatch(str(value).strip())
-    if found is None or found[2].lower() not in UNITS:
+    match = _WRITTEN.fullmatch(str(value).strip())
+    if match is None or match[2].lower() not in UNITS:
         raise ValueError(f"expected a size; found {str(value)!r}. Write `20 GB`, `500 MB` or a number of bytes.")
-    return round(float(found[1]) * UNITS[found[2].lower()])
+    return round(float(match[1]) * UNITS[match[2].lower()])
 
 
 Size = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0), WithJsonSchema({"type": ["integer", "number", "string"]})]
@@ -34,9 +34,9 @@ Size = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0), WithJsonSchema(
 
 
 def format_bytes(size: float) -> str:
-    """`1.2 GB`, `350 MB`, `12 bytes`: three digits at most from a kilobyte on."""
+    """Format a size as `1.2 GB`, `350 MB` or `12 bytes`: at most three digits from a kilobyte on."""
     for step, name in _STEPS:
         share = size / step
-        if share >= 0.9995:  # of the unit below, it would be rounded to 1000
+        if share >= 0.9995:  # in the next smaller unit it would be rounded to 1000
             return f"{share:.1f} {name}" if share < 99.95 and step > 10**6 else f"{share:.0f} {name}"
     return f"{size:.0f} byte{'' if size == 1 else 's'}"

@@ -1,6 +1,6 @@
-"""Rules between sections. Each takes the sound parts of the tree and yields located problems.
+"""Rules between sections. Each takes the valid parts of the tree and yields located problems.
 
-A rule ignores a part that is broken, and what depends on it: validation has reported it already.
+A rule ignores an invalid part and everything that depends on it, since validation has reported it already.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mmtrain.targets import TaskTraits, tasks
 
 
 def located_problems(tree: dict[str, Any]) -> list[LocatedProblem]:
-    """Everything the rules find."""
+    """Return the problems of all rules."""
     sound = valid_parts(tree)
     return [problem for rule in RULES for problem in rule(sound)]
 
@@ -51,7 +51,7 @@ def _keys_for(sound: ValidParts, purpose: Purpose) -> list[str]:
 
 
 def _role_for(purpose: Purpose) -> str:
-    """The first role that was registered for the purpose."""
+    """Return the first role that was registered for the purpose."""
     return next(name for name in roles if role_class(name).purpose == purpose)
 
 
@@ -95,7 +95,7 @@ def _branch_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _read(sound: ValidParts) -> Iterator[tuple[str, int, str]]:
-    """Branch, position and key of everything a sound branch reads, if there are columns at all."""
+    """Yield branch, position and key of every column that a valid branch reads, if there are columns at all."""
     for name, branch in sound.branches.items() if sound.columns else ():
         for number, key in enumerate(branch.columns if branch is not None else ()):
             yield name, number, key
@@ -125,7 +125,7 @@ def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _kind_mismatch(sound: ValidParts, branch: Branch, key: str) -> bool:
-    """Return whether the branch surely cannot read the column; a flawed column may become something else when it is corrected."""
+    """Return True if the branch cannot read the column; a column with a mistake may become another kind when it is corrected."""
     return key in sound.inputs and key not in sound.flawed and sound.inputs[key].kind not in architectures[branch.architecture].kinds
 
 
@@ -148,7 +148,7 @@ def _unused_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | None:
-    """The split section with its method, if it has one."""
+    """Return the split section with its method, or None if it names no known method."""
     split = sound.tree.get("split")
     if not isinstance(split, dict) or not isinstance(split.get("method"), str) or split["method"] not in split_methods:
         return None
@@ -156,7 +156,7 @@ def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | Non
 
 
 def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Something is left to train on."""
+    """Some rows are left to train on."""
     chosen = _split_method(sound)
     if chosen is None or not chosen[1].shares_all_rows:
         return
@@ -170,7 +170,7 @@ def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _split_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """The split method has the columns it needs, and they have it."""
+    """The columns that the split method needs exist, and no column is for another method."""
     chosen = _split_method(sound)
     if chosen is None or not has_only(chosen[0], chosen[1].section) or not has_only(sound.tree, Experiment):
         return
@@ -209,17 +209,17 @@ def _class_weights(sound: ValidParts) -> Iterator[LocatedProblem]:
         return
     where = ("training", "class_weights")
     having = {key: target for key, target in sound.targets.items() if not target.is_continuous}
-    own = [key for key, target in having.items() if target.own_class_weights is not None]
+    with_own = [key for key, target in having.items() if target.own_class_weights is not None]
     if not having:
         what = "`class_weights` needs a target with classes or labels, and numbers have none."
         yield where, what, "Leave it out; a column with the role `weight` gives each row a weight."
-    elif len(own) == len(having):
-        what = f"`class_weights` has no effect here: every target with classes ({listed(own)}) has `class_weights` of its own."
+    elif len(with_own) == len(having):
+        what = f"`class_weights` has no effect here: every target with classes ({listed(with_own)}) has `class_weights` of its own."
         yield where, what, "Leave out one of the two."
 
 
 def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """No option that only goes with another choice than the one that was made."""
+    """No option that has no effect with the other options of its column."""
     for key, column in sound.inputs.items():
         if key in sound.flawed:
             continue
@@ -228,7 +228,7 @@ def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Every loss is for the task of its target, and is not told in two ways."""
+    """Every loss is for the task of its target, and is not given twice."""
     for key, target in sound.targets.items():
         if key in sound.flawed or target.loss is None:
             continue
@@ -238,11 +238,11 @@ def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
             fix = f"Set {listed([f'`{name}`' for name in able], 'or')}, or leave it out." if able else "Leave it out."
             yield where, f"the loss `{method}` is for `task: {' or '.join(losses[method].tasks)}`.", fix
         elif "error" in target.model_fields_set:
-            yield where, "`loss` and `error` both say what is minimized.", "Leave one of them out."
+            yield where, "`loss` and `error` both choose the loss.", "Leave one of them out."
 
 
 def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Stages name parameter groups that the network has, and train at least one."""
+    """Stages name parameter groups that the network has."""
     training = sound.tree.get("training")
     stages = training.get("stages") if isinstance(training, dict) else None
     if not isinstance(stages, list) or not sound.whole or not sound.branches:
@@ -270,11 +270,11 @@ DECIDED: tuple[tuple[str, Callable[[type[TaskTraits]], bool]], ...] = (
     ("threshold", lambda task: task.thresholdable),
     ("conformal", lambda task: task.conformal != "none"),
 )
-"""Options of `evaluation`, and the targets that they are for; others are left as they are."""
+"""Options of `evaluation`, and the tasks that they apply to; targets of other tasks ignore them."""
 SINGLE: tuple[Purpose, ...] = ("grouping", "naming", "assigning", "ordering", "weighting")
 """Purposes that one column of an experiment can have."""
 DIVIDING: dict[str, tuple[Purpose, str]] = {"given": ("assigning", "part"), "times": ("ordering", "date")}
-"""Needs of split methods: the purpose of the column that gives it, and a usual header."""
+"""Needs of split methods: the purpose of the column that meets it, and an example header."""
 RULES = (
     _needed_roles,
     _single_roles,

@@ -1,6 +1,6 @@
 """Defaults that depend on other sections, filled into the tree before it is validated.
 
-Everything here tolerates a broken tree: what is wrong in it is reported by validation, in the user's own words.
+Everything here tolerates an invalid tree: validation reports its mistakes later, in the words that the user wrote.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mmtrain.targets import tasks
 
 
 def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A copy of the tree with these defaults; relative paths become absolute ones, from the folder of `path`."""
+    """Return a copy of the tree with these defaults; relative paths become absolute, starting from the folder of `path`."""
     tree = _copied(tree)
     tree["name"] = tree.get("name") or _folder_name(path.stem)
     _paths(tree.get("data"), path.resolve().parent)
@@ -78,7 +78,7 @@ def _epochs_of_stages(training: dict[str, Any]) -> None:
 
 
 def _folder_name(stem: str) -> str:
-    """`Clinic, final` as `Clinic-final`; the name of the file is no mistake of the file's."""
+    """Return `Clinic-final` for `Clinic, final`: a file may have a name that a run folder may not."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "experiment"
 
 
@@ -89,7 +89,7 @@ def _copied(value: Any) -> Any:
 
 
 def _section(tree: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """The map under `key`, made when it was left out; None when something else stands there."""
+    """Return the map under `key`, created if it was left out; None if the value is not a map."""
     if tree.get(key) is None:
         tree[key] = {}
     section = tree[key]
@@ -106,7 +106,7 @@ def _short_form(tree: dict[str, Any], key: str, default: str, sections: Iterable
 
 
 def _misspelt(tag: str, section: dict[str, Any], sections: Iterable[type[BaseModel]]) -> bool:
-    """Return whether the tag is there misspelt; with a default in its place, its options would be reported as mistakes."""
+    """Return True if a key is the tag misspelt: a default in its place would make the other options mistakes as well."""
     known = {name for model in sections for name in model.model_fields}
     return any(key not in known and did_you_mean(key, [tag]) for key in section)
 
@@ -116,13 +116,16 @@ def _paths(data: Any, folder: Path) -> None:
         return
     for holder, key in ((data, "table"), (data, "images"), (data.get("cache"), "folder")):
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            with suppress(RuntimeError, ValueError):  # what names no place, as `~nobody`, is refused by the section
+            with suppress(RuntimeError, ValueError):  # `~nobody`, a NUL: refused by the section
                 holder[key] = str(folder / Path(holder[key]).expanduser())
                 holder[key] = str(existing_form(Path(holder[key])).resolve())
 
 
 def _branches(tree: dict[str, Any]) -> None:
-    """Left out: one branch per image, one per text, one for all the rest. Architectures by the kind of the first column."""
+    """Fill in branches that were left out: one per image, one per text, one for all the rest; and architectures.
+
+    The default architecture of a branch is that of the kind of its first column.
+    """
     inputs = valid_parts(tree).inputs
     kinds = {key: column.kind for key, column in inputs.items()}
     if tree.get("branches") is None:
@@ -136,12 +139,12 @@ def _branches(tree: dict[str, Any]) -> None:
         if not isinstance(branch, dict) or branch.get("architecture") is not None or _misspelt("architecture", branch, sections):
             continue
         named = branch.get("columns")
-        found = [kinds[key] for key in named if isinstance(key, str) and key in kinds] if isinstance(named, list) else []
-        branch["architecture"] = default_architecture(found[0]) if found else _likely(branch)
+        known = [kinds[key] for key in named if isinstance(key, str) and key in kinds] if isinstance(named, list) else []
+        branch["architecture"] = default_architecture(known[0]) if known else _likely(branch)
 
 
 def _likely(branch: dict[str, Any]) -> str:
-    """The architecture that knows most keys of a branch whose columns are wrong, so that its options are not called wrong too."""
+    """Return the architecture that has most of the keys of a branch with invalid columns, so that its options are not refused, too."""
     names = [default_architecture("vector"), *architectures]
     known = [sum(key in architectures[name].section.model_fields for key in branch) for name in names]
     return str(names[known.index(max(known))])

@@ -1,7 +1,7 @@
-"""From the path that pydantic gives for an error to the keys that the user wrote.
+"""From pydantic's path of an error to the keys that the user wrote.
 
-Pydantic names on its way every choice it went through: `columns.age.numeric.missing`, and for a union the type it
-tried: `class_weights.dict[str,float].malignant`. Following the annotations along the path tells such names from keys.
+The path also names every choice of a tagged union, `columns.age.numeric.missing`, and every type of a union that was tried,
+`class_weights.dict[str,float].malignant`. Following the annotations along the path distinguishes such names from keys.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class ErrorLocation:
 
     location: Location
     here: Any
-    """The annotation of what stands there; None where it is not known."""
+    """The annotation of the value there; None if it is unknown."""
     section: type[BaseModel] | None
     """The section that the last key belongs to."""
     choice: str = ""
     """The choice that made this section, "role `numeric`"; empty for a section without."""
     example: Any = None
-    """What could stand here, or None."""
+    """An example of a valid value, or None."""
 
     @property
     def model(self) -> type[BaseModel] | None:
-        """The section that belongs here, if one does."""
+        """The class of the section that belongs here, if one does."""
         return self.here if _is_model(self.here) else None
 
     @property
@@ -49,7 +49,7 @@ class ErrorLocation:
 
 
 def locate_error(path: Location, experiment: type[BaseModel]) -> ErrorLocation:
-    """The spot that a path of pydantic's leads to."""
+    """Return the place in the file to which a path of pydantic leads."""
     written: list[str | int] = []
     here: Any = experiment
     section: type[BaseModel] | None = None
@@ -83,7 +83,7 @@ def _tag(here: Any) -> OneOf | None:
 
 
 def _field(model: type[BaseModel], key: str) -> Any:
-    """The annotation of a field; pydantic keeps the outermost metadata beside it."""
+    """Return the annotation of a field with its tag; pydantic stores the outermost metadata apart from the annotation."""
     field = model.model_fields.get(key)
     if field is None:
         return None
@@ -97,7 +97,7 @@ def _example(model: type[BaseModel], key: str) -> Any:
 
 
 def _arms(here: Any) -> list[Any]:
-    """The types of a union without None; of anything else the type itself."""
+    """Return the types of a union without None; for any other annotation the type itself."""
     plain = get_args(here)[0] if get_origin(here) is Annotated else here
     if get_origin(plain) not in (Union, UnionType):
         return [plain]
@@ -105,7 +105,7 @@ def _arms(here: Any) -> list[Any]:
 
 
 def _inside(here: Any, part: str | int) -> Any:
-    """The type below a map or a list."""
+    """Return the type of the values of a map or a list."""
     arguments = get_args(here)
     if isinstance(get_origin(here), type) and issubclass(get_origin(here), Mapping):
         return arguments[1]

@@ -1,4 +1,4 @@
-"""The section `evaluation`: what is found out about a trained model besides its scores, and what is fitted on validation rows."""
+"""The section `evaluation`: intervals, baselines, analyses, and the postprocessing fitted on validation rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BaselineKind = Literal["majority", "single_branch", "gradient_boosting"]
 
 
 def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
-    """The edges of ranges. Raises ValueError unless each is above the one before it."""
+    """Return the edges of ranges unchanged. Raises ValueError unless each is above the one before it."""
     if any(upper <= lower for lower, upper in pairwise(edges)):
         raise ValueError("edges have to ascend, each above the one before it.")
     return edges
@@ -33,11 +33,11 @@ AIM = r"^(f1|youden|cost|(sensitivity|specificity) ?>= ?(0?\.[0-9]+|0|1|1\.0))$"
 
 
 FITTED_SETTINGS = ("calibration", "threshold", "conformal")
-"""What is fitted on validation rows once the training has ended."""
+"""Settings that are used at the end of the training, on validation rows, and cannot be changed later."""
 
 
 class Cost(Section):
-    """What a wrong decision costs; only the proportion of the two matters."""
+    """Costs of wrong decisions; only their ratio matters."""
 
     false_positive: float = Field(1.0, gt=0, description="A negative row that is called positive.")
     false_negative: float = Field(1.0, gt=0, description="A positive row that is called negative.")
@@ -62,16 +62,16 @@ class Threshold(Section):
 
 @dataclass(frozen=True)
 class SubgroupSpec:
-    """A header of the table whose values divide the rows; with `edges`, ranges of its numbers do."""
+    """Subgroups of rows by the values of a header or, with `edges`, by ranges of its numbers."""
 
     header: str
     edges: tuple[float, ...] = ()
 
 
 class Evaluation(Section):
-    """What `evaluate` finds out. Everything that is fitted here is fitted on validation rows."""
+    """Scores, baselines and analyses of `evaluate`, and postprocessing, which is fitted on validation rows."""
 
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of every interval.")
     draws: PositiveInt = Field(1000, ge=100, description="Bootstrap resamples of the rows, or of groups of rows, for the intervals.")
     baselines: tuple[BaselineKind, ...] = Field(
         ("majority",),
@@ -80,40 +80,40 @@ class Evaluation(Section):
         "columns other than images and texts.",
     )
     permutations: NonNegativeInt = Field(
-        5, description="How often each branch and each column is shuffled among the scored rows to see what it contributes; 0: not at all."
+        5, description="Permutation importance: how often each branch and each column is shuffled among the scored rows; 0: not at all."
     )
     subgroups: tuple[Subgroup, ...] = Field(
         (),
-        description="Columns of the table, with a role or without, whose values divide the rows for scores of their own; a column of "
-        "numbers with the edges of its ranges, the lower edge included, of the last range both.",
+        description="Columns of the table, with a role or without, whose values divide the rows into subgroups that are scored; a column "
+        "of numbers with the edges of its ranges. A range includes its lower edge, the last one both.",
         examples=[["sex", {"age": [0, 40, 65, 120]}]],
     )
     calibration: Literal["none", "temperature", "isotonic"] = Field(
         "none",
-        description="How probabilities are brought in line with the shares that come true. temperature: Guo and others 2017, "
+        description="Calibration of probabilities to the proportions that come true. temperature: Guo and others 2017, "
         "arXiv:1706.04599; isotonic: Zadrozny and Elkan 2002.",
     )
     threshold: Threshold | None = Field(
-        None, description="From which probability binary targets say yes. Left out: 0.5.", examples=[{"aim": "youden"}]
+        None, description="Probability from which a binary target predicts the positive class. Left out: 0.5.", examples=[{"aim": "youden"}]
     )
     conformal: float | None = Field(
         None,
         gt=0.5,
         lt=1,
-        description="The share of new rows whose answer shall lie in the predicted set or interval, 0.9 for instance (split conformal, "
-        "Vovk and others 2005). Half of the validation rows, whole groups of them, are kept for it and serve nothing else.",
+        description="Proportion of new rows whose answer lies in the predicted set or interval, 0.9 for instance (split conformal, "
+        "Vovk and others 2005). Half of the validation rows, in whole groups, are held out for it and used for nothing else.",
         examples=[0.9],
     )
-    seed: NonNegativeInt = Field(0, description="Of everything that is drawn here.")
+    seed: NonNegativeInt = Field(0, description="Random seed of bootstrap, permutations and calibration rows.")
 
     @property
     def decides(self) -> bool:
-        """Whether anything is fitted on validation rows after the training."""
+        """True if anything is fitted on validation rows after the training."""
         return self.calibration != "none" or self.threshold is not None or self.conformal is not None
 
     @property
     def of_baselines(self) -> Evaluation:
-        """The section for a baseline: only the threshold is fitted, since some scores depend on it."""
+        """The section for a baseline: only the threshold is fitted, since scores such as F1 depend on it."""
         return self.model_copy(update={"calibration": "none", "conformal": None})
 
     @field_validator("subgroups")
@@ -136,5 +136,6 @@ def _division(subgroup: Subgroup) -> SubgroupSpec:
 
 
 def fewest_units(coverage: float) -> int:
-    """Rows, or groups, without which no bound can promise the coverage: n with (n + 1) * coverage <= n."""
+    """Return the smallest number n of rows or groups for which a conformal bound exists: (n + 1) * coverage <= n."""
+    # The epsilon keeps the rounding error of 1 - coverage from raising n: 0.9 / (1 - 0.9) is 9.000000000000002.
     return ceil(coverage / (1 - coverage) - 1e-9)

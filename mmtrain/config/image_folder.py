@@ -10,9 +10,9 @@ SETTING = "data.images"
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The folder that image cells are relative to; cells may leave it where `allow_outside` says so."""
+    """The folder that image cells are relative to; with `allow_outside`, cells may name files outside of it."""
 
     path: Path
     allow_outside: bool = False
     setting: str = SETTING
-    """What a person changes to have another one: a key of the experiment file or an option of the command."""
+    """The key of the experiment file or the option of the command that sets the folder, for messages."""

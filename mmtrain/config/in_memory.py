@@ -29,7 +29,7 @@ from mmtrain.errors import ConfigError, Problem
 
 NAME = "experiment"
 WHOLE = 2.0**53
-"""Floats up to here tell whole numbers apart; `1.0` is the class `1` then, as it is in a table."""
+"""Floats below this represent every whole number exactly; they are written as such, since `1.0` is the class `1` in a table."""
 
 
 def _number(value: Real) -> str:
@@ -46,7 +46,7 @@ TEXTS: tuple[tuple[type[Any], Callable[[Any], str | None]], ...] = (
     (PathLike, lambda value: Quoted(fspath(value))),
     (date, lambda value: value.isoformat()),
 )
-"""How values of each type are written; the first type that fits."""
+"""Texts of values by type; the first type that fits."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +58,24 @@ class InMemory:
 
     @property
     def path(self) -> Path:
-        """Names the experiment where it does not name itself."""
+        """The path that its file would have; it gives the experiment its name if the dictionary has none."""
         return self.folder / NAME
 
     def source(self) -> Source:
-        """The dictionary as a tree of plain values. Raises ConfigError for one that contains itself."""
+        """Return the dictionary as a tree of plain values. Raises ConfigError for one that contains itself."""
         source = Source(NAME)
         source.tree = _Reader(source).map(self.tree, ())
         return source
 
 
 class _Reader:
-    """Leaves a mark for each key on its way, so that problems come in the order of the keys."""
+    """Turns Python values into plain ones, and leaves a mark for each key, so that problems come in the order of the keys."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
     def value(self, value: Any, location: Location) -> Any:
-        """The plain value of any object."""
+        """Return the plain value of an object."""
         if len(location) > MOST_LEVELS:
             raise ConfigError(Problem(self.source.file, NESTED.what, NESTED.fix))
         if isinstance(value, BaseModel):
@@ -90,20 +90,20 @@ class _Reader:
         return self.scalar(value, location)
 
     def map(self, values: Mapping[Any, Any], location: Location) -> dict[str, Any]:
-        """The plain values of a dictionary; keys become texts as values do."""
-        found: dict[str, Any] = {}
+        """Return the plain values of a dictionary; keys become texts as values do."""
+        tree: dict[str, Any] = {}
         for key, value in values.items():
             text = self.scalar(key.item() if hasattr(key, "item") else key, location)
             name = "null" if text is None else str(text)
             mark = self.source.marks[(*location, name)] = Mark(column=len(self.source.marks))
-            if name in found:
+            if name in tree:
                 what = f"the key is here a second time: {key!r} and another key have the same text."
                 self.source.notes.append((mark, Problem(self.source.place((*location, name), mark), what, "Remove one of the two.")))
-            found[name] = self.value(value, (*location, name))
-        return found
+            tree[name] = self.value(value, (*location, name))
+        return tree
 
     def scalar(self, value: Any, location: Location) -> str | None:
-        """A single value as its text; texts count as quoted, so that "1" stays a text where 1 is a number."""
+        """Return a single value as its text; texts count as quoted, so that "1" stays a text and 1 a number."""
         if isinstance(value, Enum):
             value = value.value
         for kind, text in TEXTS:

@@ -29,33 +29,34 @@ _built: list[tuple[int, ...]] = []
 
 
 def load(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Experiment:
-    """The experiment of a file, with `key.sub=value` overrides on top.
+    """Load the experiment of a file, with `key.sub=value` overrides.
 
-    Precedence: default, then file, then override. Raises ConfigError with every problem of the file, in the order of its lines.
+    An override replaces a value of the file, which replaces a default. Raises ConfigError with every problem of the file, in the order
+    of its lines.
     """
     return validated(read(path, overrides), path if isinstance(path, Path) else path.path)
 
 
 def validated(source: Source, path: Path) -> Experiment:
-    """The experiment of a tree; see `load`."""
+    """Validate the tree of a source and return its experiment. Raises ConfigError, see `load`."""
     tree = fill_defaults(source.tree, path)
-    found: list[LocatedProblem] = []
+    mistakes: list[LocatedProblem] = []
     experiment: Experiment | None = None
     try:
         experiment = _model().model_validate(tree)
     except ValidationError as error:
-        found = messages.located_problems(error.errors(include_url=False), Experiment)
-    problems = source.problems([*found, *cross_checks.located_problems(tree)])
+        mistakes = messages.located_problems(error.errors(include_url=False), Experiment)
+    problems = source.problems([*mistakes, *cross_checks.located_problems(tree)])
     if problems or experiment is None:
         raise ConfigError(problems)
     return experiment
 
 
 def load_sound(path: Path | NotInFile, overrides: Iterable[str] = ()) -> tuple[Data | None, dict[str, Column]]:
-    """Return what an experiment with mistakes says of its data: the `data` section and the columns without a mistake of their own.
+    """Return the valid parts of an experiment with mistakes that concern the table: the `data` section and the valid columns.
 
-    Of a `data` section with a mistake the places are left, and no columns, since what their cells mean may depend on the mistake;
-    None where not even the place of the table is sound.
+    A `data` section with a mistake is returned without the wrong option and without columns, since the meaning of their cells may depend
+    on it. The section is None if even the path of the table is invalid.
     """
     try:
         source = read(path, overrides)
@@ -68,12 +69,12 @@ def load_sound(path: Path | NotInFile, overrides: Iterable[str] = ()) -> tuple[D
 
 
 def _model() -> type[Experiment]:
-    """The model, built again when something has been registered since."""
+    """Return the class Experiment, rebuilt if columns, branches or other options have been registered since."""
     registries = (roles, tasks, architectures, fusions, optimizers, schedules, losses, split_methods)
     versions = tuple(registry.version for registry in registries)
     if [versions] != _built:
         for _, target in tasks.items():
-            target.model_rebuild(force=True)  # its `loss` is one of those that are registered by now
+            target.model_rebuild(force=True)  # the union of its `loss` holds the losses registered so far
         Training.model_rebuild(force=True)
         Experiment.model_rebuild(force=True)
         _built[:] = [versions]
@@ -81,7 +82,7 @@ def _model() -> type[Experiment]:
 
 
 def to_yaml(experiment: Experiment, folder: Path) -> str:
-    """The resolved file: every value written out, paths relative to `folder`, where the file is going to lie."""
+    """Return the text of the resolved file: every value, and paths relative to `folder`, the folder of the file."""
     values = experiment.model_dump(mode="json")
     for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder")):
         if holder[key] is not None:
@@ -91,7 +92,7 @@ def to_yaml(experiment: Experiment, folder: Path) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts a text into quotes also where only YAML 1.2 takes it for a number: `1e3`."""
+    """Quotes texts also if only YAML 1.2 reads them as numbers: `1e3`."""
 
 
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))

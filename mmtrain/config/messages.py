@@ -1,4 +1,4 @@
-"""Messages for the errors that pydantic finds in a tree: what was found, what would be right."""
+"""Messages for the errors that pydantic finds in a tree: the value that was found, and the values that would be valid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FOLLOWS = {
     "metrics": "The scores follow from the `task` of each target.",
     **dict.fromkeys(("workers", "num_workers", "device", "gpus", "gpu"), "Leave it out: threads and devices are chosen here."),
 }
-"""Settings of other libraries that there is no need of."""
+"""Settings of other libraries that mmtrain does not have, with the reason."""
 MOST_SHOWN = 60
 
 
@@ -62,12 +62,12 @@ class ConfigMistake:
 
     @property
     def kind(self) -> str:
-        """Pydantic's name for it."""
+        """Pydantic's type of the error."""
         return self.error["type"]
 
     @property
     def context(self) -> dict[str, Any]:
-        """Pydantic's details."""
+        """Pydantic's details of the error."""
         return self.error.get("ctx") or {}
 
     @property
@@ -77,42 +77,43 @@ class ConfigMistake:
 
 
 def located_problems(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> list[LocatedProblem]:
-    """One problem per place; a value that fits none of several types is one problem, not one per type."""
+    """Return one problem per place: pydantic reports a value that fits none of several types once per type."""
     by_place: dict[Location, list[ConfigMistake]] = {}
     for error in errors:
         path = error["loc"]
-        if error["type"] == "missing" and isinstance(path[-1], int):  # a list that is too short, said of the place after its end
+        if error["type"] == "missing" and isinstance(path[-1], int):  # a list that is too short, reported at the index after its end
             path = path[:-1]
         mistake = ConfigMistake(locate_error(path, experiment), error)
         by_place.setdefault(mistake.spot.location, []).append(mistake)
-    unknown = [place for place, found in by_place.items() if found[0].kind == "extra_forbidden"]
+    unknown = [place for place, mistakes in by_place.items() if mistakes[0].kind == "extra_forbidden"]
     return [
-        _located(found)
-        for place, found in by_place.items()
-        if not _said_below(place, found, by_place) and not _misspelt(place, found, unknown)
+        _located(mistakes)
+        for place, mistakes in by_place.items()
+        if not _explained_below(place, mistakes, by_place) and not _misspelt(place, mistakes, unknown)
     ]
 
 
-def _said_below(place: Location, found: list[ConfigMistake], places: Iterable[Location]) -> bool:
-    """Return whether a mistake inside the value explains these: otherwise it fits one type of a union, or counts as absent."""
-    explained = all(mistake.kind in EXPECTED or mistake.kind in ("literal_error", "too_short") for mistake in found)
+def _explained_below(place: Location, mistakes: list[ConfigMistake], places: Iterable[Location]) -> bool:
+    """Return True if a mistake inside the value explains these: they are of the other types of a union, or of a value left out."""
+    explained = all(mistake.kind in EXPECTED or mistake.kind in ("literal_error", "too_short") for mistake in mistakes)
     return explained and any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
-def _misspelt(place: Location, found: list[ConfigMistake], unknown: list[Location]) -> bool:
-    """Return whether a key is missing because it is misspelt, which is reported already."""
-    return found[0].kind == "missing" and any(other[:-1] == place[:-1] and _means(str(other[-1]), found[0].last) for other in unknown)
+def _misspelt(place: Location, mistakes: list[ConfigMistake], unknown: list[Location]) -> bool:
+    """Return True if a key is missing because it is misspelt, which is reported already."""
+    return mistakes[0].kind == "missing" and any(other[:-1] == place[:-1] and _means(str(other[-1]), mistakes[0].last) for other in unknown)
 
 
 def _means(key: str, name: str) -> bool:
-    """Return whether `key` is `name` misspelt, or swallowed its value as in `{role:numeric}`."""
+    """Return True if `key` is `name` misspelt, or includes its value as in `{role:numeric}`."""
     return key != name and (key.partition(":")[0] == name or bool(did_you_mean(key, [name])))
 
 
-def _located(found: list[ConfigMistake]) -> LocatedProblem:
-    first = next((mistake for mistake in found if mistake.kind == "value_error"), found[0])  # of a union, a check of ours knows best
+def _located(mistakes: list[ConfigMistake]) -> LocatedProblem:
+    # Of a value that fits none of several types, a check of a section (`value_error`) says most.
+    first = next((mistake for mistake in mistakes if mistake.kind == "value_error"), mistakes[0])
     described = DESCRIBED.get(first.kind)
-    return described(first) if described is not None else _wrong_value(found)
+    return described(first) if described is not None else _wrong_value(mistakes)
 
 
 def _unknown_key(mistake: ConfigMistake) -> LocatedProblem:
@@ -141,7 +142,7 @@ def _missing(mistake: ConfigMistake) -> LocatedProblem:
 
 
 def _wrong_length(mistake: ConfigMistake) -> LocatedProblem:
-    """A list or a map with too few or too many entries."""
+    """Describe a list or a map with too few or too many entries."""
     context, received = mistake.context, len(mistake.error["input"])
     wanted = (
         f"{len(get_args(mistake.spot.here))}"
@@ -155,7 +156,7 @@ def _wrong_length(mistake: ConfigMistake) -> LocatedProblem:
 
 
 def _fixed(annotation: Any) -> bool:
-    """Return whether it is a list with a fixed number of entries."""
+    """Return True for a list with a fixed number of entries."""
     return get_origin(annotation) is tuple and Ellipsis not in get_args(annotation)
 
 
@@ -167,12 +168,12 @@ def _unknown_choice(mistake: ConfigMistake) -> LocatedProblem:
     if received is None:
         return _missing_choice(mistake)
     what = f"there is no {tag.tag} {_quote(received)}." if isinstance(received, str) else f"expected a text; found {_quote(received)}."
-    own = " One of your own comes with --code FILE." if mistake.spot.location[0] in ("branches", "fusion") else ""
-    return (*mistake.spot.location, tag.tag), what, _nearest(received, known) or f"It is one of {listed(known, 'or', most=30)}.{own}"
+    hint = " One of your own comes with --code FILE." if mistake.spot.location[0] in ("branches", "fusion") else ""
+    return (*mistake.spot.location, tag.tag), what, _nearest(received, known) or f"It is one of {listed(known, 'or', most=30)}.{hint}"
 
 
 def _missing_choice(mistake: ConfigMistake) -> LocatedProblem:
-    """No `role`, or a misspelt one."""
+    """Describe a tag, `role` for example, that is missing or misspelt."""
     tag = mistake.spot.tag
     if tag is None:
         return _other(mistake)
@@ -184,7 +185,7 @@ def _missing_choice(mistake: ConfigMistake) -> LocatedProblem:
 
 
 def _own_words(mistake: ConfigMistake) -> LocatedProblem:
-    """A check of ours speaks for itself."""
+    """Describe a failed check of a section: its text is the message."""
     return mistake.spot.location, str(mistake.context.get("error", mistake.error["msg"])), ""
 
 
@@ -208,12 +209,12 @@ DESCRIBED: Mapping[str, Callable[[ConfigMistake], LocatedProblem]] = {
 }
 
 
-def _wrong_value(found: list[ConfigMistake]) -> LocatedProblem:
-    """A value of the wrong type, outside its range, or not among the choices."""
-    location, received = found[0].spot.location, found[0].error["input"]
+def _wrong_value(mistakes: list[ConfigMistake]) -> LocatedProblem:
+    """Describe a value of the wrong type, outside its range, or not among the choices."""
+    location, received = mistakes[0].spot.location, mistakes[0].error["input"]
     expected: list[str] = []
     choices: list[str] = []
-    for mistake in found:
+    for mistake in mistakes:
         if mistake.kind == "literal_error":
             choices += [word.strip("'") for word in re.split(r", | or ", mistake.context["expected"])]
         elif mistake.kind in EXPECTED:
@@ -224,11 +225,11 @@ def _wrong_value(found: list[ConfigMistake]) -> LocatedProblem:
         else:
             return _other(mistake)
     what = f"expected {listed([*choices, *dict.fromkeys(expected)], 'or', most=30)}; found {_quote(received)}."
-    return location, what, _nearest(received, choices) or _rewritten(found[0], expected)
+    return location, what, _nearest(received, choices) or _rewritten(mistakes[0], expected)
 
 
 def _rewritten(mistake: ConfigMistake, expected: list[str]) -> str:
-    """Return how the user's value would be written here, if that can be guessed; else what could stand here."""
+    """Return the user's value in the right form, if that can be guessed; else the valid keys or an example."""
     key, received, tag = mistake.last, mistake.error["input"], mistake.spot.tag
     if "a list" in expected and isinstance(received, str):
         count = len(get_args(mistake.spot.here)) if _fixed(mistake.spot.here) else 1
@@ -252,7 +253,7 @@ def _nearest(received: Any, known: list[str]) -> str:
 
 
 def _quote(value: Any, *, quoted: bool = True) -> str:
-    """A value as the user wrote it, or what sort of thing it is."""
+    """Return a value as the user wrote it, or the sort of a longer one."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -265,7 +266,7 @@ def _quote(value: Any, *, quoted: bool = True) -> str:
 
 
 def _range(mistake: ConfigMistake) -> str:
-    """`1 or more`; a whole number above 0 is 1 or more."""
+    """Return a range in words: `1 or more`; a whole number above 0 is 1 or more."""
     if mistake.kind == "greater_than" and mistake.spot.here is int:
         return f"{mistake.context['gt'] + 1} or more"
     numbers = {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in mistake.context.items()}

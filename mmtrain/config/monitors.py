@@ -1,4 +1,4 @@
-"""Scores that are computed after an epoch, of which the experiment can monitor one."""
+"""Scores that are computed after every epoch, of which an experiment monitors one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mmtrain.targets import Target
 
 
 def monitored(targets: dict[str, Target]) -> dict[str, str]:
-    """Every name that can be watched, and its score: `validation_auc`, with several targets `validation_diagnosis_auc`.
+    """Return every name that can be monitored, with its score: `validation_auc`, with several targets `validation_diagnosis_auc`.
 
-    The labels of a multilabel target are known from the data only; `validation_auc[LABEL]` stands for all of them.
+    The labels of a multilabel target are known only from the data; `validation_auc[LABEL]` stands for all of them.
     """
     names = {f"{part}_loss": "loss" for part in ("validation", "train")}
     for key, target in targets.items():
@@ -28,31 +28,31 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
 
 
 def _of_each_label(key: str, targets: dict[str, Target]) -> dict[str, str]:
-    """The names of the scores of one label, without the label, and the scores."""
+    """Return the names of the scores of single labels, without the label, and the scores."""
     infix = f"{key}_" if len(targets) > 1 else ""
     return {f"validation_{infix}{metric.name}": metric.name for metric in targets[key].label_metrics}
 
 
 def direction_of(monitor: str) -> str:
-    """`maximize` or `minimize`; `minimize` for an unknown score, which is refused later."""
+    """Return `maximize` or `minimize`; `minimize` for an unknown score, which is refused later."""
     score = _score_of(monitor)
     return "maximize" if score and METRICS[score].higher_is_better else "minimize"
 
 
 def _score_of(monitor: str) -> str:
-    """`log_loss` of `validation_diagnosis_log_loss`, the longest known score at its end; empty for none."""
+    """Return the longest known score at the end of a name, `log_loss` for `validation_diagnosis_log_loss`; empty without one."""
     words = monitor.partition("[")[0].split("_")
     ends = ("_".join(words[start:]) for start in range(len(words)))
     return next((end for end in ends if end in METRICS), "")
 
 
 def is_weighted_loss(monitor: str, targets: dict[str, Target]) -> bool:
-    """Return whether the weight of a row counts in the score: it does in validation losses, not in scores."""
+    """Return True if the monitored score uses the weights of rows: validation losses do, other scores do not."""
     return monitor.startswith("validation_") and monitored(targets).get(monitor) == "loss"
 
 
 def stopping_rule(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """The monitored score exists for these targets, and its direction is the right one."""
+    """Check that the monitored score exists for these targets and has the right direction."""
     training = sound.tree.get("training")
     stopping = training.get("early_stopping") if isinstance(training, dict) else None
     if not sound.whole or not sound.targets or not isinstance(stopping, dict) or not has_only(stopping, EarlyStopping):
@@ -80,14 +80,14 @@ def _nearest(monitor: str, known: dict[str, str]) -> str:
     same = [name for name, other in known.items() if other == score and name.startswith("validation_")]
     if same:
         return did_you_mean(monitor, same) or f"Did you mean '{same[0]}'?"
-    hint = "" if score else did_you_mean(monitor, known)  # a score of another task is no misspelling
-    return hint or f"There are {listed([name for name in known if name.startswith('validation_')], most=30)}."
+    hint = "" if score else did_you_mean(monitor, known)  # a known score of another task is not misspelt
+    return hint or f"Their scores are {listed([name for name in known if name.startswith('validation_')], most=30)}."
 
 
 def _general(monitor: str, targets: dict[str, Target]) -> str:
-    """`validation_auc[LABEL]` for `validation_auc[beach]`; here a label is checked where the file lists the labels."""
-    found = label_of(monitor, targets)
-    if found is None or found.label not in (found.target.declared_labels or [found.label]):
+    """Return `validation_auc[LABEL]` for `validation_auc[beach]`, unless the file lists the labels and `beach` is not one of them."""
+    label = label_of(monitor, targets)
+    if label is None or label.label not in (label.target.declared_labels or [label.label]):
         return monitor
     return f"{monitor.partition('[')[0]}[LABEL]"
 
@@ -100,7 +100,7 @@ class LabelOf(NamedTuple):
 
 
 def label_of(monitor: str, targets: dict[str, Target]) -> LabelOf | None:
-    """Whose label `validation_auc[beach]` names; None where the monitor is not the score of one label."""
+    """Return the label of `validation_auc[beach]` and its target; None if the monitor is not the score of one label."""
     score, _, label = monitor.removesuffix("]").partition("[")
     for key, target in targets.items():
         if f"{score}[{label}]" == monitor and score in _of_each_label(key, targets):

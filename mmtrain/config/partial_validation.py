@@ -1,4 +1,4 @@
-"""The sound parts of a tree that may have unsound ones, so that all mistakes can be reported at once."""
+"""The valid parts of a tree with mistakes, so that all mistakes can be reported at once."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from mmtrain.targets import Target, targets_among, tasks
 
 @dataclass(frozen=True)
 class ValidParts:
-    """The tree with its defaults, and those of its columns and branches that are sound; None stands for a broken one."""
+    """The tree with its defaults, and its valid columns and branches; None stands for an invalid one."""
 
     tree: dict[str, Any]
     columns: dict[str, Column | None]
     branches: dict[str, Branch | None]
     flawed: frozenset[str]
-    """Columns that had a wrong option, which stands here with its default."""
+    """Columns with a wrong option, which has its default here."""
 
     @cached_property
     def inputs(self) -> dict[str, InputColumn]:
-        """Sound input columns."""
+        """Valid input columns."""
         return inputs_among(self.columns)
 
     @cached_property
     def targets(self) -> dict[str, Target]:
-        """Sound targets."""
+        """Valid targets."""
         return targets_among(self.columns)
 
     @property
     def whole(self) -> bool:
-        """Whether every column is sound, so that something absent is really absent."""
+        """True if every column is valid, so that a missing role is really missing."""
         return bool(self.columns) and None not in self.columns.values()
 
 
 def valid_parts(tree: dict[str, Any]) -> ValidParts:
-    """Return the sound parts of a tree."""
+    """Return the valid parts of a tree."""
     columns = _parts(_column_adapter(roles.version, tasks.version), tree.get("columns"))
     branches = _parts(_branch_adapter(architectures.version), tree.get("branches"))
     flawed = frozenset(key for key, (_, exact) in columns.items() if not exact)
@@ -49,7 +49,7 @@ def valid_parts(tree: dict[str, Any]) -> ValidParts:
 
 
 def has_only(section: Any, model: type[BaseModel]) -> bool:
-    """Return whether every key is known, so that an absent key was left out and not misspelt."""
+    """Return True if every key is known, so that an absent key was left out and not misspelt."""
     return isinstance(section, Mapping) and set(section) <= set(model.model_fields)
 
 
@@ -58,19 +58,20 @@ def _parts(adapter: TypeAdapter[Any], entries: Any) -> dict[str, tuple[Any, bool
 
 
 def sound_section(adapter: TypeAdapter[Any], entry: Any) -> tuple[Any, bool]:
-    """Return a section without its wrong options, and whether there were none; None where its choice itself is wrong."""
+    """Return a section without its wrong options, and True if there were none; None if its role or method itself is wrong."""
     if not isinstance(entry, Mapping):
         return None, False
     try:
         return adapter.validate_python(entry), True
     except ValidationError as error:
-        wrong = {next((part for part in found["loc"] if part in entry), None) for found in error.errors()}
+        wrong = {next((part for part in mistake["loc"] if part in entry), None) for mistake in error.errors()}
     try:
         return adapter.validate_python({key: value for key, value in entry.items() if key not in wrong}), False
     except ValidationError:
         return None, False
 
 
+# The versions are the cache's keys: whatever is registered later has to be in the union.
 @lru_cache(maxsize=2)
 def _column_adapter(*versions: int) -> TypeAdapter[Any]:  # noqa: ARG001
     return TypeAdapter(AnyColumn)

@@ -14,18 +14,18 @@ DEFAULTED = {
     "Training": {"early_stopping", "optimizer", "schedule"},
     "EarlyStopping": {"direction"},
 }
-"""What the file may leave out because `defaults` fills it in."""
+"""Keys that the file may leave out because `defaults` fills them in."""
 
 
 class _Generator(GenerateJsonSchema):
-    """Follows what the file allows, where that is more than the sections allow."""
+    """Adds the forms that the file allows and the sections do not."""
 
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
-        """A text may be written without quotes, `positive: 1`."""
+        """Return the schema of a text, which may be written without quotes, `positive: 1`."""
         return super().str_schema(schema) | {"type": ["string", "number", "boolean"]}
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
-        """One of the choices, each with its name as the only value of the tag; a method alone may stand for its map."""
+        """Return the schema of a choice, with its name as the only value of the tag; a method alone may stand for its map."""
         tag = str(schema["discriminator"])
         choices: list[JsonSchemaValue] = []
         for name, choice in schema["choices"].items():
@@ -38,7 +38,7 @@ class _Generator(GenerateJsonSchema):
         return {"anyOf": choices}
 
     def _sections(self, choice: JsonSchemaValue) -> Iterator[JsonSchemaValue]:
-        """The section of a choice, or those of all its choices."""
+        """Yield the section of a choice, or those of all its choices."""
         described = self.resolve_ref_schema(choice)
         if "anyOf" not in described:
             yield described
@@ -47,13 +47,13 @@ class _Generator(GenerateJsonSchema):
 
 
 def _required(section: JsonSchemaValue, tag: str) -> list[str]:
-    """A role and a task have to be said; an architecture and a method have defaults."""
+    """Return the required keys of a choice: a role and a task are required, an architecture and a method have defaults."""
     others = [key for key in section.get("required", []) if key != tag]
     return [tag, *others] if tag in ("role", "task") else others
 
 
 def schema_of(experiment: type[BaseModel]) -> dict[str, Any]:
-    """The schema; every key of the file is in it, those with defaults are not required."""
+    """Return the JSON Schema with every key of the file; keys with defaults are not required."""
     schema = experiment.model_json_schema(schema_generator=_Generator)
     for title, keys in DEFAULTED.items():
         part = schema if title == "Experiment" else schema["$defs"][title]
@@ -63,10 +63,10 @@ def schema_of(experiment: type[BaseModel]) -> dict[str, Any]:
 
 
 def _describe(schema: JsonSchemaValue) -> None:
-    """Give every key without a description that of the section it holds, or, for a key with one value, that of the section it chooses."""
+    """Describe every key without a description by its section, a tag with one value by the section it chooses."""
     sections = schema["$defs"]
     for section in (schema, *sections.values()):
         for key in section.get("properties", {}).values():
-            held = sections.get(str(key.get("$ref", "")).rpartition("/")[2], section if "const" in key else {})
-            if "description" not in key and "description" in held:
-                key["description"] = held["description"]
+            described = sections.get(str(key.get("$ref", "")).rpartition("/")[2], section if "const" in key else {})
+            if "description" not in key and "description" in described:
+                key["description"] = described["description"]

@@ -1,4 +1,4 @@
-"""`data.format`: how the table's file is written, where that is not to be found out from the file itself."""
+"""`data.format`: the format of the table's file, as far as it cannot be detected from the file itself."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def _encoding(text: str) -> str:
 
 
 class TableFormat(Section):
-    """How the table is written. What is left out is found in the first lines; what these leave in doubt is asked for."""
+    """Format of the table. Options that are left out are detected from the first lines; if these are ambiguous, an error asks for them."""
 
     separator: Annotated[str, AfterValidator(_separator)] | None = Field(
-        None, description="Of cells in a line: one sign, `tab`, or `blanks` for any run of blanks and tabs."
+        None, description="Separator of cells: one character, `tab`, or `blanks` for any run of blanks and tabs."
     )
     decimal: Literal[".", ","] | None = Field(None, description="The decimal mark: 1.5 or 1,5.")
     thousands: Literal[".", ",", " ", "'"] | None = Field(
-        None, description="What groups digits by three, as in 1,234.5. Left out: such numbers are refused."
+        None, description="Separator of groups of three digits, as in 1,234.5. Left out: such numbers are refused."
     )
     skip_lines: NonNegativeInt | None = Field(None, description="Lines before the headers: titles, comments, a line `sep=;`.")
     quote: Literal['"', "'", "none"] | None = Field(
-        None, description="The character around cells that hold separators; none: there is none."
+        None, description="Character around cells that contain separators; none: cells are never quoted."
     )
     escape: Literal["\\", "none"] | None = Field(
-        None, description="The character before a quote within a quoted cell; none: such a quote is written twice."
+        None, description="Character before a quote within a quoted cell; none: such a quote is written twice."
     )
     encoding: Annotated[str, AfterValidator(_encoding)] | None = Field(
-        None, description="Of the text; `cp1252` for instance. Left out: UTF-8, or UTF-16 where the file begins as such a file does."
+        None, description="Text encoding, `cp1252` for instance. Left out: UTF-8, or UTF-16 if the file begins with its byte order mark."
     )
     sheet: str | None = Field(None, description="Name of the sheet of an Excel file. Left out: the first one.")
 
@@ -64,6 +64,6 @@ class TableFormat(Section):
         return self
 
     @property
-    def given(self) -> dict[str, Any]:
-        """The options that are not left out."""
+    def explicit(self) -> dict[str, Any]:
+        """The options that are set."""
         return self.model_dump(exclude_none=True)

@@ -16,13 +16,13 @@ from mmtrain.targets.base import ClassWeights
 Rate = Annotated[float, Field(gt=0)]
 CountOrAuto = PositiveInt | Literal["auto"]
 UNTRIED: dict[str, Any] = {"batch_size": 32, "precision": "float32", "jit": "off", "steps_per_call": 1}
-"""What `auto` means for training settings where nothing is tried on the device."""
+"""Values of `auto` settings without a trial on the device."""
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 CALLBACK_PLACE = (
-    "Where its class lies, as `keras.callbacks.CSVLogger`; `my_callbacks.Mine` of a file given with `--code my_callbacks.py`. "
-    "Other installed modules are imported with `--allow-callbacks` only."
+    "Module and class, as `keras.callbacks.CSVLogger`, or as `my_callbacks.Mine` for a file given with `--code my_callbacks.py`. "
+    "Other installed modules need `--allow-callbacks`."
 )
 
 
@@ -45,10 +45,10 @@ def groups_below(names: Iterable[str], groups: Collection[str]) -> dict[str, str
     {'branches.scan': 'branches', 'branches.scan.head': 'scan.head'}
     """
     full = {name: name if _below(name, groups) else f"branches.{name}" for name in names}
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for name in sorted(full, key=lambda name: full[name].count(".")):
-        found |= dict.fromkeys(_below(full[name], groups), name)
-    return found
+        meanings |= dict.fromkeys(_below(full[name], groups), name)
+    return meanings
 
 
 def _below(name: str, groups: Collection[str]) -> list[str]:
@@ -56,9 +56,9 @@ def _below(name: str, groups: Collection[str]) -> list[str]:
 
 
 def typed_value(value: Any) -> Any:
-    """Return a value of the tree as YAML means it: numbers and booleans by the rules of its core schema (YAML 1.2.2, 10.3.2).
+    """Return a value of the tree with the type that YAML gives it: numbers and booleans of the core schema (YAML 1.2.2, 10.3.2).
 
-    Infinities and numbers to other bases than ten stay text.
+    Infinities, and numbers in other bases than ten, stay text.
     """
     if isinstance(value, dict):
         return {key: typed_value(item) for key, item in value.items()}
@@ -74,7 +74,7 @@ def typed_value(value: Any) -> Any:
 
 
 class Callback(Section):
-    """A Keras callback, yours or one of Keras' own. All keys but `name` are parameters of its constructor."""
+    """A Keras callback, your own or one of Keras. All keys but `name` are parameters of its constructor."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -89,25 +89,25 @@ class Callback(Section):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The arguments of its constructor."""
+        """The arguments of the constructor."""
         return dict(self.model_extra or {})
 
 
 class EarlyStopping(Section):
-    """Which score says that an epoch is the best, and how long to wait for a better one."""
+    """The score by which the best epoch is chosen, and the patience without improvement."""
 
     monitor: str = Field(
         "validation_loss", description="<part>_<score>, with several targets <part>_<target>_<score>; part: train or validation."
     )
-    direction: Literal["minimize", "maximize"] = Field(description="Left out: known from the score.")
+    direction: Literal["minimize", "maximize"] = Field(description="Direction of better scores. Left out: that of the score.")
     patience: PositiveInt | None = Field(
-        None, description="Epochs without improvement before training stops; left out: all epochs are run."
+        None, description="Number of epochs without improvement after which the training stops. Left out: all epochs are trained."
     )
-    min_delta: float = Field(0.0, ge=0, description="Less than this is no improvement.")
+    min_delta: float = Field(0.0, ge=0, description="Smallest change of the score that counts as an improvement.")
 
     @property
     def reason(self) -> str:
-        """The reason of a training that early stopping ended."""
+        """The reason recorded for a training that early stopping ended."""
         return f"{self.monitor} has not improved for {self.patience} epochs"
 
 
@@ -118,64 +118,62 @@ class Stage(Section):
     names, as `<name>.backbone` and `<name>.head`.
     """
 
-    epochs: PositiveInt = Field(description="How many epochs the stage takes.")
+    epochs: PositiveInt = Field(description="Number of epochs of the stage.")
     unfreeze: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Parameter groups that are trained from this stage on, besides those of the stages before. Left out: all.",
+        description="Parameter groups that are trained from this stage on, in addition to those of earlier stages. Left out: all.",
     )
     learning_rate: Rate | dict[str, Rate] | None = Field(
         None,
-        description="Instead of `training.learning_rate`: one rate, or {group: rate}; groups that are not named have that of the training.",
+        description="In place of `training.learning_rate`: one rate, or {group: rate}; other groups keep that of the training.",
     )
 
     def restricted_to(self, groups: Collection[str]) -> Stage:
-        """Return the stage for a network that has only some of the groups; one that would train nothing trains the fusion and targets."""
-        kept = None if self.unfreeze is None else tuple(name for name in self.unfreeze if groups_below([name], groups))
+        """Return the stage for a network with only some of the groups; if no group is left to train, fusion and targets are trained."""
+        names = None if self.unfreeze is None else tuple(name for name in self.unfreeze if groups_below([name], groups))
         rates = self.learning_rate
         if isinstance(rates, dict):
             rates = {name: rate for name, rate in rates.items() if groups_below([name], groups)}
-        return self.model_copy(update={"unfreeze": ("fusion", "targets") if kept == () else kept, "learning_rate": rates})
+        return self.model_copy(update={"unfreeze": ("fusion", "targets") if names == () else names, "learning_rate": rates})
 
 
 class Training(Section):
-    """How the network learns."""
+    """Settings of the training: optimizer, schedule, stages, early stopping, device settings."""
 
-    epochs: PositiveInt = Field(30, description="How often every training row is seen, at most.")
+    epochs: PositiveInt = Field(30, description="Maximum number of passes over the training rows.")
     batch_size: CountOrAuto = Field(32, description="Rows per step. auto: the largest power of two that fits in memory, at most 1024.")
-    optimizer: AnyOptimizer = Field(description="How weights follow from gradients.", examples=[{"method": "adam"}])
+    optimizer: AnyOptimizer = Field(description="The rule that updates weights from gradients.", examples=[{"method": "adam"}])
     learning_rate: float = Field(0.001, gt=0, description="Size of a step, before the schedule's factor.")
     schedule: AnySchedule = Field(
-        description="How the learning rate changes: over all epochs, or again over each of the `stages`.", examples=[{"method": "cosine"}]
+        description="Course of the learning rate: over all epochs, or over each of the `stages` anew.", examples=[{"method": "cosine"}]
     )
     stages: tuple[Stage, ...] = Field(
         (),
-        description="Parts of the training that differ in what is trained and how fast. Left out: one stage that trains everything.",
+        description="Parts of the training with their own trained groups and rates. Left out: one stage that trains everything.",
         examples=[[{"epochs": 5, "unfreeze": ["fusion", "targets"]}, {"epochs": 20, "learning_rate": 0.0001}]],
     )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101).")
-    clip_norm: float | None = Field(None, gt=0, description="Gradients longer than this, all together, are shortened to it.")
-    clip_value: float | None = Field(None, gt=0, description="Each number of a gradient is kept within plus and minus this.")
+    clip_norm: float | None = Field(None, gt=0, description="Maximum norm of all gradients together; larger ones are scaled down to it.")
+    clip_value: float | None = Field(None, gt=0, description="Each number of a gradient is clipped to plus and minus this.")
     accumulate: PositiveInt = Field(1, description="Batches whose gradients are averaged before the weights change.")
     weight_average: float | None = Field(
-        None, gt=0, lt=1, description="Momentum of a moving average of the weights, say 0.99; it is what is scored and saved."
+        None, gt=0, lt=1, description="Momentum of a moving average of the weights, 0.99 for instance; the average is scored and saved."
     )
     precision: Literal["float32", "bfloat16", "float16", "auto"] = Field(
         "float32",
-        description="Of the network's inner computations; weights, heads and losses are always float32. "
-        "auto: a short trial on this device decides; float32 unless another is 1.3 times faster.",
+        description="Precision of the network's inner computations; weights, heads and losses are always float32. "
+        "auto: a short trial on this device decides; float32 unless another is 1.3 times as fast.",
     )
     jit: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether XLA compiles the network's step; changes to images it always compiles on a CPU. auto: the trial decides.",
+        description="Compile the network's step with XLA; augmentation is always compiled on a CPU. auto: the trial decides.",
     )
     steps_per_call: CountOrAuto = Field("auto", description="Steps that one compiled call takes. auto: the trial decides.")
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
-    early_stopping: EarlyStopping = Field(description="Which epoch is the best one, and when to stop.")
+    early_stopping: EarlyStopping = Field(description="Choice of the best epoch, and early stopping.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="A checkpoint is written after every epoch, and this often within one.")
-    tensorboard: bool = Field(
-        False, description="Whether every epoch's scores are also written for TensorBoard, to `tensorboard/` in the run."
-    )
+    tensorboard: bool = Field(False, description="Also write every epoch's scores for TensorBoard, to `tensorboard/` in the run.")
     callbacks: tuple[Callback, ...] = Field(
         (),
         description="Keras callbacks, called for the training, every epoch and every call of the compiled step. Their logs have the names "
@@ -183,7 +181,7 @@ class Training(Section):
         "change the learning rate; what they keep in memory is lost when a run is resumed.",
         examples=[[{"name": "keras.callbacks.CSVLogger", "filename": "log.csv"}]],
     )
-    seed: NonNegativeInt = Field(0, description="Of initial weights, order, dropout and augmentation.")
+    seed: NonNegativeInt = Field(0, description="Random seed of initial weights, order of rows, dropout and augmentation.")
     deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")
 
     @model_validator(mode="after")

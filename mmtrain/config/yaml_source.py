@@ -1,8 +1,8 @@
 """The experiment file as a tree of plain values that remembers where every key was written.
 
-A plain scalar stays text until the field it is for says what it means, so that `positive: 010` is the class "010",
-`epochs: 010` is ten, `learning_rate: 1e-3` is a number and `no` is a word or a false, whichever is asked for.
-Only `null`, `~` and an empty value are read here, as "left out". A text in quotes is told from one without, for `callback.plain`.
+A plain scalar stays text until its field gives it a type, so that `positive: 010` is the class "010", `epochs: 010` is ten,
+`learning_rate: 1e-3` is a number, and `no` is a word or false, depending on the field. Only `null`, `~` and an empty value are
+interpreted here, as "left out". Texts in quotes are marked as `Quoted`, since options of callbacks have no field to give them a type.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from mmtrain.system.paths import PathFault, input_fault
 
 Location: TypeAlias = tuple[str | int, ...]
 LocatedProblem: TypeAlias = tuple[Location, str, str]
-"""Where, what was found, what would be right."""
+"""Location, problem, and fix."""
 
 TABLES = (".csv", ".tsv", ".tab", ".gz", ".parquet")
-"""What a path ends in that names a table instead."""
+"""Suffixes of tables, which users sometimes give in place of the experiment file."""
 
 MOST_BYTES = 10_000_000
 MOST_NODES = 100_000
@@ -33,7 +33,7 @@ MOST_LEVELS = 50
 TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp", "value", "yaml")
 )
-"""Of values as they are written; the others have to be asked for, as `!!python/object`, and nothing here is made of an object."""
+"""Tags of plain values. Others are written explicitly, as `!!python/object`, and are refused: no object is ever built from a file."""
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -49,17 +49,17 @@ class Quoted(str):
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """The place where a key was written; in file order, overrides after the file."""
+    """The place where a key was written; ordered as in the file, overrides after the file."""
 
     override: bool = False
     line: int = 0
-    """Counted from 1; of an override, which one it is."""
+    """Line, from 1; for an override its number, from 0."""
     column: int = 0
 
 
 @dataclass
 class Source:
-    """`tree` holds str, None, list and dict; `marks` says where each location was written, `notes` what is wrong with the YAML."""
+    """A tree of str, None, list and dict; `marks` are the places of its locations, `notes` the problems of the YAML itself."""
 
     file: str
     tree: dict[str, Any] = field(default_factory=dict)
@@ -67,14 +67,21 @@ class Source:
     notes: list[tuple[Mark, Problem]] = field(default_factory=list)
 
     def mark(self, location: Location) -> Mark:
-        """The mark of the location, or of the nearest thing around it."""
+        """Return the mark of the location, or of the nearest location above it."""
         around = (location[:length] for length in range(len(location), -1, -1))
         return next((self.marks[part] for part in around if part in self.marks), Mark())
 
     def place(self, location: Location, mark: Mark | None = None) -> str:
-        """`clinic.yaml:12: columns.age`, `clinic.yaml:14: branches.scan.columns, entry 2` or `--set columns.age`."""
-        keys = ".".join(part for part in location if isinstance(part, str))
-        dotted = ", ".join([keys, *(f"entry {part + 1}" for part in location if isinstance(part, int))])
+        """Return the place of a location for a message.
+
+        `clinic.yaml:12: columns.age`, `clinic.yaml:14: training.stages, entry 1, unfreeze, entry 2`, or `--set columns.age`.
+        """
+        dotted = ""
+        for before, part in zip((None, *location), location, strict=False):
+            if isinstance(part, int):
+                dotted += f", entry {part + 1}"
+            else:
+                dotted += part if before is None else f".{part}" if isinstance(before, str) else f", {part}"
         mark = mark or self.mark(location)
         if mark.override:
             return f"--set {dotted}"
@@ -82,25 +89,25 @@ class Source:
         return f"{file}: {dotted}" if dotted else file
 
     def problems(self, located: Iterable[LocatedProblem]) -> list[Problem]:
-        """The notes and the located problems, each with its place, in the order in which the places were written."""
-        found = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in located]
-        return [problem for _, problem in sorted([*self.notes, *found], key=lambda marked: marked[0])]
+        """Return the notes and the located problems, each with its place, in the order of the file."""
+        placed = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in located]
+        return [problem for _, problem in sorted([*self.notes, *placed], key=lambda marked: marked[0])]
 
 
 class NotInFile(Protocol):
-    """An experiment that is not written in a file, see `config.in_memory`."""
+    """An experiment that is not in a file, see `config.in_memory`."""
 
     @property
     def path(self) -> Path:
-        """The file it would be: its name without suffix names the experiment, its folder is what paths are relative to."""
+        """The path that its file would have: the stem is the default name of the experiment, relative paths start from the folder."""
 
     def source(self) -> Source:
-        """Its tree."""
+        """Return the tree of the experiment."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of an experiment, to name the line of a setting later."""
+    """Path and overrides of an experiment, from which the line of a setting can be named later."""
 
     path: Path | NotInFile
     overrides: tuple[str, ...] = ()
@@ -110,15 +117,15 @@ class Origin:
         return read(self.path, self.overrides)
 
     def place(self, *location: str | int) -> str:
-        """See `Source.place`."""
+        """Return the place of a setting, see `Source.place`."""
         return self._source.place(location)
 
 
 def read(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Source:
-    """Read an experiment, as a rule from a file, then put `key.sub=value` overrides into it.
+    """Read an experiment, usually from a file, then put `key.sub=value` overrides into it.
 
-    Duplicate keys and overrides without `=` become notes of the source. Raises ConfigError for what cannot be read at all: no such
-    file, not UTF-8, not YAML (with the line).
+    Duplicate keys and overrides without `=` become notes of the source. Raises ConfigError if the source cannot be read at all: no
+    such file, not UTF-8, not YAML (with the line).
     """
     source = _of_file(path) if isinstance(path, Path) else path.source()
     for number, override in enumerate(overrides):
@@ -156,7 +163,7 @@ def _unusable(path: Path, fault: PathFault) -> Problem:
 
 @lru_cache(maxsize=1)
 def _composed_file(text: str, file: str) -> yaml.Node | None:
-    """`composed` of a whole file, which a command reads three times: for its mistakes, to work, and for lines in later messages."""
+    """Compose a whole file; cached, as a command reads it three times: to validate it, to use it, and for lines in later messages."""
     return compose(text, file)
 
 
@@ -186,14 +193,14 @@ class _Reader:
         self._nodes = 0
 
     def whole(self, node: yaml.Node, location: Location) -> Any:
-        """The plain value of a node. Raises ConfigError when there is no end to it."""
+        """Return the plain value of a node. Raises ConfigError for one that contains itself."""
         try:
             return self.value(node, location)
         except RecursionError:  # a map that merges itself
             raise ConfigError(Problem(self.source.file, NESTED.what, NESTED.fix)) from None
 
     def value(self, node: yaml.Node, location: Location) -> Any:
-        """The plain value of a node."""
+        """Return the plain value of a node, and leave marks and notes on the way."""
         self._check(node, location)
         self.source.marks.setdefault(location, self._mark(node))
         if isinstance(node, yaml.MappingNode):
@@ -215,8 +222,8 @@ class _Reader:
         return str(text)
 
     def map(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
-        """The plain values of a map; what `<<` brings in gives way to what is written out."""
-        found = self._merged(node, location)
+        """Return the plain values of a map; keys of the map itself replace those merged by `<<`."""
+        values = self._merged(node, location)
         written: dict[str, Mark] = {}
         for key_node, value_node in node.value:
             if key_node.tag == MERGE:
@@ -232,20 +239,20 @@ class _Reader:
             else:
                 written[key_node.value] = self.source.marks[where] = self._mark(key_node)
                 key = key_node.value if key_node.style is None else self._text(key_node, where)
-                found[key] = self.value(value_node, where)
-        return found
+                values[key] = self.value(value_node, where)
+        return values
 
     def _merged(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag != MERGE:
                 continue
             for other in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                 if isinstance(other, yaml.MappingNode):
-                    found = self.value(other, location) | found
+                    values = self.value(other, location) | values
                 else:
                     self._note(key_node, (*location, "<<"), "only a map can be merged.", "Write `<<: *name` with the anchor of a map.")
-        return found
+        return values
 
     def _check(self, node: yaml.Node, location: Location) -> None:
         self._nodes += 1
@@ -266,14 +273,14 @@ class _Reader:
 
 
 def _check_colon(key: yaml.Node, file: str) -> None:
-    """Raises ConfigError for `age {role: numeric}`, which YAML takes for the key `age {role`; `dose [mg]` is a fair header."""
+    """Raise ConfigError for `age {role: numeric}`, which YAML reads as the key `age {role`; `dose [mg]` is a legitimate header."""
     if isinstance(key, yaml.ScalarNode) and key.style is None and key.value.count("{") != key.value.count("}"):
         word = key.value.partition("{")[0].strip()
         raise ConfigError(Problem(f"{file}:{key.start_mark.line + 1}", "a colon is missing before the bracket.", f"Write `{word}: {{`."))
 
 
 def _override(source: Source, text: str, mark: Mark) -> list[Problem]:
-    """Put one override into the tree, and say what is wrong with it."""
+    """Put one override into the tree; return its problems."""
     key, equals, value = text.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
@@ -287,7 +294,7 @@ def _override(source: Source, text: str, mark: Mark) -> list[Problem]:
             above = ".".join(path[:length])
             return [Problem(f"--set {key}", f"`{above}` has no keys below it: it is {parent[part]!r}.", f"Set `{above}` as a whole.")]
         parent = parent[part]
-    for known in [known for known in source.marks if known[: len(path)] == path]:
+    for known in [known for known in source.marks if known[: len(path)] == path]:  # lines of the file no longer hold these values
         del source.marks[known]
     try:
         node = compose(value, source.file)

@@ -1,4 +1,4 @@
-"""Text to YAML nodes; where the text is no YAML, the line and the likely cause in plain words."""
+"""Text to YAML nodes; for text that is not YAML, the line and the likely cause in plain words."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ CAUSES = (
         "Indent keys of the same section alike, and quote values as a whole.",
     ),
 )
-"""What PyYAML says, what it means, and what would be right."""
+"""Part of PyYAML's message, the cause in plain words, and the fix."""
 
 
 def compose(text: str, file: str) -> yaml.Node | None:
-    """The root node; None for a text without any value. Raises ConfigError with the place of what is no YAML."""
+    """Return the root node; None for a text without any value. Raises ConfigError with the line of a syntax error."""
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -45,8 +45,8 @@ def compose(text: str, file: str) -> yaml.Node | None:
         line = text.count("\n", 0, error.position) + 1
         what = f"the character U+{int(error.character):04X} does not belong in a text file."
         raise ConfigError(Problem(f"{file}:{line}", what, "Remove it.")) from None
-    except (ValueError, OverflowError):  # of chr, which PyYAML gives any number
-        line = next((text.count("\n", 0, found.start()) + 1 for found in ESCAPE.finditer(text) if int(found[1], 16) > sys.maxunicode), 1)
+    except (ValueError, OverflowError):  # raised by chr, to which PyYAML passes any number
+        line = next((text.count("\n", 0, match.start()) + 1 for match in ESCAPE.finditer(text) if int(match[1], 16) > sys.maxunicode), 1)
         what = "a backslash escape stands for a character that does not exist."
         raise ConfigError(Problem(f"{file}:{line}", what, "Characters end at \\U0010FFFF.")) from None
     except RecursionError:
@@ -54,26 +54,26 @@ def compose(text: str, file: str) -> yaml.Node | None:
 
 
 def _explained(text: str, error: yaml.MarkedYAMLError) -> tuple[int, str, str]:
-    """The line, the cause and the cure of what the parser stumbled over."""
-    said, during = str(error.problem), str(error.context)
+    """Return the line, the cause and the fix of a syntax error."""
+    problem, during = str(error.problem), str(error.context)
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark is not None else 1
     opened = error.context_mark.line + 1 if error.context_mark is not None else line
-    if "'\\t'" in said:
+    if "'\\t'" in problem:
         return line, *_tab(text.splitlines()[line - 1])
-    if "quoted scalar" in during and "end of stream" in said:
+    if "quoted scalar" in during and "end of stream" in problem:
         return opened, "a quote is opened and never closed.", "Close it, or remove it."
     if "flow sequence" in during or "flow mapping" in during:
         bracket, closing = ("[", "]") if "sequence" in during else ("{", "}")
         return opened, f"the bracket `{bracket}` is opened and not closed properly.", f"Check the commas and the closing `{closing}`."
-    if "found ']'" in said or "found '}'" in said:
+    if "found ']'" in problem or "found '}'" in problem:
         return line, "a bracket is closed that was not opened.", "Remove it, or open it."
     for sign, what, fix in CAUSES:
-        if sign in said or sign in during:
+        if sign in problem or sign in during:
             return line, what, fix
-    return line, f"this is not YAML: {said}.", "Check the indentation, and that each key has a colon and a blank after it."
+    return line, f"this is not YAML: {problem}.", "Check the indentation, and that each key has a colon and a blank after it."
 
 
 def _tab(line: str) -> tuple[str, str]:
     indented = "\t" in line[: len(line) - len(line.lstrip())]
-    return "the line is indented with a tab." if indented else "there is a tab between two words.", "YAML wants spaces."
+    return "the line is indented with a tab." if indented else "there is a tab between two words.", "Use spaces instead."

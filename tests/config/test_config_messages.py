@@ -34,7 +34,7 @@ ROLES = "It is one of numeric, group, id, split, weight, categorical, image, tex
 ROLE_MISSING = f"this key is missing. Add it: {ROLES[:1].lower()}{ROLES[1:]}"
 DEEP = "clinic.yaml: lists and maps are nested too deeply, or an alias refers to itself. Fifty levels are allowed; a file needs five."
 BINARY_SCORES = (
-    "There are validation_loss, validation_auc, validation_pr_auc, validation_accuracy, validation_balanced_accuracy, validation_f1, "
+    "Their scores are validation_loss, validation_auc, validation_pr_auc, validation_accuracy, validation_balanced_accuracy, validation_f1, "
     "validation_sensitivity, validation_specificity, validation_log_loss and validation_brier."
 )
 
@@ -148,7 +148,7 @@ MISSPELT = [
     (
         "epochs: 30",
         "stages: [{epochs: 2, unfreeze: [fusio]}]",
-        "14: training.stages.unfreeze, entry 1, entry 1: there is no parameter group 'fusio'. Did you mean 'fusion'?",
+        "14: training.stages, entry 1, unfreeze, entry 1: there is no parameter group 'fusio'. Did you mean 'fusion'?",
     ),
 ]
 
@@ -188,12 +188,12 @@ WRONG_VALUES = [
     (
         "patients.csv",
         "~nosuchuser/t.csv",
-        "1: data.table: '~nosuchuser' is the home folder of no user here. Write the path in full.",
+        "1: data.table: '~nosuchuser' is not the home folder of a user of this machine. Write the path in full.",
     ),
     (
         "patients.csv",
         '"t\\0.csv"',
-        "1: data.table: 't\\x00.csv' cannot be a path: no path holds the character `\\0`. Remove it.",
+        "1: data.table: 't\\x00.csv' is not a path: paths cannot hold the character `\\0`. Remove it.",
     ),
     ("patients.csv", "[a.csv, b.csv]", "1: data.table: expected a path; found a list."),
     ("role: numeric", "role: [numeric]", f"4: columns.age.role: expected a text; found a list. {ROLES}"),
@@ -273,10 +273,10 @@ WRONG_VALUES = [
         "data:",
         "name: our clinic\ndata:",
         "1: name: 'our clinic' does not have the right form. "
-        "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file.",
+        "Name of the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file.",
     ),
     # missing keys
-    ("{table: patients.csv}", "", "1: data: this key is missing. Add it: where the rows and the images are."),
+    ("{table: patients.csv}", "", "1: data: this key is missing. Add it: the table and the images."),
     (
         "{table: patients.csv}",
         "{images: scans}",
@@ -420,7 +420,7 @@ BETWEEN_SECTIONS = [
         "task: regression",
         "13: split.method: `stratified` needs a binary or multiclass target. Set `method: random`.\n"
         "clinic.yaml:14: training.early_stopping.monitor: there is no score 'validation_auc' for these targets. "
-        "There are validation_loss, validation_mae, validation_rmse, validation_r2 and validation_median_absolute_error.",
+        "Their scores are validation_loss, validation_mae, validation_rmse, validation_r2 and validation_median_absolute_error.",
     ),
 ]
 
@@ -432,8 +432,8 @@ NO_YAML = [
         "5: columns.age: the key is here a second time, after line 4. Remove one of the two.",
     ),
     ("epochs: 30", "epochs: 30, epochs: 31", "14: training.epochs: the key is here a second time in this line. Remove one of the two."),
-    ("  age:", "\tage:", "4: the line is indented with a tab. YAML wants spaces."),
-    ("{role: numeric}", "{\trole: numeric}", "4: there is a tab between two words. YAML wants spaces."),
+    ("  age:", "\tage:", "4: the line is indented with a tab. Use spaces instead."),
+    ("{role: numeric}", "{\trole: numeric}", "4: there is a tab between two words. Use spaces instead."),
     ("role: numeric", "role: 'numeric", "4: a quote is opened and never closed. Close it, or remove it."),
     ("role: numeric", 'role: "numeric', "4: a quote is opened and never closed. Close it, or remove it."),
     (
@@ -516,7 +516,7 @@ data: {table: a.csv}
 columns: {}
 """,
         "clinic.yaml:2: columns: expected at least 1 entry; found none. "
-        "What each column of the table is for; columns not named are not used.",
+        "The role of each column of the table; columns not named are not used.",
     ),
     "columns as a list": (
         """\

@@ -304,9 +304,9 @@ def test_check_and_fit_tell_of_columns_that_do_not_divide_the_table_with_all_oth
     ("written", "report"),
     [
         ("sex", ": expected a list; found 'sex'. Write `subgroups: [sex]`."),
-        ("[{age: [0]}]", ".age, entry 1: expected at least 2 entries; found 1."),
-        ("[{age: [0, x]}]", ".age, entry 1, entry 2: expected a number; found 'x'."),
-        ("[{age: [40, 40]}]", ".age, entry 1: edges have to ascend, each above the one before it."),
+        ("[{age: [0]}]", ", entry 1, age: expected at least 2 entries; found 1."),
+        ("[{age: [0, x]}]", ", entry 1, age, entry 2: expected a number; found 'x'."),
+        ("[{age: [40, 40]}]", ", entry 1, age: edges have to ascend, each above the one before it."),
         (
             "[{age: [0, 1], size: [0, 1]}]",
             ", entry 1: one column with its edges is expected here. Write an entry for every column: `- age: [0, 40, 65]`.",

@@ -66,7 +66,7 @@ def test_focal_loss_is_the_cross_entropy_times_a_power_of_the_error(target, raw,
         (
             "regression",
             "error: huber, loss: {method: huber, delta: 2}",
-            "columns.y.loss: `loss` and `error` both say what is minimized. Leave one of them out.",
+            "columns.y.loss: `loss` and `error` both choose the loss. Leave one of them out.",
         ),
         ("binary", "loss: focl", "columns.y.loss.method: there is no method 'focl'. Did you mean 'focal'?"),
         ("binary", "loss: {method: focal, gamma: -1}", "columns.y.loss.gamma: -1 is out of range. It has to be 0 or more."),

@@ -124,43 +124,42 @@ NOT_ALLOWED = (
     "Where you trust the file, give `--allow-callbacks`; importing a module runs its code."
 )
 WRONG = [
-    ("{name: os.system, command: 'touch touched'}", f".name, entry 1: `os.system` {NOT_ALLOWED}"),
-    ("{name: subprocess.Popen, args: [touch, touched]}", f".name, entry 1: `subprocess.Popen` {NOT_ALLOWED}"),
-    ("{name: keras.src.utils.A}", f".name, entry 1: `keras.src.utils.A` {NOT_ALLOWED}"),
-    ("{name: keras.models.Model}", f".name, entry 1: `keras.models.Model` {NOT_ALLOWED}"),
-    ("{name: keras.callbacksx.A}", f".name, entry 1: `keras.callbacksx.A` {NOT_ALLOWED}"),
+    ("{name: os.system, command: 'touch touched'}", f", entry 1, name: `os.system` {NOT_ALLOWED}"),
+    ("{name: subprocess.Popen, args: [touch, touched]}", f", entry 1, name: `subprocess.Popen` {NOT_ALLOWED}"),
+    ("{name: keras.src.utils.A}", f", entry 1, name: `keras.src.utils.A` {NOT_ALLOWED}"),
+    ("{name: keras.models.Model}", f", entry 1, name: `keras.models.Model` {NOT_ALLOWED}"),
+    ("{name: keras.callbacksx.A}", f", entry 1, name: `keras.callbacksx.A` {NOT_ALLOWED}"),
     (
         "{name: tensorflow.keras.callbacks.CSVLogger, filename: a}",
-        ".name, entry 1: `tensorflow.keras.callbacks.CSVLogger` is not imported. Write `keras.callbacks.CSVLogger`.",
+        ", entry 1, name: `tensorflow.keras.callbacks.CSVLogger` is not imported. Write `keras.callbacks.CSVLogger`.",
     ),
     (
         f"{{name: {STEM}.not_a_callback}}",
-        f".name, entry 1: `{STEM}.not_a_callback` is not a Keras callback. Name a subclass of `keras.callbacks.Callback`.",
+        f", entry 1, name: `{STEM}.not_a_callback` is not a Keras callback. Name a subclass of `keras.callbacks.Callback`.",
     ),
     (
         "{name: keras.callbacks.CSVLoger, filename: a}",
-        ".name, entry 1: there is no 'CSVLoger' in `keras.callbacks`. Did you mean 'CSVLogger'?",
+        ", entry 1, name: there is no 'CSVLoger' in `keras.callbacks`. Did you mean 'CSVLogger'?",
     ),
     (
         f"{{name: {STEM}.Zoom}}",
-        f".name, entry 1: there is no 'Zoom' in `{STEM}`. Its callbacks are Hears, Stops, Fails and Refuses.",
+        f", entry 1, name: there is no 'Zoom' in `{STEM}`. Its callbacks are Hears, Stops, Fails and Refuses.",
     ),
-    ("{name: os.environ.Mine}", f".name, entry 1: `os.environ.Mine` {NOT_ALLOWED}"),
-    ("{name: nowhere.Mine}", ".name, entry 1: there is no module 'nowhere'. Give its file with `--code nowhere.py`, or install it."),
+    ("{name: os.environ.Mine}", f", entry 1, name: `os.environ.Mine` {NOT_ALLOWED}"),
+    ("{name: nowhere.Mine}", ", entry 1, name: there is no module 'nowhere'. Give its file with `--code nowhere.py`, or install it."),
     (
         "{name: keras.callbacks.ReduceLROnPlateau}",
-        ".name, entry 1: `keras.callbacks.ReduceLROnPlateau` has no effect here. "
+        ", entry 1, name: `keras.callbacks.ReduceLROnPlateau` has no effect here. "
         "The loop sets the learning rate: use `training.schedule: {method: plateau}`.",
     ),
-    (f"{{name: {STEM}.Hears, word: a, ofen: 2}}", f".ofen, entry 1: `{STEM}.Hears` has no option 'ofen'. Did you mean 'often'?"),
-    (f"{{name: {STEM}.Hears, wrd: a}}", f".wrd, entry 1: `{STEM}.Hears` has no option 'wrd'. Did you mean 'word'?"),
+    (f"{{name: {STEM}.Hears, word: a, ofen: 2}}", f", entry 1, ofen: `{STEM}.Hears` has no option 'ofen'. Did you mean 'often'?"),
+    (f"{{name: {STEM}.Hears, wrd: a}}", f", entry 1, wrd: `{STEM}.Hears` has no option 'wrd'. Did you mean 'word'?"),
     (f"{{name: {STEM}.Hears}}", f", entry 1: `{STEM}.Hears` needs the option 'word'. Add it: `word: ...`."),
-    (f"{{name: {STEM}.Stops, a: 1}}", f".a, entry 1: `{STEM}.Stops` has no option 'a'. It has no options."),
+    (f"{{name: {STEM}.Stops, a: 1}}", f", entry 1, a: `{STEM}.Stops` has no option 'a'. It has no options."),
     (
         "{name: csvlogger}",
-        ".name, entry 1: 'csvlogger' does not have the right form. Where its class lies, as `keras.callbacks.CSVLogger`; "
-        "`my_callbacks.Mine` of a file given with `--code my_callbacks.py`. "
-        "Other installed modules are imported with `--allow-callbacks` only.",
+        ", entry 1, name: 'csvlogger' does not have the right form. Module and class, as `keras.callbacks.CSVLogger`, "
+        "or as `my_callbacks.Mine` for a file given with `--code my_callbacks.py`. Other installed modules need `--allow-callbacks`.",
     ),
 ]
 
@@ -183,8 +182,8 @@ def test_all_mistakes_are_told_at_once_with_their_lines(experiment, tmp_path):
     with pytest.raises(ConfigError) as caught:
         check(path)
     assert str(caught.value).splitlines() == [
-        f"wrong.yaml:5: training.callbacks.name, entry 1: `os.system` {NOT_ALLOWED}",
-        f"wrong.yaml:7: training.callbacks.often, entry 2: `{STEM}.Stops` has no option 'often'. It has no options.",
+        f"wrong.yaml:5: training.callbacks, entry 1, name: `os.system` {NOT_ALLOWED}",
+        f"wrong.yaml:7: training.callbacks, entry 2, often: `{STEM}.Stops` has no option 'often'. It has no options.",
     ]
 
 
@@ -195,10 +194,10 @@ def test_module_and_constructor_that_raise_are_told(experiment, tmp_path, monkey
     monkeypatch.setattr("mmtrain.system.user_code._permissions", [True])
     with pytest.raises(ConfigError) as caught:
         check(experiment, overrides=named("{name: broken_callbacks.A}", "{name: rude_callbacks.A}"))
-    place = "--set training.callbacks.name, entry"
+    place = "--set training.callbacks, entry"
     assert str(caught.value).splitlines() == [
-        f"{place} 1: `broken_callbacks` cannot be imported: ModuleNotFoundError: No module named 'no_such_package'. Install what it needs.",
-        f"{place} 2: `rude_callbacks` cannot be imported: SystemExit: bye.",
+        f"{place} 1, name: `broken_callbacks` cannot be imported: ModuleNotFoundError: No module named 'no_such_package'. Install what it needs.",
+        f"{place} 2, name: `rude_callbacks` cannot be imported: SystemExit: bye.",
     ]
     with pytest.raises(ConfigError) as caught:
         fit(experiment, overrides=named(f"{{name: {STEM}.Refuses, rate: 9}}"), output=tmp_path / "runs")

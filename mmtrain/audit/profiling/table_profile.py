@@ -79,7 +79,7 @@ def open_coded(path: Path, table_format: TableFormat | None = None) -> CodedTabl
 
 def _format(file: TableFile, given: TableFormat | None) -> dict[str, OptionValue]:
     """Return the detected options, and given ones even if they would have been detected."""
-    return {**file.format_options, **(given.given if given is not None else {})}
+    return {**file.format_options, **(given.explicit if given is not None else {})}
 
 
 def _guess_columns(

@@ -82,13 +82,13 @@ def _opened(path: Path, suffix: str, missing_values: Sequence[str], given: Table
     if suffix in EXCEL:
         return ExcelFile(path, missing_values, given, later=later)
     status = path.stat()
-    return CsvFile(path, missing_values, _dialect(path, status.st_size, status.st_mtime_ns, given, later), given.given)
+    return CsvFile(path, missing_values, _dialect(path, status.st_size, status.st_mtime_ns, given, later), given.explicit)
 
 
 def _check_options(path: Path, suffix: str, given: TableFormat) -> None:
     """Raise DataError for an option without a meaning for this format."""
     able = TEXT_OPTIONS if suffix in TEXT else ("sheet", "skip_lines") if suffix in EXCEL else ()
-    wrong = [option for option in given.given if option not in able]
+    wrong = [option for option in given.explicit if option not in able]
     if wrong:
         problems = [Problem(f"data.format.{option}", f"the option has no meaning for {path.name}.", "Remove it.") for option in wrong]
         raise DataError(problems)
@@ -108,7 +108,7 @@ def _dialect(path: Path, size: int, changed: int, given: TableFormat, later: boo
     encoding = _encoding(path, head, given, later=later)
     text = codecs.getincrementaldecoder(Dialect(encoding=encoding).codec)("replace").decode(head, final=whole)
     usual = usual_separator(path)
-    if later and given.given:
+    if later and given.explicit:
         likely = given.model_copy(update={"separator": given.separator or usual or None})
         # A later table may lack the titles above the headers, and then no line is to be skipped.
         for attempt in (likely.model_copy(update={"skip_lines": None}), likely) if likely.separator else ():
