@@ -15,13 +15,13 @@ from mmtrain.pipeline.validate import load_checked
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A table that can be trained on, and what its parts would be."""
+    """A table that can be trained on, and the parts it would have."""
 
     rows: int
     dropped: int
     parts: tuple[PartSummary, ...]
     notes: tuple[str, ...] = ()
-    """What is said of data that can be used, warnings among them; one line each."""
+    """Remarks and warnings about data that can be used, one line each."""
 
 
 def check(
@@ -31,13 +31,16 @@ def check(
     progress: Callable[[int, int, int], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> CheckResult:
-    """Raises ConfigError or DataError with every problem, as `fit` would; `say` is told of what is in doubt, also before that."""
+    """Check the experiment at `path` and its data. Raises ConfigError or DataError with every problem, as `fit` does.
+
+    Remarks and warnings go to `say` at once, so that they are seen also if an error follows.
+    """
     notes: list[str] = []
 
-    def both(text: str) -> None:
+    def note(text: str) -> None:
         notes.append(text)
         say(text)
 
-    experiment, data, plan = load_checked(path, overrides, progress=progress, say=both)
+    experiment, data, plan = load_checked(path, overrides, progress=progress, say=note)
     check_callbacks(experiment, path, overrides)
     return CheckResult(len(data.table), len(data.table.dropped), summarize(experiment.columns, data.table, plan.holdout), tuple(notes))

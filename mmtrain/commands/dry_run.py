@@ -1,4 +1,4 @@
-"""`mmtrain fit --dry-run`: everything up to the first steps, and what a whole training would take. Nothing is trained or kept."""
+"""`mmtrain fit --dry-run`: run the first steps of a training and estimate its time, memory and disk. No run folder is made."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from mmtrain.training.step import TrainStep
     from mmtrain.training.training_data import TrainingData
 
-CALLS = 8
-"""Calls of the compiled step, of which the first compiles and is not timed."""
-JUDGED = 8
-"""Pieces of the validation part that are timed."""
+TIMED_CALLS = 8
+"""Number of calls of the compiled step; the first one compiles and is not timed."""
+TIMED_VALIDATION_BATCHES = 8
+"""Number of batches of the validation part that are timed."""
 
 
 def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners: Listeners | None = None) -> DryRun:
-    """Check everything that `fit` checks, decode the images, train on a few batches and forget them; no run folder is made.
+    """Check everything that `fit` checks, decode the images, and train on a few batches; no run folder is made.
 
-    Raises ConfigError and DataError as `fit` does.
+    Raises ConfigError and DataError as `fit` does, RunError if a step does not fit into memory.
     """
     listeners = listeners or Listeners()
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
@@ -47,52 +47,52 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
     experiment, training_data, tuning = assemble_training(table, listeners.say)
-    intended = training_plan(None, experiment, data, training_data)
-    listeners.announce(intended)
+    plan = training_plan(None, experiment, data, training_data)
+    listeners.announce(plan)
     steps = TrainStep(experiment.training, experiment.columns, fitted, training_data.models)
     training = experiment.training
     with step_oom_errors(experiment.name, training.batch_size):
-        step, judging = _timed(training_data, steps)
-    of_epoch, free = len(steps.batches(training_data.arrays, partition.train)), available_memory()
+        step, validation = _measure_seconds(training_data, steps)
+    epoch_steps, free = len(steps.batches(training_data.arrays, partition.train)), available_memory()
     return DryRun(
-        rows={part.part: part.rows for part in intended.parts},
-        parameters=intended.parameters,
+        rows={part.part: part.rows for part in plan.parts},
+        parameters=plan.parameters,
         free_memory=free if isfinite(free) else None,
         settings={name: getattr(training, name) for name in ("batch_size", "precision", "jit", "steps_per_call")},
         reasons=list(tuning.reasons),
-        steps=of_epoch,
+        steps=epoch_steps,
         epochs=training.epochs,
         seconds_per_step=step,
-        seconds_per_epoch=step * of_epoch + judging,
+        seconds_per_epoch=step * epoch_steps + validation,
         peak_memory=peak_memory.bytes(),
         disk=_disk(training_data, steps),
     )
 
 
-def _timed(data: TrainingData, steps: TrainStep) -> tuple[float, float]:
-    """Seconds of a step, and of judging the validation part."""
+def _measure_seconds(data: TrainingData, steps: TrainStep) -> tuple[float, float]:
+    """Measure the seconds of a step, and those of predicting the validation part."""
     from mmtrain.model.model_file import rows_at_once
     from mmtrain.training.validation import predict_rows
 
-    enough = CALLS * steps.batch_size * steps.steps_per_call
-    taken = []
-    for batch in steps.batches(data.arrays, data.partition.train[:enough]).epoch(1):
+    needed_rows = TIMED_CALLS * steps.batch_size * steps.steps_per_call
+    durations = []
+    for batch in steps.batches(data.arrays, data.partition.train[:needed_rows]).epoch(1):
         begun = time.perf_counter()
-        steps.train(batch, [0.0] * batch.steps)["loss"].numpy()
-        taken.append((time.perf_counter() - begun) / batch.steps)
-    rows = data.partition.validation[: JUDGED * rows_at_once(steps.models.network)]
-    predict_rows(steps, data.arrays, rows)
+        steps.train(batch, [0.0] * batch.steps)["loss"].numpy()  # `numpy` waits for the device; a learning rate of 0 changes no weight
+        durations.append((time.perf_counter() - begun) / batch.steps)
+    rows = data.partition.validation[: TIMED_VALIDATION_BATCHES * rows_at_once(steps.models.network)]
+    predict_rows(steps, data.arrays, rows)  # compiles
     begun = time.perf_counter()
     predict_rows(steps, data.arrays, rows)
-    judging = (time.perf_counter() - begun) * len(data.partition.validation) / len(rows)
-    return median(taken[1:] or taken), judging
+    validation = (time.perf_counter() - begun) * len(data.partition.validation) / len(rows)
+    return median(durations[1:] or durations), validation
 
 
 def _disk(data: TrainingData, steps: TrainStep) -> dict[str, int]:
-    """Bytes of the image stores, and of the run folder: three checkpoints and the model; its small files do not count."""
+    """Return the bytes of the image stores and of the run folder: three checkpoints and the model, without its small files."""
     sources, images = data.arrays.inputs, images_among(data.columns)
-    found = {f"images of {key}": sources[key].nbytes for key in images if sources[key].nbytes}
+    stores = {f"images of {key}": sources[key].nbytes for key in images if sources[key].nbytes}
     weights, state = (
-        sum(variable.numpy().nbytes for variable in kept) for kept in (data.models.network.variables, steps.optimizer.variables)
+        sum(variable.numpy().nbytes for variable in tensors) for tensors in (data.models.network.variables, steps.optimizer.variables)
     )
-    return {**found, "run folder": 4 * weights + 3 * state}
+    return {**stores, "run folder": 4 * weights + 3 * state}  # best, last and previous, and model.keras without optimizer state

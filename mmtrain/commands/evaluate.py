@@ -1,6 +1,6 @@
 """`mmtrain evaluate`: score a run on one of its parts, or on another table.
 
-The test part is scored here and nowhere else, from the weights of the best epoch, and every time is recorded in the run.
+The test part is scored here and nowhere else, with the weights of the best epoch, and the run records every evaluation.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class EvaluateOptions:
     subgroups: tuple[str, ...] = ()
     """Further columns to divide the scores by, `sex` or `age=0,40,65`."""
     overrides: tuple[str, ...] = ()
-    """Of the section `evaluation`."""
+    """Overrides of the section `evaluation`."""
     moved: Path | None = None
-    """Where the run's own table is now."""
+    """Present place of the run's own table, if it has moved."""
 
 
 def evaluate(
@@ -72,8 +72,12 @@ def evaluate(
 ) -> EvaluationResult:
     """Score the run called `which` (see `runs.find`) on a part, or on all rows of another table with the same columns.
 
-    Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, ConfigError for an override
-    or a package that is missing, DataError for a table that does not fit the run.
+    Raises:
+        UsageError: there is no such run or column.
+        RunError: the run is damaged, or has no model.
+        ConfigError: an override has a mistake, or a package of a baseline is missing.
+        DataError: the table does not fit the run, or the part is empty.
+
     """
     options = options or EvaluateOptions()
     part, table = options.part, options.table
@@ -98,10 +102,10 @@ def evaluate(
 
 
 def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data: LoadedData, rows: Array, say: Say) -> AnalysisInput:
-    """The `rows` of a table as the weights of the best epoch predict them, and the scores of every target."""
+    """Predict the `rows` of a table with the weights of the best epoch, and score every target."""
     from mmtrain.model import model_file
 
-    # The whole table, as training encoded it: of a large one the cache has the arrays.
+    # The whole table and not only `rows`, as training encoded it: the cache then has the arrays of a large table.
     arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
     _, predictor = model_file.of_run(run, experiment.branches, fitted)
     predictions = model_file.predict(predictor, arrays, rows)
@@ -113,7 +117,7 @@ def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data:
 def evaluate_subject(
     subject: AnalysisInput, results: dict[str, TargetResult], looks: Sequence[EvaluationRecord], notes: Sequence[str]
 ) -> EvaluationResult:
-    """Write the report again and return the result; the last of the `looks` is this evaluation."""
+    """Write the report with this evaluation, the last of the `looks`, and return the result."""
     run, look = subject.run, looks[-1]
     written = report.write(run, subject.experiment.columns, subject.experiment.training, subject.fitted)
     times = sum(one.is_test_access for one in looks) if look.is_test_access else 0
@@ -140,7 +144,7 @@ def repeated(looks: int) -> tuple[str, ...]:
 
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array]:
-    """The table of a run and the positions of one part. Raises DataError when the table is no longer the one that was split."""
+    """Return the table of a run and the positions of one part. Raises DataError if the table has changed or the part is empty."""
     data, partition = restore_data(run, experiment, progress=progress, say=say)
     if not len(partition[part]):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
@@ -150,7 +154,7 @@ def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | 
 def table_data(
     run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
 ) -> tuple[LoadedData, Array]:
-    """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
+    """Return another table and all its positions. Raises DataError, for a table without answers with the command to predict it."""
     headers = later_table(experiment, path).headers
     lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
     if lacking:
@@ -164,7 +168,7 @@ def table_data(
 
 
 def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
-    """Return how `rows` of a table are resampled for intervals: by group if the table has the column of groups."""
+    """Return the resampling of `rows` of a table for intervals: by group if the table has the column of groups."""
     codes, column = groups(experiment, table), experiment.only(Group)
     if codes is None or column is None:
         return Resampling(experiment.evaluation)
@@ -181,7 +185,7 @@ def ungrouped_notes(experiment: Experiment, table: Table) -> tuple[str, ...]:
 
 
 def save_results(subject: AnalysisInput, label: str, results: Mapping[str, TargetResult], decisions: Postprocessing) -> None:
-    """Write predictions, the worst of them, and scores into the run."""
+    """Write predictions, the rows with the highest loss, and scores into the run."""
     run, table, rows, truths = subject.run, subject.data.table, subject.rows, subject.truths
     predicted = prediction_frame(table.rows[rows], table.ids(rows), subject.fitted.targets, truths.values, subject.predictions, decisions)
     worst = worst_predictions(subject.experiment.inputs, table, subject.data.stores, rows, truths, subject.predictions)
@@ -191,7 +195,7 @@ def save_results(subject: AnalysisInput, label: str, results: Mapping[str, Targe
 
 
 def with_unknown_answers(rows: pd.DataFrame, subject: AnalysisInput) -> pd.DataFrame:
-    """The predictions with classes that training did not know as the table has them; they have no code to be told by."""
+    """Write classes that training did not know into the predictions as the table has them, since they have no code to be decoded."""
     targets = subject.fitted.targets
     for key, target in targets.items():
         if target.has_classes:

@@ -1,7 +1,7 @@
-"""`mmtrain explain`: what in some rows of a table speaks for the answers that a run gives, as images and as tables.
+"""`mmtrain explain`: attributions of a run's predictions of single rows, as images and as tables.
 
-Nothing is scored, so it is no look at the test part; but run.json keeps how many rows of it were explained, because whoever changes
-a model after seeing its worst test rows has learned from them.
+Nothing is scored, so it does not count as an evaluation of the test part. But run.json records how many of its rows were explained: a
+model that is changed after a look at its worst test rows has learned from them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows, other_data
 from mmtrain.pipeline.restore import restore_data, restore_training
 from mmtrain.pipeline.run_record import NAMED_ROWS, other_label
 
-COMPARED = 10_000
-"""Ids that one that there is not is compared with; of a million it would take seconds."""
+MAX_COMPARED_IDS = 10_000
+"""Maximum number of ids with which an unknown id is compared; a million would take seconds."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ExplainOptions:
     """The rows to be explained, the method, and the folder for the images."""
 
     rows: tuple[str, ...] = ()
-    """Ids, or positions in the file where there is no id column. None: the rows of `part` with the highest loss and the most confident."""
+    """Ids, or positions in the file without an id column. Empty: the rows of `part` with the highest loss and the most confident ones."""
     part: str = "test"
     table: Path | None = None
     """Another table instead of the run's own."""
@@ -59,12 +59,12 @@ class ExplainOptions:
     folder: Path | None = None
     """By default `explanations/<part>` in the run, which is replaced."""
     moved: Path | None = None
-    """Where the run's own table is now."""
+    """Present place of the run's own table, if it has moved."""
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """A table, what each of its rows belongs to, (rows,), and which of them are explained or may be chosen."""
+    """A table, the part of each of its rows, (rows,), and the positions of the rows that are explained or may be chosen."""
 
     data: LoadedData
     parts: Array
@@ -85,8 +85,8 @@ def explain(
     """
     run = runs.find(which, output)
     experiment, fitted, _ = restore_training(run)
-    asked = ExplainedOutputs(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
-    problems = selector_error(fitted.targets, asked.target, asked.class_name)
+    outputs = ExplainedOutputs(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
+    problems = selector_error(fitted.targets, outputs.target, outputs.class_name)
     if options.folder is not None and options.folder.exists():
         problems.append(Problem(str(options.folder), "there is something here already.", "Remove it, or give another folder with -o."))
     if problems:
@@ -101,14 +101,14 @@ def explain(
     folder = (options.folder or run / "explanations" / _folder_name(label, options)).absolute()
     began = time.monotonic()
     with explanation_oom_errors():
-        found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
-    _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
+        explained = _written(folder, _explained(run, experiment, fitted, outputs, rows, say))
+    _record(run, explained, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
     words = baseline_words(fitted, read_statistics(run, fitted))
-    return Explanation(run=run, target=asked.target, baseline=words, rows=found, folder=folder, seconds=time.monotonic() - began)
+    return Explanation(run=run, target=outputs.target, baseline=words, rows=explained, folder=folder, seconds=time.monotonic() - began)
 
 
 def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
-    """The table and the rows in question. Of named rows nothing else is kept."""
+    """Return the table and the rows that are named or may be chosen; if rows are named, the others are dropped."""
     if options.table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
         data, partition = restore_data(run, experiment, progress=progress, say=say)
@@ -120,16 +120,16 @@ def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: P
         column = experiment.only(Id)
         named = _named(data.table, options.rows, numbered=column is None or not data.table.has(column.column))
         together = np.unique(named)
-        return _Rows(keep_rows(data, together, "not asked for"), parts[together], np.searchsorted(together, named), named=True)
+        return _Rows(keep_rows(data, together, "not named"), parts[together], np.searchsorted(together, named), named=True)
     if not len(positions):
         raise DataError(Problem(str(run.folder), f"the {options.part} part is empty.", "Choose another part with --part."))
     return _Rows(data, parts, positions, named=False)
 
 
 def _named(table: Table, names: tuple[str, ...], *, numbered: bool) -> Array:
-    """The positions of rows by their ids, in the order of `names`; rows without ids are `numbered`.
+    """Return the positions of rows by their ids, in the order of `names`; rows without ids are `numbered`.
 
-    Raises UsageError with every one that is not there.
+    Raises UsageError with every unknown name.
     """
     positions = {name: position for position, name in enumerate(table.ids())}
     gone = {row.id or str(row.row): row.reason for row in table.dropped}
@@ -147,23 +147,23 @@ def _named(table: Table, names: tuple[str, ...], *, numbered: bool) -> Array:
 
 
 def _near(name: str, ids: Iterable[str]) -> str:
-    known = list(islice(ids, COMPARED))
+    known = list(islice(ids, MAX_COMPARED_IDS))
     return did_you_mean(name, known) or f"The first rows are {listed(known[:3])}."
 
 
 def _explained(
-    run: Run, experiment: Experiment, fitted: Fitted, asked: ExplainedOutputs, rows: _Rows, say: Say
+    run: Run, experiment: Experiment, fitted: Fitted, outputs: ExplainedOutputs, rows: _Rows, say: Say
 ) -> Iterator[RowExplanation]:
-    """Row after row: the named ones, or those that are chosen."""
+    """Explain row by row: the named ones, or those that are chosen."""
     from mmtrain.explanation.explainer import Explainer
     from mmtrain.model import model_file
 
     _, predictor = model_file.of_run(run, experiment.branches, fitted)
-    explainer = Explainer(predictor, experiment.branches, fitted, read_statistics(run, fitted), asked)
+    explainer = Explainer(predictor, experiment.branches, fitted, read_statistics(run, fitted), outputs)
     table = rows.data.table
     arrays = encode.encode(experiment.columns, fitted, table, rows.data.stores, cache=experiment.data.cache, say=say)
-    target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)
-    predictions = model_file.predict(predictor, arrays, rows.positions)[asked.target]
+    target, truths = fitted.targets[outputs.target], arrays.targets.get(outputs.target)
+    predictions = model_file.predict(predictor, arrays, rows.positions)[outputs.target]
     answers = None if truths is None else truths[rows.positions]
     wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else select_rows(target, answers, predictions)
     say(f"Explaining {len(wanted)} {'row' if len(wanted) == 1 else 'rows'}.")
@@ -172,14 +172,14 @@ def _explained(
         at = rows.positions[[row]]
         truth = "" if answers is None else describe(target, target.decode_truth(answers[[row]])[0])
         chosen = SelectedRow(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
-        of_row = {key: own[int(at[0])] for key, own in cells.items()}
+        of_row = {key: cells_of_column[int(at[0])] for key, cells_of_column in cells.items()}
         yield explainer.explain(chosen, RowInputs.of(of_row, arrays.take(at)), truth, predictions[[row]])
 
 
 def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:
-    """The cells of every input column at these positions; a column that is not kept in memory is read once."""
+    """Return the cells of every input column at these positions; a column that is not in memory is read once."""
     ordered = np.unique(positions)
-    found: dict[str, dict[int, str | None]] = {}
+    by_column: dict[str, dict[int, str | None]] = {}
     for key in fitted.columns:
         headers = experiment.columns[key].reads()
         cells = [
@@ -188,24 +188,24 @@ def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Arra
             for piece in [shown_cells(headers, chunk)]
             for cell in piece.astype(object).where(piece.notna(), None)
         ]
-        found[key] = dict(zip(ordered.tolist(), cells, strict=True))
-    return found
+        by_column[key] = dict(zip(ordered.tolist(), cells, strict=True))
+    return by_column
 
 
 def _written(folder: Path, rows: Iterator[RowExplanation]) -> list[ExplainedRow]:
-    """Write all files under a temporary name, then put them in the place of those of before. One row is in memory at a time."""
+    """Write all files under a temporary name, then replace earlier ones. One row is in memory at a time."""
     from mmtrain.explanation.files import ExplanationFiles
 
-    found = []
+    written = []
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder) as temporary:
             with ExplanationFiles(temporary) as files:
                 for row in rows:
                     result = files.add(row)
-                    found.append(result.model_copy(update={"image": folder / result.image.name}))
-            shutil.rmtree(folder, ignore_errors=True)  # only ever ours: a folder that someone names must not be there yet
-    return found
+                    written.append(result.model_copy(update={"image": folder / result.image.name}))
+            shutil.rmtree(folder, ignore_errors=True)  # a folder in the run: one that a user names must not exist yet
+    return written
 
 
 def _before(run: Run) -> list[ExplanationRecord]:
@@ -214,7 +214,7 @@ def _before(run: Run) -> list[ExplanationRecord]:
 
 
 def _folder_name(label: str, options: ExplainOptions) -> str:
-    """The rows that were named have a folder of their own."""
+    """Return the folder of an explanation; named rows have a separate one, so that they do not replace the chosen ones."""
     if not options.rows:
         return label
     return NAMED_ROWS if options.table is None else f"{label}_{NAMED_ROWS}"

@@ -28,12 +28,12 @@ from mmtrain.pipeline.restore import restore_data, restore_training
 from mmtrain.pipeline.train_run import versions
 from mmtrain.text.printable import json_text, plain_json, printable
 
-CHECKED = 1000
-"""Validation rows, spread over all of them, that an export is checked on."""
-RECORDED = ("format", "quantize", "written", "bytes", "check")
-"""What run.json keeps of an export."""
-CALIBRATION = 300
-"""Training rows that tell int8 the ranges of its numbers."""
+CHECK_ROWS = 1000
+"""Number of validation rows, evenly spread over all of them, on which an export is checked."""
+RECORDED_FIELDS = ("format", "quantize", "written", "bytes", "check")
+"""Fields of the signature that run.json keeps of an export."""
+CALIBRATION_ROWS = 300
+"""Number of training rows from which int8 learns the ranges of its numbers."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class ExportOptions:
     format: str
     quantize: str = ""
     inputs: Inputs | None = None
-    """What the caller expects the export to take; refused where the format takes something else."""
+    """The inputs that the caller expects; refused if the format takes others."""
     folder: Path | None = None
     """By default `exports/<format>[-<quantize>]` in the run."""
     force: bool = False
     """Keep a quantized export however much its scores fall."""
     moved: Moved = field(default_factory=Moved)
-    """Where the run's own table and images are now."""
+    """Present places of the run's own table and images, if they have moved."""
     code: tuple[Path, ...] = ()
-    """Files with layers of one's own, imported already, for the program that runs the export."""
+    """Files with the user's layers, imported already, for the program that runs the export."""
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """The run to be exported, and the rows that check the export."""
+    """The run to be exported, and the rows for the check."""
 
     run: Run
     experiment: Experiment
@@ -67,7 +67,7 @@ class _Subject:
     checked: Array
     """Positions of validation rows."""
     calibrating: Array
-    """Positions of training rows; none but for int8."""
+    """Positions of training rows; empty unless the export is quantized to int8."""
 
 
 def export(
@@ -75,8 +75,8 @@ def export(
 ) -> ExportResult:
     """Write the run called `which` (see `runs.find`) in another format.
 
-    Raises UsageError for options that the format or this installation does not have, RunError when the export fails its check,
-    DataError when the rows to check it with are no longer there. Nothing is left at the export's place then.
+    Raises UsageError for options that the format or this installation does not have, RunError if the export fails its check,
+    DataError if the rows to check it with are no longer there. Then no folder is left.
     """
     chosen = find_format(options.format)
     check_options(chosen, options.quantize, options.inputs)
@@ -100,23 +100,23 @@ def export(
 
 
 def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array, Array]:
-    """The rows to check with and to calibrate with, and where in them each kind is. The test part is not touched."""
+    """Return the rows for the check and the calibration, and the positions of each in them. The test part is not read."""
     data, partition = restore_data(run, experiment, progress=progress, say=say)
-    checked = _spread(partition.validation, CHECKED)
-    calibrating = _spread(partition.train, CALIBRATION if quantize == "int8" else 0)
+    checked = _spread(partition.validation, CHECK_ROWS)
+    calibrating = _spread(partition.train, CALIBRATION_ROWS if quantize == "int8" else 0)
     together = np.union1d(checked, calibrating)
     return keep_rows(data, together, "not needed"), np.searchsorted(together, checked), np.searchsorted(together, calibrating)
 
 
 def _spread(positions: Array, most: int) -> Array:
-    """At most so many of the positions, evenly spread over them, ascending."""
+    """Return at most `most` of the positions, evenly spread over them, ascending."""
     if len(positions) <= most:
         return np.sort(positions)
     return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
 def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> Signature:
-    """Write everything into `folder` and check it; the signature."""
+    """Write everything into `folder`, check it, and return the signature."""
     from mmtrain.model import model_file
 
     whole, original = model_file.of_run(subject.run, subject.experiment.branches, subject.fitted)
@@ -132,12 +132,12 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
     signature = _signature(subject, chosen, options, exportable, inputs, facts)
-    _write_json(folder / "signature.json", signature)  # for run.py
+    _write_json(folder / "signature.json", signature)  # run.py reads it, so it is needed before the check that completes it
     rows = _given_rows(subject, chosen, exportable)
     given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
-    found = chosen.run(folder / chosen.file, given, options.code)
-    outputs = [one.model_copy(update={"example": contract.short_name(found[one.name][:1])}) for one in signature.outputs]
-    checked = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
+    predictions = chosen.run(folder / chosen.file, given, options.code)
+    outputs = [one.model_copy(update={"example": contract.short_name(predictions[one.name][:1])}) for one in signature.outputs]
+    checked = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in predictions.items()})
     signature = signature.model_copy(update={"outputs": outputs, "check": checked})
     _write_json(folder / "signature.json", signature)
     (folder / "CONTRACT.md").write_text(printable(contract.markdown(signature, checked)), encoding="utf-8")
@@ -145,7 +145,7 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
 
 
 def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) -> ExportableModel:
-    """Models, names, and rows to calibrate with, for whoever writes the format."""
+    """Return models, names and calibration rows, as writers of formats take them."""
     from mmtrain.export.frozen import as_float32
 
     labels = contract.labels(chosen.inputs, subject.fitted)
@@ -164,7 +164,7 @@ def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) ->
 
 
 def _given_rows(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
-    """The rows to check with, by the names of the export."""
+    """Return the rows for the check, by the names of the export."""
     if chosen.inputs == "encoded":
         rows = subject.arrays.take(subject.checked)
     else:
@@ -182,7 +182,7 @@ def _signature(
     inputs: Sequence[contract.Tensor],
     facts: dict[str, Any],
 ) -> Signature:
-    """The signature before the check, which gives it the examples of the outputs."""
+    """Return the signature before the check, which adds the examples of the outputs."""
     fitted = subject.fitted
     return Signature(
         format=chosen.name,
@@ -211,19 +211,19 @@ def _checked(
     expected: dict[str, Array],
     outputs: dict[str, Array],
 ) -> ExportCheck:
-    """The figures of the check. Raises RunError when the export is not what it ought to be."""
+    """Check the outputs of the export and return the differences. Raises RunError if they are too large."""
     targets = subject.fitted.targets
     if chosen.served:
-        found = serving.answers(subject.fitted, outputs)
+        predictions = serving.answers(subject.fitted, outputs)
         expected = {key: target.probabilities(expected[key]) if target.columns else expected[key] for key, target in targets.items()}
     else:
-        found = {key: outputs[name] for key, name in exportable.outputs.items()}
-    largest = check.largest_difference(subject.fitted, expected, found)
+        predictions = {key: outputs[name] for key, name in exportable.outputs.items()}
+    largest = check.largest_difference(subject.fitted, expected, predictions)
     allowed = check.tolerance(chosen, options.quantize, subject.fitted, mixed=exportable.mixed)
     check.check_difference(largest, allowed, chosen.label(options.quantize))
     truths = {key: truth[subject.checked] for key, truth in subject.arrays.targets.items()}
     monitor = subject.experiment.training.early_stopping.monitor
-    changed = check.changes(monitor, subject.fitted, truths, expected, found) if options.quantize else []
+    changed = check.changes(monitor, subject.fitted, truths, expected, predictions) if options.quantize else []
     if not options.force:
         check.check_scores(changed, options.quantize)
     return ExportCheck(part="validation", rows=len(subject.checked), largest_difference=largest, tolerance=allowed, scores=changed)
@@ -234,8 +234,8 @@ def _write_json(path: Path, signature: Signature) -> None:
 
 
 def record(run: Run, folder: Path, signature: Signature) -> None:
-    """Note the export in run.json; its folder relative to the run, if it is in there."""
+    """Record the export in run.json; its folder is relative to the run if it is inside."""
     place = folder.relative_to(run.folder) if folder.is_relative_to(run.folder) else folder
     facts = signature.to_json()
-    entry = {"folder": str(place)} | {name: facts[name] for name in RECORDED if name in facts}
+    entry = {"folder": str(place)} | {name: facts[name] for name in RECORDED_FIELDS if name in facts}
     run.change("run.json", lambda facts: {**facts, "exports": [*facts.get("exports", []), entry]})

@@ -1,4 +1,4 @@
-"""`mmtrain predict`: a run's predictions of every row of another table, of any size, with or without answers."""
+"""`mmtrain predict`: predictions of every row of another table, of any size, with or without answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PredictOptions:
     images: Path | None = None
     """Replaces the folder that image cells are relative to."""
     spreadsheet: bool = False
-    """Whether an apostrophe is put before cells of CSV that a spreadsheet would run."""
+    """Put an apostrophe before cells of CSV that a spreadsheet would run as formulas."""
 
 
 @dataclass
@@ -55,11 +55,11 @@ class PredictionResult:
     run: Run
     rows: int = 0
     remarked: int = 0
-    """Rows that were predicted although something is to be told of them in `status`."""
+    """Rows that were predicted with a remark in `status`."""
     refused: int = 0
     """Rows that could not be predicted; left out under `skip`."""
     formulas: int = 0
-    """Cells of CSV that a spreadsheet would run, as they are or with an apostrophe before them."""
+    """Cells of CSV that a spreadsheet would run as formulas, with or without an apostrophe before them."""
     drifts: list[Drift] = field(default_factory=list)
     results: dict[str, TargetResult] = field(default_factory=dict)
     """Scores of the targets whose answers the table has."""
@@ -71,8 +71,8 @@ def predict(
     """Predict every row of `table` with the run called `which` (see `runs.find`).
 
     Raises:
-        RunError: the run cannot be used, or the file cannot be written.
-        UsageError: the file's name is neither `.csv` nor `.parquet`, or the file is the table, or that of the training.
+        RunError: the run is damaged or has no model, or the file cannot be written.
+        UsageError: there is no such run, or the output is neither `.csv` nor `.parquet`, or it is the table or that of the training.
         DataError: columns are missing, the table is damaged or has no rows, or `on_error` is `fail` and a row cannot be predicted.
 
     """
@@ -83,10 +83,10 @@ def predict(
     data = loaded.experiment.data
     if isinstance(options.to, Path):
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
-    beside = data.images if data.images is not None else table.resolve().parent
+    folder = data.images if data.images is not None else table.resolve().parent
     source = Source(
         open_table(table, data.missing_values, data.format, later=True, otherwise="Give the path of the table to predict."),
-        ImageFolder(options.images or beside, data.allow_outside, "--images"),
+        ImageFolder(options.images or folder, data.allow_outside, "--images"),
     )
     check_source(source, loaded.experiment.columns)
     if source.file.notice:
@@ -97,7 +97,7 @@ def predict(
 
 
 def predict_source(loaded: Predictor, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> PredictionResult:
-    """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
+    """Predict every row of a checked table with a started run. Raises as `predict` does."""
     done, watch, scoring = PredictionResult(loaded.run), loaded.watch(source), Scoring(loaded, source.file)
     with _opened(options) as file:
         for predicted in loaded.predicted_pieces(source, watch):
@@ -116,15 +116,15 @@ def predict_source(loaded: Predictor, source: Source, options: PredictOptions, *
 
 @contextmanager
 def _opened(options: PredictOptions) -> Iterator[PredictionFile]:
-    """The file, or the stream; what may still fail is written to a stream only once it is whole."""
+    """Open the file or the stream of the predictions."""
     if isinstance(options.to, Path):
         with prediction_file(options.to, spreadsheet=options.spreadsheet) as file:
             yield file
-    elif options.on_error == "fail":
-        with tempfile.TemporaryFile() as kept:
-            yield CsvPredictions(kept, spreadsheet=options.spreadsheet)
-            kept.seek(0)
-            shutil.copyfileobj(kept, options.to)
+    elif options.on_error == "fail":  # a late row may fail, and bytes on a stream cannot be taken back
+        with tempfile.TemporaryFile() as buffer:
+            yield CsvPredictions(buffer, spreadsheet=options.spreadsheet)
+            buffer.seek(0)
+            shutil.copyfileobj(buffer, options.to)
     else:
         yield CsvPredictions(options.to, spreadsheet=options.spreadsheet)
 
@@ -148,14 +148,14 @@ class Scoring:
         self._answered: set[str] = set()
 
     def add(self, predicted: PredictedChunk) -> None:
-        """One piece; rows that are refused are not scored."""
+        """Add one piece; refused rows are not scored."""
         usable = ~predicted.piece.refused()
         answered = False
         for key, target in self._fitted.targets.items():
-            found = {header: predicted.piece.cells[header] for header in self._headers[key] if header in predicted.piece.cells}
-            if len(found) == len(self._headers[key]):
+            present = {header: predicted.piece.cells[header] for header in self._headers[key] if header in predicted.piece.cells}
+            if len(present) == len(self._headers[key]):
                 answered = True
-                cells = {header: as_trained(self._fitted, target, self._file, header, column) for header, column in found.items()}
+                cells = {header: as_trained(self._fitted, target, self._file, header, column) for header, column in present.items()}
                 self._truths.setdefault(key, []).append(target.truth(cells)[usable])
                 self._predictions.setdefault(key, []).append(predicted.predictions[key][usable])
                 if any(column.notna().any() for column in cells.values()):
@@ -166,8 +166,8 @@ class Scoring:
             self._ids.append(predicted.piece.cells[self._id.column][usable])
 
     def results(self, table: Path, say: Say) -> dict[str, TargetResult]:
-        """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
-        truths = {key: np.concatenate(found) for key, found in self._truths.items() if key in self._answered}
+        """Return scores as `evaluate --data` does; none for columns without an answer, and none for the table of the training."""
+        truths = {key: np.concatenate(pieces) for key, pieces in self._truths.items() if key in self._answered}
         for key in [key for key, truth in truths.items() if not self._fitted.targets[key].known_rows(truth).any()]:
             del truths[key]
             names = listed([repr(name) for name in self._fitted.targets[key].columns])
@@ -193,7 +193,7 @@ class Scoring:
         return int(pd.concat(self._ids).isin(learned).sum())
 
     def _resampling(self) -> Resampling:
-        """By group, where the table has the column of groups."""
+        """Return the resampling of the rows: by group, if the table has the column of groups."""
         if self._group is None or not self._groups:
             return Resampling(self._section)
         return Resampling(self._section, group_codes(pd.concat(self._groups, ignore_index=True)), self._group.column)

@@ -63,7 +63,7 @@ class AnalysisInput:
 
     @property
     def main(self) -> dict[str, str]:
-        """The score that speaks for each target."""
+        """The main score of each target."""
         results = {key: one.result for key, one in self.scored.items()}
         return main_scores(self.experiment.training.early_stopping.monitor, self.fitted.targets, results)
 
@@ -99,12 +99,15 @@ def compute_permutation_importance(subject: AnalysisInput, mixed: _Perturbed, bu
 
 
 def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[str, MissingPatterns]:
-    """Score every target by what is missing in a row, and without each branch that can be absent; not where nothing can be missing."""
+    """Score every target by the inputs that are missing in a row, and without each branch that can be absent.
+
+    Targets without missing inputs and without such a branch are left out.
+    """
     absent = can_be_absent(subject.branches, {key: column.masks_missing for key, column in subject.experiment.inputs.items()})
     without = {branch: mixed.without(branch) for branch in absent}
     practised = training_rows_without(subject, absent) if absent else {}
     missing = missing_inputs(subject)
-    found = {}
+    patterns = {}
     for key, prediction in subject.predictions.items():
         known = subject.truths.known_rows(key)
         as_they_are = score_missing_patterns(
@@ -114,41 +117,41 @@ def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[st
         masked = score_ablated_branches(mixed.before[key], after, practised, subject.section) if absent else []
         if as_they_are or masked:
             main, confidence = subject.truths.main[key], subject.section.confidence
-            found[key] = MissingPatterns(main=main, confidence=confidence, patterns=as_they_are, masked=masked)
-    return found
+            patterns[key] = MissingPatterns(main=main, confidence=confidence, patterns=as_they_are, masked=masked)
+    return patterns
 
 
 def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec]) -> dict[str, list[Subgroups]]:
     """Score every target in each subgroup of the rows."""
-    found: dict[str, list[Subgroups]] = {key: [] for key in subject.scored}
+    by_target: dict[str, list[Subgroups]] = {key: [] for key in subject.scored}
     for division in divisions:
         rows = assign_subgroups(division, concatenate(subject.data.table.pieces(division.header)).iloc[subject.rows])
         for key, prediction in subject.predictions.items():
             answered = subject.truths.eval_set(key, prediction)
             if len(answered):
-                found[key].append(score_subgroups(answered, rows.only(subject.truths.known_rows(key)), subject.main[key], subject.section))
-    return found
+                by_target[key].append(score_subgroups(answered, rows.only(subject.truths.known_rows(key)), subject.main[key], subject.section))
+    return by_target
 
 
 def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
-    """Per column in which rows, (rows,), its cell is empty or its image is not there, whatever is put in its place."""
-    found = {}
+    """Return per column the rows, a mask (rows,), whose cell is empty or whose image is absent, before any value is filled in."""
+    absent = {}
     for key, column in subject.experiment.inputs.items():
         gone = subject.arrays.present[key][subject.rows, 0] == 0
         empty = np.concatenate([column.missing_cells(cells) for cells in subject.data.table.chunks(column.reads())])
         gone |= empty[subject.rows]
-        found[key] = gone
-    return found
+        absent[key] = gone
+    return absent
 
 
 def training_rows_without(subject: AnalysisInput, branches: Sequence[str]) -> dict[str, int]:
-    """In how many training rows each branch was absent; of several columns, in how many at most."""
+    """Return the number of training rows in which each branch was absent; with several columns, an upper limit of it."""
     learned = read_statistics(subject.run, subject.fitted).columns
     return {branch: min(learned[column].missing for column in subject.branches[branch]) for branch in branches}
 
 
 class _Perturbed:
-    """Some of the rows, and what the network would say if a branch had seen others, or nothing; the branches are computed once."""
+    """A sample of the rows, predicted with shuffled or absent inputs; the features of the branches are computed once."""
 
     def __init__(self, subject: AnalysisInput) -> None:
         sample = sample_rows(len(subject.rows), subject.section.seed)
@@ -170,12 +173,12 @@ class _Perturbed:
     @cached_property
     def predictions(self) -> dict[str, Array]:
         """Predictions of the rows as they are."""
-        found: dict[str, Array] = self._halves.predictions(self._features)
-        return found
+        outputs: dict[str, Array] = self._halves.predictions(self._features)
+        return outputs
 
     @cached_property
     def before(self) -> dict[str, BootstrapScores]:
-        """The scores of the rows as they are: those that the evaluation has already, where these predictions are the same to the bit."""
+        """The scores of the rows as they are; those of the evaluation are reused if the predictions are bit-equal."""
         return {key: self._before(key, prediction) for key, prediction in self.predictions.items()}
 
     def _before(self, key: str, prediction: Array) -> BootstrapScores:
@@ -191,10 +194,10 @@ class _Perturbed:
         else:
             rows = {column: self._rows[donors] if column in one.columns else self._rows for column in self._subject.branches[one.branch]}
             features = self._features.replace_branch(one.branch, *self._halves.of_branch(one.branch, self._subject.arrays, rows))
-        found: dict[str, Array] = self._halves.predictions(features)
-        return found
+        outputs: dict[str, Array] = self._halves.predictions(features)
+        return outputs
 
     def without(self, branch: str) -> dict[str, Array]:
         """Predict the rows when none of them has this branch."""
-        found: dict[str, Array] = self._halves.predictions(self._features.without(branch))
-        return found
+        outputs: dict[str, Array] = self._halves.predictions(self._features.without(branch))
+        return outputs

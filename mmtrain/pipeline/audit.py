@@ -43,9 +43,10 @@ def audit_experiment(
     *,
     progress: Progress | None = None,
 ) -> AuditResult:
-    """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file.
+    """Return all findings about an experiment's table.
 
-    `progress` is told of the images that were checked.
+    `readable` are the headers of columns that can be read, `rows` is the number of rows of the file. `progress` is called with the
+    number of images checked so far.
     """
     needs = split_methods[experiment.split.method].needs
     given = needs == "given"
@@ -54,13 +55,13 @@ def audit_experiment(
     uses += unused_columns(table.file, {use.header for use in uses})
     sheet = read_table_values(table, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given, by_time=needs == "times")
-    asked = target_views(sheet, cohort)
-    images = image_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
+    views = target_views(sheet, cohort)
+    images = image_findings(tried.images, experiment.data.images_folder, cohort, views, progress=progress)
     return by_level([*table_findings(sheet, cohort), *images], table.file), plan_missing_values(sheet, cohort)
 
 
 def audit_table(survey: TableProfile, table: CodedTable, *, progress: Progress | None = None) -> tuple[Finding, ...]:
-    """Everything that was found in a table whose roles were guessed."""
+    """Return all findings about a table whose roles were guessed."""
     uses = [
         ColumnUsage(
             one.header,
@@ -87,7 +88,7 @@ def audit_table(survey: TableProfile, table: CodedTable, *, progress: Progress |
 
 
 def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArray[np.int8] | None:
-    """The part of each row of the file: as the rows were divided or, where that is refused, as the table says."""
+    """Return the part of each row of the file: that of the split or, if the split is refused, that of the table's split column."""
     if tried.table is not None and tried.divided is not None:
         codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
         codes[tried.table.rows] = part_codes(tried.divided.holdout, len(tried.table))
@@ -96,14 +97,14 @@ def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArr
 
 
 def _marked(sheet: TableValues) -> NDArray[np.int8] | None:
-    """The parts that the table gives its rows; None where it gives none."""
+    """Return the parts that the split column of the table gives its rows; None without such a column."""
     marks = sheet.of_purpose("assigning")
     if not marks:
         return None
-    found, names = marks[0].codes(np.arange(sheet.rows))
+    codes, names = marks[0].codes(np.arange(sheet.rows))
     parts = split_words(names).parts
     known = np.array([*(PARTS.index(parts[name]) if name in parts else LEFT_OUT for name in names), LEFT_OUT], dtype=np.int8)
-    return known[found]
+    return known[codes]
 
 
 def _cohort(sheet: TableValues, parts: NDArray[np.int8] | None, *, given: bool, by_time: bool = False) -> RowMetadata:

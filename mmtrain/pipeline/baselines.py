@@ -4,10 +4,9 @@ Unimodal baselines train each branch without the others: the same rows, settings
 of the run, trained when an evaluation first asks for them.
 
 A branch may have as many epochs as the model was allowed, and stops by the same patience: earlier or later than the model did, since
-the epochs of the one say nothing about the other, and a branch that was cut short would make fusion look better than it is. If
-something else ended the model's training (an interruption, a failure, a callback, which a branch does not have), the branch is
-limited to the whole epochs of the model, at the learning rates of the full number of epochs. Once the run has other epochs, the
-branch is trained again.
+the two need not converge equally fast, and a branch that was cut short would make fusion look better than it is. If something else
+ended the model's training (an interruption, a failure, a callback, which a branch does not have), the branch is limited to the number
+of whole epochs of the model, at the learning rates of the full number of epochs. If the run is resumed, the branch is trained again.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from mmtrain.targets import FittedTarget
 from mmtrain.training.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Between two lines about the training of a branch."""
+"""Minimum time between two lines about the training of a branch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +49,14 @@ class BaselineContext:
     run: Run
     experiment: Experiment
     scored: AnalysisInput | None
-    """What is scored, if that is the run's own table."""
+    """The scored rows, if they are of the run's own table."""
     progress: Progress | None
     say: Say
 
     @cached_property
     def table(self) -> EncodedTable:
-        """The table of the training; read and encoded now if it is not the scored one. Raises DataError when it is gone."""
-        fitted = encode.of_run(self.run, self.experiment.columns)  # without the thresholds that were chosen for the model
+        """The table of the training, read and encoded when first needed if it is not the scored one. Raises DataError if it is gone."""
+        fitted = encode.of_run(self.run, self.experiment.columns)  # without thresholds: those of `subject` were chosen for the model
         if self.scored is not None:
             partition = read_split(self.run / "split.csv").plan.holdout
             return EncodedTable(self.experiment, self.scored.data, partition, fitted, self.scored.arrays)
@@ -66,10 +65,10 @@ class BaselineContext:
 
 
 def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, context: BaselineContext) -> dict[str, TargetResult]:
-    """Return the results with every baseline that the experiment asks for, and with the differences of the model to each."""
-    found = [*_unimodal(subject, context), *_boosted(subject, context)]
-    baselines = [one for one in found if isinstance(one, BaselinePredictions)]
-    notes = [one for one in found if isinstance(one, str)]
+    """Return the results with every baseline of `evaluation.baselines`, and with the difference of the model to each."""
+    outcomes = [*_unimodal(subject, context), *_boosted(subject, context)]
+    baselines = [one for one in outcomes if isinstance(one, BaselinePredictions)]
+    notes = [one for one in outcomes if isinstance(one, str)]
     return {
         key: result.model_copy(update={"baselines": _compare(key, result, subject, baselines), "baseline_notes": notes})
         for key, result in results.items()
@@ -77,7 +76,7 @@ def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, c
 
 
 def _compare(key: str, result: TargetResult, subject: AnalysisInput, others: list[BaselinePredictions]) -> list[BaselineResult]:
-    """Score every baseline on the rows with a known label, the one that looks at no column first."""
+    """Score every baseline on the rows with a known label, the dummy baseline first."""
     model = subject.scored[key].bootstrap_scores
     if model is None:
         return result.baselines
@@ -106,25 +105,25 @@ def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[Base
     for branch in branches:
         try:
             yield _branch_alone(branch, subject, context, limit)
-        except MmtrainError as error:  # the model can be scored all the same; without a path, which a packed run must not show
+        except MmtrainError as error:  # the model can still be scored. Only `what`: the place may be a path, which is never packed
             yield f"{branch} alone has no scores: {error.problems[0].what}"
 
 
 def epoch_limit(run: Run, rule: EarlyStopping) -> int | None:
-    """Return after how many epochs the training of a run was cut off; None if its epochs or its patience came to their end."""
+    """Return the number of whole epochs after which a training was cut off; None if it ended by its epochs or its patience."""
     if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", rule.reason):
         return None
     return sum(line.step is None for line in run.read_lines("metrics.jsonl"))
 
 
 def branch_plan(experiment: Experiment, branch: str, limit: int | None) -> ChildPlan:
-    """Return the plan of a branch trained alone, to epoch `limit` at most."""
+    """Return the plan of a branch trained alone, for at most `limit` epochs."""
     name = f"baselines/{child_names(experiment.branches)[branch]}"
     return ChildPlan(name, experiment.alone(branch), {"branch": branch}, last_epoch=limit)
 
 
 def child_names(branches: Iterable[str]) -> dict[str, str]:
-    """Name a child for each branch; numbered where two differ by case alone, which not every file system tells apart."""
+    """Name a child for each branch; names that differ by case only are numbered, since some file systems ignore case."""
     names: dict[str, str] = {}
     for branch, name in layer_names(branches).items():
         taken = {other.casefold() for other in names.values()}
@@ -133,7 +132,7 @@ def child_names(branches: Iterable[str]) -> dict[str, str]:
 
 
 def _branch_alone(branch: str, subject: AnalysisInput, context: BaselineContext, limit: int | None) -> BaselinePredictions:
-    """Predict by a branch that is trained alone, now if need be. Raises MmtrainError."""
+    """Predict by a branch alone, which is trained now unless it was before. Raises MmtrainError."""
     from mmtrain.model import model_file
 
     plan = branch_plan(subject.experiment, branch, limit)
@@ -151,15 +150,15 @@ class BranchWatcher:
 
     def __init__(self, branch: str, limit: int | None, say: Say) -> None:
         self.branch, self.limit, self.say = branch, limit, say
-        self.begins_at, self.epochs, self.said = 1, 0, 0.0
+        self.begins_at, self.epochs, self.last_line = 1, 0, 0.0
 
     def __call__(self, event: Event) -> None:
-        """Watch the training."""
+        """Report an event of the training."""
         name = f"the baseline {self.branch} alone"
         if isinstance(event, Started):
             self.epochs, self.begins_at = min(event.epochs, self.limit or event.epochs), event.done + 1
         elif isinstance(event, EpochBegan) and self._due(event.epoch):
-            self.said = time.perf_counter()
+            self.last_line = time.perf_counter()
             self.say(f"Training {name}: epoch {event.epoch} of {self.epochs}")
         elif isinstance(event, Warned):
             self.say(f"warning: {self.branch} alone: {event.text}")
@@ -169,7 +168,7 @@ class BranchWatcher:
             self.say(f"Trained {name}: best epoch {event.best_epoch} of {event.epochs}")
 
     def _due(self, epoch: int) -> bool:
-        return epoch == self.begins_at or time.perf_counter() - self.said > SECONDS_BETWEEN_LINES
+        return epoch == self.begins_at or time.perf_counter() - self.last_line > SECONDS_BETWEEN_LINES
 
 
 def _boosted(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
@@ -188,7 +187,7 @@ def _boosted(subject: AnalysisInput, context: BaselineContext) -> Iterator[Basel
         return
     unable = [key for key, target in table.fitted.targets.items() if not gradient_boosting.can_predict(target)]
     if unable:
-        yield f"gradient boosting has no scores: it predicts classes, labels and numbers, and {listed(unable)} is none of them."
+        yield f"gradient boosting has no scores: it predicts classes, labels and numbers only, not {listed(unable)}."
         return
     context.say("Fitting the baseline gradient boosting.")
     boosted = gradient_boosting.GradientBoosting(table.fitted, table.arrays, table.partition, features, seed=subject.section.seed)
@@ -199,9 +198,9 @@ def _boosted(subject: AnalysisInput, context: BaselineContext) -> Iterator[Basel
 
 
 def _with_thresholds(table: EncodedTable, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
-    """Return the targets with thresholds chosen for these predictions of the validation rows, if the experiment asks for any."""
-    found = {}
+    """Return the targets with thresholds chosen for these predictions of the validation rows, if `evaluation.threshold` is set."""
+    by_target = {}
     for key, prediction in validation.items():
         rows = EvalSet.of(table.fitted.targets[key], table.arrays.targets[key][table.partition.validation], prediction, None)
-        found[key] = fit_postprocessing(table.experiment.evaluation.of_baselines, rows, rows)
-    return Postprocessing(targets=found).with_thresholds(table.fitted.targets)
+        by_target[key] = fit_postprocessing(table.experiment.evaluation.of_baselines, rows, rows)
+    return Postprocessing(targets=by_target).with_thresholds(table.fitted.targets)

@@ -1,4 +1,4 @@
-"""From checked data to what a training works on: a table encoded once, settings that fit this device, a network."""
+"""From checked data to a training: the encoded table, settings that fit this device, and the network."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class EncodedTable:
     data: LoadedData
     partition: Partition
     fitted: encode.Fitted
-    """What the training rows of `partition` taught the columns."""
+    """The columns, fitted on the training rows of `partition`."""
     arrays: encode.Arrays
 
     def for_child(self, experiment: Experiment, partition: Partition | None, say: Say) -> EncodedTable:
         """Return the table for a training with another experiment, or on another partition of the rows.
 
-        Columns are fitted again only where other rows or other options teach them, and encoded again only where they then learned
-        something else. Images are never decoded again, so `experiment` has those of this table.
+        Columns are fitted again only if their rows or options differ, and encoded again only if the fit differs. Images are never
+        decoded again, so `experiment` must have those of this table.
         """
         columns = experiment.inputs
         declared = all(self.experiment.columns.get(key) == column for key, column in experiment.columns.items())
@@ -53,22 +53,22 @@ class EncodedTable:
 
 
 def encode_table(experiment: Experiment, data: LoadedData, partition: Partition, fitted: encode.Fitted, say: Say) -> EncodedTable:
-    """Encode every row of a table by what its training rows taught."""
+    """Encode every row of a table by the columns fitted on its training rows."""
     arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
     return EncodedTable(experiment, data, partition, fitted, arrays)
 
 
 def assemble_network(experiment: Experiment, fitted: encode.Fitted) -> Models:
-    """Assemble the network of an experiment with fresh weights, which follow from Keras's random seed."""
+    """Assemble the network of an experiment with initial weights drawn with Keras's random seed."""
     from mmtrain.model.assemble import assemble
 
     return assemble(experiment.branches, experiment.columns, experiment.fusion, fitted, name=experiment.name)
 
 
 def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experiment, TrainingData, TuningResult]:
-    """Decide what the experiment leaves to a trial on this device, and assemble the network, whose weights follow from the seed.
+    """Choose the settings that are `auto` by trials on this device, and assemble the network with weights drawn with the seed.
 
-    The experiment that is returned has no open settings.
+    In the returned experiment no setting is `auto`.
     """
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.device import forget_networks, prepare
@@ -78,7 +78,7 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
         tuning = _tune_settings(table)
     for reason in tuning.reasons:
         say(reason)
-    if tuning.reasons:  # of networks that were tried
+    if tuning.reasons:  # networks were built for the trials; their graphs would keep memory during the training
         forget_networks()
     training = tuning.training
     experiment = table.experiment.model_copy(update={"training": training})

@@ -1,9 +1,9 @@
 """Child runs: further trainings on the table of a run, below its folder and with the same files.
 
-A child is described by a `ChildPlan`: its name and what it does otherwise than its parent. `train_child` trains it on the table of
-the parent, which is read, decoded and encoded once for all children, or goes on where it was stopped. A child counts once its
-run.json says `finished`, as long as its sealed files are unchanged and its plan is the one that is asked for; otherwise it is begun
-anew. The parent's run.json holds the plan and the state of each child.
+A child is described by a `ChildPlan`: its name and its differences from the parent. `train_child` trains it on the table of the parent,
+which is read, decoded and encoded once for all children, and resumes one that was stopped. A finished child is reused as long as its
+sealed files are unchanged and its plan is the requested one; otherwise it is trained again. The parent's run.json holds the plan and
+the state of each child.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ class ChildPlan:
     name: str
     """`<group>/<name>`, as `Run.child` takes it."""
     experiment: Experiment
-    """The parent's, with the differences written into it and no setting left to a trial; its images are those of the parent."""
+    """The parent's experiment with the differences and without `auto` settings; its images are those of the parent."""
     differences: Mapping[str, Any]
-    """The same differences as JSON values: a child that was trained with other ones is not this child."""
+    """The same differences as JSON values: a child that was trained with other ones is trained again."""
     partition: Partition | None = None
     """The rows of the child; None for those of the parent."""
     last_epoch: int | None = None
-    """The child trains no further; None for as many epochs as its experiment allows."""
+    """Last epoch of the child; None for all epochs of its experiment."""
 
     def record(self) -> dict[str, Any]:
-        """Return the plan as run.json holds it."""
+        """Return the plan as it is stored in run.json."""
         return {**self.differences, "last_epoch": self.last_epoch}
 
 
 def finished_child(parent: Run, plan: ChildPlan) -> Run | None:
-    """Return the child of this plan if it was trained to its end and is unchanged since, else None."""
+    """Return the child of this plan if it is finished and unchanged, else None."""
     child = parent.child(plan.name)
     facts = _facts(child, plan)
     return child if facts is not None and facts["state"] == "finished" else None
 
 
 def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, listener: Listener = lambda _: None, say: Say = lambda _: None) -> Run:
-    """Train a child of `parent` on the parent's table, from its newest checkpoint if it was stopped; return it finished.
+    """Train a child of `parent` on the parent's table, from its newest checkpoint if it was stopped; return the finished child.
 
     Raises:
         RunError: the training diverged, or the disk is full; the child can be resumed.
@@ -67,7 +67,7 @@ def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, listener: Lis
     with disk_errors(child.folder):
         child.folder.mkdir(parents=True, exist_ok=True)
     with run_lock(child):
-        if finished_child(parent, plan) is None:  # another process may have finished it before we had the lock
+        if finished_child(parent, plan) is None:  # another process may have finished it while this one waited for the lock
             checkpoint = _begin_or_reopen(child, plan, say)
             with _recorded(parent, child, plan), run_state(child):
                 _train(child, plan, table, checkpoint, listener, say)
@@ -84,7 +84,7 @@ def _facts(child: Run, plan: ChildPlan) -> dict[str, Any] | None:
 
 
 def _begin_or_reopen(child: Run, plan: ChildPlan, say: Say) -> str | None:
-    """Return the checkpoint to go on from; None for a child that begins."""
+    """Return the checkpoint to resume from; None for a new child."""
     if _facts(child, plan) is not None:
         child.reopen()
         return newest_checkpoint(child, say)
@@ -121,12 +121,12 @@ def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | N
         child.update(versions=versions(), seed=experiment.training.seed)
         train(child, data, experiment.evaluation, listener, checkpoint, last_epoch=plan.last_epoch)
     child.update(state="finished", trained=None)
-    shutil.rmtree(child / "checkpoints", ignore_errors=True)  # no training goes on from here, and they are four times the model
+    shutil.rmtree(child / "checkpoints", ignore_errors=True)  # a finished child is never resumed; they take four times its model
 
 
 @contextmanager
 def _precision_restored() -> Iterator[None]:
-    """Give layers the precision again that they had before; the parent's model may be in use around a child's training."""
+    """Restore Keras's precision after the block, since the parent's model may be in use around the training of a child."""
     import keras
 
     before = keras.config.dtype_policy()

@@ -1,7 +1,7 @@
 """Post-hoc calibration, decision threshold and conformal bound, fitted on validation rows for the best model; decisions.json.
 
-They are fitted whenever a best model is saved, also when a training was interrupted or failed after a good epoch, since they belong to
-that model. If a process was killed between the two, `mmtrain fit --resume` fits them.
+They are fitted whenever a best model is saved, also if a training was interrupted or failed after its first epoch, since they belong to
+that model. If a process was killed between saving and fitting, `mmtrain fit --resume` fits them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ FILE = "decisions.json"
 
 
 def forget(run: Run) -> None:
-    """Remove what was fitted for an earlier model, before another one is written."""
+    """Remove the postprocessing of an earlier model before another model is written: a kill in between must not leave both."""
     (run / FILE).unlink(missing_ok=True)
 
 
 def fit_and_save_postprocessing(run: Run, data: TrainingData, evaluation: Evaluation) -> Postprocessing:
-    """Fit and write what `evaluation` asks for, if anything, from the network with its present weights."""
+    """Fit and write the postprocessing that `evaluation` configures, if any, with the present weights of the network."""
     if not evaluation.decides:
         return Postprocessing()
     from mmtrain.model import model_file
@@ -43,34 +43,34 @@ def fit_and_save_postprocessing(run: Run, data: TrainingData, evaluation: Evalua
     partition = data.partition
     both = np.concatenate([partition.validation, partition.calibration])
     predictions = model_file.predict(data.models.predictor, data.arrays, both)
-    found = {}
+    by_target = {}
     for key, target in data.fitted.targets.items():
-        said = np.split(predictions[key], [len(partition.validation)])
+        per_part = np.split(predictions[key], [len(partition.validation)])
         rows, held_back = (
             EvalSet.of(target, data.arrays.targets[key][part], one, None if data.groups is None else data.groups[part])
-            for part, one in zip((partition.validation, partition.calibration), said, strict=True)
+            for part, one in zip((partition.validation, partition.calibration), per_part, strict=True)
         )
-        found[key] = fit_postprocessing(evaluation, rows, held_back)
-    decisions = Postprocessing(targets=found)
+        by_target[key] = fit_postprocessing(evaluation, rows, held_back)
+    decisions = Postprocessing(targets=by_target)
     run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
     run.seal(FILE)
     return decisions
 
 
 def read_postprocessing(run: Run, experiment: Experiment, fitted: Fitted) -> Postprocessing:
-    """Return what was fitted for the model of the run. Raises RunError if it is missing, or not in the format of this version."""
+    """Return the postprocessing of the run's model. Raises RunError if it is missing, damaged, or of another version."""
     if not experiment.evaluation.decides:
         return Postprocessing()
     if not (run / FILE).is_file():
         what = "the training was stopped before the calibration, the threshold or the conformal bound of its model was fitted."
-        raise RunError(Problem(str(run.folder), what, f"Go on with it: {shell_command('fit', '--resume', run.folder)}"))
+        raise RunError(Problem(str(run.folder), what, f"Resume it: {shell_command('fit', '--resume', run.folder)}"))
     try:
         decisions = Postprocessing.model_validate(run.read_json(FILE))
     except ValidationError as error:
-        what = f"the file does not hold what was fitted on validation rows: {error.errors()[0]['msg']}."
+        what = f"the file is damaged: {error.errors()[0]['msg']}."
         raise RunError(Problem(str(run / FILE), what, run_folder.RESTORE)) from None
     if not decisions.matches(fitted.targets):
-        raise RunError(Problem(str(run / FILE), "the file does not go with the targets of columns.json.", run_folder.RESTORE))
+        raise RunError(Problem(str(run / FILE), "the file does not fit the targets of columns.json.", run_folder.RESTORE))
     return decisions
 
 

@@ -1,4 +1,4 @@
-"""A trained run, opened to predict: `mmtrain.load(run).predict(frame)` from Python, and what `mmtrain predict` stands on."""
+"""A trained run, opened to predict: the core of `mmtrain.load(run).predict(frame)` and of `mmtrain predict`."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ from mmtrain.system.threads import in_threads
 
 OnError = Literal["status", "skip", "fail"]
 
-SHOWN = 20
-"""Refused cells of one column that are told one by one; the rest are counted."""
+MAX_SHOWN_CELLS = 20
+"""Maximum number of refused cells of one column that are reported one by one; the rest are counted."""
 
 
 def load(run: str | Path | None = None, *, output: str | Path = "runs") -> Predictor:
     """Open a run to predict with it: a folder, a name (its latest run under `output`), or None (the latest run of all).
 
     Raises:
-        RunError: there is no such run, or it cannot be used.
+        UsageError: there is no such run.
+        RunError: the run is damaged, or has no model.
 
     """
     loaded = Predictor(find(None if run is None else str(run), Path(output)))
@@ -64,7 +65,7 @@ class _Ready:
 
 
 class Predictor:
-    """One run, its model in memory and compiled. May be used again and again, from one thread at a time."""
+    """One run with its model in memory and compiled. May be used many times, from one thread at a time."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -102,17 +103,18 @@ class Predictor:
         absolute, with `allow_outside` (left out: as the experiment says).
 
         The columns are those of `mmtrain predict`: `row`, `id` if the frame has the id column, the prediction, with `proba` a
-        probability per class or label, and `status`: `ok`, or what was found in the row. A row that cannot be predicted has no
-        prediction (`on_error="status"`), is left out (`"skip"`), or stops everything (`"fail"`). `attrs["drift"]` of the result
+        probability per class or label, from 0 to 1, and `status`: `ok`, or the remarks on the row. A row that cannot be predicted has
+        no prediction (`on_error="status"`), is left out (`"skip"`), or raises an error (`"fail"`). `attrs["drift"]` of the result
         lists, in sentences, how the rows differ from those of training.
 
-        As the experiment's section `evaluation` says, there are more: with `calibration` and `proba`, `calibrated_<class>` beside
-        the network's own `probability_<class>`; with `conformal`, `prediction_set`, the classes joined by ` | `, or
-        `prediction_low` and `prediction_high`. Where a `threshold` was chosen the prediction is the positive class from there on.
+        The experiment's section `evaluation` adds columns: with `calibration` and `proba`, `calibrated_<class>` next to the network's
+        own `probability_<class>`; with `conformal`, `prediction_set`, the classes joined by ` | `, or `prediction_low` and
+        `prediction_high`. With a `threshold`, the positive class is predicted from that probability on.
 
         Raises:
             UsageError: there is no such `on_error`.
-            DataError: it is no DataFrame, columns are missing, there is no row, or a row cannot be predicted and `on_error` is `"fail"`.
+            DataError: `frame` is not a DataFrame, columns are missing, it has no row, or a row cannot be predicted and `on_error` is
+                `"fail"`.
 
         """
         if not isinstance(frame, pd.DataFrame):
@@ -133,12 +135,12 @@ class Predictor:
         return result
 
     def watch(self, source: Source) -> DriftMonitor:
-        """Follows one table, to say how it differs from the training rows."""
+        """Return a monitor of one table's drift from the training rows."""
         headers = {key: column.column for key, column in self.experiment.inputs.items()}
         return DriftMonitor(self.fitted.columns, headers, self.statistics, setting=source.images.setting)
 
     def predicted_pieces(self, source: Source, watch: DriftMonitor) -> Iterator[PredictedChunk]:
-        """A table of any size, piece by piece, in order; several are decoded, encoded and predicted at a time.
+        """Predict a table of any size piece by piece, in order; several pieces are decoded, encoded and predicted at a time.
 
         `source` was checked by `check_source`. Raises DataError for a damaged file, or a table without rows.
         """
@@ -187,7 +189,7 @@ def _predicted(piece: Chunk, ready: _Ready) -> dict[str, Array]:
 
 
 def _blanked(values: Array, refused: Array) -> object:
-    """A column with nothing in the rows that are refused: names as text, numbers as they are."""
+    """Return a column with empty cells in refused rows; names become texts, numbers keep their type."""
     if np.issubdtype(values.dtype, np.floating):
         return np.where(refused, np.asarray(np.nan, dtype=values.dtype), values)
     names = values.astype(object)
@@ -196,14 +198,14 @@ def _blanked(values: Array, refused: Array) -> object:
 
 
 def refusals(piece: Chunk, source: Source) -> list[Problem]:
-    """Every refused cell of a piece with its place: the first of each column one by one, in the order of the rows."""
-    found: dict[str, list[tuple[int, str, str]]] = {}
+    """Return every refused cell of a piece with its place: the first ones of each column one by one, in the order of the rows."""
+    by_header: dict[str, list[tuple[int, str, str]]] = {}
     for header, remark in piece.remarks:
         if remark.fix:
-            found.setdefault(header, []).extend((int(row), f"{remark.what}.", remark.fix) for row in remark.rows)
+            by_header.setdefault(header, []).extend((int(row), f"{remark.what}.", remark.fix) for row in remark.rows)
     problems = []
-    for header, cells in found.items():
-        shown = sorted(cells)[:SHOWN]
+    for header, cells in by_header.items():
+        shown = sorted(cells)[:MAX_SHOWN_CELLS]
         problems += [Problem(f"{source.file.where(piece.start + row)}: {header}", what, fix) for row, what, fix in shown]
         if more := len(cells) - len(shown):
             noun = "cell" if more == 1 else "cells"

@@ -47,17 +47,17 @@ def read_data(
     say: Say = lambda _: None,
     columns: Mapping[str, Column] | None = None,
 ) -> LoadedData:
-    """Read and check a table, decode its images; `columns` are those it must have, by default all of the experiment.
+    """Read and check a table and decode its images; `columns` are those it must have, by default all of the experiment.
 
     Raises DataError with every problem of cells and of images.
     """
     wanted = experiment.columns if columns is None else columns
     data, later = experiment.data, columns is not None
     table = tables.read(path, wanted, missing_values=data.missing_values, table_format=data.format, later=later, least=1 if later else 2)
-    found = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
-    if found.problems:
-        raise DataError(found.problems)
-    return LoadedData(found.table, found.stores)
+    attached = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
+    if attached.problems:
+        raise DataError(attached.problems)
+    return LoadedData(attached.table, attached.stores)
 
 
 def other_data(
@@ -83,7 +83,7 @@ def later_table(experiment: Experiment, path: Path) -> TableFile:
 
 @dataclass(frozen=True)
 class Moved:
-    """New places of the table of a training and of its images folder; None if they have not moved."""
+    """Present places of the table of a training and of its images folder; None if they have not moved."""
 
     table: Path | None = None
     images: Path | None = None
@@ -91,8 +91,8 @@ class Moved:
     def applied(self, experiment: Experiment) -> Experiment:
         """Return the experiment with these places.
 
-        An images folder that was left out is that of the table, wherever it is. One that is no longer there is expected where it was
-        as seen from the table.
+        An images folder that the experiment leaves out is that of the table, at its new place. One that no longer exists is expected
+        at its former place relative to the table.
         """
         table = self.table and self.table.absolute()
         places = {"table": table, "images": self.images or (table and _moved_along(experiment.data, table))}
@@ -108,10 +108,10 @@ def _moved_along(data: Data, table: Path) -> Path | None:
 
 
 def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
-    """Return the plan of a table, as the experiment's `split` section says, with what `evaluation.conformal` holds back.
+    """Return the plan of a table by the experiment's section `split`, with the calibration rows of `evaluation.conformal`.
 
     Raises:
-        DataError: the rows cannot be divided so, or into several partitions, which one training does not take.
+        DataError: the rows cannot be divided in this way, or the plan has several partitions, and one training takes one.
 
     """
     rows, evaluation = strata(experiment, table), experiment.evaluation
@@ -131,9 +131,9 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
 
 
 def check_parts(experiment: Experiment, table: Table, partition: Partition) -> None:
-    """Raise DataError if the training rows have a single class or no weight, though the table as a whole has.
+    """Raise DataError if the training rows have a single class or no weight, although the whole table has more.
 
-    Validation rows need a weight, too, if their loss is monitored: without one it would be 0 in every epoch. Scores ignore weights.
+    Validation rows need a weight as well if their loss is monitored: without one it would be 0 in every epoch. Scores ignore weights.
     Only the first problem of each column is reported, as the others follow from it.
     """
     problems = part_problems(experiment, table, "train", partition.train, ("answer", "weighting"))
@@ -158,11 +158,11 @@ def doubts(experiment: Experiment, table: Table) -> list[Problem]:
 def part_problems(
     experiment: Experiment, table: Table, part: str, rows: np.ndarray[Any, Any], purposes: tuple[Purpose, ...]
 ) -> list[Problem]:
-    """Return what is wrong with the cells of columns with these purposes in the `rows` of one part."""
+    """Return the problems of columns with these purposes in the `rows` of one part, at most one per header."""
     name = "training" if part == "train" else part
-    way = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
+    remedy = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
     return [
-        Problem(f"{table.path.name}: {header}", f"in the {name} part, {fault.what}", f"{fault.fix} {way}")
+        Problem(f"{table.path.name}: {header}", f"in the {name} part, {fault.what}", f"{fault.fix} {remedy}")
         for column in experiment.columns.values()
         if column.purpose in purposes
         for header in column.reads()
@@ -206,20 +206,20 @@ def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], 
 
 def check_monitor(experiment: Experiment, table: Table, partition: Partition, origin: Origin) -> None:
     """Raise ConfigError, with the line of the file, if no training row has the label whose score is monitored."""
-    found = label_of(experiment.training.early_stopping.monitor, experiment.targets)
-    if found is None:
+    monitored = label_of(experiment.training.early_stopping.monitor, experiment.targets)
+    if monitored is None:
         return
-    names = found.target.answers({header: table.cells(header, partition.train) for header in found.target.reads()})
-    if found.label not in names:
+    names = monitored.target.answers({header: table.cells(header, partition.train) for header in monitored.target.reads()})
+    if monitored.label not in names:
         where = origin.place("training", "early_stopping", "monitor")
-        hint = did_you_mean(found.label, names) or f"Their labels are {listed(names)}."
-        raise ConfigError(Problem(where, f"no training row has the label {found.label!r}.", hint))
+        hint = did_you_mean(monitored.label, names) or f"Their labels are {listed(names)}."
+        raise ConfigError(Problem(where, f"no training row has the label {monitored.label!r}.", hint))
 
 
 def strata(experiment: Experiment, table: Table) -> Rows:
-    """Return what a split needs of every row: its group, its class, its given part, its time.
+    """Return the facts of every row that a split needs: its group, its class, its given part, its time.
 
-    Raises DataError for rows that cannot be ordered by time without those that were dropped.
+    Raises DataError if the times of the rows cannot be read, now that rows were dropped.
     """
     group, given, time = experiment.only(Group), experiment.only(Split), experiment.only(Time)
     dividing = {"groups": group, "given": given, "times": time}
@@ -252,7 +252,7 @@ def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.
 
 
 def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return equal codes for equal cells. A row without a group, which only a table that is scored may have, gets a code of its own."""
+    """Return equal codes for equal cells, (rows,). A row without a group, which only a scored table may have, gets its own code."""
     codes = pd.factorize(cells)[0].astype(np.int64)
     alone = codes < 0
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
@@ -262,7 +262,7 @@ def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
 def labels(experiment: Experiment, table: Table) -> pd.Categorical[str] | None:
     """Return the class of every row by the first target that has classes, or None."""
     for target in experiment.targets.values():
-        found = target.strata({header: table.cells(header) for header in target.reads()})
-        if found is not None:
-            return found
+        classes = target.strata({header: table.cells(header) for header in target.reads()})
+        if classes is not None:
+            return classes
     return None

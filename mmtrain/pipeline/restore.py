@@ -1,4 +1,4 @@
-"""Restore what a run recorded: the experiment, its fitted columns, and the table that it was trained on."""
+"""Restore the experiment of a run, its fitted columns, and the table that it was trained on."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessi
 from mmtrain.pipeline.prepare import LoadedData, read_data
 from mmtrain.splits.plan import Partition
 
-TRAINED = "Only what begins with `evaluation.` can be set here; for anything else train again."
+TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
 MOVED = {
     "data.table": "Give its present place with `--table FILE`.",
     "data.images": "Give their present folder with `--images FOLDER`.",
 }
-"""Settings of a training that may change after it, and how."""
+"""Settings of a training that may change after it, and the options that change them."""
 
 
 def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Postprocessing]:
     """Return the experiment of a run, its fitted columns with the chosen thresholds, and everything that was fitted on validation rows.
 
-    `overrides` are of the section `evaluation`. Raises RunError without a model to score, UsageError for an override of the training
-    itself, ConfigError for another mistake.
+    `overrides` change the section `evaluation`. Raises RunError without a model, UsageError for an override of another section,
+    ConfigError for other mistakes.
     """
-    told = tuple(overrides)
+    settings = tuple(overrides)
     if not (run / "model.keras").is_file():
         raise RunError(
             Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
         )
-    check_overrides(told)
-    experiment = config.load(run / "config.yaml", told)
+    check_overrides(settings)
+    experiment = config.load(run / "config.yaml", settings)
     fitted = encode.of_run(run, experiment.columns)
     decisions = read_postprocessing(run, experiment, fitted)
-    # A run of an older mmtrain may have learned a class that is called as a missing answer is.
+    # A run of an older mmtrain may have learned a class whose name is one of the words for a missing answer now.
     columns = {
         **experiment.columns,
         **{key: target.with_answers(fitted.targets[key].columns) for key, target in experiment.targets.items()},
@@ -59,7 +59,7 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
 
 
 def check_overrides(overrides: Iterable[str]) -> None:
-    """Raise UsageError for an override of the training, or of what was fitted at its end."""
+    """Raise UsageError for an override of the training, or of the postprocessing fitted at its end."""
     problems = []
     for text in overrides:
         section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
@@ -68,7 +68,7 @@ def check_overrides(overrides: Iterable[str]) -> None:
             problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
         elif not keys:
             fix = "Set its keys one by one: `--set evaluation.draws=500`."
-            problems.append(Problem(f"--set {text}", "the section holds what was fitted at the end of the training, too.", fix))
+            problems.append(Problem(f"--set {text}", "the section also has settings that were used at the end of the training.", fix))
         elif keys[0] in FITTED_SETTINGS:
             what = "this was fitted on validation rows at the end of the training."
             problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
@@ -88,7 +88,7 @@ def restore_data(
 
     Images whose files have changed are only reported, since a copy has another modification time; with `exactly` they are refused.
 
-    Raises DataError when the table is no longer the one that was split, or when other images can be used than then.
+    Raises DataError if the table has changed since the split, or if other rows can be used, because images are gone for example.
     """
     known = run.read_json("data.json")
     path = experiment.data.table
@@ -103,7 +103,8 @@ def restore_data(
     data = read_data(experiment, path, images, progress=progress, say=say)
     written = read_split(run / "split.csv")
     if not np.array_equal(written.rows, data.table.rows):
-        raise DataError(Problem(str(path), "other rows than at training can be used now; images may have gone.", "Restore the images."))
+        what = "the rows that can be used are not those of the training; images may be missing."
+        raise DataError(Problem(str(path), what, "Restore the images."))
     if changed := changed_images(data, experiment, known):
         if exactly:
             raise DataError(changed)
@@ -113,7 +114,7 @@ def restore_data(
 
 
 def _missing_table(run: Run, path: Path) -> Problem:
-    """Return the problem that the table of the training is not at its place, after a move or in a packed run."""
+    """Return the problem of a table that is not at its place, after a move or in a packed run."""
     place = "give its place with `--table FILE`, and that of the images with `--images FOLDER` if they are not next to it"
     if (run / MANIFEST).is_file():
         other = shell_command("evaluate", run.folder, "--data", "TABLE")

@@ -1,6 +1,6 @@
-"""Records of a run: what it was trained on, and every evaluation.
+"""Records of a run: its inputs, and every evaluation.
 
-How often the test part was scored is a part of its scores, so each time is written down, also that of another table.
+A score of the test part is only as honest as the number of times it was looked at, so each evaluation is recorded, also of other tables.
 """
 
 from __future__ import annotations
@@ -36,13 +36,11 @@ UNFINISHED = {
     "interrupted": "The training of this run was interrupted; the weights are those of its best epoch so far.",
     "failed": "The training of this run failed; the weights are those of its best epoch before.",
 }
-"""The remark on a run in such a state."""
+"""Remark on a run by its state."""
 NAMED_ROWS = "rows"
 """Name, or end of the name, of explanations of rows that a user named."""
-
-
 RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
-"""Files that a run holds before its first step, and that never change after it."""
+"""Files that are written before the first step and never change after it."""
 
 
 def record_inputs(
@@ -96,7 +94,10 @@ def count_labels(data: TrainingData) -> dict[str, dict[str, list[int]]]:
 
 
 def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> list[EvaluationRecord]:
-    """Record an evaluation of `rows` of `table`, which are a part or, with None, another table; return all evaluations, this one last."""
+    """Record an evaluation of `rows` of `table`, a `part` of the run or, with None, another table.
+
+    Return all evaluations, this one last.
+    """
     rows_of = {}
     if part is None and table.sha256 == run.read("data.json").sha256:
         split = read_split(run / "split.csv")
@@ -132,14 +133,14 @@ def other_label(path: Path, sha256: str, looks: Sequence[EvaluationRecord | Expl
 
 
 def remarks(run: Run, look: EvaluationRecord) -> tuple[str, ...]:
-    """Return sentences about the run and the table that a reader of the scores needs."""
-    found = []
+    """Return remarks on the run and the table without which the scores would be misread, as sentences."""
+    sentences = []
     if not run.is_trained:
-        found.append(UNFINISHED[run.state])
+        sentences.append(UNFINISHED[run.state])
     if look.rows_of:
         parts = listed([f"{rows:,} {part}" for part, rows in look.rows_of.items() if rows])
-        seen = " This counts as a look at the test part." if look.is_test_access else ""
-        found.append(f"{look.table} is the very table of the training; among the scored rows are {parts} rows.{seen}")
+        seen = " This counts as an evaluation of the test part." if look.is_test_access else ""
+        sentences.append(f"{look.table} is the table of the training; among the scored rows are {parts} rows.{seen}")
     elif look.part not in (*USES, name_of := look.table.partition(".")[0], f"{name_of}_table"):
-        found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look.part}.")
-    return tuple(found)
+        sentences.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look.part}.")
+    return tuple(sentences)

@@ -1,4 +1,4 @@
-"""The text of a first experiment file: what a survey of the table guessed, with the reason for each guess as a comment."""
+"""The text of a first experiment file: the guesses of a table profile, with the reason for each as a comment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mmtrain.columns.split_words import PARTS, split_words
 SCHEMA = "mmtrain.schema.json"
 """The file next to an experiment file by which editors complete and check its keys."""
 
-WIDEST = 70
-"""Comments stand in one line with what they are about, behind entries of up to so many characters."""
+COMMENT_COLUMN = 70
+"""Maximum width to which entries are padded, so that their comments are aligned."""
 
-SCARCE = 0.4
-"""A class with less than this share of an even share is rare: with two classes, less than 20 % of the rows."""
+RARE_CLASS = 0.4
+"""A class with less than this fraction of an even share is rare: with two classes, less than 20 % of the rows."""
 
 PLAIN = re.compile(r"[^\W\d]\w*(?:[ -]\w+)*")
 PLAIN_PATH = re.compile(r"[\w./-]*[^\W\d][\w./-]*")
@@ -28,7 +28,7 @@ RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 
 def starter_text(survey: TableProfile, file: Path) -> str:
-    """The file at `file`, whose paths are relative to its folder."""
+    """Return the text of the experiment file at `file`, whose paths are relative to its folder."""
     names = _keys(survey)
     lines = [
         f"# yaml-language-server: $schema={SCHEMA}",
@@ -48,7 +48,7 @@ def starter_text(survey: TableProfile, file: Path) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as YAML reads it back, with quotes where it needs them."""
+    """Return a text as YAML reads it back, in quotes if needed."""
     if PLAIN.fullmatch(text) and text.isprintable() and text.casefold() not in RESERVED and len(text) <= 100:
         return text
     escapes = {"\\": "\\\\", '"': '\\"'}
@@ -60,14 +60,14 @@ def _escaped(sign: str) -> str:
 
 
 def _comment(text: str) -> str:
-    """A text that stays on its line."""
+    """Return a text without line breaks and control characters."""
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
 
 
 def _entries(entries: Iterable[tuple[str, str]]) -> list[str]:
-    """Lines of `entry  # comment`, the comments one below the other."""
+    """Return lines of `entry  # comment` with aligned comments."""
     pairs = list(entries)
-    width = min(WIDEST, max((len(entry) for entry, comment in pairs if comment), default=0))
+    width = min(COMMENT_COLUMN, max((len(entry) for entry, comment in pairs if comment), default=0))
     return [f"  {entry:{width}}  # {_comment(comment)}" if comment else f"  {entry}" for entry, comment in pairs]
 
 
@@ -89,7 +89,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _keys(survey: TableProfile) -> dict[str, str]:
-    """A key for every header: the header itself, unless the experiment file does not allow it as a key."""
+    """Return a key for every header: the header itself, unless the experiment file does not allow it as a key."""
     keys: dict[str, str] = {}
     taken = {f"{column.header}_present" for column in survey.columns}
     for number, column in enumerate(survey.columns):
@@ -152,10 +152,10 @@ def _split(survey: TableProfile) -> list[tuple[str, str]]:
 def _training(survey: TableProfile) -> list[tuple[str, str]]:
     entries = [("epochs: 30", ""), ("batch_size: 32", "")]
     total = sum(survey.classes.values())
-    if survey.classes and min(survey.classes.values()) < SCARCE * total / len(survey.classes):
+    if survey.classes and min(survey.classes.values()) < RARE_CLASS * total / len(survey.classes):
         rarest = min(survey.classes, key=lambda name: survey.classes[name])
         share = survey.classes[rarest] / total
-        spoken = f"{share:.0%}" if share >= 0.01 else "less than 1%"
-        entries.append(("class_weights: balanced", f"the rarest class, {rarest!r}, has {spoken} of the rows"))
+        percent = f"{share:.0%}" if share >= 0.01 else "less than 1%"
+        entries.append(("class_weights: balanced", f"the rarest class, {rarest!r}, has {percent} of the rows"))
     entries.append(("early_stopping: {monitor: validation_loss, patience: 5}", ""))
     return entries

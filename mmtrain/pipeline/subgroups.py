@@ -25,8 +25,9 @@ def check_subgroups(experiment: Experiment, origin: Origin) -> None:
     if not divisions:
         return
     file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
-    found = [subgroup_problem(file, one, origin.place("evaluation", "subgroups", number), _in_file) for number, one in enumerate(divisions)]
-    problems = [problem for problem in found if problem is not None]
+    places = [origin.place("evaluation", "subgroups", number) for number in range(len(divisions))]
+    checks = [subgroup_problem(file, one, place, _in_file) for one, place in zip(divisions, places, strict=True)]
+    problems = [problem for problem in checks if problem is not None]
     if problems:
         raise DataError(problems)
 
@@ -39,21 +40,21 @@ class SubgroupPlan:
     remarks: tuple[str, ...] = ()
 
 
-def resolve_subgroups(experiment: Experiment, file: TableFile, asked: Iterable[str]) -> SubgroupPlan:
-    """Those of the experiment that this table has, then those `asked` for, `sex` or `age=0,40,65`; these replace others of their column.
+def resolve_subgroups(experiment: Experiment, file: TableFile, options: Iterable[str]) -> SubgroupPlan:
+    """Return the subgroups of the experiment that this table has, then those of the `options`, `sex` or `age=0,40,65`.
 
-    Raises UsageError with every mistake in what is asked for.
+    An option replaces the experiment's ranges of its column. Raises UsageError with every mistake in the options.
     """
-    wanted = _asked(file, asked)
+    wanted = _parsed(file, options)
     remarks = []
-    usual = []
+    from_experiment = []
     for division in experiment.evaluation.divisions:
         if division.header in {other.header for other in wanted}:
             continue
         problem = subgroup_problem(file, division, "evaluation.subgroups", _in_file)
-        usual += [division] if problem is None else []
+        from_experiment += [division] if problem is None else []
         remarks += [f"There are no scores by {division.header}: {problem.what}"] if problem is not None else []
-    return SubgroupPlan((*usual, *wanted), tuple(remarks))
+    return SubgroupPlan((*from_experiment, *wanted), tuple(remarks))
 
 
 def _in_file(division: SubgroupSpec) -> str:
@@ -67,8 +68,9 @@ def _as_option(division: SubgroupSpec) -> str:
     return f"{OPTION} {shlex.quote(f'{division.header}={edges}')}"
 
 
-def _asked(file: TableFile, texts: Iterable[str]) -> tuple[SubgroupSpec, ...]:
-    found: dict[str, SubgroupSpec] = {}
+def _parsed(file: TableFile, texts: Iterable[str]) -> tuple[SubgroupSpec, ...]:
+    """Return the subgroups of options, the last one of a column. Raises UsageError with every mistake."""
+    by_header: dict[str, SubgroupSpec] = {}
     problems: list[Problem] = []
     for text in texts:
         place = f"{OPTION} {text}"
@@ -79,17 +81,17 @@ def _asked(file: TableFile, texts: Iterable[str]) -> tuple[SubgroupSpec, ...]:
             continue
         problem = subgroup_problem(file, division, place, _as_option)
         if problem is None:
-            found[division.header] = division
+            by_header[division.header] = division
         else:
             problems.append(problem)
     if problems:
         raise UsageError(problems)
-    return tuple(found.values())
+    return tuple(by_header.values())
 
 
 def _division(text: str, headers: Sequence[str]) -> SubgroupSpec:
-    """Parse `age=0,40,65`; a header may contain `=` itself. Raises ValueError for edges that are not numbers."""
-    header, equals, edges = text.rpartition("=")
+    """Parse `age=0,40,65`. Raises ValueError for edges that are not numbers."""
+    header, equals, edges = text.rpartition("=")  # the last one: a header may contain `=` itself
     if text in headers or not equals:
         return SubgroupSpec(text)
     try:

@@ -1,4 +1,4 @@
-"""One training, from its data and network to a run that has its best model, whatever ends it.
+"""One training, from its data and network to a run with its best model, also if the training is interrupted or fails.
 
 Main runs (`mmtrain fit`) and child runs (`pipeline.child_run`) are trained, interrupted and resumed by these functions alone.
 """
@@ -52,11 +52,13 @@ def train(
     callbacks: Sequence[Named] = (),
     last_epoch: int | None = None,
 ) -> TrainingResult:
-    """Train, from `checkpoint` on if given, and save the best model with what is fitted for it, whatever ends the training.
+    """Train, from `checkpoint` on if given, and save the best model with its postprocessing, whatever ends the training.
 
     The first SIGINT or SIGTERM ends it with a checkpoint. It ends after `last_epoch` even if the experiment allows more epochs; the
-    learning rate follows its schedule over all epochs of the experiment. The run is not finished with that: the caller says so
-    once its own files are written.
+    learning rate follows its schedule over all epochs of the experiment. The state of the run stays `running`: the caller sets
+    `finished` once its own files are written.
+
+    Raises RunError if the loss diverges or the disk is full, Interrupted on SIGINT or SIGTERM.
     """
     from mmtrain.training import loop
 
@@ -68,7 +70,7 @@ def train(
         try:
             ended = loop.train(data, run, all_of(*listeners), checkpoint, interruption)
         except BaseException:
-            with suppress(RunError):  # the reason of the stop is to be reported, not that the disk has no room for the model either
+            with suppress(RunError):  # report the reason of the stop, and not that the disk has no room for the model either
                 run.update(seconds=_seconds(run, begun))
                 _save_best(run, data, evaluation)
             raise
@@ -109,7 +111,7 @@ def versions() -> dict[str, str]:
 def _listeners(
     run: Run, data: TrainingData, listener: Listener, callbacks: Sequence[Named], interruption: GracefulShutdown
 ) -> list[Listener]:
-    """Return the caller's listener, then the logs, then the callbacks, which may fail."""
+    """Return the caller's listener, then the logs, then the callbacks, last since they may fail."""
     listeners = [listener]
     if data.training.tensorboard:
         from mmtrain.training.tensorboard import Logs
@@ -123,7 +125,7 @@ def _listeners(
 
 
 def _epoch_limit(last: int, interruption: GracefulShutdown) -> Listener:
-    """Return a listener that ends the training after epoch `last`, also one that is resumed after it."""
+    """Return a listener that ends the training after epoch `last`, also if it is resumed after that epoch."""
 
     def stop_after(event: Event) -> None:
         done = event.done if isinstance(event, Started) else event.epoch if isinstance(event, EpochEnded) else 0
@@ -134,13 +136,13 @@ def _epoch_limit(last: int, interruption: GracefulShutdown) -> Listener:
 
 
 def _seconds(run: Run, begun: float) -> dict[str, float]:
-    """Seconds of training, in all processes that worked on the run and were not killed."""
+    """Return the seconds of training, summed over all processes that were not killed."""
     before = run.read_json("run.json").get("seconds", {}).get("training", 0.0)
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
 def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> Postprocessing:
-    """Save the model with its best weights and what validation rows decide for it; nothing before the first epoch has ended."""
+    """Save the model with its best weights and its postprocessing; nothing before the first epoch has ended."""
     from mmtrain.training import checkpoints
 
     models = data.models
@@ -148,7 +150,7 @@ def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> Postproc
         return Postprocessing()
     checkpoints.load(run / "checkpoints", "best", models.network)
     forget(run)
-    # Keras insists on the suffix.
+    # Keras refuses a file without the suffix .keras.
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
         models.end_to_end.save(temporary)
     run.seal("model.keras")

@@ -1,7 +1,7 @@
-"""Validation before training, by `check`, `fit` and `inspect-data`: every step that can be taken is taken, and all problems are reported.
+"""Validation before training, by `check`, `fit` and `inspect-data`: every possible step is taken, and all problems are reported.
 
-The table is read once. Every later step sees only the columns that are sound, as if the experiment had no others; what needs a
-column with a mistake in it, as a split needs its groups, is left out.
+The table is read once. Every later step sees only the columns without a mistake, as if the experiment had no others; a step that
+needs a column with a mistake, as a split needs its groups, is left out.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ DIVIDING: tuple[Purpose, ...] = ("answer", "grouping", "assigning", "ordering")
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """The outcome of a validation. `data` and `plan` can be trained on; they are None if there are problems."""
+    """Outcome of a validation. `data` and `plan` can be trained on; they are None if there are problems."""
 
     error: DataError | ConfigError | None
     """All problems at once."""
     dropped: int = 0
     summary: tuple[PartSummary, ...] = ()
-    """Of the parts; empty where the rows cannot be divided."""
+    """Summaries of the parts; empty if the rows cannot be divided."""
     image_counts: dict[str, ImageCounts] = field(default_factory=dict)
     data: LoadedData | None = None
     plan: SplitPlan | None = None
     table: Table | None = None
-    """The rows that are left, also where there are problems; None where no way was found to read them."""
+    """The remaining rows, also if there are problems; None if the table cannot be read."""
     divided: SplitPlan | None = None
-    """The plan of `table`, also where there are problems; None where the rows cannot be divided."""
+    """The plan of `table`, also if there are problems; None if the rows cannot be divided."""
     images: tuple[ImageColumn, ...] = ()
-    """The image columns of all rows that were read, those included that have no image."""
+    """The image columns of all rows that were read, rows without an image included."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Those of the error."""
+        """The problems of the error."""
         return () if self.error is None else self.error.problems
 
 
@@ -79,7 +79,7 @@ def load_checked(
     for doubt in doubts(experiment, tried.table) if tried.table is not None else ():
         say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.plan is None:
-        raise tried.error or RuntimeError("An examination without a problem gives data and a plan.")
+        raise tried.error or RuntimeError("A validation without problems must return data and a plan.")
     for note in (*tried.plan.notes, *notices(experiment.columns, tried.data.table, tried.plan.holdout)):
         say(note)
     return experiment, tried.data, tried.plan
@@ -90,6 +90,7 @@ def load_experiment(origin: Origin) -> Experiment:
     try:
         return config.load(origin.path, origin.overrides)
     except ConfigError as error:
+        # A user who mends the file should not meet the mistakes of the table one run later.
         data, columns = config.load_sound(origin.path, origin.overrides)
         errors: list[DataError | ConfigError] = []
         if data is not None:
@@ -99,9 +100,9 @@ def load_experiment(origin: Origin) -> Experiment:
 
 
 def notices(columns: Mapping[str, Column], table: Table, partition: Partition) -> list[str]:
-    """Return a line about each name that is spelled in two ways, each rounded id, and how split words were understood.
+    """Return a line about each name with two spellings, each rounded id, and the meaning given to the words of a split column.
 
-    The data can be used; `inspect-data` finds the same.
+    The data can be used; `inspect-data` reports the same.
     """
     usages = column_usages(columns)
     named = [use for use in usages if is_spelled(use) and use.purpose not in ("answer", "assigning")]
@@ -119,7 +120,7 @@ def notices(columns: Mapping[str, Column], table: Table, partition: Partition) -
 def validate_experiment(
     experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None
 ) -> ValidationReport:
-    """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
+    """Try every step of `fit` before the training. Raises RunError if an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
     reading = _read(experiment.data, experiment.columns, origin, errors)
     _check_evaluation(experiment, origin, errors)
@@ -132,33 +133,34 @@ def validate_experiment(
         say(table.file.notice)
     data = experiment.data
     images = images_among(sound.columns)
-    found = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
-    if found.problems:
-        errors.append(DataError(found.problems))
-    image_counts = {key: _image_counts(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
-    _check_classes(experiment, sound, found.table, origin, errors)
-    divisible = len(table) >= LEAST_ROWS and len(found.table) > 0 and all(reading.is_sound(key) for key in _dividing(experiment, reading))
-    plan, summary = _divide(sound, found.table, origin, errors) if divisible else (None, ())
-    seen = ValidationReport(_together(errors), len(found.table.dropped), summary, image_counts, table=found.table, divided=plan)
-    seen = replace(seen, images=_image_columns(table, images, found))
-    return seen if errors else replace(seen, data=LoadedData(found.table, found.stores), plan=plan)
+    attached = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
+    if attached.problems:
+        errors.append(DataError(attached.problems))
+    image_counts = {key: _image_counts(table, headers_of(key, images[key])[0], bad) for key, bad in attached.unreadable.items()}
+    _check_classes(experiment, sound, attached.table, origin, errors)
+    dividing_sound = all(reading.is_sound(key) for key in _dividing(experiment, reading))
+    divisible = dividing_sound and len(table) >= LEAST_ROWS and len(attached.table) > 0
+    plan, summary = _divide(sound, attached.table, origin, errors) if divisible else (None, ())
+    seen = ValidationReport(_together(errors), len(attached.table.dropped), summary, image_counts, table=attached.table, divided=plan)
+    seen = replace(seen, images=_image_columns(table, images, attached))
+    return seen if errors else replace(seen, data=LoadedData(attached.table, attached.stores), plan=plan)
 
 
 def _sound_columns(experiment: Experiment, reading: Reading) -> Experiment:
-    """The experiment with those columns only whose every cell can be used; its other sections may still name the others."""
+    """Return the experiment with only the columns whose every cell can be used; its other sections may still name the others."""
     columns = {key: column for key, column in experiment.columns.items() if reading.is_sound(key)}
     return experiment.model_copy(update={"columns": columns})
 
 
 def _dividing(experiment: Experiment, reading: Reading) -> list[str]:
-    """Keys of the columns that a split needs: it goes by them, or their empty cells say which rows are divided at all."""
+    """Return the keys of the columns that a split needs: those that it reads, and those whose empty cells drop rows."""
     return [
         key for key, column in experiment.columns.items() if column.purpose in DIVIDING or (column.drops_missing and key in reading.unread)
     ]
 
 
 def _check_classes(experiment: Experiment, sound: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]) -> None:
-    """Check class weights, if the classes of every target are known."""
+    """Check class weights, if the classes of every target are known: a class may be missing because its column has a mistake."""
     if sound.targets.keys() != experiment.targets.keys() or not len(table):
         return
     try:
@@ -168,7 +170,7 @@ def _check_classes(experiment: Experiment, sound: Experiment, table: Table, orig
 
 
 def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
-    """Check before the training what could not be evaluated after it."""
+    """Check packages and subgroups before the training, since `evaluate` would refuse them after it."""
     try:
         check_packages(experiment.evaluation.baselines, origin.place)
     except ConfigError as error:
@@ -179,18 +181,18 @@ def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataE
         errors.append(error)
 
 
-def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -> tuple[ImageColumn, ...]:
+def _image_columns(table: Table, images: Mapping[str, Image], attached: Attached) -> tuple[ImageColumn, ...]:
     headers = {key: headers_of(key, column)[0] for key, column in images.items()}
     return tuple(
-        ImageColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, found.unreadable[key])
-        for key, store in found.stores.items()
+        ImageColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, attached.unreadable[key])
+        for key, store in attached.stores.items()
     )
 
 
 def _divide(
     experiment: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]
 ) -> tuple[SplitPlan | None, tuple[PartSummary, ...]]:
-    """The plan and the summary of its parts; what is wrong with them is added to `errors`."""
+    """Return the plan and the summary of its parts; problems of them are added to `errors`."""
     try:
         plan = split_rows(experiment, table)
     except (ConfigError, DataError) as error:
@@ -210,7 +212,7 @@ def _problems(errors: Iterable[DataError | ConfigError]) -> tuple[Problem, ...]:
 
 
 def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError | None:
-    """Return one error with all problems; a DataError as soon as one of them is."""
+    """Return one error with all problems, a DataError if any of them is; None without problems."""
     problems = _problems(errors)
     if not problems:
         return None
@@ -218,7 +220,7 @@ def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError 
 
 
 def _read(data: Data, columns: Mapping[str, Column], origin: Origin, errors: list[DataError | ConfigError]) -> Reading:
-    """Read whatever of the table can be read; its problems are added to `errors`."""
+    """Read all columns of the table that can be read; problems of the others are added to `errors`."""
 
     def declared(key: str) -> str:
         renamed = key in columns and columns[key].column != key
@@ -242,7 +244,7 @@ def _read(data: Data, columns: Mapping[str, Column], origin: Origin, errors: lis
 
 
 def _check_images_folder(data: Data, errors: list[DataError | ConfigError]) -> None:
-    """Report an images folder that does not exist, where no table is left whose images would be looked for in it."""
+    """Report an images folder that does not exist, when the table, whose images would show it, cannot be read."""
     if data.images is not None:
         try:
             ImageFinder(data.images_folder)

@@ -331,8 +331,8 @@ def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
         )
     assert str(caught.value).splitlines() == [
         "--set training.epochs=5: the run is trained already. "
-        "Only what begins with `evaluation.` can be set here; for anything else train again.",
-        "--set evaluation={}: the section holds what was fitted at the end of the training, too. "
+        "Only keys that begin with `evaluation.` can be set here; for any other one train again.",
+        "--set evaluation={}: the section also has settings that were used at the end of the training. "
         "Set its keys one by one: `--set evaluation.draws=500`.",
         "--set evaluation. threshold .aim=f1: this was fitted on validation rows at the end of the training. "
         "Set it in the experiment file, and train again.",

@@ -309,7 +309,7 @@ def test_model_without_what_was_fitted_for_it_is_refused(run):
     run.update(files=facts["files"])
     assert str(caught.value) == (
         f"{run.folder}: the training was stopped before the calibration, the threshold or the conformal bound of its model was fitted. "
-        f"Go on with it: mmtrain fit --resume {run.folder}"
+        f"Resume it: mmtrain fit --resume {run.folder}"
     )
 
 
