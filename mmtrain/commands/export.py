@@ -20,8 +20,8 @@ from mmtrain.data import encode
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import check, contract, serving
-from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
+from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
 from mmtrain.pipeline.restore import restore_data, restore_training
@@ -146,7 +146,7 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
 
 def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) -> ExportableModel:
     """Return models, names and calibration rows, as writers of formats take them."""
-    from mmtrain.export.frozen import as_float32
+    from mmtrain.export.freeze import as_float32
 
     labels = contract.labels(chosen.inputs, subject.fitted)
     names = plain_names([*labels, *subject.fitted.targets])

@@ -18,7 +18,7 @@ from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedR
 from mmtrain.explanation.gradients import grad_cam, integrated_gradients
 from mmtrain.explanation.hooks import hook_model
 from mmtrain.explanation.selection import ExplainedOutputs, output_selector
-from mmtrain.export.frozen import as_float32
+from mmtrain.export.freeze import as_float32
 from mmtrain.specs import ImageSpec
 
 

@@ -1,7 +1,7 @@
 """Exports: a trained model in a form that other programs open.
 
-One file per format, each with what it takes, how far it may be from `predict`, how it is written, and in `runners/` the
-program that runs it with nothing but its own runtime. That program is copied beside every export, and it is what checks it.
+One file per format: its inputs, its tolerance against `predict`, and the function that writes it. `runners/` has a program for each
+format, which needs nothing but the format's own runtime. It is copied next to every export, and the check of the export runs it.
 
 | format | takes | runs with |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""The contract of an export format, and what can be refused before anything heavy is imported."""
+"""The contract of an export format, and the checks of its options that need no heavy import."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mmtrain.registry import Registry
 Array = np.ndarray[Any, Any]
 Inputs = Literal["raw", "encoded"]
 EXACT = 1e-5
-"""How far the predictions of an export in float32 may be from those of `predict`: sums are taken in another order."""
+"""Tolerated difference of predictions of a float32 export from `predict`: sums are taken in another order."""
 HALF = 1e-2
-"""The same where numbers of 16 bits are in play, in the export or in the training."""
+"""Tolerated difference if the export or the training computes in 16 bits."""
 
 
 RESERVED = ("file", "allow_pickle", "self")
-"""Parameters of `numpy.savez` and of the methods that take inputs by name."""
+"""Names that inputs cannot have: parameters of `numpy.savez` and of methods that take inputs by name."""
 
 
 @dataclass(frozen=True)
 class ExportableModel:
-    """The model to be exported. `predictor` computes in float32, whatever the training did."""
+    """The model to be exported. `predictor` computes in float32, also if the training was in mixed precision."""
 
     source: Path
     """model.keras of the run."""
@@ -39,11 +39,11 @@ class ExportableModel:
     fitted: Fitted
     predictor: Any
     inputs: Mapping[str, str]
-    """Keras inputs of the exported model to the names they have in the export, see `plain_names`."""
+    """Names in the export by Keras input, see `plain_names`."""
     outputs: Mapping[str, str]
-    """Targets to the names of the outputs."""
+    """Names of the outputs by target."""
     mixed: bool = False
-    """Whether the network that was trained computes in 16 bits."""
+    """True if the trained network computes in 16 bits."""
     calibration: list[dict[str, Array]] = field(default_factory=list)
     """Encoded training rows, a batch of one row each, by Keras input; only for int8."""
 
@@ -55,21 +55,21 @@ class Format:
     name: str
     inputs: Inputs
     file: str
-    """What `write` makes in the export's folder."""
+    """File or folder of the model in the export's folder, written by `write`."""
     tolerances: Mapping[str, float | None]
-    """Largest difference from `predict` by quantization, `""` being none; None where the scores alone judge."""
+    """Tolerated difference from `predict` by quantization, `""` being none; None if the scores alone decide."""
     write: Callable[[ExportableModel, Path, str], dict[str, Any]]
     """`write(exportable, path, quantize)` makes the file and returns facts for the signature. Raises RunError."""
     run: Callable[[Path, Mapping[str, Array], Sequence[Path]], dict[str, Array]]
-    """`run(path, inputs, code)` gives the outputs of that file, in a fresh process, by the program beside it. Raises RunError."""
+    """`run(path, inputs, code)` returns the outputs of that file, by the program next to it in a fresh process. Raises RunError."""
     usage: str
-    """How a person runs that program on the example; `{code}` stands for the files with layers of one's own."""
+    """Command that runs that program on the example; `{code}` stands for the options of files with the user's layers."""
     served: bool = False
-    """Whether the outputs are decisions and probabilities (see `serving`) instead of the network's predictions."""
+    """True if the outputs are decisions and probabilities (see `serving`) instead of the network's predictions."""
     packages: tuple[str, ...] = ()
-    """What must be importable besides mmtrain's own requirements; they come with the extra of the format's name."""
+    """Modules that must be importable; they come with the extra of the format's name."""
     versions: tuple[str, ...] = ()
-    """Distributions whose versions the signature tells."""
+    """Distributions whose versions the signature records."""
     why_encoded: str = ""
     runner: Path = Path()
     """The program that runs an export; left out: the file of this name in `runners/`."""
@@ -100,12 +100,12 @@ def find_format(name: str) -> Format:
 
 
 def check_options(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
-    """Raises UsageError, with every problem, for what the format cannot do or this installation cannot."""
+    """Raise UsageError, with every problem, for options that the format or this installation does not support."""
     problems = []
     known = [name for name in chosen.tolerances if name]
     if quantize not in chosen.tolerances:
         able = [name for name, entry in export_formats.items() if len(entry.tolerances) > 1]
-        fix = f"It can be quantized to {listed(known, 'or')}." if known else f"Formats that can are {listed(able)}."
+        fix = f"It can be quantized to {listed(known, 'or')}." if known else f"Formats that can be quantized are {listed(able)}."
         problems.append(Problem("--quantize", f"the format {chosen.name} cannot be quantized to {quantize}.", fix))
     if inputs is not None and inputs != chosen.inputs:
         others = [name for name, entry in export_formats.items() if entry.inputs == inputs]
@@ -122,9 +122,9 @@ def check_options(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
 
 
 def plain_names(keys: Iterable[str]) -> dict[str, str]:
-    """A name for every key that every format may have: letters, digits and `_`, no keyword of Python, none twice.
+    """Return a name for every key that is valid in every format: letters, digits and `_`, not a keyword of Python, each once.
 
-    Not twice in another case either: TensorFlow takes `Age` and `age` for one name of a signature, and refuses it.
+    Names that differ by case only are numbered as well: in a signature of TensorFlow, `Age` and `age` are the same.
     """
     names: dict[str, str] = {}
     taken: set[str] = set()

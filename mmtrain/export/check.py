@@ -1,4 +1,4 @@
-"""An export against `predict`, on rows that the network did not learn from, in a process of its own."""
+"""Compare an export, run in a separate process, with `predict` on rows that the network did not learn from."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from mmtrain.export.base import HALF, Array, Format
 from mmtrain.layers.start import quiet_native_stderr
 
 IMAGES = 1e-3
-"""How far predictions may be off when the export decodes the images itself."""
-AT_ONCE = 64
-"""Files decoded at once."""
+"""Tolerated difference of predictions if the export decodes the images itself: JPEG decoders differ by a level."""
+DECODE_BATCH = 64
+"""Number of image files decoded at once."""
 
 
 def give_runner(chosen: Format, folder: Path) -> None:
-    """Put the program that runs an export of this format beside it, as run.py."""
+    """Copy the program that runs an export of this format next to it, as run.py."""
     shutil.copyfile(chosen.runner, folder / "run.py")
 
 
 def raw_rows(columns: Mapping[str, InputColumn], images: ImageFolder, fitted: Fitted, table: Table) -> dict[str, Array]:
-    """Return every row as the table has it, (rows, 1): numbers, texts, and the bytes of image files, empty if missing."""
+    """Return the raw rows per column, (rows, 1): numbers, texts, and the bytes of image files, empty if missing."""
     raw: dict[str, Array] = {}
     declared = images_among(columns)
     for key, column in fitted.columns.items():
@@ -58,12 +58,13 @@ def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str,
         if not column.decodes_images:
             continue
         layer, files = column.preprocessing(), raw[key][present[key][:, 0] > 0]
-        with quiet_native_stderr():  # on processors without AVX-512 TensorFlow complains of uint8
-            codes = [layer(files[start : start + AT_ONCE])[2].numpy()[:, 0] for start in range(0, len(files), AT_ONCE)]
+        with quiet_native_stderr():  # on processors without AVX-512, TensorFlow prints warnings about uint8
+            codes = [layer(files[start : start + DECODE_BATCH])[2].numpy()[:, 0] for start in range(0, len(files), DECODE_BATCH)]
         status = np.concatenate(codes or [[]])
         if bad := [STATUS[code] for code in status.tolist() if code != OK]:
             what = f"{len(bad):,} of {len(files):,} images cannot be decoded by TensorFlow ({listed(sorted(set(bad)))})."
-            problems.append(Problem(key, what, "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."))
+            fix = "Convert them to JPEG or PNG and train again, or export to ONNX, which takes decoded images."
+            problems.append(Problem(key, what, fix))
     if problems:
         raise RunError(problems)
 
@@ -74,14 +75,18 @@ def _source(finder: ImageFinder, cell: str) -> Path | bytes:
     return file.source if isinstance(file, ImageFile) else b""
 
 
-def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:
-    """Over all rows and targets: of probabilities; of numbers in units of their standard deviation, or of themselves if larger."""
+def largest_difference(fitted: Fitted, expected: Mapping[str, Array], predicted: Mapping[str, Array]) -> float:
+    """Return the largest difference over all rows and targets; infinity for another shape or a NaN.
+
+    Differences of probabilities are absolute; those of numbers are divided by the target's standard deviation, or by the expected number
+    if that is larger.
+    """
     largest = 0.0
     for key, target in fitted.targets.items():
         unit = np.maximum(target.spread, np.abs(expected[key])) if target.is_continuous else 1.0
-        if found[key].shape != expected[key].shape or np.isnan(found[key]).any():
+        if predicted[key].shape != expected[key].shape or np.isnan(predicted[key]).any():
             return float("inf")
-        largest = max(largest, float(np.max(np.abs(found[key] - expected[key]) / unit)))
+        largest = max(largest, float(np.max(np.abs(predicted[key] - expected[key]) / unit)))
     return largest
 
 
@@ -90,20 +95,18 @@ def tolerance(chosen: Format, quantize: str, fitted: Fitted, *, mixed: bool) -> 
 
     It is also larger if the export decodes images: another JPEG decoder may differ by a level.
     """
-    promised = chosen.tolerances[quantize]
-    if promised is None:
+    declared = chosen.tolerances[quantize]
+    if declared is None:
         return None
     decoded = chosen.inputs == "raw" and any(column.decodes_images for column in fitted.columns.values())
-    return max(promised, HALF if mixed else 0, IMAGES if decoded else 0)
+    return max(declared, HALF if mixed else 0, IMAGES if decoded else 0)
 
 
 def check_difference(largest: float, allowed: float | None, label: str) -> None:
-    """Raises RunError for an export that does not predict what `predict` does."""
+    """Raise RunError for an export whose predictions differ from those of `predict` by more than is allowed."""
     if not np.isfinite(largest) or (allowed is not None and largest > allowed):
-        limit = "no limit, but they are to be numbers" if allowed is None else f"{allowed:g}"
-        what = (
-            f"the export predicts otherwise than `predict` on validation rows: the largest difference is {largest:.2g}, allowed is {limit}."
-        )
+        limit = "finite predictions are required" if allowed is None else f"at most {allowed:g} is allowed"
+        what = f"the predictions of the export differ from those of `predict` on validation rows by up to {largest:.2g}; {limit}."
         raise RunError(Problem(f"--format {label}", what, "It was removed. Choose another format or quantization."))
 
 
@@ -111,7 +114,7 @@ def changes(
     monitor: str, fitted: Fitted, truths: Mapping[str, Array], before: Mapping[str, Array], after: Mapping[str, Array]
 ) -> list[ScoreChange]:
     """Return the main score of every target, of the network and of its export, where it is defined; `monitor` is that of the training."""
-    found = []
+    changed = []
     for key, target in fitted.targets.items():
         first, second = (
             {name: score.value for name, score in score_target(key, target, truths[key], predictions[key]).result.scores.items()}
@@ -121,19 +124,19 @@ def changes(
         name = main_score(monitor, target, first, prefix)
         one, other = first[name], second[name]
         if one is not None and other is not None:
-            found.append(ScoreChange(target=key, score=name, before=one, after=other))
-    return found
+            changed.append(ScoreChange(target=key, score=name, before=one, after=other))
+    return changed
 
 
-def check_scores(found: list[ScoreChange], label: str) -> None:
-    """Raises RunError for a quantization that costs too much."""
+def check_scores(changed: list[ScoreChange], label: str) -> None:
+    """Raise RunError for a quantization that lowers a score too much."""
     problems = [
         Problem(
             f"--quantize {label}",
-            f"on validation rows the {change.score} of {change.target} goes from {change.before:.4g} to {change.after:.4g}.",
-            f"Allowed is {MAX_SCORE_DROP:g} ({MAX_SCORE_DROP:.0%} of an error). Keep it all the same with --force, or choose another.",
+            f"on validation rows the {change.score} of {change.target} changes from {change.before:.4g} to {change.after:.4g}.",
+            f"A drop of {MAX_SCORE_DROP:g} is allowed ({MAX_SCORE_DROP:.0%} of an error). Keep the export with --force, or choose another.",
         )
-        for change in found
+        for change in changed
         if change.too_much
     ]
     if problems:

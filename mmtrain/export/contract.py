@@ -24,13 +24,13 @@ from mmtrain.export.base import Array, Inputs
 from mmtrain.specs import ImageSpec
 from mmtrain.targets import FittedTarget
 
-LONGEST = 8
-"""Values of an example that are written out."""
+EXAMPLE_VALUES = 8
+"""Maximum number of values of an example that are written out."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input: what it is called in the export (`name`) and in model.keras (`tensor`), and how it comes about."""
+    """One input: its name in the export (`name`) and in model.keras (`tensor`), and how it is computed."""
 
     name: str
     tensor: str
@@ -46,39 +46,39 @@ class Tensor:
     """(1, *shape)."""
 
     def described(self) -> ExportInput:
-        """Return what the signature says of the input."""
+        """Return the input as the signature describes it."""
         return ExportInput(**vars(self) | {"shape": ["rows", *self.shape], "example": short_name(self.example)})
 
 
 def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tensor]:
-    """The inputs, in the order of `names`, which maps those of Keras to those of the export."""
+    """Return the inputs in the order of `names`, the names in the export by Keras input."""
     example = example_row(kind, fitted)
     owners = {label: key for key in fitted.columns for label in _labels(kind, key, fitted)}
-    found = []
+    described = []
     for label, name in names.items():
         key = owners[label]
         recipe = fitted.columns[key].recipe()
         presence = label != key
-        meaning = f"Whether the row has a value of {key!r}." if presence else recipe.meaning
+        meaning = f"1 if the row has a value of {key!r}, else 0." if presence else recipe.meaning
         computed = recipe.present if presence else recipe.encoded if kind == "encoded" else _as_it_is(fitted, key)
         values = example[label]
         dtype = "string" if values.dtype == object else values.dtype.name
         shape = () if kind == "raw" and values.shape == (1, 1) else values.shape[1:]
-        found.append(Tensor(name, label, key, dtype, shape, meaning, computed, None if presence else recipe.cell, values))
-    return found
+        described.append(Tensor(name, label, key, dtype, shape, meaning, computed, None if presence else recipe.cell, values))
+    return described
 
 
 def headers(reads: Mapping[str, Sequence[str]], inputs: Sequence[Tensor]) -> dict[str, list[str]]:
-    """Return, for each header of the table, the inputs that are made of its cells; `reads` are the headers of each column."""
-    found: dict[str, list[str]] = {}
+    """Return the inputs computed from the cells of each header; `reads` are the headers of each column."""
+    by_header: dict[str, list[str]] = {}
     for one in inputs:
         for header in reads[one.column]:
-            found.setdefault(header, []).append(one.name)
-    return found
+            by_header.setdefault(header, []).append(one.name)
+    return by_header
 
 
 def labels(kind: Inputs, fitted: Fitted) -> list[str]:
-    """The Keras inputs of the whole model, or of the part behind the preprocessing."""
+    """Return the Keras inputs of the whole model (`raw`), or of the network after the preprocessing (`encoded`)."""
     return [label for key in fitted.columns for label in _labels(kind, key, fitted)]
 
 
@@ -94,31 +94,31 @@ def _as_it_is(fitted: Fitted, key: str) -> str:
 
 
 def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
-    """One made-up row by Keras input: the cells of `recipe`, and a grey image."""
+    """Return a made-up row by Keras input: the cells of `recipe`, and a grey image."""
     raw = {key: _raw(column) for key, column in fitted.columns.items()}
     if kind == "raw":
         return raw
     images = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, ImageSpec)}
     others = {key: column for key, column in fitted.columns.items() if key not in images}
-    found = {}
+    row = {}
     if others:
         encoded = encode.encoder(others)({key: _tensor(raw[key]) for key in others})
-        found = {label: tensor.numpy() for label, tensor in encoded.items()}
+        row = {label: tensor.numpy() for label, tensor in encoded.items()}
     for key, spec in images.items():
-        found[key] = np.full((1, *spec.shape), spec.levels // 2, dtype=spec.dtype)
-        found[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)
-    return found
+        row[key] = np.full((1, *spec.shape), spec.levels // 2, dtype=spec.dtype)
+        row[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)
+    return row
 
 
 def _raw(column: FittedColumn) -> Array:
-    """(1, 1), of several headers (1, headers)."""
+    """Return the raw example cell of a column, (1, 1); for a column of several headers (1, headers)."""
     cell = _grey() if column.decodes_images else column.recipe().cell
     cells: Any = pd.DataFrame([cell], dtype="str") if isinstance(cell, Mapping) else pd.Series([cell])
     return column.raw(cells)
 
 
 def _grey() -> bytes:
-    """A PNG of 8 x 8 pixels, all half bright."""
+    """Return a grey PNG of 8 x 8 pixels."""
     import PIL.Image
 
     file = BytesIO()
@@ -148,20 +148,20 @@ def output(key: str, name: str, target: FittedTarget) -> ExportOutput:
 
 
 def short_name(values: Array) -> Any:
-    """Up to `LONGEST` values of one row as they are; of more, those and the one that all others are, or how many they are."""
+    """Shorten the values of one row to `EXAMPLE_VALUES`, and the value of all others or their number."""
     if values.dtype == object:
         value = values.reshape(-1)[0]
         return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
-    if values.size <= LONGEST:
+    if values.size <= EXAMPLE_VALUES:
         return values[0].tolist()
     flat = values.reshape(-1)
-    rest = np.unique(flat[LONGEST:])
-    others = {"all_others": rest[0].item()} if len(rest) == 1 else {"and_others": int(flat.size - LONGEST)}
-    return {"first": flat[:LONGEST].tolist(), **others}
+    rest = np.unique(flat[EXAMPLE_VALUES:])
+    others = {"all_others": rest[0].item()} if len(rest) == 1 else {"and_others": int(flat.size - EXAMPLE_VALUES)}
+    return {"first": flat[:EXAMPLE_VALUES].tolist(), **others}
 
 
 def markdown(signature: Signature, check: ExportCheck) -> str:
-    """CONTRACT.md."""
+    """Return the text of CONTRACT.md."""
     lines = [f"# {signature.run.name} as {f'{signature.format} {signature.quantize}'.strip()}", ""]
     lines += [f"Takes {signature.takes} inputs, any number of rows at once. `run.py` shows how:", ""]
     lines += [f"    {signature.usage}", "", "## Inputs", ""]
@@ -178,17 +178,17 @@ def markdown(signature: Signature, check: ExportCheck) -> str:
         labels = f" Labels in order: {_json(out.labels)}." if out.labels else ""
         counts = "" if out.threshold is None else f" Predicted from {out.threshold} on."
         lines += [f"- `{out.name}` {_typed(out)}. {out.meaning}{labels}{counts}", f"  For the example: `{_json(out.example)}`"]
-    limit = "no limit; its scores were judged" if check.tolerance is None else f"at most {check.tolerance:g}"
-    lines += ["", "## Check", "", f"Against `mmtrain evaluate` on {check.rows} validation rows, in a process without anything else:"]
+    limit = "no limit; its scores decide" if check.tolerance is None else f"at most {check.tolerance:g}"
+    lines += ["", "## Check", "", f"Against `mmtrain evaluate` on {check.rows} validation rows, in a separate process:"]
     lines += [f"largest difference {check.largest_difference:.2g} ({limit})."]
     lines += [_changed(score) for score in check.scores]
     return "\n".join(lines) + "\n"
 
 
 def missing_cells(words: Sequence[str]) -> str:
-    """Return which cells of the table are missing; `words` are the experiment's `data.missing_values`."""
+    """Return a sentence on the cells that count as missing; `words` are the experiment's `data.missing_values`."""
     other = f", or {listed([repr(word) for word in words], 'or', most=len(words))}" if words else ""
-    return f"A cell of the table is missing where it is empty, only blanks{other}. All others are taken letter by letter."
+    return f"A cell of the table is missing if it is empty, only blanks{other}. All others are taken literally."
 
 
 def _typed(one: ExportInput | ExportOutput) -> str:

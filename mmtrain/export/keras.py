@@ -1,4 +1,4 @@
-"""`--format keras`: model.keras with what opens it: raw numbers, strings and image files in, predictions out."""
+"""`--format keras`: model.keras with a program that runs it: raw numbers, strings and image files in, predictions out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmtrain.export.alone import run_with_json
 from mmtrain.export.base import EXACT, ExportableModel, Format
+from mmtrain.export.subprocess_runner import run_with_json
 
 
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
-    """A copy, byte for byte."""
+    """Copy model.keras; return its size."""
     shutil.copyfile(exportable.source, path)
     return {"bytes": path.stat().st_size}
 

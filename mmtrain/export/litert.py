@@ -1,7 +1,7 @@
-"""`--format litert`: the network behind the preprocessing, for LiteRT (once TensorFlow Lite) on phones and small boards.
+"""`--format litert`: the network after the preprocessing, for LiteRT (once TensorFlow Lite) on phones and small boards.
 
-float16 keeps the weights in half precision, but for the unit of a number. int8 has convolutions, dense layers and embeddings in
-8 bits, their ranges taken from training rows (Jacob et al. 2018, arXiv:1712.05877); inputs and outputs stay as they are.
+float16 stores the weights in half precision, except for the unit of a number. int8 has convolutions, dense layers and embeddings in
+8 bits, with ranges from training rows (Jacob et al. 2018, arXiv:1712.05877); inputs and outputs stay float32.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import EXACT, HALF, Array, ExportableModel, Format
+from mmtrain.export.subprocess_runner import run_with_npz
 
 IN_FLOAT = (
     "ADD BATCH_MATMUL CAST CONCATENATION DIV EQUAL EXP GREATER LESS LOGISTIC MAXIMUM MEAN MINIMUM MUL NOT_EQUAL ONE_HOT "
     "REDUCE_MAX RESHAPE RSQRT SELECT_V2 SHAPE SOFTMAX SQRT SQUARE SQUARED_DIFFERENCE SUB SUM TANH TRANSPOSE"
 )
-"""Never in 8 bits: codes on their way to one-hot, norms of texts, presence and the last activation. They hold no weights, and with
-them the predictions of small networks were ten times as far off; more than 256 categories would even become each other."""
+"""Operations that stay in float: one-hot codes, norms of texts, presence and the last activation. They have no weights, and in 8 bits
+they made the error of small networks ten times as large; above 256, categories would even have equal codes."""
 
 
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:
-    """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
-    from mmtrain.export.frozen import converting
-    from mmtrain.export.units import added_to_litert, without_units
+    """Write the model; return its size and that of the float32 model. Raises RunError if it cannot be converted."""
+    from mmtrain.export.freeze import converting
+    from mmtrain.export.output_scaling import added_to_litert, without_units
 
     with converting("litert"), tempfile.TemporaryDirectory() as folder:
         _save(exportable, folder)
@@ -42,10 +42,10 @@ def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, A
 
 
 def _save(exportable: ExportableModel, folder: str) -> None:
-    """The frozen network as a SavedModel, whose one signature has the plain names."""
+    """Save the frozen network as a SavedModel, whose only signature has the plain names."""
     import tensorflow as tf
 
-    from mmtrain.export.frozen import freeze
+    from mmtrain.export.freeze import freeze
 
     network = freeze(exportable)
     signature = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in network.inputs]
@@ -54,7 +54,7 @@ def _save(exportable: ExportableModel, folder: str) -> None:
     def predict(*given: Any) -> dict[str, Any]:
         return dict(zip(exportable.outputs.values(), network(*given), strict=True))
 
-    # Without gradients: those of some activations hold on to constants, which cannot be saved, and none is needed.
+    # Without gradients, which are not needed: those of some activations capture constants, which cannot be saved.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(tf.Module(), folder, signatures=predict.get_concrete_function(), options=options)
 
@@ -74,7 +74,7 @@ def _in_16_bits(converter: Any) -> Any:
 
 
 def _in_8_bits(converter: Any, exportable: ExportableModel) -> Any:
-    """Through the quantization debugger, the one way to say what is to stay in float."""
+    """Quantize by the quantization debugger, the only tool that lets operations stay in float."""
     import tensorflow as tf
 
     def rows() -> Iterator[dict[str, Array]]:

@@ -1,8 +1,7 @@
-"""`--format onnx`: the network behind the preprocessing, for ONNX Runtime and whatever else reads ONNX.
+"""`--format onnx`: the network after the preprocessing, for ONNX Runtime and other runtimes of ONNX.
 
-Converted by tf2onnx from the frozen graph. float16 and int8 by ONNX Runtime's own tools: weights and computation in half
-precision, inputs, outputs and the unit of a number staying float32; or convolutions and dense layers in 8 bits, their ranges taken
-from training rows.
+Converted by tf2onnx from the frozen graph. float16 and int8 by ONNX Runtime's own tools: weights and computation in half precision,
+with inputs, outputs and the unit of a number in float32; or convolutions and dense layers in 8 bits, with ranges from training rows.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import EXACT, HALF, Array, ExportableModel, Format
+from mmtrain.export.subprocess_runner import run_with_npz
 
 OPSET = 18
-"""Of December 2022; every runtime of today reads it."""
+"""Version of the operators, of December 2022; current runtimes read it."""
 IN_8_BITS = ["Conv", "MatMul", "Gemm"]
-"""What holds the weights and takes the time; everything else stays float32."""
+"""Operators with most of the weights and of the time; all others stay float32."""
 
 
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:
-    """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
-    from mmtrain.export.frozen import converting
-    from mmtrain.export.units import add_to_onnx, without_units
+    """Write the model; return its size and that of the float32 model. Raises RunError if it cannot be converted."""
+    from mmtrain.export.freeze import converting
+    from mmtrain.export.output_scaling import add_to_onnx, without_units
 
     with converting("onnx"):
         import onnx
@@ -45,10 +44,10 @@ def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, A
 
 
 def _converted(exportable: ExportableModel) -> Any:
-    """The ONNX model with plain names and any number of rows."""
+    """Return the ONNX model with plain names and a variable number of rows."""
     import tf2onnx
 
-    from mmtrain.export.frozen import freeze
+    from mmtrain.export.freeze import freeze
 
     function = freeze(exportable)
     inputs = [tensor.name for tensor in function.inputs]
@@ -68,7 +67,7 @@ def _converted(exportable: ExportableModel) -> Any:
 
 
 def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
-    """1 - erf(x), of GELU; tf2onnx knows erf only."""
+    """Convert erfc, which GELU uses, to 1 - erf(x): tf2onnx knows erf only."""
     import numpy as np
 
     error = graph.make_node("Erf", list(node.input), name=f"{name}_erf")
@@ -83,7 +82,7 @@ def _in_8_bits(model: Any, exportable: ExportableModel) -> Any:
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
     class TrainingRows(CalibrationDataReader):  # type: ignore[misc]
-        """One row after the other, by the names of the export."""
+        """Feeds the calibration one row after the other, by the names of the export."""
 
         def __init__(self) -> None:
             self.rows = iter(exportable.calibration)

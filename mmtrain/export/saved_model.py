@@ -1,11 +1,11 @@
-"""A SavedModel folder: from raw strings, numbers and the bytes of image files to answers, without Python code and without mmtrain.
+"""A SavedModel folder: from raw strings, numbers and the bytes of image files to predictions, without Python code and without mmtrain.
 
-Its one signature, `serving_default`, takes an input (rows,) per column and gives, per target:
+Its only signature, `serving_default`, takes an input (rows,) per column and returns, per target:
 
 - `prediction` (rows,): the class, the labels joined by their separator, or the number;
 - `probabilities` (rows, classes or labels) float32, in the order of columns.json; none for a number;
 
-and `status` (rows,): "ok", or which images were not used and why. A missing text, category or image is an empty string, a
+and `status` (rows,): "ok", or the images that were not used, with the reason. A missing text, category or image is an empty string, a
 missing number NaN. With several targets the outputs begin with the target's name. Names have letters, digits and `_` only.
 """
 
@@ -27,21 +27,21 @@ from mmtrain.model.model_file import parts
 
 
 def input_names(fitted: Fitted) -> dict[str, str]:
-    """The name of each column's input."""
+    """Return the name of each column's input."""
     return plain_names(fitted.columns)
 
 
 def output_names(fitted: Fitted) -> dict[str, str]:
-    """Return the prefix of `prediction` and `probabilities` of each target; nothing for a single target."""
+    """Return the prefix of `prediction` and `probabilities` of each target; empty for a single target."""
     if len(fitted.targets) == 1:
         return dict.fromkeys(fitted.targets, "")
     return {key: f"{name}_" for key, name in plain_names(fitted.targets).items()}
 
 
 def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
-    """Write `model`, the whole one of a run, into `folder`."""
+    """Write `model`, the end-to-end model of a run, into `folder`."""
     encoder, predictor = _with_status(model, fitted), parts(model)[1]
-    # What the graph refers to. The Keras models themselves would be written with graphs of their own.
+    # The module owns the variables and tables of the graph. The Keras models themselves would be saved with further graphs.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
     module.tables = [layer.table for layer in encoder.layers if isinstance(layer, Lookup)]
@@ -63,12 +63,12 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
 
 
 def _spec(raw: RawInput, name: str) -> Any:
-    """(rows,) of a column that reads one header, (rows, headers) of others."""
+    """Return the signature of an input: (rows,) for a column of one header, (rows, headers) for one of several."""
     return tf.TensorSpec((None,) if raw.shape == (1,) else (None, *raw.shape), raw.dtype, name=name)
 
 
 def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:
-    """The preprocessing of `model`, and the status of each image."""
+    """Return a model of the preprocessing of `model` that also returns the status of each image."""
     encoder = parts(model)[0]
     images = [key for key, column in fitted.columns.items() if column.decodes_images]
     layers = {operation.input.name: operation for operation in encoder.layers if not isinstance(operation, keras.layers.InputLayer)}
@@ -76,9 +76,9 @@ def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:
 
 
 def _status_labels(shape: Any, status: Mapping[str, Any]) -> Any:
-    """(rows,) strings; `status` is (rows, 1) int32 by column."""
-    found = tf.fill(shape, "")
+    """Return the status as texts (rows,); `status` has the codes (rows, 1) int32 by column."""
+    texts = tf.fill(shape, "")
     for key, codes in status.items():
         words = tf.constant([f"{key}: {word}; " if code else "" for code, word in STATUS.items()])
-        found = tf.strings.join([found, tf.gather(words, codes[:, 0])])
-    return tf.where(tf.equal(found, ""), "ok", tf.strings.regex_replace(found, "; $", ""))
+        texts = tf.strings.join([texts, tf.gather(words, codes[:, 0])])
+    return tf.where(tf.equal(texts, ""), "ok", tf.strings.regex_replace(texts, "; $", ""))

@@ -1,4 +1,4 @@
-"""`--format saved_model`: the whole model for TensorFlow alone, and for TensorFlow Serving; see `saved_model` for its making."""
+"""`--format saved_model`: the end-to-end model for TensorFlow and TensorFlow Serving; `saved_model.py` writes it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from mmtrain.artifacts.export_results import ExportOutput
 from mmtrain.data.encode import Fitted
-from mmtrain.export.alone import run_with_json
 from mmtrain.export.base import EXACT, Array, ExportableModel, Format
+from mmtrain.export.subprocess_runner import run_with_json
 
 
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
-    """Write the folder; `bytes` of all its files, and what `status` may say of an image."""
+    """Write the folder; return its size and the values of `status`."""
     from mmtrain.export import saved_model
     from mmtrain.layers.image_decoding import STATUS
 
@@ -30,14 +30,16 @@ def outputs(fitted: Fitted) -> list[ExportOutput]:
     """Return the outputs, their examples still empty."""
     from mmtrain.export import saved_model
 
-    found = []
+    described = []
     for key, prefix in saved_model.output_names(fitted).items():
         target = fitted.targets[key]
-        kind, what = ("string", "What is predicted, in the words of the table.") if target.columns else ("float32", "The number predicted.")
-        found.append(_output(f"{prefix}prediction", key, target.task, kind, what))
+        kind, what = ("string", "The prediction, spelled as in the table.") if target.columns else ("float32", "The predicted number.")
+        described.append(_output(f"{prefix}prediction", key, target.task, kind, what))
         if target.columns:
-            found.append(_output(f"{prefix}probabilities", key, target.task, "float32", "A probability each.", list(target.columns)))
-    return [*found, _output("status", None, None, "string", "ok, or which images were not used and why.")]
+            described.append(
+                _output(f"{prefix}probabilities", key, target.task, "float32", "The probability of each.", list(target.columns))
+            )
+    return [*described, _output("status", None, None, "string", "ok, or the images that were not used, with the reason.")]
 
 
 def _output(name: str, target: str | None, task: str | None, dtype: str, meaning: str, labels: Sequence[str] = ()) -> ExportOutput:
@@ -45,13 +47,13 @@ def _output(name: str, target: str | None, task: str | None, dtype: str, meaning
     return ExportOutput(name=name, target=target, task=task, dtype=dtype, shape=shape, meaning=meaning, labels=list(labels), example=None)
 
 
-def answers(fitted: Fitted, found: Mapping[str, Array]) -> dict[str, Array]:
-    """Per target the probabilities (rows, labels), or the number (rows, 1), of what the export gave."""
+def answers(fitted: Fitted, predictions: Mapping[str, Array]) -> dict[str, Array]:
+    """Return per target the probabilities (rows, labels), or the number (rows, 1), among the outputs of the export."""
     from mmtrain.export import saved_model
 
     names = saved_model.output_names(fitted)
     return {
-        key: found[f"{prefix}probabilities"] if fitted.targets[key].columns else found[f"{prefix}prediction"].reshape(-1, 1)
+        key: predictions[f"{prefix}probabilities"] if fitted.targets[key].columns else predictions[f"{prefix}prediction"].reshape(-1, 1)
         for key, prefix in names.items()
     }
 

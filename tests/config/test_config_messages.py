@@ -34,8 +34,8 @@ ROLES = "It is one of numeric, group, id, split, weight, categorical, image, tex
 ROLE_MISSING = f"this key is missing. Add it: {ROLES[:1].lower()}{ROLES[1:]}"
 DEEP = "clinic.yaml: lists and maps are nested too deeply, or an alias refers to itself. Fifty levels are allowed; a file needs five."
 BINARY_SCORES = (
-    "Their scores are validation_loss, validation_auc, validation_pr_auc, validation_accuracy, validation_balanced_accuracy, validation_f1, "
-    "validation_sensitivity, validation_specificity, validation_log_loss and validation_brier."
+    "Their scores are validation_loss, validation_auc, validation_pr_auc, validation_accuracy, validation_balanced_accuracy, "
+    "validation_f1, validation_sensitivity, validation_specificity, validation_log_loss and validation_brier."
 )
 
 

@@ -24,14 +24,14 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import create
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as run_command
-from mmtrain.commands.export import CALIBRATION, ExportOptions, export, record
+from mmtrain.commands.export import CALIBRATION_ROWS, ExportOptions, export, record
 from mmtrain.commands.fit import fit
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import check, contract, export_formats
-from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import ExportableModel, check_options, plain_names
-from mmtrain.export.units import without_units
+from mmtrain.export.output_scaling import without_units
+from mmtrain.export.subprocess_runner import run_with_npz
 from mmtrain.fusions import fusions
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.specs import Kind
@@ -256,7 +256,7 @@ def test_signature_tells_inputs_with_plain_names_and_how_they_come_about(exporte
         "column": "Größe (mm)",
         "dtype": "float32",
         "shape": ["rows", 1],
-        "meaning": "Whether the row has a value of 'Größe (mm)'.",
+        "meaning": "1 if the row has a value of 'Größe (mm)', else 0.",
         "computed": "1 if there is a number, else 0.",
         "cell": None,
         "example": [1.0],
@@ -308,7 +308,7 @@ def test_contract_is_the_signature_for_people(exported):
         "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
         "All 0 without an image.\n"
     ) in text
-    assert "A cell of the table is missing where it is empty, only blanks, or 'NA'. All others are taken letter by letter.\n" in text
+    assert "A cell of the table is missing if it is empty, only blanks, or 'NA'. All others are taken literally.\n" in text
     assert "on 18 validation rows" in text
 
 
@@ -371,7 +371,7 @@ def test_int8_is_calibrated_with_training_rows_only(run, tmp_path, monkeypatch):
     fitted = encode.read_fitted(run.read_json("columns.json")).columns["file"]
     numbers = [round(float(row["file"][0, 0]) * fitted.scale + fitted.center) for row in seen]
     assert numbers == part(run, "train")
-    assert 0 < len(numbers) <= CALIBRATION
+    assert 0 < len(numbers) <= CALIBRATION_ROWS
 
 
 # The check
@@ -408,9 +408,9 @@ def test_export_that_predicts_otherwise_is_removed(run, exported, tmp_path, monk
     monkeypatch.setitem(export_formats._entries, "onnx", replace(onnx, write=copied(exported("onnx")), run=wrong))
     with pytest.raises(RunError) as caught:
         export(str(run.folder), ExportOptions("onnx", folder=tmp_path / "out"))
-    start, _, end = str(caught.value).partition("difference is ")
-    assert start == "--format onnx: the export predicts otherwise than `predict` on validation rows: the largest "
-    assert end.partition(",")[2] == " allowed is 1e-05. It was removed. Choose another format or quantization."
+    start, _, end = str(caught.value).partition("by up to ")
+    assert start == "--format onnx: the predictions of the export differ from those of `predict` on validation rows "
+    assert end.partition(";")[2] == " at most 1e-05 is allowed. It was removed. Choose another format or quantization."
     assert list(tmp_path.iterdir()) == []
 
 
@@ -421,8 +421,8 @@ def test_quantization_that_costs_too_much_is_removed_unless_forced(run, tmp_path
         export(str(run.folder), ExportOptions("onnx", "float16", folder=tmp_path / "out"))
     problem = caught.value.problems[0]
     assert problem.where == "--quantize float16"
-    assert problem.what.startswith("on validation rows the auc of healthy goes from 1 to ")
-    assert problem.fix == "Allowed is 0.01 (1% of an error). Keep it all the same with --force, or choose another."
+    assert problem.what.startswith("on validation rows the auc of healthy changes from 1 to ")
+    assert problem.fix == "A drop of 0.01 is allowed (1% of an error). Keep the export with --force, or choose another."
     assert list(tmp_path.iterdir()) == []
     done = export(str(run.folder), ExportOptions("onnx", "float16", folder=tmp_path / "out", force=True))
     assert done.signature.check.scores[0].after < 0.5
@@ -483,7 +483,10 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("keras", "int8", None), "--quantize: the format keras cannot be quantized to int8. Formats that can are onnx and litert."),
+        (
+            ("keras", "int8", None),
+            "--quantize: the format keras cannot be quantized to int8. Formats that can be quantized are onnx and litert.",
+        ),
         (
             ("onnx", "", "raw"),
             "--inputs: the format onnx takes encoded inputs only. "

@@ -147,5 +147,5 @@ def test_images_that_the_graph_cannot_decode_are_refused(served):
         check_images(material.fitted, {"scan": files}, {"scan": np.array([[1.0], [1.0], [0.0]])})
     assert str(caught.value) == (
         "scan: 1 of 2 images cannot be decoded by TensorFlow (unreadable). "
-        "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."
+        "Convert them to JPEG or PNG and train again, or export to ONNX, which takes decoded images."
     )

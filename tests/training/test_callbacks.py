@@ -196,7 +196,8 @@ def test_module_and_constructor_that_raise_are_told(experiment, tmp_path, monkey
         check(experiment, overrides=named("{name: broken_callbacks.A}", "{name: rude_callbacks.A}"))
     place = "--set training.callbacks, entry"
     assert str(caught.value).splitlines() == [
-        f"{place} 1, name: `broken_callbacks` cannot be imported: ModuleNotFoundError: No module named 'no_such_package'. Install what it needs.",
+        f"{place} 1, name: `broken_callbacks` cannot be imported: ModuleNotFoundError: No module named 'no_such_package'. "
+        "Install what it needs.",
         f"{place} 2, name: `rude_callbacks` cannot be imported: SystemExit: bye.",
     ]
     with pytest.raises(ConfigError) as caught:

@@ -1,1 +1,1 @@
-"""Programs that run an export, one per format, each copied beside its exports. None imports anything of mmtrain but its layers."""
+"""Programs that run an export, one per format, copied next to each export. They import nothing of mmtrain, `keras` only its layers."""

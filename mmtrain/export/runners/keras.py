@@ -2,14 +2,14 @@
 
 Needs mmtrain, whose layers are in the model, and, with `--code` before each, the files with layers of your own.
 
-Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
+Both are in the JSON of TensorFlow Serving: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
 file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
 
-With TABLE.csv its rows are taken instead of standard input: a column per header in signature.json. Image cells are relative to the
+With TABLE.csv, its rows are read instead of standard input: a column per header in signature.json. Image cells are relative to the
 folder IMAGES; left out, to the folder of the table.
 
 In a program of your own: `import keras, mmtrain.layers.registered` and `keras.models.load_model("model.keras")`, which takes a
-dictionary of tensors (rows, 1) by the column's name and gives one of predictions by target.
+dictionary of tensors (rows, 1) by the column's name and returns predictions by target.
 """
 
 import base64
@@ -23,12 +23,12 @@ from mmtrain.export.runners.saved_model import read_table
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.system.user_code import import_code
 
-PIECE = 64
-"""Rows at once."""
+BATCH_ROWS = 64
+"""Rows at once, which bounds the memory of decoded images."""
 
 
 def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Outputs of all rows, in their order."""
+    """Return the outputs of all rows, in their order."""
     start_tensorflow()
     import tensorflow as tf
 
@@ -43,10 +43,10 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
         for entry in signature["inputs"]
     }
     outputs: dict[str, list[Any]] = {entry["name"]: [] for entry in signature["outputs"]}
-    for at in range(0, max(map(len, values.values())), PIECE):
-        found = call({name: tf.constant(values[name][at : at + PIECE], kind) for name, kind in kinds.items()}, training=False)
+    for at in range(0, max(map(len, values.values())), BATCH_ROWS):
+        predictions = call({name: tf.constant(values[name][at : at + BATCH_ROWS], kind) for name, kind in kinds.items()}, training=False)
         for entry in signature["outputs"]:
-            outputs[entry["name"]] += found[entry["target"]].numpy().tolist()
+            outputs[entry["name"]] += predictions[entry["target"]].numpy().tolist()
     return outputs
 
 
@@ -55,7 +55,7 @@ def _value(value: object) -> object:
 
 
 def _given(model: Path, table: list[Path]) -> dict[str, list[Any]]:
-    """The inputs: of a table and its images folder, or from standard input."""
+    """Return the inputs: of a table and its images folder, or from standard input."""
     if not table:
         inputs: dict[str, list[Any]] = json.load(sys.stdin)["inputs"]
         return inputs

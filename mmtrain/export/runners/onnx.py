@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-PIECE = 256
+BATCH_ROWS = 256
 """Rows at once."""
 
 
 def predict(folder: Path, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Outputs of all rows, in their order."""
+    """Return the outputs of all rows, in their order."""
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     rows = len(next(iter(inputs.values())))
-    pieces = [session.run(names, {name: inputs[name][at : at + PIECE] for name in inputs}) for at in range(0, rows, PIECE)]
+    pieces = [session.run(names, {name: inputs[name][at : at + BATCH_ROWS] for name in inputs}) for at in range(0, rows, BATCH_ROWS)]
     return {name: np.concatenate([piece[number] for piece in pieces]) for number, name in enumerate(names)}
 
 
@@ -27,5 +27,5 @@ if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
     with np.load(sys.argv[1]) as arrays:
-        found = predict(Path(__file__).parent, dict(arrays))
-    np.savez(sys.argv[2], **found)
+        outputs = predict(Path(__file__).parent, dict(arrays))
+    np.savez(sys.argv[2], **outputs)

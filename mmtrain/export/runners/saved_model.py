@@ -1,9 +1,9 @@
 """Run a SavedModel export: `python run.py FOLDER < inputs.json > outputs.json`. Needs TensorFlow, nothing else.
 
-Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
+Both are in the JSON of TensorFlow Serving: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
 file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
 
-`python run.py FOLDER TABLE.csv [IMAGES] > outputs.json` takes the rows of a table instead: a column per header in signature.json.
+`python run.py FOLDER TABLE.csv [IMAGES] > outputs.json` reads the rows of a table instead: a column per header in signature.json.
 Image cells are relative to the folder IMAGES; left out, to the folder of the table.
 """
 
@@ -14,22 +14,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PIECE = 64
-"""Rows at once, which bounds what decoded images take."""
+BATCH_ROWS = 64
+"""Rows at once, which bounds the memory of decoded images."""
 
 
 def predict(folder: str, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Outputs of all rows, in their order."""
+    """Return the outputs of all rows, in their order."""
     import tensorflow as tf
 
-    model = tf.saved_model.load(folder)  # kept while its signature is called
+    model = tf.saved_model.load(folder)  # a name of its own: the signature fails once the model is garbage-collected
     signature = model.signatures["serving_default"]
     kinds = {name: tensor.dtype for name, tensor in signature.structured_input_signature[1].items()}
     values = {name: [_value(value) for value in inputs[name]] for name in kinds}
     outputs: dict[str, list[Any]] = {name: [] for name in signature.structured_outputs}
-    for start in range(0, max(map(len, values.values())), PIECE):
-        found = signature(**{name: tf.constant(values[name][start : start + PIECE], kind) for name, kind in kinds.items()})
-        for name, tensor in found.items():
+    for start in range(0, max(map(len, values.values())), BATCH_ROWS):
+        predictions = signature(**{name: tf.constant(values[name][start : start + BATCH_ROWS], kind) for name, kind in kinds.items()})
+        for name, tensor in predictions.items():
             rows = tensor.numpy().tolist()
             outputs[name] += [row.decode() for row in rows] if tensor.dtype == tf.string else rows
     return outputs
@@ -52,14 +52,14 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
         cells = ["" if not cell.strip() or cell.strip() in signature["missing"] else cell for cell in cells]
         for name in names:
             cells_of.setdefault(name, []).append([_input(described[name], cell, images) for cell in cells])
-    # An input that is made of several columns has a row of values for each row of the table.
+    # An input of several headers has a list of values for each row of the table.
     return {
         name: several[0] if len(several) == 1 else [list(row) for row in zip(*several, strict=True)] for name, several in cells_of.items()
     }
 
 
 def _input(one: dict[str, Any], cell: str, images: Path) -> Any:
-    """The cell as a number, NaN if missing; as a text; or as the bytes of an image file, none if missing."""
+    """Return a cell as a number, NaN if missing; as a text; or as the bytes of an image file, empty if missing."""
     if one["dtype"] != "string":
         return float(cell or "nan")
     if one["cell"] is not None:

@@ -1,7 +1,7 @@
-"""The last step of a number, from standardised back to the target's unit, kept out of what is converted to 16 bits.
+"""The last step of a regression, from the standardised number to the unit of the target, in float32 also in a float16 export.
 
-float16 ends at 65,504 and has three digits: prices and dates would become infinite, or each other. So the network is converted up to
-the standardised number, and `number * scale + offset` put behind it in float32.
+float16 ends at 65,504 and has three digits: prices and dates would become infinite or equal. So only the network up to the standardised
+number is converted to 16 bits, and `number * scale + offset` is appended in float32.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LossScaling = Mapping[str, tuple[float, float]]
 
 
 def without_units(exportable: ExportableModel) -> tuple[ExportableModel, LossScaling]:
-    """The network up to the standardised numbers, and what makes numbers in the targets' units of them."""
+    """Return the network up to the standardised numbers, and the scale and offset that turn them into the targets' units."""
     predictor = exportable.predictor
     outputs, units = dict(predictor.output), {}
     for layer in predictor.layers:
@@ -31,7 +31,7 @@ def without_units(exportable: ExportableModel) -> tuple[ExportableModel, LossSca
 
 
 def add_to_onnx(model: Any, units: LossScaling) -> None:
-    """Put the units behind outputs of an ONNX model, in place."""
+    """Append scale and offset to the outputs of an ONNX model, in place."""
     from onnx import helper, numpy_helper
 
     graph = model.graph
@@ -46,7 +46,7 @@ def add_to_onnx(model: Any, units: LossScaling) -> None:
 
 
 def added_to_litert(content: bytes, units: LossScaling) -> bytes:
-    """The file with units behind outputs of its signature; TensorFlow's own tools take it apart and put it together."""
+    """Return a LiteRT file with scale and offset appended to the outputs of its signature, by TensorFlow's flatbuffer tools."""
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = flatbuffer_utils.convert_bytearray_to_object(content)
@@ -57,7 +57,7 @@ def added_to_litert(content: bytes, units: LossScaling) -> bytes:
 
 
 def _append(model: Any, operator: str, output: Any, number: float) -> None:
-    """`operator` of what `output` of the signature is, and of `number`; the signature gives its result from now on."""
+    """Append `operator`, of an output of the signature and a constant `number`, and make its result that output."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     graph, before, name = model.subgraphs[0], output.tensorIndex, output.name.decode()
@@ -66,10 +66,10 @@ def _append(model: Any, operator: str, output: Any, number: float) -> None:
     model.operatorCodes.append(schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=1))
     content = np.frombuffer(np.float32(number).tobytes(), dtype=np.uint8)
     model.buffers += [schema.BufferT(data=content), schema.BufferT()]
-    held, empty = len(model.buffers) - 2, len(model.buffers) - 1
+    constant, empty = len(model.buffers) - 2, len(model.buffers) - 1
     known = graph.tensors[before]
     graph.tensors += [
-        schema.TensorT(shape=[1], buffer=held, name=f"{name}/{operator}/by"),
+        schema.TensorT(shape=[1], buffer=constant, name=f"{name}/{operator}/by"),
         schema.TensorT(shape=known.shape, shapeSignature=known.shapeSignature, buffer=empty, name=f"{name}/{operator}"),
     ]
     options = getattr(schema, f"{operator}OptionsT")()

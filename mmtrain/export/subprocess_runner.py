@@ -1,4 +1,4 @@
-"""An export in a process of its own, which knows nothing but the format's runtime."""
+"""Run an export in a separate process, as its user would: with its run.py and the format's runtime only."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Array = np.ndarray[Any, Any]
 
 
 def run_with_npz(path: Path, inputs: Mapping[str, Any], code: Sequence[Path]) -> dict[str, Array]:  # noqa: ARG001
-    """The outputs of the export at `path`, which needs no `code`, by the run.py beside it. Raises RunError when that fails."""
+    """Run the export at `path`, which needs no `code`, by the run.py next to it, and return its outputs. Raises RunError if it fails."""
     with tempfile.TemporaryDirectory() as scratch:
-        given, found = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
-        np.savez(given, **inputs)
-        _run(path.parent, [str(given), str(found)])
-        with np.load(found) as arrays:
+        inputs_file, outputs_file = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
+        np.savez(inputs_file, **inputs)
+        _run(path.parent, [str(inputs_file), str(outputs_file)])
+        with np.load(outputs_file) as arrays:
             return dict(arrays)
 
 
 def run_with_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path] = (), *, with_mmtrain: bool = False) -> dict[str, Array]:
-    """Run an export on rows as the table has them: numbers, texts and files. `code` are files with the user's layers."""
+    """Run an export on raw rows (numbers, texts, bytes of files) and return its outputs. `code` are files with the user's layers."""
     arguments = [str(path), *(argument for file in code for argument in ("--code", str(file.absolute())))]
     outputs = json.loads(_run(path.parent, arguments, as_json(inputs), with_mmtrain=with_mmtrain))["outputs"]
     return {name: np.array(values) for name, values in outputs.items()}
 
 
 def as_json(inputs: Mapping[str, Array]) -> str:
-    """Inputs as TensorFlow Serving takes them; bytes in base 64."""
+    """Return inputs in the JSON of TensorFlow Serving; bytes in base 64."""
     flat = {name: values if values.ndim > 1 and values.shape[1] > 1 else values.reshape(-1) for name, values in inputs.items()}
     return json.dumps({"inputs": {name: [_plain(value) for value in values.tolist()] for name, values in flat.items()}})
 
@@ -47,7 +47,7 @@ def _plain(value: Any) -> Any:
 
 
 def _run(folder: Path, arguments: list[str], given: str = "", *, with_mmtrain: bool = False) -> str:
-    """Return what run.py writes to standard output; the place of mmtrain is passed on only if the program needs it."""
+    """Run run.py and return its standard output; the path of mmtrain is passed only if the program needs it."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     if with_mmtrain:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
@@ -57,6 +57,6 @@ def _run(folder: Path, arguments: list[str], given: str = "", *, with_mmtrain: b
     )
     if done.returncode:
         place = f"--format {json.loads((folder / 'signature.json').read_text(encoding='utf-8'))['format']}"
-        said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise RunError(Problem(place, f"the export was written, but does not run: {said}", "Choose another format."))
+        message = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise RunError(Problem(place, f"the export was written, but does not run: {message}", "Choose another format."))
     return done.stdout

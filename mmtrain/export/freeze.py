@@ -1,4 +1,4 @@
-"""The network as other formats want it: in float32, without variables, with plain names."""
+"""The network for converters of other formats: in float32, with constants in place of variables, with plain names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmtrain.layers.start import quiet_native_stderr
 
 
 def as_float32(model: Any) -> Any:
-    """The model itself, or, if its layers compute in 16 bits, one with the same weights whose layers do not."""
+    """Return the model itself or, if its layers compute in 16 bits, a copy in float32 with the same weights."""
     config = _in_float32(model.get_config())
     if config == model.get_config():
         return model
@@ -27,7 +27,7 @@ def as_float32(model: Any) -> Any:
 
 
 def _in_float32(config: Any) -> Any:
-    """A layer's config with every mixed precision in it replaced."""
+    """Return a layer's config with float32 in place of every mixed precision."""
     if isinstance(config, list | tuple):
         return type(config)(_in_float32(entry) for entry in config)
     if not isinstance(config, dict):
@@ -38,25 +38,25 @@ def _in_float32(config: Any) -> Any:
 
 
 def freeze(exportable: ExportableModel) -> Any:
-    """The predictor as a concrete function: inputs in the order of `exportable.inputs`, a list of outputs, weights as constants.
+    """Return the predictor as a concrete function: inputs in the order of `exportable.inputs`, a list of outputs, constant weights.
 
-    Both converters trip over what is not a constant: tf2onnx takes a captured tensor for an input, LiteRT's calibration
-    cannot read variables. TensorFlow has no public name for this freezing; tf2onnx imports it from the same place.
+    Both converters need constants: tf2onnx takes a captured tensor for an input, and LiteRT's calibration cannot read variables.
+    TensorFlow has no public name for this freezing; tf2onnx imports it from the same module.
     """
     tensors = {tensor.name: tensor for tensor in exportable.predictor.inputs}
     signature = [tf.TensorSpec(tensors[key].shape, tensors[key].dtype, name=name) for key, name in exportable.inputs.items()]
 
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def predict(*given: Any) -> list[Any]:
-        found = exportable.predictor(dict(zip(exportable.inputs, given, strict=True)), training=False)
-        return [tf.identity(found[key]) for key in exportable.outputs]
+        predictions = exportable.predictor(dict(zip(exportable.inputs, given, strict=True)), training=False)
+        return [tf.identity(predictions[key]) for key in exportable.outputs]
 
     return convert_variables_to_constants_v2(predict.get_concrete_function())
 
 
 @contextmanager
 def converting(to: str) -> Iterator[None]:
-    """Turn any error of a converter into a problem; the pages that it writes to standard error are not shown."""
+    """Turn any error of a converter into a RunError, and suppress its output on standard error."""
     failure: Exception | None = None
     logging.disable(logging.WARNING)
     try:
