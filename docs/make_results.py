@@ -26,8 +26,8 @@ INTRODUCTION = """# Results
 
 This page is made from the classes of the package by `python docs/make_results.py`.
 
-Every table lists the fields of one JSON object. A field with a question mark is left out where it has no content; a field that may
-be null is always there. Lists and maps of objects name the table that describes them. Numbers are finite. Times are in UTC.
+Every table lists the fields of one JSON object. A field with a question mark is left out if it has no content; a field that may
+be null is always present. Lists and maps of objects name the table that describes them. Numbers are finite. Times are in UTC.
 """
 DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "metrics.json": ("By part, then by target:", TargetResult),
@@ -36,8 +36,8 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "data.json": ("", run_schema.Data),
     "network.json": ("", run_schema.Network),
     "metrics.jsonl": ("One line per epoch. Losses, scores and the learning rate are further fields of it:", run_schema.EpochLine),
-    "decisions.json": ("What validation and calibration rows decided:", Postprocessing),
-    "signature.json": ("Of an export, with the check that it has passed:", export_results.Signature),
+    "decisions.json": ("Postprocessing fitted on validation and calibration rows:", Postprocessing),
+    "signature.json": ("An export, with the check that it has passed:", export_results.Signature),
     "evaluate --json": ("", command_results.EvaluationResult),
     "compare --json": ("", command_results.Comparison),
     "explain --json": ("", command_results.Explanation),
@@ -54,63 +54,63 @@ COMMON: Mapping[str, str] = {
     "baseline_output": "The explained output at the baseline.",
     "best_epoch": "The epoch whose weights were kept.",
     "branch": "Key of the branch.",
-    "calibration_notes": "What a reader must know of the calibration, in sentences.",
-    "chosen": "The one that the experiment names.",
+    "calibration_notes": "Remarks on the calibration, in sentences.",
+    "chosen": "The one set in the experiment.",
     "column": "Key of the column.",
     "combinations": "Different combinations of labels.",
     "columns": "Keys of the columns.",
     "confidence": "Confidence level of the intervals, 0.95 for instance.",
-    "coverage": "The coverage that was asked for.",
+    "coverage": "The coverage set in the experiment.",
     "dates": "Cells that are dates.",
-    "deterministic": "Whether the training is the same every time.",
+    "deterministic": "True if the training is reproducible bit by bit.",
     "draws": "Number of draws of the bootstrap.",
     "dtype": "Type of the values.",
     "ended": "When the training ended.",
     "epoch": "Number of the epoch, from 1.",
-    "exclusive": "Whether a row has one class; false for labels.",
+    "exclusive": "True if a row has one class; false for labels.",
     "exports": "Exports of the run, each with its folder and its check.",
     "f1": "F1 score.",
-    "fix": "What would be right, in a sentence.",
+    "fix": "The fix, in a sentence.",
     "folder": "The folder.",
     "formats": "Files by format.",
     "header": "Header of the column in the table.",
     "headers": "Headers of the table.",
     "high": "Upper limit of the confidence interval.",
-    "id": "Of the row: its cell in the id column, or its position.",
+    "id": "Id of the row: its cell in the id column, or its position.",
     "key": "Key of the column in the experiment.",
-    "kind": "What it is.",
+    "kind": "The kind.",
     "labels": "Number of labels.",
     "largest": "Height and width of the largest image.",
-    "level": "How bad it is, or the probability from which on a class is in the set.",
+    "level": "The severity, or the probability from which a class belongs to the set.",
     "loss": "Loss of the row.",
     "low": "Lower limit of the confidence interval.",
     "maximum": "The largest value.",
-    "meaning": "What it is, in a sentence.",
+    "meaning": "The meaning, in a sentence.",
     "median": "The median.",
     "method": "Name of the method.",
     "minimum": "The smallest value.",
     "missing": "Empty cells.",
     "most_epochs": "Epochs of the run that the branch was trained for.",
     "name": "Its name.",
-    "note": "What a reader must know, in a sentence; may be empty.",
-    "notes": "What a reader must know, in sentences.",
+    "note": "A remark in a sentence; may be empty.",
+    "notes": "Remarks, in sentences.",
     "number_cells": "Cells that are numbers.",
     "options": "Options of the role.",
     "output": "The explained output of the row.",
     "part": "The part of the split.",
-    "path": "Where it is.",
+    "path": "The path.",
     "positives": "Number of rows of the positive class.",
     "precision": "Precision.",
-    "prediction": "What was predicted.",
-    "reason": "Why, in a sentence.",
-    "remarks": "What a reader must know, in sentences.",
+    "prediction": "The prediction.",
+    "reason": "The reason, in a sentence.",
+    "remarks": "Remarks, in sentences.",
     "role": "Role of the column.",
     "rows": "Number of rows.",
     "run": "Folder of the run.",
     "score": "Name of the score.",
     "seed": "Seed of the training.",
     "sensitivity": "Sensitivity (recall of the positive class).",
-    "separator": "What stands between two labels.",
+    "separator": "The separator of labels.",
     "sha256": "SHA-256 of the table's file.",
     "smallest": "Height and width of the smallest image.",
     "specificity": "Specificity (recall of the negative class).",
@@ -122,15 +122,15 @@ COMMON: Mapping[str, str] = {
     "target": "Key of the target.",
     "task": "Task of the target.",
     "truth": "The true answer.",
-    "used": "Whether it is used.",
+    "used": "True if it is used.",
     "value": "The value.",
     "values": "The values at these points.",
-    "what": "What was found, in a sentence.",
+    "what": "The finding, in a sentence.",
     "where": "The place: a line of a file, a column, an option.",
-    "why": "Why it matters, in a sentence.",
-    "when": "In UTC, ISO 8601.",
+    "why": "The reason why it matters, in a sentence.",
+    "when": "Time in UTC, ISO 8601.",
 }
-"""Meanings of fields without a text of their own."""
+"""Meanings of fields without a docstring."""
 PLAIN = {
     str: "text",
     int: "integer",
@@ -190,7 +190,7 @@ def fields_of(kind: type) -> list[tuple[str, bool, str]]:
 
 
 def optional(kind: type[BaseModel], field: FieldInfo) -> bool:
-    """Whether a field is left out where it has no content: facts of a run that are not known yet, and empty parts of a result."""
+    """Return True if a field is left out when it has no content: unknown facts of a run, and empty parts of a result."""
     if issubclass(kind, run_schema.Model):
         return not field.is_required()
     if not issubclass(kind, ResultModel) or issubclass(kind, FullResult):

@@ -64,7 +64,7 @@ def _leftovers(path: Path, *, others: bool) -> list[Path]:
 
 
 def _lock(folder: Path, *, wait: bool = True) -> int | None:
-    """Return a descriptor that locks the folder until it is closed; None if another process has it or there are no locks here."""
+    """Return a descriptor that locks the folder until it is closed; None if another process has it, or without locks."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -112,7 +112,7 @@ class ExplainedRow(ResultModel):
     """Empty if it is unknown."""
     prediction: str
     probability: float | None
-    """Of the explained class or label; null for a number."""
+    """The probability of the explained class or label; null for a number."""
     explained: str
     """Name of the explained output."""
     output: float
