@@ -48,7 +48,7 @@ def watching(progress: bool) -> Iterator[Display]:
         yield shown
     except Interrupted as stopped:
         shown.close()
-        if stopped.exit_code != 128 + SIGINT:  # SIGTERM: the caller did not press Ctrl-C, so it is no KeyboardInterrupt
+        if stopped.exit_code != 128 + SIGINT:  # SIGTERM, which is not a KeyboardInterrupt: nobody pressed Ctrl-C
             raise
         resume = "" if shown.run is None else f"mmtrain.resume({str(shown.run.folder)!r})"
         hint = resume and f" The best and the last weights are kept; continue with {resume}"

@@ -2,7 +2,7 @@
 
 Values become the plain values that a file would hold: numbers, truth values, paths and the scalars of numpy turn into their texts,
 tuples and arrays into lists, so that everything behind `source.read` sees one kind of tree. Problems are placed by their keys,
-`experiment: columns.age`, as there are no lines.
+`experiment: columns.age`, without lines.
 
     >>> given = InMemory({"branches": {"table": {"columns": ("age", "sex"), "units": 8}}}, Path("."))
     >>> given.source().tree

@@ -1,4 +1,4 @@
-"""`data.format`: the format of the table's file, as far as it cannot be detected from the file itself."""
+"""`data.format`: options of the table's file that cannot be detected from the file itself."""
 
 from __future__ import annotations
 

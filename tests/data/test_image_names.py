@@ -88,7 +88,7 @@ def test_folders_are_listed_once_for_all_cells(tmp_path, monkeypatch):
     listed = []
     real = Listings.names
     monkeypatch.setattr(Listings, "names", lambda self, folder: listed.append(folder) or real(self, folder))
-    assert all(isinstance(one, ImageFile) for one in locate(pd.Series(cells, dtype="str"), ImageFolder(tmp_path)).found)
+    assert all(isinstance(one, ImageFile) for one in locate(pd.Series(cells, dtype="str"), ImageFolder(tmp_path)).results)
     assert listed == [str(tmp_path)]
 
 

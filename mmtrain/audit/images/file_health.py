@@ -83,7 +83,7 @@ def _outcome(column: ImageFiles) -> str:
 
 
 def _missing(column: ImageFiles) -> Iterator[Finding]:
-    lookups = column.located.found
+    lookups = column.located.results
     codes = [code for code, file in enumerate(lookups) if isinstance(file, Refusal)]
     if not codes:
         return

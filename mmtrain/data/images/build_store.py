@@ -139,10 +139,10 @@ def open_if_whole(folder: Path, images: int | None) -> DecodedImages | None:
 
 
 def _notice(needed: int, reason: str, flight: OnTheFlyImages) -> str:
-    if flight.kept == len(flight):
+    if flight.cached_images == len(flight):
         instead = "All images are kept in memory, until this run ends."
     else:
-        in_memory = f"; {flight.kept:,} of {len(flight):,} stay in memory" if flight.kept else ""
+        in_memory = f"; {flight.cached_images:,} of {len(flight):,} stay in memory" if flight.cached_images else ""
         instead = f"Every batch is decoded anew, which is slower{in_memory}."
     return (
         f"no image store: it needs {format_bytes(needed)}, and {reason}. {instead} "

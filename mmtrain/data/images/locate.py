@@ -176,13 +176,13 @@ def right_folder(setting: str) -> str:
 class Located:
     """The files of an image column.
 
-    `codes` (rows,) are positions in `names`, the different cells without blanks around them, -1 for an empty cell. `found` has what
+    `codes` (rows,) are positions in `names`, the different cells without blanks around them, -1 for an empty cell. `results` has what
     each name is, and `places` (len(names) + 1,) its position in `files`, -1 for a refusal and, last, for the empty cell.
     """
 
     codes: NDArray[np.int64]
     names: list[str]
-    found: list[ImageFile | Refusal]
+    results: list[ImageFile | Refusal]
     files: list[ImageFile]
     """Different ones, sorted, so that a table in another order gives the same; two spellings of a path are one file."""
     places: NDArray[np.int64]

@@ -36,22 +36,22 @@ class OnTheFlyImages:
         self._files = files
         self._layout = layout
         # Pages of memory are taken only when an image is written to them.
-        self._kept = np.empty((min(len(files), memory // image_bytes(layout)), *image), dtype=self.dtype)
-        self._is_kept = np.zeros(len(self._kept), dtype=np.bool_)
+        self._cached = np.empty((min(len(files), memory // image_bytes(layout)), *image), dtype=self.dtype)
+        self._is_cached = np.zeros(len(self._cached), dtype=np.bool_)
         self._threads = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 
     def __len__(self) -> int:
         return len(self._files)
 
     @property
-    def kept(self) -> int:
+    def cached_images(self) -> int:
         """Images that stay in memory."""
-        return len(self._kept)
+        return len(self._cached)
 
     @property
     def memory(self) -> int:
         """Bytes that images may come to take."""
-        return self._kept.nbytes
+        return self._cached.nbytes
 
     def check(self, progress: Progress | None = None) -> dict[int, tuple[str, str]]:
         """Decode every file once; (what, fix) of those that cannot be."""
@@ -73,8 +73,8 @@ class OnTheFlyImages:
         list(self._threads.map(fill, [places[start : start + _PIECE] for start in range(0, len(places), _PIECE)]))
 
     def _image(self, position: int) -> NDArray[Any]:
-        if position < len(self._is_kept) and self._is_kept[position]:
-            return np.asarray(self._kept[position])
+        if position < len(self._is_cached) and self._is_cached[position]:
+            return np.asarray(self._cached[position])
         file = self._files[position]
         try:
             if not file.content and (status := os.stat(file.path)) and (status.st_size, status.st_mtime_ns) != (file.size, file.changed):
@@ -86,9 +86,9 @@ class OnTheFlyImages:
         return pixels
 
     def _keep(self, position: int, pixels: NDArray[Any]) -> None:
-        if position < len(self._kept):
-            self._kept[position] = pixels
-            self._is_kept[position] = True
+        if position < len(self._cached):
+            self._cached[position] = pixels
+            self._is_cached[position] = True
 
 
 def _changed(path: str, what: str) -> RunError:

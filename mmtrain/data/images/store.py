@@ -148,7 +148,7 @@ def open_store(
     store = decode_to_store(located.files, column.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
     images = located.places.copy()  # the last one is that of code -1, the empty cell
-    for code, (name, file) in enumerate(zip(located.names, located.found, strict=True)):
+    for code, (name, file) in enumerate(zip(located.names, located.results, strict=True)):
         refusal = file if isinstance(file, Refusal) else not_decoded(name, store.unreadable.get(int(images[code])))
         if refusal is not None:
             refusals[code], images[code] = refusal, -1
@@ -161,7 +161,7 @@ def open_store(
 def _key(located: Located, contents: str) -> str:
     lines = sorted(
         f"{json.dumps(name)} {file.size} {'-' if contents else file.changed}"
-        for name, file in zip(located.names, located.found, strict=True)
+        for name, file in zip(located.names, located.results, strict=True)
         if isinstance(file, ImageFile)
     )
     return sha256("\n".join([contents, *lines]).encode()).hexdigest()
