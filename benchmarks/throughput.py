@@ -37,7 +37,7 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
-from mmtrain.pipeline.validate import load_checked
+from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.training.events import EpochEnded, Event
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data.splits.summary import summarize
-from mmtrain.pipeline.requirements import check_callbacks
-from mmtrain.pipeline.validate import load_checked
+from mmtrain.pipeline.checks.requirements import check_callbacks
+from mmtrain.pipeline.checks.validate import load_checked
 
 
 @dataclass(frozen=True)

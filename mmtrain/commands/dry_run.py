@@ -16,8 +16,8 @@ from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
-from mmtrain.pipeline.requirements import check_callbacks
-from mmtrain.pipeline.validate import load_checked
+from mmtrain.pipeline.checks.requirements import check_callbacks
+from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.system.memory import available_memory, peak_memory
 
 if TYPE_CHECKING:

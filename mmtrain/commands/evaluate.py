@@ -32,13 +32,13 @@ from mmtrain.evaluation.scoring import score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.analyze import AnalysisInput, analyze
 from mmtrain.pipeline.baselines import BaselineContext, add_baselines
-from mmtrain.pipeline.check_labels import check_answers, unlearned
+from mmtrain.pipeline.checks.check_labels import check_answers, unlearned
+from mmtrain.pipeline.checks.requirements import check_packages
+from mmtrain.pipeline.checks.subgroups import resolve_subgroups
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, Moved, groups, later_table, other_data
-from mmtrain.pipeline.requirements import check_packages
 from mmtrain.pipeline.restore import restore_data, restore_training
 from mmtrain.pipeline.run_record import record_evaluation, remarks
-from mmtrain.pipeline.subgroups import resolve_subgroups
 from mmtrain.reports import report
 from mmtrain.reports.wording import CAVEATS, often
 

@@ -24,12 +24,12 @@ from mmtrain.data.splits.summary import summarize
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
+from mmtrain.pipeline.checks.requirements import make_callbacks
+from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.prepare import LoadedData, Moved
-from mmtrain.pipeline.requirements import make_callbacks
 from mmtrain.pipeline.restore import restore_data
 from mmtrain.pipeline.run_record import RECORDED_FILES, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
-from mmtrain.pipeline.validate import load_checked
 from mmtrain.training.events import Listener
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.config.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.pipeline.checks.validate import validate_experiment
 from mmtrain.pipeline.starter_config import SCHEMA, starter_text
-from mmtrain.pipeline.validate import validate_experiment
 from mmtrain.system.paths import input_fault, output_fault
 
 

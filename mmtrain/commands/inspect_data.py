@@ -28,7 +28,7 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.pipeline.audit import audit_experiment, audit_table
-from mmtrain.pipeline.validate import ValidationReport, load_experiment, validate_experiment
+from mmtrain.pipeline.checks.validate import ValidationReport, load_experiment, validate_experiment
 from mmtrain.targets import Target
 from mmtrain.targets.yes_no import is_yes
 

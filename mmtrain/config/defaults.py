@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from mmtrain.branches import architectures, default_architecture
 from mmtrain.config.monitors import direction_of
-from mmtrain.config.partial_validation import valid_parts
+from mmtrain.config.validation.partial_validation import valid_parts
 from mmtrain.errors import did_you_mean
 from mmtrain.fusions import fusions
 from mmtrain.optim import optimizers, schedules

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mmtrain.config.partial_validation import ValidParts, has_only
 from mmtrain.config.training import EarlyStopping
+from mmtrain.config.validation.partial_validation import ValidParts, has_only
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.metrics.score import METRICS

@@ -27,7 +27,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.pipeline.validate import ValidationReport
+from mmtrain.pipeline.checks.validate import ValidationReport
 from mmtrain.splits import split_methods
 
 AuditResult = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]

@@ -14,7 +14,7 @@ from tiny import paint, write_experiment, write_table
 from mmtrain import config
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import Problem
-from mmtrain.pipeline.validate import validate_experiment
+from mmtrain.pipeline.checks.validate import validate_experiment
 
 ROWS = 24
 COLUMNS = {

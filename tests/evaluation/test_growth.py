@@ -14,7 +14,7 @@ from mmtrain.audit.quality import redundant_columns as equal
 from mmtrain.columns import Categorical, Id, Numeric
 from mmtrain.columns import numeric as numeric_column
 from mmtrain.config import yaml_source
-from mmtrain.config.partial_validation import valid_parts
+from mmtrain.config.validation.partial_validation import valid_parts
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.splits import split_file
 from mmtrain.data.splits.split_file import read_split, to_csv

@@ -24,7 +24,7 @@ from mmtrain.evaluation.postprocessing.reliability import measure_reliability
 from mmtrain.evaluation.prediction_table import answers_as_text, parse_predictions, prediction_frame
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.metrics import binary_scores, multilabel_scores
-from mmtrain.pipeline.check_labels import check_answers, unlearned
+from mmtrain.pipeline.checks.check_labels import check_answers, unlearned
 from mmtrain.pipeline.prepare import other_data, read_data
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget
 from mmtrain.targets.base import FittedTarget

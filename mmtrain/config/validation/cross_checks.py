@@ -13,8 +13,8 @@ from mmtrain.columns import InputColumn, role_class, roles
 from mmtrain.columns.base import Purpose
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
-from mmtrain.config.partial_validation import ValidParts, has_only, valid_parts
 from mmtrain.config.training import group_names, groups_below
+from mmtrain.config.validation.partial_validation import ValidParts, has_only, valid_parts
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.optim import losses

@@ -30,9 +30,9 @@ from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
 from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.pipeline.checks.requirements import check_packages
+from mmtrain.pipeline.checks.subgroups import check_subgroups
 from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, doubts, split_rows
-from mmtrain.pipeline.requirements import check_packages
-from mmtrain.pipeline.subgroups import check_subgroups
 from mmtrain.splits.plan import Partition, SplitPlan
 
 LEAST_ROWS = 2

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from mmtrain.config.error_locations import ErrorLocation, locate_error
+from mmtrain.config.validation.error_locations import ErrorLocation, locate_error
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
 
