@@ -42,5 +42,5 @@ def check(
         say(text)
 
     experiment, data, plan = load_checked(path, overrides, progress=progress, say=note)
-    check_callbacks(experiment, path, overrides)
+    check_callbacks(experiment.training.callbacks, path, overrides)
     return CheckResult(len(data.table), len(data.table.dropped), summarize(experiment.columns, data.table, plan.holdout), tuple(notes))

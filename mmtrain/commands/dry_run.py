@@ -40,7 +40,7 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     partition = split.holdout
     listeners.say(CHECKED)
     start_tensorflow()
-    check_callbacks(experiment, path, overrides)
+    check_callbacks(experiment.training.callbacks, path, overrides)
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.step import TrainStep
 

@@ -90,7 +90,7 @@ def evaluate(
     else:
         data, rows = table_data(run, experiment, table, options.images, progress=progress, say=say)
     check_answers(experiment, fitted, data.table, rows, run=run.folder)
-    by = resolve_subgroups(experiment, data.table.file, options.subgroups)
+    by = resolve_subgroups(experiment.evaluation.divisions, data.table.file, options.subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     subject = score_subject(run, experiment, fitted, data, rows, say)
@@ -155,7 +155,7 @@ def table_data(
     run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
 ) -> tuple[LoadedData, Array]:
     """Return another table and all its positions. Raises DataError, for a table without answers with the command to predict it."""
-    headers = later_table(experiment, path).headers
+    headers = later_table(experiment.data, path).headers
     lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
     if lacking:
         what = f"the table has no column {listed([repr(header) for header in lacking])}, without which nothing can be scored."
@@ -169,7 +169,7 @@ def table_data(
 
 def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
     """Return the resampling of `rows` of a table for intervals: by group if the table has the column of groups."""
-    codes, column = groups(experiment, table), experiment.only(Group)
+    codes, column = groups(experiment.columns, table), experiment.only(Group)
     if codes is None or column is None:
         return Resampling(experiment.evaluation)
     return Resampling(experiment.evaluation, codes[rows], column.column)

@@ -82,7 +82,7 @@ def fit(
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     listeners.say(CHECKED)
     start_tensorflow()  # takes 3 to 5 s, so it comes after all checks that do without it
-    callbacks = make_callbacks(experiment, path, overrides)
+    callbacks = make_callbacks(experiment.training.callbacks, path, overrides)
     # Steps 4 and 5: the columns learn from the training rows, then every row is encoded once.
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)
@@ -126,7 +126,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     data, partition = restore_data(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
     listeners.say(CHECKED)
     start_tensorflow()
-    callbacks = make_callbacks(experiment, run / "config.yaml")
+    callbacks = make_callbacks(experiment.training.callbacks, run / "config.yaml")
     if callbacks:
         listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
     table = encode_table(experiment, data, partition, encode.of_run(run, experiment.columns), listeners.say)

@@ -83,7 +83,7 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
     training = tuning.training
     experiment = table.experiment.model_copy(update={"training": training})
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-    models, codes = assemble_network(experiment, table.fitted), groups(experiment, table.data.table)
+    models, codes = assemble_network(experiment, table.fitted), groups(experiment.columns, table.data.table)
     data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
     return experiment, data, tuning
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Group, Split, Time
+from mmtrain.columns import Column, Group, Split, Time, column_of_role
 from mmtrain.columns.base import Purpose, intern_cells
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
@@ -27,7 +27,7 @@ from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.splits.plan import Partition, Rows, SplitPlan, hold_out_calibration
-from mmtrain.targets import KnownLabels
+from mmtrain.targets import KnownLabels, Target, targets_among
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def other_data(
 
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
-    headers = set(later_table(experiment, path).headers)
+    headers = set(later_table(experiment.data, path).headers)
     wanted = {key: column for key, column in experiment.columns.items() if column.purpose in ("input", "naming")}
     wanted |= {key: KnownLabels(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
@@ -75,9 +75,8 @@ def other_data(
     return read_data(experiment, path, folder, columns=needed, progress=progress, say=say)
 
 
-def later_table(experiment: Experiment, path: Path) -> TableFile:
+def later_table(data: Data, path: Path) -> TableFile:
     """Open a table that is not that of the training and may have another format. Raises DataError."""
-    data = experiment.data
     return open_table(path, data.missing_values, data.format, later=True, otherwise="Set `--data` to its path.")
 
 
@@ -114,7 +113,7 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
         DataError: the rows cannot be divided in this way, or the plan has several partitions, and one training takes one.
 
     """
-    rows, evaluation = strata(experiment, table), experiment.evaluation
+    rows, evaluation = strata(experiment.columns, table), experiment.evaluation
     plan = experiment.split.plan(rows)
     try:
         partition = plan.holdout
@@ -136,18 +135,18 @@ def check_parts(experiment: Experiment, table: Table, partition: Partition) -> N
     Validation rows need a weight as well if their loss is monitored: without one it would be 0 in every epoch. Scores ignore weights.
     Only the first problem of each column is reported, as the others follow from it.
     """
-    problems = part_problems(experiment, table, "train", partition.train, ("answer", "weighting"))
+    problems = part_problems(experiment.columns, table, "train", partition.train, ("answer", "weighting"))
     if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
-        problems += part_problems(experiment, table, "validation", partition.validation, ("weighting",))
+        problems += part_problems(experiment.columns, table, "validation", partition.validation, ("weighting",))
     if problems:
         raise DataError(problems)
 
 
-def doubts(experiment: Experiment, table: Table) -> list[Problem]:
+def doubts(columns: Mapping[str, Column], table: Table) -> list[Problem]:
     """Return warnings about cells that can be used but probably mean something else."""
     return [
         table.problem(header, fault)
-        for key, column in experiment.columns.items()
+        for key, column in columns.items()
         if not column.streamed
         for header in headers_of(key, column)
         if table.has(header) and len(table)
@@ -156,14 +155,14 @@ def doubts(experiment: Experiment, table: Table) -> list[Problem]:
 
 
 def part_problems(
-    experiment: Experiment, table: Table, part: str, rows: np.ndarray[Any, Any], purposes: tuple[Purpose, ...]
+    columns: Mapping[str, Column], table: Table, part: str, rows: np.ndarray[Any, Any], purposes: tuple[Purpose, ...]
 ) -> list[Problem]:
     """Return the problems of columns with these purposes in the `rows` of one part, at most one per header."""
     name = "training" if part == "train" else part
     remedy = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
     return [
         Problem(f"{table.path.name}: {header}", f"in the {name} part, {fault.what}", f"{fault.fix} {remedy}")
-        for column in experiment.columns.values()
+        for column in columns.values()
         if column.purpose in purposes
         for header in column.reads()
         for fault in column.faults(table.cells(header, rows))[:1]
@@ -204,9 +203,9 @@ def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], 
     ]
 
 
-def check_monitor(experiment: Experiment, table: Table, partition: Partition, origin: Origin) -> None:
+def check_monitor(monitor: str, targets: dict[str, Target], table: Table, partition: Partition, origin: Origin) -> None:
     """Raise ConfigError, with the line of the file, if no training row has the label whose score is monitored."""
-    monitored = label_of(experiment.training.early_stopping.monitor, experiment.targets)
+    monitored = label_of(monitor, targets)
     if monitored is None:
         return
     names = monitored.target.answers({header: table.cells(header, partition.train) for header in monitored.target.reads()})
@@ -216,19 +215,19 @@ def check_monitor(experiment: Experiment, table: Table, partition: Partition, or
         raise ConfigError(Problem(where, f"no training row has the label {monitored.label!r}.", hint))
 
 
-def strata(experiment: Experiment, table: Table) -> Rows:
+def strata(columns: Mapping[str, Column], table: Table) -> Rows:
     """Return the facts of every row that a split needs: its group, its class, its given part, its time.
 
     Raises DataError if the times of the rows cannot be read, now that rows were dropped.
     """
-    group, given, time = experiment.only(Group), experiment.only(Split), experiment.only(Time)
+    group, given, time = column_of_role(columns, Group), column_of_role(columns, Split), column_of_role(columns, Time)
     dividing = {"groups": group, "given": given, "times": time}
     moments = None if time is None else table.cells(time.column)
     times = None if time is None or moments is None else _times(table, time, moments)
     return Rows(
         len(table),
         groups=None if group is None else intern_cells(table.cells(group.column)),
-        labels=labels(experiment, table),
+        labels=labels(targets_among(columns), table),
         given=None if given is None else intern_cells(given.parts(table.cells(given.column))),
         times=times,
         time_cells=moments,
@@ -243,9 +242,9 @@ def _times(table: Table, column: Time, cells: pd.Series[str]) -> np.ndarray[tupl
     return times
 
 
-def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-    """Return the group of each row as a code; None if the experiment or the table has no such column."""
-    column = experiment.only(Group)
+def groups(columns: Mapping[str, Column], table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """Return the group of each row as a code; None if the columns or the table has no such column."""
+    column = column_of_role(columns, Group)
     if column is None or column.column not in table.headers:
         return None
     return group_codes(pd.concat(table.pieces(column.column), ignore_index=True))
@@ -259,9 +258,9 @@ def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
     return codes
 
 
-def labels(experiment: Experiment, table: Table) -> pd.Categorical[str] | None:
+def labels(targets: Mapping[str, Target], table: Table) -> pd.Categorical[str] | None:
     """Return the class of every row by the first target that has classes, or None."""
-    for target in experiment.targets.values():
+    for target in targets.values():
         classes = target.strata({header: table.cells(header) for header in target.reads()})
         if classes is not None:
             return classes

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmtrain.config import Experiment
+from mmtrain.config.training import Callback
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import ConfigError, Problem
 from mmtrain.layers.start import start_tensorflow
@@ -24,19 +24,19 @@ def check_packages(baselines: Collection[str], place: Callable[..., str]) -> Non
         raise ConfigError(Problem(place("evaluation", "baselines"), what, fix))
 
 
-def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str]) -> None:
+def check_callbacks(callbacks: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str]) -> None:
     """Raise ConfigError for callbacks that Keras does not accept. Keras is started only if there are any."""
-    if experiment.training.callbacks:
+    if callbacks:
         start_tensorflow()
         from mmtrain.training.callbacks import check_callbacks
 
-        check_callbacks(experiment.training.callbacks, path, overrides)
+        check_callbacks(callbacks, path, overrides)
 
 
-def make_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
-    """Return the callbacks of the experiment in the file at `path`. Raises ConfigError."""
-    if not experiment.training.callbacks:
+def make_callbacks(callbacks: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
+    """Return the callbacks of an experiment, the one in the file at `path`. Raises ConfigError."""
+    if not callbacks:
         return []
     from mmtrain.training.callbacks import make_callbacks
 
-    return make_callbacks(experiment.training.callbacks, path, overrides)
+    return make_callbacks(callbacks, path, overrides)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from mmtrain.config import Experiment
 from mmtrain.config.evaluation import SubgroupSpec, ascending
+from mmtrain.config.experiment import Data
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
@@ -19,12 +19,11 @@ from mmtrain.evaluation.analyses.subgroups import edge_name, subgroup_problem
 OPTION = "--subgroup"
 
 
-def check_subgroups(experiment: Experiment, origin: Origin) -> None:
+def check_subgroups(divisions: Sequence[SubgroupSpec], data: Data, origin: Origin) -> None:
     """Raise DataError for each column of `evaluation.subgroups` that the table lacks or that does not divide its rows."""
-    divisions = experiment.evaluation.divisions
     if not divisions:
         return
-    file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
+    file = open_table(data.table, data.missing_values, data.format)
     places = [origin.place("evaluation", "subgroups", number) for number in range(len(divisions))]
     checks = [subgroup_problem(file, one, place, _in_file) for one, place in zip(divisions, places, strict=True)]
     problems = [problem for problem in checks if problem is not None]
@@ -40,15 +39,15 @@ class SubgroupPlan:
     remarks: tuple[str, ...] = ()
 
 
-def resolve_subgroups(experiment: Experiment, file: TableFile, options: Iterable[str]) -> SubgroupPlan:
-    """Return the subgroups of the experiment that this table has, then those of the `options`, `sex` or `age=0,40,65`.
+def resolve_subgroups(divisions: Iterable[SubgroupSpec], file: TableFile, options: Iterable[str]) -> SubgroupPlan:
+    """Return the `divisions` of the experiment that this table has, then those of the `options`, `sex` or `age=0,40,65`.
 
     An option replaces the experiment's ranges of its column. Raises UsageError with every mistake in the options.
     """
     wanted = _parsed(file, options)
     remarks = []
     from_experiment = []
-    for division in experiment.evaluation.divisions:
+    for division in divisions:
         if division.header in {other.header for other in wanted}:
             continue
         problem = subgroup_problem(file, division, "evaluation.subgroups", _in_file)

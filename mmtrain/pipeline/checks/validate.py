@@ -76,7 +76,7 @@ def load_checked(
     origin = Origin(path, tuple(overrides))
     experiment = load_experiment(origin)
     tried = validate_experiment(experiment, origin, progress=progress, say=say)
-    for doubt in doubts(experiment, tried.table) if tried.table is not None else ():
+    for doubt in doubts(experiment.columns, tried.table) if tried.table is not None else ():
         say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.plan is None:
         raise tried.error or RuntimeError("A validation without problems must return data and a plan.")
@@ -176,7 +176,7 @@ def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataE
     except ConfigError as error:
         errors.append(error)
     try:
-        check_subgroups(experiment, origin)
+        check_subgroups(experiment.evaluation.divisions, experiment.data, origin)
     except DataError as error:
         errors.append(error)
 
@@ -200,7 +200,7 @@ def _divide(
         return None, ()
     try:
         check_parts(experiment, table, plan.holdout)
-        check_monitor(experiment, table, plan.holdout, origin)
+        check_monitor(experiment.training.early_stopping.monitor, experiment.targets, table, plan.holdout, origin)
     except (ConfigError, DataError) as error:
         errors.append(error)
     return plan, summarize(experiment.columns, table, plan.holdout)
