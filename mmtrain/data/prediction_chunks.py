@@ -49,7 +49,7 @@ class RawChunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """The same rows, ready for the network."""
+    """Rows of a `RawChunk`, encoded for the network."""
 
     start: int
     cells: dict[str, pd.Series[str]]

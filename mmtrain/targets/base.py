@@ -51,24 +51,22 @@ class Target(TaskTraits, Column):
 
     role: Literal["target"] = "target"
     task: str
-    loss_weight: float = Field(1.0, gt=0, description="How much this target counts in the sum of losses.")
-    loss: AnyLoss | None = Field(
-        None, description="What is minimized instead of the loss of the task.", examples=[{"method": "focal", "gamma": 2.0}]
-    )
+    loss_weight: float = Field(1.0, gt=0, description="Weight of this target in the sum of losses.")
+    loss: AnyLoss | None = Field(None, description="The loss, in place of that of the task.", examples=[{"method": "focal", "gamma": 2.0}])
     missing: Literal["error", "drop"] = Field(
         "error",
-        description="error: refuse a row without an answer; drop: leave out what is not known: the row, of several labels with columns of "
-        "their own those labels.",
+        description="error: refuse a row without an answer; drop: leave out the row or, if labels have columns of their own, the unknown "
+        "labels of the row.",
     )
     missing_words: tuple[str, ...] = Field(
         MISSING_WORDS,
-        description="Words in any case that mean that there is no answer, besides the empty cell and `data.missing_values`. Leave out a "
-        "word that is an answer, such as a class called `none`; one that another option of the target names is an answer anyway.",
+        description="Words, in upper or lower case, that mean a missing answer, in addition to the empty cell and `data.missing_values`. "
+        "Leave out a word that is an answer, such as a class called `none`; words named by other options of the target are answers.",
     )
 
     @classmethod
     def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return the numbers that answers are, or that some classes are called."""
+        """Return the answers as numbers; class names that are numbers count as such."""
         return parse_numbers(cells)
 
     @property

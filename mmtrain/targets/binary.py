@@ -67,7 +67,7 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
         return binary_scores(truth, prediction.reshape(-1), classes=(self.classes[0], self.classes[1]), threshold=self.threshold)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
-        """The same of draws."""
+        """Return a function that computes these scores for bootstrap draws."""
         from mmtrain.metrics import binary_scorer
 
         return binary_scorer(truth, prediction.reshape(-1), threshold=self.threshold)

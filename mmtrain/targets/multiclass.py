@@ -62,7 +62,7 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
         return multiclass_scores(truth, prediction, classes=self.classes)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
-        """The same of draws."""
+        """Return a function that computes these scores for bootstrap draws."""
         from mmtrain.metrics import multiclass_scorer
 
         return multiclass_scorer(truth, prediction, count=len(self.classes))

@@ -55,7 +55,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
     separator: str
     rows: int = Field(description="Training rows.")
     counts: tuple[int, ...] = Field(description="Training rows that have each label.")
-    weights: tuple[float, ...] = Field(description="Of a row's having each label; not having it weighs 1.")
+    weights: tuple[float, ...] = Field(description="Weight of the rows that have a label, by label; rows without it weigh 1.")
     threshold: float = 0.5
     known: tuple[int, ...] = Field((), description="Training rows of which it is known whether they have each label; left out: all.")
     missing_words: tuple[str, ...] = Field((), description="Cells, in lower case, whose labels are not known; those of one column.")
@@ -158,7 +158,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         return multilabel_scores(truth, prediction, labels=self.labels, threshold=self.threshold)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
-        """The same of draws."""
+        """Return a function that computes these scores for bootstrap draws."""
         from mmtrain.metrics import multilabel_scorer
 
         return multilabel_scorer(truth, prediction, labels=self.labels, threshold=self.threshold)
@@ -240,7 +240,7 @@ class MultilabelTarget(MultilabelTraits, Target):
 
     @property
     def declared_labels(self) -> tuple[str, ...]:
-        """Those with a column of their own."""
+        """Labels with a column of their own in the table."""
         return self.labels
 
     def reads(self) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
         return regression_scores(truth, prediction.reshape(-1))
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
-        """The same of draws."""
+        """Return a function that computes these scores for bootstrap draws."""
         from mmtrain.metrics import regression_scorer
 
         return regression_scorer(truth, prediction.reshape(-1))

@@ -24,7 +24,7 @@ class DummyBaseline(NamedTuple):
     label: str
     """Heading of a column."""
     description: str
-    """In a sentence."""
+    """Description for a sentence."""
 
 
 class TaskTraits(Section):
@@ -47,9 +47,9 @@ class TaskTraits(Section):
     """True if some labels are only lower bounds."""
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
-    """Names and directions of what `FittedTarget.scores` gives, in the order in which it is shown."""
+    """Names and directions of the scores of `FittedTarget.scores`, in the order of reports."""
     label_metrics: ClassVar[tuple[Metric, ...]] = ()
-    """Those that are also given for each label: `auc[beach]`."""
+    """Metrics that are also computed for each label: `auc[beach]`."""
     main_metric: ClassVar[str] = ""
     """The score that stands for the target unless another one chose the best epoch; left out: the first."""
 

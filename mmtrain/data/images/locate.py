@@ -205,7 +205,7 @@ def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "") -> Loca
 
 
 def _with_ending(names: list[str], located: list[ImageFile | Refusal], finder: ImageFinder, setting: str) -> list[ImageFile | Refusal]:
-    """The same; where most files are absent because one ending is, each refusal says which."""
+    """Return the results; if most files are missing because of one missing ending, each refusal names that ending."""
     absent = [name for name, one in zip(names, located, strict=True) if isinstance(one, Refusal) and one.absent]
     ending = finder.missing_ending(absent) if len(absent) * 2 > len(names) else ""
     if not ending:

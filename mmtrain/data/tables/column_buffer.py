@@ -39,7 +39,7 @@ class ColumnBuffer:
         self._pieces.append(coded if repeated else array.cast(pa.string()))  # whose offsets take half the bytes of large_string
 
     def join(self) -> ColumnBuffer:
-        """The same column, when all pieces have been added."""
+        """Join the pieces into one column, once all of them have been added, and return it."""
         self._whole = _joined(self._pieces)
         self._pieces = []
         return self

@@ -154,7 +154,7 @@ class Dialect:
                 raise RowTooLongError(line + self.skip_lines, is_header=line == 1) from None
 
     def _between_blanks(self, lines: Iterable[str], bounded: _BoundedLines) -> Generator[tuple[int, list[str]]]:
-        """The same of cells between runs of blanks and tabs; none of them holds a line break."""
+        """Yield line number and cells of lines whose cells are separated by runs of blanks and tabs; no cell contains a line break."""
         quote = re.escape(self.quote)
         # Inside quotes: any character but the quote and the escape, or a pair that stands for a quote.
         inside = rf"(?:[^{quote}{re.escape(self.escape)}]|{re.escape(self.escape) or quote}.)*" if quote else ""

@@ -107,7 +107,7 @@ class Table:
     def streamed_pieces(
         self, headers: Sequence[str], rows: NDArray[Any] | None = None, *, size: int = READ_CHUNK_ROWS
     ) -> Iterator[dict[str, pd.Series[str]]]:
-        """The same of several columns that are not kept in memory, in one pass over the file."""
+        """Yield the cells of several columns that are not kept in memory, in one pass over the file."""
         wanted = self.rows if rows is None else self.rows[rows]
         offset = 0
         for piece in self._file.pieces(headers, size=size):

@@ -147,9 +147,9 @@ class TableFile(ABC):
 
 
 def gather(pieces: Iterable[dict[str, pd.Series[str]]], *, most: int = MAX_GATHERED_BYTES) -> Iterator[dict[str, pd.Series[str]]]:
-    """The same cells in larger pieces, of `most` bytes or a little more: for work that costs something by the piece.
+    """Join pieces of cells into larger ones, of `most` bytes or a little more, for work with a cost per piece.
 
-    Of many columns eight times as many, as the work costs something by the column, too.
+    Pieces of many columns are eight times as large, since such work also has a cost per column.
     """
     waiting: list[dict[str, pd.Series[str]]] = []
     nbytes = rows = 0
