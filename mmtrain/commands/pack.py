@@ -243,6 +243,7 @@ def unpack(path: Path, folder: Path | None = None) -> UnpackResult:
             Problem(str(target), "the folder exists already; nothing is overwritten.", "Name another: mmtrain unpack ZIP FOLDER")
         )
     with archive.open_archive(path) as opened:
+        # The folder gets its name only after the last check in this block: no half of a refused archive is left.
         manifest = _read_manifest(path, opened, entries)
         with disk_errors(target), replacing_folder(target) as temporary:
             for name, entry in entries.items():

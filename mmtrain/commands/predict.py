@@ -172,6 +172,7 @@ class Scoring:
             del truths[key]
             names = listed([repr(name) for name in self._fitted.targets[key].columns])
             say(f"No scores of {key}: no row has an answer that training knows{f'; it knows {names}' if names else ''}.")
+        # By its hash, as the table of the training may be predicted under another name.
         if truths and file_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}

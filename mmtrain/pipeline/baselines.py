@@ -137,6 +137,7 @@ def _branch_alone(branch: str, subject: AnalysisInput, context: BaselineContext,
 
     plan = branch_plan(subject.experiment, branch, limit)
     watch = BranchWatcher(branch, limit, context.say)
+    # `context.table` is evaluated only for a branch that has to be trained: it may read and encode the whole table.
     child = finished_child(subject.run, plan) or train_child(subject.run, plan, context.table, watch, context.say)
     decisions = read_postprocessing(child, plan.experiment, subject.fitted)
     _, predictor = model_file.of_run(child, plan.experiment.branches, subject.fitted.of(plan.experiment.inputs))

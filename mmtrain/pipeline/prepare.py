@@ -171,6 +171,7 @@ def part_problems(
 
 def keep_rows(data: LoadedData, positions: np.ndarray[Any, Any], reason: str = "another part") -> LoadedData:
     """Return the rows at these positions, in the order of the table."""
+    # As a mask, since rows keep the order of the table whatever the order of the positions: row i of every array is one row.
     mask = np.zeros(len(data.table), dtype=np.bool_)
     mask[positions] = True
     reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), reason)

@@ -102,6 +102,7 @@ def restore_data(
     images = replace(experiment.data.images_folder, setting="--images")
     data = read_data(experiment, path, images, progress=progress, say=say)
     written = read_split(run / "split.csv")
+    # The table's hash is unchanged, so a difference comes from rows that were dropped: a missing or a restored image.
     if not np.array_equal(written.rows, data.table.rows):
         what = "the rows that can be used are not those of the training; images may be missing."
         raise DataError(Problem(str(path), what, "Restore the images."))

@@ -57,6 +57,7 @@ def record_inputs(
     learned = learn_statistics(experiment.columns, fitted, data.table, arrays, train, experiment.data.images_folder)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", _describe_data(experiment, data, split, training_data))
+    # The seal comes last: a run whose files are sealed has recorded all its inputs, so that it can be resumed.
     run.write_json("network.json", model_summary(training_data.models, experiment.branches, experiment.fusion, fitted))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=tuning.record)
     run.seal(*RECORDED_FILES)

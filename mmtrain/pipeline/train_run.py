@@ -87,7 +87,7 @@ def run_state(run: Run) -> Iterator[None]:
         yield
     except BaseException as error:
         known = isinstance(error, MmtrainError | Interrupted)
-        with suppress(RunError):
+        with suppress(RunError):  # on a full disk, the error of the training is the one to report
             run.update(state=_state_after(error), ended=run_folder.now(), error=str(error) if known else repr(error))
         raise
 

@@ -124,7 +124,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         import tensorflow as tf
 
         known = tf.cast(truth >= 0, tf.float32)
-        truth = tf.cast(truth, tf.float32) * known
+        truth = tf.cast(truth, tf.float32) * known  # an unknown label, -1, would make the cross-entropy negative
         losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=raw)  # (batch, labels)
         weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
         return tf.reduce_mean(losses * weights * known, axis=1)
@@ -134,6 +134,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         import numpy as np
 
         known = truth >= 0
+        # A float32 probability may be exactly 0, whose logarithm is infinite; the smallest positive one stands for it.
         given = np.where(truth == 1, prediction, 1 - prediction).astype(np.float64)
         sums = np.where(known, -np.log(np.maximum(given, np.finfo(np.float32).tiny)), 0).sum(axis=1)
         counts = known.sum(axis=1)
