@@ -330,8 +330,8 @@ def test_run_that_goes_on_elsewhere_takes_its_table_and_images_from_there(moved,
         ),
         (
             ["evaluate", "--table", "t.csv", "--data", "t.csv"],
-            "mmtrain evaluate: --table and --data cannot be given together: the first says where the table of the training is, the second "
-            "names another. Leave out one of them.",
+            "mmtrain evaluate: --table and --data cannot be given together: the first is the new place of the training's table, the second "
+            "another table. Leave out one of them.",
         ),
     ],
 )
