@@ -129,7 +129,9 @@ def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec])
         for key, prediction in subject.predictions.items():
             answered = subject.truths.eval_set(key, prediction)
             if len(answered):
-                by_target[key].append(score_subgroups(answered, rows.only(subject.truths.known_rows(key)), subject.main[key], subject.section))
+                by_target[key].append(
+                    score_subgroups(answered, rows.only(subject.truths.known_rows(key)), subject.main[key], subject.section)
+                )
     return by_target
 
 
