@@ -12,3 +12,8 @@ from mmtrain.branches.cnn import cnn as cnn
 from mmtrain.branches.dense import linear as linear
 from mmtrain.branches.dense import mlp as mlp
 from mmtrain.branches.embedding_average import embedding_average as embedding_average
+from mmtrain.branches.image_resnet import image_resnet as image_resnet
+from mmtrain.branches.text_networks import text_cnn as text_cnn
+from mmtrain.branches.text_networks import text_gru as text_gru
+from mmtrain.branches.text_networks import text_transformer as text_transformer
+from mmtrain.branches.vit import vit as vit

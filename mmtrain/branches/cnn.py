@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log2
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, branch
-from mmtrain.specs import ImageSpec
+from mmtrain.specs import ImageSpec, Tensor
 
 Kernel = Annotated[int, Field(ge=1, le=15, description="Height and width of the convolution kernels, in pixels.")]
+Filters = Annotated[
+    Units,
+    Field(description="Filters of each convolution; as many blocks as entries. Left out: as many as bring the image to about 8 pixels."),
+]
+SMALLEST_MAP = 8
+"""Pixels of the last map's longer side, about: from there on, the receptive field of a unit is the image."""
 MONOTONIC = ("relu", "elu", "selu", "tanh", "linear")
 """Monotonic activations. They commute with max pooling, and cost a quarter behind it."""
 
@@ -19,7 +26,7 @@ MONOTONIC = ("relu", "elu", "selu", "tanh", "linear")
 def cnn(
     inputs: Mapping[str, Input[ImageSpec]],
     *,
-    filters: Annotated[Units, Field(min_length=1, description="Filters of each convolution; as many blocks as entries.")] = (16, 32, 64),
+    filters: Filters = (),
     kernel: Kernel = 3,
     normalization: Annotated[Literal["batch", "none"], Field(description="Normalization after each convolution.")] = "batch",
     pooling: Annotated[Literal["average", "max", "both"], Field(description="Global pooling of the last block.")] = "average",
@@ -28,7 +35,8 @@ def cnn(
 ) -> Features:
     """One block per entry of `filters`: convolution, normalization, activation, halving by max pooling; then global pooling.
 
-    The last block keeps its size. `pooling: both` concatenates mean and maximum, twice the width. The blocks are the group `backbone`.
+    The last block keeps its size; its places are the tokens of the branch. `pooling: both` concatenates mean and maximum, twice the
+    width. The blocks are the group `backbone`.
     """
     import keras
 
@@ -37,6 +45,7 @@ def cnn(
     image = next(iter(inputs.values())).masked()
     features = Brightness01(levels=image.spec.levels)(image.tensor)  # (batch, height, width, channels), 0..1
     backbone = []
+    filters = filters or filters_for(image.spec)
     for number, width in enumerate(filters):
         block = [keras.layers.Conv2D(width, kernel, padding="same", use_bias=normalization == "none", kernel_initializer="he_normal")]
         if normalization == "batch":
@@ -54,4 +63,24 @@ def cnn(
     if pooling in ("max", "both"):
         pooled.append(keras.layers.GlobalMaxPooling2D()(features))
     vector = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)  # (batch, width)
-    return Features(keras.layers.Dropout(dropout)(vector) if dropout else vector, groups={"backbone": backbone})
+    vector = keras.layers.Dropout(dropout)(vector) if dropout else vector
+    return Features(vector, places(features), groups={"backbone": backbone})
+
+
+def filters_for(image: ImageSpec, *, first: int = 16, most: int = 256) -> tuple[int, ...]:
+    """Return the filters of each block for an image of this size: twice as many from block to block, which halves the sides.
+
+    A block then costs as much as the one before it, so that depth is cheap.
+
+    >>> filters_for(ImageSpec(64, 64, 3)), filters_for(ImageSpec(128, 96, 3))
+    ((16, 32, 64, 128), (16, 32, 64, 128, 256))
+    """
+    halvings = max(2, round(log2(max(image.height, image.width) / SMALLEST_MAP)))
+    return tuple(min(most, first * 2**number) for number in range(min(halvings, 6) + 1))
+
+
+def places(features: Tensor) -> Tensor:
+    """Return the places of a map (batch, height, width, channels) as tokens, (batch, height * width, channels)."""
+    import keras
+
+    return keras.layers.Reshape((features.shape[1] * features.shape[2], features.shape[3]))(features)

@@ -126,6 +126,56 @@ class TokenAverage(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
+class TokenMaximum(keras.layers.Layer):  # type: ignore[misc]
+    """Largest value over all ids but padding: ids (batch, length), states (batch, length, width) -> (batch, width); 0 where none is."""
+
+    def call(self, ids: Any, states: Any) -> Any:
+        words = ops.not_equal(ids, 0)[..., None]
+        lowest = ops.cast(tf.as_dtype(states.dtype).min, states.dtype)
+        return ops.where(ops.any(words, axis=1), ops.max(ops.where(words, states, lowest), axis=1), 0)
+
+    def compute_output_spec(self, ids: Any, states: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor((states.shape[0], states.shape[-1]), states.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PaddingZeros(keras.layers.Layer):  # type: ignore[misc]
+    """Put zeros where ids (batch, length) are padding: vectors (batch, length, width) of the same shape."""
+
+    def call(self, ids: Any, vectors: Any) -> Any:
+        return ops.where(ops.not_equal(ids, 0)[..., None], vectors, 0)
+
+    def compute_output_spec(self, ids: Any, vectors: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor(vectors.shape, vectors.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class WordMask(keras.layers.Layer):  # type: ignore[misc]
+    """The mask of attention, (batch, 1, length) boolean: true for words, and for the first place, which keeps a text of none finite."""
+
+    def call(self, ids: Any) -> Any:
+        return (ops.not_equal(ids, 0) | (ops.arange(ids.shape[1]) == 0))[:, None, :]
+
+    def compute_output_spec(self, ids: Any) -> Any:
+        return keras.KerasTensor((ids.shape[0], 1, ids.shape[1]), "bool")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class TokenPositions(keras.layers.Layer):  # type: ignore[misc]
+    """Add a trained vector for each place to tokens (batch, length, width)."""
+
+    def build(self, shape: Any) -> None:
+        self.positions = self.add_weight(name="positions", shape=shape[1:], initializer=keras.initializers.RandomNormal(stddev=0.02))
+        self.built = True
+
+    def call(self, tokens: Any) -> Any:
+        return tokens + ops.cast(self.positions, tokens.dtype)
+
+    def compute_output_spec(self, tokens: Any) -> Any:
+        return keras.KerasTensor(tokens.shape, tokens.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
 class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
     """Replace a column by `first` and zeros where it is absent, (batch, 1) `present` being 0.
 

@@ -34,6 +34,11 @@ EXAMPLES = {
         {"filters": (2, 3), "kernel": 1, "normalization": "none", "pooling": "both", "activation": "gelu", "dropout": 0.5},
         64,
     ),
+    "image_resnet": ([IMAGE], {"filters": (2, 3), "blocks": 2, "dropout": 0.5}, 64),
+    "vit": ([IMAGE], {"patch": 3, "width": 8, "blocks": 1, "heads": 2, "dropout": 0.5}, 64),
+    "text_cnn": ([TOKENS], {"width": 3, "windows": (2,), "filters": 5, "dropout": 0.5}, 192),
+    "text_gru": ([TOKENS], {"width": 3, "units": 5, "dropout": 0.5}, 128),
+    "text_transformer": ([TOKENS], {"width": 8, "blocks": 1, "heads": 2, "dropout": 0.5}, 64),
     "embedding_average": ([TOKENS], {"width": 3, "units": (5,), "activation": "tanh", "dropout": 0.5}, 64),
 }
 WITH = {("embedding_average", "activation"): {"units": (5,)}}
@@ -153,7 +158,7 @@ def test_every_architecture_and_option_has_an_example():
         assert set(changes) == set(defaults), name
         assert all(changes[option] != default for option, (_, default) in defaults.items()), name
         assert {spec.kind for spec in specs} == set(architectures[name].kinds), name
-    assert (len(EXAMPLES), len(OPTIONS)) == (4, 14)
+    assert (len(EXAMPLES), len(OPTIONS)) == (9, 33)
 
 
 def test_every_kind_has_a_default_architecture_that_takes_it():
