@@ -47,9 +47,7 @@ class Group(Column):
     """Keeps rows with the same value (the scans of a patient) on one side of a split, whatever the method."""
 
     purpose: ClassVar[Purpose] = "grouping"
-    harm_of_spellings: ClassVar[str] = (
-        "If they mean the same, its rows may stand on two sides of the split, and scores on test are those of acquaintances."
-    )
+    harm_of_spellings: ClassVar[str] = "If they mean the same, its rows may be on two sides of the split, and scores on test are too good."
 
     role: Literal["group"] = "group"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")

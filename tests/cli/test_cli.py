@@ -17,6 +17,7 @@ from mmtrain.branches import architectures
 from mmtrain.cli.app import run
 from mmtrain.cli.views import console
 from mmtrain.commands.fit import fit
+from mmtrain.errors import listed
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.system.user_code import import_code
 from mmtrain.training import checkpoints, device
@@ -397,7 +398,7 @@ def test_interruption_outside_a_training_says_what_is_kept(mmtrain, tmp_path, na
 def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
     sound(tmp_path)
     config("training:", "branches: {b: {columns: [x], architecture: mine_of_the_cli_test}, s: {columns: [scan]}}\ntraining:")(tmp_path)
-    known = "It is one of cnn, mlp, linear or embedding_average. One of your own comes with --code FILE."
+    known = f"It is one of {listed(list(architectures), 'or')}. One of your own comes with --code FILE."
     assert mmtrain("check", "a.yaml").problems == [
         f"a.yaml:7: branches.b.architecture: there is no architecture 'mine_of_the_cli_test'. {known}"
     ]

@@ -128,7 +128,7 @@ def test_paths_of_the_experiment_file_are_looked_at_as_well(tmp_path, monkeypatc
     for data, expected in {
         "{table: pipe.csv}": f"{tmp_path}/pipe.csv: the table is a named pipe, not a file.",
         "{images: pipe.csv}": f"{tmp_path}/pipe.csv: the images folder is a named pipe, not a folder.",
-        '{images: "a\\0b"}': r"data.images: 'a\x00b' cannot be a path: no path holds the character `\0`. Remove it.",
+        '{images: "a\\0b"}': r"data.images: 'a\x00b' is not a path: paths cannot hold the character `\0`. Remove it.",
     }.items():
         tree = {"columns": {**COLUMNS, "scan": {"role": "image", "size": [8, 8]}}}
         path = write_experiment(tmp_path / "clinic.yaml", tree)

@@ -189,7 +189,7 @@ def test_check_and_inspect_tell_of_near_spellings(tmp_path, header, cells, expec
 
 
 def test_a_pair_is_named_also_among_very_many_names(tmp_path, monkeypatch):
-    monkeypatch.setattr("mmtrain.audit.column_values.MOST_NAMES", 10)
+    monkeypatch.setattr("mmtrain.audit.read_values.MOST_NAMES", 10)
     (note,) = check(clinic(tmp_path, case=lambda row: "c100" if row == 110 else f"C{row}")).notes
     assert note.startswith("warning: table.csv: case: 1 name is spelled in several ways, such as 'C100' and 'c100': 2 rows. ")
 
@@ -199,7 +199,7 @@ def test_spellings_that_stand_on_two_sides_are_counted(tmp_path):
     path = clinic(tmp_path, patient=lambda row: f"{'pP'[row % 2]}{row // 2}" if row < 20 else f"Q{row}", part=lambda row: parts[row % 3])
     tree = TREE | {"columns": TREE["columns"] | {"part": {"role": "split"}}, "split": {"method": "column"}}
     (notice,) = check(write_experiment(path, tree)).notes
-    assert "10 names are spelled in several ways, such as 'p0' and 'P0': 20 rows. The spellings of 10 of them stand on two sides" in notice
+    assert "10 names are spelled in several ways, such as 'p0' and 'P0': 20 rows. The spellings of 10 of them are on two sides" in notice
 
 
 @pytest.mark.parametrize(

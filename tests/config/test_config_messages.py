@@ -262,9 +262,9 @@ WRONG_VALUES = [
         "A JPEG of twice the size or more is made smaller while it is decoded.",
     ),
     (
-        "[16, 32]",
-        "[]",
-        "9: branches.scan.filters: expected at least 1 entry; found none. Filters of each convolution; as many blocks as entries.",
+        "units: [32]",
+        "units: []",
+        "10: branches.table.units: expected at least 1 entry; found none. Widths of the dense layers.",
     ),
     ("[16, 32]", "[16, x]", "9: branches.scan.filters, entry 2: expected a whole number; found 'x'."),
     ("size: [64, 64]", "channels: 2", "3: columns.scan.channels: expected 1, 3 or 4; found '2'."),

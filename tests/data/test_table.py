@@ -657,8 +657,8 @@ def test_frame_cell_without_a_type_in_parquet_is_its_own_text(cells, texts):
 @pytest.mark.parametrize(
     ("cells", "refusal"),
     [
-        ([b"\x89PNG", "a.png"], "the column holds objects of type bytes."),
-        ([["a"], {"b": 1}], "the column holds objects of type dict and list."),
+        ([b"\x00abc", "a.png"], "the column holds objects of type bytes."),
+        ([["a"], [1], {"b": 1}], "the column holds objects of type dict and list."),
         (pd.array([b"a", b"b"], dtype=pd.ArrowDtype(pa.binary())), "the column is of type binary."),
         (pd.array([1, 2], dtype=pd.ArrowDtype(pa.duration("s"))), "the column is of type duration[s]."),
         (["a", 1], ""),
