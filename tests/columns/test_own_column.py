@@ -23,7 +23,7 @@ from mmtrain.columns import CellError, FittedColumn, InputColumn, RawInput, role
 from mmtrain.columns.base import EncodingDescription
 from mmtrain.columns.numeric import number_errors, parse_numbers
 from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, share, statistics_kinds
-from mmtrain.specs import TensorSpec
+from mmtrain.specs import VectorSpec
 
 
 @keras.saving.register_keras_serializable(package="own")
@@ -78,7 +78,7 @@ class FittedPressure(FittedColumn):
 
     @property
     def spec(self):
-        return TensorSpec("vector", (2,), "float32")
+        return VectorSpec(2)
 
     def raw_inputs(self, name):
         return {name: RawInput((2,), "float64")}
@@ -188,7 +188,7 @@ def test_a_column_of_ones_own_is_trained_scored_explained_and_exported(folder):
     assert learned["kind"] == "pressure"
     assert learned["missing"] > 0
     mmtrain(folder, "evaluate", str(run))
-    wrong = json.loads((run / "most_wrong_test.json").read_text())
+    wrong = json.loads((run / "worst_predictions_test.json").read_text())
     assert "upper: 1" in json.dumps(wrong)
     usual = " over ".join(str(round(center)) for center in known["centers"])
     assert f"usual pressure {usual}" in (run / "report.html").read_text()
