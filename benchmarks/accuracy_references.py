@@ -38,7 +38,7 @@ class Columns:
             words = cells.astype(str)
             if words.str.lower().str.endswith(IMAGES).all():
                 continue
-            if words.str.split().str.len().mean() > TEXT_WORDS and words.nunique() > TEXT_VALUES:
+            if words.map(lambda cell: len(cell.split())).mean() > TEXT_WORDS and words.nunique() > TEXT_VALUES:
                 self.texts.append(str(header))
             elif words.nunique() < 0.9 * len(words):
                 self.categories.append(str(header))
@@ -61,7 +61,7 @@ class Columns:
             ordinal = OrdinalEncoder(
                 handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan, max_categories=250
             )
-            steps = [("numbers", "passthrough", self.numbers), ("categories", ordinal, self.categories)]
+            steps: list[tuple[str, Any, Any]] = [("numbers", "passthrough", self.numbers), ("categories", ordinal, self.categories)]
         else:
             numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
             one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2)
@@ -109,7 +109,9 @@ def scores(model: str, task: str, rows: pd.DataFrame, target: str, train: Array,
     return _values(task, codes[test], probabilities, list(map(str, names)))
 
 
-def _labels(model: str, columns: Columns, answers: pd.Series[Any], parts: tuple[Array, Array], cells: tuple[Any, Any], seed: int) -> Any:
+def _labels(
+    model: str, columns: Columns, answers: pd.Series[Any], parts: tuple[Array, Array], cells: tuple[Any, Any], seed: int
+) -> dict[str, float | None]:
     """A model for every label that training rows have."""
     train, test = parts
     sets = [set(filter(None, str(cell).split(";"))) for cell in answers.fillna("")]

@@ -132,8 +132,8 @@ def _parts(name: str, cache: Path) -> pd.DataFrame:
 def _birds(cache: Path) -> pd.DataFrame:
     """The 19 species of a recording, joined in one cell."""
     rows = _parts("birds", cache)
-    first = list(rows).index("Brown Creeper")
-    species = [header for header in list(rows)[first:] if header != "split"]
+    headers = [str(header) for header in rows if header != "split"]
+    species = headers[headers.index("Brown Creeper") :]
     present = rows[species].astype(float).to_numpy() > 0
     joined = [";".join(name for name, here in zip(species, row, strict=True) if here) for row in present]
     return rows.drop(columns=species).assign(species=joined)
