@@ -109,6 +109,19 @@ class ThresholdResult(ResultModel):
     """On the scored rows; null without a negative row."""
 
 
+class DecisionResult(ResultModel):
+    """Decisions under a prior, and what they change on the scored rows."""
+
+    prior: dict[str, float]
+    """The share of each class that decisions assume."""
+    given: dict[str, float]
+    """Its share in training rows."""
+    without: Scores
+    """`accuracy` and `balanced_accuracy` if the most probable class were predicted."""
+    differences: Scores
+    """The scores of the decisions minus those; with intervals of the same draws."""
+
+
 class CalibrationHoldout(ResultModel):
     """The calibration rows that a conformal bound was fitted on."""
 

@@ -80,6 +80,8 @@ class ExportOutput(ResultModel):
     """Classes or labels in the order of the values."""
     threshold: float | None = None
     """The probability from which on a class or label is predicted."""
+    factors: list[float] | None = None
+    """Where the predicted class is not the most probable one: factors of the probabilities, whose largest product decides."""
     example: Any
     """What the export gives for the example."""
 

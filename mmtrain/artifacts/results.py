@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from mmtrain.artifacts.analysis_results import (
     Calibration,
+    DecisionResult,
     MissingPatterns,
     PermutationImportance,
     PredictionIntervals,
@@ -96,6 +97,7 @@ class TargetResult(ResultModel):
     """More than 100 classes, in place of the matrix: positions of the true and of the predicted class, and the number of rows."""
     calibration: Calibration | None = None
     operating_point: ThresholdResult | None = None
+    decision: DecisionResult | None = None
     conformal: Annotated[PredictionSets | PredictionIntervals, Field(discriminator="kind")] | None = None
     contributions: PermutationImportance | None = None
     missing_patterns: MissingPatterns | None = None

@@ -51,5 +51,5 @@ class BaselinePredictions:
 
 def dummy_baseline(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:
     """Return the baseline `majority`, a dummy classifier: it predicts the training class frequencies, whatever the row."""
-    # With the decision threshold chosen for the model, the constant probability of the baseline could call every row positive.
-    return BaselinePredictions("majority", *target.dummy, {key: target.with_threshold()}, {key: target.baseline(rows)})
+    # With the threshold or the prior of the model the baseline would call every row positive.
+    return BaselinePredictions("majority", *target.dummy, {key: target.without_decision()}, {key: target.baseline(rows)})

@@ -66,11 +66,18 @@ def output_selector(outputs: ExplainedOutputs, target: FittedTarget, prediction:
     if outputs.class_name is not None:
         code = names.index(outputs.class_name)
     else:
-        code = len(names) - 1 if target.units == 1 else int(probabilities.argmax())
+        code = len(names) - 1 if target.units == 1 else _predicted(target, prediction)
     words, probability = f"logit of {names[code]}", float(probabilities[code])
     if target.units == 1 and len(names) > 1:  # one logit: that of the second class, and of the first with the opposite sign
         return OutputSelector(outputs.target, 0, 1.0 if code else -1.0, words, probability)
     return OutputSelector(outputs.target, code, 1.0, words, probability)
+
+
+def _predicted(target: FittedTarget, prediction: Array) -> int:
+    """Return the position of the predicted class, or of the most probable label."""
+    if target.has_classes:
+        return target.columns.index(target.predict_label(prediction)[0])
+    return int(target.probabilities(prediction)[0].argmax())
 
 
 def select_rows(target: FittedTarget, truth: Array | None, prediction: Array) -> list[tuple[int, str]]:

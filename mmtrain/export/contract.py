@@ -143,8 +143,15 @@ def output(key: str, name: str, target: FittedTarget) -> ExportOutput:
         meaning=target.meaning.format(last=target.columns[-1] if target.columns else ""),
         labels=list(target.columns),
         threshold=target.decision_threshold,
+        factors=_factors(target),
         example=None,
     )
+
+
+def _factors(target: FittedTarget) -> list[float] | None:
+    """The decision factors of more than two classes; of two, the threshold says it."""
+    factors = target.decision_factors
+    return None if factors is None or target.thresholdable else [float(factor) for factor in factors]
 
 
 def short_name(values: Array) -> Any:
@@ -177,6 +184,9 @@ def markdown(signature: Signature, check: ExportCheck) -> str:
     for out in signature.outputs:
         labels = f" Labels in order: {_json(out.labels)}." if out.labels else ""
         counts = "" if out.threshold is None else f" Predicted from {out.threshold} on."
+        counts += (
+            "" if out.factors is None else f" Predicted is the class with the largest product of probability and {_json(out.factors)}."
+        )
         lines += [f"- `{out.name}` {_typed(out)}. {out.meaning}{labels}{counts}", f"  For the example: `{_json(out.example)}`"]
     limit = "no limit; its scores decide" if check.tolerance is None else f"at most {check.tolerance:g}"
     lines += ["", "## Check", "", f"Against `mmtrain evaluate` on {check.rows} validation rows, in a separate process:"]

@@ -30,10 +30,13 @@ OVER_TRUE_CLASSES = ("balanced_accuracy", "macro_auc")
 """Unweighted means over the classes that occur. Macro F1 is the mean over classes that occur or are predicted, as in scikit-learn."""
 
 
-def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Sequence[str]) -> tuple[Score, ...]:
+def multiclass_scores(
+    truth: ArrayLike, probabilities: ArrayLike, *, classes: Sequence[str], factors: NDArray[np.floating] | None = None
+) -> tuple[Score, ...]:
     """Compute the scores of several classes: `truth` (n,) has codes of `classes`, `probabilities` is (n, classes).
 
-    The predicted class is the most probable one, the first of them in a tie.
+    The predicted class is the most probable one, the first of them in a tie; with `factors`, (classes,), the one with the largest product
+    of probability and factor.
 
     Balanced accuracy and macro AUC are unweighted means over the classes that occur in `truth`, macro F1 over those that occur or are
     predicted: a class that is predicted but never true has an F1 of 0. The `note` of each names the other classes.
@@ -41,12 +44,12 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    values = multiclass_scorer(truth, probabilities, count=len(classes))(unit_counts(np.size(truth)))
+    values = multiclass_scorer(truth, probabilities, count=len(classes), factors=factors)(unit_counts(np.size(truth)))
     if not np.size(truth):
         return without_rows(MULTICLASS)
     codes = np.asarray(truth)
     never_true = np.flatnonzero(np.bincount(codes.astype(np.int64), minlength=len(classes)) == 0)
-    called = np.isin(never_true, np.asarray(probabilities).argmax(axis=1))
+    called = np.isin(never_true, _decided(np.asarray(probabilities), factors))
     reason = f"Macro AUC needs at least two classes; this part has only '{classes[int(codes[0])]}'."
     absent, unused, zero = ([classes[code] for code in codes] for codes in (never_true, never_true[~called], never_true[called]))
     notes = dict.fromkeys(OVER_TRUE_CLASSES, _absent_note(absent, of=len(classes)))
@@ -54,8 +57,8 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     return tuple(value_or_reason(name, values[name][0], reason, note=notes.get(name, "")) for name in MULTICLASS)
 
 
-def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int) -> Scorer:
-    """Return a function from draws of these rows to their scores; `count` is the number of classes.
+def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int, factors: NDArray[np.floating] | None = None) -> Scorer:
+    """Return a function from draws of these rows to their scores; `count` is the number of classes, `factors` as in `multiclass_scores`.
 
     Means over classes cover the classes of a draw; macro F1 also those predicted in it. Raises as `multiclass_scores` does.
     """
@@ -63,7 +66,7 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int)
     checked = input_checks.probabilities(probabilities, shape=(codes.size, count))
     if not codes.size:
         return lambda counts: {name: np.full(len(counts), np.nan) for name in MULTICLASS}
-    called = checked.argmax(axis=1)
+    called = _decided(checked, factors)
     right = called == codes
     losses = log_losses(checked[np.arange(codes.size), codes])
     macro_auc = _macro_auc(codes, checked)
@@ -85,6 +88,10 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int)
         }
 
     return scores
+
+
+def _decided(probabilities: NDArray[np.floating], factors: NDArray[np.floating] | None) -> NDArray[np.int64]:
+    return np.asarray((probabilities if factors is None else probabilities * factors).argmax(axis=1))
 
 
 def _macro_auc(truth: NDArray[np.int64], probabilities: NDArray[np.floating]) -> Callable[[RowCounts], Values]:

@@ -179,16 +179,29 @@ def keep_rows(data: LoadedData, positions: np.ndarray[Any, Any], reason: str = "
 
 
 def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:
-    """Raise ConfigError, with the line of the file, for class weights of classes that the table does not have."""
+    """Raise ConfigError, with the line of the file, for class weights and shares of classes that the table does not have."""
     problems = []
     classes: list[str] = []
     for key, target in experiment.targets.items():
         names = target.answers({header: table.cells(header) for header in target.reads()})
         classes += names
         problems += _unknown_classes(target.own_class_weights, names, ("columns", key, "class_weights"), origin)
+        problems += _prior_problems(target, names, ("columns", key, "decision", "prior"), origin)
     problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), origin)
     if problems:
         raise ConfigError(problems)
+
+
+def _prior_problems(target: Target, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:
+    decision = dict(target).get("decision")
+    if decision is None or not decision.named_classes:
+        return []
+    unknown = _unknown_classes(decision.prior, names, location, origin)
+    left_out = [name for name in names if name not in decision.named_classes]
+    if unknown or not left_out:
+        return unknown
+    what = f"the prior has no share for {listed([repr(name) for name in left_out])}."
+    return [Problem(origin.place(*location), what, "Give every class a share; they are divided by their sum.")]
 
 
 def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:

@@ -224,6 +224,15 @@ class FittedTarget(TaskTraits):
         """Return the same target with this decision threshold; left out, as if none had been chosen."""
         return self.model_copy(update={"threshold": threshold}) if self.thresholdable else self
 
+    @property
+    def decision_factors(self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+        """Factors of the probabilities of classes, (classes,), where the largest product decides; None where they are not corrected."""
+        return None
+
+    def without_decision(self) -> Self:
+        """Return the same target without anything that corrects its decisions: the most probable class, or a threshold of 0.5."""
+        return self.with_threshold()
+
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
         """Return cells that were typed numbers or booleans in the spelling of training rows, where the spelling matters."""
         return cells

@@ -161,10 +161,16 @@ class BinaryTarget(BinaryTraits, ClassTarget):
         by_class = {name: int(counts[name]) for name in classes}
         wanted = default_weights if self.class_weights is None else self.class_weights
         weights = class_weights(by_class, wanted)
-        return FittedBinary(
+        fitted = FittedBinary(
             column=self.column,
             loss_weight=self.loss_weight,
             classes=tuple(classes),
             counts=tuple(by_class.values()),
             weights=tuple(weights[name] for name in classes),
+            prior=self.prior(by_class),
         )
+        factors = fitted.decision_factors
+        if factors is None or not 0 < factors[0] / factors.sum() < 1:
+            return fitted
+        # Positive where p * factors[1] >= (1 - p) * factors[0].
+        return fitted.with_threshold(float(factors[0] / factors.sum()))

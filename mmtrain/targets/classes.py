@@ -1,13 +1,14 @@
-"""Classes as codes and class weights, shared by the two tasks with one class per row."""
+"""Classes as codes, class weights and decisions, shared by the two tasks with one class per row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from mmtrain.columns.base import CellError, Names, intern_cells
 from mmtrain.columns.categorical import spelled_as
+from mmtrain.registry import Section
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 from mmtrain.targets.traits import TaskTraits
 from mmtrain.text.label_lists import lists_of
@@ -50,6 +51,27 @@ def class_weights(counts: Mapping[str, int], wanted: ClassWeights) -> dict[str, 
     return {name: wanted.get(name, 1.0) for name in counts}
 
 
+class Decision(Section):
+    """How often each class is assumed to occur when a class is predicted from the probabilities."""
+
+    prior: Literal["given", "balanced", "uniform"] | dict[str, Annotated[float, Field(gt=0)]] = Field(
+        description="balanced: every class as often as every other, for the highest balanced accuracy; uniform: another word for it; "
+        "given: as often as in training rows, whatever the class weights were; or a share per class, as in the rows to come.",
+        examples=["balanced", {"benign": 0.98, "malignant": 0.02}],
+    )
+
+    @property
+    def named_classes(self) -> tuple[str, ...]:
+        """The classes that have a share of their own."""
+        return tuple(self.prior) if isinstance(self.prior, dict) else ()
+
+    def shares(self, counts: Mapping[str, int]) -> tuple[float, ...]:
+        """Return the share of each class, in the order of `counts`, the training rows of each; together 1."""
+        assumed = counts if self.prior == "given" else self.prior if isinstance(self.prior, dict) else dict.fromkeys(counts, 1)
+        total = sum(assumed[name] for name in counts)
+        return tuple(assumed[name] / total for name in counts)
+
+
 class ClassTraits(TaskTraits):
     """One class per row."""
 
@@ -63,13 +85,28 @@ class ClassTarget(ClassTraits, Target):
     """A declared target whose answer is one class per row."""
 
     class_weights: ClassWeights | None = Field(
-        None, description="none, balanced, or a weight per class; left out: `training.class_weights`. They reach the loss, not the scores."
+        None,
+        description="none, balanced, or a weight per class; left out: `training.class_weights`. They reach the loss, not the scores. "
+        "Their price: probabilities shift towards rare classes, and log loss and accuracy become worse. `decision` gives the balance "
+        "without that.",
+    )
+    decision: Decision | None = Field(
+        None,
+        description="Correct the predicted class for how often classes occur (logit adjustment: Menon et al. 2021, arXiv:2007.07314); "
+        "probabilities stay as they are. Left out: the most probable class; of two, `evaluation.threshold`. Its price: what balance gains "
+        "in rare classes, accuracy loses in frequent ones.",
+        examples=[{"prior": "balanced"}],
     )
 
     @property
     def named_answers(self) -> tuple[str, ...]:
-        """The classes that have a weight."""
-        return tuple(self.class_weights) if isinstance(self.class_weights, dict) else ()
+        """The classes that have a weight or a share."""
+        weighted = tuple(self.class_weights) if isinstance(self.class_weights, dict) else ()
+        return (*weighted, *(self.decision.named_classes if self.decision else ()))
+
+    def prior(self, counts: Mapping[str, int]) -> tuple[float, ...]:
+        """Return the share of each class that decisions assume; empty without `decision`."""
+        return () if self.decision is None else self.decision.shares(counts)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing answers, and a target with only one class."""
@@ -109,12 +146,31 @@ class FittedClassTarget(ClassTraits, FittedTarget):
     classes: Names
     counts: tuple[int, ...] = Field(description="Training rows of each class.")
     weights: tuple[float, ...]
+    prior: tuple[Annotated[float, Field(gt=0)], ...] = Field((), description="Class shares that decisions assume; left out: not corrected.")
 
     @model_validator(mode="after")
     def _of_each_class(self) -> FittedClassTarget:
-        if not len(self.classes) == len(self.counts) == len(self.weights):
+        if not len(self.classes) == len(self.counts) == len(self.weights) or len(self.prior) not in (0, len(self.classes)):
             raise ValueError("each class has a count and a weight")
         return self
+
+    @property
+    def decision_factors(self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+        """Return the factor of each class's probability in a decision, (classes,), 1 for the largest; None where there is no correction.
+
+        p(class) of a network that was trained with weights follows rows * weight; Bayes' rule exchanges these shares for the prior.
+        """
+        import numpy as np
+
+        if not self.prior:
+            return None
+        learned = np.array(self.counts) * np.array(self.weights)
+        factors = np.divide(np.array(self.prior), learned, out=np.zeros(len(learned)), where=learned > 0)
+        return np.asarray(factors / factors.max(), dtype=np.float32)
+
+    def without_decision(self) -> Self:
+        """Return the same target that predicts the most probable class."""
+        return self.with_threshold().model_copy(update={"prior": ()})
 
     @property
     def columns(self) -> tuple[str, ...]:

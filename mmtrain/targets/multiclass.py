@@ -59,27 +59,30 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
         """Scores over all classes."""
         from mmtrain.metrics import multiclass_scores
 
-        return multiclass_scores(truth, prediction, classes=self.classes)
+        return multiclass_scores(truth, prediction, classes=self.classes, factors=self.decision_factors)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """Return a function that computes these scores for bootstrap draws."""
         from mmtrain.metrics import multiclass_scorer
 
-        return multiclass_scorer(truth, prediction, count=len(self.classes))
+        return multiclass_scorer(truth, prediction, count=len(self.classes), factors=self.decision_factors)
 
     def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The most probable class."""
-        return self.decode_truth(prediction.argmax(axis=1))
+        """The most probable class, with `decision` under its prior."""
+        factors = self.decision_factors
+        return self.decode_truth((prediction if factors is None else prediction * factors).argmax(axis=1))
 
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, classes)."""
         return prediction
 
     def serving_outputs(self, prediction: Any) -> dict[str, Any]:
-        """The most probable class and (batch, classes)."""
+        """The class, as from `predict_label`, and (batch, classes)."""
         import tensorflow as tf
 
-        return {"prediction": tf.gather(list(self.classes), tf.argmax(prediction, axis=1)), "probabilities": prediction}
+        factors = self.decision_factors
+        codes = tf.argmax(prediction if factors is None else prediction * factors, axis=1)
+        return {"prediction": tf.gather(list(self.classes), codes), "probabilities": prediction}
 
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """The share of each class in training rows: of all constants the one with the lowest log loss."""
@@ -107,5 +110,6 @@ class MulticlassTarget(MulticlassTraits, ClassTarget):
             classes=tuple(by_class),
             counts=tuple(by_class.values()),
             weights=tuple(weights.values()),
+            prior=self.prior(by_class),
             label_smoothing=self.label_smoothing,
         )

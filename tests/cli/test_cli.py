@@ -165,6 +165,16 @@ MISTAKES = {
         config("epochs: 1", "class_weights: {hihg: 2}"),
         ["a.yaml:7: training.class_weights.hihg: the table has no class 'hihg'. Did you mean 'high'?"],
     ),
+    "prior of an unknown class": (
+        2,
+        config("task: binary}", "task: binary, decision: {prior: {hihg: 2, low: 1}}}"),
+        ["a.yaml:6: columns.y.decision.prior.hihg: the table has no class 'hihg'. Did you mean 'high'?"],
+    ),
+    "prior without a class": (
+        2,
+        config("task: binary}", "task: binary, decision: {prior: {low: 1}}}"),
+        ["a.yaml:6: columns.y.decision.prior: the prior has no share for 'high'. Give every class a share; they are divided by their sum."],
+    ),
     "no table": (
         3,
         lambda folder: (folder / "table.csv").unlink(),
@@ -311,7 +321,7 @@ def test_mistake_is_told_and_leaves_nothing(mmtrain, tmp_path, mistake):
 
 
 def test_there_are_mistakes_of_every_sort():
-    assert len(MISTAKES) == 29
+    assert len(MISTAKES) == 31
     assert {code for code, _, _ in MISTAKES.values()} == {2, 3}
 
 

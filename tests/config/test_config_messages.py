@@ -869,6 +869,13 @@ def test_every_table_of_mistakes_has_the_cases_it_had():
             "clinic.yaml:4: training.class_weights: `class_weights` has no effect here: every target with classes (z) has `class_weights` "
             "of its own. Leave out one of the two.",
         ),
+        ("y: {role: target, task: binary, decision: {prior: balanced}}", "", ""),
+        (
+            "y: {role: target, task: binary, decision: {prior: balanced}}",
+            "evaluation: {threshold: {aim: youden}}",
+            "clinic.yaml:3: columns.y.decision: `decision` and `evaluation.threshold` both say from which probability on the positive "
+            "class is predicted. Leave one of them out.",
+        ),
         ("y: {role: target, task: binary}", "training: {momentum: 0.5, optimizer: sgd}", ""),
         (
             "y: {role: target, task: binary}, c: {role: categorical, encode: one_hot, embedding_width: 3}",

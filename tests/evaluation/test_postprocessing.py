@@ -35,6 +35,7 @@ from mmtrain.metrics.score import Score
 from mmtrain.pipeline.restore import restore_training
 from mmtrain.reports.target_results.postprocessing import describe_postprocessing, sentences
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
@@ -55,7 +56,7 @@ columns:
   who: {role: group}
   part: {role: split}
   ill: {role: target, task: binary, positive: ill, class_weights: balanced}
-  grade: {role: target, task: multiclass}
+  grade: {role: target, task: multiclass, decision: {prior: balanced}}
   price: {role: target, task: regression}
 split: {method: column}
 training: {epochs: 2, learning_rate: 0.05, deterministic: true}
@@ -261,6 +262,22 @@ def test_report_and_terminal_say_it_in_the_same_sentences(run, scored, capfdbina
     assert (run / "plots" / "thresholds_ill_test.png").is_file()
 
 
+def test_decisions_under_a_prior_are_compared_with_the_most_probable_class(run, scored):
+    decision, scores = scored.targets["grade"].decision, scored.targets["grade"].scores
+    assert list(decision.prior.values()) == pytest.approx([1 / 3] * 3)
+    assert sum(decision.given.values()) == pytest.approx(1)
+    found = predictions(scored)
+    plain = found[[f"grade_probability_{name}" for name in "abc"]].to_numpy().argmax(axis=1)
+    assert decision.without["accuracy"].value == pytest.approx(np.mean(np.array(list("abc"))[plain] == found["grade_truth"]))
+    assert decision.differences["accuracy"].value == pytest.approx(scores["accuracy"].value - decision.without["accuracy"].value)
+    assert decision.differences["balanced_accuracy"].low is not None
+    assert scored.targets["ill"].decision is None
+    (sentence,) = [text for text in sentences(scored.targets["grade"]) if text.startswith("Decisions")]
+    assert sentence.startswith(f"Decisions assume every class to be equally frequent: accuracy {scores['accuracy'].value:.3f} (")
+    assert sentence.endswith("). Probabilities are not corrected.")
+    assert sentence in scored.report.read_text()
+
+
 def test_packed_run_takes_it_along(run, tmp_path):
     pack(str(run.folder), tmp_path / "run.zip")
     there = unpack(tmp_path / "run.zip", tmp_path / "there").folder
@@ -344,6 +361,16 @@ def test_baseline_is_not_judged_at_the_threshold_of_the_model():
     assert found.baselines[0].scores["specificity"].value == 1.0
 
 
+def test_majority_is_not_judged_under_the_prior_of_the_model():
+    """Under it the rarest class would be predicted for every row."""
+    target = FittedMulticlass(
+        column="y", loss_weight=1, classes=("a", "b"), counts=(8, 2), weights=(1, 1), prior=(0.5, 0.5), label_smoothing=0
+    )
+    found = score_target("y", target, np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.9, 0.1], [0.7, 0.3]])).result
+    assert found.scores["accuracy"].value == 1
+    assert found.baselines[0].scores["accuracy"].value == pytest.approx(2 / 3)
+
+
 def test_rows_whose_class_training_did_not_know_decide_nothing():
     truth, prediction = np.array([0, -1, 1, -1]), np.array([[0.2], [0.9], [0.6], [0.1]], dtype=np.float32)
     section = Evaluation(threshold=Threshold(aim="youden"), conformal=0.6, calibration="temperature")
@@ -397,6 +424,9 @@ def test_exports_decide_at_the_threshold(run, tmp_path, name):
     if name == "onnx":
         outputs = {one.target: one for one in done.signature.outputs}
         assert outputs["ill"].threshold == point["threshold"]
+        assert max(outputs["grade"].factors) == 1
+        assert outputs["ill"].factors is None
+        assert "the class with the largest product of probability and [" in (done.folder / "CONTRACT.md").read_text()
         assert json.loads((done.folder / "columns.json").read_text())["targets"]["ill"]["threshold"] == point["threshold"]
         return
     import tensorflow as tf
@@ -405,7 +435,8 @@ def test_exports_decide_at_the_threshold(run, tmp_path, name):
     served = tf.saved_model.load(str(done.folder / done.signature.file)).signatures["serving_default"]
     found = served(x=tf.constant(rows["x"].to_numpy(), dtype=tf.float64))
     mine = mmtrain.load(run.folder).predict(rows)
-    assert [word.decode() for word in found["ill_prediction"].numpy()] == mine["ill_prediction"].tolist()
+    for key in ("ill", "grade"):
+        assert [word.decode() for word in found[f"{key}_prediction"].numpy()] == mine[f"{key}_prediction"].tolist()
 
 
 TEMPERATURE = {"method": "temperature", "exclusive": True, "temperatures": [1.5]}

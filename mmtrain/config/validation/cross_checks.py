@@ -218,6 +218,17 @@ def _class_weights(sound: ValidParts) -> Iterator[LocatedProblem]:
         yield where, what, "Leave out one of the two."
 
 
+def _priors(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Decisions of two classes follow a prior or a chosen threshold, not both."""
+    section = sound.tree.get("evaluation")
+    if not isinstance(section, dict) or section.get("threshold") is None:
+        return
+    for key, target in sound.targets.items():
+        if key not in sound.flawed and target.thresholdable and dict(target).get("decision") is not None:
+            what = "`decision` and `evaluation.threshold` both say from which probability on the positive class is predicted."
+            yield ("columns", key, "decision"), what, "Leave one of them out."
+
+
 def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
     """No option that has no effect with the other options of its column."""
     for key, column in sound.inputs.items():
@@ -287,6 +298,7 @@ RULES = (
     _split_columns,
     _decisions,
     _class_weights,
+    _priors,
     _losses,
     _options_of_others,
     _stage_groups,

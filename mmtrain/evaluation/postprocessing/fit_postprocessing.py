@@ -16,6 +16,7 @@ from pydantic import Field
 from mmtrain.artifacts.analysis_results import Calibration as CalibrationResult
 from mmtrain.artifacts.analysis_results import (
     CalibrationHoldout,
+    DecisionResult,
     PredictionIntervals,
     PredictionSets,
     Reliability,
@@ -144,7 +145,7 @@ def _set_texts(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
 
 
 def evaluate_postprocessing(result: TargetResult, fitted: TargetPostprocessing, scores: BootstrapScores) -> TargetResult:
-    """Add `calibration`, if the target has probabilities, and `operating_point` and `conformal`, if they were fitted, to a result.
+    """Add `calibration`, if the target has probabilities, `decision`, if it has a prior, and what else was fitted to a result.
 
     `scores` are those of the part, whose rows and draws measure the coverage and the reliability.
     """
@@ -152,6 +153,7 @@ def evaluate_postprocessing(result: TargetResult, fitted: TargetPostprocessing, 
     return result.model_copy(
         update={
             "calibration": _calibration(fitted, scores) if scores.rows.target.calibratable else None,
+            "decision": _decision(scores),
             "operating_point": None if point is None else _operating_point(point, scores.rows),
             "conformal": None if bound is None else _conformal(bound, scores.rows, scores.bootstrap.confidence),
         }
@@ -188,6 +190,24 @@ def _weights(target: FittedTarget) -> list[str]:
         return []
     heavy = target.columns[int(np.argmax(weights))]
     return [f"The class weights of the training shift probabilities towards classes of higher weight, most towards '{heavy}'."]
+
+
+def _decision(scores: BootstrapScores) -> DecisionResult | None:
+    """Compare decisions under a prior with the most probable class on the same rows and draws."""
+    target = scores.rows.target
+    prior: tuple[float, ...] = dict(target).get("prior", ())
+    if not prior:
+        return None
+    plain = scores.of(target.without_decision(), scores.rows.prediction)
+    differences = scores.minus(plain)
+    names = [name for name in ("accuracy", "balanced_accuracy") if name in differences]
+    rows = sum(target.class_counts.values())
+    return DecisionResult(
+        prior=dict(zip(target.columns, prior, strict=True)),
+        given={name: count / rows for name, count in target.class_counts.items()},
+        without={name: plain.scores[name] for name in names},
+        differences={name: differences[name] for name in names},
+    )
 
 
 def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult:

@@ -49,10 +49,24 @@ def sentences(result: TargetResult) -> tuple[str, ...]:
     """Describe the postprocessing of one target on one part."""
     point, calibration, bound = result.operating_point, result.calibration, result.conformal
     return (
+        *(() if result.decision is None else _describe_decision(result)),
         *(() if point is None else _describe_threshold(point)),
         *(() if calibration is None else _describe_calibration(calibration)),
         *(() if bound is None else _describe_conformal(bound)),
     )
+
+
+def _describe_decision(result: TargetResult) -> Iterator[str]:
+    if result.decision is None:
+        return
+    shares = result.decision.prior
+    even = len({round(share, 6) for share in shares.values()}) == 1
+    prior = "every class to be equally frequent" if even else listed([f"{name} {share:.3g}" for name, share in shares.items()], most=5)
+    values = [
+        f"{in_sentence(name)} {format_interval(name, result.scores[name])}, without it {format_interval(name, plain)}"
+        for name, plain in result.decision.without.items()
+    ]
+    yield f"Decisions assume {prior}: {'; '.join(values)}. Probabilities are not corrected."
 
 
 def _describe_threshold(point: ThresholdResult) -> Iterator[str]:
