@@ -156,6 +156,7 @@ def _training(survey: TableProfile) -> list[tuple[str, str]]:
         rarest = min(survey.classes, key=lambda name: survey.classes[name])
         share = survey.classes[rarest] / total
         percent = f"{share:.0%}" if share >= 0.01 else "less than 1%"
-        entries.append(("class_weights: balanced", f"the rarest class, {rarest!r}, has {percent} of the rows"))
+        balance = "to predict every class as well as the others, add `decision: {prior: balanced}` to the target"
+        entries.append(("class_weights: none", f"the rarest class, {rarest!r}, has {percent} of the rows; {balance}"))
     entries.append(("early_stopping: {monitor: validation_loss, patience: 5}", ""))
     return entries

@@ -554,7 +554,8 @@ split:
 training:
   epochs: 30
   batch_size: 32
-  class_weights: balanced  # the rarest class, 'yes', has 17% of the rows
+  class_weights: none  # the rarest class, 'yes', has 17% of the rows; to predict every class as well as the others, \
+add `decision: {prior: balanced}` to the target
   early_stopping: {monitor: validation_loss, patience: 5}
 """
 
