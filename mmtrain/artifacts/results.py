@@ -62,7 +62,7 @@ class BaselineResult(ResultModel):
     """Scores of a baseline on the same rows."""
 
     kind: str
-    """`majority`, `single_branch` or `gradient_boosting`."""
+    """`majority`, `single_branch`, `gradient_boosting` or `linear`."""
     label: str
     """Heading of a table column: `scan alone`."""
     name: str

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, field_v
 
 from mmtrain.registry import Section
 
-BaselineKind = Literal["majority", "single_branch", "gradient_boosting"]
+BaselineKind = Literal["majority", "single_branch", "gradient_boosting", "linear"]
 
 
 def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -77,7 +77,7 @@ class Evaluation(Section):
         ("majority",),
         description="Models to compare with. majority: predicts the class shares of the training rows, a dummy classifier; single_branch: "
         "each branch trained alone, with the epochs and the patience that the model was allowed; gradient_boosting: scikit-learn's, on the "
-        "columns other than images and texts.",
+        "columns other than images and texts; linear: scikit-learn's logistic or ridge regression on the columns other than images.",
     )
     permutations: NonNegativeInt = Field(
         5, description="Permutation importance: how often each branch and each column is shuffled among the scored rows; 0: not at all."

@@ -1,87 +1,29 @@
-"""Gradient boosting on the columns that are neither images nor texts: the usual model for a table alone.
+"""Gradient boosting on the columns of the table that are neither images nor texts: what is usual where there is a table alone.
 
-The histogram method of scikit-learn (Ke and others 2017, LightGBM). It is fitted on training rows with the weights of the training and
-stops when the loss on the validation rows no longer falls. Its features are the encoded cells, with NaN where one is missing.
-
-Only this module and `api.estimators` import scikit-learn, which comes with `mmtrain[baselines]`.
+The histogram method of scikit-learn (Ke and others 2017, LightGBM). It stops when the loss of the validation rows falls no more. Its cells
+are the encoded ones, with NaN where one is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from mmtrain.columns import FittedColumn
-from mmtrain.columns.categorical import FIRST_CODE
-from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.specs import IndexSpec
-from mmtrain.splits.plan import Partition
+from mmtrain.evaluation.tabular_baseline import Examples, Model, TabularBaseline
 from mmtrain.targets import FittedTarget
 
-MOST_CATEGORIES = 250
-"""Categories of a column with a code of their own (the histograms have 255 bins); rarer and unseen ones share one more."""
 PATIENCE = 20
 """Rounds without improvement on validation rows."""
 MOST_ROUNDS, MOST_TREES = 500, 5_000
 """A round grows a tree for every class, so that many classes get fewer rounds."""
 ROUNDS = 100
-"""Rounds without early stopping, if there are no validation rows."""
+"""Where no validation row can say when to stop."""
 
 
-Model = Callable[[Array], Array]
-"""From features (rows, features) to predictions."""
-
-
-def can_predict(target: FittedTarget) -> bool:
-    """Return True if scikit-learn has a model for these answers."""
-    return target.has_classes or target.has_labels or (target.is_continuous and not target.is_censored)
-
-
-class Examples(NamedTuple):
-    """Rows of one part: features (rows, features), answers and sample weights (rows, ...)."""
-
-    cells: Array
-    truth: Array
-    weights: Array
-
-
-class GradientBoosting:
+class GradientBoosting(TabularBaseline):
     """One model per target, or per label of a target with labels."""
 
-    def __init__(self, fitted: Fitted, arrays: Arrays, partition: Partition, features: FeatureMatrix, *, seed: int) -> None:
-        self.features = features
-        self.seed = seed
-        cells = {part: features.read(arrays, partition[part]) for part in ("train", "validation")}
-        self.models = {}
-        for key, target in fitted.targets.items():
-            examples = []
-            for part, features_of_part in cells.items():
-                truth, weights = arrays.targets[key][partition[part]], arrays.weights[key][partition[part]]
-                known = target.known_rows(truth)
-                examples.append(Examples(features_of_part[known], truth[known], weights[known]))
-            self.models[key] = self._fit_target(target, *examples)
-
-    def predict(self, arrays: Arrays, rows: Array) -> dict[str, Array]:
-        """Predict `rows`, in their order; predictions per target have the shape of the network's."""
-        cells = self.features.read(arrays, rows)
-        return {key: model(cells) for key, model in self.models.items()}
-
-    def _fit_target(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
-        if target.is_continuous:
-            return self._fit_regressor(target, train, validation)
-        if target.has_labels:
-            labels = [
-                self._fit_classifier(2, *(_label_examples(rows, number, weight) for rows in (train, validation)))
-                for number, weight in enumerate(target.class_weights.values())
-            ]
-            return lambda cells: np.stack([label(cells)[:, 1] for label in labels], axis=1)
-        classes = self._fit_classifier(len(target.columns), train, validation)
-        # Like the network, a target of two classes has one column: the probability of the positive one.
-        return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
-
-    def _fit_regressor(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+    def number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+        """Minimize the error that the network minimizes, if that is the absolute one, else the squared."""
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         loss = "absolute_error" if target.predicts_median else "squared_error"
@@ -89,26 +31,16 @@ class GradientBoosting:
         _fit(model, train, validation)
         return lambda cells: model.predict(cells)[:, None]
 
-    def _fit_classifier(self, count: int, train: Examples, validation: Examples) -> Model:
-        """Return a model of the probabilities of `count` classes; a class without training rows has probability 0."""
+    def classes(self, count: int, train: Examples, validation: Examples) -> Any:
+        """Minimize the log loss."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        codes = np.unique(train.truth)
-        if len(codes) == 1:  # scikit-learn refuses a single class: a label that every row has, or none
-            return lambda cells: np.tile((np.arange(count) == codes[0]).astype(np.float64), (len(cells), 1))
         model = HistGradientBoostingClassifier(**self._options(count if count > 2 else 1, validation))
         _fit(model, train, validation)
-
-        def probabilities(cells: Array) -> Array:
-            scattered = np.zeros((len(cells), count))
-            scattered[:, model.classes_] = model.predict_proba(cells)
-            return scattered
-
-        return probabilities
+        return model
 
     def _options(self, trees: int, validation: Examples) -> dict[str, Any]:
-        """Return the options of a model that grows `trees` trees per round."""
-        # scikit-learn would split off its own validation rows, which could share groups with training rows; `fit` gets ours.
+        """For rounds that grow so many `trees`."""
         most = MOST_ROUNDS if len(validation.truth) else ROUNDS
         return {
             "max_iter": max(1, min(most, MOST_TREES // trees)),
@@ -119,56 +51,10 @@ class GradientBoosting:
         }
 
 
-def _label_examples(rows: Examples, number: int, weight: float) -> Examples:
-    """Return one label as a target of two classes, weighted as in the loss of the network, for the rows whose label is known."""
-    known = rows.truth[:, number] >= 0
-    has = rows.truth[known, number].astype(np.int64)
-    return Examples(rows.cells[known], has, rows.weights[known] * (1 + has * (weight - 1)))
-
-
 def _fit(model: Any, train: Examples, validation: Examples) -> None:
-    """Fit in one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
+    """In one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
     from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
 
     stop = {"X_val": validation.cells, "y_val": validation.truth, "sample_weight_val": validation.weights}
     with threadpool_limits(1, user_api="openmp"):
         model.fit(train.cells, train.truth, train.weights, **(stop if len(validation.truth) else {}))
-
-
-class FeatureMatrix:
-    """Encoded numbers and categories as one float64 matrix, NaN where a cell is missing.
-
-    A column whose cells are missing in all training rows is left out: a histogram without a value has no edges.
-    """
-
-    def __init__(self, fitted: Fitted, arrays: Arrays, train: Array) -> None:
-        columns = {key: column for key, column in fitted.columns.items() if column.tabular}
-        self.ranks = {
-            key: _ranks(np.bincount(arrays.column(key, train)[:, 0], minlength=column.spec.size))
-            for key, column in columns.items()
-            if isinstance(column.spec, IndexSpec)
-        }
-        self.columns = {key: column for key, column in columns.items() if not np.isnan(self._cells(key, column, arrays, train)).all()}
-        self._widths = {key: self._cells(key, column, arrays, train[:1]).shape[1] for key, column in self.columns.items()}
-
-    def read(self, arrays: Arrays, rows: Array) -> Array:
-        """Return the features of `rows`, (rows, features)."""
-        return np.concatenate([self._cells(key, column, arrays, rows) for key, column in self.columns.items()], axis=1)
-
-    @property
-    def categorical(self) -> list[bool]:
-        """A bool per feature, True for categories."""
-        return [key in self.ranks for key in self.columns for _ in range(self._widths[key])]
-
-    def _cells(self, key: str, column: FittedColumn, arrays: Arrays, rows: Array) -> Array:
-        encoded, present = arrays.column(key, rows), arrays.present[key][rows]
-        return np.where(present > 0, self.ranks[key][encoded], np.nan) if key in self.ranks else column.features(encoded, present)
-
-
-def _ranks(counts: Array) -> Array:
-    """Return a number for every code: frequent categories of training rows have their own, the rest share one, missing is NaN."""
-    order = np.argsort(-counts[FIRST_CODE:], kind="stable")[:MOST_CATEGORIES]
-    ranks = np.full(len(counts), float(len(order)))  # rare and unseen categories
-    ranks[0] = np.nan
-    ranks[FIRST_CODE + order] = np.arange(len(order))
-    return ranks

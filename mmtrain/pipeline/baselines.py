@@ -20,6 +20,7 @@ from itertools import chain, count
 from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
+from mmtrain.config.evaluation import BaselineKind
 from mmtrain.config.training import EarlyStopping
 from mmtrain.data import encode
 from mmtrain.data.encode import Array
@@ -66,7 +67,7 @@ class BaselineContext:
 
 def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, context: BaselineContext) -> dict[str, TargetResult]:
     """Return the results with every baseline of `evaluation.baselines`, and with the difference of the model to each."""
-    outcomes = [*_unimodal(subject, context), *_boosted(subject, context)]
+    outcomes = [*_unimodal(subject, context), *_tabular(subject, context)]
     baselines = [one for one in outcomes if isinstance(one, BaselinePredictions)]
     notes = [one for one in outcomes if isinstance(one, str)]
     return {
@@ -172,30 +173,55 @@ class BranchWatcher:
         return epoch == self.begins_at or time.perf_counter() - self.last_line > SECONDS_BETWEEN_LINES
 
 
-def _boosted(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
-    from mmtrain.evaluation import gradient_boosting
+@dataclass(frozen=True)
+class _Tabular:
+    """A baseline of scikit-learn, and what it reads in the words of a sentence."""
 
-    if "gradient_boosting" not in subject.section.baselines:
-        return
+    label: str
+    reads: str
+    texts: bool
+
+
+TABULAR: Mapping[BaselineKind, _Tabular] = {
+    "gradient_boosting": _Tabular("gradient boosting", "numbers and categories", texts=False),
+    "linear": _Tabular("linear model", "numbers, categories and texts", texts=True),
+}
+
+
+def _tabular(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
+    """Fit the baselines of scikit-learn to the training rows of the run, now and every time."""
+    kinds = [kind for kind in TABULAR if kind in subject.section.baselines]
     try:
-        table = context.table
+        table = context.table if kinds else None
     except DataError as error:
-        yield f"gradient boosting has no scores, because it is fitted again each time: {error.problems[0].what}"
+        for kind in kinds:
+            yield f"{TABULAR[kind].label} has no scores, because it is fitted again each time: {error.problems[0].what}"
         return
-    features = gradient_boosting.FeatureMatrix(table.fitted, table.arrays, table.partition.train)
-    if not features.columns:
-        yield "gradient boosting has no scores: it reads numbers and categories, and training rows have none."
-        return
-    unable = [key for key, target in table.fitted.targets.items() if not gradient_boosting.can_predict(target)]
+    for kind in kinds:
+        if table is not None:
+            yield _fitted(kind, subject, table, context.say)
+
+
+def _fitted(kind: BaselineKind, subject: AnalysisInput, table: EncodedTable, say: Say) -> BaselinePredictions | str:
+    from mmtrain.evaluation.gradient_boosting import GradientBoosting
+    from mmtrain.evaluation.linear_model import LinearModel
+    from mmtrain.evaluation.tabular_baseline import FeatureMatrix, can_predict
+
+    baseline = TABULAR[kind]
+    features = FeatureMatrix(table.fitted, table.arrays, table.partition.train)
+    texts = [key for key, column in table.fitted.columns.items() if baseline.texts and column.spec.kind in ("bag", "tokens")]
+    columns = [key for key in table.fitted.columns if key in {*features.columns, *texts}]
+    if not columns:
+        return f"{baseline.label} has no scores: it reads {baseline.reads}, and training rows have none."
+    unable = [key for key, target in table.fitted.targets.items() if not can_predict(target)]
     if unable:
-        yield f"gradient boosting has no scores: it predicts classes, labels and numbers only, not {listed(unable)}."
-        return
-    context.say("Fitting the baseline gradient boosting.")
-    boosted = gradient_boosting.GradientBoosting(table.fitted, table.arrays, table.partition, features, seed=subject.section.seed)
-    targets = _with_thresholds(table, boosted.predict(table.arrays, table.partition.validation))
-    predictions = boosted.predict(subject.arrays, subject.rows)
-    name = f"gradient boosting on {listed(list(features.columns))}"
-    yield BaselinePredictions("gradient_boosting", "gradient boosting", name, targets, predictions)
+        return f"{baseline.label} has no scores: it predicts classes, labels and numbers only, not {listed(unable)}."
+    say(f"Fitting the baseline {baseline.label}.")
+    models = {"gradient_boosting": GradientBoosting, "linear": LinearModel}
+    model = models[kind](table.fitted, table.arrays, table.partition, features, seed=subject.section.seed)
+    targets = _with_thresholds(table, model.predict(table.arrays, table.partition.validation))
+    predictions = model.predict(subject.arrays, subject.rows)
+    return BaselinePredictions(kind, baseline.label, f"{baseline.label} on {listed(columns)}", targets, predictions)
 
 
 def _with_thresholds(table: EncodedTable, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:

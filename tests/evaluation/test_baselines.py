@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain import config
@@ -21,17 +22,20 @@ from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run, begin
 from mmtrain.cli.views.console import out
 from mmtrain.cli.views.scores import show_baselines
+from mmtrain.columns.text import FIRST_ID
 from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.pack import pack, unpack
 from mmtrain.config.training import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
-from mmtrain.evaluation import gradient_boosting
+from mmtrain.evaluation import gradient_boosting, linear_model, tabular_baseline
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
-from mmtrain.evaluation.gradient_boosting import FeatureMatrix, GradientBoosting
+from mmtrain.evaluation.gradient_boosting import GradientBoosting
+from mmtrain.evaluation.linear_model import LinearModel
+from mmtrain.evaluation.tabular_baseline import FeatureMatrix
 from mmtrain.metrics.score import Score
 from mmtrain.model import model_file
 from mmtrain.pipeline.baselines import branch_plan, child_names, epoch_limit
@@ -323,6 +327,14 @@ def test_how_to_ask_for_branches_alone_is_told(run, first):
     ]
 
 
+def test_linear_model_is_compared_like_the_others(run, first):
+    result = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[linear]",))).targets["y"]
+    (found,) = [one for one in result.baselines if one.kind == "linear"]
+    assert (found.label, found.name) == ("linear model", "linear model on x and city")
+    assert found.differences["auc"].value == result.scores["auc"].value - found.scores["auc"].value
+    assert sentences(result, "auc")[0].text.startswith("The model is not shown to be better than a linear model: AUC ")
+
+
 def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
     with pytest.raises(UsageError) as caught:
         evaluate(
@@ -391,9 +403,13 @@ def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
     assert same == [True, False]
 
 
-def boosted(ground, rows):
+def predicted(kind, ground, rows):
     features = FeatureMatrix(ground.fitted, ground.arrays, ground.partition.train)
-    return GradientBoosting(ground.fitted, ground.arrays, ground.partition, features, seed=0).predict(ground.arrays, rows)["y"].tolist()
+    return kind(ground.fitted, ground.arrays, ground.partition, features, seed=0).predict(ground.arrays, rows)["y"].tolist()
+
+
+def boosted(ground, rows):
+    return predicted(GradientBoosting, ground, rows)
 
 
 def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
@@ -407,11 +423,47 @@ def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
     assert boosted(otherwise(ground, train[:20]), train) != expected
 
 
-# Gradient boosting
+def test_linear_model_learns_from_training_rows_only(ground, monkeypatch):
+    """With one penalty, so that validation rows have nothing to choose."""
+    monkeypatch.setattr(linear_model, "PENALTIES", (1.0,))
+    train = ground.partition.train
+    unseen = np.concatenate([ground.partition.validation, ground.partition.test])
+    expected = predicted(LinearModel, ground, train)
+    assert predicted(LinearModel, otherwise(ground, unseen), train) == expected
+    assert predicted(LinearModel, otherwise(ground, train[:20]), train) != expected
+
+
+# Gradient boosting and the linear model
+
+
+def test_linear_model_reads_numbers_categories_and_texts(tmp_path):
+    """Standardized, one-hot and TF-IDF; what is missing is the mean with an indicator, all zeros, or a text without words."""
+    cells = [("1", "a", "red red"), ("", "b", "blue car"), ("3", "a", ""), ("5", "", "green"), ("3", "c", "red")]
+    table = [{"x": x, "city": city, "note": note, "tag": note, "y": row % 2} for row, (x, city, note) in enumerate(cells)]
+    write_table(tmp_path / "table.csv", table)
+    columns = "x: {role: numeric, normalize: none}, city: {role: categorical}, note: {role: text, missing: mask}"
+    columns += ", tag: {role: text, vectorize: tokens, missing: mask}"
+    made = ready(write_experiment(tmp_path / "a.yaml", f"columns: {{{columns}, y: {{role: target, task: binary}}}}\nsplit: {{test: 0}}"))
+    train, every = np.arange(4), np.arange(5)
+    partition = replace(made.partition, train=train, validation=np.arange(0))
+    features = FeatureMatrix(made.fitted, made.arrays, train)
+    model = LinearModel(made.fitted, made.arrays, partition, features, seed=0)
+    found = model.cells(made.arrays, every).toarray()
+    np.testing.assert_allclose(found[:, 0], (np.array([1, 3, 3, 5, 3]) - 3) / np.std([1, 3, 5]))
+    assert found[:, 1].tolist() == [0, 1, 0, 0, 0]
+    assert found[:, 2:4].tolist() == [[1, 0], [0, 1], [1, 0], [0, 0], [0, 0]], "a and b; c is of no training row"
+    texts = found[:, 4:]
+    words = made.fitted.columns["note"].words
+    assert "red" in words
+    tfidf = TfidfVectorizer(sublinear_tf=True, vocabulary=words).fit([note for _, _, note in cells[:4]])
+    expected = tfidf.transform([note for _, _, note in cells]).toarray()
+    for half in np.split(texts, 2, axis=1):
+        assert not half[:, :FIRST_ID].any()
+        np.testing.assert_allclose(half[:, FIRST_ID:], expected, atol=1e-6)
 
 
 def test_features_are_numbers_with_nan_for_missing_and_one_for_all_rare_categories(tmp_path, monkeypatch):
-    monkeypatch.setattr(gradient_boosting, "MOST_CATEGORIES", 2)
+    monkeypatch.setattr(tabular_baseline, "MOST_CATEGORIES", 2)
     cells = [("1", "a"), ("", "a"), ("3", "b"), ("5", ""), ("5", "b"), ("5", "a"), ("5", "c"), ("5", "d")]
     table = [{"x": x, "m": x, "gap": "", "note": "a word", "city": city, "y": row % 2} for row, (x, city) in enumerate(cells)]
     table[0]["gap"] = "1"
@@ -436,6 +488,10 @@ TARGETS = {
 }
 
 
+def kind_predictions(kind, made, features):
+    return kind(made.fitted, made.arrays, made.partition, features, seed=0).predict(made.arrays, made.partition.test)
+
+
 @pytest.fixture(scope="module")
 def every_task(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tasks")
@@ -446,10 +502,7 @@ def every_task(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient_boosting, "MOST_ROUNDS", 60)
         features = FeatureMatrix(made.fitted, made.arrays, made.partition.train)
-        twice = [
-            GradientBoosting(made.fitted, made.arrays, made.partition, features, seed=0).predict(made.arrays, made.partition.test)
-            for _ in range(2)
-        ]
+        twice = {kind: [kind_predictions(kind, made, features) for _ in range(2)] for kind in (GradientBoosting, LinearModel)}
     return made, twice
 
 
@@ -457,8 +510,10 @@ def every_task(tmp_path_factory):
     ("task", "width", "score"),
     [("binary", 1, "auc"), ("multiclass", 3, "accuracy"), ("multilabel", 2, "macro_f1"), ("regression", 1, "r2")],
 )
-def test_gradient_boosting_answers_every_task_as_the_network_does(every_task, task, width, score):
-    made, (found, again) = every_task
+@pytest.mark.parametrize("kind", [GradientBoosting, LinearModel])
+def test_baselines_of_scikit_learn_answer_every_task_as_the_network_does(every_task, kind, task, width, score):
+    made, twice = every_task
+    found, again = twice[kind]
     rows = made.partition.test
     assert found[task].shape == (len(rows), width)
     assert np.array_equal(found[task], again[task])
@@ -467,9 +522,10 @@ def test_gradient_boosting_answers_every_task_as_the_network_does(every_task, ta
 
 
 def test_a_label_that_every_row_has_is_certain(every_task):
-    made, (found, _) = every_task
+    made, twice = every_task
     assert made.fitted.targets["multilabel"].labels == ("p", "q")
-    assert found["multilabel"][:, 0].tolist() == [1.0] * len(made.partition.test)
+    for found, _ in twice.values():
+        assert found["multilabel"][:, 0].tolist() == [1.0] * len(made.partition.test)
 
 
 def test_gradient_boosting_weighs_rows_as_the_training_does(ground):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.config.training import Callback
 from mmtrain.config.yaml_source import NotInFile
-from mmtrain.errors import ConfigError, Problem
+from mmtrain.errors import ConfigError, Problem, listed
 from mmtrain.layers.start import start_tensorflow
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 def check_packages(baselines: Collection[str], place: Callable[..., str]) -> None:
     """Raise ConfigError for a baseline whose package is not installed; `place` says where a setting was written, from its keys."""
-    if "gradient_boosting" in baselines and find_spec("sklearn") is None:
-        what = "gradient_boosting needs scikit-learn, which is not installed."
+    able = [name for name in ("gradient_boosting", "linear") if name in baselines]
+    if able and find_spec("sklearn") is None:
+        what = f"{listed(able)} {'needs' if len(able) == 1 else 'need'} scikit-learn, which is not installed."
         fix = "Run `pip install 'mmtrain[baselines]'`, or leave it out."
         raise ConfigError(Problem(place("evaluation", "baselines"), what, fix))
 

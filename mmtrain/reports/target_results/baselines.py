@@ -13,6 +13,7 @@ from mmtrain.reports.wording import direction, format_score, in_sentence, limits
 
 Shown = Literal["better", "worse", "not shown to differ", "–"]
 TONES: Mapping[Shown, Tone] = {"better": "good", "worse": "bad", "not shown to differ": "", "–": "quiet"}
+TABULAR = {"gradient_boosting": "gradient boosting on the columns of the table", "linear": "a linear model"}
 VERDICTS: Mapping[Shown, str] = {
     "better": "is better than",
     "worse": "is worse than",
@@ -37,18 +38,14 @@ def verdicts(contents: ReportData, view: TargetResultView) -> tuple[Paragraph, .
 
 
 def sentences(result: TargetResult, main: str) -> tuple[Paragraph, ...]:
-    """Compare fusion with its best single input, and the model with gradient boosting, by the score `main`."""
+    """Compare fusion with its best single input, and the model with those of scikit-learn, by the score `main`."""
     baselines = [one for one in result.baselines if main in one.differences and one.differences[main].value is not None]
     singles = [one for one in baselines if one.kind == "single_branch"]
     paragraphs = []
     if singles:
         best = sorted(singles, key=lambda one: one.scores[main].value or 0.0, reverse=higher_is_better(main))[0]
         paragraphs.append(_sentence("Fusion", f"{best.label}, its best single input", result, best, main))
-    paragraphs += [
-        _sentence("The model", "gradient boosting on the columns of the table", result, one, main)
-        for one in baselines
-        if one.kind == "gradient_boosting"
-    ]
+    paragraphs += [_sentence("The model", TABULAR[one.kind], result, one, main) for one in baselines if one.kind in TABULAR]
     return tuple(paragraphs)
 
 

@@ -1,0 +1,138 @@
+"""Logistic and ridge regression on everything that is not an image: a simple model that is often hard to beat.
+
+Numbers are standardized, a missing one is the mean and has an indicator; categories are one-hot, texts are TF-IDF vectors of length 1.
+The strength of the L2 penalty is the one with the lowest loss on validation rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmtrain.columns.text import FIRST_ID
+from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.evaluation.tabular_baseline import Examples, FeatureMatrix, Model, TabularBaseline
+from mmtrain.specs import BagSpec, TokenSpec
+from mmtrain.splits.plan import Partition
+from mmtrain.targets import FittedTarget
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
+"""Of logistic regression, as 1 / C; a ridge is tried with a hundred times each, too. Without validation rows it is 1."""
+MOST_STEPS = 200
+"""Of the solver; more changed no score of `benchmarks/accuracy.py`."""
+
+
+class LinearModel(TabularBaseline):
+    """One model per target, or per label of a target with labels."""
+
+    def __init__(self, fitted: Fitted, arrays: Arrays, partition: Partition, features: FeatureMatrix, *, seed: int) -> None:
+        self.texts = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, BagSpec | TokenSpec)}
+        self.design = _Design(features, features.read(arrays, partition.train)) if features.columns else None
+        self.rarity = {key: self._rarity(key, arrays, partition.train) for key in self.texts}
+        super().__init__(fitted, arrays, partition, features, seed=seed)
+
+    def cells(self, arrays: Arrays, rows: Array) -> csr_matrix:
+        """Everything side by side, (rows, features), sparse."""
+        from scipy.sparse import hstack
+
+        table = [self.design.matrix(self.features.read(arrays, rows))] if self.design is not None else []
+        return hstack([*table, *(self._text(key, arrays, rows) for key in self.texts)], format="csr")
+
+    def number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:  # noqa: ARG002
+        """Fit a ridge; the number is standardized so that the penalty means the same in every unit."""
+        from sklearn.linear_model import Ridge
+
+        center, scale = float(train.truth.mean()), float(train.truth.std()) or 1.0
+        models = []
+        for penalty in self._penalties((*PENALTIES, 1000.0), validation):
+            model = Ridge(alpha=penalty, solver="lsqr", random_state=self.seed)
+            model.fit(train.cells, (train.truth - center) / scale, train.weights)
+            models.append(model)
+        best = min(models, key=lambda model: _squared(model, validation, center, scale)) if len(models) > 1 else models[0]
+        return lambda cells: (best.predict(cells) * scale + center)[:, None]
+
+    def classes(self, count: int, train: Examples, validation: Examples) -> Any:  # noqa: ARG002
+        """Fit logistic regressions, from the strongest penalty to the weakest."""
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        models = []
+        for penalty in self._penalties(PENALTIES, validation):
+            model = LogisticRegression(C=1 / penalty, max_iter=MOST_STEPS, random_state=self.seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(train.cells, train.truth, train.weights)
+            models.append(model)
+        return min(models, key=lambda model: _log_loss(model, validation)) if len(models) > 1 else models[0]
+
+    def _penalties(self, penalties: tuple[float, ...], validation: Examples) -> tuple[float, ...]:
+        return penalties if len(validation.truth) and validation.weights.sum() > 0 else (1.0,)
+
+    def _counts(self, key: str, arrays: Arrays, rows: Array) -> csr_matrix:
+        """How often each word is in each text, (rows, ids)."""
+        from scipy.sparse import csr_matrix
+
+        ids = arrays.column(key, rows)
+        row, place = np.nonzero((ids >= FIRST_ID) & (arrays.present[key][rows] > 0))
+        shape = (len(rows), self.texts[key].size)
+        return csr_matrix((np.ones(len(row)), (row, ids[row, place])), shape=shape)
+
+    def _rarity(self, key: str, arrays: Arrays, train: Array) -> Array:
+        """Inverse document frequency of each id in training rows."""
+        documents = np.asarray((self._counts(key, arrays, train) > 0).sum(axis=0)).reshape(-1)
+        return np.asarray(np.log((1 + len(train)) / (1 + documents)) + 1)
+
+    def _text(self, key: str, arrays: Arrays, rows: Array) -> csr_matrix:
+        from scipy.sparse import diags
+
+        counts = self._counts(key, arrays, rows)
+        counts.data = 1 + np.log(counts.data)
+        weighted = counts @ diags(self.rarity[key])
+        length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1))).reshape(-1)
+        return diags(1 / np.where(length > 0, length, 1)) @ weighted
+
+
+class _Design:
+    """The design matrix of a table: numbers standardized by training rows, indicators of missing ones, categories one-hot."""
+
+    def __init__(self, features: FeatureMatrix, train: Array) -> None:
+        categorical = np.array(features.categorical)
+        self.categories = {place: np.unique(train[~np.isnan(train[:, place]), place]) for place in np.flatnonzero(categorical)}
+        self.numbers = np.flatnonzero(~categorical)
+        numbers = train[:, self.numbers]
+        self.gaps = self.numbers[np.isnan(numbers).any(axis=0)]
+        self.center = np.nanmean(numbers, axis=0)
+        spread = np.nanstd(numbers, axis=0)
+        self.scale = np.where(spread > 0, spread, 1.0)
+
+    def matrix(self, cells: Array) -> csr_matrix:
+        """(rows, features) to sparse columns; a category that training rows do not have is all zeros."""
+        from scipy.sparse import csr_matrix, hstack
+
+        numbers = np.nan_to_num((cells[:, self.numbers] - self.center) / self.scale)
+        blocks = [csr_matrix(numbers), csr_matrix(np.isnan(cells[:, self.gaps]).astype(np.float64))]
+        for place, known in self.categories.items():
+            codes = np.searchsorted(known, cells[:, place]).clip(max=len(known) - 1)
+            rows = np.flatnonzero(known[codes] == cells[:, place])
+            blocks.append(csr_matrix((np.ones(len(rows)), (rows, codes[rows])), shape=(len(cells), len(known))))
+        return hstack(blocks, format="csr")
+
+
+def _squared(model: Any, rows: Examples, center: float, scale: float) -> float:
+    errors = model.predict(rows.cells) * scale + center - rows.truth
+    return float(np.average(errors**2, weights=rows.weights))
+
+
+def _log_loss(model: Any, rows: Examples) -> float:
+    """The mean log loss of rows of known classes; a class that no training row has costs every model the same."""
+    probabilities = model.predict_proba(rows.cells)
+    known = np.isin(rows.truth, model.classes_)
+    places = np.searchsorted(model.classes_, rows.truth[known])
+    given = np.maximum(probabilities[known][np.arange(len(places)), places], 1e-15)
+    return float(-(np.log(given) * rows.weights[known]).sum())
