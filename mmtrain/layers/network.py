@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -220,3 +221,56 @@ class Affine(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
         return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Exponential(keras.layers.Layer):  # type: ignore[misc]
+    """`exp(x * scale + offset) - shift` in float32, the exponent kept between `low` and `high`: back from a log transform."""
+
+    def __init__(self, *, scale: float, offset: float, low: float, high: float, shift: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.numbers = {"scale": scale, "offset": offset, "low": low, "high": high, "shift": shift}
+
+    def call(self, raw: Any) -> Any:
+        numbers = self.numbers
+        exponent = ops.clip(ops.cast(raw, "float32") * numbers["scale"] + numbers["offset"], numbers["low"], numbers["high"])
+        return ops.exp(exponent) - numbers["shift"]
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor(raw.shape, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), **self.numbers}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class QuantileInverse(keras.layers.Layer):  # type: ignore[misc]
+    """A rising line through `points` and `values` at `x * scale + offset`, in float32: back from a quantile transform."""
+
+    def __init__(self, *, scale: float, offset: float, points: list[float], values: list[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale, self.offset = scale, offset
+        self.points, self.values = list(points), list(values)
+
+    def call(self, raw: Any) -> Any:
+        return along_line(ops.cast(raw, "float32") * self.scale + self.offset, self.points, self.values)
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor(raw.shape, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "scale": self.scale, "offset": self.offset, "points": self.points, "values": self.values}
+
+
+def along_line(x: Any, points: Sequence[float], values: Sequence[float]) -> Any:
+    """Return the value at each x, (batch, 1), of the line through ascending points, level beyond both ends.
+
+    The sum of what each stretch adds, in the type of x: without a search or a gather, every export format can run it.
+    """
+    kind = str(x.dtype.name if hasattr(x.dtype, "name") else x.dtype)
+    at, to = np.asarray(points, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    widths, slopes = np.diff(at), np.diff(to) / np.diff(at)
+    inside = ops.clip(x - at[:-1].astype(kind), np.zeros(len(widths), kind), widths.astype(kind))
+    return ops.sum(inside * slopes.astype(kind), axis=-1, keepdims=True) + float(to[0])

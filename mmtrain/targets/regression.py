@@ -1,4 +1,7 @@
-"""`task: regression`: a number; the raw output is standardised by training rows, the prediction is in the target's unit."""
+"""`task: regression`: a number; the raw output is standardised by training rows, the prediction is in the target's unit.
+
+With `transform` the raw output is the standardised transform of the number.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from mmtrain.columns.numeric import center_and_scale, number_errors, parse_numbe
 from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.optim import losses
 from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task
+from mmtrain.targets.number_transform import NumberTransform, fit_transform
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ class RegressionTraits(TaskTraits):
 
 
 class FittedRegression(RegressionTraits, FittedTarget):
-    """`(truth - center) / scale` is what the network learns."""
+    """`(truth - center) / scale` is what the network learns, with `transform` of the transformed truth."""
 
     task: Literal["regression"] = "regression"
     center: float
@@ -49,11 +53,14 @@ class FittedRegression(RegressionTraits, FittedTarget):
     minimum: float
     maximum: float
     error: Literal["squared", "absolute", "huber"]
+    transform: NumberTransform | None = None
+    mean: float | None = Field(None, description="Of training rows, where `center` is that of their transform.")
+    deviation: float | None = Field(None, gt=0, description="Their standard deviation, where `scale` is that of their transform.")
 
     @property
     def spread(self) -> float:
         """The standard deviation of training rows."""
-        return self.scale
+        return self.scale if self.deviation is None else self.deviation
 
     @property
     def units(self) -> int:
@@ -79,7 +86,9 @@ class FittedRegression(RegressionTraits, FittedTarget):
         """Return the answers, (batch,), as the network learns them: float32, mean 0 and standard deviation 1 in training rows."""
         import tensorflow as tf
 
-        return tf.cast((tf.cast(truth, tf.float64) - self.center) / self.scale, tf.float32)
+        answers = tf.cast(truth, tf.float64)
+        learned = answers if self.transform is None else self.transform.apply(answers)
+        return tf.cast((learned - self.center) / self.scale, tf.float32)
 
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Squared, absolute or Huber error of the standardized number."""
@@ -94,6 +103,8 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
     def activation(self, name: str) -> Any:
         """Back to the target's unit; (batch, 1)."""
+        if self.transform is not None:
+            return self.transform.inverse(self.center, self.scale, name)
         from mmtrain.layers.network import Affine
 
         return Affine(scale=self.scale, offset=self.center, dtype="float32", name=name)
@@ -138,7 +149,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
         """The mean of training rows, for every row: the constant with the lowest RMSE."""
         import numpy as np
 
-        return np.full((count, 1), self.center)
+        return np.full((count, 1), self.center if self.mean is None else self.mean)
 
 
 @task("regression", FittedRegression)
@@ -148,6 +159,11 @@ class RegressionTarget(RegressionTraits, Target):
     task: Literal["regression"] = "regression"
     error: Literal["squared", "absolute", "huber"] = Field(
         "squared", description="What the loss adds up; absolute and huber bear outliers better."
+    )
+    transform: Literal["none", "log", "quantile"] = Field(
+        "none",
+        description="What is learned in place of a skewed number; predictions and scores stay in its unit. log: its logarithm, for numbers "
+        "of 0 or more; quantile: the normal quantile of its rank. Its price: predictions are nearer to the median than to the mean.",
     )
 
     @property
@@ -162,6 +178,11 @@ class RegressionTarget(RegressionTraits, Target):
         errors = super().faults(cells) + self.malformed(cells)
         if errors:
             return errors
+        numbers = parse_numbers(cells)
+        below = np.flatnonzero(numbers < 0)
+        if self.transform == "log" and len(below):
+            what = f"{str(cells.iloc[below[0]])!r} is below 0, and `transform: log` is for numbers of 0 or more."
+            return [CellError(below, what, "Set `transform: quantile`, or leave it out.")]
         values = parse_numbers(cells[~self.missing_cells(cells)])
         if len(np.unique(values)) < 2:
             return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
@@ -182,6 +203,10 @@ class RegressionTarget(RegressionTraits, Target):
         """Mean and standard deviation of training rows."""
         values = parse_numbers(cells[self.column])
         center, scale = center_and_scale(values)
+        transform, unit = fit_transform(self.transform, values), {}
+        if transform is not None:
+            unit = {"mean": center, "deviation": scale}
+            center, scale = center_and_scale(transform.learned(values))
         return FittedRegression(
             column=self.column,
             loss_weight=self.loss_weight,
@@ -190,4 +215,6 @@ class RegressionTarget(RegressionTraits, Target):
             minimum=float(values.min()),
             maximum=float(values.max()),
             error=self.error,
+            transform=transform,
+            **unit,
         )

@@ -237,6 +237,12 @@ def layers_to_save():
         "Mask": (fusion.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
         "MaskedColumn": (network.MaskedColumn(flag=True), (np.ones((2, 3), dtype=np.float32), here)),
         "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
+        "Exponential": (network.Exponential(scale=2.0, offset=1.0, low=-1.0, high=4.0, shift=0.5), (here,)),
+        "QuantileInverse": (network.QuantileInverse(scale=2.0, offset=-1.0, points=[-1.0, 0.0, 2.0], values=[3.0, 4.0, 9.0]), (here,)),
+        "TokenMaximum": (network.TokenMaximum(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
+        "PaddingZeros": (network.PaddingZeros(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
+        "WordMask": (network.WordMask(), (ids,)),
+        "TokenPositions": (network.TokenPositions(), (np.ones((1, 4, 2), dtype=np.float32),)),
         "PresentMean": (fusion.PresentMean(), pair),
         "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),
         "PresentMaximum": (fusion.PresentMaximum(), pair),
@@ -278,7 +284,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
-    assert rebuilt == 21
+    assert rebuilt == 27
 
 
 @DECODING
@@ -294,7 +300,7 @@ def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save, u
         real = keras.tree.flatten(layer(*inputs))
         assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
         checked += 1
-    assert checked == 21 - len(uncalled)
+    assert checked == 27 - len(uncalled)
 
 
 def dtype_of(array):
