@@ -119,9 +119,13 @@ class Evidence(IntEnum):
     """Several words in many cells."""
     FEW_VALUES = 20
     """Few values that repeat often."""
+    REPEATED_IDS = 25
+    """Words of letters and digits, each in several rows."""
     NUMBERS = 30
     FEW_NUMBERS = 40
     """Few whole numbers that repeat often."""
+    CODES = 45
+    """Whole numbers with leading zeros, or under a header that says code."""
     HEADER = 50
     """A header that says so, above values that allow it."""
     UNIQUE = 60

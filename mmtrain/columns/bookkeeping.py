@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from mmtrain.columns.base import CellError, Column, Evidence, Guess, Purpose, missing_cell_error, role
 from mmtrain.columns.numeric import AT_ONCE, number_errors, parse_numbers
-from mmtrain.columns.profile import Profile, name_words
+from mmtrain.columns.profile import FEW_NAMES, Profile, name_words
 from mmtrain.columns.split_words import SplitWords, guess_split, misread, split_words
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ PERSON_WORDS = {
     *("customer", "client", "user", "visitor", "member", "owner", "worker", "session"),
     *("author", "writer", "sender", "speaker", "reviewer"),
 }
+ALPHANUMERIC_ID = re.compile(r"(?=(?:[^0-9]*[0-9]){3})(?=.*[A-Za-z])[A-Za-z0-9_.:-]{4,64}")
 FEW_GROUPS = 10
 """With fewer different values, a column names a kind of row rather than whom a row belongs to."""
 
@@ -42,6 +44,15 @@ def _names_id(header: str) -> bool:
     return bool(words) and (words[-1] in ID_WORDS or words[0] in {"id", "uuid", "guid"})
 
 
+def _repeats_ids(profile: Profile) -> bool:
+    """Return whether values are letters and at least three digits each, `C00123`, and occur in two rows on average, or more.
+
+    Up to 100 of them that each occur in more than 20 rows on average are taken for categories.
+    """
+    many = profile.distinct > FEW_NAMES or profile.distinct * 20 >= profile.filled
+    return many and profile.distinct * 2 <= profile.filled and all(ALPHANUMERIC_ID.fullmatch(value) for value in profile.values)
+
+
 @role("group")
 class Group(Column):
     """Keeps rows with the same value (the scans of a patient) on one side of a split, whatever the method."""
@@ -54,15 +65,18 @@ class Group(Column):
 
     @classmethod
     def guess(cls, profile: Profile) -> Guess | None:
-        """Guess by a header that names a person or an id, above values that repeat: `patient_id`."""
+        """Guess by a header that names a person or an id, `patient_id`, or by ids that repeat."""
         names_whom = names_person(profile.header)
-        if not (names_whom or _names_id(profile.header)) or not FEW_GROUPS <= profile.distinct < profile.filled:
+        named = names_whom or _names_id(profile.header)
+        if not FEW_GROUPS <= profile.distinct < profile.filled or (profile.number_cells and not profile.whole):
             return None
-        if profile.number_cells and not profile.whole:
+        if not named and not _repeats_ids(profile):
             return None
         why = "the name says whom a row belongs to" if names_whom else "the name says id, and ids repeat"
+        why = why if named else f"ids such as {profile.example} repeat"
+        evidence = Evidence.HEADER if named else Evidence.REPEATED_IDS
         reason = f"{why}: {profile.distinct:,} in {profile.filled:,} rows, never torn apart by the split"
-        return Guess(role="group", evidence=Evidence.HEADER, reason=reason, options={"missing": "drop"} if profile.missing else {})
+        return Guess(role="group", evidence=evidence, reason=reason, options={"missing": "drop"} if profile.missing else {})
 
     @classmethod
     def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:

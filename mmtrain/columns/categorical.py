@@ -30,6 +30,7 @@ from mmtrain.columns.base import (
     rows_by_value,
 )
 from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.profile import name_words
 from mmtrain.errors import listed
 from mmtrain.specs import IndexSpec, Kind
 
@@ -43,7 +44,19 @@ if TYPE_CHECKING:
 UNSEEN, FIRST_CODE = 1, 2
 FEW_CODES = 10
 """Whole numbers of at most this many different values look like codes."""
+CODE_WORDS = {"zip", "zipcode", "postcode", "postal", "plz", "fips", "naics", "sic", "icd", "cpt", "ndc", "code", "codes"}
+"""Words of headers above whole numbers that name something: neither their size nor their order means anything."""
 MISSING = {"code": "treat a missing value as a category", "mask": "leave the category out of that row", "drop": "leave the row out"}
+
+
+def _codes(profile: Profile) -> str:
+    """Say why whole numbers are codes, or nothing."""
+    if not profile.all_numbers or not profile.whole or profile.distinct <= FEW_CODES:
+        return ""
+    if CODE_WORDS & set(name_words(profile.header)):
+        return "the name says code"
+    zeros = any(value[0] == "0" and len(value) > 1 and value.isdecimal() for value in profile.values)
+    return "some begin with 0" if zeros else ""
 
 
 def texts(cells: pd.Series[str]) -> np.ndarray[Any, Any]:
@@ -163,6 +176,9 @@ class Categorical(InputColumn):
     def guess(cls, profile: Profile) -> Guess:
         """Guess by values that repeat; every column can be read as names, so there always is a guess."""
         few = "two" if profile.distinct == 2 else f"{profile.distinct} different"
+        if (codes := _codes(profile)) and profile.distinct * 2 <= profile.filled:
+            reason = f"{profile.distinct:,} different whole numbers, such as {profile.examples}: {codes}, so they are names"
+            return Guess(role="categorical", evidence=Evidence.CODES, reason=reason)
         if profile.all_numbers and profile.whole and profile.distinct <= FEW_CODES and profile.distinct * 5 <= profile.filled:
             reason = f"only {few} whole numbers, like codes; numeric if their size says something"
             reason = f"two values, {profile.examples}" if profile.distinct == 2 else reason
