@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from functools import cache
 from pathlib import Path
 
@@ -520,15 +521,40 @@ def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
 @pytest.mark.parametrize(
     ("part", "role"),
     [
-        (lambda i: "test" if i < 15 else "train", "split"),
-        (lambda i: "test" if i < 15 else ("train", "Train ", "TRAINING")[i % 3], "split"),
+        (lambda i: "test" if i < 15 else "train", "group"),
+        (lambda i: "test" if i < 15 else ("train", "Train ", "TRAINING")[i % 3], "group"),
         (lambda i: "train" if i % 2 else "test", "-"),
     ],
 )
-def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
+def test_a_given_split_comes_before_a_guessed_group(tmp_path, part, role):
     found = profile_table(write(tmp_path, table(patient=[f"P{i // 3}" for i in range(N)], part=[part(i) for i in range(N)])))
-    assert guessed_roles(found)["part"] == role
-    assert guessed_roles(found)["patient"] == "group"
+    assert guessed_roles(found)["part"] == "split"
+    assert guessed_roles(found)["patient"] == role
+    if role == "-":
+        (reason,) = [column.guess.reason for column in found.columns if column.header == "patient"]
+        assert reason.endswith("; but the split of 'part' separates its rows, and a split that is given comes first")
+
+
+PRICE = [round(1000 * 1.07**i, 2) for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "way"),
+    [
+        ([round(math.log(price), 4) for price in PRICE], "rises"),
+        ([-round(price, -1) for price in PRICE], "falls"),
+        ([price if i != 30 else 0 for i, price in enumerate(PRICE)], ""),
+        ([i // 4 for i in range(N)], ""),  # 15 steps may rise by chance
+    ],
+)
+def test_monotone_copies_of_a_number_to_be_predicted_are_left_out(tmp_path, numbers, way):
+    columns = {"other": numbers, "size": [i * 7 % 31 + i / 100 for i in range(N)], "price": PRICE}
+    found = profile_table(write(tmp_path, {name: [cells[i * 17 % N] for i in range(N)] for name, cells in columns.items()}), target="price")
+    other, size, _ = found.columns
+    assert size.guess.used
+    assert other.guess.used is (way == "")
+    if way:
+        assert other.guess.reason == f"{way} with the target 'price' without an exception, as a copy in another unit or scale would"
 
 
 def test_groups_and_answers_that_never_meet_are_no_mistake(tmp_path):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,13 +24,19 @@ MOST_PAIRS = 100_000
 OFTEN = 5
 """Rows per value, on average, from which it is suspicious that each value occurs with one answer only."""
 
+COMPARED_ROWS = 10_000
+"""Rows in which numbers are compared with a target that is a number: of 2,000 columns they take 160 MB."""
+
+FEWEST_STEPS = 20
+"""Different values of two columns of numbers, below which one may follow from the other by chance."""
+
 Pairs = dict[tuple[str, str], pd.DataFrame | None]
 
 
 def resolve_relations(
     table: CodedTable, guesses: dict[str, Guess], profiles: dict[str, Profile], target: str
 ) -> tuple[dict[str, int], bool]:
-    """Leave out columns that determine the target and a split that separates groups.
+    """Leave out columns that determine the target, and a group whose rows the given split separates.
 
     Returns the rows of each class, and whether some class is in fewer than three rows or groups: one for each part of a split.
     """
@@ -49,9 +56,14 @@ def resolve_relations(
         both = pairs.get((header, target))
         if both is not None and (reason := _determines(both, target)):
             guesses[header] = guesses[header].model_copy(update={"used": False, "reason": reason})
+    numbers = [header for header in suspects if guesses[header].used and guesses[header].content == "numbers"]
+    if tasks[str(guesses[target].options["task"])].is_continuous:
+        for header, reason in _monotone_copies(table, numbers, target).items():
+            guesses[header] = guesses[header].model_copy(update={"used": False, "reason": reason})
     if group and given and pairs[group, given] is None:
-        reason = f"{guesses[given].reason}; it tears groups of {quote_value(group)} apart"
-        guesses[given] = guesses[given].model_copy(update={"used": False, "reason": reason})
+        reason = f"{guesses[group].reason}; but the split of {quote_value(given)} separates its rows, and a split that is given comes first"
+        guesses[group] = guesses[group].model_copy(update={"used": False, "reason": reason, "options": {}})
+        group = None
     holders = pairs.get((group, target)) if group else None
     least = min(counts.values(), default=3) if holders is None or not len(holders) else int(holders[1].value_counts().min())
     return counts, least < 3
@@ -64,6 +76,42 @@ def _determines(pairs: pd.DataFrame, target: str) -> str:
     if not pairs[1].duplicated().any():
         return f"says the same as the target {quote_value(target)} in other words; it would give the answer away"
     return f"each value goes with one value of the target {quote_value(target)} only; does it give the answer away?"
+
+
+def _monotone_copies(table: CodedTable, headers: Sequence[str], target: str) -> dict[str, str]:
+    """Say of which columns the target is a rising or falling function, in the first rows of the table.
+
+    A logarithm, a rounded copy or another unit of the target: no honest input orders `FEWEST_STEPS` different values without an exception.
+    """
+    chunks: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {header: [] for header in (*headers, target)}
+    rows = 0
+    for chunk in table.chunks([*headers, target]) if headers else ():
+        for header, numbers in chunks.items():
+            column = chunk[header]
+            numbers.append(np.append(column.numbers, np.nan)[column.codes[: COMPARED_ROWS - rows]])
+        rows += len(chunks[target][-1])
+        if rows >= COMPARED_ROWS:
+            break
+    if not rows:
+        return {}
+    answers = np.concatenate(chunks[target])
+    reasons = {}
+    for header in headers:
+        way = _monotone(np.concatenate(chunks[header]), answers)
+        if way:
+            reasons[header] = f"{way} with the target {quote_value(target)} without an exception, as a copy in another unit or scale would"
+    return reasons
+
+
+def _monotone(numbers: np.ndarray[Any, np.dtype[np.float64]], answers: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    """Return `rises`, `falls` or nothing; rows without a number do not count, nor does the order of rows with equal numbers."""
+    known = ~(np.isnan(numbers) | np.isnan(answers))
+    numbers, answers = numbers[known], answers[known]
+    if min(len(np.unique(numbers)), len(np.unique(answers))) < FEWEST_STEPS:
+        return ""
+    if (np.diff(answers[np.lexsort((answers, numbers))]) >= 0).all():
+        return "rises"
+    return "falls" if (np.diff(answers[np.lexsort((-answers, numbers))]) <= 0).all() else ""
 
 
 @dataclass(frozen=True)
