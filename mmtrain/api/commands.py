@@ -6,7 +6,7 @@ are raised as ConfigError, DataError, RunError or UsageError, with the text that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from os import PathLike
 from pathlib import Path
@@ -381,7 +381,7 @@ def inspect_data(
 
 def init(
     table: TableLike,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     *,
     images: PathOrText | None = None,
     file: PathOrText | None = None,
@@ -392,7 +392,7 @@ def init(
 
     Args:
         table: A path or a DataFrame.
-        target: The column to be predicted. Left out: guessed.
+        target: The column to be predicted, or several. Left out: guessed.
         images: The folder that image cells are relative to. Left out: guessed.
         file: The experiment file to write. Left out: no file is written.
         force: Replace a file that exists already.

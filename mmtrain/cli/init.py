@@ -22,7 +22,10 @@ def command(
     table: Annotated[
         Path, typer.Argument(help="A CSV, TSV, Parquet, Excel or JSON Lines file, or a folder with a folder of images per class.")
     ],
-    target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help="The column to be predicted; left out: guessed.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", metavar="COLUMN", help="A column to be predicted; for several, several times; left out: guessed."),
+    ] = None,
     images: Annotated[Path | None, typer.Option("--images", metavar="FOLDER", help="The images folder; left out: searched for.")] = None,
     table_format: Annotated[
         str | None, typer.Option("--format", metavar="MAP", help="Format of the table, as in `data.format`; left out: detected.")
@@ -38,7 +41,7 @@ def command(
     from mmtrain.commands.init import init
 
     import_allowed(code)
-    done = init(table, target=target, images=images, table_format=table_format, file=file, force=force)
+    done = init(table, target=target or None, images=images, table_format=table_format, file=file, force=force)
     _show(done, code or [], as_json=as_json, quiet=quiet)
 
 

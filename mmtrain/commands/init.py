@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class StarterResult:
 def init(
     table: Path,
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     images: Path | None = None,
     table_format: str | None = None,
     file: Path | None = None,
@@ -81,7 +81,7 @@ def parsed_format(text: str) -> TableFormat:
 
 
 def _of_folders(
-    folder: Path, target: str | None, images: Path | None, table_format: str | None, *, file: Path, force: bool
+    folder: Path, target: str | Sequence[str] | None, images: Path | None, table_format: str | None, *, file: Path, force: bool
 ) -> StarterResult:
     """Profile a folder that has a folder of images per class."""
     for option, given in (("--target", target), ("--images", images), ("--format", table_format)):
@@ -154,7 +154,7 @@ def _write_schema(path: Path) -> None:
 
 
 def usable_survey(
-    table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None
+    table: Path, *, target: str | Sequence[str] | None = None, images: Path | None = None, table_format: TableFormat | None = None
 ) -> TableProfile:
     """Return the guesses for a table that can be trained on. Raises as `init` does."""
     profile = profile_table(table, target=target, images=images, table_format=table_format)

@@ -557,6 +557,16 @@ def test_monotone_copies_of_a_number_to_be_predicted_are_left_out(tmp_path, numb
         assert other.guess.reason == f"{way} with the target 'price' without an exception, as a copy in another unit or scale would"
 
 
+def test_several_targets_are_predicted_from_the_others(tmp_path):
+    path = write(tmp_path, table(height=[150 + i * 7 % 40 + i / 7 for i in range(N)]) | {"ill": ["yes", "no", "no"] * (N // 3)})
+    done = init(path, target=["ill", "height"], file=tmp_path / "a.yaml")
+    experiment = config.load(done.file)
+    assert {key: target.task for key, target in experiment.targets.items()} == {"height": "regression", "ill": "binary"}
+    assert done.survey.target == "ill"
+    with pytest.raises(ConfigError, match="the table has no column 'hight'"):
+        init(path, target=["ill", "hight"], file=tmp_path / "b.yaml")
+
+
 def test_groups_and_answers_that_never_meet_are_no_mistake(tmp_path):
     patients = [f"P{i // 6}" if i % 2 else "" for i in range(N)]
     labels = ["" if i % 2 else "red" if i % 4 else "blue" for i in range(N)]

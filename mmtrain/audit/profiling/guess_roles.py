@@ -6,6 +6,8 @@ id, one group and one split, so that an experiment file with these roles can be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmtrain.audit.profiling import infer_target
 from mmtrain.columns import role_class, roles
 from mmtrain.columns.base import Guess, Purpose
@@ -35,25 +37,26 @@ def infer_role(profile: Profile) -> Guess:
     return max(reversed(guesses), key=lambda guess: guess.evidence)
 
 
-def guess_target(
-    file: TableFile, target: str | None, guesses: dict[str, Guess], profiles: dict[str, Profile], unusable: dict[str, str]
-) -> str | None:
-    """Put the guess of the target, the given one or else the likeliest, into `guesses`; return its header, None where none can be one.
+def guess_targets(
+    file: TableFile, targets: Sequence[str], guesses: dict[str, Guess], profiles: dict[str, Profile], unusable: dict[str, str]
+) -> tuple[str, ...]:
+    """Put the guesses of the targets, the given ones or else the likeliest, into `guesses`; return their headers.
 
-    Raises ConfigError when the given `target` is not a header, or its column cannot be an answer.
+    Raises ConfigError when a given target is not a header, or its column cannot be an answer.
     """
-    if target is not None:
+    for target in targets:
         guesses[target] = _given_target(file, target, profiles, unusable)
-        return target
+    if targets:
+        return tuple(dict.fromkeys(targets))
     choice = infer_target.choose_target(profiles, guesses)
     if choice is None:
-        return None
+        return ()
     target, why = choice
     guess = infer_target.infer_task(profiles[target])
     if guess is None:
         raise ValueError(f"{target!r} cannot be a target.")
     guesses[target] = guess.model_copy(update={"reason": f"{why}; {guess.reason}; please confirm"})
-    return target
+    return (target,)
 
 
 def _given_target(file: TableFile, target: str, profiles: dict[str, Profile], unusable: dict[str, str]) -> Guess:

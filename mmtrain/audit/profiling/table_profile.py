@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmtrain.artifacts.inspection_results import ProfiledColumn, TableProfile
 from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling.column_relations import resolve_relations
-from mmtrain.audit.profiling.guess_roles import guess_target, infer_role, leave_single_purposes, locate_non_numbers
+from mmtrain.audit.profiling.guess_roles import guess_targets, infer_role, leave_single_purposes, locate_non_numbers
 from mmtrain.audit.profiling.image_guesses import guess_by_files, profile_image_columns
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.columns.base import Guess, OptionValue
@@ -23,12 +24,14 @@ from mmtrain.system.paths import input_fault
 def profile_table(
     path: Path,
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     images: Path | None = None,
     table_format: TableFormat | None = None,
     table: CodedTable | None = None,
 ) -> TableProfile:
-    """Profile the table at `path`; `target` and `images` (a folder) are guessed where they are not given. `table` is it where it is open.
+    """Profile the table at `path`; `target`, one header or several, and `images`, a folder, are guessed where they are not given.
+
+    `table` is the table where it is open.
 
     Raises:
         ConfigError: `target` is not a header, or its column cannot be an answer; `images` is not a folder.
@@ -48,11 +51,12 @@ def profile_table(
         raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
     if images is not None:
         guess_by_files(guesses, profiles, images)
-    target = guess_target(file, target, guesses, profiles, unusable)
+    given = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+    targets = guess_targets(file, given, guesses, profiles, unusable)
     locate_non_numbers(file, guesses, profiles)
     leave_single_purposes(guesses)
     folder, image_profiles = profile_image_columns(table, guesses, profiles, images)
-    classes, scarce = resolve_relations(table, guesses, profiles, target) if target is not None else ({}, False)
+    relations = [resolve_relations(table, guesses, profiles, one) for one in targets] or [({}, False)]
     guesses |= {header: Guess(role="", reason=reason, used=False) for header, reason in unusable.items()}
     columns = [
         ProfiledColumn(header=header, guess=guesses[header], profile=profiles.get(header), images=image_profiles.get(header))
@@ -62,10 +66,10 @@ def profile_table(
         path=path,
         rows=rows,
         columns=tuple(columns),
-        target=target or "",
+        target=targets[0] if targets else "",
         images=folder,
-        classes=classes,
-        scarce=scarce,
+        classes=relations[0][0],
+        scarce=any(scarce for _, scarce in relations),
         format=_format(file, table_format),
         notice=file.notice,
         missing_words=tuple(file.missing_values),
