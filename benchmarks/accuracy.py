@@ -45,6 +45,8 @@ RIVALS = ("gradient_boosting", "linear")
 MAIN = {"binary": "auc", "multiclass": "accuracy", "multilabel": "macro_auc", "regression": "r2"}
 SCORES = ("accuracy", "balanced_accuracy", "auc", "macro_auc", "macro_pr_auc", "log_loss", "r2", "rmse", "mae")
 RESULTS = Path(__file__).parent / "results" / "accuracy.csv"
+VALIDATION = 0.15
+"""Share of the training rows, as `init` writes it."""
 NEAR = 0.01
 """Relative distance from the better reference up to which a model counts as near."""
 CHEAP = ("evaluation.permutations=0", "evaluation.draws=100")
@@ -140,6 +142,9 @@ def written_experiment(data: DataSet, test: np.ndarray[Any, Any], folder: Path) 
     if data.split is not None:
         split[data.split.str.lower().isin(["validation", "val", "valid", "dev"]).to_numpy()] = "validation"
     split[test] = "test"
+    if "validation" not in split and _scarce(data, split == "train"):
+        train = np.flatnonzero(split == "train")
+        split[np.random.default_rng(0).permutation(train)[: round(VALIDATION * len(train))]] = "validation"
     table, file = folder / f"{data.name}.csv", folder / f"{data.name}.yaml"
     data.rows.assign(**{SPLIT: split}).to_csv(table, index=False)
     init(table, target=data.target or None, images=data.images, file=file, force=True)
@@ -153,9 +158,14 @@ def written_experiment(data: DataSet, test: np.ndarray[Any, Any], folder: Path) 
     if data.group:
         columns[data.group] = {"role": "group"}
     columns[SPLIT] = {"role": "split"}
-    tree["split"] = {"method": "column"} | ({} if "validation" in split else {"validation": 0.15})
+    tree["split"] = {"method": "column"} | ({} if "validation" in split else {"validation": VALIDATION})
     file.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
     return file, target, columns[target]["task"]
+
+
+def _scarce(data: DataSet, train: np.ndarray[Any, Any]) -> bool:
+    """True where some class has a single training row, so that no stratified split can divide it."""
+    return data.task in ("binary", "multiclass") and int(data.rows[data.target][train].value_counts().min()) < 2
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,20 @@ def test_own_split_is_the_only_fold_and_validation_rows_are_trained_on():
     assert sorted([*train, *test]) == list(range(60))
 
 
+def test_class_of_one_training_row_is_split_by_marked_validation_rows(tmp_path):
+    """A stratified split would refuse it."""
+    from accuracy import SPLIT, written_experiment
+    from accuracy_sets import DataSet
+
+    rows = patients().assign(grade=["rare", *(["low", "high"] * 30)[:59]]).drop(columns=["patient"])
+    file, target, task = written_experiment(DataSet("clinic", rows, "grade", "multiclass"), np.arange(48, 60), tmp_path)
+    assert (target, task) == ("grade", "multiclass")
+    assert pd.read_csv(tmp_path / "clinic.csv")[SPLIT].value_counts().to_dict() == {"train": 41, "test": 12, "validation": 7}
+    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert tree["split"] == {"method": "column"}
+    assert tree["columns"][SPLIT] == {"role": "split"}
+
+
 def test_references_learn_from_training_rows_alone():
     import accuracy_references as references
 
