@@ -209,7 +209,7 @@ def _fitted(kind: BaselineKind, subject: AnalysisInput, table: EncodedTable, say
 
     baseline = TABULAR[kind]
     features = FeatureMatrix(table.fitted, table.arrays, table.partition.train)
-    texts = [key for key, column in table.fitted.columns.items() if baseline.texts and column.spec.kind in ("bag", "tokens")]
+    texts = [key for key, column in table.fitted.columns.items() if baseline.texts and column.attributed_to == "words"]
     columns = [key for key in table.fitted.columns if key in {*features.columns, *texts}]
     if not columns:
         return f"{baseline.label} has no scores: it reads {baseline.reads}, and training rows have none."
