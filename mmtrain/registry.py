@@ -86,7 +86,9 @@ class Registry(Generic[Entry]):
 
 
 def _origin(entry: object) -> str:
-    target = getattr(entry, "build", entry)
+    # A file of --code may be imported twice in one process: what it registers is the same as long as its function has the same name.
+    fields = () if hasattr(entry, "__qualname__") else getattr(entry, "__dict__", {}).values()
+    target = next((value for value in fields if hasattr(value, "__qualname__")), entry)
     return f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', target)}"
 
 

@@ -59,8 +59,8 @@ class ExportInput(ResultModel):
     meaning: str
     computed: str
     """How the value is computed from the cell of the table."""
-    cell: str | None
-    """The cell of the example; null for presence and for an image."""
+    cell: str | dict[str, str] | None
+    """The cell of the example, of several headers by header; null for presence and for an image."""
     example: Any
     """The value of the example; long ones are cut."""
 

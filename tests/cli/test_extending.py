@@ -41,7 +41,7 @@ def largest(features, present):
     """The largest of all features."""
     import keras
 
-    from mmtrain.layers.network import Mask
+    from mmtrain.layers.fusion import Mask
 
     masked = [keras.layers.Dense(4)(Mask(fill=0.0)(feature, present[name])) for name, feature in features.items()]
     return keras.layers.Maximum()(masked) if len(masked) > 1 else masked[0]

@@ -155,3 +155,18 @@ def test_one_of_takes_the_section_that_the_tag_names_even_within_another():
     with pytest.raises(ValidationError) as caught:
         adapter.validate_python({"name": "pie"})
     assert caught.value.errors()[0]["type"] == "union_tag_invalid"
+
+
+def test_a_metric_of_a_file_that_is_imported_twice_is_the_same():
+    from mmtrain.metrics import metric
+    from mmtrain.metrics.registered_metrics import registered_metrics
+    from mmtrain.metrics.score import _METRICS
+
+    source = "@metric('regression', higher_is_better=True)\ndef same_twice(y_true, prediction, target):\n    return 0.0\n"
+    try:
+        for _ in range(2):
+            exec(source, {"metric": metric, "__name__": "a_file"})
+        assert registered_metrics["same_twice"].compute(0, 0, 0) == 0.0
+    finally:
+        registered_metrics.remove("same_twice")
+        _METRICS.pop("same_twice", None)
