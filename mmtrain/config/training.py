@@ -170,7 +170,11 @@ class Training(Section):
         description="Compile the network's step with XLA; augmentation is always compiled on a CPU. auto: the trial decides.",
     )
     steps_per_call: CountOrAuto = Field("auto", description="Steps that one compiled call takes. auto: the trial decides.")
-    class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
+    class_weights: ClassWeights = Field(
+        "none",
+        description="For class targets that have no `class_weights` of their own. balanced shifts probabilities towards rare classes, at "
+        "the price of accuracy and log loss; a target's `decision: {prior: balanced}` balances predictions alone.",
+    )
     early_stopping: EarlyStopping = Field(description="Choice of the best epoch, and early stopping.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="A checkpoint is written after every epoch, and this often within one.")
     tensorboard: bool = Field(False, description="Also write every epoch's scores for TensorBoard, to `tensorboard/` in the run.")
