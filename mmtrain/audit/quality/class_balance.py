@@ -56,7 +56,7 @@ def _class_balance(labels: LabelIndex) -> list[Finding]:
     what = f"{_met(labels, rare)} is {times[often] / times[rare]:.0f} times rarer than {_met(labels, often)}."
     always = quote_value(labels.names[often])
     why = f"A model that always predicts {always} is right in {times[often] / times.sum():.0%} of the rows, so accuracy says little."
-    fix = "Look at balanced accuracy, macro F1 or PR-AUC; try `class_weights: balanced`."
+    fix = "Look at balanced accuracy, macro F1 or PR-AUC; try `decision: {prior: balanced}`."
     return [Finding("note", "class_imbalance", labels.header, what, why, fix)]
 
 
