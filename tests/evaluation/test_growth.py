@@ -142,13 +142,13 @@ def test_columns_that_a_sample_shows_to_be_different_are_not_compared(monkeypatc
     names = np.array(list("uvwxyz"))[noise["c4"]]
     columns = noise | {"copy": noise["c1"], "slips": slips, "renamed": names, "line": 3 * noise["n2"] + 1, "rare again": 5 - noise["rare3"]}
     compared = []
-    plain = equal._same
+    plain = equal._describe_sameness
 
     def noted(pair, *rest):
         compared.append(pair)
         return plain(pair, *rest)
 
-    monkeypatch.setattr(equal, "_same", noted)
+    monkeypatch.setattr(equal, "_describe_sameness", noted)
     found = equal.redundant_columns(sheet_of(columns), None)
     assert [finding.where for finding in found] == ["c1, copy", "c3, slips", "c4, renamed", "rare3, rare again", "n2, line"]
     assert len(compared) <= 60  # of 2,080 pairs
