@@ -77,7 +77,7 @@ class Batches:
     def _batch(self, rows: Array, epoch: int) -> Batch:
         arrays = self.arrays
         inputs = {key: self._placed(values) for key, values in arrays.values(rows).items()}
-        inputs |= {f"{key}_present": self._gathered(present, rows) for key, present in arrays.present.items()}
+        inputs |= {name: self._gathered(present, rows) for name, present in arrays.presence.items()}
         return Batch(
             rows,
             inputs,
@@ -102,7 +102,7 @@ class Batches:
     @cached_property
     def _uniform(self) -> dict[int, dict[int, Any]]:
         """By identity of the array, then by number of rows."""
-        small = (*self.arrays.present.values(), *self.arrays.weights.values())
+        small = (*self.arrays.presence.values(), *self.arrays.weights.values())
         return {id(values): {} for values in small if len(values) and (values == values[0]).all()}
 
 

@@ -41,6 +41,8 @@ class TensorSpec(ABC):
     kind: ClassVar[Kind]
     absent_first: ClassVar[int] = 0
     """First value of an absent tensor; all others are 0."""
+    stack: ClassVar[str] = ""
+    """Name of the input that holds all columns of this kind side by side, see `mmtrain.input_layout`; empty: each is an input."""
 
     @property
     @abstractmethod
@@ -79,6 +81,7 @@ class VectorSpec(TensorSpec):
     """Numbers: (batch, width) float32."""
 
     kind: ClassVar[Kind] = "vector"
+    stack: ClassVar[str] = "numbers"
 
     width: int
 
@@ -118,6 +121,7 @@ class IndexSpec(_Codes):
     """One of several categories: (batch, 1) codes below `size`; 0 is missing."""
 
     kind: ClassVar[Kind] = "index"
+    stack: ClassVar[str] = "categories"
 
     size: int
     """Number of codes, that of a missing and that of an unseen category included."""
@@ -131,13 +135,18 @@ class IndexSpec(_Codes):
         """A single code."""
         return (1,)
 
+    @property
+    def vector_width(self) -> int:
+        """Width of the vector that `to_vector` gives."""
+        return self.size if self.one_hot else self.embedding_width or default_embedding_width(self.size)
+
     def to_vector(self, tensor: Tensor) -> Tensor:
         """Return the one-hot vector, (batch, size), or a learned embedding, (batch, width)."""
         import keras
 
         if self.one_hot:
             return keras.layers.Flatten()(keras.layers.CategoryEncoding(self.size, output_mode="one_hot")(tensor))
-        return keras.layers.Flatten()(keras.layers.Embedding(self.size, self.embedding_width or default_embedding_width(self.size))(tensor))
+        return keras.layers.Flatten()(keras.layers.Embedding(self.size, self.vector_width)(tensor))
 
 
 def default_embedding_width(size: int) -> int:

@@ -5,9 +5,12 @@ from mmtrain.branches.base import Architecture as Architecture
 from mmtrain.branches.base import Branch as Branch
 from mmtrain.branches.base import Features as Features
 from mmtrain.branches.base import Input as Input
+from mmtrain.branches.base import Inputs as Inputs
+from mmtrain.branches.base import Stacked as Stacked
 from mmtrain.branches.base import architectures as architectures
 from mmtrain.branches.base import branch as branch
 from mmtrain.branches.base import default_architecture as default_architecture
+from mmtrain.branches.base import stacked as stacked
 from mmtrain.branches.cnn import cnn as cnn
 from mmtrain.branches.dense import linear as linear
 from mmtrain.branches.dense import mlp as mlp

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, Width, branch
-from mmtrain.specs import BagSpec, Tensor, TensorSpec
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, Width, branch, stacked
+from mmtrain.specs import IndexSpec, Tensor, TensorSpec
 
 
 def project_inputs(inputs: Mapping[str, Input[TensorSpec]], units: int) -> Tensor:
     """Return a dense layer, (batch, units), on all inputs concatenated; absent columns are masked.
 
-    Computed as a sum of one product per input, so that a TF-IDF vector need never be built.
+    Computed as a sum of one product per text, so that a TF-IDF vector need never be built.
     """
     import keras
 
-    masked = [one.masked() for one in inputs.values()]
-    vectors = [one.spec.to_vector(one.tensor) for one in masked if not isinstance(one.spec, BagSpec)]
+    together = stacked(inputs)
+    vectors = [together.numbers] if together.numbers is not None else []
+    if together.codes is not None:
+        vectors.append(code_vectors(together.codes, together.code_specs))
     products: list[Tensor] = []
-    for one in masked:
-        if isinstance(one.spec, BagSpec):  # a single bias for the whole sum
-            products.append(one.spec.project(one.tensor, units, use_bias=not vectors and not products))
+    for one in together.others:  # a single bias for the whole sum
+        products.append(one.spec.project(one.tensor, units, use_bias=not vectors and not products))
     if vectors:
-        together = vectors[0] if len(vectors) == 1 else keras.layers.Concatenate()(vectors)
-        products.append(keras.layers.Dense(units)(together))
+        products.append(keras.layers.Dense(units)(vectors[0] if len(vectors) == 1 else keras.layers.Concatenate()(vectors)))
     return products[0] if len(products) == 1 else keras.layers.Add()(products)
+
+
+def code_vectors(codes: Tensor, specs: Sequence[IndexSpec]) -> Tensor:
+    """Return the vectors of all codes, (batch, columns), side by side."""
+    from mmtrain.layers.stacks import CodeVectors
+
+    return CodeVectors(
+        sizes=[spec.size for spec in specs], widths=[spec.vector_width for spec in specs], one_hot=[spec.one_hot for spec in specs]
+    )(codes)
 
 
 @branch("vector", "index", "bag")

@@ -14,7 +14,7 @@ A column that reads several headers gets a DataFrame with a column of such texts
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
@@ -428,6 +428,15 @@ class FittedColumn(Section):
 
         What it gives beyond these two is not seen by the network.
         """
+
+    @classmethod
+    def preprocessing_together(cls, columns: Sequence[Any]) -> Any:  # noqa: ARG003
+        """Return one registered layer for several columns of this class, `columns`, or None: each has its own layer.
+
+        It takes the raw tensors of all columns side by side, (batch, columns), and gives their encoded tensors side by side and their
+        presence, (batch, columns). A class that is derived from this one and changes `preprocessing` has to change this as well.
+        """
+        return None
 
 
 MISSING_WORDS = (

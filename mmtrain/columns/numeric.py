@@ -8,7 +8,7 @@ counts as missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -206,9 +206,15 @@ class FittedNumeric(FittedColumn):
 
     def preprocessing(self) -> Any:
         """Fills, scales and flags in float64, then rounds to float32 once."""
-        from mmtrain.layers.encoding import EncodeNumber
+        return self.preprocessing_together([self])
 
-        return EncodeNumber(fill=self.fill, center=self.center, scale=self.scale, indicator=self.indicator, masked=self.masked)
+    @classmethod
+    def preprocessing_together(cls, columns: Sequence[FittedNumeric]) -> Any:
+        """Return the same for the numbers of many columns at once."""
+        from mmtrain.layers.encoding import EncodeNumbers
+
+        names = ("fill", "center", "scale", "indicator", "masked")
+        return EncodeNumbers(**{name: [getattr(column, name) for column in columns] for name in names})
 
 
 @role("numeric", fitted=FittedNumeric)

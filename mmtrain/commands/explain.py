@@ -173,7 +173,7 @@ def _explained(
         truth = "" if answers is None else describe(target, target.decode_truth(answers[[row]])[0])
         chosen = SelectedRow(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
         of_row = {key: cells_of_column[int(at[0])] for key, cells_of_column in cells.items()}
-        yield explainer.explain(chosen, RowInputs.of(of_row, arrays.take(at)), truth, predictions[[row]])
+        yield explainer.explain(chosen, RowInputs.of(of_row, arrays.columns(at)), truth, predictions[[row]])
 
 
 def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:

@@ -147,26 +147,28 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
 def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) -> ExportableModel:
     """Return models, names and calibration rows, as writers of formats take them."""
     from mmtrain.export.freeze import as_float32
+    from mmtrain.model.assemble import by_column
 
     labels = contract.labels(chosen.inputs, subject.fitted)
     names = plain_names([*labels, *subject.fitted.targets])
     predictor = as_float32(original)
+    single = by_column(predictor, subject.fitted) if chosen.inputs == "encoded" else predictor
     return ExportableModel(
         source=subject.run / "model.keras",
         whole=whole,
         fitted=subject.fitted,
-        predictor=predictor,
+        predictor=single,
         inputs={label: names[label] for label in labels},
         outputs={key: names[key] for key in subject.fitted.targets},
         mixed=predictor is not original,
-        calibration=[subject.arrays.take(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))],
+        calibration=[subject.arrays.columns(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))],
     )
 
 
 def _given_rows(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
     """Return the rows for the check, by the names of the export."""
     if chosen.inputs == "encoded":
-        rows = subject.arrays.take(subject.checked)
+        rows = subject.arrays.columns(subject.checked)
     else:
         experiment, table = subject.experiment, keep_rows(subject.data, subject.checked).table
         rows = check.raw_rows(experiment.inputs, experiment.data.images_folder, subject.fitted, table)

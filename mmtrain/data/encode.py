@@ -7,12 +7,13 @@ the cache, which later commands find (see `encoded_column`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
@@ -21,13 +22,14 @@ from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.columns import AnyFittedColumn, Column, FittedColumn, RowSource, Weight, column_of_role, inputs_among
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.config.experiment import Cache
-from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
+from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, StackedColumn, encoded_column, joined_columns
 from mmtrain.data.images.store import ImageStore, Say
 from mmtrain.data.tables.table import Table, cells_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem, RunError
+from mmtrain.input_layout import InputLayout, Stack, presence_of
 from mmtrain.registry import Section
-from mmtrain.specs import layer_names
+from mmtrain.specs import TensorSpec, layer_names
 from mmtrain.system.threads import Share, in_threads, shares_of
 from mmtrain.targets import AnyFittedTarget, FittedTarget, targets_among
 from mmtrain.targets.base import ClassWeights
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 ENCODE_CHUNK_ROWS = 8192
 """Rows encoded at once: large enough that a call's own cost does not count, small enough for texts to stay small."""
+
+ENCODE_CHUNK_CELLS = 2**23
+"""Cells of a stack encoded at once: 67 MB as float64, on the way to float32."""
 
 TOGETHER = 8
 """Text columns that are read in one pass; each has a piece or two in memory."""
@@ -66,35 +71,81 @@ class Arrays:
 
     inputs: Mapping[str, RowSource]
     present: dict[str, Array]
-    """Presence of every input in all rows, (rows, 1)."""
+    """Presence of every column in all rows, (rows, 1)."""
     targets: dict[str, Array]
     weights: dict[str, Array]
     """Weight of each row in the loss, per target: class weight times the `weight` column over its mean in training rows."""
+    specs: Mapping[str, TensorSpec] = field(default_factory=dict)
+    """Spec of every column; one that is left out is an input of its own."""
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
 
     def of(self, columns: Collection[str]) -> Arrays:
         """The same with the inputs of these columns only; nothing is copied."""
-        inputs = {key: source for key, source in self.inputs.items() if key in columns}
-        return Arrays(inputs, {key: self.present[key] for key in inputs}, self.targets, self.weights)
+        return self.ordered([key for key in self.inputs if key in columns])
+
+    def ordered(self, columns: Iterable[str]) -> Arrays:
+        """Return the same with the inputs of these columns, in this order; nothing is copied."""
+        keys = list(columns)
+        specs = {key: self.specs[key] for key in keys if key in self.specs}
+        return replace(self, inputs={key: self.inputs[key] for key in keys}, present={key: self.present[key] for key in keys}, specs=specs)
+
+    @cached_property
+    def layout(self) -> InputLayout:
+        """The inputs of the network that these columns become."""
+        return InputLayout({key: self.specs[key] for key in self.inputs if key in self.specs})
 
     def take(self, rows: Array) -> dict[str, Array]:
-        """One batch of inputs: `{column: x, column_present: 0 or 1}`, one gather each."""
-        return self.values(rows) | {f"{key}_present": np.take(present, rows, axis=0) for key, present in self.present.items()}
+        """Return one batch of the network's inputs: `{input: x, input_present: 0 or 1}`, one gather each."""
+        return self.values(rows) | {name: np.take(present, rows, axis=0) for name, present in self.presence.items()}
+
+    def columns(self, rows: Array) -> dict[str, Array]:
+        """Return the same by column: `{column: x, column_present: 0 or 1}`."""
+        found = {}
+        for key, source in self.inputs.items():
+            found[key], found[presence_of(key)] = source.take(rows), np.take(self.present[key], rows, axis=0)
+        return found
 
     def values(self, rows: Array) -> dict[str, Array]:
-        """One batch of inputs without their presence."""
-        return {key: source.take(rows) for key, source in self.inputs.items()}
+        """Return one batch of the network's inputs without their presence."""
+        alone = {key: source.take(rows) for key, source in self.inputs.items() if key not in self.layout.stack_of}
+        return alone | {stack.name: self._stacked(stack, rows) for stack in self.layout.stacks}
+
+    @cached_property
+    def presence(self) -> dict[str, Array]:
+        """Presence of every input of the network in all rows: (rows, 1), of a stack (rows, columns)."""
+        alone = {presence_of(key): present for key, present in self.present.items() if key not in self.layout.stack_of}
+        return alone | {presence_of(stack.name): self._stacked_presence(stack) for stack in self.layout.stacks}
+
+    def _stacked(self, stack: Stack, rows: Array) -> Array:
+        """Gather a stack: one gather for each run of columns that are neighbours in memory, which most often are all of them."""
+        runs = list(joined_columns([self.inputs[column] for column in stack.columns]))
+        if len(runs) == 1:
+            return runs[0].take(rows)
+        out, end = np.empty((len(rows), stack.width), dtype=stack.dtype), 0
+        for source in runs:
+            values = source.take(rows)
+            out[:, end : end + values.shape[1]] = values
+            end += values.shape[1]
+        return out
+
+    def _stacked_presence(self, stack: Stack) -> Array:
+        sources = [self.inputs[column] for column in stack.columns]
+        pieces = [self.present[column] for column in stack.columns]
+        (first, *others) = joined_columns(sources)
+        untouched = all(getattr(source, "shown", None) is piece for source, piece in zip(sources, pieces, strict=True))
+        return first.shown if untouched and not others else np.concatenate(pieces, axis=1)
 
     def column(self, key: str, rows: Array) -> Array:
         """Return the entries of one input in `rows`."""
         return self.inputs[key].take(rows)
 
     def expect(self, rows: Array) -> None:
-        """Prepare every source for `rows`, a few batches ahead."""
-        for source in self.inputs.values():
-            source.expect(rows)
+        """Prepare every source that is not in a stack for `rows`, a few batches ahead."""
+        for key, source in self.inputs.items():
+            if key not in self.layout.stack_of:
+                source.expect(rows)
 
 
 def fit(columns: Mapping[str, Column], table: Table, rows: Array, class_weights: ClassWeights) -> Fitted:
@@ -145,20 +196,37 @@ def _weight_mean(columns: Mapping[str, Column], table: Table, rows: Array) -> fl
     return 1.0 if column is None else float(parse_numbers(table.cells(column.column, rows)).mean()) or 1.0
 
 
-def encoder(columns: Mapping[str, FittedColumn]) -> Any:
-    """A functional Keras model over these columns: raw tensors to `{column: x, column_present: 0 or 1}`."""
-    import keras
+def encoder(columns: Mapping[str, FittedColumn], layout: InputLayout | None = None) -> Any:
+    """Return a Keras model over these columns: raw tensors to the inputs of a network with this `layout`, by default of these alone."""
+    from mmtrain.layers.end_to_end import EncodedTogether, TableEncoder
 
-    inputs: dict[str, Any] = {}
-    outputs: dict[str, Any] = {}
-    taken = [label for key, column in columns.items() for label in column.raw_inputs(key)]
-    for key, name in unique_layer_names(columns, "encode_", taken).items():
-        raw = {label: keras.Input(spec.shape, dtype=spec.dtype, name=label) for label, spec in columns[key].raw_inputs(key).items()}
-        layer = columns[key].preprocessing()
-        layer.name = name
-        outputs[key], outputs[f"{key}_present"], *_ = layer(*raw.values())
-        inputs.update(raw)
-    return keras.Model(inputs, outputs, name=unique_layer_names(["encoder"], "", taken)["encoder"])
+    parts = []
+    for keys in _parts(columns):
+        together = [columns[key] for key in keys]
+        layer = type(together[0]).preprocessing_together(together) if len(keys) > 1 else together[0].preprocessing()
+        raw = {name: (one.shape, one.dtype) for key in keys for name, one in columns[key].raw_inputs(key).items()}
+        widths = tuple(columns[key].spec.shape[0] for key in keys)
+        parts.append(EncodedTogether(tuple(keys), raw, widths, layer))
+    layout = layout or InputLayout({key: column.spec for key, column in columns.items()})
+    taken = [label for part in parts for label in part.raw]
+    stacks = {stack.name: stack.columns for stack in layout.stacks}
+    return TableEncoder(parts, stacks, name=unique_layer_names(["encoder"], "", taken)["encoder"])
+
+
+def _parts(columns: Mapping[str, FittedColumn]) -> list[list[str]]:
+    """Return the columns that one layer encodes together; a class derived from one that can has to say so itself."""
+    parts: list[list[str]] = []
+    of_class: dict[type[FittedColumn], list[str]] = {}
+    for key, column in columns.items():
+        class_ = type(column)
+        if "preprocessing_together" not in vars(class_):
+            parts.append([key])
+        elif class_ in of_class:
+            of_class[class_].append(key)
+        else:
+            of_class[class_] = [key]
+            parts.append(of_class[class_])
+    return parts
 
 
 def unique_layer_names(keys: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:
@@ -183,21 +251,33 @@ def encode(
     """
 
     def open_source(key: str, cells: Iterable[pd.Series[str]] | None = None) -> RowSource:
-        headers = columns[key].reads()
-        reader = _CellReader(key, fitted.columns[key], headers, table, cells, stores.get(key), cache)
-        reader.respell = any(respelled(fitted, table, header) for header in headers)
-        return fitted.columns[key].open(reader)
+        return fitted.columns[key].open(_CellReader(table, fitted, columns, key, cells, stores.get(key), cache))
 
     streamed = {key: columns[key].reads() for key in fitted.columns if columns[key].streamed}
-    read_together = _side_by_side(table, streamed, open_source)
-    inputs: dict[str, RowSource] = {}
-    for key in fitted.columns:
-        inputs[key] = read_together[key] if key in read_together else open_source(key)
-        if key not in stores and (notice := getattr(inputs[key], "notice", "")):  # of stores it was said when they were built
-            say(f"{columns[key].column}: {notice}")
+    inputs: dict[str, RowSource] = dict(_side_by_side(table, streamed, open_source))
+    for stack in _stacks(columns, fitted):
+        together = _encode_stack(stack.columns, table, fitted, columns, cache)
+        inputs |= {key: StackedColumn.of(together, stack.places[key], stack.positions[key]) for key in stack.columns}
+    inputs = {key: inputs[key] if key in inputs else open_source(key) for key in fitted.columns}
+    for key, source in inputs.items():
+        notice = "" if getattr(source, "position", 0) else getattr(source, "notice", "")  # once for a stack
+        if key not in stores and notice:  # of stores it was said when they were built
+            more = source.stack.shown.shape[1] - 1 if isinstance(source, StackedColumn) and source.stack is not None else 0
+            say(f"{columns[key].column}{f' and {more} more' if more else ''}: {notice}")
     every = np.arange(len(table))
-    present = {key: source.present(every) for key, source in inputs.items()}
-    return Arrays(inputs, present, *encode_targets(columns, fitted, table))
+    present = {key: source.shown if isinstance(source, EncodedColumn) else source.present(every) for key, source in inputs.items()}
+    specs = {key: column.spec for key, column in fitted.columns.items()}
+    return Arrays(inputs, present, *encode_targets(columns, fitted, table), specs)
+
+
+def _stacks(columns: Mapping[str, Column], fitted: Fitted) -> tuple[Stack, ...]:
+    """Return the columns that are encoded as one array: those in memory that open no source of their own, and are not of a user's role."""
+    own = [
+        key
+        for key, column in fitted.columns.items()
+        if not columns[key].streamed and type(column).open is FittedColumn.open and _is_ours(column)
+    ]
+    return InputLayout({key: fitted.columns[key].spec for key in own}).stacks
 
 
 def respelled(fitted: Fitted, table: Table | TableFile, header: str) -> bool:
@@ -230,20 +310,31 @@ def encode_targets(columns: Mapping[str, Column], fitted: Fitted, table: Table) 
     return targets, weights
 
 
-Encode = Callable[[Mapping[str, "pd.Series[str]"]], tuple[dict[str, Array], dict[str, Array]]]
-"""From the cells of each column to their raw arrays, and to `{column: codes, column_present: 0 or 1}`."""
+class EncodedCells(NamedTuple):
+    """Cells of some columns, encoded: raw arrays by column, and the inputs of the network by name."""
+
+    raw: dict[str, Array]
+    inputs: dict[str, Array]
 
 
-def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
-    """Encodes any of these columns but images, all in one call: a call has a cost of its own, as high as that of 8,192 numbers."""
+def cell_encoder(
+    columns: Mapping[str, FittedColumn], layout: InputLayout | None = None, *, compiled: bool
+) -> Callable[[Mapping[str, pd.Series[str]]], EncodedCells]:
+    """Return a function that encodes cells of these columns, any but images, all in one call, and may be called from several threads.
+
+    A call has a cost of its own, as high as that of 8,192 numbers. `compiled` is worth its time where cells come in many pieces.
+    `layout` is that of the network, which may have more columns.
+    """
     import tensorflow as tf
 
-    run = tf.function(encoder(columns), reduce_retracing=True, autograph=False)
+    model = encoder(columns, layout)
+    run = tf.function(model.encode_parts, reduce_retracing=True, autograph=False) if compiled else model.encode_parts
 
-    def encoded(cells: Mapping[str, pd.Series[str]]) -> tuple[dict[str, Array], dict[str, Array]]:
+    def encoded(cells: Mapping[str, pd.Series[str]]) -> EncodedCells:
         raw = {key: column.raw(cells[key]) for key, column in columns.items()}
-        outputs = run({key: tf.constant(values) for key, values in raw.items()})
-        return raw, {name: values.numpy() for name, values in outputs.items()}
+        together = [np.concatenate([raw[key] for key in part.columns], axis=1) for part in model.parts]
+        inputs, _ = run([[tf.constant(values)] for values in together])
+        return EncodedCells(raw, {name: values.numpy() for name, values in inputs.items()})
 
     return encoded
 
@@ -252,34 +343,28 @@ def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
 class _CellReader:
     """The cells of one column of a table; `cells` are its chunks, where they are read together with those of others."""
 
-    key: str
-    fitted: FittedColumn
-    headers: tuple[str, ...]
     table: Table
+    fitted: Fitted
+    declared: Mapping[str, Column]
+    key: str
     cells: Iterable[pd.Series[str]] | None
     store: ImageStore | None
     cache: Cache
-    respell: bool = False
 
     def __len__(self) -> int:
         return len(self.table)
 
     def chunks(self) -> Iterator[pd.Series[str]]:
         """Yield cells, spelled as training rows were."""
-        return map(self._spelled, self._as_read())
-
-    def _as_read(self) -> Iterator[pd.Series[str]]:
-        return iter(self.cells or self.table.chunks(self.headers, size=ENCODE_CHUNK_ROWS))
-
-    def _spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        return self.fitted.spelled(cells) if self.respell else cells
+        spell = _spelling(self.fitted, self.declared, self.table, self.key)
+        chunks = self.cells or self.table.chunks(self.declared[self.key].reads(), size=ENCODE_CHUNK_ROWS)
+        return map(spell, chunks)
 
     def encoded(self) -> EncodedColumn:
         """Encode in chunks, unless the cache has the column."""
-        layout = ArrayLayout(len(self), self.fitted.spec.shape, self.fitted.spec.dtype)
-        # What a user's own role does may change without a trace in its values, so its codes are not kept.
-        ours = type(self.fitted).__module__.partition(".")[0] == __name__.partition(".")[0]
-        return encoded_column(layout, self._provenance, self._encoded_chunks, self.cache if ours else None)
+        return _encode_rows(
+            (self.key,), lambda: ({self.key: cells} for cells in self.chunks()), self.table, self.fitted, self.declared, self.cache
+        )
 
     def images(self) -> ImageStore:
         """The store that was attached when the table was read."""
@@ -287,24 +372,68 @@ class _CellReader:
             raise RuntimeError(f"{self.key!r} has no image store.")
         return self.store
 
-    def _encoded_chunks(self) -> Generator[tuple[Array, Array]]:
-        run = compiled_encoder({self.key: self.fitted})
-        with closing(in_threads(lambda cells: run({self.key: self._spelled(cells)}), self._as_read())) as encoded:
-            for _, values in encoded:
-                yield values[self.key], values[f"{self.key}_present"]
 
-    def _provenance(self) -> Provenance:
+def _spelling(fitted: Fitted, declared: Mapping[str, Column], table: Table, key: str) -> Callable[[pd.Series[str]], pd.Series[str]]:
+    """Return the function that spells the cells of a column as training rows were, where that is due."""
+    due = any(respelled(fitted, table, header) for header in declared[key].reads())
+    return fitted.columns[key].spelled if due else lambda cells: cells
+
+
+def _encode_stack(keys: Sequence[str], table: Table, fitted: Fitted, declared: Mapping[str, Column], cache: Cache) -> EncodedColumn:
+    """Encode columns of one kind side by side, in chunks of rows, unless the cache has them."""
+    size = max(1, min(ENCODE_CHUNK_ROWS, ENCODE_CHUNK_CELLS // len(keys)))
+    spell = {key: _spelling(fitted, declared, table, key) for key in keys}
+
+    def rows() -> Iterator[dict[str, pd.Series[str]]]:
+        chunks = {key: table.chunks(declared[key].reads(), size=size) for key in keys}
+        for _ in range(0, len(table), size):
+            yield {key: spell[key](next(chunks[key])) for key in keys}
+
+    return _encode_rows(tuple(keys), rows, table, fitted, declared, cache)
+
+
+def _encode_rows(
+    keys: tuple[str, ...],
+    rows: Callable[[], Iterable[Mapping[str, pd.Series[str]]]],
+    table: Table,
+    fitted: Fitted,
+    declared: Mapping[str, Column],
+    cache: Cache,
+) -> EncodedColumn:
+    """Encode these columns as one array, unless the cache has them; `rows` are their cells, chunk by chunk."""
+    columns = {key: fitted.columns[key] for key in keys}
+    first = columns[keys[0]].spec
+    width = sum(column.spec.shape[0] for column in columns.values())
+    layout = ArrayLayout(len(table), first.shape if len(keys) == 1 else (width,), first.dtype, len(keys))
+
+    def chunks() -> Generator[tuple[Array, Array]]:
+        run = cell_encoder(columns, compiled=False)
+        with closing(in_threads(run, rows())) as encoded:
+            for _, inputs in encoded:
+                yield tuple(inputs.values())
+
+    def provenance() -> Provenance:
         import tensorflow as tf
 
         values = {
-            "table": self.table.sha256,
-            "missing_values": self.table.missing_values,
-            "rows": sha256(self.table.rows.tobytes()).hexdigest(),
-            "respelled": self.respell,
-            "column": sha256(self.fitted.model_dump_json().encode()).hexdigest(),
+            "table": table.sha256,
+            "missing_values": table.missing_values,
+            "rows": sha256(table.rows.tobytes()).hexdigest(),
+            "respelled": [any(respelled(fitted, table, header) for header in declared[key].reads()) for key in keys],
+            "headers": [declared[key].reads() for key in keys],
+            "columns": [sha256(column.model_dump_json().encode()).hexdigest() for column in columns.values()],
             "tensorflow": tf.__version__,
         }
-        return Provenance(values, self.table.path, self.headers[0])
+        header = declared[keys[0]].reads()[0]
+        return Provenance(values, table.path, header if len(keys) == 1 else f"{header} and {len(keys) - 1} more")
+
+    # What a user's own role does may change without a trace in its values, so its codes are not kept.
+    ours = all(_is_ours(column) for column in columns.values())
+    return encoded_column(layout, provenance, chunks, cache if ours else None)
+
+
+def _is_ours(column: FittedColumn) -> bool:
+    return type(column).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def of_run(run: Run, columns: Mapping[str, Column]) -> Fitted:

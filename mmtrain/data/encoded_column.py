@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSION = 2
+    from mmtrain.columns import RowSource
+
+VERSION = 3
 """Part of the name of every entry; to be raised when the preprocessing layers or `raw` give other codes for the same cells."""
 
 MIN_DISK_BYTES = 16 * 10**6
@@ -55,7 +57,10 @@ EncodedPieces = Callable[[], "Generator[tuple[Array, Array]]"]
 
 @dataclass(frozen=True, eq=False)
 class EncodedColumn:
-    """A row source: `codes` (rows, ...) as the column's spec says, and `shown` (rows, 1) float32, 0 or 1; in memory or mapped into it."""
+    """A row source: `codes` (rows, ...) as the column's spec says, and `shown` (rows, 1) float32, 0 or 1; in memory or mapped into it.
+
+    Of a stack of columns, `codes` is (rows, sum of their widths) and `shown` (rows, columns).
+    """
 
     codes: Array
     shown: Array
@@ -76,11 +81,61 @@ class EncodedColumn:
         """Return the codes of `rows`, in `out` where it is given. Raises RunError when a mapped file has become shorter."""
         for file in self.files:
             file.check()
-        return np.take(self.codes, rows, axis=0, out=out)
+        if self.codes.flags.c_contiguous:
+            return np.take(self.codes, rows, axis=0, out=out)
+        # `np.take` would first copy all rows of a part of a stack.
+        if out is None:
+            return self.codes[rows]
+        out[...] = self.codes[rows]
+        return out
 
     def present(self, rows: Array) -> Array:
         """Return (len(rows), 1) float32, 0 or 1."""
-        return np.take(self.shown, rows, axis=0)
+        return self.shown[rows]
+
+
+@dataclass(frozen=True, eq=False)
+class StackedColumn(EncodedColumn):
+    """One column of a stack; its arrays are views."""
+
+    stack: EncodedColumn | None = None
+    places: slice = field(default_factory=lambda: slice(0))
+    """Its part of the second axis of the stack."""
+    position: int = 0
+    """Its place in the presence of the stack."""
+
+    @classmethod
+    def of(cls, stack: EncodedColumn, places: slice, position: int) -> StackedColumn:
+        """Return the column that has these places in a stack."""
+        shown = stack.shown[:, position : position + 1]
+        return cls(stack.codes[:, places], shown, stack.notice, stack.files, stack, places, position)
+
+
+def joined_columns(columns: Iterable[RowSource]) -> Iterator[RowSource]:
+    """Yield row sources that have the values of `columns` side by side: neighbours in one stack as one, every other one as it is."""
+    run: list[StackedColumn] = []
+    for column in columns:
+        if run and not (isinstance(column, StackedColumn) and column.stack is run[-1].stack and column.position == run[-1].position + 1):
+            yield _joined(run)
+            run = []
+        if isinstance(column, StackedColumn):
+            run.append(column)
+        else:
+            yield column
+    if run:
+        yield _joined(run)
+
+
+def _joined(run: list[StackedColumn]) -> EncodedColumn:
+    """Return neighbours in a stack as one source; the stack itself, where they are all of its columns."""
+    first, last = run[0], run[-1]
+    stack = first.stack
+    if stack is None:
+        return first
+    if len(run) == stack.shown.shape[1]:
+        return stack
+    shown = stack.shown[:, first.position : last.position + 1]
+    return EncodedColumn(stack.codes[:, first.places.start : last.places.stop], shown, stack.notice, stack.files)
 
 
 @dataclass(frozen=True)
@@ -94,16 +149,17 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """`shape` is without the rows."""
+    """`shape` is without the rows; `columns` share it."""
 
     rows: int
     shape: tuple[int, ...]
     dtype: str
+    columns: int = 1
 
     @property
     def size(self) -> int:
         """Bytes of codes and presence."""
-        return self.rows * (math.prod(self.shape) * np.dtype(self.dtype).itemsize + 4)
+        return self.rows * (math.prod(self.shape) * np.dtype(self.dtype).itemsize + 4 * self.columns)
 
 
 def encoded_column(layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None) -> EncodedColumn:
@@ -134,9 +190,10 @@ def _key(provenance: Provenance, layout: ArrayLayout) -> str:
 
 
 def _notice(layout: ArrayLayout, reason: str) -> str:
+    whose = "its" if layout.columns == 1 else "their"
     return (
-        f"its encoded cells take {format_bytes(layout.size)} and are not kept in the cache: {reason}. They stay in memory, until this run "
-        "ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another disk, or remove what is old with "
+        f"{whose} encoded cells take {format_bytes(layout.size)} and are not kept in the cache: {reason}. They stay in memory, until this "
+        "run ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another disk, or remove what is old with "
         "`mmtrain cache clear`."
     )
 
@@ -149,7 +206,7 @@ def _opened(folder: Path, layout: ArrayLayout) -> EncodedColumn | None:
         codes, present = (np.asarray(np.load(path, mmap_mode="r")) for path in paths)
     except (OSError, ValueError):
         return None
-    if (codes.shape, codes.dtype, present.shape) != ((layout.rows, *layout.shape), np.dtype(layout.dtype), (layout.rows, 1)):
+    if (codes.shape, codes.dtype, present.shape) != ((layout.rows, *layout.shape), np.dtype(layout.dtype), (layout.rows, layout.columns)):
         return None
     mark_used(folder)
     return EncodedColumn(codes, present, files=files)
@@ -161,7 +218,7 @@ def _built(cache: Path, name: str, layout: ArrayLayout, provenance: Provenance, 
     with building(cache, name) as temporary:
         with (
             new_array(temporary / COLUMNS.array, shape, dtype) as (codes, _),
-            new_array(temporary / COLUMNS.second, (layout.rows, 1), np.dtype(np.float32)) as (present, _),
+            new_array(temporary / COLUMNS.second, (layout.rows, layout.columns), np.dtype(np.float32)) as (present, _),
         ):
             for _, encoded, shown in _numbered(pieces, layout):
                 codes.write(_bytes(encoded, dtype))
@@ -179,7 +236,7 @@ def _built(cache: Path, name: str, layout: ArrayLayout, provenance: Provenance, 
 
 def _in_memory(layout: ArrayLayout, pieces: EncodedPieces, notice: str = "") -> EncodedColumn:
     codes: NDArray[Any] = np.empty((layout.rows, *layout.shape), dtype=layout.dtype)
-    present: NDArray[np.float32] = np.empty((layout.rows, 1), dtype=np.float32)
+    present: NDArray[np.float32] = np.empty((layout.rows, layout.columns), dtype=np.float32)
     for start, encoded, shown in _numbered(pieces, layout):
         codes[start : start + len(encoded)] = encoded
         present[start : start + len(encoded)] = shown

@@ -15,7 +15,7 @@ import pandas as pd
 from mmtrain.columns import CellWarning, Column, Group, Id, Image, column_of_role, images_among, inputs_among
 from mmtrain.columns.base import MISSING_CELL_WARNINGS
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
+from mmtrain.data.encode import Array, Fitted, cell_encoder, respelled
 from mmtrain.data.images.decode import decode_all, image_bytes, image_format
 from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
@@ -23,6 +23,7 @@ from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError
+from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.targets import targets_among
 
 CHUNK_ROWS = 16_384
@@ -54,7 +55,9 @@ class Chunk:
     start: int
     cells: dict[str, pd.Series[str]]
     inputs: dict[str, Array] = field(default_factory=dict)
-    """`{column, column_present}`."""
+    """`{column, column_present}`; of a stack these are views."""
+    batch: dict[str, Array] = field(default_factory=dict)
+    """The inputs of the network."""
     raw: dict[str, Array] = field(default_factory=dict)
     """The raw arrays by column, for all but images."""
     files: dict[str, list[ImageFile]] = field(default_factory=dict)
@@ -101,7 +104,8 @@ class Chunks:
         encoded = {key: column for key, column in fitted.columns.items() if key not in self._images}
         self._fitted = fitted
         self._columns = fitted.columns
-        self._encode = compiled_encoder(encoded) if encoded else None
+        self._layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
+        self._encode = cell_encoder(encoded, self._layout, compiled=True) if encoded else None
         images = sum(image_bytes(column.layout) for column in self._images.values())
         # At least one row, however large its images are.
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
@@ -134,13 +138,14 @@ class Chunks:
         if self._encode is not None:
             raw, encoded = self._encode(texts)
             piece.raw.update(raw)
-            piece.inputs.update(encoded)
+            piece.batch.update(encoded)
+        remarks_of = {}
+        for key, image in self._images.items():
+            decoded = decode_cells(texts[key], image, finders[key])
+            piece.batch[key], piece.batch[presence_of(key)], remarks_of[key], piece.files[key] = decoded
+        piece.inputs.update(self._layout.split(piece.batch))
         for key, column in self._inputs.items():
-            if key in self._images:
-                decoded = decode_cells(texts[key], self._images[key], finders[key])
-                piece.inputs[key], piece.inputs[f"{key}_present"], remarks, piece.files[key] = decoded
-            else:
-                remarks = column.remarks(texts[key], piece.raw[key], piece.inputs[key])
+            remarks = remarks_of[key] if key in self._images else column.remarks(texts[key], piece.raw[key], piece.inputs[key])
             for header in column.reads() if column.holds_numbers else ():
                 if (rows := cells.texts.unclear.get(header)) is not None:
                     remarks = [*remarks, CellWarning(rows, f"{cells.texts[header].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]

@@ -27,7 +27,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class RowInputs:
-    """One row: its cells by column as in the table, empty if missing, and its encoded inputs, `(1, ...)` each."""
+    """One row: its cells by column as in the table, empty if missing, and its encoded values by column, `(1, ...)` each."""
 
     texts: Mapping[str, str]
     encoded: Mapping[str, Array]
@@ -173,7 +173,7 @@ def attribute_columns(attributions: Attributions, fitted: Fitted, inputs: RowInp
     of_columns = []
     for key, column in fitted.columns.items():
         # A column has several hooks if several branches read it.
-        values = [values for hook, values in attributions.by_hook.items() if hook.column == key]
+        values = [values[hook.places[key]] for hook, values in attributions.by_hook.items() if key in hook.places]
         of_columns.append(_attribute(key, column, values, inputs, missing=key in missing))
     return tuple(of_columns)
 

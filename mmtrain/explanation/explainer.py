@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from mmtrain.branches import Branch
 from mmtrain.columns.summaries import Statistics
@@ -15,10 +14,11 @@ from mmtrain.data import encode
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, attribute_columns, describe
-from mmtrain.explanation.gradients import grad_cam, integrated_gradients
+from mmtrain.explanation.gradients import Attributions, grad_cam, integrated_gradients
 from mmtrain.explanation.hooks import hook_model
-from mmtrain.explanation.selection import ExplainedOutputs, output_selector
+from mmtrain.explanation.selection import ExplainedOutputs, OutputSelector, output_selector
 from mmtrain.export.freeze import as_float32
+from mmtrain.input_layout import InputLayout
 from mmtrain.specs import ImageSpec
 
 
@@ -32,6 +32,7 @@ class Explainer:
         self._outputs = outputs
         self._network = hook_model(as_float32(predictor), branches, fitted)  # float16 gradients would miss completeness
         self._baseline = encoded_baseline(fitted, statistics)
+        self._layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
         if outputs.method == "grad_cam" and not self._network.maps:
             what = "Grad-CAM needs a branch that pools maps over a whole image, and this run has none."
             raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
@@ -40,18 +41,22 @@ class Explainer:
         """Explain a row, given its inputs, its true answer in words (empty if unknown), and its prediction (1, units)."""
         target, method = self._fitted.targets[self._outputs.target], self._outputs.method
         selector = output_selector(self._outputs, target, prediction)
-        # Without a value there is nothing to attribute: a missing input stays missing along the whole path.
-        missing = inputs.missing(self._fitted)
-        steps = self._outputs.steps
-        attributions = integrated_gradients(self._network, inputs.encoded, self._baseline, selector, fixed=missing, steps=steps)
+        row, attributions = self._integrate(inputs, selector)
         columns = attribute_columns(attributions, self._fitted, inputs)
         specs = {column.column: self._fitted.columns[column.column].spec for column in columns if not column.missing}
         images = {key: image_inputs(inputs.encoded[key][0], spec) for key, spec in specs.items() if isinstance(spec, ImageSpec)}
         cams: Mapping[str, Array] = {}
         if method != "integrated_gradients" and images:
-            cams = {key: cam for key, cam in grad_cam(self._network, inputs.encoded, selector).items() if key in images}
+            cams = {key: cam for key, cam in grad_cam(self._network, row, selector).items() if key in images}
         label = describe(target, target.predict_label(prediction)[0])
         return RowExplanation(selected, truth, label, selector, attributions, columns, images, cams, method)
+
+    def _integrate(self, inputs: RowInputs, selector: OutputSelector) -> tuple[dict[str, Array], Attributions]:
+        """Return the inputs of the network for a row, and its integrated gradients."""
+        row, baseline = (self._layout.join(encoded) for encoded in (inputs.encoded, {**inputs.encoded, **self._baseline}))
+        # Without a value there is nothing to attribute: a missing input stays missing along the whole path.
+        missing, steps = inputs.missing(self._fitted), self._outputs.steps
+        return row, integrated_gradients(self._network, row, baseline, selector, from_baseline=self._baseline, fixed=missing, steps=steps)
 
 
 def image_inputs(pixels: Array, spec: ImageSpec) -> Array:
@@ -86,6 +91,6 @@ def _encode(fitted: Fitted, cells: dict[str, str]) -> dict[str, Array]:
     if not cells:
         return {}
     columns = {key: fitted.columns[key] for key in cells}
-    raw = {key: tf.constant(columns[key].raw(pd.Series([cell], dtype="str"))) for key, cell in cells.items()}
-    encoded = encode.encoder(columns)(raw)
-    return {key: encoded[key].numpy() for key in cells}
+    encoded = encode.cell_encoder(columns, compiled=False)({key: pd.Series([cell], dtype="str") for key, cell in cells.items()})
+    by_column = InputLayout({key: column.spec for key, column in columns.items()}).split(encoded.inputs)
+    return {key: by_column[key] for key in cells}

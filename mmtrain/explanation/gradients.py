@@ -61,15 +61,17 @@ def integrated_gradients(
     baseline: Mapping[str, Array],
     selector: OutputSelector,
     *,
+    from_baseline: Collection[str],
     fixed: Collection[str],
     steps: int | None,
 ) -> Attributions:
-    """Compute the attributions of one encoded row; every array has a first axis of 1.
+    """Compute the attributions of one encoded row, `{input: (1, ...)}`.
 
-    `baseline` are encoded values, from which the path of numbers and images starts; that of categories and words starts at the zero
-    vector. Columns in `fixed` stay as they are in the row. Without `steps`, their number is doubled until the error is small enough.
+    The path of columns in `from_baseline` (numbers and images) starts at their values in the row `baseline`; that of all others
+    (categories and words) starts at the zero vector. Columns in `fixed` stay as they are in the row. Without `steps`, their number is
+    doubled until the error is small enough.
     """
-    path = _Path(network, row, baseline, selector, fixed)
+    path = _Path(network, row, baseline, selector, from_baseline, fixed)
     count = steps or FIRST_STEPS
     attributions = path.integrate(count)
     while steps is None and attributions.gap > MAX_CONVERGENCE_DELTA and count < MAX_STEPS:
@@ -87,15 +89,15 @@ class _Path:
         row: Mapping[str, Array],
         baseline: Mapping[str, Array],
         selector: OutputSelector,
+        from_baseline: Collection[str],
         fixed: Collection[str],
     ) -> None:
         self._network = network
         self._row = row
         self._selector = selector
-        ends, starts = network.activations(row), network.activations({**row, **baseline})
-        self._start = {
-            hook: starts[hook] if hook.column in baseline else np.zeros_like(end) for hook, end in ends.items() if hook.column not in fixed
-        }
+        ends, starts = network.activations(row), network.activations(baseline)
+        moving = {hook: end for hook, end in ends.items() if not hook.places.keys() <= set(fixed)}
+        self._start = {hook: _path_start(hook, starts[hook], end, from_baseline, fixed) for hook, end in moving.items()}
         self._change = {hook: ends[hook] - start for hook, start in self._start.items()}
         self._baseline_output, self._output = (float(value) for value in self._points(np.array([0.0, 1.0]))[0])
 
@@ -134,6 +136,15 @@ class _Path:
         return raw.numpy(), {hook: gradient.numpy() for hook, gradient in zip(points, gradients, strict=True)}
 
 
+def _path_start(hook: ActivationHook, baseline: Array, row: Array, from_baseline: Collection[str], fixed: Collection[str]) -> Array:
+    """Return the values (1, ...) at a hook where the path starts, from those of the baseline and of the row."""
+    start = np.zeros_like(row)
+    for column, places in hook.places.items():
+        if column in fixed or column in from_baseline:
+            start[:, places] = (row if column in fixed else baseline)[:, places]
+    return start
+
+
 def grad_cam(network: HookedModel, row: Mapping[str, Array], selector: OutputSelector) -> dict[str, Array]:
     """Compute a map (height, width) float32, non-negative, in the size of the last maps of each image column.
 
@@ -149,12 +160,12 @@ def grad_cam(network: HookedModel, row: Mapping[str, Array], selector: OutputSel
 
         return watch
 
-    hooks = network.maps.values()
+    hooks = list(network.maps.values())
     with tf.GradientTape(watch_accessed_variables=False) as tape, network.changed({hook: watching(hook) for hook in hooks}):
         raw = network.raw(row)[selector.target][:, selector.unit] * selector.sign
     gradients = tape.gradient(raw, [maps[hook] for hook in hooks], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    pairs = zip(hooks, gradients, strict=True)
-    return {hook.column: _weighted_activations(maps[hook].numpy()[0], gradient.numpy()[0]) for hook, gradient in pairs}
+    cams = (_weighted_activations(maps[hook].numpy()[0], gradient.numpy()[0]) for hook, gradient in zip(hooks, gradients, strict=True))
+    return dict(zip(network.maps, cams, strict=True))
 
 
 def _weighted_activations(maps: Array, gradients: Array) -> Array:

@@ -8,9 +8,10 @@ the calls between them are new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -20,7 +21,9 @@ import tensorflow as tf
 from mmtrain.branches import Branch
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, RunError
+from mmtrain.input_layout import InputLayout
 from mmtrain.layers.network import BagProjection
+from mmtrain.layers.stacks import MaskStack, TakePlaces
 from mmtrain.model.assemble import names_of_layers
 
 Change = Callable[[Any], Any]
@@ -29,12 +32,15 @@ POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 
 
 class ActivationHook(keras.layers.Layer):  # type: ignore[misc]
-    """Identity, or `change` if it is set. `column` is the input that the tensor depends on; `of_image` is True if it is one image."""
+    """Identity, or `change` if it is set. `of_image` is True if the tensor depends on one image alone.
 
-    def __init__(self, column: str, *, of_image: bool) -> None:
+    `places` are the slices of the axis behind the batch that depend on each column; with a single column, all of it.
+    """
+
+    def __init__(self, places: Mapping[str, Any], *, of_image: bool) -> None:
         super().__init__(dtype="float32")
         self.supports_masking = True
-        self.column = column
+        self.places: Mapping[str, Any] = MappingProxyType(dict(places))  # a proxy, so that Keras does not track it
         self.of_image = of_image
         self.change: Change | None = None
 
@@ -115,7 +121,11 @@ def hook_model(predictor: Any, branches: Mapping[str, Branch], fitted: Fitted) -
     Raises RunError for a branch that combines the codes of several columns before they become real numbers.
     """
     names = names_of_layers(branches, fitted)
-    hooked = {name: _Branch(key, branches[key].columns, fitted) for key, name in names.branches.items()}
+    specs = {key: column.spec for key, column in fitted.columns.items()}
+    hooked = {
+        name: _Branch(key, InputLayout({column: specs[column] for column in branches[key].columns}), fitted)
+        for key, name in names.branches.items()
+    }
     answers = names.activations.values()
 
     def replace(layer: Any) -> Any:
@@ -135,22 +145,28 @@ class _Branch:
     """Inserts hooks into one branch."""
 
     name: str
-    columns: tuple[str, ...]
+    layout: InputLayout
     fitted: Fitted
     hooks: list[ActivationHook] = field(default_factory=list)
     maps: dict[str, ActivationHook] = field(default_factory=dict)
     _owners: dict[int, tuple[Any, frozenset[str]]] = field(default_factory=dict)
     """A tensor and the columns it depends on, by its id; the tensor is stored because Python reuses the ids of deleted objects."""
+    _places: dict[int, Mapping[str, slice]] = field(default_factory=dict)
+    """Slice of the second axis of each column of a stack, by the id of the tensor."""
     _instead: dict[int, Any] = field(default_factory=dict)
     """Replacement of a tensor, by its id."""
 
     def with_hooks(self, branch: Any) -> Any:
         """Return the branch, a functional model of its columns, with hooks."""
         inputs = keras.tree.map_structure(lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype), branch.input)
-        for number, tensor in enumerate(keras.tree.flatten(inputs)):
-            column = self.columns[number : number + 1]  # empty for the inputs of presence, which follow the columns and have no hooks
-            self._owners[id(tensor)] = (tensor, frozenset(column))
-            if column and _is_real(tensor):
+        stacks = {stack.name: stack for stack in self.layout.stacks}
+        names = (*self.layout.names, *([None] * len(inputs)))  # None: the inputs of presence, which follow the columns and have no hooks
+        for name, tensor in zip(names, keras.tree.flatten(inputs), strict=False):
+            columns = () if name is None else stacks[name].columns if name in stacks else (name,)
+            self._owners[id(tensor)] = (tensor, frozenset(columns))
+            if name in stacks:
+                self._places[id(tensor)] = stacks[name].places
+            if columns and _is_real(tensor):
                 self._instead[id(tensor)] = self._hook(tensor, self.hooks)(tensor)
         return keras.models.clone_model(branch, input_tensors=inputs, clone_function=lambda layer: layer, call_function=self._call)
 
@@ -158,6 +174,10 @@ class _Branch:
         """Call one operation of the branch, with hooks where they belong."""
         inputs = [value for value in keras.tree.flatten((args, kwargs)) if isinstance(value, keras.KerasTensor)]
         columns = frozenset().union(*(self._owners[id(tensor)][1] for tensor in inputs))
+        stack = next((self._places[id(tensor)] for tensor in inputs if id(tensor) in self._places), None)
+        if stack is not None:
+            stack = _after(operation, stack)
+            columns = frozenset(stack) or columns
         for tensor in inputs:
             if isinstance(operation, POOLS) and id(tensor) not in self._instead:
                 self._instead[id(tensor)] = self._hook_maps(tensor)
@@ -168,6 +188,8 @@ class _Branch:
         else:
             output = operation(*args, **kwargs)
             first = all(keras.backend.is_int_dtype(tensor.dtype) for tensor in inputs) and isinstance(output, keras.KerasTensor)
+            if stack and isinstance(output, keras.KerasTensor):
+                self._places[id(self._own(output, columns))] = stack
             if first and _is_real(output):
                 output = self._hook(self._own(output, columns), self.hooks)(output)
         for tensor in keras.tree.flatten(output):
@@ -181,10 +203,12 @@ class _Branch:
     def _hook(self, tensor: Any, hooks: list[ActivationHook]) -> ActivationHook:
         """Make a hook for a tensor and append it to `hooks`."""
         columns = sorted(self._owners[id(tensor)][1])
-        if len(columns) != 1:
+        places: Mapping[str, Any] = self._places.get(id(tensor), {columns[0]: ...})
+        if len(columns) != len(places):
             what = f"it combines the codes of {' and '.join(columns)} before embedding them, so neither column can be explained by itself."
             raise RunError(Problem(f"branch {self.name}", what, "Embed each column separately in the architecture."))
-        hooks.append(ActivationHook(columns[0], of_image=self.fitted.columns[columns[0]].attributed_to == "regions"))
+        of_image = len(columns) == 1 and self.fitted.columns[columns[0]].attributed_to == "regions"
+        hooks.append(ActivationHook(places, of_image=of_image))
         return hooks[-1]
 
     def _hook_maps(self, tensor: Any) -> Any:
@@ -192,8 +216,31 @@ class _Branch:
         hook = self._hook(tensor, []) if len(self._owners[id(tensor)][1]) == 1 else None
         if hook is None or not hook.of_image:
             return tensor
-        self.maps[hook.column] = hook
+        self.maps[next(iter(hook.places))] = hook
         return self._own(hook(tensor), self._owners[id(tensor)][1])
+
+
+def _after(operation: Any, stack: Mapping[str, slice]) -> dict[str, slice]:
+    """Return the slice of each column in the output of an operation on a stack; none if the operation combines columns."""
+    columns = list(stack)
+    if isinstance(operation, MaskStack) and not operation.settings["flags"]:
+        return dict(stack)
+    if isinstance(operation, TakePlaces):
+        owners = {place: column for column, places in stack.items() for place in range(places.start, places.stop)}
+        return _places([owners[place] for place in operation.settings["places"]])
+    if hasattr(operation, "columns") and hasattr(operation, "widths"):  # vectors of codes, side by side
+        return _places([columns[column] for column, width in zip(operation.columns, operation.widths, strict=True) for _ in range(width)])
+    return {}
+
+
+def _places(owners: Sequence[str]) -> dict[str, slice]:
+    """Return the slice of each column, from the column of every position; positions of a column are adjacent."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for place, column in enumerate(owners):
+        first.setdefault(column, place)
+        last[column] = place + 1
+    return {column: slice(first[column], last[column]) for column in first}
 
 
 def _is_real(tensor: Any) -> bool:

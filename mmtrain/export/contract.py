@@ -21,6 +21,7 @@ from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
 from mmtrain.export.base import Array, Inputs
+from mmtrain.input_layout import InputLayout
 from mmtrain.specs import ImageSpec
 from mmtrain.targets import FittedTarget
 
@@ -102,8 +103,9 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
     others = {key: column for key, column in fitted.columns.items() if key not in images}
     row = {}
     if others:
-        encoded = encode.encoder(others)({key: _tensor(raw[key]) for key in others})
-        row = {label: tensor.numpy() for label, tensor in encoded.items()}
+        encoded = encode.encoder(others)({label: _tensor(raw[key]) for key in others for label in others[key].raw_inputs(key)})
+        layout = InputLayout({key: column.spec for key, column in others.items()})
+        row = {label: tensor.numpy() for label, tensor in layout.split(encoded).items()}
     for key, spec in images.items():
         row[key] = np.full((1, *spec.shape), spec.levels // 2, dtype=spec.dtype)
         row[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)

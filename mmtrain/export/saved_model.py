@@ -40,17 +40,17 @@ def output_names(fitted: Fitted) -> dict[str, str]:
 
 def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     """Write `model`, the end-to-end model of a run, into `folder`."""
-    encoder, predictor = _with_status(model, fitted), parts(model)[1]
+    encoder, predictor = parts(model)
     # The module owns the variables and tables of the graph. The Keras models themselves would be saved with further graphs.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    module.tables = [layer.table for layer in encoder.layers if isinstance(layer, Lookup)]
+    module.tables = [layer.table for layer in encoder.encoders if isinstance(layer, Lookup)]
     names = input_names(fitted)
     prefixes = output_names(fitted)
 
     def serve(**rows: Any) -> dict[str, Any]:
         raw = {key: rows[name] if rows[name].shape.rank > 1 else tf.expand_dims(rows[name], 1) for key, name in names.items()}
-        encoded, status = encoder(raw, training=False)
+        encoded, status = encoder.with_status(raw)
         predictions = predictor(encoded, training=False)
         outputs = {"status": _status_labels(tf.shape(next(iter(rows.values())))[:1], status)}
         for key, target in fitted.targets.items():
@@ -65,14 +65,6 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
 def _spec(raw: RawInput, name: str) -> Any:
     """Return the signature of an input: (rows,) for a column of one header, (rows, headers) for one of several."""
     return tf.TensorSpec((None,) if raw.shape == (1,) else (None, *raw.shape), raw.dtype, name=name)
-
-
-def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:
-    """Return a model of the preprocessing of `model` that also returns the status of each image."""
-    encoder = parts(model)[0]
-    images = [key for key, column in fitted.columns.items() if column.decodes_images]
-    layers = {operation.input.name: operation for operation in encoder.layers if not isinstance(operation, keras.layers.InputLayer)}
-    return keras.Model(encoder.input, (encoder.output, {key: layers[key].output[2] for key in images}))
 
 
 def _status_labels(shape: Any, status: Mapping[str, Any]) -> Any:

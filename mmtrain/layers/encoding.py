@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mmtrain.layers.words import word_codes
@@ -33,32 +35,50 @@ def _present(known: Any, masked: bool) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class EncodeNumber(_Encode):
-    """(batch, 1) float64, NaN for missing, to `(value - center) / scale` as (batch, 1 or 2) float32.
+class EncodeNumbers(_Encode):
+    """(batch, columns) float64, NaN for missing, to `(value - center) / scale` as float32, and presence (batch, columns).
 
-    What would be infinite in float32 counts as missing.
+    The arguments have a value per column. Behind the number of a column with an `indicator` stands 1 if it is missing, else 0. What
+    would be infinite in float32 counts as missing.
     """
 
-    def __init__(self, *, fill: float, center: float, scale: float, indicator: bool, masked: bool, **kwargs: Any) -> None:
-        super().__init__({"fill": fill, "center": center, "scale": scale, "indicator": indicator, "masked": masked}, **kwargs)
+    def __init__(
+        self,
+        *,
+        fill: Sequence[float],
+        center: Sequence[float],
+        scale: Sequence[float],
+        indicator: Sequence[bool],
+        masked: Sequence[bool],
+        **kwargs: Any,
+    ) -> None:
+        settings = {"fill": fill, "center": center, "scale": scale, "indicator": indicator, "masked": masked}
+        super().__init__({name: list(values) for name, values in settings.items()}, **kwargs)
+        flagged = np.array(indicator, dtype=np.bool_)
+        count = len(flagged)
+        places = np.stack([np.arange(count), count + np.arange(count)], axis=1)  # of a number and of its indicator
+        self._order = places[np.stack([np.ones(count, dtype=np.bool_), flagged], axis=1)].astype(np.int32)
+        self._flagged, self._masked = flagged, np.array(masked, dtype=np.bool_)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
-        settings = self.settings
         exact = self._scaled(tf.cast(raw, tf.float64))
         known = tf.math.is_finite(exact)
-        encoded = tf.where(known, exact, self._scaled(tf.constant(settings["fill"], tf.float64)))
-        if settings["indicator"]:
-            encoded = tf.concat([encoded, 1.0 - tf.cast(known, tf.float32)], axis=1)
-        return encoded, _present(known, settings["masked"])
+        encoded = tf.where(known, exact, self._scaled(tf.constant([self.settings["fill"]], tf.float64)))
+        if self._flagged.any():
+            encoded = tf.gather(tf.concat([encoded, 1.0 - tf.cast(known, tf.float32)], axis=1), self._order, axis=1)
+        if not self._masked.any():  # without masking a missing value has a substitute, so it is always present
+            return encoded, tf.ones_like(known, dtype=tf.float32)
+        return encoded, tf.cast(tf.logical_or(known, ~self._masked), tf.float32)
 
     def _scaled(self, value: Any) -> Any:
         """float64 in, rounded to float32 once."""
-        center, scale = (tf.constant(self.settings[name], tf.float64) for name in ("center", "scale"))
+        center, scale = (tf.constant([self.settings[name]], tf.float64) for name in ("center", "scale"))
         return tf.cast((value - center) / scale, tf.float32)
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
-        width = 2 if self.settings["indicator"] else 1
-        return keras.KerasTensor((raw.shape[0], width), "float32"), keras.KerasTensor((raw.shape[0], 1), "float32")
+        count = len(self._flagged)
+        width = count + int(self._flagged.sum())
+        return keras.KerasTensor((raw.shape[0], width), "float32"), keras.KerasTensor((raw.shape[0], count), "float32")
 
 
 class Lookup(_Encode):

@@ -1,6 +1,8 @@
 """Import of all our layers, which registers the names that model.keras uses; see `mmtrain.with_keras`."""
 
 import mmtrain.layers.encoding
+import mmtrain.layers.end_to_end
 import mmtrain.layers.fusion
 import mmtrain.layers.image_decoding
-import mmtrain.layers.network  # noqa: F401
+import mmtrain.layers.network
+import mmtrain.layers.stacks  # noqa: F401

@@ -2,7 +2,7 @@
 
 Three models share their layers:
 
-- `network`, which is trained: encoded inputs `{column, column_present}` to the raw value of every target;
+- `network`, which is trained: encoded inputs `{input, input_present}`, see `mmtrain.input_layout`, to the raw value of every target;
 - `predictor`: the same inputs to predictions (probabilities; numbers in their unit);
 - `end_to_end`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
   input per column, called as the column.
@@ -17,11 +17,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmtrain.branches import Branch, Features, Input
+from mmtrain.branches import Branch, Features, Inputs
+from mmtrain.branches.base import masked_of
 from mmtrain.columns import Column
 from mmtrain.data.encode import Fitted, encoder, unique_layer_names
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
+from mmtrain.input_layout import InputLayout, presence_of
+from mmtrain.layers.end_to_end import EndToEnd
+from mmtrain.layers.stacks import AnyPresent, TakePlaces
 from mmtrain.specs import TensorSpec, layer_names
 
 
@@ -56,7 +60,8 @@ class NetworkLayerNames:
 
 def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNames:
     """Derive layer names from the names of columns, branches and targets, so that layers can be looked up in a reloaded model."""
-    inputs = [name for key in fitted.columns for name in (key, f"{key}_present")]
+    layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
+    inputs = {*layout.inputs, *fitted.columns}
     return NetworkLayerNames(
         branches=unique_layer_names(branches, "branch_", inputs),
         present=unique_layer_names(branches, "present_", inputs),
@@ -80,18 +85,17 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     """
     specs = {key: column.spec for key, column in fitted.columns.items()}
     names = names_of_layers(branches, fitted)
-    inputs = network_inputs(specs)
+    layout = InputLayout(specs)
+    inputs = network_inputs(layout)
     parts = {key: _branch(branches[key], columns, specs, layer, reads_tokens=fusion.reads_tokens) for key, layer in names.branches.items()}
-    features, present, tokens = _features(parts, inputs, names)
+    features, present, tokens = _features(parts, layout, inputs, names)
     vector = _fusion(fusion, features, present, tokens, name=names.fusion)
     raw = {key: fitted.targets[key].head(vector, layer) for key, layer in names.heads.items()}
     network = keras.Model(inputs, raw, name="network")
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
-    preprocessing = encoder(fitted.columns)
-    raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
-    end_to_end = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([name])[name])
+    end_to_end = EndToEnd(encoder(fitted.columns), predictor, name=layer_names([name])[name])
     groups: dict[str, list[Any]] = {}
     for key, part in parts.items():
         groups[f"branches.{key}"] = [part.model]
@@ -101,13 +105,30 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     return Models(network, predictor, end_to_end, activations, groups)
 
 
-def network_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
-    """Return `{column, column_present}` as Keras inputs."""
-    inputs: dict[str, Any] = {}
+def network_inputs(layout: InputLayout) -> dict[str, Any]:
+    """Return the inputs of a layout as Keras inputs, by name."""
+    return {name: keras.Input(one.shape, dtype=one.dtype, name=name) for name, one in layout.inputs.items()}
+
+
+def by_column(predictor: Any, fitted: Fitted) -> Any:
+    """Return a network with the layers of `predictor` and the inputs `{column, column_present}`, as exports take them."""
+    specs = {key: column.spec for key, column in fitted.columns.items()}
+    layout = InputLayout(specs)
+    inputs = network_inputs(InputLayout({}))
     for key, spec in specs.items():
-        inputs[key] = keras.Input(spec.shape, dtype=spec.dtype, name=key)
-        inputs[f"{key}_present"] = keras.Input((1,), dtype="float32", name=f"{key}_present")
-    return inputs
+        inputs |= network_inputs(InputLayout({key: spec}))
+    together = {}
+    stacks = {stack.name: stack.columns for stack in layout.stacks}
+    for name in layout.names:
+        for of in (str, presence_of):
+            tensors = [inputs[of(column)] for column in stacks.get(name, (name,))]
+            together[of(name)] = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate(autocast=False)(tensors)
+    if not stacks:
+        return predictor
+    # The layers by themselves, and not the predictor as one layer: units are taken off behind its last layers.
+    ordered = [together[tensor.name] for tensor in predictor.inputs]
+    outputs = predictor._run_through_graph(keras.tree.pack_sequence_as(predictor._inputs_struct, ordered), operation_fn=lambda layer: layer)
+    return keras.Model(inputs, outputs, name=predictor.name)
 
 
 def masked_columns(branch: Branch, columns: Mapping[str, Column]) -> tuple[str, ...]:
@@ -119,14 +140,29 @@ def masked_columns(branch: Branch, columns: Mapping[str, Column]) -> tuple[str, 
 
 
 @dataclass(frozen=True)
-class _BranchModel:
-    """A branch as a Keras model of its encoded columns and of the presence of those that are masked.
+class BranchInputs:
+    """The inputs of a branch model in their order: those of `layout`, then the presence of the masked columns of each."""
 
-    It gives a vector, or a vector and tokens if the fusion reads them.
-    """
-
-    columns: tuple[str, ...]
+    layout: InputLayout
     masked: tuple[str, ...]
+
+    @classmethod
+    def of(cls, branch: Branch, columns: Mapping[str, Column], specs: Mapping[str, TensorSpec]) -> BranchInputs:
+        """Return the inputs of a branch of the experiment."""
+        return cls(InputLayout({column: specs[column] for column in branch.columns}), masked_columns(branch, columns))
+
+    @property
+    def presence(self) -> dict[str, tuple[str, ...]]:
+        """The masked columns of every input that has some."""
+        of_inputs = {name: masked_of(self.layout, name, self.masked) for name in self.layout.names}
+        return {name: masked for name, masked in of_inputs.items() if masked}
+
+
+@dataclass(frozen=True)
+class _BranchModel:
+    """A branch as a Keras model of `inputs`, which gives a vector, or a vector and tokens if the fusion reads them."""
+
+    inputs: BranchInputs
     model: Any
     groups: Mapping[str, Sequence[Any]]
 
@@ -134,21 +170,22 @@ class _BranchModel:
 def _branch(
     branch: Branch, columns: Mapping[str, Column], specs: Mapping[str, TensorSpec], layer: str, *, reads_tokens: bool
 ) -> _BranchModel:
-    masked = masked_columns(branch, columns)
-    tensors = {column: keras.Input(specs[column].shape, dtype=specs[column].dtype) for column in branch.columns}
-    present = {column: keras.Input((1,), dtype="float32") for column in masked}
-    features = branch.build({column: Input(tensor, present.get(column), specs[column]) for column, tensor in tensors.items()})
-    _check_masks(branch, present)
+    described = BranchInputs.of(branch, columns, specs)
+    shapes = described.layout.inputs
+    tensors = {name: keras.Input(shapes[name].shape, dtype=shapes[name].dtype) for name in described.layout.names}
+    present = {name: keras.Input((len(masked),), dtype="float32") for name, masked in described.presence.items()}
+    inputs = Inputs(described.layout, tensors, present, described.masked)
+    features = branch.build(inputs)
+    _check_masks(branch, inputs)
     outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
     model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
     _check_groups(branch, model, features)
-    return _BranchModel(branch.columns, masked, model, features.groups)
+    return _BranchModel(described, model, features.groups)
 
 
-def _check_masks(branch: Branch, present: Mapping[str, Any]) -> None:
-    """Raise UsageError for a column whose presence no layer of the branch reads: values under the mask would reach the output."""
-    unread = [column for column, tensor in present.items() if not tensor._keras_history.operation._outbound_nodes]
-    if unread:
+def _check_masks(branch: Branch, inputs: Inputs) -> None:
+    """Raise UsageError for a column whose presence no layer of the branch reads."""
+    if unread := inputs.unread():
         what = f"it does not read the presence of {listed(unread)}, so it would read values that are not there."
         fix = "Start from `inputs[column].masked()`, or read `inputs[column].present` yourself."
         raise UsageError(Problem(f"architecture {branch.architecture}", what, fix))
@@ -164,7 +201,7 @@ def _check_groups(branch: Branch, model: Any, features: Features) -> None:
 
 
 def _features(
-    parts: Mapping[str, _BranchModel], inputs: Mapping[str, Any], names: NetworkLayerNames
+    parts: Mapping[str, _BranchModel], layout: InputLayout, inputs: Mapping[str, Any], names: NetworkLayerNames
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the vector (batch, width) of every branch, its presence (batch, 1), and the tokens of those that give some.
 
@@ -174,15 +211,36 @@ def _features(
     present: dict[str, Any] = {}
     tokens: dict[str, Any] = {}
     for key, part in parts.items():
-        shown = [inputs[f"{column}_present"] for column in part.columns]
-        masks = [inputs[f"{column}_present"] for column in part.masked]
-        output = part.model([inputs[column] for column in part.columns] + masks)
+        of_branch = part.inputs.layout
+        columns = {name: (name,) for name in of_branch.names} | {stack.name: stack.columns for stack in of_branch.stacks}
+        shown = [_presence(layout, inputs, columns[name]) for name in of_branch.names]
+        shown = [one if one.shape[1] == 1 else AnyPresent()(one) for one in shown]
+        masks = [_presence(layout, inputs, masked) for masked in part.inputs.presence.values()]
+        output = part.model([_values(layout, inputs, columns[name]) for name in of_branch.names] + masks)
         if isinstance(output, list):
             features[key], tokens[key] = output
         else:
             features[key] = output
         present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(shown)
     return features, present, tokens
+
+
+def _values(layout: InputLayout, inputs: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """Return the encoded values of columns of one kind, side by side."""
+    stack = layout.stack_of.get(columns[0])
+    return inputs[columns[0]] if stack is None else _taken(inputs[stack.name], stack.values(columns))
+
+
+def _presence(layout: InputLayout, inputs: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """Return the presence of columns of one kind, (batch, columns)."""
+    stack = layout.stack_of.get(columns[0])
+    if stack is None:
+        return inputs[presence_of(columns[0])]
+    return _taken(inputs[presence_of(stack.name)], [stack.positions[column] for column in columns])
+
+
+def _taken(tensor: Any, places: Sequence[int]) -> Any:
+    return tensor if list(places) == list(range(tensor.shape[1])) else TakePlaces(places=places)(tensor)
 
 
 def _fusion(fusion: FusionSection, features: Mapping[str, Any], present: Mapping[str, Any], tokens: Mapping[str, Any], *, name: str) -> Any:

@@ -6,7 +6,8 @@ once, mixes their features, and runs only the small half behind the fusion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +17,8 @@ import tensorflow as tf
 from mmtrain.branches import Branch
 from mmtrain.columns import Column
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.model.assemble import masked_columns, names_of_layers
+from mmtrain.input_layout import InputLayout, presence_of
+from mmtrain.model.assemble import BranchInputs, names_of_layers
 from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.model_file import concatenate_predictions, rows_at_once
 
@@ -55,7 +57,8 @@ class SplitPredictor:
     def __init__(self, predictor: Any, branches: Mapping[str, Branch], columns: Mapping[str, Column], fitted: Fitted) -> None:
         names = names_of_layers(branches, fitted)
         self._columns = {key: branch.columns for key, branch in branches.items()}
-        self._masked = {key: masked_columns(branch, columns) for key, branch in branches.items()}
+        specs = {key: column.spec for key, column in fitted.columns.items()}
+        self._inputs = {key: BranchInputs.of(branch, columns, specs) for key, branch in branches.items()}
         layers = {key: predictor.get_layer(names.branches[key]) for key in self._columns}
         self._branches = {key: _compile_branch(layer) for key, layer in layers.items()}
         fusion = predictor.get_layer(names.fusion)
@@ -82,12 +85,16 @@ class SplitPredictor:
         )
 
     def of_branch(self, branch: str, arrays: Arrays, rows: Mapping[str, Array]) -> tuple[Array, Array, Array | None]:
-        """Return vectors, presence and tokens of one branch; `rows` are those that each of its columns is taken from."""
-        columns = self._columns[branch]
-        present = np.maximum.reduce([arrays.present[column][rows[column]] for column in columns])
-        batches = _gathered(arrays, {column: rows[column] for column in columns}, self._masked[branch], self._rows_at_once)
-        vectors, *tokens = (np.concatenate(parts) for parts in zip(*map(self._branches[branch], batches), strict=True))
-        return vectors, present, tokens[0] if tokens else None
+        """Return vectors, presence and tokens of one branch; `rows` are those that each of its columns is taken from.
+
+        Columns with the same array of rows are gathered together.
+        """
+        columns = {column: rows[column] for column in self._columns[branch]}
+        subject = arrays.ordered(columns)
+        batches = _gathered(subject, columns, self._inputs[branch], self._rows_at_once)
+        present, *outputs = zip(*((shown, *self._branches[branch](batch)) for batch, shown in batches), strict=True)
+        vectors, *tokens = map(np.concatenate, outputs)
+        return vectors, np.concatenate(present), tokens[0] if tokens else None
 
     def predictions(self, features: BranchFeatures) -> dict[str, Array]:
         """Return the predictions per target, from the features of every branch."""
@@ -119,11 +126,42 @@ def _any_rows(tensor: Any) -> Any:
     return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
 
 
-def _gathered(arrays: Arrays, rows: Mapping[str, Array], masked: Sequence[str], size: int) -> Iterator[list[Array]]:
-    """Yield encoded columns in batches, each by its own row index, then presence; images are never in memory all at once."""
-    count = len(next(iter(rows.values())))
-    for start in range(0, count, size):
-        batch = {column: index[start : start + size] for column, index in rows.items()}
-        yield [arrays.column(column, index) for column, index in batch.items()] + [
-            arrays.present[column][batch[column]] for column in masked
-        ]
+def _gathered(arrays: Arrays, rows: Mapping[str, Array], inputs: BranchInputs, size: int) -> Iterator[tuple[list[Array], Array]]:
+    """Yield the inputs of a branch in batches, and the presence of the branch, (batch, 1); images are never in memory all at once.
+
+    Every column is taken from its own `rows`: all of them from the rows that most of them have, then those that differ once more.
+    """
+    usual = _most_frequent(rows.values())
+    differing = {column: index for column, index in rows.items() if index is not usual}
+    for start in range(0, len(usual), size):
+        batch = arrays.take(usual[start : start + size])
+        for column, index in differing.items():
+            _replace(batch, arrays, column, index[start : start + size])
+        shown = {name: batch[presence_of(name)] for name in inputs.layout.names}
+        masks = [_of_columns(inputs.layout, shown[name], masked) for name, masked in inputs.presence.items()]
+        present = np.maximum.reduce([values.max(axis=1, keepdims=True) for values in shown.values()])
+        yield [batch[name] for name in inputs.layout.names] + masks, present
+
+
+def _most_frequent(rows: Iterable[Array]) -> Array:
+    """Return the array that most columns have, by identity."""
+    arrays = list(rows)
+    counts = Counter(map(id, arrays))
+    return max(arrays, key=lambda index: counts[id(index)])
+
+
+def _replace(batch: dict[str, Array], arrays: Arrays, column: str, rows: Array) -> None:
+    """Take the values and the presence of one column from other rows, in place."""
+    stack, values, present = arrays.layout.stack_of.get(column), arrays.column(column, rows), arrays.present[column][rows]
+    if stack is None:
+        batch[column], batch[presence_of(column)] = values, present
+        return
+    position = stack.positions[column]
+    batch[stack.name][:, stack.places[column]] = values
+    batch[presence_of(stack.name)][:, position : position + 1] = present
+
+
+def _of_columns(layout: InputLayout, present: Array, columns: Sequence[str]) -> Array:
+    """Return the presence of some columns of an input."""
+    stack = layout.stack_of.get(columns[0])
+    return present if stack is None else present[:, [stack.positions[column] for column in columns]]

@@ -15,8 +15,11 @@ from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.batches import sequential_batches
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
+from mmtrain.input_layout import InputLayout
+from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.network import BagProjection
-from mmtrain.model.assemble import names_of_layers, network_inputs
+from mmtrain.layers.stacks import CodeVectors
+from mmtrain.model.assemble import names_of_layers
 from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.safe_loading import first_line, inspect_model
 
@@ -47,11 +50,10 @@ def load_end_to_end(path: Path) -> Any:
 
 
 def parts(model: Any) -> tuple[Any, Any]:
-    """Return preprocessing and predictor, the two layers of an end-to-end model. Raises RunError when it has others."""
-    layers = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    if len(layers) != 2:
+    """Return preprocessing and predictor, the two parts of an end-to-end model. Raises RunError when it has others."""
+    if not isinstance(model, EndToEnd) or not isinstance(model.predictor, keras.Model):
         raise RunError(Problem("model.keras", "the model does not consist of a preprocessing and a network.", RESTORE))
-    return layers[0], layers[1]
+    return model.preprocessing, model.predictor
 
 
 def of_run(run: Run, branches: Collection[str], fitted: Fitted) -> tuple[Any, Any]:
@@ -61,10 +63,10 @@ def of_run(run: Run, branches: Collection[str], fitted: Fitted) -> tuple[Any, An
     predictor = parts(model)[1]
     names = names_of_layers(branches, fitted)
     layers = {layer.name: layer for layer in predictor.layers}
-    inputs = network_inputs({key: column.spec for key, column in fitted.columns.items()})
+    inputs = InputLayout({key: column.spec for key, column in fitted.columns.items()}).inputs
     outputs = {key: ((None, target.units), "float32") for key, target in fitted.targets.items()}
     if not (
-        _signature(predictor.inputs) == _signature(inputs.values())
+        _signature(predictor.inputs) == {name: ((None, *one.shape), one.dtype) for name, one in inputs.items()}
         and isinstance(predictor.output, dict)
         and {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in predictor.output.items()} == outputs
         and all(isinstance(layers.get(name), keras.Model) for name in (*names.branches.values(), names.fusion))
@@ -117,6 +119,7 @@ def _widest(model: Any) -> int:
     """Return the largest width of the vector of a word or category."""
     widths = [layer.units for layer in model.layers if isinstance(layer, BagProjection)]
     widths += [layer.output_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+    widths += [max(layer.widths) for layer in model.layers if isinstance(layer, CodeVectors)]
     return max([*widths, *(_widest(layer) for layer in model.layers if isinstance(layer, keras.Model))], default=0)
 
 

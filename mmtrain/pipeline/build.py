@@ -48,7 +48,8 @@ class EncodedTable:
         )
         known = self.arrays.of([key for key in columns if key not in learned])
         inputs, present = {**known.inputs, **fresh.inputs}, {**known.present, **fresh.present}
-        arrays = replace(fresh, inputs={key: inputs[key] for key in columns}, present={key: present[key] for key in columns})
+        specs = {key: fitted.columns[key].spec for key in columns}
+        arrays = replace(fresh, inputs={key: inputs[key] for key in columns}, present={key: present[key] for key in columns}, specs=specs)
         return EncodedTable(experiment, self.data, rows, fitted, arrays)
 
 

@@ -184,7 +184,7 @@ def _predicted(piece: Chunk, ready: _Ready) -> dict[str, Array]:
     from mmtrain.model.model_file import concatenate_predictions
 
     size = ready.rows_at_once
-    batches = ({name: values[first : first + size] for name, values in piece.inputs.items()} for first in range(0, len(piece), size))
+    batches = ({name: values[first : first + size] for name, values in piece.batch.items()} for first in range(0, len(piece), size))
     return concatenate_predictions(map(ready.predict, batches))
 
 

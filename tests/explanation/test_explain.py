@@ -93,17 +93,18 @@ class Opened:
     models: Any
     material: Any
     target: str
+    arrays: Any
 
     def encoded(self, row):
-        names = {tensor.name for tensor in self.models.network.inputs}
-        return {name: values for name, values in self.material.arrays.take(np.array([row])).items() if name in names}
+        """The inputs of the network."""
+        return self.arrays.take(np.array([row]))
 
     def raw(self, inputs):
         return float(self.models.network(inputs)[self.target][0, 0])
 
     def explained(self, row):
         """One row of the table."""
-        cells = RowInputs.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.encoded(row))
+        cells = RowInputs.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.arrays.columns(np.array([row])))
         prediction = self.models.predictor(self.encoded(row))[self.target].numpy()
         return self.explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", prediction)
 
@@ -126,7 +127,8 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
     found = learn_statistics(
         experiment.columns, fitted, material.data.table, material.arrays, material.partition.train, experiment.data.images_folder
     )
-    return Opened(Explainer(models.predictor, experiment.branches, fitted, found, asked), models, material, asked.target)
+    explainer = Explainer(models.predictor, experiment.branches, fitted, found, asked)
+    return Opened(explainer, models, material, asked.target, material.arrays.of(columns))
 
 
 def check_adds_up(found, expected):
@@ -183,11 +185,12 @@ def test_one_step_is_exact_on_a_linear_network(linear):
 
 def test_a_number_adds_what_changes_when_it_becomes_the_median(linear):
     found = linear.explained(5)
-    encoded, size = linear.encoded(5), linear.material.fitted.columns["size"]
+    encoded, size = linear.arrays.columns(np.array([5])), linear.material.fitted.columns["size"]
     median = np.median([float(rows()[row]["size"]) for row in linear.material.partition.train if row])
     usual = {**encoded, "size": np.array([[(median - size.center) / size.scale, 0.0]], dtype=np.float32)[:, : encoded["size"].shape[1]]}
     by_column = {share.column: share.attribution for share in found.columns}
-    assert by_column["size"] == pytest.approx(linear.raw(encoded) - linear.raw(usual), abs=1e-5)
+    raw, usual_raw = (linear.raw(linear.arrays.layout.join(one)) for one in (encoded, usual))
+    assert by_column["size"] == pytest.approx(raw - usual_raw, abs=1e-5)
     assert abs(by_column["size"]) > 1e-3
 
 
@@ -624,9 +627,13 @@ def test_a_cell_is_shortened_to_one_line(text, line):
 
 @dataclass(frozen=True)
 class Place:
-    """Stands for a hook."""
+    """Stands for a hook on all values of a column."""
 
     column: str
+
+    @property
+    def places(self):
+        return {self.column: ...}
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -177,11 +177,11 @@ def test_weights_follow_from_the_seed(clinic, models):
 )
 def test_absent_branch_never_changes_the_answer_of_its_row(clinic, models, branch, keys, absent):
     assert clinic.experiment.branches[branch].columns == tuple(keys)
-    encoded = encoded_of(clinic)
+    encoded, join = clinic.arrays.columns(np.arange(ROWS)), clinic.arrays.layout.join
     gone = np.all([encoded[f"{key}_present"].ravel() == 0 for key in keys], axis=0)
     assert gone.sum() == absent
-    expected = answers(models.predictor, encoded)
-    other = answers(models.predictor, encoded | {key: np.full_like(encoded[key], 1) for key in keys})
+    expected = answers(models.predictor, join(encoded))
+    other = answers(models.predictor, join(encoded | {key: np.full_like(encoded[key], 1) for key in keys}))
     for name in expected:
         assert np.array_equal(expected[name][gone], other[name][gone])
         assert (expected[name][~gone] != other[name][~gone]).any()

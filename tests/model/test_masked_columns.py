@@ -6,6 +6,7 @@ from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.branches import Features, architectures, branch
+from mmtrain.input_layout import InputLayout
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -91,13 +92,16 @@ def several(material):
 
 
 def encoded(material, columns, rows):
-    """Rows of the table as inputs of the network."""
-    taken = material.arrays.of([*columns, "age"]).take(rows)
+    """Rows of the table, encoded, by column."""
+    taken = material.arrays.of([*columns, "age"]).columns(rows)
     return taken | {"age_2": taken["age"], "age_2_present": taken["age_present"]}
 
 
-def answer(models, inputs):
-    return models.network(inputs, training=False)["y"].numpy()
+def answer(material, models, inputs):
+    """The raw values for encoded columns."""
+    columns = [key for key in inputs if not key.endswith("_present")]
+    layout = InputLayout({key: material.fitted.columns["age" if key == "age_2" else key].spec for key in columns})
+    return models.network(layout.join(inputs), training=False)["y"].numpy()
 
 
 def test_every_architecture_of_several_columns_and_every_kind_is_tried(material, everything):
@@ -110,10 +114,12 @@ def test_what_is_under_the_mask_never_reaches_the_output(material, everything, n
     columns = several(material)[name]
     _, _, models = assembled(material, name, columns)
     empty, full = encoded(material, columns, EMPTY), encoded(material, columns, FULL[: len(EMPTY)])
-    before = answer(models, empty)
+    before = answer(material, models, empty)
     for column in columns:
-        assert np.array_equal(answer(models, {**empty, column: full[column]}), before), column
-        assert not np.array_equal(answer(models, {**full, f"{column}_present": empty[f"{column}_present"]}), answer(models, full)), column
+        assert np.array_equal(answer(material, models, {**empty, column: full[column]}), before), column
+        assert not np.array_equal(
+            answer(material, models, {**full, f"{column}_present": empty[f"{column}_present"]}), answer(material, models, full)
+        ), column
     assert len(np.unique(before)) > 1  # the age of these rows is read all the same
 
 
@@ -124,7 +130,7 @@ def test_an_absent_number_is_not_the_average_number(material, everything, name):
     absent = encoded(material, columns, EMPTY)
     assert np.array_equal(absent["dose"], np.zeros((len(EMPTY), 1)))
     average = {**absent, "dose_present": np.ones((len(EMPTY), 1), np.float32)}
-    assert not np.isclose(answer(models, absent), answer(models, average), atol=1e-4).any()
+    assert not np.isclose(answer(material, models, absent), answer(material, models, average), atol=1e-4).any()
 
 
 @pytest.mark.parametrize("name", ["mlp", pytest.param("linear", marks=pytest.mark.slow)])
@@ -141,7 +147,8 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     columns = several(material)[name]
     experiment, fitted, models = assembled(material, name, columns)
     arrays = material.arrays.of([*columns, "age"])
-    arrays.inputs["age_2"], arrays.present["age_2"] = arrays.inputs["age"], arrays.present["age"]
+    for by_column in (arrays.inputs, arrays.present, arrays.specs):
+        by_column["age_2"] = by_column["age"]
     models.end_to_end.save(tmp_path / "model.keras")
     predictor = model_file.parts(keras.models.load_model(tmp_path / "model.keras", safe_mode=True))[1]
     rows = np.arange(ROWS)
@@ -150,15 +157,15 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     halves = SplitPredictor(predictor, experiment.branches, experiment.columns, fitted)
     assert np.allclose(halves.predictions(halves.features(arrays, rows))["y"], expected, atol=1e-6)
     donors = {column: rows[::-1] if column == "dose" else rows for column in reversed([*columns, "age"])}
-    swapped = arrays.take(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
+    swapped = arrays.columns(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
     mixed = halves.features(arrays, rows).replace_branch("all", *halves.of_branch("all", arrays, donors))
-    assert np.allclose(halves.predictions(mixed)["y"], models.predictor(swapped, training=False)["y"], atol=1e-6)
+    assert np.allclose(halves.predictions(mixed)["y"], models.predictor(arrays.layout.join(swapped), training=False)["y"], atol=1e-6)
     found = learn_statistics(
         experiment.columns, fitted, material.data.table, arrays, material.partition.train, experiment.data.images_folder
     )
     explainer = Explainer(predictor, experiment.branches, fitted, found, ExplainedOutputs("y"))
     for row in (0, 1):
-        cells = RowInputs.of(dict.fromkeys([*columns, "age", "age_2"], "1"), arrays.take(rows[row : row + 1]))
+        cells = RowInputs.of(dict.fromkeys([*columns, "age", "age_2"], "1"), arrays.columns(rows[row : row + 1]))
         explained = explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", expected[row : row + 1])
         assert explained.attributions.gap <= 1
         assert [share.column for share in explained.columns if share.missing] == (columns if row == 0 else [])
