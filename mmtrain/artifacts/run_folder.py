@@ -52,7 +52,7 @@ from mmtrain.result_model import plain_values
 from mmtrain.text.printable import json_text, plain_json
 
 State = Literal["running", "finished", "failed", "interrupted"]
-FORMAT = 2
+FORMAT = 3
 """Version of the run folder; increased when files change so that other versions of mmtrain cannot read them."""
 RESTORE = "Train again, or restore the folder."
 LOCK = ".lock"

@@ -160,7 +160,7 @@ def _stack_of(inputs: Mapping[str, Input[Any]], kind: type[TensorSpec], *, flags
     columns = sorted(column for column, spec in _specs(inputs).items() if isinstance(spec, kind))
     if not columns:
         return None, ()
-    specs = [_specs(inputs)[column] for column in columns]
+    specs: list[Any] = [_specs(inputs)[column] for column in columns]
     if isinstance(inputs, Inputs):
         name = inputs.layout.name_of(columns[0])
         tensor, present, masked = inputs.tensors[name], inputs.present.get(name), inputs.masked_of(name)

@@ -151,9 +151,14 @@ class FittedCategorical(FittedColumn):
 
     def preprocessing(self) -> Any:
         """A static lookup table; a real category named `[UNK]` is a category like any other."""
-        from mmtrain.layers.encoding import EncodeCategory
+        return self.preprocessing_together([self])
 
-        return EncodeCategory(categories=list(self.categories), masked=self.masked)
+    @classmethod
+    def preprocessing_together(cls, columns: Sequence[FittedCategorical]) -> Any:
+        """Return one table for the categories of many columns."""
+        from mmtrain.layers.encoding import EncodeCategories
+
+        return EncodeCategories(categories=[list(column.categories) for column in columns], masked=[column.masked for column in columns])
 
 
 @role("categorical", fitted=FittedCategorical)

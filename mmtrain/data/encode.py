@@ -133,9 +133,11 @@ class Arrays:
     def _stacked_presence(self, stack: Stack) -> Array:
         sources = [self.inputs[column] for column in stack.columns]
         pieces = [self.present[column] for column in stack.columns]
-        (first, *others) = joined_columns(sources)
+        first, *others = joined_columns(sources)
+        if others or not isinstance(first, EncodedColumn):
+            return np.concatenate(pieces, axis=1)
         untouched = all(getattr(source, "shown", None) is piece for source, piece in zip(sources, pieces, strict=True))
-        return first.shown if untouched and not others else np.concatenate(pieces, axis=1)
+        return first.shown if untouched else np.concatenate(pieces, axis=1)
 
     def column(self, key: str, rows: Array) -> Array:
         """Return the entries of one input in `rows`."""
@@ -410,7 +412,8 @@ def _encode_rows(
         run = cell_encoder(columns, compiled=False)
         with closing(in_threads(run, rows())) as encoded:
             for _, inputs in encoded:
-                yield tuple(inputs.values())
+                values, present = inputs.values()
+                yield values, present
 
     def provenance() -> Provenance:
         import tensorflow as tf

@@ -190,11 +190,10 @@ def _key(provenance: Provenance, layout: ArrayLayout) -> str:
 
 
 def _notice(layout: ArrayLayout, reason: str) -> str:
-    whose = "its" if layout.columns == 1 else "their"
     return (
-        f"{whose} encoded cells take {format_bytes(layout.size)} and are not kept in the cache: {reason}. They stay in memory, until this "
-        "run ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another disk, or remove what is old with "
-        "`mmtrain cache clear`."
+        f"{'its' if layout.columns == 1 else 'their'} encoded cells take {format_bytes(layout.size)} and are not kept in the cache: "
+        f"{reason}. They stay in memory, until this run ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another "
+        "disk, or remove what is old with `mmtrain cache clear`."
     )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -29,9 +29,9 @@ class _Encode(keras.layers.Layer):  # type: ignore[misc]
         return {**{key: value for key, value in super().get_config().items() if key not in ("dtype", "trainable")}, **self.settings}
 
 
-def _present(known: Any, masked: bool) -> Any:
-    """(batch, 1) float32: 1 where the branch may look. Without masking a missing value has a substitute, so always 1."""
-    return tf.cast(known, tf.float32) if masked else tf.ones_like(known, dtype=tf.float32)
+def _presence(known: Any, masked: Any) -> Any:
+    """Return 1 where the branch may look, (batch, columns) float32; without masking a missing value has a substitute, so always 1."""
+    return tf.cast(tf.logical_or(known, ~np.asarray(masked, dtype=np.bool_)), tf.float32)
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -66,9 +66,7 @@ class EncodeNumbers(_Encode):
         encoded = tf.where(known, exact, self._scaled(tf.constant([self.settings["fill"]], tf.float64)))
         if self._flagged.any():
             encoded = tf.gather(tf.concat([encoded, 1.0 - tf.cast(known, tf.float32)], axis=1), self._order, axis=1)
-        if not self._masked.any():  # without masking a missing value has a substitute, so it is always present
-            return encoded, tf.ones_like(known, dtype=tf.float32)
-        return encoded, tf.cast(tf.logical_or(known, ~self._masked), tf.float32)
+        return encoded, _presence(known, self._masked)
 
     def _scaled(self, value: Any) -> Any:
         """float64 in, rounded to float32 once."""
@@ -84,31 +82,39 @@ class EncodeNumbers(_Encode):
 class Lookup(_Encode):
     """A static hash table from words to codes; made when first used, so that the config stays plain."""
 
-    def __init__(self, words: list[str], first: int, unseen: int, settings: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, codes: Mapping[str, int], unseen: int, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(settings, **kwargs)
-        keys, codes = (words, list(range(first, first + len(words)))) if words else ([""], [unseen])  # a table cannot be empty
-        pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(keys, tf.string), tf.constant(codes, tf.int32))
+        codes = codes or {"": unseen}  # a table cannot be empty
+        pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(list(codes), tf.string), tf.constant(list(codes.values()), tf.int32))
         self.table = tf.lookup.StaticHashTable(pairs, default_value=unseen)
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class EncodeCategory(Lookup):
-    """(batch, 1) strings, empty for missing, to (batch, 1) int32: 0 missing, 1 unseen, 2... in the order of `categories`.
+class EncodeCategories(Lookup):
+    """(batch, columns) strings, empty for missing, to (batch, columns) int32 and presence (batch, columns).
 
-    Blanks at the ends are cut off, as the table's reader does; those that only hold blanks are missing.
+    Codes are 0 missing, 1 unseen, 2... in the order of the column's `categories`. Blanks at the ends are cut off, as the table's
+    reader does; those that only hold blanks are missing. One table serves all columns: in it a name follows the column's number.
     """
 
-    def __init__(self, *, categories: list[str], masked: bool, **kwargs: Any) -> None:
-        super().__init__(list(categories), 2, 1, {"categories": list(categories), "masked": masked}, **kwargs)
+    def __init__(self, *, categories: list[list[str]], masked: list[bool], **kwargs: Any) -> None:
+        prefixes = [f"{number}:" for number in range(len(categories))] if len(categories) > 1 else [""]
+        codes = {f"{prefix}{name}": code for prefix, names in zip(prefixes, categories, strict=True) for code, name in enumerate(names, 2)}
+        settings = {"categories": [list(names) for names in categories], "masked": [bool(one) for one in masked]}
+        super().__init__(codes, 1, settings, **kwargs)
+        self._prefixes = np.array([prefixes], dtype=object)
+        self._masked = np.array(masked, dtype=np.bool_)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         names = tf.strings.regex_replace(raw, BLANK_ENDS, "")
         known = tf.not_equal(names, "")
-        codes = tf.where(known, self.table.lookup(names), 0)
-        return codes, _present(known, self.settings["masked"])
+        keys = names
+        if self._prefixes.size > 1:
+            keys = tf.strings.join([tf.broadcast_to(tf.constant(self._prefixes), tf.shape(names)), names])
+        return tf.where(known, self.table.lookup(keys), 0), _presence(known, self._masked)
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
-        return keras.KerasTensor((raw.shape[0], 1), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
+        return keras.KerasTensor(raw.shape, "int32"), keras.KerasTensor(raw.shape, "float32")
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -121,7 +127,7 @@ class EncodeText(Lookup):
 
     def __init__(self, *, words: list[str], length: int, ordered: bool, masked: bool, signs: bool = False, **kwargs: Any) -> None:
         settings = {"words": list(words), "length": length, "ordered": ordered, "masked": masked, "signs": signs}
-        super().__init__(list(words), 3, 2, settings, **kwargs)
+        super().__init__({word: code for code, word in enumerate(words, 3)}, 2, settings, **kwargs)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         length = self.settings["length"]
@@ -132,7 +138,7 @@ class EncodeText(Lookup):
         encoded = tf.where(known, dense, missing)
         if not self.settings["ordered"]:
             encoded = tf.sort(encoded, axis=1, direction="DESCENDING")
-        return encoded, _present(known, self.settings["masked"])
+        return encoded, _presence(known, self.settings["masked"])
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         return keras.KerasTensor((raw.shape[0], self.settings["length"]), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")

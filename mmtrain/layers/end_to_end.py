@@ -99,7 +99,9 @@ class TableEncoder(_OfRawInputs):
 
         `raw` holds the raw tensors of each part; those of several columns may be one tensor already, (batch, columns).
         """
-        encoded, present, status = [], [], {}
+        encoded: list[Any] = []
+        present: list[Any] = []
+        status: dict[str, Any] = {}
         for part, layer, given in zip(self.parts, self.encoders, raw, strict=True):
             tensors = [given[0] if len(given) == 1 else tf.concat(given, axis=1)] if len(part.columns) > 1 else given
             values, shown, *more = layer(*tensors)
@@ -150,8 +152,8 @@ class EndToEnd(_OfRawInputs):
     @classmethod
     def of_config(cls, config: Mapping[str, Any]) -> EndToEnd:
         """Return what `config` describes."""
-        inside = [keras.saving.deserialize_keras_object(config[key]) for key in ("preprocessing", "predictor")]
-        return cls(*inside, config["name"])
+        preprocessing, predictor = (keras.saving.deserialize_keras_object(config[key]) for key in ("preprocessing", "predictor"))
+        return cls(preprocessing, predictor, config["name"])
 
 
 @dataclass(frozen=True)

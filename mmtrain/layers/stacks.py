@@ -91,10 +91,10 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, *, sizes: Sequence[int], widths: Sequence[int], one_hot: Sequence[bool], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.settings = {"sizes": list(sizes), "widths": list(widths), "one_hot": [bool(one) for one in one_hot]}
         self.columns, self.widths = tuple(range(len(sizes))), tuple(widths)
+        self.sizes, self.one_hot = tuple(sizes), tuple(bool(one) for one in one_hot)
         groups: dict[tuple[bool, int], list[int]] = {}
-        for column, key in enumerate(zip(self.settings["one_hot"], widths, strict=True)):
+        for column, key in enumerate(zip(self.one_hot, widths, strict=True)):
             groups.setdefault(key, []).append(column)
         self._groups = groups
         starts = np.concatenate([[0], np.cumsum(widths)])
@@ -110,7 +110,7 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
         self.built = True
 
     def _rows(self, group: Sequence[int]) -> int:
-        return sum(self.settings["sizes"][column] for column in group)
+        return sum(self.sizes[column] for column in group)
 
     def call(self, codes: Any) -> Any:
         pieces, tables = [], iter(self.tables)
@@ -119,7 +119,7 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
             if one_hot:
                 vectors = ops.one_hot(own, width, dtype=self.compute_dtype)
             else:
-                starts = np.cumsum([0, *(self.settings["sizes"][column] for column in group[:-1])]).astype(np.int32)
+                starts = np.cumsum([0, *(self.sizes[column] for column in group[:-1])]).astype(np.int32)
                 vectors = ops.take(ops.cast(next(tables), self.compute_dtype), own + starts, axis=0)
             pieces.append(ops.reshape(vectors, (-1, len(group) * width)))
         return pieces[0] if len(pieces) == 1 else take_places(ops.concatenate(pieces, axis=1), self._order)
@@ -129,7 +129,8 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
-        return {**super().get_config(), **self.settings}
+        settings = {"sizes": self.sizes, "widths": self.widths, "one_hot": self.one_hot}
+        return {**super().get_config(), **{name: list(values) for name, values in settings.items()}}
 
 
 def take_places(values: Any, places: Sequence[int]) -> Any:

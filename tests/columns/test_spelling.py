@@ -30,11 +30,11 @@ def test_blanks_are_white_space_of_every_script_and_what_has_no_ink():
 def test_the_layer_of_the_saved_model_cuts_off_what_the_table_does(side):
     import tensorflow as tf
 
-    from mmtrain.layers.encoding import EncodeCategory
+    from mmtrain.layers.encoding import EncodeCategories
 
     cells = [f"a{character}" if side == "behind" else f"{character}a" for character in characters()]
     same = np.array(trimmed(pa.array(cells, pa.large_string())).to_pylist()) == "a"
-    codes, _ = EncodeCategory(categories=["a"], masked=False)(tf.constant(cells)[:, None])
+    codes, _ = EncodeCategories(categories=[["a"]], masked=[False])(tf.constant(cells)[:, None])
     assert same.sum() == len(BLANKS)
     np.testing.assert_array_equal(codes[:, 0], np.where(same, 2, 1))
 
@@ -43,9 +43,9 @@ def test_the_layer_of_the_saved_model_cuts_off_what_the_table_does(side):
 def test_the_layer_takes_a_category_of_blanks_for_a_missing_one_and_bytes_that_are_not_text_for_unseen():
     import tensorflow as tf
 
-    from mmtrain.layers.encoding import EncodeCategory
+    from mmtrain.layers.encoding import EncodeCategories
 
-    codes, present = EncodeCategory(categories=["a"], masked=True)(tf.constant([[b" \xe2\x80\x8b\t"], [b""], [b" a "], [b" \xff"]]))
+    codes, present = EncodeCategories(categories=[["a"]], masked=[True])(tf.constant([[b" \xe2\x80\x8b\t"], [b""], [b" a "], [b" \xff"]]))
     assert codes.numpy().ravel().tolist() == [0, 0, 2, 1]
     assert present.numpy().ravel().tolist() == [0, 0, 1, 1]
 

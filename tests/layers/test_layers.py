@@ -238,7 +238,9 @@ def layers_to_save():
     encoder = end_to_end.TableEncoder(
         [
             end_to_end.EncodedTogether(("a", "b"), {"a": ((1,), "float64"), "b": ((1,), "float64")}, (2, 1), numbers_layer),
-            end_to_end.EncodedTogether(("c",), {"c": ((1,), "string")}, (1,), encoding.EncodeCategory(categories=["B c"], masked=False)),
+            end_to_end.EncodedTogether(
+                ("c",), {"c": ((1,), "string")}, (1,), encoding.EncodeCategories(categories=[["B c"]], masked=[False])
+            ),
         ],
         {"numbers": ["b", "a"]},
     )
@@ -246,7 +248,10 @@ def layers_to_save():
     codes = {"sizes": [5, 3, 5], "widths": [2, 3, 2], "one_hot": [False, True, False]}
     return {
         "EncodeNumbers": (encoding.EncodeNumbers(**numbers), (np.array([[1.5, 1], [np.nan, np.nan]]),)),
-        "EncodeCategory": (encoding.EncodeCategory(categories=["B c", "ü"], masked=False), (strings,)),
+        "EncodeCategories": (
+            encoding.EncodeCategories(categories=[["B c", "ü"], []], masked=[False, True]),
+            (np.concatenate([strings, strings], axis=1),),
+        ),
         "EncodeText": (encoding.EncodeText(words=["b", "c"], length=3, ordered=False, masked=True), (strings,)),
         "EncodeImage": (image_decoding.EncodeImage(**layout), (strings,)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
