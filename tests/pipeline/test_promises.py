@@ -287,7 +287,7 @@ def test_no_statistic_changes_when_validation_and_test_rows_are_garbage(tmp_path
         assert (usual.arrays.weights[key][usual.partition.train] == odd.arrays.weights[key][odd.partition.train]).all()
         assert target.baseline(1).tolist() == odd.fitted.targets[key].baseline(1).tolist()
     for key in usual.fitted.columns:
-        one, other = usual.arrays.take(usual.partition.train), odd.arrays.take(odd.partition.train)
+        one, other = usual.arrays.columns(usual.partition.train), odd.arrays.columns(odd.partition.train)
         assert (one[key] == other[key]).all()
         assert (one[f"{key}_present"] == other[f"{key}_present"]).all()
 
