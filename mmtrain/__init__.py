@@ -12,7 +12,7 @@ Data flow in one direction. `fit` in `mmtrain/commands/fit.py` is this path as c
 | 2 | `read_tolerantly(table, columns)`, `store.attach(...)` | a checked table and its decoded images | `data.json` |
 | 3 | `experiment.split.plan(rows)` | a `SplitPlan` of `Partition`s, disjoint by group | `split.csv` |
 | 4 | `encode.fit(columns, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
-| 5 | `encode_table(...)` | an array of all numbers, one of all categories, one of each other column; row i of each is row i of the table | (cache, outside the run) |
+| 5 | `encode_table(...)` | arrays: numbers, categories, each other column; row i of each is row i of the table | (cache, outside the run) |
 | 6 | `assemble_training(table)` | settings for this device, and `Models`: network, predictor, end_to_end | `network.json` |
 | 7 | `train(run, data)`: the loop over `Batches.epoch(number)` | the best weights | `metrics.jsonl`, `checkpoints/`, `model.keras` |
 | 8 | `fit_and_save_postprocessing(run, data, evaluation)`, inside `train` | calibration, threshold, conformal bound | `decisions.json` |
@@ -45,7 +45,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
 | `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` `metrics/` | what an experiment can name, one file each | 1-2 |
-| `registry.py` `result_model.py` `specs.py` `input_layout.py` `image_decoding/` `layers/` `system/` | registries, tensors, images, layers | 1-3 |
+| `registry.py` `result_model.py` `specs.py` `input_layout.py` `image_decoding/` `layers/` `system/` | registries, tensors, layers | 1-3 |
 | `text/` | tokenization, spelling, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
 
