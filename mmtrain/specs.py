@@ -33,6 +33,8 @@ Kind: TypeAlias = str
 """The name of a registered spec class."""
 Tensor: TypeAlias = Any
 """A symbolic Keras tensor; Keras itself is not imported on this floor."""
+NumberEncoding: TypeAlias = Literal["auto", "none", "quantile", "piecewise_linear", "periodic"]
+"""The form in which a network reads a number; `auto` leaves it to the architecture."""
 
 
 class TensorSpec(ABC):
@@ -84,6 +86,12 @@ class VectorSpec(TensorSpec):
     stack: ClassVar[str] = "numbers"
 
     width: int
+    embed: NumberEncoding = "none"
+    """Encoding of the first number in the network."""
+    edges: tuple[float, ...] = ()
+    """Edges of the bins of the first number, increasing, as it is encoded; without them it cannot be divided into bins."""
+    ranks: tuple[float, ...] = ()
+    """Rank among training rows at each edge, 0 to 1."""
 
     @property
     def shape(self) -> tuple[int, ...]:
