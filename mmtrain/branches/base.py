@@ -188,11 +188,14 @@ class Features:
     """The output of a branch."""
 
     vector: Tensor
-    """(batch, width)."""
+    """(batch, width), of an ensemble (batch, members, width)."""
     tokens: Tensor | None = None
     """(batch, length, width) for a fusion that attends to single tokens; a token of zeros is padding, as for `keras.layers.Masking`."""
     groups: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Layers by the name of their parameter group, such as `backbone` and `head`; stages of the training address them."""
+    members: int = 0
+    """Members of an ensemble inside the branch; 0 for none. Fusion, heads and losses see each member as a row of its own, and the
+    prediction is the mean of the members'."""
 
 
 class Branch(Section):

@@ -5,4 +5,5 @@ import mmtrain.layers.end_to_end
 import mmtrain.layers.fusion
 import mmtrain.layers.image_decoding
 import mmtrain.layers.network
-import mmtrain.layers.stacks  # noqa: F401
+import mmtrain.layers.stacks
+import mmtrain.layers.tabular  # noqa: F401

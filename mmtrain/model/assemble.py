@@ -11,7 +11,7 @@ Three models share their layers:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -26,7 +26,9 @@ from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.stacks import AnyPresent, TakePlaces
+from mmtrain.layers.tabular import FoldMembers, MemberMean, UnfoldMembers
 from mmtrain.specs import TensorSpec, layer_names
+from mmtrain.targets import FittedTarget
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,14 @@ class Models:
     """The layer from raw value to prediction, per target."""
     groups: dict[str, list[Any]]
     """Layers by parameter group: `branches.scan`, the groups inside it as `branches.scan.head`, `fusion`, `targets.diagnosis`."""
+    members: int = 0
+    """Members of an ensemble inside the network; 0 for none. The raw values of `network` are then (batch, members, units)."""
+    means: Mapping[str, Any] = field(default_factory=dict)
+    """The layer from the raw values of all members to that of their mean prediction, per target; empty without an ensemble."""
+
+    def mean_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Return raw values, (batch, units) per target, from the outputs of `network`."""
+        return {key: self.means[key](values) if key in self.means else values for key, values in raw.items()}
 
     def parameters(self) -> dict[str, int]:
         """Return the number of trainable parameters of every branch, the fusion and every head, by the name of its layer."""
@@ -55,6 +65,8 @@ class NetworkLayerNames:
     present: dict[str, str]
     fusion: str
     heads: dict[str, str]
+    means: dict[str, str]
+    """Only networks with an ensemble of members have these."""
     activations: dict[str, str]
 
 
@@ -67,6 +79,7 @@ def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNa
         present=unique_layer_names(branches, "present_", inputs),
         fusion=unique_layer_names(["fusion"], "", inputs)["fusion"],
         heads=unique_layer_names(fitted.targets, "target_", inputs),
+        means=unique_layer_names(fitted.targets, "mean_", inputs),
         activations=unique_layer_names(fitted.targets, "prediction_", inputs),
     )
 
@@ -89,11 +102,13 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     inputs = network_inputs(layout)
     parts = {key: _branch(branches[key], columns, specs, layer, reads_tokens=fusion.reads_tokens) for key, layer in names.branches.items()}
     features, present, tokens = _features(parts, layout, inputs, names)
-    vector = _fusion(fusion, features, present, tokens, name=names.fusion)
-    raw = {key: fitted.targets[key].head(vector, layer) for key, layer in names.heads.items()}
+    ensemble = Ensemble.of({key: part.members for key, part in parts.items()})
+    vector = _fusion(fusion, features, present, tokens, ensemble, name=names.fusion)
+    raw = {key: ensemble.head(fitted.targets[key], vector, layer) for key, layer in names.heads.items()}
     network = keras.Model(inputs, raw, name="network")
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
-    predictions = {key: activations[key](raw[key]) for key in raw}
+    means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
+    predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
     end_to_end = EndToEnd(encoder(fitted.columns), predictor, name=layer_names([name])[name])
     groups: dict[str, list[Any]] = {}
@@ -102,7 +117,7 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
         groups |= {f"branches.{key}.{group}": list(layers) for group, layers in part.groups.items()}
     groups |= {"fusion": [network.get_layer(names.fusion)]}
     groups |= {f"targets.{key}": [network.get_layer(layer)] for key, layer in names.heads.items()}
-    return Models(network, predictor, end_to_end, activations, groups)
+    return Models(network, predictor, end_to_end, activations, groups, ensemble.members, means)
 
 
 def network_inputs(layout: InputLayout) -> dict[str, Any]:
@@ -165,6 +180,7 @@ class _BranchModel:
     inputs: BranchInputs
     model: Any
     groups: Mapping[str, Sequence[Any]]
+    members: int
 
 
 def _branch(
@@ -180,7 +196,7 @@ def _branch(
     outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
     model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
     _check_groups(branch, model, features)
-    return _BranchModel(described, model, features.groups)
+    return _BranchModel(described, model, features.groups, features.members)
 
 
 def _check_masks(branch: Branch, inputs: Inputs) -> None:
@@ -243,11 +259,72 @@ def _taken(tensor: Any, places: Sequence[int]) -> Any:
     return tensor if list(places) == list(range(tensor.shape[1])) else TakePlaces(places=places)(tensor)
 
 
-def _fusion(fusion: FusionSection, features: Mapping[str, Any], present: Mapping[str, Any], tokens: Mapping[str, Any], *, name: str) -> Any:
-    """Return one vector (batch, width). The inputs of the model have Keras's own names, so that a branch can have any name."""
+@dataclass(frozen=True)
+class Ensemble:
+    """Members inside the network, such as those of `tabm`, as rows of fusion and heads: these know nothing of them.
+
+    Of a branch without members, each member reads the same features.
+    """
+
+    members: int
+    branches: frozenset[str] = frozenset()
+    """Branches whose features have an axis of members, (batch, members, width)."""
+
+    @classmethod
+    def of(cls, members: Mapping[str, int]) -> Ensemble:
+        """Return the ensemble of these branches. Raises UsageError for branches with different numbers of members."""
+        own = {key: count for key, count in members.items() if count}
+        if len(set(own.values())) > 1:
+            what = f"branches have different numbers of members: {listed([f'{key} {count}' for key, count in own.items()])}."
+            raise UsageError(Problem("branches", what, "Give them the same number, or build one of them without members."))
+        return cls(next(iter(own.values()), 0), frozenset(own))
+
+    def fold(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the features of every branch with members as rows, (batch * members, ...)."""
+        if not self.members:
+            return dict(features)
+        return {key: FoldMembers(members=self.members, shared=key not in self.branches)(tensor) for key, tensor in features.items()}
+
+    def fold_shared(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """Return presence or tokens, which members share, (batch * members, ...)."""
+        return {key: FoldMembers(members=self.members, shared=True)(tensor) if self.members else tensor for key, tensor in tensors.items()}
+
+    def unfold(self, vector: Any) -> Any:
+        """Return (batch, members, width) of (batch * members, width)."""
+        return UnfoldMembers(members=self.members)(vector) if self.members else vector
+
+    def head(self, target: FittedTarget, vector: Any, name: str) -> Any:
+        """Return the raw values of a target, with members (batch, members, units), through one layer or model with this name."""
+        if not self.members:
+            return target.head(vector, name)
+        given = keras.Input(vector.shape[1:], dtype=vector.dtype)
+        raw = target.head(FoldMembers(members=self.members, shared=False)(given), "head")
+        return keras.Model(given, self.unfold(raw), name=name)(vector)
+
+    @staticmethod
+    def mean(activation: Any, name: str) -> Any:
+        """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
+        function = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
+        return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)
+
+
+def _fusion(
+    fusion: FusionSection,
+    features: Mapping[str, Any],
+    present: Mapping[str, Any],
+    tokens: Mapping[str, Any],
+    ensemble: Ensemble,
+    *,
+    name: str,
+) -> Any:
+    """Return one vector, (batch, width) or with members (batch, members, width).
+
+    The inputs of the model have Keras's own names, so that a branch can have any name.
+    """
     given = [dict(features), dict(present), *([dict(tokens)] if tokens else [])]
     inputs = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
-    return keras.Model(inputs, fusion.build(*inputs), name=name)(given)
+    folded = [ensemble.fold(inputs[0]), *map(ensemble.fold_shared, inputs[1:])]
+    return keras.Model(inputs, ensemble.unfold(fusion.build(*folded)), name=name)(given)
 
 
 def model_summary(models: Models, branches: Mapping[str, Branch], fusion: FusionSection, fitted: Fitted) -> dict[str, Any]:

@@ -63,11 +63,14 @@ class SplitPredictor:
         self._branches = {key: _compile_branch(layer) for key, layer in layers.items()}
         fusion = predictor.get_layer(names.fusion)
         heads = {key: (predictor.get_layer(names.heads[key]), predictor.get_layer(names.activations[key])) for key in names.heads}
+        means = {layer.name: layer for layer in predictor.layers if layer.name in names.means.values()}
         self._rows_at_once = rows_at_once(predictor)
 
         def predict(*features: Any) -> Any:
             vector = fusion(list(features), training=False)
-            return {key: activation(head(vector)) for key, (head, activation) in heads.items()}
+            raw = {key: head(vector) for key, (head, _) in heads.items()}
+            raw = {key: means[name](raw[key]) if (name := names.means[key]) in means else raw[key] for key in raw}
+            return {key: activation(raw[key]) for key, (_, activation) in heads.items()}
 
         vectors = {key: _any_rows(layer.outputs[0]) for key, layer in layers.items()}
         present = {key: tf.TensorSpec((None, 1), tf.float32) for key in layers}

@@ -26,6 +26,10 @@ RATES = tf.TensorSpec((None,), tf.float32)
 """Signature of the learning rates, one per step of a call."""
 
 
+LABELS = ("targets", "weights")
+"""Parts of a batch that the losses read."""
+
+
 class TrainStep:
     """The compiled functions of one training."""
 
@@ -152,12 +156,17 @@ class TrainStep:
         return inputs
 
     def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the loss of each target. Members of an ensemble are rows of their own, each with the truth and weight of its row."""
         targets = self.fitted.targets.items()
-        return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
+        if not self.models.members:
+            return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
+        repeated = {part: {key: tf.repeat(batch[part][key], self.models.members, axis=0) for key, _ in targets} for part in LABELS}
+        folded = {key: tf.reshape(values, (-1, *values.shape[2:])) for key, values in raw.items()}
+        return {key: target.loss(repeated["targets"][key], folded[key], repeated["weights"][key]) for key, target in targets}
 
     def _eval_step(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the loss of every row, (batch,), and the predictions; no state changes."""
-        raw = self.models.network(batch["inputs"], training=False)
+        raw = self.models.mean_raw(self.models.network(batch["inputs"], training=False))
         losses = {
             key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
         }

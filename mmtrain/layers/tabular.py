@@ -1,0 +1,441 @@
+"""Layers for tables: numbers and categories of all columns of a branch as one tensor each, their encodings, and ensembles of members.
+
+Every layer treats all columns at once, padded where columns differ: the number of operations does not grow with that of columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class _Configured(keras.layers.Layer):  # type: ignore[misc]
+    """Base of layers whose config is `settings`, plain JSON."""
+
+    def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), **self.settings}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class StackColumns(_Configured):
+    """Concatenate columns, a list of (batch, width); the columns at the positions `masked` are replaced by zeros where absent.
+
+    `present` is the list of their presences, (batch, 1). With `flags`, a masked column is followed by 1 where it is absent, else 0.
+    """
+
+    def __init__(self, *, masked: Sequence[int] = (), flags: bool = False, **kwargs: Any) -> None:
+        # Numbers stay float32 in mixed precision: edges of neighbouring bins may be closer than a bfloat16 can tell.
+        super().__init__({"masked": list(masked), "flags": flags}, autocast=False, **kwargs)
+
+    def call(self, columns: Sequence[Any], present: Sequence[Any] = ()) -> Any:
+        pieces = list(columns)
+        for position, shown in zip(self.settings["masked"], present, strict=True):
+            values = ops.where(shown > 0, pieces[position], ops.cast(0, pieces[position].dtype))
+            absent = [1 - ops.cast(shown > 0, values.dtype)] if self.settings["flags"] else []
+            pieces[position] = ops.concatenate([values, *absent], axis=1) if absent else values
+        return ops.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
+
+    def compute_output_spec(self, columns: Sequence[Any], present: Sequence[Any] = ()) -> Any:  # noqa: ARG002
+        width = sum(column.shape[1] for column in columns) + len(self.settings["masked"]) * self.settings["flags"]
+        return keras.KerasTensor((columns[0].shape[0], width), columns[0].dtype)
+
+
+class _OfNumbers(_Configured):
+    """Base of layers on some of the stacked numbers, those at `positions`: (batch, width) float32 in, computed in float32."""
+
+    def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(settings, autocast=False, **kwargs)
+
+    def taken(self, numbers: Any) -> Any:
+        """Return the numbers at `positions`, (batch, columns) float32."""
+        positions = self.settings["positions"]
+        numbers = ops.cast(numbers, "float32")
+        return numbers if positions == list(range(numbers.shape[1])) else ops.take(numbers, np.array(positions, np.int32), axis=1)
+
+    def _spec(self, numbers: Any, *axes: int) -> Any:
+        return keras.KerasTensor((numbers.shape[0], len(self.settings["positions"]), *axes), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class TakeNumbers(_OfNumbers):
+    """The numbers at `positions` as they are, (batch, columns)."""
+
+    def __init__(self, *, positions: Sequence[int], **kwargs: Any) -> None:
+        super().__init__({"positions": list(positions)}, **kwargs)
+
+    def call(self, numbers: Any) -> Any:
+        return ops.cast(self.taken(numbers), self.compute_dtype)
+
+    def compute_output_spec(self, numbers: Any) -> Any:
+        return self._spec(numbers)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PiecewiseLinear(_OfNumbers):
+    """Piecewise linear encoding (Gorishniy et al. 2022, arXiv:2203.05556): (batch, width) to (batch, columns, bins).
+
+    A bin is 0 below its lower edge, 1 above its upper edge, and linear between them. Columns with fewer bins than the first axis
+    has are padded by zeros. A number beyond the outer edges is encoded as the edge.
+    """
+
+    def __init__(self, *, positions: Sequence[int], edges: Sequence[Sequence[float]], **kwargs: Any) -> None:
+        super().__init__({"positions": list(positions), "edges": [list(column) for column in edges]}, **kwargs)
+        self.bins = max(len(column) for column in edges) - 1
+        self._lower = np.zeros((len(edges), self.bins), np.float32)
+        self._slope = np.zeros((len(edges), self.bins), np.float32)
+        for number, column in enumerate(edges):
+            ends = np.array(column, np.float32)
+            self._lower[number, : len(ends) - 1] = ends[:-1]
+            self._slope[number, : len(ends) - 1] = 1 / np.diff(ends)
+
+    def encoded(self, numbers: Any) -> Any:
+        """Return the bins, (batch, columns, bins) float32."""
+        return ops.clip((self.taken(numbers)[:, :, None] - self._lower) * self._slope, 0.0, 1.0)
+
+    def call(self, numbers: Any) -> Any:
+        return ops.cast(self.encoded(numbers), self.compute_dtype)
+
+    def compute_output_spec(self, numbers: Any) -> Any:
+        return self._spec(numbers, self.bins)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class NormalScore(PiecewiseLinear):
+    """The standard normal score of the rank among training rows: `scores` at the edges, linear between: (batch, columns, 1)."""
+
+    def __init__(
+        self, *, positions: Sequence[int], edges: Sequence[Sequence[float]], scores: Sequence[Sequence[float]], **kwargs: Any
+    ) -> None:
+        super().__init__(positions=positions, edges=edges, **kwargs)
+        self.settings["scores"] = [list(column) for column in scores]
+        self._first = np.array([column[0] for column in scores], np.float32)
+        self._steps = np.zeros_like(self._lower)
+        for number, column in enumerate(scores):
+            self._steps[number, : len(column) - 1] = np.diff(column)
+
+    def call(self, numbers: Any) -> Any:
+        scores = self._first + ops.sum(self.encoded(numbers) * self._steps, axis=2)
+        return ops.cast(scores, self.compute_dtype)[:, :, None]
+
+    def compute_output_spec(self, numbers: Any) -> Any:
+        return self._spec(numbers, 1)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Periodic(_OfNumbers):
+    """Cosines and sines of learned frequencies (Gorishniy et al. 2022): (batch, width) to (batch, columns, 2 * frequencies).
+
+    Frequencies begin at random, normally distributed with the standard deviation `sigma`, in periods per standard deviation. With
+    `phase` there are cosines of a learned frequency and phase alone, (batch, columns, frequencies) (Holzmüller et al. 2024).
+    """
+
+    def __init__(self, *, positions: Sequence[int], frequencies: int, sigma: float, phase: bool = False, **kwargs: Any) -> None:
+        settings = {"positions": list(positions), "frequencies": frequencies, "sigma": sigma, "phase": phase}
+        super().__init__(settings, **kwargs)
+
+    def build(self, input_shape: Any) -> None:  # noqa: ARG002
+        shape = (len(self.settings["positions"]), self.settings["frequencies"])
+        spread = keras.initializers.RandomNormal(stddev=self.settings["sigma"])
+        self.frequency = self.add_weight(name="frequency", shape=shape, initializer=spread)
+        uniform = keras.initializers.RandomUniform(-math.pi, math.pi)
+        self.phase = self.add_weight(name="phase", shape=shape, initializer=uniform) if self.settings["phase"] else None
+        self.built = True
+
+    def call(self, numbers: Any) -> Any:
+        angles = 2 * math.pi * self.taken(numbers)[:, :, None] * ops.cast(self.frequency, "float32")
+        if self.phase is not None:
+            return ops.cast(ops.cos(angles + ops.cast(self.phase, "float32")), self.compute_dtype)
+        return ops.cast(ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=2), self.compute_dtype)
+
+    def compute_output_spec(self, numbers: Any) -> Any:
+        return self._spec(numbers, self.settings["frequencies"] * (1 if self.settings["phase"] else 2))
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class RobustScale(_OfNumbers):
+    """`clip((number - center) * factor)`, where clip(z) = z / sqrt(1 + (z / 3)^2) stays within 3 (arXiv:2407.04491): (batch, columns)."""
+
+    def __init__(self, *, positions: Sequence[int], centers: Sequence[float], factors: Sequence[float], **kwargs: Any) -> None:
+        super().__init__({"positions": list(positions), "centers": list(centers), "factors": list(factors)}, **kwargs)
+
+    def call(self, numbers: Any) -> Any:
+        centers, factors = (np.array(self.settings[name], np.float32) for name in ("centers", "factors"))
+        scaled = (self.taken(numbers) - centers) * factors
+        return ops.cast(scaled * ops.rsqrt(1 + ops.square(scaled / 3)), self.compute_dtype)
+
+    def compute_output_spec(self, numbers: Any) -> Any:
+        return self._spec(numbers)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class ColumnDense(_Configured):
+    """A dense layer for each column: (batch, columns, width) to (batch, columns, units); with `shared` the same one for all."""
+
+    def __init__(self, *, units: int, activation: str = "linear", shared: bool = False, **kwargs: Any) -> None:
+        super().__init__({"units": units, "activation": activation, "shared": shared}, **kwargs)
+        self.activate = keras.activations.get(activation)
+
+    def build(self, input_shape: Any) -> None:
+        _, columns, width = input_shape
+        units = self.settings["units"]
+        first = () if self.settings["shared"] else (columns,)
+        uniform = keras.initializers.RandomUniform(-1 / math.sqrt(width), 1 / math.sqrt(width))  # as in the paper's code
+        self.kernel = self.add_weight(name="kernel", shape=(*first, width, units), initializer=uniform)
+        self.bias = self.add_weight(name="bias", shape=(*first, units), initializer=uniform)
+        self.built = True
+
+    def call(self, values: Any) -> Any:
+        kernel, bias = ops.cast(self.kernel, values.dtype), ops.cast(self.bias, values.dtype)
+        if self.settings["shared"]:
+            return self.activate(ops.matmul(values, kernel) + bias)
+        # One product per column: (columns, batch, width) times (columns, width, units).
+        product = ops.matmul(ops.transpose(values, (1, 0, 2)), kernel)
+        return self.activate(ops.transpose(product, (1, 0, 2)) + bias)
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor((*values.shape[:2], self.settings["units"]), self.compute_dtype)
+
+
+class ByColumn(_Configured):
+    """Base of layers from the stacked codes at `columns` to their vectors side by side: (batch, all) to (batch, sum of `widths`).
+
+    Explanations attribute each part of the output to its column.
+    """
+
+    columns: tuple[int, ...]
+    """Places of the columns in the stacked codes."""
+    widths: tuple[int, ...]
+    """Width of the vector of each column."""
+
+    def taken(self, codes: Any, places: Sequence[int]) -> Any:
+        """Return some of the codes, (batch, len(places))."""
+        return codes if list(places) == list(range(codes.shape[1])) else ops.take(codes, np.array(places, np.int32), axis=1)
+
+    def compute_output_spec(self, codes: Any) -> Any:
+        return keras.KerasTensor((codes.shape[0], sum(self.widths)), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class StackedEmbedding(ByColumn):
+    """A learned vector per code: column i has `sizes[i]` codes and vectors of `widths[i]`. Columns of one width share a table."""
+
+    def __init__(self, *, columns: Sequence[int], sizes: Sequence[int], widths: Sequence[int], **kwargs: Any) -> None:
+        super().__init__({"columns": list(columns), "sizes": list(sizes), "widths": list(widths)}, **kwargs)
+        self.columns, self.sizes, self.widths = tuple(columns), tuple(sizes), tuple(widths)
+        self._groups = {width: [n for n, other in enumerate(widths) if other == width] for width in dict.fromkeys(widths)}
+        ends = np.cumsum(widths)
+        places = [np.arange(ends[n] - width, ends[n]) for width, numbers in self._groups.items() for n in numbers]
+        self._order = np.argsort(np.concatenate(places)).astype(np.int32)
+
+    def build(self, input_shape: Any) -> None:  # noqa: ARG002
+        rows = {width: sum(self.sizes[n] for n in numbers) for width, numbers in self._groups.items()}
+        self.tables = {
+            width: self.add_weight(name=f"vectors_{width}", shape=(count, width), initializer="uniform") for width, count in rows.items()
+        }
+        self.built = True
+
+    def call(self, codes: Any) -> Any:
+        pieces = []
+        for width, numbers in self._groups.items():
+            starts = np.cumsum([0, *(self.sizes[n] for n in numbers[:-1])]).astype(np.int32)
+            places = self.taken(codes, [self.columns[n] for n in numbers]) + starts
+            vectors = ops.take(ops.cast(self.tables[width], self.compute_dtype), places, axis=0)  # (batch, columns, width)
+            pieces.append(ops.reshape(vectors, (-1, len(numbers) * width)))
+        return pieces[0] if len(pieces) == 1 else ops.take(ops.concatenate(pieces, axis=1), self._order, axis=1)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class StackedOneHot(ByColumn):
+    """1 at the code of each column, else 0; column i has `sizes[i]` codes."""
+
+    def __init__(self, *, columns: Sequence[int], sizes: Sequence[int], **kwargs: Any) -> None:
+        super().__init__({"columns": list(columns), "sizes": list(sizes)}, **kwargs)
+        self.columns, self.widths = tuple(columns), tuple(sizes)
+        self._column = np.repeat(self.columns, sizes).tolist()
+        self._code = np.concatenate([np.arange(size) for size in sizes]).astype(np.int32)
+
+    def call(self, codes: Any) -> Any:
+        return ops.cast(ops.equal(self.taken(codes, self._column), self._code), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class SumOfColumns(_Configured):
+    """The sum of the vectors of `columns` columns, all of one width: (batch, columns * width) to (batch, width)."""
+
+    def __init__(self, *, columns: int, **kwargs: Any) -> None:
+        super().__init__({"columns": columns}, **kwargs)
+
+    def call(self, vectors: Any) -> Any:
+        return ops.sum(ops.reshape(vectors, (-1, self.settings["columns"], vectors.shape[1] // self.settings["columns"])), axis=1)
+
+    def compute_output_spec(self, vectors: Any) -> Any:
+        return keras.KerasTensor((vectors.shape[0], vectors.shape[1] // self.settings["columns"]), vectors.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Scale(_Configured):
+    """Each number times a learned factor that begins at 1, (batch, width)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__({}, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        self.factor = self.add_weight(name="factor", shape=(input_shape[-1],), initializer="ones")
+        self.built = True
+
+    def call(self, values: Any) -> Any:
+        return values * ops.cast(self.factor, values.dtype)
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor(values.shape, values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class FirstToken(_Configured):
+    """A learned token in front of the others: (batch, length, width) to (batch, length + 1, width)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__({}, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        self.token = self.add_weight(name="token", shape=(input_shape[-1],), initializer="random_normal")
+        self.built = True
+
+    def call(self, tokens: Any) -> Any:
+        first = ops.zeros_like(tokens[:, :1]) + ops.cast(self.token, tokens.dtype)
+        return ops.concatenate([first, tokens], axis=1)
+
+    def compute_output_spec(self, tokens: Any) -> Any:
+        return keras.KerasTensor((tokens.shape[0], tokens.shape[1] + 1, tokens.shape[2]), tokens.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Cross(_Configured):
+    """A cross layer of DCN-v2 (Wang et al. 2020, arXiv:2008.13535): first * (W * values + b) + values, all (batch, width).
+
+    With `rank`, W is the product of two matrices of that rank.
+    """
+
+    def __init__(self, *, rank: int = 0, **kwargs: Any) -> None:
+        super().__init__({"rank": rank}, **kwargs)
+
+    def build(self, first_shape: Any, values_shape: Any) -> None:  # noqa: ARG002
+        width, rank = first_shape[-1], self.settings["rank"]
+        shapes = [(width, rank), (rank, width)] if rank else [(width, width)]
+        self.kernels = [self.add_weight(name=f"kernel_{n}", shape=shape, initializer="glorot_uniform") for n, shape in enumerate(shapes)]
+        self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros")
+        self.built = True
+
+    def call(self, first: Any, values: Any) -> Any:
+        product = values
+        for kernel in self.kernels:
+            product = ops.matmul(product, ops.cast(kernel, values.dtype))
+        return first * (product + ops.cast(self.bias, values.dtype)) + values
+
+    def compute_output_spec(self, first: Any, values: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor(values.shape, values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class MemberDense(_Configured):
+    """A dense layer of `members` networks that share its matrix W (BatchEnsemble, Wen et al. 2020, arXiv:2002.06715).
+
+    Member k computes ((x * r_k) W) * s_k + b_k, with vectors of its own: (batch, width) or (batch, members, width) to
+    (batch, members, units). With `signs`, r begins at random as 1 or -1, so that members differ; else as 1 (arXiv:2410.24210).
+    """
+
+    def __init__(self, *, units: int, members: int, signs: bool = False, **kwargs: Any) -> None:
+        super().__init__({"units": units, "members": members, "signs": signs}, **kwargs)
+        self.units, self.members = units, members
+
+    def build(self, input_shape: Any) -> None:
+        width, limit = input_shape[-1], 1 / math.sqrt(input_shape[-1])
+        uniform = keras.initializers.RandomUniform(-limit, limit)
+        self.kernel = self.add_weight(name="kernel", shape=(width, self.units), initializer=uniform)
+        begin = _random_signs if self.settings["signs"] else "ones"
+        self.before = self.add_weight(name="before", shape=(self.members, width), initializer=begin)
+        self.after = self.add_weight(name="after", shape=(self.members, self.units), initializer="ones")
+        self.bias = self.add_weight(name="bias", shape=(self.members, self.units), initializer=uniform)
+        self.built = True
+
+    def call(self, values: Any) -> Any:
+        before, after, bias, kernel = (ops.cast(one, self.compute_dtype) for one in (self.before, self.after, self.bias, self.kernel))
+        own = (values if len(values.shape) == 3 else values[:, None, :]) * before  # (batch, members, width)
+        product = ops.matmul(ops.reshape(own, (-1, own.shape[-1])), kernel)
+        return ops.reshape(product, (-1, self.members, self.units)) * after + bias
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor((values.shape[0], self.members, self.units), self.compute_dtype)
+
+
+def _random_signs(shape: Any, dtype: Any = None) -> Any:
+    """Return 1 or -1 at random."""
+    values = keras.initializers.RandomUniform(-1.0, 1.0)(shape, "float32")
+    return ops.cast(ops.where(values < 0, -1.0, 1.0), dtype or "float32")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class FoldMembers(_Configured):
+    """Members as rows, those of a row one after the other: (batch, members, ...) to (batch * members, ...).
+
+    With `shared` the input is the same for all members, (batch, ...), and is repeated for each.
+    """
+
+    def __init__(self, *, members: int, shared: bool, **kwargs: Any) -> None:
+        super().__init__({"members": members, "shared": shared}, **kwargs)
+
+    def call(self, values: Any) -> Any:
+        members = self.settings["members"]
+        if self.settings["shared"]:
+            values = ops.tile(values[:, None], (1, members, *(1 for _ in values.shape[1:])))
+        return ops.reshape(values, (-1, *values.shape[2:]))
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor((None, *values.shape[1 if self.settings["shared"] else 2 :]), values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class UnfoldMembers(_Configured):
+    """The reverse of `FoldMembers`: (batch * members, width) to (batch, members, width)."""
+
+    def __init__(self, *, members: int, **kwargs: Any) -> None:
+        super().__init__({"members": members}, **kwargs)
+
+    def call(self, values: Any) -> Any:
+        return ops.reshape(values, (-1, self.settings["members"], *values.shape[1:]))
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor((None, self.settings["members"], *values.shape[1:]), values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class MemberMean(_Configured):
+    """The raw value whose prediction is the mean of the members' predictions: (batch, members, units) to (batch, units) float32.
+
+    `link` is the activation from raw values to predictions: `sigmoid` and `softmax` are inverted after the mean, in logarithms; a
+    `linear` activation commutes with the mean.
+    """
+
+    def __init__(self, *, link: str, **kwargs: Any) -> None:
+        super().__init__({"link": link}, **kwargs)
+
+    def call(self, raw: Any) -> Any:
+        raw = ops.cast(raw, "float32")
+        if self.settings["link"] == "sigmoid":
+            return ops.logsumexp(ops.log_sigmoid(raw), axis=1) - ops.logsumexp(ops.log_sigmoid(-raw), axis=1)
+        if self.settings["link"] == "softmax":
+            return ops.logsumexp(ops.log_softmax(raw, axis=2), axis=1) - math.log(raw.shape[1])
+        return ops.mean(raw, axis=1)
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor((raw.shape[0], raw.shape[2]), "float32")
