@@ -1,4 +1,4 @@
-"""Layers for tables: numbers and categories of all columns of a branch as one tensor each, their encodings, and ensembles of members.
+"""Layers for tables: encodings of the stacked numbers of a branch, blocks of architectures, and ensembles of members.
 
 Every layer treats all columns at once, padded where columns differ: the number of operations does not grow with that of columns.
 """
@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmtrain.layers.stacks import take_places
+
 
 class _Configured(keras.layers.Layer):  # type: ignore[misc]
     """Base of layers whose config is `settings`, plain JSON."""
@@ -26,30 +28,6 @@ class _Configured(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **self.settings}
 
 
-@keras.saving.register_keras_serializable(package="mmtrain")
-class StackColumns(_Configured):
-    """Concatenate columns, a list of (batch, width); the columns at the positions `masked` are replaced by zeros where absent.
-
-    `present` is the list of their presences, (batch, 1). With `flags`, a masked column is followed by 1 where it is absent, else 0.
-    """
-
-    def __init__(self, *, masked: Sequence[int] = (), flags: bool = False, **kwargs: Any) -> None:
-        # Numbers stay float32 in mixed precision: edges of neighbouring bins may be closer than a bfloat16 can tell.
-        super().__init__({"masked": list(masked), "flags": flags}, autocast=False, **kwargs)
-
-    def call(self, columns: Sequence[Any], present: Sequence[Any] = ()) -> Any:
-        pieces = list(columns)
-        for position, shown in zip(self.settings["masked"], present, strict=True):
-            values = ops.where(shown > 0, pieces[position], ops.cast(0, pieces[position].dtype))
-            absent = [1 - ops.cast(shown > 0, values.dtype)] if self.settings["flags"] else []
-            pieces[position] = ops.concatenate([values, *absent], axis=1) if absent else values
-        return ops.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
-
-    def compute_output_spec(self, columns: Sequence[Any], present: Sequence[Any] = ()) -> Any:  # noqa: ARG002
-        width = sum(column.shape[1] for column in columns) + len(self.settings["masked"]) * self.settings["flags"]
-        return keras.KerasTensor((columns[0].shape[0], width), columns[0].dtype)
-
-
 class _OfNumbers(_Configured):
     """Base of layers on some of the stacked numbers, those at `positions`: (batch, width) float32 in, computed in float32."""
 
@@ -58,9 +36,7 @@ class _OfNumbers(_Configured):
 
     def taken(self, numbers: Any) -> Any:
         """Return the numbers at `positions`, (batch, columns) float32."""
-        positions = self.settings["positions"]
-        numbers = ops.cast(numbers, "float32")
-        return numbers if positions == list(range(numbers.shape[1])) else ops.take(numbers, np.array(positions, np.int32), axis=1)
+        return take_places(ops.cast(numbers, "float32"), self.settings["positions"])
 
     def _spec(self, numbers: Any, *axes: int) -> Any:
         return keras.KerasTensor((numbers.shape[0], len(self.settings["positions"]), *axes), self.compute_dtype)
@@ -204,68 +180,6 @@ class ColumnDense(_Configured):
 
     def compute_output_spec(self, values: Any) -> Any:
         return keras.KerasTensor((*values.shape[:2], self.settings["units"]), self.compute_dtype)
-
-
-class ByColumn(_Configured):
-    """Base of layers from the stacked codes at `columns` to their vectors side by side: (batch, all) to (batch, sum of `widths`).
-
-    Explanations attribute each part of the output to its column.
-    """
-
-    columns: tuple[int, ...]
-    """Places of the columns in the stacked codes."""
-    widths: tuple[int, ...]
-    """Width of the vector of each column."""
-
-    def taken(self, codes: Any, places: Sequence[int]) -> Any:
-        """Return some of the codes, (batch, len(places))."""
-        return codes if list(places) == list(range(codes.shape[1])) else ops.take(codes, np.array(places, np.int32), axis=1)
-
-    def compute_output_spec(self, codes: Any) -> Any:
-        return keras.KerasTensor((codes.shape[0], sum(self.widths)), self.compute_dtype)
-
-
-@keras.saving.register_keras_serializable(package="mmtrain")
-class StackedEmbedding(ByColumn):
-    """A learned vector per code: column i has `sizes[i]` codes and vectors of `widths[i]`. Columns of one width share a table."""
-
-    def __init__(self, *, columns: Sequence[int], sizes: Sequence[int], widths: Sequence[int], **kwargs: Any) -> None:
-        super().__init__({"columns": list(columns), "sizes": list(sizes), "widths": list(widths)}, **kwargs)
-        self.columns, self.sizes, self.widths = tuple(columns), tuple(sizes), tuple(widths)
-        self._groups = {width: [n for n, other in enumerate(widths) if other == width] for width in dict.fromkeys(widths)}
-        ends = np.cumsum(widths)
-        places = [np.arange(ends[n] - width, ends[n]) for width, numbers in self._groups.items() for n in numbers]
-        self._order = np.argsort(np.concatenate(places)).astype(np.int32)
-
-    def build(self, input_shape: Any) -> None:  # noqa: ARG002
-        rows = {width: sum(self.sizes[n] for n in numbers) for width, numbers in self._groups.items()}
-        self.tables = {
-            width: self.add_weight(name=f"vectors_{width}", shape=(count, width), initializer="uniform") for width, count in rows.items()
-        }
-        self.built = True
-
-    def call(self, codes: Any) -> Any:
-        pieces = []
-        for width, numbers in self._groups.items():
-            starts = np.cumsum([0, *(self.sizes[n] for n in numbers[:-1])]).astype(np.int32)
-            places = self.taken(codes, [self.columns[n] for n in numbers]) + starts
-            vectors = ops.take(ops.cast(self.tables[width], self.compute_dtype), places, axis=0)  # (batch, columns, width)
-            pieces.append(ops.reshape(vectors, (-1, len(numbers) * width)))
-        return pieces[0] if len(pieces) == 1 else ops.take(ops.concatenate(pieces, axis=1), self._order, axis=1)
-
-
-@keras.saving.register_keras_serializable(package="mmtrain")
-class StackedOneHot(ByColumn):
-    """1 at the code of each column, else 0; column i has `sizes[i]` codes."""
-
-    def __init__(self, *, columns: Sequence[int], sizes: Sequence[int], **kwargs: Any) -> None:
-        super().__init__({"columns": list(columns), "sizes": list(sizes)}, **kwargs)
-        self.columns, self.widths = tuple(columns), tuple(sizes)
-        self._column = np.repeat(self.columns, sizes).tolist()
-        self._code = np.concatenate([np.arange(size) for size in sizes]).astype(np.int32)
-
-    def call(self, codes: Any) -> Any:
-        return ops.cast(ops.equal(self.taken(codes, self._column), self._code), self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -100,7 +100,7 @@ class Opened:
         return self.arrays.take(np.array([row]))
 
     def raw(self, inputs):
-        return float(self.models.network(inputs)[self.target][0, 0])
+        return float(self.models.mean_raw(self.models.network(inputs))[self.target][0, 0])
 
     def explained(self, row):
         """One row of the table."""

@@ -631,6 +631,8 @@ columns:
   deep: {role: image, size: [6, 6], channels: 1, bits: 16, column: scan}
   number: {role: numeric, normalize: minmax}
   size: {role: numeric, missing: mask, column: "Größe (mm)"}
+  ranked: {role: numeric, embed: quantile, column: number}
+  waves: {role: numeric, embed: periodic, column: number}
   city: {role: categorical, encode: one_hot}
   town: {role: categorical, column: city, missing: mask}
   note: {role: text}
@@ -640,7 +642,12 @@ columns:
 branches:
   scan: {columns: [scan], architecture: cnn, filters: [4, 8], pooling: both, dropout: 0.1}
   deep: {columns: [deep], architecture: cnn, filters: [4], pooling: max, normalization: none, activation: gelu}
-  rest: {columns: [number, size, city, town, note], architecture: mlp, units: [8, 4], activation: silu, dropout: 0.1}
+  rest: {columns: [number, size, city, town, note], architecture: mlp, units: [8, 4], activation: silu, dropout: 0.1, linear: 2}
+  blocks: {columns: [number, ranked, city, town], architecture: resnet, width: 6, normalization: batch}
+  crossed: {columns: [number, size, town, note], architecture: dcn, units: [4], rank: 2}
+  robust: {columns: [number, waves, city], architecture: realmlp, units: [6]}
+  attending: {columns: [number, size, city, town], architecture: ft_transformer, width: 8, heads: 2}
+  members: {columns: [number, size, city, town, note], architecture: tabm, members: 3, units: [6]}
   bag: {columns: [again], architecture: linear, units: 4}
   words: {columns: [words], architecture: embedding_average, width: 4, units: [4], activation: selu}
 fusion: {units: [8], activation: elu, dropout: 0.1}

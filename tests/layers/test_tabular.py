@@ -63,28 +63,10 @@ def test_column_dense_is_a_dense_layer_per_column(shared):
     assert np.allclose(found, np.maximum(np.einsum("bnt,ntd->bnd", values, kernel) + bias, 0), atol=1e-5)
 
 
-def test_codes_of_all_columns_are_looked_up_in_the_order_of_columns():
-    from mmtrain.layers.tabular import StackedEmbedding, StackedOneHot, SumOfColumns
+def test_vectors_of_all_columns_are_summed():
+    from mmtrain.layers.tabular import SumOfColumns
 
-    codes = np.array([[0, 2, 1, 3], [1, 0, 1, 0]], np.int32)
-    layer = StackedEmbedding(columns=[0, 2, 3], sizes=[2, 3, 4], widths=[2, 1, 2])
-    found = layer(codes).numpy()
-    two, one = layer.tables[2].numpy(), layer.tables[1].numpy()  # the first and last column share a table, the last from row 2
-    expected = [[*two[a], *one[b], *two[2 + c]] for a, _, b, c in codes]
-    assert np.allclose(found, expected)
-    assert StackedOneHot(columns=[2, 0], sizes=[3, 2])(codes).numpy().tolist() == [[0, 1, 0, 1, 0], [0, 1, 0, 0, 1]]
     assert np.allclose(SumOfColumns(columns=2)(np.array([[1.0, 2, 30, 40]])), [[31, 42]])
-
-
-def test_stacked_columns_are_masked_and_flagged():
-    from mmtrain.layers.tabular import StackColumns
-
-    present = np.array([[1.0], [0.0]], np.float32)
-    numbers = [np.array([[1.0, 0.0], [2.0, 1.0]], np.float32), np.array([[np.nan], [3.0]], np.float32)[::-1].copy()]
-    found = StackColumns(masked=[1], flags=True)(numbers, [present]).numpy()
-    assert found.tolist() == [[1, 0, 3, 0], [2, 1, 0, 1]]
-    codes = [np.array([[4], [5]], np.int32), np.array([[6], [7]], np.int32)]
-    assert StackColumns(masked=[0])(codes, [present]).numpy().tolist() == [[4, 6], [0, 7]]
 
 
 def test_member_dense_is_a_dense_layer_with_factors_of_each_member():

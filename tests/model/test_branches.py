@@ -18,17 +18,44 @@ from mmtrain.registry import option_fields
 from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec, default_embedding_width, kind, kinds
 
 NUMBER = VectorSpec(2)
+BINNED = VectorSpec(2, "auto", (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0), (0.02, 0.16, 0.31, 0.5, 0.69, 0.84, 0.98))
 CATEGORY = IndexSpec(5)
 ONE_HOT = IndexSpec(5, one_hot=True)
 BAG = BagSpec(4, idf=(0.0, 1.0, 2.5, 1.1, 1.9, 2.0))
 TOKENS = TokenSpec(4, size=6)
 IMAGE = ImageSpec(6, 5, 3)
 DEEP_IMAGE = ImageSpec(6, 5, 1, bits=16)
+TABLE = [NUMBER, BINNED, CATEGORY, ONE_HOT, BAG]
+EMBEDDINGS = {"embedding_width": 3, "embedding_dropout": 0.5}
 
 EXAMPLES = {
     # specs, another value of every option, width of the output by default
-    "mlp": ([NUMBER, CATEGORY, ONE_HOT, BAG], {"units": (8, 4), "activation": "tanh", "dropout": 0.5}, 64),
-    "linear": ([NUMBER, CATEGORY, ONE_HOT, BAG], {"units": 3}, 16),
+    "mlp": (
+        TABLE,
+        {"units": (8, 4), "activation": "tanh", "normalization": "layer", "residual": True, "dropout": 0.5, "linear": 4, **EMBEDDINGS},
+        64,
+    ),
+    "linear": (TABLE, {"units": 3}, 16),
+    "resnet": (
+        TABLE,
+        {
+            **{"width": 8, "blocks": 1, "factor": 1.5, "activation": "tanh", "normalization": "batch", "dropout": 0.5},
+            **{"residual_dropout": 0.2, **EMBEDDINGS},
+        },
+        192,
+    ),
+    "dcn": (TABLE, {"layers": 1, "rank": 2, "units": (), "activation": "tanh", "dropout": 0.5, **EMBEDDINGS}, 219),
+    "realmlp": (
+        TABLE,
+        {"units": (8,), "activation": "relu", "dropout": 0.5, "embedding_width": 3, "frequencies": 5, "sigma": 0.5},
+        256,
+    ),
+    "tabm": (TABLE, {"members": 3, "units": (8,), "activation": "tanh", "dropout": 0.5, **EMBEDDINGS}, (8, 192)),
+    "ft_transformer": (
+        [NUMBER, BINNED, CATEGORY, ONE_HOT],
+        {"width": 8, "blocks": 1, "heads": 2, "factor": 1.0, "attention_dropout": 0.5, "dropout": 0.5},
+        64,
+    ),
     "cnn": (
         [IMAGE],
         {"filters": (2, 3), "kernel": 1, "normalization": "none", "pooling": "both", "activation": "gelu", "dropout": 0.5},
@@ -41,7 +68,7 @@ EXAMPLES = {
     "text_transformer": ([TOKENS], {"width": 8, "blocks": 1, "heads": 2, "dropout": 0.5}, 64),
     "embedding_average": ([TOKENS], {"width": 3, "units": (5,), "activation": "tanh", "dropout": 0.5}, 64),
 }
-WITH = {("embedding_average", "activation"): {"units": (5,)}}
+WITH = {("embedding_average", "activation"): {"units": (5,)}, ("mlp", "residual"): {"units": (8, 8)}}
 """Options that do something only beside others."""
 
 
@@ -100,7 +127,7 @@ def check_contract(model, specs, folder, dtype="float32"):
 
     arrays = [values(spec) for spec in specs]
     output = model(arrays, training=False)
-    assert output.shape == (5, model.output_shape[1])
+    assert output.shape == (5, *model.output_shape[1:])
     assert output.dtype == model.output.dtype == dtype
     assert np.isfinite(output).all()
     model.save(folder / "branch.keras")
@@ -121,7 +148,7 @@ OPTIONS = [(name, option) for name, (_, changes, _) in EXAMPLES.items() for opti
 def test_branch_keeps_the_contract(tmp_path, name):
     specs, _, width = EXAMPLES[name]
     model = built(name, specs)
-    assert model.output_shape == (None, width)
+    assert model.output_shape == (None, *np.atleast_1d(width))
     check_contract(model, specs, tmp_path)
 
 
@@ -158,7 +185,7 @@ def test_every_architecture_and_option_has_an_example():
         assert set(changes) == set(defaults), name
         assert all(changes[option] != default for option, (_, default) in defaults.items()), name
         assert {spec.kind for spec in specs} == set(architectures[name].kinds), name
-    assert (len(EXAMPLES), len(OPTIONS)) == (9, 33)
+    assert (len(EXAMPLES), len(OPTIONS)) == (14, 72)
 
 
 def test_every_kind_has_a_default_architecture_that_takes_it():

@@ -101,15 +101,20 @@ def answer(material, models, inputs):
     """The raw values for encoded columns."""
     columns = [key for key in inputs if not key.endswith("_present")]
     layout = InputLayout({key: material.fitted.columns["age" if key == "age_2" else key].spec for key in columns})
-    return models.network(layout.join(inputs), training=False)["y"].numpy()
+    return models.mean_raw(models.network(layout.join(inputs), training=False))["y"].numpy()
 
 
 def test_every_architecture_of_several_columns_and_every_kind_is_tried(material, everything):
-    assert set(several(material)) == {"mlp", "linear", "everything_for_a_test"}
+    assert set(several(material)) == {*QUICK, *SLOW, "everything_for_a_test"}
     assert {column for columns in several(material).values() for column in columns} == set(MASKED)
 
 
-@pytest.mark.parametrize("name", ["mlp", pytest.param("linear", marks=pytest.mark.slow), "everything_for_a_test"])
+QUICK, SLOW = ("mlp", "tabm"), ("linear", "resnet", "dcn", "realmlp", "ft_transformer")
+"""Architectures of several columns; all of them keep masks by the same helper."""
+OURS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+
+
+@pytest.mark.parametrize("name", [*OURS, "everything_for_a_test"])
 def test_what_is_under_the_mask_never_reaches_the_output(material, everything, name):
     columns = several(material)[name]
     _, _, models = assembled(material, name, columns)
@@ -123,7 +128,7 @@ def test_what_is_under_the_mask_never_reaches_the_output(material, everything, n
     assert len(np.unique(before)) > 1  # the age of these rows is read all the same
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear", "everything_for_a_test"])
+@pytest.mark.parametrize("name", [*OURS, "everything_for_a_test"])
 def test_an_absent_number_is_not_the_average_number(material, everything, name):
     columns = several(material)[name]
     _, _, models = assembled(material, name, columns)
@@ -133,7 +138,7 @@ def test_an_absent_number_is_not_the_average_number(material, everything, name):
     assert not np.isclose(answer(material, models, absent), answer(material, models, average), atol=1e-4).any()
 
 
-@pytest.mark.parametrize("name", ["mlp", pytest.param("linear", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", OURS)
 def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(material, name, tmp_path):
     import keras
 

@@ -1,0 +1,48 @@
+"""`architecture: tabm`: an ensemble of MLPs that share their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, branch, stacked
+from mmtrain.branches.dense import AUTO
+from mmtrain.branches.encodings import EmbeddingDropout, EmbeddingWidth, deep_vector, project_texts, summed
+from mmtrain.specs import Tensor, TensorSpec
+
+TEXT_WIDTH = 64
+"""Numbers that TF-IDF texts become before the members, which would otherwise need a factor of their own for every word."""
+
+
+@branch("vector", "index", "bag")
+def tabm(
+    inputs: Mapping[str, Input[TensorSpec]],
+    *,
+    members: Annotated[int, Field(ge=2, le=64, description="Networks in the ensemble.")] = 8,
+    units: Annotated[Units, Field(min_length=1, description="Widths of the dense layers of a member.")] = (192, 192),
+    activation: ActivationOption = "relu",
+    dropout: DropoutOption = 0.1,
+    embedding_width: EmbeddingWidth = 0,
+    embedding_dropout: EmbeddingDropout = 0.0,
+) -> Features:
+    """Members share the matrices of their dense layers and have factors of their own (Gorishniy et al. 2024, arXiv:2410.24210).
+
+    Each member is trained by its own loss, and the prediction is the mean of theirs. Numbers are encoded piecewise linearly where
+    their `embed` is auto.
+    """
+    import keras
+
+    from mmtrain.layers.tabular import MemberDense
+
+    columns = stacked(inputs)
+    vector = deep_vector(columns, auto=AUTO, width=embedding_width, dropout=embedding_dropout)
+    texts = project_texts(columns, TEXT_WIDTH, use_bias=True)
+    pieces: list[Tensor] = ([] if vector is None else [vector]) + ([summed(texts)] if texts else [])
+    values = pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces)
+    for number, width in enumerate(units):
+        values = keras.layers.Activation(activation)(MemberDense(units=width, members=members, signs=not number)(values))
+        if dropout:
+            values = keras.layers.Dropout(dropout)(values)
+    return Features(values, members=members)
