@@ -80,7 +80,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     spellings = {name.casefold(): name for name in known}
     usual = [name for name in names_of(str(word)) if name in spellings]
     able = list(spellings) if len(spellings) <= MOST_COMPARED else _neighbours(str(word).casefold(), tuple(spellings))
-    close = usual or get_close_matches(str(word).casefold(), able, n=1, cutoff=0.6)
+    # Few typing errors are in the first letter: `cn` is closer to cnn than to dcn, which has as many letters of it.
+    close = usual or sorted(
+        get_close_matches(str(word).casefold(), able, n=3, cutoff=0.6), key=lambda name: name[:1] != str(word)[:1].casefold()
+    )
     return f"Did you mean '{spellings[close[0]]}'?" if close else ""
 
 

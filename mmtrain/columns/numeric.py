@@ -146,10 +146,13 @@ def center_and_scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[flo
 
 MAX_EDGES = 49
 """Most edges of the bins of one column."""
+AUTO_ROWS = 1_000
+"""Training rows with a number from which `embed: auto` is left to the architecture; below it is `none`. On diabetes (287 training rows,
+3 splits) bins took R2 from .46 to .44, and with a linear path to .40."""
 FEWEST_EDGES = 8
 WIDTHS = (1e-36, 1e36)
 """Bounds of the width of a bin."""
-ROWS_PER_EDGE = 4
+ROWS_PER_EDGE = 16
 """Training rows for each edge, at least: bins of a few rows would only learn their noise."""
 
 
@@ -288,7 +291,8 @@ class Numeric(InputColumn):
     embed: NumberEncoding = Field(
         "auto",
         description="Encoding inside the network, learned from training rows. none: the number itself; quantile: its rank as a normal "
-        "score; piecewise_linear: a value per bin; periodic: sines of learned frequencies; auto: the architecture chooses.",
+        "score; piecewise_linear: a value per bin; periodic: sines of learned frequencies; auto: none with less than 1,000 training rows, "
+        "else what the architecture chooses.",
     )
 
     @classmethod
@@ -370,7 +374,7 @@ class Numeric(InputColumn):
             minimum=float(known.min()),
             maximum=float(known.max()),
             missing=missing,
-            embed=self.embed,
+            embed="none" if self.embed == "auto" and len(known) < AUTO_ROWS else self.embed,
             edges=edges,
             ranks=ranks,
         )

@@ -124,14 +124,19 @@ def _paths(data: Any, folder: Path) -> None:
 def _branches(tree: dict[str, Any]) -> None:
     """Fill in branches that were left out: one per image, one per text, one for all the rest; and architectures.
 
-    The default architecture of a branch is that of the kind of its first column.
+    The default architecture of a branch is that of the kind of its first column. `branches: tabm` means the same branches, that of the
+    rest with this architecture.
     """
     inputs = valid_parts(tree).inputs
     kinds = {key: column.kind for key, column in inputs.items()}
-    if tree.get("branches") is None:
+    given = tree.get("branches")
+    if given is None or isinstance(given, str):
         alone = {key: {"columns": [key]} for key, column in inputs.items() if column.own_branch}
         rest = [key for key in kinds if key not in alone]
-        tree["branches"] = {**alone, **({_unused("table", alone): {"columns": rest}} if rest else {})}
+        if given is not None and not rest:
+            return  # refused by validation: there is no branch for the architecture
+        table = {"columns": rest} | ({} if given is None else {"architecture": given})
+        tree["branches"] = {**alone, **({_unused("table", alone): table} if rest else {})}
     if not isinstance(tree["branches"], dict):
         return
     sections = [entry.section for _, entry in architectures.items()]

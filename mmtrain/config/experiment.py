@@ -92,7 +92,8 @@ class Experiment(Section):
         examples=[{"age": {"role": "numeric"}, "diagnosis": {"role": "target", "task": "binary"}}],
     )
     branches: dict[str, AnyBranch] = Field(
-        description="The columns and the network of each branch. Left out: one branch per image, one per text, one for all the rest.",
+        description="The columns and the network of each branch. Left out: one branch per image, one per text, one for all the rest; an "
+        "architecture alone, as `branches: tabm`, is that of the rest.",
         examples=[{"scan": {"columns": ["scan"], "architecture": "cnn"}}],
     )
     fusion: AnyFusion = Field(description="How branches are joined. Left out: concatenate.", examples=[{"method": "gated"}])

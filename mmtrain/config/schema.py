@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from mmtrain.branches import architectures
+
 DEFAULTED = {
     "Experiment": {"name", "branches", "fusion", "split", "training"},
     "Training": {"early_stopping", "optimizer", "schedule"},
@@ -58,8 +60,15 @@ def schema_of(experiment: type[BaseModel]) -> dict[str, Any]:
     for title, keys in DEFAULTED.items():
         part = schema if title == "Experiment" else schema["$defs"][title]
         part["required"] = [key for key in part.get("required", []) if key not in keys]
+    _allow_an_architecture_alone(schema["properties"]["branches"])
     _describe(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "mmtrain experiment"}
+
+
+def _allow_an_architecture_alone(branches: JsonSchemaValue) -> None:
+    """Allow `branches: tabm` next to a map of branches."""
+    entries = {key: branches.pop(key) for key in ("type", "additionalProperties", "minProperties") if key in branches}
+    branches["anyOf"] = [entries, {"enum": list(architectures)}]
 
 
 def _describe(schema: JsonSchemaValue) -> None:

@@ -960,3 +960,22 @@ def test_a_given_split_that_cannot_be_used_is_left_out(tmp_path):
     reason = next(column for column in done.survey.columns if column.header == "part").guess.reason
     assert reason == "the values are test and train; not used, for then class 'rare' has 1 row marked train, fewer than the 2 parts."
     assert check(done.file).rows == N
+
+
+def test_a_large_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_path):
+    rows = 2_500
+    columns = {
+        "a": [i * 7919 % rows / 2 for i in range(rows)],
+        "b": ["xyz"[i % 3] for i in range(rows)],
+        "y": ["ny"[i * 31 % 7 % 2] for i in range(rows)],
+    }
+    text = init(write(tmp_path, columns), target="y", file=tmp_path / "large.yaml").file.read_text(encoding="utf-8")
+    assert "\nbranches: tabm  # all inputs in one branch" in text
+    training = yaml.safe_load(text)["training"]
+    assert training.pop("class_weights", "") in ("", "balanced")
+    assert training == {
+        **{"epochs": 20, "batch_size": 32, "learning_rate": 0.001, "schedule": "cosine"},
+        "early_stopping": {"monitor": "validation_loss"},
+    }
+    experiment = config.load(tmp_path / "large.yaml")
+    assert {key: branch.architecture for key, branch in experiment.branches.items()} == {"table": "tabm"}

@@ -48,7 +48,15 @@ def test_edges_are_encoded_as_the_numbers_themselves_are():
     assert fitted.edges == (10, 20, 40)
     expected = np.array([(number - fitted.center) / fitted.scale for number in fitted.edges], np.float32)
     assert fitted.spec.edges == tuple(expected.tolist())
-    assert (fitted.spec.embed, fitted.spec.width) == ("auto", 1)
+    assert (fitted.spec.embed, fitted.spec.width) == ("none", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "embed"),
+    [({}, 999, "none"), ({}, 1000, "auto"), ({"embed": "quantile"}, 9, "quantile"), ({"embed": "none"}, 1000, "none")],
+)
+def test_few_rows_leave_no_choice_to_the_architecture(options, rows, embed):
+    assert Numeric(role="numeric", **options).fit([cells([*range(rows), None])]).embed == embed
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,7 @@ def test_an_alias_repeats_what_its_anchor_holds(tmp_path):
         "column": "weight_kg",
         "normalize": "minmax",
         "missing": "median",
+        "embed": "auto",
     }
     assert experiment.columns["age"].column == "age"
 
@@ -348,7 +349,10 @@ def test_the_resolved_file_writes_every_default_out(tmp_path):
         "cache": {"folder": None, "verify": "stat", "disk": None, "memory": 1_000_000_000},
     }
     assert resolved["branches"] == {
-        "table": {"columns": ["age"], "architecture": "mlp", "units": [64], "activation": "relu", "dropout": 0.0}
+        "table": {
+            **{"columns": ["age"], "architecture": "mlp", "units": [64], "activation": "relu", "normalization": "none", "residual": False},
+            **{"dropout": 0.0, "embedding_width": 0, "embedding_dropout": 0.0, "linear": 0},
+        }
     }
     assert resolved["split"] == {"method": "stratified", "validation": 0.15, "test": 0.15, "seed": 0}
     assert resolved["training"]["early_stopping"] == {
@@ -593,3 +597,18 @@ def test_what_a_user_registered_is_gone_once_removed(tmp_path):
         "there is no method 'interfere'.",
     ]
     assert "WaveBranch" not in json_schema()["$defs"]
+
+
+def test_an_architecture_alone_is_that_of_the_branch_of_all_the_rest(tmp_path):
+    text = SMALL.replace("age: {role: numeric}", "age: {role: numeric}\n  sex: {role: categorical}\n  scan: {role: image, size: [8, 8]}")
+    found = loaded(tmp_path, text + "branches: tabm\n").branches
+    assert {key: (part.columns, part.architecture) for key, part in found.items()} == {
+        "scan": (("scan",), "cnn"),
+        "table": (("age", "sex"), "tabm"),
+    }
+    assert accepts(json_schema(), {**yaml.safe_load(text), "branches": "tabm"}, json_schema())
+    assert not accepts(json_schema(), {**yaml.safe_load(text), "branches": "tabn"}, json_schema())
+    with pytest.raises(ConfigError, match=r"there is no architecture 'tabn'\. Did you mean 'tabm'\?"):
+        loaded(tmp_path, text + "branches: tabn\n")
+    with pytest.raises(ConfigError, match="branches"):
+        loaded(tmp_path, SMALL.replace("age: {role: numeric}", "scan: {role: image, size: [8, 8]}") + "branches: tabm\n")

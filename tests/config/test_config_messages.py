@@ -94,7 +94,8 @@ MISSPELT = [
         "units",
         "filters",
         "10: branches.table.filters: unknown key for the architecture `mlp`. "
-        "The keys here are columns, architecture, units, activation and dropout.",
+        "The keys here are columns, architecture, units, activation, normalization, residual, dropout, embedding_width, "
+        "embedding_dropout and linear.",
     ),
     ("method: gated", "methd: gated", "12: fusion.methd: unknown key. Did you mean 'method'?"),
     ("width", "widht", "12: fusion.widht: unknown key for the method `gated`. Did you mean 'width'?"),
@@ -328,15 +329,15 @@ BETWEEN_SECTIONS = [
         "{columns: [note]}",
         "{columns: [note], architecture: embedding_average}",
         "11: branches.note.columns, entry 1: `embedding_average` cannot read 'note', a text column with `vectorize: tfidf`. "
-        "Put it into a branch with the architecture mlp or linear, or set `vectorize: tokens`.",
+        "Put it into a branch with the architecture mlp, linear, resnet, dcn, realmlp or tabm, or set `vectorize: tokens`.",
     ),
     (
         "mlp, units: [32]",
         "cnn",
         "10: branches.table.columns, entry 1: `cnn` cannot read 'age', a numeric column. "
-        "Put it into a branch with the architecture mlp or linear.\n"
+        "Put it into a branch with the architecture mlp, linear, resnet, dcn, realmlp, ft_transformer or tabm.\n"
         "clinic.yaml:10: branches.table.columns, entry 2: `cnn` cannot read 'sex', a categorical column. "
-        "Put it into a branch with the architecture mlp or linear.",
+        "Put it into a branch with the architecture mlp, linear, resnet, dcn, realmlp, ft_transformer or tabm.",
     ),
     (
         "{role: numeric}",

@@ -37,7 +37,7 @@ NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=
 # ---------------------------------------------------------------- every network adds up
 
 COLUMNS = {
-    "size": {"role": "numeric"},
+    "size": {"role": "numeric", "embed": "piecewise_linear"},
     "dose": {"role": "numeric", "missing": "mask"},
     "group": {"role": "categorical"},
     "ward": {"role": "categorical", "encode": "one_hot"},

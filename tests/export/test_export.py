@@ -629,7 +629,7 @@ EVERYTHING = """
 columns:
   scan: {role: image, size: [8, 8], channels: 1}
   deep: {role: image, size: [6, 6], channels: 1, bits: 16, column: scan}
-  number: {role: numeric, normalize: minmax}
+  number: {role: numeric, normalize: minmax, embed: piecewise_linear}
   size: {role: numeric, missing: mask, column: "Größe (mm)"}
   ranked: {role: numeric, embed: quantile, column: number}
   waves: {role: numeric, embed: periodic, column: number}

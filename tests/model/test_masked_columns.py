@@ -11,7 +11,7 @@ from mmtrain.input_layout import InputLayout
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 MASKED = {
-    "dose": {"role": "numeric", "missing": "mask"},
+    "dose": {"role": "numeric", "missing": "mask", "embed": "piecewise_linear"},
     "ward": {"role": "categorical", "missing": "mask"},
     "site": {"role": "categorical", "encode": "one_hot", "missing": "mask"},
     "note": {"role": "text", "max_length": 3, "missing": "mask"},

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 
 TREE = """
 columns:
-  age: {role: numeric, missing: mask}
+  age: {role: numeric, missing: mask, embed: piecewise_linear}
   sex: {role: categorical}
   note: {role: text, vectorize: tokens, max_length: 4, missing: mask}
   sick: {role: target, task: binary, class_weights: {yes: 3}}
