@@ -2,7 +2,8 @@
 
 Codes, word ids and pixels are whole numbers, along which there is no gradient. A hook follows the first operation that turns them into
 real numbers: the embedding of codes and ids, the weights of TF-IDF words, the brightness of pixels; for numbers it precedes the first
-operation that reads them. Masks (the positions of a text that hold a word) stay as they are. The layers are those of the network; only
+operation that reads them, and another one follows their bins: between two points of the path, narrow bins would hide kinks, which the path
+along the bins does not have. Masks (the positions of a text that hold a word) stay as they are. The layers are those of the network; only
 the calls between them are new.
 """
 
@@ -24,6 +25,7 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.network import BagProjection
 from mmtrain.layers.stacks import MaskStack, TakePlaces
+from mmtrain.layers.tabular import PiecewiseLinear
 from mmtrain.model.assemble import names_of_layers
 
 Change = Callable[[Any], Any]
@@ -190,7 +192,8 @@ class _Branch:
             first = all(keras.backend.is_int_dtype(tensor.dtype) for tensor in inputs) and isinstance(output, keras.KerasTensor)
             if stack and isinstance(output, keras.KerasTensor):
                 self._places[id(self._own(output, columns))] = stack
-            if first and _is_real(output):
+            bins = isinstance(operation, PiecewiseLinear) and (stack or len(columns) == 1)
+            if (first and _is_real(output)) or bins:
                 output = self._hook(self._own(output, columns), self.hooks)(output)
         for tensor in keras.tree.flatten(output):
             self._own(tensor, columns)
@@ -223,11 +226,14 @@ class _Branch:
 def _after(operation: Any, stack: Mapping[str, slice]) -> dict[str, slice]:
     """Return the slice of each column in the output of an operation on a stack; none if the operation combines columns."""
     columns = list(stack)
-    if isinstance(operation, MaskStack) and not operation.settings["flags"]:
-        return dict(stack)
+    owners = [column for column, places in stack.items() for _ in range(places.start, places.stop)]
+    if isinstance(operation, MaskStack):
+        flags = [columns[column] for column in operation.settings["masked"]]  # behind all values, until they are put in order
+        return _places([(owners + flags)[place] for place in operation.order])
     if isinstance(operation, TakePlaces):
-        owners = {place: column for column, places in stack.items() for place in range(places.start, places.stop)}
         return _places([owners[place] for place in operation.settings["places"]])
+    if isinstance(operation, PiecewiseLinear):
+        return _places([owners[place] for place in operation.settings["positions"]])
     if hasattr(operation, "columns") and hasattr(operation, "widths"):  # vectors of codes, side by side
         return _places([columns[column] for column, width in zip(operation.columns, operation.widths, strict=True) for _ in range(width)])
     return {}

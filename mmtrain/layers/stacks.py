@@ -63,9 +63,10 @@ class MaskStack(_Places):
         position = {column: number for number, column in enumerate(masked)}
         self._owner = [position.get(column, len(masked)) for column, width in enumerate(widths) for _ in range(width)]
         ends = np.cumsum(widths)
-        self._order = list(range(int(ends[-1])))
-        for column in reversed(sorted(masked)):
-            self._order.insert(int(ends[column]), int(ends[-1]) + position[column])
+        self.order = list(range(int(ends[-1])))
+        """Places of the output among all values, followed by the flags in the order of `masked`."""
+        for column in reversed(sorted(masked)) if flags else ():
+            self.order.insert(int(ends[column]), int(ends[-1]) + position[column])
 
     def call(self, stack: Any, present: Any) -> Any:
         shown = ops.cast(present > 0, "float32")  # LiteRT cannot compare small integers
@@ -74,7 +75,7 @@ class MaskStack(_Places):
         masked = ops.where(take_places(ops.concatenate([shown, always], axis=1), self._owner) > 0, stack, ops.cast(0, stack.dtype))
         if not self.settings["flags"]:
             return masked
-        return take_places(ops.concatenate([masked, 1 - ops.cast(shown, stack.dtype)], axis=1), self._order)
+        return take_places(ops.concatenate([masked, 1 - ops.cast(shown, stack.dtype)], axis=1), self.order)
 
     def compute_output_spec(self, stack: Any, present: Any) -> Any:
         width = stack.shape[1] + (present.shape[1] if self.settings["flags"] else 0)
