@@ -42,6 +42,8 @@ TRAINING = list(json_schema()["$defs"]["Training"]["properties"])
         ("multi-class", tasks, "multiclass"),
         ("number", tasks, "regression"),
         ("dense", architectures, "mlp"),
+        ("transformer", architectures, "ft_transformer"),
+        ("cn", architectures, "cnn"),
         ("concat", fusions, "concatenate"),
         ("val", ["train", "validation", "test"], "validation"),
         ("val_auc", ["train_loss", "validation_loss", "validation_auc"], "validation_auc"),

@@ -21,4 +21,5 @@ def test_every_module_of_layers_is_registered_in_a_fresh_process():
         "mmtrain.layers.image_decoding.decode_image_layer",
         "mmtrain.layers.network",
         "mmtrain.layers.stacks",
+        "mmtrain.layers.tabular",
     ]

@@ -141,6 +141,16 @@ def check_contract(model, specs, folder, dtype="float32"):
 
 
 OPTIONS = [(name, option) for name, (_, changes, _) in EXAMPLES.items() for option in changes]
+SLOW = ("resnet", "dcn", "realmlp", "ft_transformer")
+"""Architectures whose options and mixed precision are left to the slow tests: they are made of the layers of the others."""
+
+
+def slow_for_some(names):
+    """Mark the parameters that begin with one of `SLOW`."""
+    return [
+        pytest.param(*one, marks=pytest.mark.slow) if one[0] in SLOW else one
+        for one in ((name,) if isinstance(name, str) else name for name in names)
+    ]
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -153,7 +163,7 @@ def test_branch_keeps_the_contract(tmp_path, name):
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("name", "option"), OPTIONS)
+@pytest.mark.parametrize(("name", "option"), slow_for_some(OPTIONS))
 def test_branch_keeps_the_contract_with_each_option_changed(tmp_path, name, option):
     specs, changes, _ = EXAMPLES[name]
     others = WITH.get((name, option), {})
@@ -163,7 +173,7 @@ def test_branch_keeps_the_contract_with_each_option_changed(tmp_path, name, opti
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("name", sorted(architectures))
+@pytest.mark.parametrize(("name",), slow_for_some(sorted(architectures)))
 def test_branch_keeps_the_contract_in_mixed_precision(tmp_path, name):
     import keras
 
