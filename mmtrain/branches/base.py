@@ -178,9 +178,9 @@ def _stack_of(inputs: Mapping[str, Input[Any]], kind: type[TensorSpec], *, flags
 
 
 def _side_by_side(tensors: list[Tensor]) -> Tensor | None:
-    import keras
+    from mmtrain.layers.stacks import SideBySide
 
-    return keras.layers.Concatenate(autocast=False)(tensors) if len(tensors) > 1 else tensors[0] if tensors else None
+    return SideBySide()(tensors) if len(tensors) > 1 else tensors[0] if tensors else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,23 @@ class TakePlaces(_Places):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
+class SideBySide(_Places):
+    """Columns of one kind as a stack: a list of (batch, width) to (batch, sum of widths).
+
+    Keras's Concatenate forgets `autocast=False` when it is loaded, and would then round numbers in mixed precision.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__({}, **kwargs)
+
+    def call(self, columns: Sequence[Any]) -> Any:
+        return ops.concatenate(list(columns), axis=1)
+
+    def compute_output_spec(self, columns: Sequence[Any]) -> Any:
+        return keras.KerasTensor((columns[0].shape[0], sum(column.shape[1] for column in columns)), columns[0].dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
 class AnyPresent(_Places):
     """1 where a row has any of its columns, else 0: (batch, columns) presence to (batch, 1)."""
 

@@ -25,7 +25,7 @@ from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
-from mmtrain.layers.stacks import AnyPresent, TakePlaces
+from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
 from mmtrain.layers.tabular import FoldMembers, MemberMean, UnfoldMembers
 from mmtrain.specs import TensorSpec, layer_names
 from mmtrain.targets import FittedTarget
@@ -137,7 +137,7 @@ def by_column(predictor: Any, fitted: Fitted) -> Any:
     for name in layout.names:
         for of in (str, presence_of):
             tensors = [inputs[of(column)] for column in stacks.get(name, (name,))]
-            together[of(name)] = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate(autocast=False)(tensors)
+            together[of(name)] = tensors[0] if len(tensors) == 1 else SideBySide()(tensors)
     if not stacks:
         return predictor
     # The layers by themselves, and not the predictor as one layer: units are taken off behind its last layers.
