@@ -225,7 +225,7 @@ def network_of(encoded):
 @pytest.fixture(scope="module")
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
-    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, stacks
+    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, stacks, tabular
 
     ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
     strings = np.array([["B c"], [""]], dtype=object)
@@ -245,6 +245,8 @@ def layers_to_save():
         {"numbers": ["b", "a"]},
     )
     raw = {"a": np.array([[1.5], [np.nan]]), "b": np.array([[1.0], [2.0]]), "c": strings}
+    pair_of_numbers = np.array([[0.5, 2.0], [-1.0, 1.0]], dtype=np.float32)
+    members = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     codes = {"sizes": [5, 3, 5], "widths": [2, 3, 2], "one_hot": [False, True, False]}
     return {
         "EncodeNumbers": (encoding.EncodeNumbers(**numbers), (np.array([[1.5, 1], [np.nan, np.nan]]),)),
@@ -270,6 +272,21 @@ def layers_to_save():
         "AnyPresent": (stacks.AnyPresent(), (np.array([[1, 0], [0, 0]], dtype=np.float32),)),
         "MaskStack": (stacks.MaskStack(widths=[2, 1], masked=[1], flags=True), (np.ones((2, 3), dtype=np.float32), here)),
         "CodeVectors": (stacks.CodeVectors(**codes), (np.array([[4, 2, 0]], dtype=np.int32),)),
+        "SideBySide": (stacks.SideBySide(), ([pair_of_numbers, pair_of_numbers],)),
+        "TakeNumbers": (tabular.TakeNumbers(positions=[1]), (pair_of_numbers,)),
+        "PiecewiseLinear": (tabular.PiecewiseLinear(positions=[1], edges=[[0, 1, 3]]), (pair_of_numbers,)),
+        "NormalScore": (tabular.NormalScore(positions=[1], edges=[[0, 3]], scores=[[-1, 1]]), (pair_of_numbers,)),
+        "Periodic": (tabular.Periodic(positions=[0, 1], frequencies=3, sigma=0.5, phase=True), (pair_of_numbers,)),
+        "RobustScale": (tabular.RobustScale(positions=[1], centers=[0.5], factors=[2.0]), (pair_of_numbers,)),
+        "ColumnDense": (tabular.ColumnDense(units=2, activation="relu"), (members,)),
+        "SumOfColumns": (tabular.SumOfColumns(columns=2), (pair_of_numbers,)),
+        "Scale": (tabular.Scale(), (pair_of_numbers,)),
+        "FirstToken": (tabular.FirstToken(), (members,)),
+        "Cross": (tabular.Cross(rank=1), (pair_of_numbers, pair_of_numbers)),
+        "MemberDense": (tabular.MemberDense(units=2, members=3), (members,)),
+        "FoldMembers": (tabular.FoldMembers(members=3, shared=False), (members,)),
+        "UnfoldMembers": (tabular.UnfoldMembers(members=2), (pair_of_numbers,)),
+        "MemberMean": (tabular.MemberMean(link="softmax"), (members,)),
         "TableEncoder": (encoder, (raw,)),
         "EndToEnd": (end_to_end.EndToEnd(encoder, network_of(encoder(raw))), (raw,)),
         "PresentMean": (fusion.PresentMean(), pair),
@@ -313,7 +330,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
-    assert rebuilt == 33
+    assert rebuilt == 48
 
 
 @DECODING
@@ -329,7 +346,7 @@ def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save, u
         real = keras.tree.flatten(layer(*inputs))
         assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
         checked += 1
-    assert checked == 33 - len(uncalled)
+    assert checked == 48 - len(uncalled)
 
 
 def dtype_of(array):
