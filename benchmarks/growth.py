@@ -71,7 +71,7 @@ def columns(folder: Path, size: int) -> list[str]:
     numbers = random.normal(size=(5000, size))
     table = {f"n{number}": np.char.mod("%.4f", column).tolist() for number, column in enumerate(numbers.T)}
     _write(folder / "table.csv", {**table, "y": np.where(numbers[:, 0] + random.normal(size=5000) > 0, "yes", "no").tolist()})
-    declared = {key: {"role": "numeric"} for key in table} | {"y": {"role": "target", "task": "binary"}}
+    declared = {key: {"role": "numeric", "embed": "none"} for key in table} | {"y": {"role": "target", "task": "binary"}}
     tree: dict[str, Any] = {
         "branches": {"numbers": {"columns": list(table), "architecture": "linear", "units": PARAMETERS // (size + 2)}},
         "fusion": {"method": "concatenate", "units": []},
