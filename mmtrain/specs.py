@@ -45,6 +45,8 @@ class TensorSpec(ABC):
     """First value of an absent tensor; all others are 0."""
     stack: ClassVar[str] = ""
     """Name of the input that holds all columns of this kind side by side, see `mmtrain.input_layout`; empty: each is an input."""
+    architecture_prefix: ClassVar[str] = ""
+    """Prefix that names of architectures for this kind may have; experiment files may leave it out."""
 
     @property
     @abstractmethod
@@ -172,6 +174,7 @@ class TokenSpec(_Codes):
     """A text in reading order: (batch, length) ids below `size`; 0 is padding, 1 a missing text."""
 
     kind: ClassVar[Kind] = "tokens"
+    architecture_prefix: ClassVar[str] = "text"
     absent_first: ClassVar[int] = 1
 
     length: int
@@ -219,6 +222,7 @@ class ImageSpec(TensorSpec):
     """Pixels: (batch, height, width, channels) unsigned integers of `bits` bits."""
 
     kind: ClassVar[Kind] = "image"
+    architecture_prefix: ClassVar[str] = "image"
 
     height: int
     width: int

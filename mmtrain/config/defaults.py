@@ -19,6 +19,7 @@ from mmtrain.config.validation.partial_validation import valid_parts
 from mmtrain.errors import did_you_mean
 from mmtrain.fusions import fusions
 from mmtrain.optim import optimizers, schedules
+from mmtrain.specs import Kind, kinds
 from mmtrain.splits import split_methods
 from mmtrain.system.folder_names import existing_form
 from mmtrain.targets import tasks
@@ -125,14 +126,14 @@ def _branches(tree: dict[str, Any]) -> None:
     """Fill in branches that were left out: one per image, one per text, one for all the rest; and architectures.
 
     The default architecture of a branch is that of the kind of its first column. `branches: tabm` means the same branches, that of the
-    rest with this architecture.
+    rest with this architecture. Prefixes may be left out: see `_architecture_for`.
     """
     inputs = valid_parts(tree).inputs
-    kinds = {key: column.kind for key, column in inputs.items()}
+    kind_of = {key: column.kind for key, column in inputs.items()}
     given = tree.get("branches")
     if given is None or isinstance(given, str):
         alone = {key: {"columns": [key]} for key, column in inputs.items() if column.own_branch}
-        rest = [key for key in kinds if key not in alone]
+        rest = [key for key in kind_of if key not in alone]
         if given is not None and not rest:
             return  # refused by validation: there is no branch for the architecture
         table = {"columns": rest} | ({} if given is None else {"architecture": given})
@@ -141,11 +142,27 @@ def _branches(tree: dict[str, Any]) -> None:
         return
     sections = [entry.section for _, entry in architectures.items()]
     for branch in tree["branches"].values():
-        if not isinstance(branch, dict) or branch.get("architecture") is not None or _misspelt("architecture", branch, sections):
+        if not isinstance(branch, dict):
             continue
-        named = branch.get("columns")
-        known = [kinds[key] for key in named if isinstance(key, str) and key in kinds] if isinstance(named, list) else []
-        branch["architecture"] = default_architecture(known[0]) if known else _likely(branch)
+        named, architecture = branch.get("columns"), branch.get("architecture")
+        known = [kind_of[key] for key in named if isinstance(key, str) and key in kind_of] if isinstance(named, list) else []
+        if known and isinstance(architecture, str):
+            branch["architecture"] = _architecture_for(known[0], architecture)
+        elif architecture is None and not _misspelt("architecture", branch, sections):
+            branch["architecture"] = default_architecture(known[0]) if known else _likely(branch)
+
+
+def _architecture_for(kind: Kind, name: str) -> str:
+    """Return `image_resnet` for `resnet` where the first column is an image, `text_gru` for `gru` where it is a text, else `name`.
+
+    That is, `name` after the prefix of the kind, if only this name is registered for the kind.
+    """
+
+    def takes_kind(architecture: str) -> bool:
+        return architecture in architectures and kind in architectures[architecture].kinds
+
+    prefixed = f"{kinds[kind].architecture_prefix}_{name}"
+    return prefixed if takes_kind(prefixed) and not takes_kind(name) else name
 
 
 def _likely(branch: dict[str, Any]) -> str:

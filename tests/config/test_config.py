@@ -225,6 +225,30 @@ def test_an_architecture_left_out_follows_the_kind_of_the_column(tmp_path, colum
 
 
 @pytest.mark.parametrize(
+    ("column", "given", "architecture"),
+    [
+        ("{role: image}", "resnet", "image_resnet"),
+        ("{role: image}", "image_resnet", "image_resnet"),
+        ("{role: image}", "cnn", "cnn"),
+        ("{role: text, vectorize: tokens}", "cnn", "text_cnn"),
+        ("{role: text, vectorize: tokens}", "gru", "text_gru"),
+        ("{role: text, vectorize: tokens}", "transformer", "text_transformer"),
+        ("{role: text}", "resnet", "resnet"),
+        ("{role: numeric}", "resnet", "resnet"),
+    ],
+)
+def test_the_name_of_an_architecture_may_lack_the_prefix_of_the_kind(tmp_path, column, given, architecture):
+    text = SMALL.replace("{role: numeric}", column) + f"branches: {{only: {{columns: [age], architecture: {given}}}}}\n"
+    assert loaded(tmp_path, text).branches["only"].architecture == architecture
+
+
+def test_a_prefix_left_out_does_not_change_other_mistakes(tmp_path):
+    text = SMALL.replace("{role: numeric}", "{role: image}") + "branches: {only: {columns: [age], architecture: gru}}\n"
+    with pytest.raises(ConfigError, match="there is no architecture 'gru'"):
+        loaded(tmp_path, text)
+
+
+@pytest.mark.parametrize(
     ("targets", "method"),
     [
         (["binary"], "stratified"),
