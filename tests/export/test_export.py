@@ -10,7 +10,6 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -34,7 +33,7 @@ from mmtrain.export.output_scaling import without_units
 from mmtrain.export.subprocess_runner import run_with_npz
 from mmtrain.fusions import fusions
 from mmtrain.pipeline.build import assemble_network
-from mmtrain.specs import Kind
+from mmtrain.specs import kinds
 
 ROWS = 60
 CLINIC = """
@@ -631,23 +630,34 @@ columns:
   deep: {role: image, size: [6, 6], channels: 1, bits: 16, column: scan}
   number: {role: numeric, normalize: minmax, embed: piecewise_linear}
   size: {role: numeric, missing: mask, column: "Größe (mm)"}
+  binned: &binned {role: numeric, embed: piecewise_linear, column: number}
+  binned_2: *binned
+  binned_3: *binned
   ranked: {role: numeric, embed: quantile, column: number}
-  waves: {role: numeric, embed: periodic, column: number}
+  waves: &waves {role: numeric, embed: periodic, column: number}
+  waves_2: *waves
+  sized: &sized {role: numeric, missing: mask, column: "Größe (mm)", embed: piecewise_linear}
+  sized_2: *sized
+  place: &place {role: categorical, column: city, missing: mask}
+  place_2: *place
+  place_3: *place
+  place_4: *place
   city: {role: categorical, encode: one_hot}
   town: {role: categorical, column: city, missing: mask}
   note: {role: text}
-  again: {role: text, column: note}
+  again: &again {role: text, column: note}
+  again_2: *again
   words: {role: text, vectorize: tokens, column: note}
   healthy: {role: target, task: multiclass}
 branches:
   scan: {columns: [scan], architecture: cnn, filters: [4, 8], pooling: both, dropout: 0.1}
   deep: {columns: [deep], architecture: cnn, filters: [4], pooling: max, normalization: none, activation: gelu}
   rest: {columns: [number, size, city, town, note], architecture: mlp, units: [8, 4], activation: silu, dropout: 0.1, linear: 2}
-  blocks: {columns: [number, ranked, city, town], architecture: resnet, width: 6, normalization: batch}
-  crossed: {columns: [number, size, town, note], architecture: dcn, units: [4], rank: 2}
-  robust: {columns: [number, waves, city], architecture: realmlp, units: [6]}
-  attending: {columns: [number, size, city, town], architecture: ft_transformer, width: 8, heads: 2}
-  members: {columns: [number, size, city, town, note], architecture: tabm, members: 3, units: [6]}
+  blocks: {columns: [binned, ranked], architecture: resnet, width: 6, normalization: batch}
+  crossed: {columns: [waves, sized, place], architecture: dcn, units: [4], rank: 2}
+  robust: {columns: [waves_2, place_2], architecture: realmlp, units: [6]}
+  attending: {columns: [binned_2, sized_2, place_3], architecture: ft_transformer, width: 8, heads: 2}
+  members: {columns: [binned_3, place_4, again_2], architecture: tabm, members: 3, units: [6]}
   bag: {columns: [again], architecture: linear, units: 4}
   words: {columns: [words], architecture: embedding_average, width: 4, units: [4], activation: selu}
 fusion: {units: [8], activation: elu, dropout: 0.1}
@@ -672,7 +682,7 @@ def everything(tmp_path_factory):
 def test_every_architecture_is_in_the_sweep(everything):
     found = ready(everything)
     assert {branch.architecture for branch in found.experiment.branches.values()} == set(architectures)
-    assert {column.spec.kind for column in found.fitted.columns.values()} == set(get_args(Kind))
+    assert {column.spec.kind for column in found.fitted.columns.values()} == set(kinds)
 
 
 @pytest.mark.slow
@@ -680,16 +690,19 @@ def test_every_architecture_is_in_the_sweep(everything):
 @pytest.mark.parametrize("name", ["onnx", "litert"])
 def test_every_fusion_of_every_branch_converts(name, method, everything, tmp_path):
     from mmtrain.model import model_file
+    from mmtrain.model.assemble import by_column
 
     found = ready(everything, [f"fusion.method={method}"])
     predictor = assemble_network(found.experiment, found.fitted).predictor
     labels = contract.labels("encoded", found.fitted)
-    exportable = ExportableModel(tmp_path, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"healthy": "healthy"})
+    exportable = ExportableModel(
+        tmp_path, None, found.fitted, by_column(predictor, found.fitted), dict(zip(labels, labels, strict=True)), {"healthy": "healthy"}
+    )
     export_formats[name].write(exportable, tmp_path / export_formats[name].file, "")
     check.give_runner(export_formats[name], tmp_path)
     rows = np.arange(len(found.arrays))
     expected = model_file.predict(predictor, found.arrays, rows)
-    given = export_formats[name].run(tmp_path / export_formats[name].file, found.arrays.take(rows), [])
+    given = export_formats[name].run(tmp_path / export_formats[name].file, found.arrays.columns(rows), [])
     assert expected["healthy"].std(axis=0).min() > 1e-4  # rows differ, so that an export that mixes them up would be seen
     assert check.largest_difference(found.fitted, expected, given) <= 1e-5
 
