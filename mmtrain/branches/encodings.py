@@ -183,5 +183,5 @@ def project_inputs(stacked: Stacked, units: int, *, auto: NumberEncoding, width:
     import keras
 
     vector = deep_vector(stacked, auto=auto, width=width, dropout=dropout)
-    terms = [] if vector is None else [keras.layers.Dense(units)(vector)]
-    return summed(terms + project_texts(stacked, units, use_bias=not terms))
+    terms = project_texts(stacked, units, use_bias=vector is None)
+    return summed(terms if vector is None else [*terms, keras.layers.Dense(units)(vector)])

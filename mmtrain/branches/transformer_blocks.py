@@ -33,12 +33,11 @@ def transformer_blocks(
     width, layers = tokens.shape[-1], []
     hidden_width, rate = max(1, int(width * factor)), dropout if attention_dropout is None else attention_dropout
     for _ in range(blocks):
-        attend = keras.layers.MultiHeadAttention(heads, max(1, width // heads), dropout=rate)
-        expand, contract = keras.layers.Dense(hidden_width, activation="gelu"), keras.layers.Dense(width)
-        before, between = keras.layers.LayerNormalization(), keras.layers.LayerNormalization()
+        attend, before = keras.layers.MultiHeadAttention(heads, max(1, width // heads), dropout=rate), keras.layers.LayerNormalization()
         normal = before(tokens)
         tokens = keras.layers.Add()([tokens, attend(normal, normal, **({} if mask is None else {"attention_mask": mask}))])
-        hidden = expand(between(tokens))
+        expand, between = keras.layers.Dense(hidden_width, activation="gelu"), keras.layers.LayerNormalization()
+        hidden, contract = expand(between(tokens)), keras.layers.Dense(width)
         tokens = keras.layers.Add()([tokens, contract(keras.layers.Dropout(dropout)(hidden) if dropout else hidden)])
         layers += [before, attend, between, expand, contract]
     last = keras.layers.LayerNormalization()
