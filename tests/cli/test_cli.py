@@ -408,7 +408,7 @@ def test_interruption_outside_a_training_says_what_is_kept(mmtrain, tmp_path, na
 def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
     sound(tmp_path)
     config("training:", "branches: {b: {columns: [x], architecture: mine_of_the_cli_test}, s: {columns: [scan]}}\ntraining:")(tmp_path)
-    known = f"It is one of {listed(list(architectures), 'or')}. One of your own comes with --code FILE."
+    known = f"It is one of {listed(list(architectures), 'or', most=len(list(architectures)))}. One of your own comes with --code FILE."
     assert mmtrain("check", "a.yaml").problems == [
         f"a.yaml:7: branches.b.architecture: there is no architecture 'mine_of_the_cli_test'. {known}"
     ]
