@@ -69,10 +69,10 @@ def columns(folder: Path, size: int) -> list[str]:
     """`fit` for three epochs on 5,000 rows of that many numbers, by networks with the same number of weights."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=(5000, size))
-    table = {f"n{number}": np.char.mod("%.4f", column).tolist() for number, column in enumerate(numbers.T)}
+    table: dict[str, list[str]] = {f"n{number}": np.char.mod("%.4f", column).tolist() for number, column in enumerate(numbers.T)}
     _write(folder / "table.csv", {**table, "y": np.where(numbers[:, 0] + random.normal(size=5000) > 0, "yes", "no").tolist()})
     declared = {key: {"role": "numeric", "embed": "none"} for key in table} | {"y": {"role": "target", "task": "binary"}}
-    tree: dict[str, Any] = {
+    tree: dict[str, dict[str, Any]] = {
         "branches": {"numbers": {"columns": list(table), "architecture": "linear", "units": PARAMETERS // (size + 2)}},
         "fusion": {"method": "concatenate", "units": []},
         "training": {"epochs": 3, "batch_size": 256, "steps_per_call": 1, "jit": "off"},
@@ -152,7 +152,7 @@ def _write(path: Path, table: dict[str, list[str]]) -> None:
 
 GROWTHS = (
     Growth("fit, rows", (1_000, 1_000_000, 5_000_000), (1_000, 20_000, 60_000), rows),
-    Growth("fit, columns", (20, 500, 2000), (20, 50, 150), columns, most_times=3),
+    Growth("fit, columns", (20, 1000, 2000), (20, 50, 150), columns, most_times=3),
     Growth("evaluate, classes", (3, 250, 1000), (3, 20, 60), classes, 30),
     Growth("evaluate, labels", (2, 50, 200), (2, 10, 30), labels),
     Growth("inspect-data, columns", (4, 250, 1000), (4, 20, 60), columns_inspected, 10),
