@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -157,7 +157,7 @@ class RobustScale(_OfNumbers):
 class ColumnDense(_Configured):
     """A dense layer for each column: (batch, columns, width) to (batch, columns, units); with `shared` the same one for all."""
 
-    def __init__(self, *, units: int, activation: str = "linear", shared: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, units: int, activation: Literal["linear", "relu"] = "linear", shared: bool = False, **kwargs: Any) -> None:
         super().__init__({"units": units, "activation": activation, "shared": shared}, **kwargs)
         self.activate = keras.activations.get(activation)
 
@@ -340,7 +340,7 @@ class MemberMean(_Configured):
     `linear` activation commutes with the mean.
     """
 
-    def __init__(self, *, link: str, **kwargs: Any) -> None:
+    def __init__(self, *, link: Literal["linear", "sigmoid", "softmax"], **kwargs: Any) -> None:
         super().__init__({"link": link}, **kwargs)
 
     def call(self, raw: Any) -> Any:

@@ -304,7 +304,7 @@ class Ensemble:
     @staticmethod
     def mean(activation: Any, name: str) -> Any:
         """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
-        function = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
+        function: Any = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
         return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)
 
 
