@@ -93,6 +93,6 @@ def _disk(data: TrainingData, steps: TrainStep) -> dict[str, int]:
     sources, images = data.arrays.inputs, images_among(data.columns)
     stores = {f"images of {key}": sources[key].nbytes for key in images if sources[key].nbytes}
     weights, state = (
-        sum(variable.numpy().nbytes for variable in tensors) for tensors in (data.models.network.variables, steps.optimizer.variables)
+        sum(variable.numpy().nbytes for variable in tensors) for tensors in (data.models.trained.variables, steps.optimizer.variables)
     )
     return {**stores, "run folder": 4 * weights + 3 * state}  # best, last and previous, and model.keras without optimizer state

@@ -41,6 +41,13 @@ class FusionSection(Section):
         "zeros",
         description="Features of a branch without a value. zeros: the neutral element of the method; learned: a vector that is trained.",
     )
+    auxiliary: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Weight of auxiliary losses in training: each branch also predicts alone, by a linear head of its own, and the mean of "
+        "the losses of the branches, times this weight, is added to that of the fusion. 0: none.",
+    )
 
     @property
     def reads_tokens(self) -> bool:

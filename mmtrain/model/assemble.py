@@ -1,8 +1,9 @@
 """One functional Keras model: columns -> branches -> fusion -> targets.
 
-Three models share their layers:
+Models share their layers:
 
-- `network`, which is trained: encoded inputs `{input, input_present}`, see `mmtrain.input_layout`, to the raw value of every target;
+- `network`: encoded inputs `{input, input_present}`, see `mmtrain.input_layout`, to the raw value of every target;
+- `trained`, whose weights are optimized: the network, with auxiliary losses also the heads of single branches;
 - `predictor`: the same inputs to predictions (probabilities; numbers in their unit);
 - `end_to_end`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
   input per column, called as the column.
@@ -23,6 +24,7 @@ from mmtrain.columns import Column
 from mmtrain.data.encode import Fitted, encoder, unique_layer_names
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
+from mmtrain.fusions.base import masked
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
@@ -33,9 +35,12 @@ from mmtrain.targets import FittedTarget
 
 @dataclass(frozen=True)
 class Models:
-    """The three models, and what training has to know of their layers."""
+    """The models, and what training has to know of their layers."""
 
     network: Any
+    trained: Any
+    """`network`; with auxiliary losses a model of the same inputs to the raw values of `network`, {branch: {target: raw value}} and
+    {branch: presence, (batch, 1)}."""
     predictor: Any
     end_to_end: Any
     activations: dict[str, Any]
@@ -46,6 +51,10 @@ class Models:
     """Members of an ensemble inside the network; 0 for none. The raw values of `network` are then (batch, members, units)."""
     means: Mapping[str, Any] = field(default_factory=dict)
     """The layer from the raw values of all members to that of their mean prediction, per target; empty without an ensemble."""
+    branches: tuple[str, ...] = ()
+    """Branches with heads of their own, in the order of the experiment; none without auxiliary losses."""
+    auxiliary: float = 0.0
+    """Weight of the mean of the losses of those heads."""
 
     def mean_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return raw values, (batch, units) per target, from the outputs of `network`."""
@@ -65,6 +74,8 @@ class NetworkLayerNames:
     present: dict[str, str]
     fusion: str
     heads: dict[str, str]
+    branch_heads: dict[str, dict[str, str]]
+    """By branch and target; only the trained model of auxiliary losses has these."""
     means: dict[str, str]
     """Only networks with an ensemble of members have these."""
     activations: dict[str, str]
@@ -74,11 +85,14 @@ def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNa
     """Derive layer names from the names of columns, branches and targets, so that layers can be looked up in a reloaded model."""
     layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
     inputs = {*layout.inputs, *fitted.columns}
+    pairs = {(branch, target): f"{branch}\n{target}" for branch in branches for target in fitted.targets}
+    single = unique_layer_names(pairs.values(), "single_", inputs)
     return NetworkLayerNames(
         branches=unique_layer_names(branches, "branch_", inputs),
         present=unique_layer_names(branches, "present_", inputs),
         fusion=unique_layer_names(["fusion"], "", inputs)["fusion"],
         heads=unique_layer_names(fitted.targets, "target_", inputs),
+        branch_heads={branch: {target: single[pairs[branch, target]] for target in fitted.targets} for branch in branches},
         means=unique_layer_names(fitted.targets, "mean_", inputs),
         activations=unique_layer_names(fitted.targets, "prediction_", inputs),
     )
@@ -106,6 +120,8 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     vector = _fusion(fusion, features, present, tokens, ensemble, name=names.fusion)
     raw = {key: ensemble.head(fitted.targets[key], vector, layer) for key, layer in names.heads.items()}
     network = keras.Model(inputs, raw, name="network")
+    single = _branch_heads(features, present, ensemble, fitted, names) if fusion.auxiliary and len(parts) > 1 else {}
+    trained = keras.Model(inputs, [raw, single, present], name="trained") if single else network
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
     means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
     predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
@@ -116,8 +132,9 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
         groups[f"branches.{key}"] = [part.model]
         groups |= {f"branches.{key}.{group}": list(layers) for group, layers in part.groups.items()}
     groups |= {"fusion": [network.get_layer(names.fusion)]}
-    groups |= {f"targets.{key}": [network.get_layer(layer)] for key, layer in names.heads.items()}
-    return Models(network, predictor, end_to_end, activations, groups, ensemble.members, means)
+    for key, layer in names.heads.items():
+        groups[f"targets.{key}"] = [network.get_layer(layer), *(trained.get_layer(names.branch_heads[branch][key]) for branch in single)]
+    return Models(network, trained, predictor, end_to_end, activations, groups, ensemble.members, means, tuple(single), fusion.auxiliary)
 
 
 def network_inputs(layout: InputLayout) -> dict[str, Any]:
@@ -301,11 +318,31 @@ class Ensemble:
         raw = target.head(FoldMembers(members=self.members, shared=False)(given), "head")
         return keras.Model(given, self.unfold(raw), name=name)(vector)
 
+    def branch_head(self, branch: str, target: FittedTarget, vector: Any, present: Any, name: str) -> Any:
+        """Return the raw values of a target by one branch alone, through one model of its vector and presence with this name."""
+        given, shown = keras.Input(vector.shape[1:], dtype=vector.dtype), keras.Input((1,), dtype=present.dtype)
+        feature = masked({branch: given}, {branch: shown})[branch]  # an absent feature may be NaN, which a loss weight of 0 would keep
+        of_branch = self if branch in self.branches else Ensemble(0)
+        return keras.Model([given, shown], of_branch.head(target, feature, "head"), name=name)([vector, present])
+
     @staticmethod
     def mean(activation: Any, name: str) -> Any:
         """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
         function: Any = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
         return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)
+
+
+def _branch_heads(
+    features: Mapping[str, Any], present: Mapping[str, Any], ensemble: Ensemble, fitted: Fitted, names: NetworkLayerNames
+) -> dict[str, dict[str, Any]]:
+    """Return the raw values that each branch gives alone, {branch: {target: raw value}}."""
+    return {
+        branch: {
+            key: ensemble.branch_head(branch, target, vector, present[branch], names.branch_heads[branch][key])
+            for key, target in fitted.targets.items()
+        }
+        for branch, vector in features.items()
+    }
 
 
 def _fusion(

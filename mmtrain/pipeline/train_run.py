@@ -148,7 +148,7 @@ def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> Postproc
     models = data.models
     if not (run / "checkpoints" / "best").is_dir():
         return Postprocessing()
-    checkpoints.load(run / "checkpoints", "best", models.network)
+    checkpoints.load(run / "checkpoints", "best", models.trained)
     forget(run)
     # Keras refuses a file without the suffix .keras.
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:

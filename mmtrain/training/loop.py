@@ -104,7 +104,7 @@ class _Loop:
         folder = self.run / "checkpoints"
         checkpoints.keep_only(folder, name)
         if name is not None:
-            self.start = checkpoints.load(folder, name, self.data.models.network, self.steps.optimizer)
+            self.start = checkpoints.load(folder, name, self.data.models.trained, self.steps.optimizer)
             self.enter_stage_of(max(1, self.start.epoch))
             self.stopping.restore(self.start.stopping)
             self.rate.restore(self.start.learning_rate)
@@ -236,7 +236,7 @@ class _Loop:
         states = self.stopping.state(), self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
         self.saved = time.perf_counter()
-        checkpoints.save(self.run / "checkpoints", name, self.data.models.network, self.steps.optimizer, position)
+        checkpoints.save(self.run / "checkpoints", name, self.data.models.trained, self.steps.optimizer, position)
 
 
 def _means(losses: LossAccumulator) -> dict[str, float | None]:

@@ -28,6 +28,8 @@ RATES = tf.TensorSpec((None,), tf.float32)
 
 LABELS = ("targets", "weights")
 """Parts of a batch that the losses read."""
+AUXILIARY = "auxiliary_{}"
+"""Name of the loss of a branch alone."""
 
 
 class TrainStep:
@@ -46,8 +48,8 @@ class TrainStep:
         self.fitted = fitted
         self.strategy = strategy or SingleDevice()
         self.optimizer = optimizer_for(training)
-        self.optimizer.build(models.network.trainable_variables)
-        self.variables = models.network.trainable_variables
+        self.optimizer.build(models.trained.trainable_variables)
+        self.variables = models.trained.trainable_variables
         """All weights that any stage trains, in the optimizer's order."""
         self.groups = ParameterGroups(models.groups)
         self.augmentations = {key: column.augment for key, column in images_among(columns).items() if column.augment.changes_images}
@@ -89,7 +91,8 @@ class TrainStep:
     def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
         """Train on a batch of one call and return {name: (steps,)}: each target's mean loss over the rows of a step, and `loss`.
 
-        `rates` has the learning rate of every step; `loss` is the weighted sum over targets.
+        `rates` has the learning rate of every step; `loss` is the weighted sum over targets of the fused predictions. With auxiliary
+        losses, `auxiliary_<branch>` is that of the predictions of a branch alone; they are minimized, but are no part of `loss`.
         """
         full = len(batch.rows) == self.batch_size * self.steps_per_call and not self.plain
         call = self.train_full if full else self.train_one
@@ -122,7 +125,8 @@ class TrainStep:
         if steps == 1:
             return {name: loss[None] for name, loss in self._update(batch, rates[0]).items()}
         stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), dict(batch))
-        names = [*self.fitted.targets, "loss"] if len(self.fitted.targets) > 1 else ["loss"]
+        of_targets = self.fitted.targets if len(self.fitted.targets) > 1 else ()
+        names = {**dict.fromkeys(map(AUXILIARY.format, self.models.branches)), **dict.fromkeys(of_targets), "loss": None}
 
         def one_step(number: Any, arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             losses = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])
@@ -135,11 +139,16 @@ class TrainStep:
     def _update(self, batch: Mapping[str, Any], rate: Any) -> dict[str, Any]:
         self.optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
-            losses = self._losses(self.models.network(batch["inputs"], training=True), batch)
-            total = sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())
-            scaled = self.optimizer.scale_loss(total)
-        variables = self.models.network.trainable_variables
+            outputs = self.models.trained(batch["inputs"], training=True)
+            fused, single, present = outputs if self.models.branches else (outputs, {}, {})
+            losses = self._losses(fused, batch)
+            total = self._total(losses)
+            auxiliary = {branch: self._total(self._losses(raw, _weighted(batch, present[branch]))) for branch, raw in single.items()}
+            minimized = total + self.models.auxiliary * sum(auxiliary.values()) / len(auxiliary) if auxiliary else total
+            scaled = self.optimizer.scale_loss(minimized)
+        variables = self.models.trained.trainable_variables
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
+        reported = {AUXILIARY.format(branch): loss for branch, loss in auxiliary.items()} | reported
         reported, gradients = self.strategy.sum(reported, tape.gradient(scaled, variables))
         self.optimizer.apply(gradients, variables)
         return reported
@@ -158,11 +167,16 @@ class TrainStep:
     def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
         """Return the loss of each target. Members of an ensemble are rows of their own, each with the truth and weight of its row."""
         targets = self.fitted.targets.items()
-        if not self.models.members:
+        # Next to a branch with members, the head of a branch without them gives (batch, units).
+        if not self.models.members or all(len(values.shape) == 2 for values in raw.values()):
             return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
         repeated = {part: {key: tf.repeat(batch[part][key], self.models.members, axis=0) for key, _ in targets} for part in LABELS}
         folded = {key: tf.reshape(values, (-1, *values.shape[2:])) for key, values in raw.items()}
         return {key: target.loss(repeated["targets"][key], folded[key], repeated["weights"][key]) for key, target in targets}
+
+    def _total(self, losses: Mapping[str, Any]) -> Any:
+        """Return the weighted sum of the losses over targets."""
+        return sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())
 
     def _eval_step(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the loss of every row, (batch,), and the predictions; no state changes."""
@@ -171,6 +185,12 @@ class TrainStep:
             key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
         }
         return losses, {key: self.models.activations[key](raw[key]) for key in raw}
+
+
+def _weighted(batch: Mapping[str, Any], present: Any) -> dict[str, Any]:
+    """Return the labels of a batch, with weight 0 in the rows where a branch is absent; `present` is (batch, 1)."""
+    shown = tf.cast(present[:, 0] > 0, tf.float32)
+    return {**batch, "weights": {key: weights * shown for key, weights in batch["weights"].items()}}
 
 
 class EmaWeights:
