@@ -82,6 +82,8 @@ class ExportOutput(ResultModel):
     """The probability from which on a class or label is predicted."""
     factors: list[float] | None = None
     """Where the predicted class is not the most probable one: factors of the probabilities, whose largest product decides."""
+    branch: str = ""
+    """The branch that answers alone in rows that have it, as the fusion was worse on validation rows."""
     example: Any
     """What the export gives for the example."""
 

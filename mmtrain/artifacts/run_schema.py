@@ -91,6 +91,36 @@ class ChildRecord(Model):
     """Differences of the child from its parent."""
 
 
+class BranchAlone(Model):
+    """A single branch, compared with the fusion of all on the same rows."""
+
+    value: float | None
+    """Its score; null where undefined."""
+    gain: float | None = None
+    """Difference from the score of the fusion, positive where the branch is better."""
+    low: float | None = None
+    """Lower limit of the confidence interval of the gain."""
+    high: float | None = None
+    """Upper limit of that interval."""
+
+
+class FusionGuard(Model):
+    """Choice between the fused prediction of a target and that of a single branch, on validation rows."""
+
+    score: str
+    """Name of the score that was compared."""
+    rows: Count
+    """Validation rows with a known label."""
+    confidence: float
+    """Confidence level of each interval, corrected for the number of branches."""
+    fused: float | None
+    """Score of the fused prediction; null where undefined."""
+    branches: dict[str, BranchAlone]
+    """Each branch alone; in rows without it, the fused prediction."""
+    chosen: str = ""
+    """The branch that answers in place of the fusion; left out if the fused prediction is kept."""
+
+
 class RunFacts(Model):
     """State and history of a run."""
 
@@ -115,6 +145,8 @@ class RunFacts(Model):
     epochs: Count = 0
     """Number of epochs trained."""
     best_epoch: Count = 0
+    fusion_guard: dict[str, FusionGuard] | None = None
+    """By target, after a training with auxiliary losses: the choice between the fusion and single branches."""
     stopped: str = ""
     """Reason for which the training ended before its last epoch."""
     error: str = ""

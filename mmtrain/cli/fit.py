@@ -106,7 +106,7 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
 def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.errors import shell_command
-    from mmtrain.reports.target_results.postprocessing import describe_postprocessing
+    from mmtrain.reports.target_results.postprocessing import describe_guard, describe_postprocessing
 
     ended = done.ended
     if as_json:
@@ -118,7 +118,7 @@ def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     )
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
-    for sentence in describe_postprocessing(done.decisions):
+    for sentence in (*describe_guard(done.guard), *describe_postprocessing(done.decisions)):
         note(sentence, quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Report: {done.run / 'report.html'}", quiet=quiet, whole=True)

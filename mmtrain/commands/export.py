@@ -186,6 +186,12 @@ def _signature(
 ) -> Signature:
     """Return the signature before the check, which adds the examples of the outputs."""
     fitted = subject.fitted
+    alone = {key: one.chosen for key, one in (subject.run.read("run.json").fusion_guard or {}).items()}
+    outputs = (
+        serving.outputs(fitted)
+        if chosen.served
+        else [contract.output(key, name, fitted.targets[key]) for key, name in exportable.outputs.items()]
+    )
     return Signature(
         format=chosen.name,
         quantize=options.quantize,
@@ -198,9 +204,7 @@ def _signature(
         missing=[word.strip() for word in subject.experiment.data.missing_values],
         headers=contract.headers({key: column.reads() for key, column in subject.experiment.inputs.items()}, inputs),
         inputs=[tensor.described() for tensor in inputs],
-        outputs=serving.outputs(fitted)
-        if chosen.served
-        else [contract.output(key, name, fitted.targets[key]) for key, name in exportable.outputs.items()],
+        outputs=[one.model_copy(update={"branch": alone.get(one.target or "", "")}) for one in outputs],
         **facts,
     )
 

@@ -189,7 +189,8 @@ def markdown(signature: Signature, check: ExportCheck) -> str:
         counts += (
             "" if out.factors is None else f" Predicted is the class with the largest product of probability and {_json(out.factors)}."
         )
-        lines += [f"- `{out.name}` {_typed(out)}. {out.meaning}{labels}{counts}", f"  For the example: `{_json(out.example)}`"]
+        alone = f" In rows that have it, the branch {out.branch} answers alone: see `fusion_guard` in run.json." if out.branch else ""
+        lines += [f"- `{out.name}` {_typed(out)}. {out.meaning}{labels}{counts}{alone}", f"  For the example: `{_json(out.example)}`"]
     limit = "no limit; its scores decide" if check.tolerance is None else f"at most {check.tolerance:g}"
     lines += ["", "## Check", "", f"Against `mmtrain evaluate` on {check.rows} validation rows, in a separate process:"]
     lines += [f"largest difference {check.largest_difference:.2g} ({limit})."]

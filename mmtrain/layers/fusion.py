@@ -31,6 +31,17 @@ class Mask(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "fill": self.fill}
 
 
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PresentOr(keras.layers.Layer):  # type: ignore[misc]
+    """The values of a branch where it is present, (batch, units), else others of that shape; `present` is (batch, 1)."""
+
+    def call(self, values: Any, others: Any, present: Any) -> Any:
+        return ops.where(present > 0, values, others)
+
+    def compute_output_spec(self, values: Any, others: Any, present: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor(values.shape, self.compute_dtype)
+
+
 class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
     """Base of layers from features of one width and their presence to one vector: {branch: (batch, width)} -> (batch, width)."""
 

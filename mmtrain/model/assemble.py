@@ -75,7 +75,9 @@ class NetworkLayerNames:
     fusion: str
     heads: dict[str, str]
     branch_heads: dict[str, dict[str, str]]
-    """By branch and target; only the trained model of auxiliary losses has these."""
+    """By branch and target; only networks trained with auxiliary losses have these."""
+    answers: dict[str, dict[str, str]]
+    """By branch and target: the layer that puts the branch in the place of the fusion, in a network that answers with it."""
     means: dict[str, str]
     """Only networks with an ensemble of members have these."""
     activations: dict[str, str]
@@ -86,13 +88,18 @@ def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNa
     layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
     inputs = {*layout.inputs, *fitted.columns}
     pairs = {(branch, target): f"{branch}\n{target}" for branch in branches for target in fitted.targets}
-    single = unique_layer_names(pairs.values(), "single_", inputs)
+
+    def by_branch(prefix: str) -> dict[str, dict[str, str]]:
+        names = unique_layer_names(pairs.values(), prefix, inputs)
+        return {branch: {target: names[pairs[branch, target]] for target in fitted.targets} for branch in branches}
+
     return NetworkLayerNames(
         branches=unique_layer_names(branches, "branch_", inputs),
         present=unique_layer_names(branches, "present_", inputs),
         fusion=unique_layer_names(["fusion"], "", inputs)["fusion"],
         heads=unique_layer_names(fitted.targets, "target_", inputs),
-        branch_heads={branch: {target: single[pairs[branch, target]] for target in fitted.targets} for branch in branches},
+        branch_heads=by_branch("single_"),
+        answers=by_branch("answer_"),
         means=unique_layer_names(fitted.targets, "mean_", inputs),
         activations=unique_layer_names(fitted.targets, "prediction_", inputs),
     )

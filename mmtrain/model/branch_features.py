@@ -18,7 +18,7 @@ from mmtrain.branches import Branch
 from mmtrain.columns import Column
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.input_layout import InputLayout, presence_of
-from mmtrain.model.assemble import BranchInputs, names_of_layers
+from mmtrain.model.assemble import BranchInputs, NetworkLayerNames, names_of_layers
 from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.model_file import concatenate_predictions, rows_at_once
 
@@ -64,12 +64,18 @@ class SplitPredictor:
         fusion = predictor.get_layer(names.fusion)
         heads = {key: (predictor.get_layer(names.heads[key]), predictor.get_layer(names.activations[key])) for key in names.heads}
         means = {layer.name: layer for layer in predictor.layers if layer.name in names.means.values()}
+        chosen = _chosen_branches(predictor, names)
         self._rows_at_once = rows_at_once(predictor)
+
+        def mean(key: str, values: Any) -> Any:
+            return means[names.means[key]](values) if len(values.shape) > 2 and names.means[key] in means else values
 
         def predict(*features: Any) -> Any:
             vector = fusion(list(features), training=False)
-            raw = {key: head(vector) for key, (head, _) in heads.items()}
-            raw = {key: means[name](raw[key]) if (name := names.means[key]) in means else raw[key] for key in raw}
+            raw = {key: mean(key, head(vector)) for key, (head, _) in heads.items()}
+            for key, (branch, head, answer) in chosen.items():
+                shown = features[1][branch]
+                raw[key] = answer(mean(key, head([features[0][branch], shown])), raw[key], shown)
             return {key: activation(raw[key]) for key, (_, activation) in heads.items()}
 
         vectors = {key: _any_rows(layer.outputs[0]) for key, layer in layers.items()}
@@ -109,6 +115,17 @@ class SplitPredictor:
         batch = [{key: tf.constant(values[rows]) for key, values in part.items()} for part in nonempty]
         with prediction_oom_errors(len(next(iter(batch[0].values())))):
             return {key: values.numpy() for key, values in self._predict(*batch).items()}
+
+
+def _chosen_branches(predictor: Any, names: NetworkLayerNames) -> dict[str, tuple[str, Any, Any]]:
+    """Return the targets that a branch answers alone: the branch, its head, and the layer that puts it in the place of the fusion."""
+    layers = {layer.name: layer for layer in predictor.layers}
+    return {
+        key: (branch, layers[names.branch_heads[branch][key]], layers[name])
+        for branch, answers in names.answers.items()
+        for key, name in answers.items()
+        if name in layers
+    }
 
 
 def _compile_branch(branch: Any) -> Callable[[list[Array]], list[Array]]:

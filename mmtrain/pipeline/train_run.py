@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import FusionGuard
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
@@ -41,6 +42,8 @@ class TrainingResult:
     """The score that decided which epoch is the best."""
     decisions: Postprocessing
     """What was fitted on validation rows for the best model."""
+    guard: Mapping[str, FusionGuard] = field(default_factory=dict)
+    """By target, after a training with auxiliary losses: the choice between the fusion and single branches."""
 
 
 def train(
@@ -74,10 +77,10 @@ def train(
                 run.update(seconds=_seconds(run, begun))
                 _save_best(run, data, evaluation)
             raise
-        decisions = _save_best(run, data, evaluation)
+        decisions, guard = _save_best(run, data, evaluation)
         facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
         run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
-    return TrainingResult(run, ended, data.training.early_stopping.monitor, decisions)
+    return TrainingResult(run, ended, data.training.early_stopping.monitor, decisions, guard)
 
 
 @contextmanager
@@ -141,20 +144,46 @@ def _seconds(run: Run, begun: float) -> dict[str, float]:
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> Postprocessing:
-    """Save the model with its best weights and its postprocessing; nothing before the first epoch has ended."""
+def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> tuple[Postprocessing, dict[str, FusionGuard]]:
+    """Save the model with its best weights, its guarded fusion and its postprocessing; nothing before the first epoch has ended."""
     from mmtrain.training import checkpoints
 
-    models = data.models
     if not (run / "checkpoints" / "best").is_dir():
-        return Postprocessing()
-    checkpoints.load(run / "checkpoints", "best", models.trained)
+        return Postprocessing(), {}
+    checkpoints.load(run / "checkpoints", "best", data.models.trained)
     forget(run)
+    guard: dict[str, FusionGuard] = {}
+    if data.models.branches:
+        data, guard = _guard_fusion(data, evaluation)
+        run.update(fusion_guard={key: one.to_json() for key, one in guard.items()})
     # Keras refuses a file without the suffix .keras.
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
-        models.end_to_end.save(temporary)
+        data.models.end_to_end.save(temporary)
     run.seal("model.keras")
-    return fit_and_save_postprocessing(run, data, evaluation)
+    return fit_and_save_postprocessing(run, data, evaluation), guard
+
+
+def _guard_fusion(data: TrainingData, evaluation: Evaluation) -> tuple[TrainingData, dict[str, FusionGuard]]:
+    """Choose on validation rows which prediction of each target the saved network gives; return the data with that network."""
+    from mmtrain.evaluation.fusion_guard import choose_answer
+    from mmtrain.model.branch_answers import BranchAnswers
+
+    answers, rows = BranchAnswers(data.models, data.fitted), data.partition.validation
+    fused, alone = answers.predict(data.arrays, rows)
+    guard = {}
+    for key, target in data.fitted.targets.items():
+        guard[key] = choose_answer(
+            evaluation,
+            target,
+            data.arrays.targets[key][rows],
+            fused[key],
+            {branch: predictions[key] for branch, predictions in alone.items()},
+            groups=None if data.groups is None else data.groups[rows],
+            monitor=data.training.early_stopping.monitor,
+            prefix=f"{key}_" if len(data.fitted.targets) > 1 else "",
+        )
+    chosen = {key: one.chosen for key, one in guard.items() if one.chosen}
+    return replace(data, models=answers.choose(chosen)) if chosen else data, guard
 
 
 def _state_after(error: BaseException) -> run_folder.State:

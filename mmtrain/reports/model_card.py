@@ -96,7 +96,8 @@ def _network(contents: ReportData) -> tuple[Block, ...]:
         for branch in outline.branches
     ]
     fusion = outline.fusion
-    return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")),)
+    guarded = postprocessing.describe_guard(contents.facts.fusion_guard or {})
+    return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")), *map(Paragraph, guarded))
 
 
 def _data(contents: ReportData) -> tuple[Block, ...]:

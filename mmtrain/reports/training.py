@@ -11,6 +11,7 @@ from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.diagram import described, draw
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
+from mmtrain.reports.target_results.postprocessing import describe_guard
 from mmtrain.reports.wording import CAVEATS, count, direction, format_score, in_sentence, plain, title
 
 MOST_WEIGHTS = 200
@@ -26,7 +27,8 @@ def network(contents: ReportData) -> tuple[Section, ...]:
     plot = Plot(
         "network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline), scrolls=True
     )
-    return (Section("Network", (Plots((plot,), wide=True),)),)
+    guarded = describe_guard(contents.facts.fusion_guard or {})
+    return (Section("Network", (Plots((plot,), wide=True), *map(Paragraph, guarded))),)
 
 
 def learning(contents: ReportData, writer: FigureWriter) -> Section:

@@ -300,6 +300,7 @@ def layers_to_save():
         "Modulation": (fusion.Modulation(), (np.ones((2, 3), dtype=np.float32), np.ones((2, 6), dtype=np.float32))),
         "RankSum": (fusion.RankSum(rank=2), (np.ones((2, 4), dtype=np.float32),)),
         "PairProducts": (fusion.PairProducts(), pair[:1]),
+        "PresentOr": (fusion.PresentOr(), (np.ones((2, 3), dtype=np.float32), np.zeros((2, 3), dtype=np.float32), here)),
     }
 
 
@@ -330,7 +331,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
-    assert rebuilt == 48
+    assert rebuilt == 49
 
 
 @DECODING
@@ -346,7 +347,7 @@ def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save, u
         real = keras.tree.flatten(layer(*inputs))
         assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
         checked += 1
-    assert checked == 48 - len(uncalled)
+    assert checked == 49 - len(uncalled)
 
 
 def dtype_of(array):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmtrain.artifacts.analysis_results import Calibration, PredictionIntervals, PredictionSets, ThresholdResult, ThresholdSelection
 from mmtrain.artifacts.results import TargetResult
+from mmtrain.artifacts.run_schema import FusionGuard
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
 from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, number
 from mmtrain.reports.report_data import TargetResultView
-from mmtrain.reports.wording import HasInterval, count, decimals, format_interval, in_sentence, significant
+from mmtrain.reports.wording import HasInterval, count, decimals, format_interval, format_score, in_sentence, significant
 
 PROBABILITIES = {"every label": "of every label, all labels together", "the most probable class": "of the most probable class"}
 
@@ -43,6 +44,28 @@ def describe_postprocessing(decisions: Postprocessing) -> Iterator[str]:
         yield from one.calibration_notes
         if bound is not None:
             yield f"Conformal {bound.kind} of {key}: fitted on {_held_out_rows(bound.rows, bound.groups)}. {bound.note}".strip()
+
+
+def describe_guard(guard: Mapping[str, FusionGuard]) -> Iterator[str]:
+    """Describe the choice between the fusion and single branches, a sentence or two for each target."""
+    for key, one in guard.items():
+        name = in_sentence(one.score)
+        fusion = "undefined" if one.fused is None else format_score(one.score, one.fused)
+        alone = [f"{branch} {format_score(one.score, of.value)}" for branch, of in one.branches.items() if of.value is not None]
+        rows = counted(one.rows, "validation row")
+        if not one.chosen:
+            scores = f"On {rows} its {name} is {fusion}; branches alone: {listed(alone) or 'undefined'}."
+            yield f"Fusion of {key}: kept, as no branch alone is better beyond noise. {scores}"
+            continue
+        of = one.branches[one.chosen]
+        interval = ""
+        if of.gain is not None and of.low is not None and of.high is not None:
+            gain, low, high = (format_score(one.score, value) for value in (of.gain, of.low, of.high))
+            interval = f": better by {gain}, {100 * one.confidence:.3g} % interval {low} to {high}"
+        value = "undefined" if of.value is None else format_score(one.score, of.value)
+        yield f"Fusion of {key}: replaced by the branch {one.chosen} alone in all rows that have it. " + (
+            f"On {rows} its {name} is {value}, that of the fusion {fusion}{interval}."
+        )
 
 
 def sentences(result: TargetResult) -> tuple[str, ...]:
