@@ -315,7 +315,8 @@ class Ensemble:
 
     def unfold(self, vector: Any) -> Any:
         """Return (batch, members, width) of (batch * members, width)."""
-        return UnfoldMembers(members=self.members)(vector) if self.members else vector
+        # Of the tensor's own type: in mixed precision, raw values stay float32.
+        return UnfoldMembers(members=self.members, dtype=vector.dtype)(vector) if self.members else vector
 
     def head(self, target: FittedTarget, vector: Any, name: str) -> Any:
         """Return the raw values of a target, with members (batch, members, units), through one layer or model with this name."""

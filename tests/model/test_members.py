@@ -1,5 +1,7 @@
 """An ensemble of members inside a branch: fusion, heads and losses see each member as a row, predictions are their mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny import ready, write_experiment, write_table
@@ -119,6 +121,27 @@ def test_saved_network_and_its_halves_say_the_same(material, models, tmp_path):
     hidden = material.arrays.take(ROWS)
     hidden = {name: np.zeros_like(values) if name in ("age_present", "sex_present") else values for name, values in hidden.items()}
     assert np.allclose(absent["price"], models.predictor(hidden, training=False)["price"], rtol=1e-5)
+
+
+def test_raw_values_of_members_are_float32_in_mixed_precision(material):
+    import keras
+
+    from mmtrain.fusions import fusions
+    from mmtrain.training.step import TrainStep
+
+    section = fusions["concatenate"].section(method="concatenate", auxiliary=0.3)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        models = assembled(replace(material, experiment=material.experiment.model_copy(update={"fusion": section})))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert models.network.get_layer("fusion").output.dtype == "bfloat16"
+    raw, single, _ = models.trained.output
+    assert {tensor.dtype for tensor in keras.tree.flatten([raw, single, models.predictor.output])} == {"float32"}
+    steps = TrainStep(material.experiment.training.without_trial(), material.experiment.columns, material.fitted, models)
+    batch = {"inputs": material.arrays.take(ROWS), "targets": material.arrays.targets, "weights": material.arrays.weights}
+    assert all(np.isfinite(loss.numpy()) for loss in steps._update(batch, 0.01).values())
 
 
 def test_branches_with_different_numbers_of_members_are_refused(material):
