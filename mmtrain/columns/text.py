@@ -3,19 +3,21 @@
 Words are the runs of letters, marks, digits and apostrophes of the lower-cased text, any script, and signs such as emoji. Ids: 0 = padding,
 1 = missing text, 2 = unseen word, 3... = words of training rows, most frequent first (ties by their text). A text of no
 words at all counts as missing. `vectorize: tfidf` gives kind `bag` (ids sorted, so that equal texts are equal tensors);
-`vectorize: tokens` gives kind `tokens` (reading order).
+`vectorize: tokens` gives kind `tokens` (reading order). With `ngrams: 2` pairs of neighbouring words are in the vocabulary of a bag,
+by the same frequencies; one that is not in it adds nothing. Runs of Chinese, Japanese, Thai are their overlapping pairs of characters.
 
 Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, the smoothed form of scikit-learn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from mmtrain.columns.base import (
     CellAttribution,
@@ -33,10 +35,11 @@ from mmtrain.columns.base import (
     role,
 )
 from mmtrain.columns.categorical import texts
+from mmtrain.columns.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
 from mmtrain.errors import counted
 from mmtrain.specs import BagSpec, Kind, TokenSpec
 from mmtrain.system.threads import in_threads
-from mmtrain.text.tokenization import BETWEEN_WORDS, VARIANTS, WORD
+from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER, VARIANTS, WORD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,11 +69,18 @@ class FittedText(FittedColumn):
     masked: bool
     missing: int = Field(description="Training rows without a text.")
     signs: bool = Field(False, description="Whether emoji and other signs are words; older versions threw them away.")
+    character_pairs: bool = Field(
+        False,
+        description="Whether runs of scripts without blanks become overlapping pairs; older versions kept them whole.",
+    )
+    ngrams: int = Field(1, description="2 where `words` also holds pairs of neighbouring words, with a blank between them.")
 
     @property
     def spec(self) -> BagSpec | TokenSpec:
-        """(batch, length) ids."""
-        return BagSpec(self.length, self.idf) if self.vectorize == "tfidf" else TokenSpec(self.length, FIRST_ID + len(self.words))
+        """(batch, length) ids: with pairs, `length` words and the pairs between them."""
+        if self.vectorize == "tokens":
+            return TokenSpec(self.length, FIRST_ID + len(self.words))
+        return BagSpec(self.length if self.ngrams == 1 else 2 * self.length - 1, self.idf)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """One string, empty for missing."""
@@ -81,51 +91,68 @@ class FittedText(FittedColumn):
         return texts(cells)[:, None]
 
     def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
-        """Unseen and rare words."""
+        """Unseen and rare words; pairs of words are not counted, as those that training did not know leave no trace."""
         from mmtrain.columns.summaries.codes import CodeAccumulator
 
-        return CodeAccumulator("text", self.spec.size, FIRST_ID)
+        pairs = [number for number, word in enumerate(self.words, start=FIRST_ID) if " " in word]
+        return CodeAccumulator("text", self.spec.size, FIRST_ID, uncounted=pairs)
 
     def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """The size of the vocabulary, and how much of a text is kept."""
         length = f"{counted(self.length, 'word')} kept of each text, the longest has {number(self.longest)}"
-        return "; ".join([f"a vocabulary of {counted(len(self.words), 'word')}", length, missing_words(self.missing)])
+        pairs = sum(" " in word for word in self.words)
+        vocabulary = f"a vocabulary of {counted(len(self.words) - pairs, 'word')}"
+        if self.ngrams > 1:
+            vocabulary += f" and {counted(pairs, 'pair')} of words"
+        return "; ".join([vocabulary, length, missing_words(self.missing)])
 
     def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:
         """Return whether the text has no words."""
         return MISSING_ID in entry
 
     def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:
-        """Divide among words: `values` (length,) belong to the places of the ids."""
-        words = words_of(cell, signs=self.signs)
+        """Divide among words, and pairs of words: `values` (length,) belong to the places of the ids.
+
+        In the words in reading order, each word of a pair has half of it.
+        """
+        words = words_of(cell, signs=self.signs, character_pairs=self.character_pairs)
         read, unread = words[: self.length], max(0, len(words) - self.length)
         if self.vectorize == "tokens":
             reading = tuple(zip(read, map(float, values), strict=False))
             rest = float(values[len(read) :].sum())  # of a branch that looks at padding
             return CellAttribution((*reading, ("(padding)", rest)) if rest else reading, reading, unread)
-        reading = self._attribute_bag(read, values, entry[0])
+        known = {word: number for number, word in enumerate(self.words, start=FIRST_ID)}
+        of_id = self._shares(values, entry[0])
+        shares = [of_id[known.get(word, UNSEEN_ID)] for word in read]
         sums = dict.fromkeys(read, 0.0)
-        for word, value in reading:
+        for word, value in zip(read, shares, strict=True):
             sums[word] += value
-        return CellAttribution(tuple(sums.items()), reading, unread)
+        for place, pair in enumerate(map(" ".join, pairwise(read))):
+            if pair in known:
+                value = of_id[known[pair]]
+                sums[pair] = sums.get(pair, 0.0) + value
+                shares[place : place + 2] = [share + value / 2 for share in shares[place : place + 2]]  # as both words are read
+        return CellAttribution(tuple(sums.items()), tuple(zip(read, shares, strict=True)), unread)
 
-    def _attribute_bag(self, read: Sequence[str], values: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> tuple[tuple[str, float], ...]:
-        """An equal part of what its id adds for each word. Words that training did not know share one id."""
+    def _shares(self, values: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> list[float]:
+        """Return an equal part of what an id adds for each of its places, (size,). Words that training did not know share one id."""
         import numpy as np
 
-        known = {word: number for number, word in enumerate(self.words, start=FIRST_ID)}
         size = self.spec.size
-        of_id = np.bincount(ids, weights=values, minlength=size) / np.maximum(np.bincount(ids, minlength=size), 1)
-        return tuple((word, float(of_id[known.get(word, UNSEEN_ID)])) for word in read)
+        shares: list[float] = (np.bincount(ids, weights=values, minlength=size) / np.maximum(np.bincount(ids, minlength=size), 1)).tolist()
+        return shares
 
     def recipe(self) -> EncodingDescription:
         """Words and their ids."""
         order = "in reading order" if self.vectorize == "tokens" else "sorted, the largest first"
         words = f"take out {VARIANTS}, take the matches of {WORD}" if self.signs else f"put a blank for {BETWEEN_WORDS}, split at blanks"
+        if self.character_pairs:
+            words += f", divide each run of {CHARACTER} into its overlapping pairs (abc into ab, bc)"
+        pairs = "; then the pairs of neighbouring words that `words` has, joined by a blank, in the same way" if self.ngrams > 1 else ""
         encoded = (
             f"Lower-case the text, {words} (RE2), keep {self.length} words at most. "
-            f"A word is {FIRST_ID} + its position in `words` of columns.json, from 0, or 2 if it is not there; {order}, 0 after the last. "
-            "A text without words is the one id 1."
+            f"A word is {FIRST_ID} + its position in `words` of columns.json, from 0, or 2 if it is not there{pairs}; {order}, "
+            "0 after the last. A text without words is the one id 1."
         )
         present = "1 if there is a word, else 0." if self.masked else "Always 1."
         return EncodingDescription("A text.", encoded, present, " ".join(self.words[:2]))
@@ -135,7 +162,8 @@ class FittedText(FittedColumn):
         from mmtrain.layers.encoding import EncodeText
 
         ordered = self.vectorize == "tokens"
-        return EncodeText(words=list(self.words), length=self.length, ordered=ordered, masked=self.masked, signs=self.signs)
+        reading = {"signs": self.signs, "character_pairs": self.character_pairs}
+        return EncodeText(words=list(self.words), length=self.length, ordered=ordered, masked=self.masked, ngrams=self.ngrams, **reading)
 
 
 @role("text", fitted=FittedText)
@@ -150,8 +178,17 @@ class Text(InputColumn):
     vectorize: Literal["tfidf", "tokens"] = Field(
         "tfidf", description="tfidf: which words occur, weighted by how rare they are; tokens: word by word."
     )
-    max_tokens: PositiveInt = Field(20_000, description="Size of the vocabulary; the most frequent words of training rows are kept.")
-    min_count: PositiveInt = Field(1, description="Words in fewer training texts are treated as unseen.")
+    ngrams: int | None = Field(
+        None,
+        ge=1,
+        le=2,
+        description="2: pairs of neighbouring words are in the vocabulary, too, if in two training texts or more; with tfidf alone. "
+        "Left out: 2 with tfidf, 1 with tokens.",
+    )
+    max_tokens: PositiveInt = Field(
+        20_000, description="Size of the vocabulary; the most frequent words, and pairs of words, of training rows are kept."
+    )
+    min_count: PositiveInt = Field(1, description="Words, and pairs of words, in fewer training texts are treated as unseen.")
     max_length: Length | None = Field(
         None, description=f"Words kept of each text; left out: those of the longest training text, at most {LONGEST}."
     )
@@ -159,6 +196,12 @@ class Text(InputColumn):
         "code",
         description="code: an empty text is a word of its own; mask: the branch goes without; error: refuse; drop: leave the row out.",
     )
+
+    @model_validator(mode="after")
+    def _pairs_in_a_bag(self) -> Text:
+        if self.ngrams == 2 and self.vectorize == "tokens":
+            raise ValueError("`ngrams: 2` needs `vectorize: tfidf`; tokens are single words in reading order. Leave one of them out.")
+        return self
 
     @classmethod
     def guess(cls, profile: Profile) -> Guess | None:
@@ -190,85 +233,31 @@ class Text(InputColumn):
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText:
         """Count in how many training texts each word occurs."""
-        count = DocumentCount()
-        with closing(in_threads(count_tokens, cells)) as pieces:
+        counts = DocumentCounts()
+        ngrams = self.ngrams or (2 if self.vectorize == "tfidf" else 1)
+        with closing(in_threads(partial(count_tokens, ngrams=ngrams), cells)) as pieces:
             for piece in pieces:
-                count.add(piece)
-        words = count.most_frequent(most=self.max_tokens, least=self.min_count)
+                counts.add(piece)
+        vocabulary = counts.most_frequent(most=self.max_tokens, least=self.min_count)
         return FittedText(
             vectorize=self.vectorize,
-            words=tuple(words),
-            idf=count.inverse_document_frequency(words) if self.vectorize == "tfidf" else (),
-            length=self.max_length or max(1, min(count.longest, LONGEST)),
-            longest=count.longest,
+            words=tuple(vocabulary),
+            idf=inverse_document_frequency(vocabulary, counts.documents) if self.vectorize == "tfidf" else (),
+            length=self.max_length or max(1, min(counts.longest, LONGEST)),
+            longest=counts.longest,
             masked=self.missing == "mask",
-            missing=count.missing,
+            missing=counts.missing,
             signs=True,
+            character_pairs=True,
+            ngrams=ngrams,
         )
 
 
-def words_of(text: str, *, signs: bool = True) -> list[str]:
+def words_of(text: str, **choice: bool) -> list[str]:
     """Return the words of a text in reading order, as the network's own preprocessing finds them."""
     import tensorflow as tf
 
     from mmtrain.layers.words import distinct_words
 
-    words, places = distinct_words(tf.constant([text]), signs=signs)
+    words, places = distinct_words(tf.constant([text]), **choice)
     return [word.decode("utf-8") for word in words.numpy()[places.flat_values.numpy()]]
-
-
-@dataclass(frozen=True)
-class TokenCounts:
-    """Word counts of one chunk of texts: its words, each once, and in how many of its texts each of them occurs."""
-
-    words: np.ndarray[Any, Any]
-    documents: np.ndarray[Any, Any]
-    lengths: np.ndarray[Any, Any]
-    """Words of each text, (texts,)."""
-
-
-def count_tokens(cells: pd.Series[str]) -> TokenCounts:
-    """Count the tokens of one chunk by the operations that encode it later."""
-    import numpy as np
-    import tensorflow as tf
-
-    from mmtrain.layers.words import distinct_words
-
-    words, places = distinct_words(tf.constant(texts(cells), dtype=tf.string))
-    lengths = places.row_lengths().numpy()
-    rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-    pairs = rows * len(words) + places.flat_values.numpy()
-    pairs.sort()
-    once = pairs[np.flatnonzero(np.diff(pairs, prepend=-1))]  # a word counts once per text
-    return TokenCounts(words.numpy(), np.bincount(once % max(len(words), 1), minlength=len(words)), lengths)
-
-
-class DocumentCount:
-    """The number of texts that each word occurs in, added up chunk by chunk; memory grows with distinct words, not with texts."""
-
-    def __init__(self) -> None:
-        self.documents = 0
-        self.missing = 0
-        self.longest = 0
-        self._counts: dict[bytes, int] = {}
-
-    def add(self, piece: TokenCounts) -> None:
-        """Add one piece."""
-        self.documents += len(piece.lengths)
-        self.missing += int((piece.lengths == 0).sum())
-        self.longest = max(self.longest, int(piece.lengths.max(initial=0)))
-        for word, count in zip(piece.words.tolist(), piece.documents.tolist(), strict=True):
-            self._counts[word] = self._counts.get(word, 0) + count
-
-    def most_frequent(self, *, most: int, least: int) -> list[str]:
-        """Words in at least `least` texts, by falling count and then by their text."""
-        ranked = sorted((-count, word) for word, count in self._counts.items() if count >= least)
-        return [word.decode("utf-8") for _, word in ranked[:most]]
-
-    def inverse_document_frequency(self, words: list[str]) -> tuple[float, ...]:
-        """Return it for every id: padding 0, missing text 1, unseen word as rare as a word can be, then `words`."""
-        import numpy as np
-
-        counts = np.array([0, *(self._counts[word.encode("utf-8")] for word in words)], dtype=np.float64)
-        values = np.log((1 + self.documents) / (1 + counts)) + 1
-        return (0.0, 1.0, *(float(value) for value in values))

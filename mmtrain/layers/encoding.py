@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.layers.words import word_codes
+from mmtrain.layers.words import neighbour_codes, word_codes
 from mmtrain.text.spelling import BLANK_ENDS
 
 
@@ -119,26 +119,55 @@ class EncodeCategories(Lookup):
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class EncodeText(Lookup):
-    """(batch, 1) strings to (batch, length) int32 ids: 0 padding, 1 missing text, 2 unseen word, 3... in the order of `words`.
+    """(batch, 1) strings to (batch, width) int32 ids: 0 padding, 1 missing text, 2 unseen word, 3... in the order of `words`.
 
-    `ordered` keeps reading order; without it ids are sorted (largest first), as the order of a bag means nothing. `signs` makes words
-    of emoji and the like, which runs of older versions throw away.
+    The first `length` words of a text are read. `ordered` keeps reading order; without it ids are sorted (largest first), as the
+    order of a bag means nothing. With `ngrams` 2 the ids of known pairs of neighbouring words are added, and the width is
+    2 * `length` - 1; such a pair is an entry of `words` with a blank in it. `signs` and `character_pairs` say what a word is
+    (`mmtrain.layers.words`); older versions had neither.
     """
 
-    def __init__(self, *, words: list[str], length: int, ordered: bool, masked: bool, signs: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        words: list[str],
+        length: int,
+        ordered: bool,
+        masked: bool,
+        signs: bool = False,
+        ngrams: int = 1,
+        character_pairs: bool = False,
+        **kwargs: Any,
+    ) -> None:
         settings = {"words": list(words), "length": length, "ordered": ordered, "masked": masked, "signs": signs}
-        super().__init__({word: code for code, word in enumerate(words, 3)}, 2, settings, **kwargs)
+        codes = {word: code for code, word in enumerate(words, 3)}
+        super().__init__(codes, 2, {**settings, "ngrams": ngrams, "character_pairs": character_pairs}, **kwargs)
+        self._size = 3 + len(words)
+        self._width = length if ngrams == 1 else 2 * length - 1
+        self.pairs = self._pair_table(codes) if ngrams > 1 else None
+
+    def _pair_table(self, codes: Mapping[str, int]) -> Any:
+        """Codes of pairs by those of their words, as `neighbour_codes` reads them."""
+        pairs = {pair: code for pair, code in codes.items() if " " in pair}
+        keys = [codes[first] * self._size + codes[second] for first, second in map(str.split, pairs)] or [-1]  # it cannot be empty
+        values = list(pairs.values()) or [0]
+        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(keys, tf.int64), tf.constant(values, tf.int32))
+        return tf.lookup.StaticHashTable(entries, default_value=0)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
-        length = self.settings["length"]
-        ids = word_codes(tf.reshape(raw, (-1,)), self.table, unseen=2, signs=self.settings["signs"])  # (batch, words), ragged
+        settings, width = self.settings, self._width
+        choice = {name: settings[name] for name in ("signs", "character_pairs")}
+        ids = word_codes(tf.reshape(raw, (-1,)), self.table, unseen=2, **choice)  # (batch, words), ragged
         known = tf.expand_dims(ids.row_lengths() > 0, 1)  # (batch, 1)
-        dense = tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, length)), (None, length))
-        missing = tf.one_hot(0, length, dtype=tf.int32)  # id 1 in the first place, padding after it
+        if self.pairs is not None:
+            read = ids[:, : settings["length"]]
+            ids = tf.concat([read, neighbour_codes(read, self.pairs, self._size)], axis=1)
+        dense = tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, width)), (None, width))
+        missing = tf.one_hot(0, width, dtype=tf.int32)  # id 1 in the first place, padding after it
         encoded = tf.where(known, dense, missing)
-        if not self.settings["ordered"]:
+        if not settings["ordered"]:
             encoded = tf.sort(encoded, axis=1, direction="DESCENDING")
-        return encoded, _presence(known, self.settings["masked"])
+        return encoded, _presence(known, settings["masked"])
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
-        return keras.KerasTensor((raw.shape[0], self.settings["length"]), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
+        return keras.KerasTensor((raw.shape[0], self._width), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")

@@ -2,8 +2,8 @@
 
 The text is lower-cased in every script. A word is a run of letters, marks, digits and apostrophes, or a sign: an emoji with all that
 belongs to it, a symbol of currency, mathematics or music, an emoticon such as `:)`. Everything else parts words: punctuation, blanks.
-Scripts written without blanks (Chinese, Japanese, Thai) come out as whole phrases. Runs of older versions know no signs: there
-`signs` is false.
+In scripts written without blanks (Chinese, Japanese, Thai) the words of a run are its overlapping pairs of characters. Runs of older
+versions know no signs (`signs` is false) or keep such runs whole (`character_pairs` is false).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtrain.text.tokenization import BETWEEN_WORDS, SPACED, VARIANTS, WORD_OR_OTHER
+from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER_PAIRS, SPACED, VARIANTS, WORD_OR_OTHER
 
 
-def distinct_words(texts: Any, *, signs: bool = True) -> tuple[Any, Any]:
+def distinct_words(texts: Any, *, signs: bool = True, character_pairs: bool = True) -> tuple[Any, Any]:
     """Strings (batch,) to their words: each of them once, (words,), and where it stands, ragged (batch, places) int32.
 
     Texts are first split at blanks, and what stands between blanks is lower-cased and cleaned once, however often it occurs:
@@ -23,14 +23,14 @@ def distinct_words(texts: Any, *, signs: bool = True) -> tuple[Any, Any]:
     """
     runs = tf.strings.split(texts)  # (batch, runs), ragged
     spellings, spelling_of = tf.unique(runs.flat_values)
-    words = _words_of(spellings, signs)
+    words = _words_of(spellings, signs, character_pairs)
     names, codes = tf.unique(words.flat_values)
     of_runs = tf.gather(words.with_flat_values(codes), spelling_of)  # (runs of all texts, words), ragged
     ends = tf.gather(of_runs.row_splits, runs.row_splits)
     return names, tf.RaggedTensor.from_row_splits(of_runs.flat_values, ends, validate=False)
 
 
-def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True) -> Any:
+def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True, character_pairs: bool = True) -> Any:
     """Strings (batch,) to the codes that `table` has for their words, ragged (batch, words) int32; `unseen` is that of all others.
 
     The same words as `distinct_words` finds. What stands between blanks is looked up as it stands first: a word is not changed by
@@ -40,7 +40,7 @@ def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True) -> An
     codes = table.lookup(runs.flat_values)  # (runs of all texts,)
     others = tf.where(tf.equal(codes, unseen))  # (runs to look at more closely, 1)
     spellings, spelling_of = tf.unique(tf.gather_nd(runs.flat_values, others))
-    words = _words_of(spellings, signs)
+    words = _words_of(spellings, signs, character_pairs)
     known = tf.concat([codes, table.lookup(words.flat_values)], axis=0)
     # Each run is a stretch of `known`: its own place, or the words of its spelling.
     positions = tf.range(tf.size(codes, out_type=tf.int64))
@@ -52,10 +52,25 @@ def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True) -> An
     return tf.RaggedTensor.from_row_splits(tf.gather(known, places.flat_values), of_texts, validate=False)
 
 
-def _words_of(spellings: Any, signs: bool) -> Any:
+def neighbour_codes(codes: Any, table: Any, size: int) -> Any:
+    """Codes of words, ragged (batch, words) int32, to the codes that `table` has for neighbouring words, ragged (batch, 0 or more).
+
+    `table` maps first * `size` + second, int64, to a code; a pair that it does not have is left out. `size` is above every code.
+    """
+    first, second = codes.flat_values[:-1], codes.flat_values[1:]
+    rows = codes.value_rowids()
+    pairs = table.lookup(tf.cast(first, tf.int64) * size + tf.cast(second, tf.int64))
+    known = (pairs > 0) & tf.equal(rows[:-1], rows[1:])
+    return tf.RaggedTensor.from_value_rowids(pairs[known], rows[:-1][known], nrows=codes.nrows(), validate=False)
+
+
+def _words_of(spellings: Any, signs: bool, character_pairs: bool) -> Any:
     """(spellings, 0 or more words), ragged."""
     lowered = tf.strings.lower(spellings, encoding="utf-8")
     if not signs:
         return tf.strings.split(tf.strings.regex_replace(lowered, BETWEEN_WORDS, " "))
     alike = tf.strings.regex_replace(lowered, VARIANTS, "")
-    return tf.strings.split(tf.strings.regex_replace(alike, WORD_OR_OTHER, SPACED))
+    spaced = tf.strings.regex_replace(alike, WORD_OR_OTHER, SPACED)
+    for pattern, replacement in CHARACTER_PAIRS if character_pairs else ():
+        spaced = tf.strings.regex_replace(spaced, pattern, replacement)
+    return tf.strings.split(spaced)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Time, Weight, roles
 from mmtrain.columns.base import RawInput, fitted_roles
 from mmtrain.columns.image import FittedImage
+from mmtrain.columns.summaries.base import SeenRows
 from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec
 from mmtrain.targets import Target
 
@@ -299,7 +300,7 @@ WORDS = [
     ({}, [None, "..."], (), 1, 0, 2),
     ({}, ["ÄRGER ärger", "ΣΊΣΥΦΟΣ σίσυφος", "ПРИВЕТ"], ("ärger", "σίσυφος", "привет"), 2, 2, 0),
     ({}, ["a1-b2_c", "x@y.org", "2,5 %"], ("2", "5", "a1", "b2", "c", "org", "x", "y"), 3, 3, 0),
-    ({}, ["日本語、テキスト"], ("テキスト", "日本語"), 2, 2, 0),
+    ({}, ["日本語、テキ"], ("テキ", "日本", "本語"), 3, 3, 0),
     ({}, ["e\u0301te\u0301"], ("e\u0301te\u0301",), 1, 1, 0),
     ({"missing": "mask"}, ["a", None], ("a",), 1, 1, 1),
 ]
@@ -309,7 +310,7 @@ WORDS = [
 @pytest.mark.parametrize(("options", "values", "words", "length", "longest", "missing"), WORDS)
 @pytest.mark.parametrize("vectorize", ["tfidf", "tokens"])
 def test_text_learns_this_vocabulary(vectorize, options, values, words, length, longest, missing):
-    fitted = Text(vectorize=vectorize, **options).fit([cells(*values)])
+    fitted = Text(vectorize=vectorize, ngrams=1, **options).fit([cells(*values)])
     assert (fitted.words, fitted.length, fitted.longest, fitted.missing) == (words, length, longest, missing)
     assert fitted.masked is ("missing" in options)
     assert len(fitted.idf) == (3 + len(words) if vectorize == "tfidf" else 0)
@@ -349,7 +350,7 @@ TRAINING = ["b a", "b a", "b", "c b"]  # ids: b 3, a 4, c 5; two words at most
 )
 def test_text_encodes_any_cell(value, tokens, bag):
     assert encoded(Text(vectorize="tokens").fit([cells(*TRAINING)]), value) == ([tokens], [1])
-    assert encoded(Text().fit([cells(*TRAINING)]), value) == ([bag], [1])
+    assert encoded(Text(ngrams=1).fit([cells(*TRAINING)]), value) == ([bag], [1])
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -370,13 +371,113 @@ def test_text_knows_a_word_in_either_case_of_any_script(training, same):
 
 @pytest.mark.usefixtures("tensorflow")
 def test_text_masked_is_absent_where_it_has_no_words():
-    fitted = Text(missing="mask").fit([cells("a b", None)])
+    fitted = Text(missing="mask", ngrams=1).fit([cells("a b", None)])
     assert encoded(fitted, "b", None, "…", "new") == ([[4, 0], [1, 0], [1, 0], [2, 0]], [1, 0, 0, 1])
 
 
 @pytest.mark.usefixtures("tensorflow")
 def test_text_without_any_training_word_knows_missing_and_unseen():
     assert encoded(Text(vectorize="tokens").fit([cells(None)]), "a", None) == ([[2], [1]], [1, 1])
+
+
+PAIRS = [
+    # options, training cells, words
+    ({}, ["b a", "b a", "b c"], ("b", "a", "b a", "c")),  # `b c` is in one text; `a` comes before the pair that is in as many
+    ({}, ["A, b? a b", "a b"], ("a", "b", "a b")),  # a pair counts once a text, across punctuation
+    ({}, ["a b", "c", "a b"], ("a", "b", "a b", "c")),  # no pair across texts
+    ({}, ["a b a", "a b a"], ("a", "b", "a b", "b a")),
+    ({}, ["a a", "a a"], ("a", "a a")),
+    ({}, ["b a c", "b a c"], ("a", "b", "c", "a c", "b a")),  # ties by the order of their words
+    ({"max_tokens": 4}, ["b a c", "b a c"], ("a", "b", "c", "a c")),
+    ({"max_tokens": 2}, ["b a c", "b a c"], ("a", "b")),
+    ({"min_count": 3}, ["a b", "a b", "a c"], ("a",)),
+    ({"min_count": 3}, ["a b", "a b", "a b", "a c"], ("a", "b", "a b")),
+    ({}, ["a"], ("a",)),
+    ({}, [None], ()),
+]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("options", "values", "words"), PAIRS)
+def test_pairs_of_neighbouring_words_are_learned_by_frequency(options, values, words):
+    expected = Text(**options).fit([cells(*values)])
+    assert expected.words == words
+    assert Text(**options).fit([cells(value) for value in values]) == expected, "chunk by chunk"
+    first = {word: place for place, word in enumerate(words)}
+    assert all(first[one] < first[pair] for pair in words if " " in pair for one in pair.split()), "a pair comes after its words"
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_pairs_have_the_inverse_document_frequency_of_words():
+    fitted = Text().fit([cells("b a", "b a", "b c")])
+    assert fitted.idf[3:] == pytest.approx([math.log(4 / (1 + texts)) + 1 for texts in (3, 2, 2, 1)], rel=1e-15)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("value", "bag"),
+    [
+        ("b a", [5, 4, 3, 0, 0]),
+        ("a b", [4, 3, 0, 0, 0]),  # not a pair that training had
+        ("B... a!", [5, 4, 3, 0, 0]),
+        ("b new a", [4, 3, 2, 0, 0]),  # an unknown word parts them, and its pairs add nothing
+        ("c b a b", [6, 5, 4, 3, 0]),  # three words are read, and the pairs between them
+        ("c c b a", [6, 6, 3, 0, 0]),
+        ("new", [2, 0, 0, 0, 0]),
+        (None, [1, 0, 0, 0, 0]),
+    ],
+)
+def test_text_is_encoded_with_its_pairs(value, bag):
+    fitted = Text(max_length=3).fit([cells("b a", "b a", "b c")])  # ids: b 3, a 4, `b a` 5, c 6
+    assert fitted.spec == BagSpec(5, fitted.idf)
+    assert encoded(fitted, value) == ([bag], [1])
+    assert encoded(fitted, "b", value)[0][1] == bag, "rows do not touch"
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_text_of_pairs_alone_in_a_vocabulary_of_words():
+    fitted = Text(max_tokens=1).fit([cells("a b", "a b")])
+    assert encoded(fitted, "a b") == ([[3, 2, 0]], [1])
+
+
+def test_pairs_are_for_bags():
+    assert Text.model_validate({"role": "text", "column": "note", "ngrams": "2"}).ngrams == 2  # as a file has it
+    assert Text(vectorize="tokens", ngrams=1).ngrams == 1
+    with pytest.raises(ValueError, match="`ngrams: 2` needs `vectorize: tfidf`; tokens are single words in reading order"):
+        Text(vectorize="tokens", ngrams=2)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_vocabulary_tells_words_from_pairs():
+    fitted = Text().fit([cells("b a", "b a", "b c")])
+    assert (
+        fitted.learned_words(Text(), str)
+        == "a vocabulary of 3 words and 1 pair of words; 2 words kept of each text, the longest has 2; never missing"
+    )
+    assert "then the pairs of neighbouring words that `words` has" in fitted.recipe().encoded
+    assert "pairs of neighbouring" not in Text(ngrams=1).fit([cells("b a")]).recipe().encoded
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_pairs_are_not_among_the_unknown_words_of_a_summary():
+    fitted = Text().fit([cells("b a", "b a", "b c")])
+    summary = fitted.accumulator()
+    entries = np.array(encoded(fitted, "b a", "b a", "b c", "new")[0])
+    summary.add(SeenRows(entries=entries, cells=None))
+    assert (summary.statistics().rows, summary.statistics().unseen, summary.statistics().once) == (7, 1, 1)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_what_a_pair_adds_is_told_of_the_pair_and_halved_between_its_words():
+    fitted = Text(max_length=4).fit([cells("very good", "very good", "odd")])
+    names = dict(zip((*fitted.words, "<unseen>"), (*range(3, 3 + len(fitted.words)), 2), strict=True))
+    assert set(names) == {"very", "good", "very good", "odd", "<unseen>"}
+    entry = np.array(encoded(fitted, "Very good zebra, very bad")[0])  # four words are read
+    adds = {names["very"]: 0.1, names["good"]: 0.2, names["very good"]: 0.7, 2: 0.05}
+    told = fitted.attribute("Very good zebra, very bad", np.array([adds.get(number, 0.0) for number in entry[0]]), entry)
+    assert [(name, round(value, 6)) for name, value in told.elements] == [("very", 0.2), ("good", 0.2), ("zebra", 0.05), ("very good", 0.7)]
+    assert [(name, round(value, 6)) for name, value in told.reading] == [("very", 0.45), ("good", 0.55), ("zebra", 0.05), ("very", 0.1)]
+    assert told.unread == 1
 
 
 @pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), (16, "uint16", 65_535)])

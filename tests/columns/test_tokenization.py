@@ -31,7 +31,12 @@ CASES = {
     "C++ a<=b ==== ~x^2": ["c", "++", "a", "<=", "b", "====", "~", "x", "^", "2"],
     "♫ ♩ © ™ ✓ ✗ → ★★": ["♫", "♩", "©", "™", "✓", "✗", "→", "★", "★"],
     "?! ... — «»": [],
-    "日本語😀テキスト": ["日本語", "😀", "テキスト"],
+    "日本語😀テキスト": ["日本", "本語", "😀", "テキ", "キス", "スト"],
+    "我爱你，猫 iPhone手机x": ["我爱", "爱你", "猫", "iphone", "手机", "x"],
+    "コーヒー ﾃｰﾌﾞﾙ 々": ["コー", "ーヒ", "ヒー", "ﾃｰ", "ｰﾌﾞ", "ﾌﾞﾙ", "々"],
+    "ที่นี่ กา": ["ที่นี่", "กา"],  # two characters with their marks are one pair
+    "ภาษาไทย": ["ภา", "าษ", "ษา", "าไ", "ไท", "ทย"],
+    "한국어 문장": ["한국어", "문장"],  # Korean has blanks
     "İstanbul ÉCOLE naïve ΟΔΟΣ ΣΟΦΌΣ": ["i̇stanbul", "école", "naïve", "οδος", "σοφός"],
     "a\u00a0b\tc\n😀\r\nd": ["a", "b", "c", "😀", "d"],
     "": [],
@@ -182,3 +187,23 @@ def test_a_column_of_an_older_run_has_no_signs():
     older = {key: value for key, value in layer.get_config().items() if key != "signs"}
     assert EncodeText.from_config(older)(np.array([["good 😀"]], dtype=object))[0].numpy().tolist() == [[3, 0, 0]]
     assert Text().fit([texts]).signs
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_column_of_an_older_run_keeps_runs_without_blanks_whole():
+    known = {
+        "vectorize": "tokens",
+        "words": ["日本語", "日本", "本語"],
+        "idf": [],
+        "length": 3,
+        "longest": 3,
+        "masked": False,
+        "missing": 0,
+    }
+    codes = []
+    for more in ({}, {"character_pairs": True}):
+        column = FittedText.model_validate({"role": "text", "signs": True, **known, **more})
+        codes.append(column.preprocessing()(np.array([["日本語!"]], dtype=object))[0].numpy().tolist())
+    assert codes == [[[3, 0, 0]], [[4, 5, 0]]]
+    assert of_network(["日本語!"], character_pairs=False) == [["日本語"]]
+    assert Text().fit([pd.Series(["日本語"], dtype="str")]).words == ("日本", "本語")

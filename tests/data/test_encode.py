@@ -42,7 +42,7 @@ TREE = {
         "größe (cm)": {"role": "numeric"},
         "dose": {"role": "numeric", "missing": "mask", "normalize": "minmax"},
         "blood group": {"role": "categorical"},
-        "note": {"role": "text", "max_length": 3},
+        "note": {"role": "text", "ngrams": 1, "max_length": 3},
         "story": {"role": "text", "column": "note", "vectorize": "tokens", "missing": "mask"},
         "scan": {"role": "image", "size": [1, 2], "channels": 1, "missing": "mask"},
         "grade": {"role": "target", "task": "multiclass", "class_weights": {"y": 3}},
@@ -198,7 +198,7 @@ def cached_columns(folder):
 
 
 def test_texts_are_read_once_to_learn_them_and_once_to_encode_them(tmp_path, monkeypatch):
-    texts = {f"t{number}": {"role": "text", "column": f"t{number % 10}"} for number in range(11)}
+    texts = {f"t{number}": {"role": "text", "ngrams": 1, "column": f"t{number % 10}"} for number in range(11)}
     table = {f"t{number}": [f"w{number} v{row}" for row in range(8)] for number in range(10)} | {"price": TABLE["price"], "part": PARTS}
     target = {"price": {"role": "target", "task": "regression"}, "part": {"role": "split"}}
     tree = {"columns": texts | target, "split": {"method": "column"}}

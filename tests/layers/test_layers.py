@@ -36,7 +36,7 @@ def bag_column():
 
     from mmtrain.columns import Text
 
-    return Text(max_length=8).fit([pd.Series(TEXTS, dtype="str")])
+    return Text(max_length=8, ngrams=1).fit([pd.Series(TEXTS, dtype="str")])
 
 
 def bags(fitted, texts):
@@ -73,6 +73,21 @@ def test_bag_projection_has_the_gradient_of_that_dense_layer(tensorflow):
     expected = sklearn_vectors(fitted.words, NEW_TEXTS).T @ weights
     assert np.allclose(gradient, expected, rtol=0, atol=1e-5)
     assert (np.abs(expected).max(axis=1) > 0).sum() == len(fitted.words) + 2  # all but padding
+
+
+def test_bag_of_words_and_pairs_is_that_of_scikit_learn():
+    import pandas as pd
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from mmtrain.columns import Text
+
+    fitted = Text(ngrams=2).fit([pd.Series(TEXTS, dtype="str")])
+    assert sum(" " in word for word in fitted.words) == 1  # `the cat`; all others are in one text
+    vectorizer = TfidfVectorizer(vocabulary=fitted.words, ngram_range=(1, 2), token_pattern=r"\w+")
+    texts = ["the cat sat", "cat the cat the cat", "a dog", "b"]
+    vectors = vectorizer.fit(TEXTS).transform(texts).toarray()
+    layer = projection(fitted)
+    assert np.allclose(layer(bags(fitted, texts)), vectors @ layer.kernel.numpy()[3:], rtol=0, atol=1e-5)
 
 
 def test_bag_projection_of_padding_alone_is_zero():

@@ -17,7 +17,7 @@ COLUMNS = {
     "größe (cm)": {"role": "numeric"},
     "dose": {"role": "numeric", "missing": "mask"},
     "blood group": {"role": "categorical", "encode": "one_hot", "missing": "mask"},
-    "note": {"role": "text", "max_length": 4, "missing": "mask"},
+    "note": {"role": "text", "ngrams": 1, "max_length": 4, "missing": "mask"},
     "scan": {"role": "image", "size": [20, 16], "background": [10, 200, 30], "missing": "mask"},
     "importance": {"role": "weight"},
     "y": {"role": "target", "task": "binary", "class_weights": {"ill": 3}, "loss_weight": 2},

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.pairs import distinct_pairs, positions_in_runs
-from mmtrain.text.tokenization import SPACED, VARIANTS, WORD, WORD_OR_OTHER
+from mmtrain.text.tokenization import CHARACTER_PAIRS, SPACED, VARIANTS, WORD, WORD_OR_OTHER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,12 @@ def build_vocabulary(cells: ColumnValues, sample: NDArray[np.int64]) -> Vocabula
     """Return the words of the sampled texts, in lower case."""
     import pyarrow.compute as pc
 
-    return _parted(cells, sample, lambda runs: pc.replace_substring_regex(runs, WORD_OR_OTHER, SPACED))
+    def spaced(runs: Any) -> Any:
+        for pattern, replacement in ((WORD_OR_OTHER, SPACED), *CHARACTER_PAIRS):
+            runs = pc.replace_substring_regex(runs, pattern, replacement)
+        return runs
+
+    return _parted(cells, sample, spaced)
 
 
 def signs_of(cells: ColumnValues, sample: NDArray[np.int64]) -> Vocabulary:

@@ -40,10 +40,13 @@ statistics_kinds.add("text", CodeStatistics)
 class CodeAccumulator(Accumulator):
     """Adds up (rows, any) int32 codes. Below `first` are the special ones: unseen just below it, then missing, then padding.
 
-    With `names`, those of single categories, cells of another type than all of these are counted.
+    With `names`, those of single categories, cells of another type than all of these are counted. Codes in `uncounted` are left out.
     """
 
-    def __init__(self, kind: Literal["categorical", "text"], size: int, first: int, names: Sequence[str] = ()) -> None:
+    def __init__(
+        self, kind: Literal["categorical", "text"], size: int, first: int, names: Sequence[str] = (), *, uncounted: Sequence[int] = ()
+    ) -> None:
+        self._uncounted = list(uncounted)
         self._kind = kind
         self._first = first
         self._names = names
@@ -62,7 +65,9 @@ class CodeAccumulator(Accumulator):
 
     def statistics(self) -> CodeStatistics:
         """Summarize everything added so far."""
-        unseen, missing, known = int(self._counts[self._first - 1]), int(self._counts[self._first - 2]), self._counts[self._first :]
+        counts = self._counts.copy()
+        counts[self._uncounted] = 0
+        unseen, missing, known = int(counts[self._first - 1]), int(counts[self._first - 2]), counts[self._first :]
         return CodeStatistics(kind=self._kind, rows=unseen + int(known.sum()), missing=missing, unseen=unseen, once=int((known == 1).sum()))
 
     def drift(self, learned: ColumnStatistics, *, folder_hint: str = "") -> dict[str, str]:
