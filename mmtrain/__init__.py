@@ -14,7 +14,7 @@ Data flow in one direction. `fit` in `mmtrain/commands/fit.py` is this path as c
 | 4 | `encode.fit(columns, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
 | 5 | `encode_table(...)` | arrays: numbers, categories, each other column; row i of each is row i of the table | (cache, outside the run) |
 | 6 | `assemble_training(table)` | settings for this device, and `Models`: network, predictor, end_to_end | `network.json` |
-| 7 | `train(run, data)`: the loop over `Batches.epoch(number)` | the best weights, with auxiliary losses the guarded fusion | `metrics.jsonl`, `checkpoints/`, `model.keras` |
+| 7 | `train(run, data)`: the loop over `Batches.epoch(number)` | the best weights | `metrics.jsonl`, `checkpoints/`, `model.keras` |
 | 8 | `fit_and_save_postprocessing(run, data, evaluation)`, inside `train` | calibration, threshold, conformal bound | `decisions.json` |
 | 9 | `finish(run)` | the report for a person | `report.html`, `plots/`, `epochs.csv`, `model_card.md` |
 
