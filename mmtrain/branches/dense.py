@@ -9,22 +9,17 @@ from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, Width, branch, stacked
 from mmtrain.branches.encodings import EmbeddingDropout, EmbeddingWidth, linear_path, project_inputs, summed
-from mmtrain.specs import NumberEncoding, Tensor, TensorSpec
+from mmtrain.specs import BagSpec, NumberEncoding, Tensor, TensorSpec
 
 AUTO: NumberEncoding = "piecewise_linear"
 """Encoding of numbers whose `embed` is auto. On california it raised R2 from .80 to .84, on adult the AUC from .911 to .918."""
 
 Normalization = Literal["layer", "batch", "none"]
 NormalizationOption = Annotated[Normalization, Field(description="Normalization after each dense layer.")]
-LinearPath = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=1024,
-        description="Width of a linear path next to the deep one (wide and deep, Cheng et al. 2016); 0 for none. It reads the same "
-        "encoded numbers and categories.",
-    ),
-]
+LINEAR_OF_TEXTS = 16
+"""Width of the linear path in a branch with TF-IDF texts. On womens_reviews it raised the AUC of validation rows from .956 to .957, on the
+names of emoji it lowered the log loss from .800 to .781."""
+LinearPath = Annotated[int, Field(ge=0, le=1024)]
 
 
 def normalized(values: Tensor, normalization: Normalization) -> Tensor:
@@ -49,7 +44,13 @@ def mlp(  # noqa: PLR0913 (options)
     dropout: DropoutOption = 0.0,
     embedding_width: EmbeddingWidth = 0,
     embedding_dropout: EmbeddingDropout = 0.0,
-    linear: LinearPath = 0,
+    linear: Annotated[
+        LinearPath | None,
+        Field(
+            description="Width of a linear path next to the deep one (wide and deep, Cheng et al. 2016), on the same encoded inputs; 0 for "
+            f"none. Left out: {LINEAR_OF_TEXTS} in a branch with a text as TF-IDF, else 0."
+        ),
+    ] = None,
 ) -> Features:
     """Dense layers of these widths, each followed by normalization, activation and dropout. Numbers are encoded, categories embedded.
 
@@ -58,6 +59,8 @@ def mlp(  # noqa: PLR0913 (options)
     import keras
 
     columns = stacked(inputs)
+    if linear is None:
+        linear = LINEAR_OF_TEXTS if any(isinstance(one.spec, BagSpec) for one in inputs.values()) else 0
     vector: Tensor = None
     for number, width in enumerate(units):
         if number:

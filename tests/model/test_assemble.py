@@ -31,7 +31,7 @@ TREE = {
         "the scan": {"columns": ["scan"], "architecture": "cnn", "filters": [2, 3], "normalization": "none"},
         "table": {"columns": ["größe (cm)"], "architecture": "linear", "units": 2},
         "ward": {"columns": ["dose", "blood group"], "architecture": "mlp", "units": [5]},
-        "note": {"columns": ["note"], "architecture": "mlp", "units": [3]},
+        "note": {"columns": ["note"], "architecture": "mlp", "units": [3], "linear": 0},
     },
     "fusion": {"method": "gated", "width": 4, "units": [6]},
     "split": {"method": "random", "validation": 0.25, "test": 0.25},

@@ -33,7 +33,7 @@ EXAMPLES = {
     "mlp": (
         TABLE,
         {"units": (8, 4), "activation": "tanh", "normalization": "layer", "residual": True, "dropout": 0.5, "linear": 4, **EMBEDDINGS},
-        64,
+        80,
     ),
     "linear": (TABLE, {"units": 3}, 16),
     "resnet": (
@@ -256,7 +256,17 @@ def test_dense_branch_weighs_words_by_how_rare_they_are(name, units):
     from mmtrain.layers.network import BagProjection
 
     found = [layer for layer in built(name, [BAG, NUMBER], units=units).layers if isinstance(layer, BagProjection)]
-    assert [(tuple(layer.idf), layer.units) for layer in found] == [(BAG.idf, 3)]
+    linear_path = [(BAG.idf, 16)] if name == "mlp" else []
+    assert [(tuple(layer.idf), layer.units) for layer in found] == [(BAG.idf, 3), *linear_path]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("specs", "options", "width"),
+    [([BAG], {}, 64 + 16), ([NUMBER, BAG], {}, 64 + 16), ([NUMBER], {}, 64), ([BAG], {"linear": 0}, 64), ([NUMBER], {"linear": 4}, 64 + 4)],
+)
+def test_mlp_has_a_linear_path_by_default_where_it_reads_a_text(specs, options, width):
+    assert built("mlp", specs, **options).outputs[0].shape == (None, width)
 
 
 @pytest.mark.usefixtures("tensorflow")
