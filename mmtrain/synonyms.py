@@ -45,6 +45,7 @@ WORDS_OF = {
     "normalize": "scale scaling scaler normalization standardization",
     "vectorize": "tokenize tokenizer vectorizer encoding",
     "max_tokens": "vocabulary vocab vocab_size max_features",
+    "ngrams": "ngram ngram_range n_grams bigrams",
     "augment": "augmentation augmentations transforms",
     # Roles and tasks
     "numeric": "number numerical float int integer continuous real double",

@@ -44,7 +44,7 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     # The module owns the variables and tables of the graph. The Keras models themselves would be saved with further graphs.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    module.tables = [layer.table for layer in encoder.encoders if isinstance(layer, Lookup)]
+    module.tables = [table for layer in encoder.encoders if isinstance(layer, Lookup) for table in layer.tables]
     names = input_names(fitted)
     prefixes = output_names(fitted)
 

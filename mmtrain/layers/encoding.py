@@ -88,6 +88,11 @@ class Lookup(_Encode):
         pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(list(codes), tf.string), tf.constant(list(codes.values()), tf.int32))
         self.table = tf.lookup.StaticHashTable(pairs, default_value=unseen)
 
+    @property
+    def tables(self) -> list[Any]:
+        """All tables that the layer reads, which an export has to keep."""
+        return [self.table]
+
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class EncodeCategories(Lookup):
@@ -145,6 +150,11 @@ class EncodeText(Lookup):
         self._size = 3 + len(words)
         self._width = length if ngrams == 1 else 2 * length - 1
         self.pairs = self._pair_table(codes) if ngrams > 1 else None
+
+    @property
+    def tables(self) -> list[Any]:
+        """Words, and pairs if there are any."""
+        return [self.table] if self.pairs is None else [self.table, self.pairs]
 
     def _pair_table(self, codes: Mapping[str, int]) -> Any:
         """Codes of pairs by those of their words, as `neighbour_codes` reads them."""
