@@ -375,7 +375,7 @@ def test_the_resolved_file_writes_every_default_out(tmp_path):
     assert resolved["branches"] == {
         "table": {
             **{"columns": ["age"], "architecture": "mlp", "units": [64], "activation": "relu", "normalization": "none", "residual": False},
-            **{"dropout": 0.0, "embedding_width": 0, "embedding_dropout": 0.0, "linear": 0},
+            **{"dropout": 0.0, "embedding_width": 0, "embedding_dropout": 0.0, "linear": None},
         }
     }
     assert resolved["split"] == {"method": "stratified", "validation": 0.15, "test": 0.15, "seed": 0}

@@ -44,12 +44,12 @@ columns:
   file: {role: numeric, column: number}
   Größe (mm): {role: numeric, missing: mask}
   city: {role: categorical, encode: one_hot}
-  note: {role: text}
+  note: {role: text, ngrams: 1}
   healthy: {role: target, task: binary}
   weight: {role: target, task: regression}
 branches:
   scan: {columns: [scan], filters: [4]}
-  rest: {columns: [file, Größe (mm), city, note], units: [8]}
+  rest: {columns: [file, Größe (mm), city, note], units: [8], linear: 0}
 fusion: {units: [8], dropout: 0.5}
 split: {method: random, validation: 0.3, test: 0.2, seed: 3}
 training: {epochs: 6, batch_size: 8, learning_rate: 0.02}
@@ -644,7 +644,7 @@ columns:
   place_4: *place
   city: {role: categorical, encode: one_hot}
   town: {role: categorical, column: city, missing: mask}
-  note: {role: text}
+  note: {role: text, ngrams: 1}
   again: &again {role: text, column: note}
   again_2: *again
   words: {role: text, vectorize: tokens, column: note}
