@@ -29,6 +29,11 @@ class _Encode(keras.layers.Layer):  # type: ignore[misc]
         return {**{key: value for key, value in super().get_config().items() if key not in ("dtype", "trainable")}, **self.settings}
 
 
+def _dense(ids: Any, width: int) -> Any:
+    """Return ragged ids (batch, words) as (batch, width), cut or padded with 0."""
+    return tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, width)), (None, width))
+
+
 def _presence(known: Any, masked: Any) -> Any:
     """Return 1 where the branch may look, (batch, columns) float32; without masking a missing value has a substitute, so always 1."""
     return tf.cast(tf.logical_or(known, ~np.asarray(masked, dtype=np.bool_)), tf.float32)
@@ -169,10 +174,11 @@ class EncodeText(Lookup):
         choice = {name: settings[name] for name in ("signs", "character_pairs")}
         ids = word_codes(tf.reshape(raw, (-1,)), self.table, unseen=2, **choice)  # (batch, words), ragged
         known = tf.expand_dims(ids.row_lengths() > 0, 1)  # (batch, 1)
+        dense = _dense(ids, settings["length"])
         if self.pairs is not None:
-            read = ids[:, : settings["length"]]
-            ids = tf.concat([read, neighbour_codes(read, self.pairs, self._size)], axis=1)
-        dense = tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, width)), (None, width))
+            # Joined as tensors: of ragged ones TensorFlow transposes int64, of which oneDNN reports on standard error that it cannot.
+            pairs = neighbour_codes(ids[:, : settings["length"]], self.pairs, self._size)
+            dense = tf.concat([dense, _dense(pairs, settings["length"] - 1)], axis=1)
         missing = tf.one_hot(0, width, dtype=tf.int32)  # id 1 in the first place, padding after it
         encoded = tf.where(known, dense, missing)
         if not settings["ordered"]:

@@ -311,7 +311,8 @@ class FoldMembers(_Configured):
     def call(self, values: Any) -> Any:
         members = self.settings["members"]
         if self.settings["shared"]:
-            values = ops.tile(values[:, None], (1, members, *(1 for _ in values.shape[1:])))
+            # Not `tile`: its gradient transposes int32, of which oneDNN reports on standard error that it cannot.
+            values = ops.broadcast_to(values[:, None], (ops.shape(values)[0], members, *values.shape[1:]))
         return ops.reshape(values, (-1, *values.shape[2:]))
 
     def compute_output_spec(self, values: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 from tiny import paint, start, two_blobs, write_experiment
@@ -16,12 +17,15 @@ columns:
   y: {role: target, task: binary}
 branches:
   scan: {columns: [scan], filters: [2]}
-  table: {columns: [x, city, note], units: [4]}
-fusion: {method: attention, units: [4]}
+  table: {columns: [x, note], units: [4]}
+  city: {columns: [city], architecture: tabm, members: 2, units: [4]}
+fusion: {method: attention, units: [4], auxiliary: 0.3}
 training: {epochs: 1, batch_size: 16}
 evaluation: {calibration: temperature, draws: 100}
 """
 ROWS = 40
+NATIVE_LINE = re.compile(r"^[EWI]\d{4} \d\d:", re.MULTILINE)
+"""A line that TensorFlow's own code writes to standard error: `E0000 00:00:... oneDNN supports ...`."""
 COMMANDS = [
     ["inspect-data", "tiny.yaml"],
     ["check", "tiny.yaml"],
@@ -45,6 +49,7 @@ def test_every_command_of_the_readme_works_in_a_process_of_its_own(tmp_path):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, (arguments, said)
         assert "Traceback" not in said, (arguments, said)
+        assert not NATIVE_LINE.search(said), (arguments, said)
     run = tmp_path / "runs" / "tiny" / "1"
     assert list(json.loads((run / "metrics.json").read_text(encoding="utf-8"))["test"]) == ["y"]
     assert (run / "report.html").stat().st_size > 10_000
