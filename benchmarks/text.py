@@ -28,6 +28,7 @@ from turns import in_turn, speed, typical
 
 from mmtrain import config
 from mmtrain.data import encode
+from mmtrain.data.arrays import Arrays
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.prepare import read_data, split_rows
 
@@ -38,7 +39,7 @@ UNITS, BATCH, BATCHES = 64, 64, 4
 Array = np.ndarray[Any, Any]
 
 
-def encoded(rows: int, size: int, columns: list[str]) -> tuple[dict[str, float], encode.Fitted, encode.Arrays]:
+def encoded(rows: int, size: int, columns: list[str]) -> tuple[dict[str, float], encode.Fitted, Arrays]:
     """Seconds of learning from a generated table and of encoding it, and what came of it."""
     with tempfile.TemporaryDirectory(prefix="text_") as name:
         folder = Path(name)
@@ -98,7 +99,7 @@ def every(step: Callable[[Array, Array], float], batches: list[Array], answers: 
     return list(map(step, batches, answers))
 
 
-def steps(fitted: encode.Fitted, arrays: encode.Arrays, rounds: int) -> dict[str, Any]:
+def steps(fitted: encode.Fitted, arrays: Arrays, rounds: int) -> dict[str, Any]:
     """Milliseconds of a step by both ways, their ratio, and their memory."""
     import keras
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import epoch_permutation, uniform
-from mmtrain.data.encode import Array, Arrays
 
 PREFETCH_BATCHES = 4
 """Pieces that a store is told of before they are gathered."""

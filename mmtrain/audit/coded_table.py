@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.data.counter_rng import mix_bits
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile, as_series, gather

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mmtrain.columns import Column, role_class
-from mmtrain.columns.base import Content, Purpose, is_word
+from mmtrain.columns.base import Content, Purpose
 from mmtrain.columns.bookkeeping import FEW_GROUPS, names_person
+from mmtrain.columns.cells import is_word
 from mmtrain.columns.profile import NEARLY_ALL, name_words
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problem

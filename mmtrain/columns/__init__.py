@@ -2,13 +2,8 @@
 
 from mmtrain.columns.base import AnyColumn as AnyColumn
 from mmtrain.columns.base import AnyFittedColumn as AnyFittedColumn
-from mmtrain.columns.base import CellError as CellError
-from mmtrain.columns.base import CellWarning as CellWarning
 from mmtrain.columns.base import Column as Column
-from mmtrain.columns.base import FittedColumn as FittedColumn
 from mmtrain.columns.base import InputColumn as InputColumn
-from mmtrain.columns.base import RawInput as RawInput
-from mmtrain.columns.base import RowSource as RowSource
 from mmtrain.columns.base import column_of_role as column_of_role
 from mmtrain.columns.base import inputs_among as inputs_among
 from mmtrain.columns.base import role as role
@@ -19,6 +14,11 @@ from mmtrain.columns.bookkeeping import Id as Id
 from mmtrain.columns.bookkeeping import Split as Split
 from mmtrain.columns.bookkeeping import Weight as Weight
 from mmtrain.columns.categorical import Categorical as Categorical
+from mmtrain.columns.cells import CellError as CellError
+from mmtrain.columns.cells import CellWarning as CellWarning
+from mmtrain.columns.fitted_column import FittedColumn as FittedColumn
+from mmtrain.columns.fitted_column import RawInput as RawInput
+from mmtrain.columns.fitted_column import RowSource as RowSource
 from mmtrain.columns.image import Image as Image
 from mmtrain.columns.image import images_among as images_among
 from mmtrain.columns.numeric import Numeric as Numeric

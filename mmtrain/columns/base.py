@@ -14,24 +14,23 @@ A column that reads several headers gets a DataFrame with a column of such texts
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, Field
 
-from mmtrain.errors import counted
+from mmtrain.columns.cells import MISSING_CELL_WARNINGS, MISSING_WORDS, CellError, CellWarning
+from mmtrain.columns.fitted_column import FittedColumn
 from mmtrain.registry import OneOf, Registry, Section
 from mmtrain.result_model import FullResult
-from mmtrain.specs import Kind, TensorSpec
+from mmtrain.specs import Kind
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
     from mmtrain.columns.profile import Profile
-    from mmtrain.columns.summaries.base import Accumulator
 
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -42,59 +41,6 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
 
 Names = Annotated[tuple[str, ...], AfterValidator(_once)]
 """Categories, words or classes in the order of their codes; each has one."""
-
-
-@dataclass(frozen=True)
-class CellError:
-    """A fault of some cells of one column; `rows` are positions in the table, the first one is shown."""
-
-    rows: np.ndarray[Any, Any]
-    what: str
-    fix: str
-
-
-LONGEST_REMARK = 300
-"""Characters of a phrase about a cell."""
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= LONGEST_REMARK else f"{text[: LONGEST_REMARK - 100]} ... {text[-95:]}"
-
-
-@dataclass(frozen=True)
-class CellWarning:
-    """A remark on some cells of one column when their rows are predicted; `rows` are positions, `what` is a phrase.
-
-    `fix` is a sentence where the cell is refused, so that its row cannot be predicted, and empty where it is predicted all the same.
-    """
-
-    rows: np.ndarray[Any, Any]
-    what: str
-    fix: str = ""
-
-    def __post_init__(self) -> None:
-        # A cell may be a whole document, put into the wrong column; its beginning and its end tell that.
-        object.__setattr__(self, "what", _shorten(self.what))
-        object.__setattr__(self, "fix", _shorten(self.fix))
-
-
-@dataclass(frozen=True)
-class RawInput:
-    """One input of the saved model before preprocessing; `shape` is without the batch axis."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-
-@dataclass(frozen=True)
-class EncodingDescription:
-    """The way from a cell to its encoded tensor, in whole sentences, for programs that feed an exported network without mmtrain."""
-
-    meaning: str
-    encoded: str
-    present: str
-    cell: str | Mapping[str, str] | None = ""
-    """A cell that might be in the table, of several headers by header; None for an image."""
 
 
 Purpose = Literal["", "input", "answer", "naming", "grouping", "assigning", "ordering", "weighting"]
@@ -168,42 +114,6 @@ class Guess(FullResult):
         """Words that mean a missing answer, in lower case, of a target."""
         words = self.options.get("missing_words")
         return tuple(map(str, words)) if isinstance(words, list) else MISSING_WORDS
-
-
-class RowSource(Protocol):
-    """The encoded cells of one column in all rows, whatever they lie in; `mmtrain.data` has the implementations.
-
-    Rows are positions in the table. An entry has the shape and dtype of the fitted column's spec.
-    """
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all entries, in memory or on disk; 0 where they are made on the fly."""
-
-    def expect(self, rows: np.ndarray[Any, Any]) -> None:
-        """Prepare for `take` of these rows, called a few batches ahead; may return at once and work in a thread."""
-
-    def take(self, rows: np.ndarray[Any, Any], out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
-        """Return the entries of `rows`, (len(rows), *shape), in `out` where it is given. Raises RunError when a file has changed."""
-
-    def present(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return (len(rows), 1) float32: 1 where the network sees the entry, else 0."""
-
-
-class CellReader(Protocol):
-    """The cells of one column of a table, as `FittedColumn.open` may read them."""
-
-    def __len__(self) -> int:
-        """Rows."""
-
-    def chunks(self) -> Iterator[pd.Series[str]]:
-        """Yield the cells in the order of the rows, chunk by chunk, spelled as training rows were."""
-
-    def encoded(self) -> RowSource:
-        """Encode the cells by the column's preprocessing layer: in memory, or in the cache where they are many."""
-
-    def images(self) -> RowSource:
-        """Return the store of the decoded images that the cells name."""
 
 
 class Column(Section):
@@ -324,138 +234,6 @@ class InputColumn(Column):
         return [CellWarning(rows, what, fix)] if len(rows) else []
 
 
-class CellAttribution(NamedTuple):
-    """Attributions of the parts of one cell, each a name and a value; they add up to that of the cell."""
-
-    elements: tuple[tuple[str, float], ...]
-    reading: tuple[tuple[str, float], ...] = ()
-    """The words that the network reads, in reading order."""
-    unread: int = 0
-    """Words at the end that the network does not read."""
-
-
-class FittedColumn(Section):
-    """A column as training rows taught it: plain values."""
-
-    attributed_to: ClassVar[Literal["cells", "words", "regions"]] = "cells"
-    """Parts of a cell that explanations attribute to."""
-    decodes_images: ClassVar[bool] = False
-    """True if the layer decodes image files; its third output is then the status of each, see `mmtrain.layers.image_decoding`."""
-
-    role: str
-
-    @property
-    @abstractmethod
-    def spec(self) -> TensorSpec:
-        """The encoded tensor."""
-
-    @abstractmethod
-    def raw_inputs(self, name: str) -> dict[str, RawInput]:
-        """Inputs of the saved model for this column, by name."""
-
-    @abstractmethod
-    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
-        """Return cells as the array that `raw_inputs` describes, (rows, 1); of several headers (rows, headers)."""
-
-    def open(self, cells: CellReader) -> RowSource:
-        """Return the source of this column's encoded cells, a row for each row of `cells`."""
-        return cells.encoded()
-
-    def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
-        return cells
-
-    def recipe(self) -> EncodingDescription:
-        """The preprocessing in words, for the contract next to an export."""
-        return EncodingDescription(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
-
-    def accumulator(self, learned: Any = None) -> Accumulator | None:  # noqa: ARG002
-        """Return what counts the column's rows for statistics.json; None where no summary is kept.
-
-        `learned` are the statistics of training rows, when later rows are compared with them.
-        """
-        return None
-
-    def baseline(self, learned: Any) -> str | np.ndarray[Any, Any] | None:  # noqa: ARG002
-        """Return what attributions start from, as uninformative as an entry can be: a cell, or an entry (1, *spec.shape).
-
-        None leaves it to the branch's embedding: the zero vector. `learned` are the statistics of training rows, if there are any.
-        """
-        import numpy as np
-
-        return np.zeros((1, *self.spec.shape), dtype=self.spec.dtype) if self.spec.kind == "vector" else None
-
-    def baseline_words(self, learned: Any) -> str:  # noqa: ARG002
-        """Describe `baseline`, a noun phrase."""
-        return {"vector": "zero", "index": "no category"}.get(self.spec.kind, "no words")
-
-    def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:  # noqa: ARG002
-        """Return whether an encoded entry (1, *spec.shape) that is present stands for a cell without content."""
-        return False
-
-    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution | None:  # noqa: ARG002
-        """Divide the attributions `values` of the places of an entry (*spec.shape[:2]) among the parts of its cell; None: it has none."""
-        return None
-
-    @property
-    def named_cell(self) -> bool:
-        """Return whether the whole cell names what is attributed to it."""
-        return self.spec.kind in ("vector", "index")
-
-    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
-        """Describe in one line what was learned, with numbers as `number` writes them; here short values, and how long others are."""
-        words = []
-        for name, value in self.model_dump().items():
-            long = isinstance(value, list | tuple | dict)
-            short = number(value) if isinstance(value, float) else str(value)
-            words += [] if name == "role" else [f"{name}: {counted(len(value), 'value') if long else short}"]
-        return "; ".join(words) or "nothing"
-
-    @property
-    def tabular(self) -> Literal["", "numbers", "codes"]:
-        """Return the form in which a model of trees reads the encoded column; empty: it does not."""
-        return "numbers" if self.spec.kind == "vector" else "codes" if self.spec.kind == "index" else ""
-
-    def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return encoded numbers (rows, width) as features of a model of trees, float64, NaN where a value is missing."""
-        import numpy as np
-
-        return np.where(present > 0, encoded.astype(np.float64), np.nan)
-
-    @abstractmethod
-    def preprocessing(self) -> Any:
-        """A registered Keras layer: raw tensors in, `(encoded, present)` out; present is (batch, 1) float32, 0 or 1.
-
-        What it gives beyond these two is not seen by the network.
-        """
-
-    @classmethod
-    def preprocessing_together(cls, columns: Sequence[Any]) -> Any:  # noqa: ARG003
-        """Return one registered layer for several columns of this class, `columns`, or None: each has its own layer.
-
-        It takes the raw tensors of all columns side by side, (batch, columns), and gives their encoded tensors side by side and their
-        presence, (batch, columns). A class that is derived from this one and changes `preprocessing` has to change this as well.
-        """
-        return None
-
-
-MISSING_WORDS = (
-    *("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "not available", "unknown", "missing"),
-    *("n.a.", "n.a", "-nan", "(null)", "(blank)", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"),
-    *("?", "-", "--", "."),
-)
-"""Words that stand for a missing value, in lower case: R, pandas, spreadsheets and people write them into cells that have none. The
-formulas of a spreadsheet that failed are among them."""
-
-MISSING_CELL_WARNINGS = {
-    "median": ("missing, imputed", ""),
-    "code": ("missing, has a code of its own", ""),
-    "mask": ("masked, the cell is empty", ""),
-    "error": ("the cell is empty", "Fill it in, or train with another `missing` than `error`."),
-    "drop": ("the cell is empty", "Fill it in, or train with another `missing` than `drop`."),
-}
-"""The remark on an empty cell, and what would be right where it is refused, by the column's `missing`."""
-
 roles: Registry[Any] = Registry("role")
 fitted_roles: Registry[type[FittedColumn]] = Registry("fitted role")
 
@@ -494,62 +272,3 @@ def column_of_role(columns: Mapping[str, Column], role: type[OfRole]) -> OfRole 
 def inputs_among(columns: Mapping[str, Column | None]) -> dict[str, InputColumn]:
     """Return the columns that feed the network, by key, in their order."""
     return {key: column for key, column in columns.items() if isinstance(column, InputColumn)}
-
-
-def missing_words(rows: int) -> str:
-    """`missing in 12 training rows`."""
-    return f"missing in {counted(rows, 'training row')}" if rows else "never missing"
-
-
-def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:
-    """The different values of the cells at `rows`, each with its rows."""
-    import numpy as np
-    import pandas as pd
-
-    if not len(rows):
-        return []  # pandas takes longer over nothing than the network over the piece
-    codes, names = pd.factorize(cells.iloc[rows])
-    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
-    return [(str(name), places) for name, places in zip(names, np.split(rows[np.argsort(codes, kind="stable")], ends), strict=False)]
-
-
-def concatenate(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
-    """Return all chunks in one Series."""
-    import pandas as pd
-
-    pieces = list(cells)
-    return pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
-
-
-def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Cells that are one of `words` (in lower case), whatever their case, (rows,); a missing cell is none."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not words:
-        return np.zeros(len(cells), dtype=np.bool_)
-    lower = pc.utf8_lower(pa.array(cells, pa.large_string(), from_pandas=True))
-    matches: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(lower, value_set=pa.array(words, pa.large_string())).to_numpy(
-        zero_copy_only=False
-    )
-    return matches
-
-
-def intern_cells(cells: pd.Series[str]) -> pd.Categorical[str]:
-    """Cells as codes and names, an empty string where missing: of a million cells of few different values, 1 to 4 MB."""
-    import pandas as pd
-
-    return pd.Categorical(cells.fillna("") if cells.isna().any() else cells)
-
-
-def missing_cell_error(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]) -> list[CellError]:
-    """Return the fault of `missing: error` when a cell is missing; `allowed` describes the other policies for the fix."""
-    import numpy as np
-
-    rows = np.flatnonzero(cells.isna())
-    if policy != "error" or not len(rows):
-        return []
-    ways = ["Fill it in", *(f"set `missing: {name}` to {effect}" for name, effect in allowed.items())]
-    fix = f"{', '.join(ways[:-1])}, or {ways[-1]}."
-    return [CellError(rows, "the cell is empty.", fix)]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Column, Evidence, Guess, Purpose, missing_cell_error, role
-from mmtrain.columns.numeric import AT_ONCE, number_errors, parse_numbers
+from mmtrain.columns.base import Column, Evidence, Guess, Purpose, role
+from mmtrain.columns.cells import CellError, missing_cell_error
+from mmtrain.columns.numbers import AT_ONCE, number_errors, parse_numbers
 from mmtrain.columns.profile import FEW_NAMES, Profile, name_words
 from mmtrain.columns.split_words import SplitWords, guess_split, misread, split_words
 

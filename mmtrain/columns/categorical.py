@@ -13,25 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mmtrain.columns.base import (
-    CellError,
-    CellWarning,
-    Content,
-    EncodingDescription,
-    Evidence,
-    FittedColumn,
-    Guess,
-    InputColumn,
-    Names,
-    RawInput,
-    missing_cell_error,
-    missing_words,
-    role,
-    rows_by_value,
-)
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.base import Content, Evidence, Guess, InputColumn, Names, role
+from mmtrain.columns.cells import CellError, CellWarning, missing_cell_error, missing_words, rows_by_value
+from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, RawInput
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.columns.profile import name_words
 from mmtrain.errors import listed
+from mmtrain.registry import Section
 from mmtrain.specs import IndexSpec, Kind
 
 if TYPE_CHECKING:
@@ -131,7 +119,7 @@ class FittedCategorical(FittedColumn):
 
         return CodeAccumulator("categorical", self.spec.size, FIRST_CODE, self.categories)
 
-    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
+    def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """The categories."""
         word = "category" if len(self.categories) == 1 else "categories"
         names = f": {listed(self.categories)}" if self.categories else ""

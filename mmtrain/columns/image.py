@@ -14,19 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import (
-    CellAttribution,
-    CellReader,
-    Column,
-    Content,
-    EncodingDescription,
-    FittedColumn,
-    Guess,
-    InputColumn,
-    RawInput,
-    RowSource,
-    role,
-)
+from mmtrain.columns.base import Column, Content, Guess, InputColumn, role
+from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
 from mmtrain.columns.image_cells import guess_images
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout
@@ -170,7 +159,7 @@ class FittedImage(FittedColumn):
         ]
         return CellAttribution(tuple(regions))
 
-    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
+    def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """The layout."""
         size = f"{self.height} × {self.width} pixels"
         return f"nothing; images of {size}, {counted(self.channels, 'channel')}, {self.bits} bits"

@@ -19,24 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import (
-    CellAttribution,
-    CellError,
-    Content,
-    EncodingDescription,
-    Evidence,
-    FittedColumn,
-    Guess,
-    InputColumn,
-    Names,
-    RawInput,
-    missing_cell_error,
-    missing_words,
-    role,
-)
+from mmtrain.columns.base import Content, Evidence, Guess, InputColumn, Names, role
 from mmtrain.columns.categorical import texts
+from mmtrain.columns.cells import CellError, missing_cell_error, missing_words
 from mmtrain.columns.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
+from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
 from mmtrain.errors import counted
+from mmtrain.registry import Section
 from mmtrain.specs import BagSpec, Kind, TokenSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER, VARIANTS, WORD
@@ -97,7 +86,7 @@ class FittedText(FittedColumn):
         pairs = [number for number, word in enumerate(self.words, start=FIRST_ID) if " " in word]
         return CodeAccumulator("text", self.spec.size, FIRST_ID, uncounted=pairs)
 
-    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
+    def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """The size of the vocabulary, and how much of a text is kept."""
         length = f"{counted(self.length, 'word')} kept of each text, the longest has {number(self.longest)}"
         pairs = sum(" " in word for word in self.words)

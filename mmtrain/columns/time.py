@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Column, Evidence, Guess, Purpose, missing_cell_error, role
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.base import Column, Evidence, Guess, Purpose, role
+from mmtrain.columns.cells import CellError, missing_cell_error
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.text.date_patterns import SLASHED
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import EvaluationRecord, RunFacts
 from mmtrain.columns import Group, Id
 from mmtrain.config import Experiment
-from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.arrays import Array
+from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import content_hash

@@ -24,8 +24,9 @@ from mmtrain.artifacts.run_schema import ExplanationRecord
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.data import encode
+from mmtrain.data.arrays import Array
 from mmtrain.data.drift import read_statistics
-from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.encode import Fitted
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed

@@ -17,6 +17,7 @@ from mmtrain.artifacts.export_results import ExportCheck, ExportResult, ExportSo
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data import encode
+from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import check, contract, serving
@@ -63,7 +64,7 @@ class _Subject:
     fitted: encode.Fitted
     data: LoadedData
     """The rows of `checked` and `calibrating`."""
-    arrays: encode.Arrays
+    arrays: Arrays
     checked: Array
     """Positions of validation rows."""
     calibrating: Array

@@ -19,8 +19,9 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Group, Id
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.arrays import Array
 from mmtrain.data.drift import Drift
-from mmtrain.data.encode import Array, Fitted, as_trained
+from mmtrain.data.encode import Fitted, as_trained
 from mmtrain.data.images.store import Say
 from mmtrain.data.prediction_chunks import Source, check_source
 from mmtrain.data.splits.split_file import read_split

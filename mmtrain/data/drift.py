@@ -15,7 +15,8 @@ from mmtrain.columns import Column, FittedColumn, images_among
 from mmtrain.columns.summaries import Statistics
 from mmtrain.columns.summaries.base import Accumulator, SeenRows
 from mmtrain.config.image_folder import SETTING, ImageFolder
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.data.images.locate import ImageFile, ImageFinder, right_folder
 from mmtrain.data.prediction_chunks import Chunk
 from mmtrain.data.tables.table import Table

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import CellWarning, Column, Group, Id, Image, column_of_role, images_among, inputs_among
-from mmtrain.columns.base import MISSING_CELL_WARNINGS
+from mmtrain.columns.cells import MISSING_CELL_WARNINGS
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.encode import Array, Fitted, cell_encoder, respelled
+from mmtrain.data.arrays import Array
+from mmtrain.data.encode import Fitted, cell_encoder, respelled
 from mmtrain.data.images.decode import decode_all, image_bytes, image_format
 from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.columns.text import FIRST_ID
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.evaluation.tabular_baseline import Examples, FeatureMatrix, Model, TabularBaseline
 from mmtrain.specs import BagSpec, TokenSpec
 from mmtrain.splits.plan import Partition

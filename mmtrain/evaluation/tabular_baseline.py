@@ -15,7 +15,8 @@ import numpy as np
 
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.specs import IndexSpec
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget

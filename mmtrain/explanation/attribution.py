@@ -11,7 +11,8 @@ import numpy as np
 
 from mmtrain.artifacts.command_results import ExplainedRow
 from mmtrain.columns import FittedColumn
-from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.arrays import Array
+from mmtrain.data.encode import Fitted
 from mmtrain.explanation.selection import Method, OutputSelector
 from mmtrain.targets import FittedTarget
 

@@ -11,7 +11,8 @@ import pandas as pd
 from mmtrain.branches import Branch
 from mmtrain.columns.summaries import Statistics
 from mmtrain.data import encode
-from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.arrays import Array
+from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, attribute_columns, describe
 from mmtrain.explanation.gradients import Attributions, grad_cam, integrated_gradients

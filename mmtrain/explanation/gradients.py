@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.artifacts.command_results import MAX_CONVERGENCE_DELTA
-from mmtrain.data.encode import Array
+from mmtrain.data.arrays import Array
 from mmtrain.explanation.hooks import ActivationHook, Change, HookedModel
 from mmtrain.explanation.selection import OutputSelector
 

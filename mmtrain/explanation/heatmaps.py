@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.data.encode import Array
+from mmtrain.data.arrays import Array
 from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation
 from mmtrain.metrics.score import signed_difference
 from mmtrain.reports.figures.plot_style import FIRST, QUIET, SECOND

@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.branches import Branch
-from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.arrays import Array
+from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.network import BagProjection

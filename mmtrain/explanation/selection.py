@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mmtrain.data.encode import Array
+from mmtrain.data.arrays import Array
 from mmtrain.errors import Problem, did_you_mean, listed
 from mmtrain.targets import FittedTarget
 

@@ -24,13 +24,11 @@ from mmtrain.columns import Column
 from mmtrain.data.encode import Fitted, encoder, unique_layer_names
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
-from mmtrain.fusions.base import masked
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
-from mmtrain.layers.tabular import FoldMembers, MemberMean, UnfoldMembers
+from mmtrain.model.ensemble import Ensemble
 from mmtrain.specs import TensorSpec, layer_names
-from mmtrain.targets import FittedTarget
 
 
 @dataclass(frozen=True)
@@ -281,63 +279,6 @@ def _presence(layout: InputLayout, inputs: Mapping[str, Any], columns: Sequence[
 
 def _taken(tensor: Any, places: Sequence[int]) -> Any:
     return tensor if list(places) == list(range(tensor.shape[1])) else TakePlaces(places=places)(tensor)
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Members inside the network, such as those of `tabm`, as rows of fusion and heads: these know nothing of them.
-
-    Of a branch without members, each member reads the same features.
-    """
-
-    members: int
-    branches: frozenset[str] = frozenset()
-    """Branches whose features have an axis of members, (batch, members, width)."""
-
-    @classmethod
-    def of(cls, members: Mapping[str, int]) -> Ensemble:
-        """Return the ensemble of these branches. Raises UsageError for branches with different numbers of members."""
-        own = {key: count for key, count in members.items() if count}
-        if len(set(own.values())) > 1:
-            what = f"branches have different numbers of members: {listed([f'{key} {count}' for key, count in own.items()])}."
-            raise UsageError(Problem("branches", what, "Give them the same number, or build one of them without members."))
-        return cls(next(iter(own.values()), 0), frozenset(own))
-
-    def fold(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the features of every branch with members as rows, (batch * members, ...)."""
-        if not self.members:
-            return dict(features)
-        return {key: FoldMembers(members=self.members, shared=key not in self.branches)(tensor) for key, tensor in features.items()}
-
-    def fold_shared(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
-        """Return presence or tokens, which members share, (batch * members, ...)."""
-        return {key: FoldMembers(members=self.members, shared=True)(tensor) if self.members else tensor for key, tensor in tensors.items()}
-
-    def unfold(self, vector: Any) -> Any:
-        """Return (batch, members, width) of (batch * members, width)."""
-        # Of the tensor's own type: in mixed precision, raw values stay float32.
-        return UnfoldMembers(members=self.members, dtype=vector.dtype)(vector) if self.members else vector
-
-    def head(self, target: FittedTarget, vector: Any, name: str) -> Any:
-        """Return the raw values of a target, with members (batch, members, units), through one layer or model with this name."""
-        if not self.members:
-            return target.head(vector, name)
-        given = keras.Input(vector.shape[1:], dtype=vector.dtype)
-        raw = target.head(FoldMembers(members=self.members, shared=False)(given), "head")
-        return keras.Model(given, self.unfold(raw), name=name)(vector)
-
-    def branch_head(self, branch: str, target: FittedTarget, vector: Any, present: Any, name: str) -> Any:
-        """Return the raw values of a target by one branch alone, through one model of its vector and presence with this name."""
-        given, shown = keras.Input(vector.shape[1:], dtype=vector.dtype), keras.Input((1,), dtype=present.dtype)
-        feature = masked({branch: given}, {branch: shown})[branch]  # an absent feature may be NaN, which a loss weight of 0 would keep
-        of_branch = self if branch in self.branches else Ensemble(0)
-        return keras.Model([given, shown], of_branch.head(target, feature, "head"), name=name)([vector, present])
-
-    @staticmethod
-    def mean(activation: Any, name: str) -> Any:
-        """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
-        function: Any = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
-        return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)
 
 
 def _branch_heads(

@@ -12,7 +12,8 @@ from typing import Any
 
 import keras
 
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.fusion import PresentOr
 from mmtrain.model import model_file

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from mmtrain.branches import Branch
 from mmtrain.columns import Column
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.model.assemble import BranchInputs, NetworkLayerNames, names_of_layers
 from mmtrain.model.memory_errors import prediction_oom_errors

@@ -13,7 +13,8 @@ import tensorflow as tf
 import mmtrain.layers.registered  # noqa: F401 (registers our layers under the names in the file)
 from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.batches import sequential_batches
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.end_to_end import EndToEnd

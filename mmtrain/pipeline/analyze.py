@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from mmtrain.artifacts.analysis_results import MissingPatterns, PermutationImportance, Subgroups
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.columns.base import concatenate
+from mmtrain.columns.cells import concatenate
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Evaluation, SubgroupSpec
+from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.drift import read_statistics
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.encode import Fitted
 from mmtrain.data.images.store import Say
 from mmtrain.evaluation.analyses.missing_inputs import can_be_absent, score_ablated_branches, score_missing_patterns
 from mmtrain.evaluation.analyses.permutation_importance import (

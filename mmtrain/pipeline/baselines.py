@@ -23,7 +23,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.evaluation import BaselineKind
 from mmtrain.config.training import EarlyStopping
 from mmtrain.data import encode
-from mmtrain.data.encode import Array
+from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, MmtrainError, listed, shell_command

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mmtrain.config import Experiment
 from mmtrain.config.training import Training
 from mmtrain.data import encode
+from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Say
 from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
@@ -28,7 +29,7 @@ class EncodedTable:
     partition: Partition
     fitted: encode.Fitted
     """The columns, fitted on the training rows of `partition`."""
-    arrays: encode.Arrays
+    arrays: Arrays
 
     def for_child(self, experiment: Experiment, partition: Partition | None, say: Say) -> EncodedTable:
         """Return the table for a training with another experiment, or on another partition of the rows.

@@ -17,8 +17,8 @@ from mmtrain.artifacts.runs import find
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.arrays import Array
 from mmtrain.data.drift import DriftMonitor, read_statistics
-from mmtrain.data.encode import Array
 from mmtrain.data.prediction_chunks import Chunk, Chunks, RawChunk, Source, check_source
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.data.tables.table_problems import too_few_rows

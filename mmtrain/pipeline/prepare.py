@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import Column, Group, Split, Time, column_of_role
-from mmtrain.columns.base import Purpose, intern_cells
+from mmtrain.columns.base import Purpose
+from mmtrain.columns.cells import intern_cells
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.experiment import Data

@@ -18,8 +18,8 @@ from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
 from mmtrain.config import Experiment
+from mmtrain.data.arrays import Array
 from mmtrain.data.drift import learn_statistics
-from mmtrain.data.encode import Array
 from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import listed

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 
 from pydantic import Field
 
-from mmtrain.columns.base import MISSING_WORDS, CellError, Column, Purpose, is_word, missing_cell_error, role
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.base import Column, Purpose, role
+from mmtrain.columns.cells import MISSING_WORDS, CellError, is_word, missing_cell_error
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.errors import listed
 from mmtrain.metrics.registered_metrics import registered_scorer, registered_scores
 from mmtrain.metrics.score import add_metric

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Names
+from mmtrain.columns.base import Names
+from mmtrain.columns.cells import CellError
 from mmtrain.errors import counted, listed
 from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import UNCHOSEN, ClassWeights, task

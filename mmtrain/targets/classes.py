@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mmtrain.columns.base import CellError, Names, intern_cells
+from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import spelled_as
+from mmtrain.columns.cells import CellError, intern_cells
 from mmtrain.registry import Section
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 from mmtrain.targets.traits import TaskTraits

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Names, is_word
+from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import spelled_as
+from mmtrain.columns.cells import CellError, is_word
 from mmtrain.metrics.score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.classes import class_weights

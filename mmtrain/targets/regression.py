@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError
-from mmtrain.columns.numeric import center_and_scale, number_errors, parse_numbers
+from mmtrain.columns.cells import CellError
+from mmtrain.columns.numbers import center_and_scale, number_errors, parse_numbers
 from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.optim import losses
 from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task

@@ -26,7 +26,7 @@ import tensorflow as tf
 from mmtrain.artifacts.run_schema import TuningRecord
 from mmtrain.batches import Batch, Batches
 from mmtrain.config.training import Training
-from mmtrain.data.encode import Array, Arrays
+from mmtrain.data.arrays import Array, Arrays
 from mmtrain.errors import Problem, RunError
 from mmtrain.system.memory import available_memory, peak_memory
 from mmtrain.training.device import forget_networks, prepare

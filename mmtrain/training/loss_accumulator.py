@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.data.encode import Array, Arrays
+from mmtrain.data.arrays import Array, Arrays
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.training.training_data import TrainingData
 

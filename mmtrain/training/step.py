@@ -15,7 +15,8 @@ import tensorflow as tf
 from mmtrain.batches import Batch, Batches
 from mmtrain.columns import Column, images_among
 from mmtrain.config.training import Training
-from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.model.assemble import Models
 from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
 from mmtrain.training.device import SingleDevice, Strategy

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mmtrain.columns import Column
 from mmtrain.config.training import Training
-from mmtrain.data.encode import Arrays, Fitted
+from mmtrain.data.arrays import Arrays
+from mmtrain.data.encode import Fitted
 from mmtrain.model.assemble import Models
 from mmtrain.splits.plan import Partition
 

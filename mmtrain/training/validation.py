@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.batches import sequential_batches
-from mmtrain.data.encode import Array, Arrays
+from mmtrain.data.arrays import Array, Arrays
 from mmtrain.metrics.score import Score
 from mmtrain.model.model_file import rows_at_once
 from mmtrain.training.events import Listener, Warned

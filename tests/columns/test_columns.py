@@ -8,7 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Time, Weight, roles
-from mmtrain.columns.base import RawInput, fitted_roles
+from mmtrain.columns.base import fitted_roles
+from mmtrain.columns.fitted_column import RawInput
 from mmtrain.columns.image import FittedImage
 from mmtrain.columns.summaries.base import SeenRows
 from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec
@@ -549,7 +550,7 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
 def test_names_are_shared_by_equal_cells():
     import pandas as pd
 
-    from mmtrain.columns.base import intern_cells
+    from mmtrain.columns.cells import intern_cells
 
     found = intern_cells(pd.Series(["low", None, "high", "low", "high"], dtype="str"))
     assert found.tolist() == ["low", "", "high", "low", "high"]

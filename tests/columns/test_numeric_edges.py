@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtrain.columns.numeric import MAX_EDGES, FittedNumeric, Numeric, bin_edges
+from mmtrain.columns.numbers import MAX_EDGES, bin_edges
+from mmtrain.columns.numeric import FittedNumeric, Numeric
 
 
 def cells(numbers):

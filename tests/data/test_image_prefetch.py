@@ -10,8 +10,8 @@ import pytest
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.arrays import Arrays
 from mmtrain.data.cache import MappedFile
-from mmtrain.data.encode import Arrays
 from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.prefetch import ReadAhead, contiguous_runs, read_ahead
 from mmtrain.data.images.store import ImageStore, open_store

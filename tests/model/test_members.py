@@ -145,7 +145,7 @@ def test_raw_values_of_members_are_float32_in_mixed_precision(material):
 
 
 def test_branches_with_different_numbers_of_members_are_refused(material):
-    from mmtrain.model.assemble import Ensemble
+    from mmtrain.model.ensemble import Ensemble
 
     assert Ensemble.of({"a": 0, "b": 0}).members == 0
     assert Ensemble.of({"a": 4, "b": 0, "c": 4}).members == 4

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mmtrain.batches import Batches, sequential_batches
+from mmtrain.data.arrays import Arrays
 from mmtrain.data.counter_rng import epoch_permutation, mix_bits, uniform
-from mmtrain.data.encode import Arrays
 from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.store import ImageStore
 

@@ -17,8 +17,8 @@ from mmtrain.columns.image import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import Listeners, fit
 from mmtrain.config.training import EarlyStopping
+from mmtrain.data.arrays import Arrays
 from mmtrain.data.counter_rng import uniform
-from mmtrain.data.encode import Arrays
 from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.store import ImageStore
 from mmtrain.errors import RunError

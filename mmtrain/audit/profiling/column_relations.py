@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.coded_table import CodedColumn, CodedTable, code_column
-from mmtrain.columns.base import Guess, is_word
+from mmtrain.columns.base import Guess
+from mmtrain.columns.cells import is_word
 from mmtrain.columns.profile import Profile
 from mmtrain.columns.split_words import split_words
 from mmtrain.targets import tasks

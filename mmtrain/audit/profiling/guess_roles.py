@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mmtrain.audit.profiling import infer_target
 from mmtrain.columns import role_class, roles
 from mmtrain.columns.base import Guess, Purpose
-from mmtrain.columns.numeric import number_errors
+from mmtrain.columns.numbers import number_errors
 from mmtrain.columns.profile import Profile
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.coded_table import CodedColumn, fingerprints
-from mmtrain.columns.base import is_word
+from mmtrain.columns.cells import is_word
 from mmtrain.columns.profile import Range
 from mmtrain.data.tables.table_file import as_series
 

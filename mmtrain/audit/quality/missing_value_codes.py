@@ -6,7 +6,7 @@ import numpy as np
 
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, first_rows
-from mmtrain.columns.base import MISSING_WORDS, is_word
+from mmtrain.columns.cells import MISSING_WORDS, is_word
 from mmtrain.data.tables.table_file import as_series
 from mmtrain.errors import counted, listed
 from mmtrain.text.printable import format_number, quote_value

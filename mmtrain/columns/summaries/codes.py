@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, SeenRows, exceeds, percent, share, statistics_kinds
 from mmtrain.errors import listed
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.columns import Column, Group, column_of_role
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.data.tables.table import Table
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import Target, targets_among

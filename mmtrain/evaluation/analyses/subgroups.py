@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.analysis_results import Gap, Subgroup, Subgroups
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.config.evaluation import Evaluation, SubgroupSpec
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mmtrain.artifacts.results import AnswerProbabilities, WorstPrediction
 from mmtrain.columns import InputColumn
-from mmtrain.columns.base import concatenate
+from mmtrain.columns.cells import concatenate
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet

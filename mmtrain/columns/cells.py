@@ -1,0 +1,125 @@
+"""Cells of one column: faults and remarks, words for missing values, and what all roles do with texts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mmtrain.errors import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class CellError:
+    """A fault of some cells of one column; `rows` are positions in the table, the first one is shown."""
+
+    rows: np.ndarray[Any, Any]
+    what: str
+    fix: str
+
+
+LONGEST_REMARK = 300
+"""Characters of a phrase about a cell."""
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= LONGEST_REMARK else f"{text[: LONGEST_REMARK - 100]} ... {text[-95:]}"
+
+
+@dataclass(frozen=True)
+class CellWarning:
+    """A remark on some cells of one column when their rows are predicted; `rows` are positions, `what` is a phrase.
+
+    `fix` is a sentence where the cell is refused, so that its row cannot be predicted, and empty where it is predicted all the same.
+    """
+
+    rows: np.ndarray[Any, Any]
+    what: str
+    fix: str = ""
+
+    def __post_init__(self) -> None:
+        # A cell may be a whole document, put into the wrong column; its beginning and its end tell that.
+        object.__setattr__(self, "what", _shorten(self.what))
+        object.__setattr__(self, "fix", _shorten(self.fix))
+
+
+MISSING_WORDS = (
+    *("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "not available", "unknown", "missing"),
+    *("n.a.", "n.a", "-nan", "(null)", "(blank)", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"),
+    *("?", "-", "--", "."),
+)
+"""Words that stand for a missing value, in lower case: R, pandas, spreadsheets and people write them into cells that have none. The
+formulas of a spreadsheet that failed are among them."""
+
+
+MISSING_CELL_WARNINGS = {
+    "median": ("missing, imputed", ""),
+    "code": ("missing, has a code of its own", ""),
+    "mask": ("masked, the cell is empty", ""),
+    "error": ("the cell is empty", "Fill it in, or train with another `missing` than `error`."),
+    "drop": ("the cell is empty", "Fill it in, or train with another `missing` than `drop`."),
+}
+"""The remark on an empty cell, and what would be right where it is refused, by the column's `missing`."""
+
+
+def missing_words(rows: int) -> str:
+    """`missing in 12 training rows`."""
+    return f"missing in {counted(rows, 'training row')}" if rows else "never missing"
+
+
+def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:
+    """The different values of the cells at `rows`, each with its rows."""
+    import numpy as np
+    import pandas as pd
+
+    if not len(rows):
+        return []  # pandas takes longer over nothing than the network over the piece
+    codes, names = pd.factorize(cells.iloc[rows])
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    return [(str(name), places) for name, places in zip(names, np.split(rows[np.argsort(codes, kind="stable")], ends), strict=False)]
+
+
+def concatenate(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
+    """Return all chunks in one Series."""
+    import pandas as pd
+
+    pieces = list(cells)
+    return pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+
+
+def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Cells that are one of `words` (in lower case), whatever their case, (rows,); a missing cell is none."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not words:
+        return np.zeros(len(cells), dtype=np.bool_)
+    lower = pc.utf8_lower(pa.array(cells, pa.large_string(), from_pandas=True))
+    matches: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(lower, value_set=pa.array(words, pa.large_string())).to_numpy(
+        zero_copy_only=False
+    )
+    return matches
+
+
+def intern_cells(cells: pd.Series[str]) -> pd.Categorical[str]:
+    """Cells as codes and names, an empty string where missing: of a million cells of few different values, 1 to 4 MB."""
+    import pandas as pd
+
+    return pd.Categorical(cells.fillna("") if cells.isna().any() else cells)
+
+
+def missing_cell_error(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]) -> list[CellError]:
+    """Return the fault of `missing: error` when a cell is missing; `allowed` describes the other policies for the fix."""
+    import numpy as np
+
+    rows = np.flatnonzero(cells.isna())
+    if policy != "error" or not len(rows):
+        return []
+    ways = ["Fill it in", *(f"set `missing: {name}` to {effect}" for name, effect in allowed.items())]
+    fix = f"{', '.join(ways[:-1])}, or {ways[-1]}."
+    return [CellError(rows, "the cell is empty.", fix)]
