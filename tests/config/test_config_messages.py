@@ -30,7 +30,7 @@ split: {method: stratified, validation: 0.15, test: 0.15}
 training: {epochs: 30, early_stopping: {monitor: validation_auc, patience: 5}, schedule: {method: cosine}}
 """
 
-ROLES = "It is one of numeric, group, id, split, weight, categorical, image, text, time or target."
+ROLES = "It is one of group, id, split, weight, categorical, image, numeric, text, time or target."
 ROLE_MISSING = f"this key is missing. Add it: {ROLES[:1].lower()}{ROLES[1:]}"
 DEEP = "clinic.yaml: lists and maps are nested too deeply, or an alias refers to itself. Fifty levels are allowed; a file needs five."
 BINARY_SCORES = (
@@ -885,6 +885,17 @@ def test_every_table_of_mistakes_has_the_cases_it_had():
             "Leave it out, or set `encode: embedding`.",
         ),
         ("y: {role: target, task: binary}, c: {role: categorical, encode: one_hot}", "", ""),
+        *(
+            (
+                "y: {role: target, task: binary}",
+                f"fusion: {{{option}: 0.3}}",
+                f"clinic.yaml:4: fusion.{option}: `{option}` has no effect with a single branch. "
+                "Leave it out, or give columns branches of their own.",
+            )
+            for option in ("auxiliary", "modality_dropout")
+        ),
+        ("y: {role: target, task: binary}, note: {role: text}", "fusion: {auxiliary: 0.3, modality_dropout: 0.1}", ""),
+        ("y: {role: target, task: binary}", "fusion: {auxiliary: 0, absent: learned}", ""),
     ],
 )
 def test_an_option_that_nothing_takes_is_refused(tmp_path, columns, sections, report):

@@ -147,6 +147,17 @@ def _unused_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("columns", key), "no branch reads this column.", "Add it to the `columns` of a branch, or remove it."
 
 
+def _fusion_of_one(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Options for several branches have several branches."""
+    section = sound.tree.get("fusion")
+    if not isinstance(section, dict) or len(sound.branches) != 1:
+        return
+    for option in ("auxiliary", "modality_dropout"):
+        if _number(section.get(option)):
+            what = f"`{option}` has no effect with a single branch."
+            yield ("fusion", option), what, "Leave it out, or give columns branches of their own."
+
+
 def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | None:
     """Return the split section with its method, or None if it names no known method."""
     split = sound.tree.get("split")
@@ -294,6 +305,7 @@ RULES = (
     _branch_columns,
     _kinds,
     _unused_inputs,
+    _fusion_of_one,
     _fractions,
     _split_columns,
     _decisions,
