@@ -18,7 +18,7 @@ from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import epoch_permutation, uniform
 
 PREFETCH_BATCHES = 4
-"""Pieces that a store is told of before they are gathered."""
+"""Batches that are announced to a store before they are gathered."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def sequential_batches(arrays: Arrays, rows: Array, size: int) -> Iterator[dict[
 def _prefetch(make: Callable[[Array], Any], pieces: list[Array], expect: Callable[[Array], None]) -> Iterator[Any]:
     """`make` of every piece, the next one gathered by another thread while the caller works on this one.
 
-    `expect` is told of pieces a few calls earlier, so that a disk can begin to read them.
+    `expect` gets pieces a few calls earlier, so that a disk can begin to read them.
     """
     if not pieces:
         return

@@ -49,7 +49,7 @@ class Stack:
 
     @property
     def dtype(self) -> str:
-        """That of every column of the kind."""
+        """NumPy name of the type of all columns of the kind."""
         return self.specs[0].dtype
 
     @cached_property
@@ -89,38 +89,38 @@ class InputLayout:
     def inputs(self) -> dict[str, NetworkInput]:
         """The inputs of the network: of each name its values, then its presence."""
         stacks = {stack.name: stack for stack in self.stacks}
-        found = {}
+        inputs = {}
         for name in self.names:
             stack = stacks.get(name)
-            found[name] = (
+            inputs[name] = (
                 NetworkInput((stack.width,), stack.dtype) if stack else NetworkInput(self.specs[name].shape, self.specs[name].dtype)
             )
-            found[presence_of(name)] = NetworkInput((len(stack.columns) if stack else 1,), "float32")
-        return found
+            inputs[presence_of(name)] = NetworkInput((len(stack.columns) if stack else 1,), "float32")
+        return inputs
 
     def split(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return `{column, column_present}` of arrays or tensors by name of the input; stacks are sliced."""
-        found = {}
+        by_column = {}
         for column in self.specs:
             stack, name = self.stack_of.get(column), self.name_of(column)
             values, present = inputs[name], inputs[presence_of(name)]
             if stack:
                 position = stack.positions[column]
                 values, present = values[:, stack.places[column]], present[:, position : position + 1]
-            found[column], found[presence_of(column)] = values, present
-        return found
+            by_column[column], by_column[presence_of(column)] = values, present
+        return by_column
 
     def join(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return arrays by name of the input, from `{column, column_present}`."""
         import numpy as np
 
-        found = {}
+        inputs = {}
         stacks = {stack.name: stack.columns for stack in self.stacks}
         for name in self.names:
             for of in (str, presence_of):
                 pieces = [columns[of(column)] for column in stacks.get(name, (name,))]
-                found[of(name)] = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
-        return found
+                inputs[of(name)] = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+        return inputs
 
 
 def presence_of(name: str) -> str:

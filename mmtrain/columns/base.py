@@ -54,7 +54,7 @@ OptionValue = str | int | float | bool | list[str] | list[int]
 
 
 class Evidence(IntEnum):
-    """Strength of what speaks for a role, the weakest first; numbers in between are allowed.
+    """Strength of the evidence for a role, the weakest first; numbers in between are allowed.
 
     Cells that have the form of one role only weigh more than what a header says, and that more than how often values repeat.
     """

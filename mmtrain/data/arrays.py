@@ -58,10 +58,10 @@ class Arrays:
 
     def columns(self, rows: Array) -> dict[str, Array]:
         """Return the same by column: `{column: x, column_present: 0 or 1}`."""
-        found = {}
+        by_column = {}
         for key, source in self.inputs.items():
-            found[key], found[presence_of(key)] = source.take(rows), np.take(self.present[key], rows, axis=0)
-        return found
+            by_column[key], by_column[presence_of(key)] = source.take(rows), np.take(self.present[key], rows, axis=0)
+        return by_column
 
     def values(self, rows: Array) -> dict[str, Array]:
         """Return one batch of the network's inputs without their presence."""

@@ -188,12 +188,12 @@ def encode(
 
 def _stacks(columns: Mapping[str, Column], fitted: Fitted) -> tuple[Stack, ...]:
     """Return the columns that are encoded as one array: those in memory that open no source of their own, and are not of a user's role."""
-    own = [
+    stackable = [
         key
         for key, column in fitted.columns.items()
         if not columns[key].streamed and type(column).open is FittedColumn.open and _is_ours(column)
     ]
-    return InputLayout({key: fitted.columns[key].spec for key in own}).stacks
+    return InputLayout({key: fitted.columns[key].spec for key in stackable}).stacks
 
 
 def respelled(fitted: Fitted, table: Table | TableFile, header: str) -> bool:

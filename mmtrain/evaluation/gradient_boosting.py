@@ -1,7 +1,7 @@
-"""Gradient boosting on the columns of the table that are neither images nor texts: what is usual where there is a table alone.
+"""Gradient boosting on the columns that are neither images nor texts: the usual model for a table alone.
 
-The histogram method of scikit-learn (Ke and others 2017, LightGBM). It stops when the loss of the validation rows falls no more. Its cells
-are the encoded ones, with NaN where one is missing.
+The histogram method of scikit-learn (Ke and others 2017, LightGBM). It stops when the loss on the validation rows no longer falls. Its
+features are the encoded cells, with NaN where one is missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PATIENCE = 20
 MOST_ROUNDS, MOST_TREES = 500, 5_000
 """A round grows a tree for every class, so that many classes get fewer rounds."""
 ROUNDS = 100
-"""Where no validation row can say when to stop."""
+"""Rounds without early stopping, if there are no validation rows."""
 
 
 class GradientBoosting(TabularBaseline):
@@ -40,7 +40,8 @@ class GradientBoosting(TabularBaseline):
         return model
 
     def _options(self, trees: int, validation: Examples) -> dict[str, Any]:
-        """For rounds that grow so many `trees`."""
+        """Return the options of a model that grows `trees` trees per round."""
+        # scikit-learn would split off its own validation rows, which could share groups with training rows; `fit` gets ours.
         most = MOST_ROUNDS if len(validation.truth) else ROUNDS
         return {
             "max_iter": max(1, min(most, MOST_TREES // trees)),
@@ -52,7 +53,7 @@ class GradientBoosting(TabularBaseline):
 
 
 def _fit(model: Any, train: Examples, validation: Examples) -> None:
-    """In one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
+    """Fit in one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
     from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
 
     stop = {"X_val": validation.cells, "y_val": validation.truth, "sample_weight_val": validation.weights}

@@ -76,7 +76,7 @@ class LinearModel(TabularBaseline):
         return penalties if len(validation.truth) and validation.weights.sum() > 0 else (1.0,)
 
     def _counts(self, key: str, arrays: Arrays, rows: Array) -> csr_matrix:
-        """How often each word is in each text, (rows, ids)."""
+        """Count each word in each text, (rows, ids)."""
         from scipy.sparse import csr_matrix
 
         ids = arrays.column(key, rows)

@@ -1,6 +1,6 @@
-"""Baselines of scikit-learn: what they learn from, and one model per target, or per label of a target with labels.
+"""Baselines of scikit-learn: their features, and one model per target, or per label of a target with labels.
 
-They are fitted on training rows with the weights of the training. What they leave open is settled by the loss of the validation rows.
+They are fitted on training rows with the weights of the training; the loss on validation rows chooses penalties and the number of rounds.
 
 Only the subclasses and `api.estimators` import scikit-learn, which comes with `mmtrain[baselines]`.
 """
@@ -22,10 +22,10 @@ from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
 
 MOST_CATEGORIES = 250
-"""Of a column; the histograms have 255 bins. The rarer ones, and those that training does not know, share one more."""
+"""Categories of a column with a code of their own (the histograms have 255 bins); rarer and unseen ones share one more."""
 
 Model = Callable[[Any], Array]
-"""From cells to predictions."""
+"""From features (rows, features) to predictions."""
 
 
 def can_predict(target: FittedTarget) -> bool:
@@ -34,7 +34,7 @@ def can_predict(target: FittedTarget) -> bool:
 
 
 class Examples(NamedTuple):
-    """Rows to fit on, or to stop by."""
+    """Rows of one part: features (rows, features), answers and sample weights (rows, ...)."""
 
     cells: Any
     truth: Array
@@ -55,15 +55,15 @@ class TabularBaseline(ABC):
                 truth, weights = arrays.targets[key][partition[part]], arrays.weights[key][partition[part]]
                 known = target.known_rows(truth)
                 of_parts.append(Examples(read[known], truth[known], weights[known]))
-            self.models[key] = self._fitted(target, *of_parts)
+            self.models[key] = self._fit_target(target, *of_parts)
 
     def predict(self, arrays: Arrays, rows: Array) -> dict[str, Array]:
-        """Predictions of `rows`, in their order, per target, shaped as the network's."""
+        """Predict `rows`, in their order; predictions per target have the shape of the network's."""
         cells = self.cells(arrays, rows)
         return {key: model(cells) for key, model in self.models.items()}
 
     def cells(self, arrays: Arrays, rows: Array) -> Any:
-        """What the models read of `rows`, (rows, features)."""
+        """Return the features of `rows`, (rows, features)."""
         return self.features.read(arrays, rows)
 
     @abstractmethod
@@ -74,12 +74,12 @@ class TabularBaseline(ABC):
     def classes(self, count: int, train: Examples, validation: Examples) -> Any:
         """Fit a classifier with `classes_` and `predict_proba` to at least two of `count` classes."""
 
-    def _fitted(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+    def _fit_target(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
         if target.is_continuous:
             return self.number(target, train, validation)
         if target.has_labels:
             labels = [
-                self._probabilities(2, *(_of_label(rows, number, weight) for rows in (train, validation)))
+                self._probabilities(2, *(_label_examples(rows, number, weight) for rows in (train, validation)))
                 for number, weight in enumerate(target.class_weights.values())
             ]
             return lambda cells: np.stack([label(cells)[:, 1] for label in labels], axis=1)
@@ -87,31 +87,31 @@ class TabularBaseline(ABC):
         return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
 
     def _probabilities(self, count: int, train: Examples, validation: Examples) -> Model:
-        """Probabilities (rows, `count`); a class that no training row has gets 0."""
+        """Return a model of the probabilities of `count` classes; a class without training rows has probability 0."""
         codes = np.unique(train.truth)
-        if len(codes) == 1:  # a label that every row has, or none
+        if len(codes) == 1:  # scikit-learn refuses a single class: a label that every row has, or none
             return lambda cells: np.tile((np.arange(count) == codes[0]).astype(np.float64), (cells.shape[0], 1))
         model = self.classes(count, train, validation)
 
         def probabilities(cells: Any) -> Array:
-            found = np.zeros((cells.shape[0], count))
-            found[:, model.classes_] = model.predict_proba(cells)
-            return found
+            scattered = np.zeros((cells.shape[0], count))
+            scattered[:, model.classes_] = model.predict_proba(cells)
+            return scattered
 
         return probabilities
 
 
-def _of_label(rows: Examples, number: int, weight: float) -> Examples:
-    """As a target of two classes, weighted as in the loss of the network; of the rows whose label is known."""
+def _label_examples(rows: Examples, number: int, weight: float) -> Examples:
+    """Return one label as a target of two classes, weighted as in the loss of the network, for the rows whose label is known."""
     known = rows.truth[:, number] >= 0
     has = rows.truth[known, number].astype(np.int64)
     return Examples(rows.cells[known], has, rows.weights[known] * (1 + has * (weight - 1)))
 
 
 class FeatureMatrix:
-    """Encoded columns side by side, float64, NaN where a cell is missing: numbers, categories and whatever else is encoded as such.
+    """Encoded numbers and categories as one float64 matrix, NaN where a cell is missing.
 
-    A column that no training row has a cell of is left out: the histograms have no edges without a number.
+    A column whose cells are missing in all training rows is left out: a histogram without a value has no edges.
     """
 
     def __init__(self, fitted: Fitted, arrays: Arrays, train: Array) -> None:
@@ -125,12 +125,12 @@ class FeatureMatrix:
         self._widths = {key: self._cells(key, column, arrays, train[:1]).shape[1] for key, column in self.columns.items()}
 
     def read(self, arrays: Arrays, rows: Array) -> Array:
-        """(rows, features)."""
+        """Return the features of `rows`, (rows, features)."""
         return np.concatenate([self._cells(key, column, arrays, rows) for key, column in self.columns.items()], axis=1)
 
     @property
     def categorical(self) -> list[bool]:
-        """Whether each feature is a category."""
+        """A bool per feature, True for categories."""
         return [key in self.ranks for key in self.columns for _ in range(self._widths[key])]
 
     def _cells(self, key: str, column: FittedColumn, arrays: Arrays, rows: Array) -> Array:
@@ -139,7 +139,7 @@ class FeatureMatrix:
 
 
 def _ranks(counts: Array) -> Array:
-    """A number for every code: the most frequent categories of training rows have their own, the rest share one, missing is NaN."""
+    """Return a number for every code: frequent categories of training rows have their own, the rest share one, missing is NaN."""
     order = np.argsort(-counts[FIRST_CODE:], kind="stable")[:MOST_CATEGORIES]
     ranks = np.full(len(counts), float(len(order)))
     ranks[0] = np.nan

@@ -108,11 +108,11 @@ class TableEncoder(_OfRawInputs):
             encoded.append(values)
             present.append(shown)
             status |= dict.fromkeys(part.columns, more[0]) if more else {}
-        found = {}
+        inputs = {}
         for name, runs in self._plan.runs.items():
-            found[name] = _joined([_slice(encoded[run.part], run.values) for run in runs])
-            found[f"{name}_present"] = _joined([_slice(present[run.part], run.presence) for run in runs])
-        return found, status
+            inputs[name] = _joined([_slice(encoded[run.part], run.values) for run in runs])
+            inputs[f"{name}_present"] = _joined([_slice(present[run.part], run.presence) for run in runs])
+        return inputs, status
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
@@ -137,8 +137,8 @@ class EndToEnd(_OfRawInputs):
     @property
     def inputs(self) -> list[Any]:
         """The raw inputs as symbolic tensors."""
-        found: list[Any] = self.preprocessing.inputs
-        return found
+        tensors: list[Any] = self.preprocessing.inputs
+        return tensors
 
     def call(self, raw: Mapping[str, Any], training: bool | None = None) -> Any:
         """Return the predictions."""
@@ -183,13 +183,13 @@ class _Plan:
 
     def _places(self) -> list[tuple[str, int, int, int, int]]:
         """Return of each column its part, the ends of its values there, and its position."""
-        found = []
+        places = []
         for number, part in enumerate(self.parts):
             end = 0
             for position, (column, width) in enumerate(zip(part.columns, part.widths, strict=True)):
-                found.append((column, number, end, end + width, position))
+                places.append((column, number, end, end + width, position))
                 end += width
-        return found
+        return places
 
     def _runs(self, places: Sequence[tuple[str, int, int, int, int]]) -> list[_Run]:
         together: list[list[int]] = []
@@ -198,11 +198,11 @@ class _Plan:
                 together[-1][2], together[-1][4] = stop, position + 1
             else:
                 together.append([part, start, stop, position, position + 1])
-        found = []
+        runs = []
         for part, start, stop, first, last in together:
             whole = last - first == len(self.parts[part].columns)
-            found.append(_Run(part, None if whole else slice(start, stop), None if whole else slice(first, last)))
-        return found
+            runs.append(_Run(part, None if whole else slice(start, stop), None if whole else slice(first, last)))
+        return runs
 
 
 def _column(values: Any, shape: Sequence[int], dtype: str) -> Any:

@@ -165,9 +165,9 @@ class ModalityDropout(keras.layers.Layer):  # type: ignore[misc]
         if not training:
             return [ops.cast(one, self.compute_dtype) for one in present]
         shown = ops.concatenate([ops.cast(one > 0, "float32") for one in present], axis=1)  # (batch, branches)
-        kept = shown * ops.cast(keras.random.uniform(ops.shape(shown), seed=self.seed_generator) >= self.rate, "float32")
-        kept = ops.where(ops.any(kept > 0, axis=1, keepdims=True), kept, shown)
-        return [ops.cast(kept[:, number : number + 1], self.compute_dtype) for number in range(len(present))]
+        remaining = shown * ops.cast(keras.random.uniform(ops.shape(shown), seed=self.seed_generator) >= self.rate, "float32")
+        remaining = ops.where(ops.any(remaining > 0, axis=1, keepdims=True), remaining, shown)
+        return [ops.cast(remaining[:, number : number + 1], self.compute_dtype) for number in range(len(present))]
 
     def compute_output_spec(self, present: list[Any], training: bool | None = None) -> list[Any]:  # noqa: ARG002
         return [keras.KerasTensor(one.shape, self.compute_dtype) for one in present]

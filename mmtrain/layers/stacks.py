@@ -133,12 +133,12 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
     def call(self, codes: Any) -> Any:
         pieces, tables = [], iter(self.tables)
         for (one_hot, width), group in self._groups.items():
-            own = take_places(codes, group)
+            of_group = take_places(codes, group)
             if one_hot:
-                vectors = ops.one_hot(own, width, dtype=self.compute_dtype)
+                vectors = ops.one_hot(of_group, width, dtype=self.compute_dtype)
             else:
                 starts = np.cumsum([0, *(self.sizes[column] for column in group[:-1])]).astype(np.int32)
-                vectors = ops.take(ops.cast(next(tables), self.compute_dtype), own + starts, axis=0)
+                vectors = ops.take(ops.cast(next(tables), self.compute_dtype), of_group + starts, axis=0)
             pieces.append(ops.reshape(vectors, (-1, len(group) * width)))
         return pieces[0] if len(pieces) == 1 else take_places(ops.concatenate(pieces, axis=1), self._order)
 

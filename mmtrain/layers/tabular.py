@@ -264,7 +264,7 @@ class Cross(_Configured):
 class MemberDense(_Configured):
     """A dense layer of `members` networks that share its matrix W (BatchEnsemble, Wen et al. 2020, arXiv:2002.06715).
 
-    Member k computes ((x * r_k) W) * s_k + b_k, with vectors of its own: (batch, width) or (batch, members, width) to
+    Member k computes ((x * r_k) W) * s_k + b_k, with vectors of its scaled: (batch, width) or (batch, members, width) to
     (batch, members, units). With `signs`, r begins at random as 1 or -1, so that members differ; else as 1 (arXiv:2410.24210).
     """
 
@@ -284,8 +284,8 @@ class MemberDense(_Configured):
 
     def call(self, values: Any) -> Any:
         before, after, bias, kernel = (ops.cast(one, self.compute_dtype) for one in (self.before, self.after, self.bias, self.kernel))
-        own = (values if len(values.shape) == 3 else values[:, None, :]) * before  # (batch, members, width)
-        product = ops.matmul(ops.reshape(own, (-1, own.shape[-1])), kernel)
+        scaled = (values if len(values.shape) == 3 else values[:, None, :]) * before  # (batch, members, width)
+        product = ops.matmul(ops.reshape(scaled, (-1, scaled.shape[-1])), kernel)
         return ops.reshape(product, (-1, self.members, self.units)) * after + bias
 
     def compute_output_spec(self, values: Any) -> Any:

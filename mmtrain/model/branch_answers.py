@@ -45,11 +45,11 @@ class BranchAnswers:
         places = {f"{branch}\n{key}": (branch, key) for branch, of_targets in self._single.items() for key in of_targets}
         outputs = {name: self._single[branch][key] for name, (branch, key) in places.items()}
         fused = {f"\n{key}": values for key, values in self._fused.items()}
-        found = model_file.predict(keras.Model(self.models.network.input, {**fused, **outputs}, name="candidates"), arrays, rows)
+        outcome = model_file.predict(keras.Model(self.models.network.input, {**fused, **outputs}, name="candidates"), arrays, rows)
         by_branch: dict[str, dict[str, Array]] = {branch: {} for branch in self._single}
         for name, (branch, key) in places.items():
-            by_branch[branch][key] = found[name]
-        return {key: found[f"\n{key}"] for key in self._fused}, by_branch
+            by_branch[branch][key] = outcome[name]
+        return {key: outcome[f"\n{key}"] for key in self._fused}, by_branch
 
     def choose(self, branches: Mapping[str, str]) -> Models:
         """Return the models whose prediction of a target is that of the branch named for it; of other targets the fused one."""

@@ -28,11 +28,11 @@ class Ensemble:
     @classmethod
     def of(cls, members: Mapping[str, int]) -> Ensemble:
         """Return the ensemble of these branches. Raises UsageError for branches with different numbers of members."""
-        own = {key: count for key, count in members.items() if count}
-        if len(set(own.values())) > 1:
-            what = f"branches have different numbers of members: {listed([f'{key} {count}' for key, count in own.items()])}."
+        counts = {key: count for key, count in members.items() if count}
+        if len(set(counts.values())) > 1:
+            what = f"branches have different numbers of members: {listed([f'{key} {count}' for key, count in counts.items()])}."
             raise UsageError(Problem("branches", what, "Give them the same number, or build one of them without members."))
-        return cls(next(iter(own.values()), 0), frozenset(own))
+        return cls(next(iter(counts.values()), 0), frozenset(counts))
 
     def fold(self, features: Mapping[str, Any]) -> dict[str, Any]:
         """Return the features of every branch with members as rows, (batch * members, ...)."""
