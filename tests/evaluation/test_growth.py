@@ -11,8 +11,7 @@ from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.profiling import profile
 from mmtrain.audit.quality import redundant_columns as equal
-from mmtrain.columns import Categorical, Id, Numeric
-from mmtrain.columns import numeric as numeric_column
+from mmtrain.columns import Categorical, Id, Numeric, numbers
 from mmtrain.config import yaml_source
 from mmtrain.config.validation.partial_validation import valid_parts
 from mmtrain.config.yaml_source import Origin
@@ -192,9 +191,9 @@ def test_columns_learn_from_pieces_what_they_learn_from_the_whole(monkeypatch):
     pieces = [cells.iloc[:7].reset_index(drop=True), cells.iloc[7:].reset_index(drop=True)]
     for column in (Numeric(), Numeric(normalize="minmax", missing="mask"), Categorical(min_count=6), Categorical(max_categories=2)):
         assert column.fit(iter(pieces)) == column.fit([cells])
-    whole = numeric_column.parse_numbers(cells)
-    monkeypatch.setattr(numeric_column, "AT_ONCE", 4)
-    assert np.array_equal(numeric_column.parse_numbers(cells), whole, equal_nan=True)
+    whole = numbers.parse_numbers(cells)
+    monkeypatch.setattr(numbers, "AT_ONCE", 4)
+    assert np.array_equal(numbers.parse_numbers(cells), whole, equal_nan=True)
 
 
 def test_ids_are_compared_one_by_one_only_where_two_may_be_equal(monkeypatch):
