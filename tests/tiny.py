@@ -104,3 +104,15 @@ def start(*arguments, folder, **options):
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def mixed_table(folder, rows, **columns):
+    """A table with holes for a target of each task; `columns` are further or other cells by row number."""
+    cells = {
+        "age": lambda row: "" if row % 5 == 0 else row,
+        "note": lambda row: "" if row % 4 == 1 else f"w{row % 3} w{row % 4}",
+        "sick": lambda row: ("no", "yes")[row % 3 == 0],
+        "price": lambda row: row**2,
+        "kind": lambda row: "abc"[row % 3],
+    } | columns
+    return write_table(folder / "table.csv", [{key: cell(row) for key, cell in cells.items()} for row in range(rows)])

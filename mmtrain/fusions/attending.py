@@ -6,10 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mmtrain.branches.transformer_blocks import Heads, transformer_blocks
 from mmtrain.fusions.base import CommonWidth, Features, fusion, masked, same_width
 from mmtrain.specs import Tensor, layer_names
-
-Heads = Annotated[int, Field(ge=1, le=64, description="Attention heads.")]
 
 
 @fusion
@@ -46,11 +45,12 @@ def transformer(
 
     Pre-normalization as in ViT (arXiv:2010.11929). Absent branches and padding are never attended to.
     """
-    from mmtrain.layers.fusion import FusionTransformer
+    from mmtrain.layers.fusion import BranchTokens
 
     aligned = same_width(masked(features, present), width)
     sequences = _aligned_tokens(tokens, present, width)
-    return FusionTransformer(width=width, heads=heads, layers=layers)(aligned, present, *([sequences] if sequences else []))
+    sequence, mask = BranchTokens(width=width)(aligned, present, *([sequences] if sequences else []))
+    return transformer_blocks(sequence, layers, heads, 0.0, mask)[0][:, 0]
 
 
 def _aligned_tokens(tokens: Features, present: Features, width: int) -> Features:

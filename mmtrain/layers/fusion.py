@@ -243,35 +243,23 @@ class PairProducts(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class FusionTransformer(_OverBranches):
-    """Transformer layers over a trained summary token, the branches and their tokens; gives the summary, (batch, width).
+class BranchTokens(_OverBranches):
+    """A trained summary token, then a token for each branch, then the branches' own tokens: (batch, length, width), and its mask.
 
-    Branches and their tokens have a trained vector of their branch added, so that the layers know which is which. A token of zeros is
-    padding.
+    The mask, (batch, 1, length) boolean, is true for the summary, for branches that are present, and for their tokens other than padding,
+    which is zeros. Branches and their tokens have a trained vector of their branch added, so that what follows knows which is which.
     """
 
-    def __init__(self, *, width: int, heads: int, layers: int, **kwargs: Any) -> None:
+    def __init__(self, *, width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.heads, self.layers = width, heads, layers
-        policy = {"dtype": self.dtype_policy}  # a loaded layer may have another one than the current default
-        self.attend = [keras.layers.MultiHeadAttention(heads, max(1, width // heads), **policy) for _ in range(layers)]
-        self.expand = [keras.layers.Dense(2 * width, activation="gelu", **policy) for _ in range(layers)]
-        self.contract = [keras.layers.Dense(width, **policy) for _ in range(layers)]
-        self.normalize = [keras.layers.LayerNormalization(**policy) for _ in range(2 * layers + 1)]
+        self.width = width
 
     def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any], tokens_shape: Any = None) -> None:  # noqa: ARG002
         self.summary = self.add_weight(name="summary", shape=(1, self.width), initializer="random_normal")
         self.places = self.add_weight(name="places", shape=(len(features_shape), self.width), initializer="random_normal")
-        sequence = (None, None, self.width)
-        for layer in self.attend:
-            layer.build(sequence, sequence)
-        for layer in (*self.normalize, *self.expand):
-            layer.build(sequence)
-        for layer in self.contract:
-            layer.build((None, None, 2 * self.width))
         self.built = True
 
-    def call(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:
+    def call(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> tuple[Any, Any]:
         values, shown = self.stacked(features, present)
         places = ops.cast(self.places, values.dtype)
         first = ops.zeros_like(values[:, :1]) + ops.cast(self.summary, values.dtype)
@@ -282,13 +270,13 @@ class FusionTransformer(_OverBranches):
                 words = ops.any(tokens[name] != 0, axis=2) & (present[name] > 0)
                 sequence.append(ops.where(words[:, :, None], tokens[name] + places[number], 0))
                 visible.append(words)
-        states, mask = ops.concatenate(sequence, axis=1), ops.concatenate(visible, axis=1)[:, None, :]
-        for number in range(self.layers):
-            normal = self.normalize[2 * number](states)
-            states = states + self.attend[number](normal, normal, attention_mask=mask)
-            states = states + self.contract[number](self.expand[number](self.normalize[2 * number + 1](states)))
-        return self.normalize[-1](states[:, 0])
+        return ops.concatenate(sequence, axis=1), ops.concatenate(visible, axis=1)[:, None, :]
+
+    def compute_output_spec(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> tuple[Any, Any]:  # noqa: ARG002
+        batch = next(iter(features.values())).shape[0]
+        length = 1 + len(features) + sum(one.shape[1] for one in (tokens or {}).values())
+        return keras.KerasTensor((batch, length, self.width), self.compute_dtype), keras.KerasTensor((batch, 1, length), "bool")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
-        return {**super().get_config(), "width": self.width, "heads": self.heads, "layers": self.layers}
+        return {**super().get_config(), "width": self.width}

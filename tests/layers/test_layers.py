@@ -308,7 +308,7 @@ def layers_to_save():
         "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),
         "PresentMaximum": (fusion.PresentMaximum(), pair),
         "FeatureAttention": (fusion.FeatureAttention(width=2, heads=1), pair),
-        "FusionTransformer": (fusion.FusionTransformer(width=2, heads=1, layers=1), pair),
+        "BranchTokens": (fusion.BranchTokens(width=2), pair),
         "WeightedMean": (fusion.WeightedMean(learned=True), pair),
         "ModalityDropout": (fusion.ModalityDropout(rate=0.5), ([here, here],)),
         "LearnedAbsence": (fusion.LearnedAbsence(), (np.ones((2, 3), dtype=np.float32), here)),

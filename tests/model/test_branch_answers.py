@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from test_members import ROWS, TREE
-from tiny import ready, two_blobs, write_experiment, write_table
+from tiny import mixed_table, ready, two_blobs, write_experiment
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -11,18 +11,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 @pytest.fixture(scope="module")
 def material(tmp_path_factory, tensorflow):
     folder = tmp_path_factory.mktemp("answers")
-    rows = [
-        {
-            "age": "" if row % 5 == 0 else row,
-            "sex": "" if row % 5 == 0 else "fm"[row % 2],
-            "note": "" if row % 4 == 1 else f"w{row % 3} w{row % 4}",
-            "sick": ("no", "yes")[row % 3 == 0],
-            "price": row**2,
-            "kind": "abc"[row % 3],
-        }
-        for row in range(len(ROWS))
-    ]
-    write_table(folder / "table.csv", rows)
+    mixed_table(folder, len(ROWS), sex=lambda row: "" if row % 5 == 0 else "fm"[row % 2])
     return ready(write_experiment(folder / "a.yaml", TREE), ["fusion.auxiliary=0.3", "columns.sex.missing=mask"])
 
 

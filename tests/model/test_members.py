@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny import ready, write_experiment, write_table
+from tiny import mixed_table, ready, write_experiment
 
 from mmtrain.errors import UsageError
 
@@ -29,18 +29,7 @@ ROWS = np.arange(20)
 @pytest.fixture(scope="module")
 def material(tmp_path_factory, tensorflow):
     folder = tmp_path_factory.mktemp("members")
-    rows = [
-        {
-            "age": "" if row % 5 == 0 else row,
-            "sex": "fm"[row % 2],
-            "note": "" if row % 4 == 1 else f"w{row % 3} w{row % 4}",
-            "sick": ("no", "yes")[row % 3 == 0],
-            "price": row**2,
-            "kind": "abc"[row % 3],
-        }
-        for row in range(len(ROWS))
-    ]
-    write_table(folder / "table.csv", rows)
+    mixed_table(folder, len(ROWS), sex=lambda row: "fm"[row % 2])
     return ready(write_experiment(folder / "a.yaml", TREE))
 
 

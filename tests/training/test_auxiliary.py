@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny import lines, ready, two_blobs, write_experiment, write_table
+from tiny import lines, mixed_table, ready, two_blobs, write_experiment
 
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.fusions import fusions
@@ -27,17 +27,7 @@ ROWS = np.arange(20)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("auxiliary")
-    rows = [
-        {
-            "age": "" if row % 5 == 0 else row,
-            "note": "" if row % 4 == 1 else f"w{row % 3} w{row % 4}",
-            "sick": ("no", "yes")[row % 3 == 0],
-            "price": row**2,
-            "kind": "abc"[row % 3],
-        }
-        for row in range(len(ROWS))
-    ]
-    write_table(folder / "table.csv", rows)
+    mixed_table(folder, len(ROWS))
     return folder
 
 
