@@ -55,6 +55,7 @@ class Batches:
 
     def __len__(self) -> int:
         """Steps of an epoch."""
+        # Rounded up: the last, smaller batch counts.
         return (len(self.rows) + self.size - 1) // self.size
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
@@ -70,6 +71,7 @@ class Batches:
         """First step and number of steps of every call."""
         full = len(self.rows) // self.size
         while start < len(self):
+            # A call of several steps reshapes its rows to (steps, size, ...), so it takes full batches only.
             steps = self.steps_per_call if start + self.steps_per_call <= full else 1
             yield start, steps
             start += steps
@@ -92,9 +94,11 @@ class Batches:
 
     def _gathered(self, values: Array, rows: Array) -> Any:
         """Presence or weights of `rows`. Where they are the same for every row, as most are, one placed array serves all batches."""
+        # Keyed by identity, which is safe while `self.arrays` keeps the arrays alive.
         if id(values) not in self._uniform:
             return self._placed(values[rows])
         known = self._uniform[id(values)]
+        # Two or three lengths occur: a call of several steps, a full batch, the last batch.
         if len(rows) not in known:
             known[len(rows)] = self._placed(values[: len(rows)])
         return known[len(rows)]
@@ -120,14 +124,17 @@ def _prefetch(make: Callable[[Array], Any], pieces: list[Array], expect: Callabl
         return
 
     def gathered(number: int) -> Any:
+        # The first piece announces the first `PREFETCH_BATCHES`, each later one only the piece that enters this window.
         for piece in pieces[:PREFETCH_BATCHES] if number == 0 else pieces[number + PREFETCH_BATCHES - 1 : number + PREFETCH_BATCHES]:
             expect(piece)
         return make(pieces[number])
 
+    # One thread: pieces stay in order, and at most one finished batch waits in memory.
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(gathered, 0)
         for number in range(1, len(pieces)):
             ready = coming.result()
+            # Submitted before the yield, so that the gather runs while the caller computes on `ready`.
             coming = pool.submit(gathered, number)
             yield ready
         yield coming.result()

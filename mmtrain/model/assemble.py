@@ -125,9 +125,12 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     vector = _fusion(fusion, features, present, tokens, ensemble, name=names.fusion)
     raw = {key: ensemble.head(fitted.targets[key], vector, layer) for key, layer in names.heads.items()}
     network = keras.Model(inputs, raw, name="network")
+    # With one branch, as in its unimodal baseline, the head of the branch would be that of the target once more.
     single = _branch_heads(features, present, ensemble, fitted, names) if fusion.auxiliary and len(parts) > 1 else {}
     trained = keras.Model(inputs, [raw, single, present], name="trained") if single else network
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
+    # Predictions of members are averaged, not their logits; `means` gives the raw value of that average, (batch,
+    # units), so that calibration and exports meet the same shape with and without members.
     means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
     predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
@@ -138,6 +141,7 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
         groups |= {f"branches.{key}.{group}": list(layers) for group, layers in part.groups.items()}
     groups |= {"fusion": [network.get_layer(names.fusion)]}
     for key, layer in names.heads.items():
+        # The heads of single branches learn with their target: a stage that freezes the target freezes them too.
         groups[f"targets.{key}"] = [network.get_layer(layer), *(trained.get_layer(names.branch_heads[branch][key]) for branch in single)]
     return Models(network, trained, predictor, end_to_end, activations, groups, ensemble.members, means, tuple(single), fusion.auxiliary)
 
@@ -157,6 +161,7 @@ def by_column(predictor: Any, fitted: Fitted) -> Any:
     together = {}
     stacks = {stack.name: stack.columns for stack in layout.stacks}
     for name in layout.names:
+        # Both tensors of an input: its values, then its presence.
         for of in (str, presence_of):
             tensors = [inputs[of(column)] for column in stacks.get(name, (name,))]
             together[of(name)] = tensors[0] if len(tensors) == 1 else SideBySide()(tensors)
@@ -211,9 +216,11 @@ def _branch(
     described = BranchInputs.of(branch, columns, specs)
     shapes = described.layout.inputs
     tensors = {name: keras.Input(shapes[name].shape, dtype=shapes[name].dtype) for name in described.layout.names}
+    # (batch, masked columns) of float 0 or 1
     present = {name: keras.Input((len(masked),), dtype="float32") for name, masked in described.presence.items()}
     inputs = Inputs(described.layout, tensors, present, described.masked)
     features = branch.build(inputs)
+    # After `build` only: until then `inputs` cannot know which presences the branch reads.
     _check_masks(branch, inputs)
     outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
     model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
@@ -231,6 +238,8 @@ def _check_masks(branch: Branch, inputs: Inputs) -> None:
 
 def _check_groups(branch: Branch, model: Any, features: Features) -> None:
     """Raise UsageError for a parameter group with a layer that is not in the branch."""
+    # Private in Keras, yet the only walk that also finds layers nested in other layers; `model.layers` is one level
+    # deep.
     inside = {id(layer) for layer in model._flatten_layers()}
     foreign = [name for name, layers in features.groups.items() for layer in layers if id(layer) not in inside]
     if foreign:
@@ -250,15 +259,19 @@ def _features(
     tokens: dict[str, Any] = {}
     for key, part in parts.items():
         of_branch = part.inputs.layout
+        # The columns behind each input of the branch: the input itself, or all columns of a stack.
         columns = {name: (name,) for name in of_branch.names} | {stack.name: stack.columns for stack in of_branch.stacks}
         shown = [_presence(layout, inputs, columns[name]) for name in of_branch.names]
+        # (batch, columns) to (batch, 1): a stack is present when any of its columns is.
         shown = [one if one.shape[1] == 1 else AnyPresent()(one) for one in shown]
         masks = [_presence(layout, inputs, masked) for masked in part.inputs.presence.values()]
+        # In the order of the branch model's inputs: values first, then the presence of masked columns.
         output = part.model([_values(layout, inputs, columns[name]) for name in of_branch.names] + masks)
         if isinstance(output, list):
             features[key], tokens[key] = output
         else:
             features[key] = output
+        # Presence is 0 or 1, so the maximum means "any".
         present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(shown)
     return features, present, tokens
 
@@ -278,6 +291,7 @@ def _presence(layout: InputLayout, inputs: Mapping[str, Any], columns: Sequence[
 
 
 def _taken(tensor: Any, places: Sequence[int]) -> Any:
+    # Most branches read a whole stack in its order; a gather would then only copy it.
     return tensor if list(places) == list(range(tensor.shape[1])) else TakePlaces(places=places)(tensor)
 
 
@@ -308,6 +322,7 @@ def _fusion(
     The inputs of the model have Keras's own names, so that a branch can have any name.
     """
     given = [dict(features), dict(present), *([dict(tokens)] if tokens else [])]
+    # Keras.Input adds the batch axis itself.
     inputs = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
     folded = [ensemble.fold(inputs[0]), *map(ensemble.fold_shared, inputs[1:])]
     return keras.Model(inputs, ensemble.unfold(fusion.build(*folded)), name=name)(given)
@@ -319,6 +334,7 @@ def model_summary(models: Models, branches: Mapping[str, Branch], fusion: Fusion
     parameters = models.parameters()
 
     def part(name: str) -> dict[str, int]:
+        # The last axis is the width with and without members.
         return {"width": int(_vector(models.network.get_layer(name)).shape[-1]), "parameters": parameters.get(name, 0)}
 
     return {

@@ -37,11 +37,13 @@ class BranchAnswers:
 
     def _answer(self, branch: str, key: str, fused: Any, single: Any, present: Any) -> Any:
         # A branch without members next to one with them gives (batch, units) already.
+        # In float32, as every prediction is, also when the network computes in float16 or bfloat16.
         mean = self.models.means[key](single) if len(single.shape) > 2 else single
         return self.models.activations[key](PresentOr(name=self._names.answers[branch][key], dtype="float32")(mean, fused, present))
 
     def predict(self, arrays: Arrays, rows: Array) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
         """Return the fused predictions of `rows` per target, and {branch: {target: predictions}}, in one pass over the rows."""
+        # `model_file.predict` wants one flat dict of outputs; a fused prediction has an empty name of a branch.
         places = {f"{branch}\n{key}": (branch, key) for branch, of_targets in self._single.items() for key in of_targets}
         outputs = {name: self._single[branch][key] for name, (branch, key) in places.items()}
         fused = {f"\n{key}": values for key, values in self._fused.items()}
@@ -54,6 +56,7 @@ class BranchAnswers:
     def choose(self, branches: Mapping[str, str]) -> Models:
         """Return the models whose prediction of a target is that of the branch named for it; of other targets the fused one."""
         predictions = {key: self._single[branches[key]][key] if branches.get(key) else fused for key, fused in self._fused.items()}
+        # Shares every layer with the network: nothing is copied or built anew.
         predictor = keras.Model(self.models.network.input, predictions, name=self.models.predictor.name)
         before = self.models.end_to_end
         return replace(self.models, predictor=predictor, end_to_end=EndToEnd(before.preprocessing, predictor, name=before.name))

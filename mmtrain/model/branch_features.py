@@ -49,6 +49,7 @@ class BranchFeatures:
 
     def without(self, branch: str) -> BranchFeatures:
         """Return the same rows with this branch absent in all of them."""
+        # The values may stay: every fusion ignores them where the presence is 0.
         return self.replace_branch(branch, self.values[branch], np.zeros_like(self.present[branch]))
 
 
@@ -69,6 +70,7 @@ class SplitPredictor:
         self._rows_at_once = rows_at_once(predictor)
 
         def mean(key: str, values: Any) -> Any:
+            # (batch, members, units); next to a branch with members, one without gives (batch, units) already.
             return means[names.means[key]](values) if len(values.shape) > 2 and names.means[key] in means else values
 
         def predict(*features: Any) -> Any:
@@ -76,12 +78,14 @@ class SplitPredictor:
             raw = {key: mean(key, head(vector)) for key, (head, _) in heads.items()}
             for key, (branch, head, answer) in chosen.items():
                 shown = features[1][branch]
+                # Where the branch is absent from a row, the fused raw value answers.
                 raw[key] = answer(mean(key, head([features[0][branch], shown])), raw[key], shown)
             return {key: activation(raw[key]) for key, (_, activation) in heads.items()}
 
         vectors = {key: _any_rows(layer.outputs[0]) for key, layer in layers.items()}
         present = {key: tf.TensorSpec((None, 1), tf.float32) for key in layers}
         tokens = {key: _any_rows(layer.outputs[1]) for key, layer in layers.items() if len(layer.outputs) > 1}
+        # Two or three arguments: an empty `tokens` would be a structure of its own, and `_batch` leaves it out as well.
         signature = [vectors, present, *([tokens] if tokens else [])]
         self._predict = tf.function(predict, input_signature=signature, autograph=False)
 
@@ -102,6 +106,7 @@ class SplitPredictor:
         columns = {column: rows[column] for column in self._columns[branch]}
         subject = arrays.ordered(columns)
         batches = _gathered(subject, columns, self._inputs[branch], self._rows_at_once)
+        # Transposed: from (presence, vectors[, tokens]) per batch to one sequence of batches for each.
         present, *outputs = zip(*((shown, *self._branches[branch](batch)) for batch, shown in batches), strict=True)
         vectors, *tokens = map(np.concatenate, outputs)
         return vectors, np.concatenate(present), tokens[0] if tokens else None
@@ -153,6 +158,7 @@ def _gathered(arrays: Arrays, rows: Mapping[str, Array], inputs: BranchInputs, s
     Every column is taken from its own `rows`: all of them from the rows that most of them have, then those that differ once more.
     """
     usual = _most_frequent(rows.values())
+    # By identity: callers pass the same array for every column they leave alone, and comparing would read all rows.
     differing = {column: index for column, index in rows.items() if index is not usual}
     for start in range(0, len(usual), size):
         batch = arrays.take(usual[start : start + size])
@@ -160,6 +166,7 @@ def _gathered(arrays: Arrays, rows: Mapping[str, Array], inputs: BranchInputs, s
             _replace(batch, arrays, column, index[start : start + size])
         shown = {name: batch[presence_of(name)] for name in inputs.layout.names}
         masks = [_of_columns(inputs.layout, shown[name], masked) for name, masked in inputs.presence.items()]
+        # (batch, 1): the branch is present where any of its columns is.
         present = np.maximum.reduce([values.max(axis=1, keepdims=True) for values in shown.values()])
         yield [batch[name] for name in inputs.layout.names] + masks, present
 
@@ -178,6 +185,7 @@ def _replace(batch: dict[str, Array], arrays: Arrays, column: str, rows: Array) 
         batch[column], batch[presence_of(column)] = values, present
         return
     position = stack.positions[column]
+    # In place: `take` has gathered a copy, the table keeps its values.
     batch[stack.name][:, stack.places[column]] = values
     batch[presence_of(stack.name)][:, position : position + 1] = present
 

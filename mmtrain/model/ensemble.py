@@ -28,6 +28,7 @@ class Ensemble:
     @classmethod
     def of(cls, members: Mapping[str, int]) -> Ensemble:
         """Return the ensemble of these branches. Raises UsageError for branches with different numbers of members."""
+        # 0 members: an ordinary branch, whose features all members share.
         counts = {key: count for key, count in members.items() if count}
         if len(set(counts.values())) > 1:
             what = f"branches have different numbers of members: {listed([f'{key} {count}' for key, count in counts.items()])}."
@@ -61,11 +62,14 @@ class Ensemble:
         """Return the raw values of a target by one branch alone, through one model of its vector and presence with this name."""
         given, shown = keras.Input(vector.shape[1:], dtype=vector.dtype), keras.Input((1,), dtype=present.dtype)
         feature = masked({branch: given}, {branch: shown})[branch]  # an absent feature may be NaN, which a loss weight of 0 would keep
+        # `Ensemble(0)` gives (batch, units), as a branch without members has one answer only.
         of_branch = self if branch in self.branches else Ensemble(0)
         return keras.Model([given, shown], of_branch.head(target, feature, "head"), name=name)([vector, present])
 
     @staticmethod
     def mean(activation: Any, name: str) -> Any:
+        # MemberMean inverts these two, to return the raw value of the mean prediction; any other activation it takes
+        # for the identity.
         """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
         function: Any = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
         return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)

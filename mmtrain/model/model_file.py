@@ -44,6 +44,8 @@ def load_end_to_end(path: Path) -> Any:
     """Load model.keras, from raw values to predictions, after an inspection; only registered layers are executed."""
     inspect_model(path)
     try:
+        # Compiled models would bring an optimizer and losses along; `inspect_model` refuses them, and predictions need
+        # none.
         return keras.models.load_model(path, safe_mode=True, compile=False)
     except Exception as error:  # any error of Keras: the file is the cause
         what = f"the model cannot be opened: {first_line(error)}."
@@ -65,7 +67,9 @@ def of_run(run: Run, branches: Collection[str], fitted: Fitted) -> tuple[Any, An
     names = names_of_layers(branches, fitted)
     layers = {layer.name: layer for layer in predictor.layers}
     inputs = InputLayout({key: column.spec for key, column in fitted.columns.items()}).inputs
+    # Outputs are float32 also in mixed precision.
     outputs = {key: ((None, target.units), "float32") for key, target in fitted.targets.items()}
+    # Shapes, types and derived layer names: the weights of another experiment are noticed before the first prediction.
     if not (
         _signature(predictor.inputs) == {name: ((None, *one.shape), one.dtype) for name, one in inputs.items()}
         and isinstance(predictor.output, dict)
@@ -95,6 +99,7 @@ def compile_predictor(model: Any) -> Predict:
         rows = len(next(iter(inputs.values())))
         twice = {name: tf.constant(np.repeat(values, 2, axis=0) if rows == 1 else values) for name, values in inputs.items()}
         with prediction_oom_errors(rows):
+            # Cuts off the second copy of a single row.
             return {key: values.numpy()[:rows] for key, values in call(twice).items()}
 
     return predictions
@@ -102,10 +107,13 @@ def compile_predictor(model: Any) -> Predict:
 
 def rows_at_once(model: Any) -> int:
     """Return the number of rows of a batch, bounded by the memory of images, feature maps and word vectors."""
+    # Four axes are images, (batch, height, width, channels); one or two bytes a value.
     shapes = [(tensor.shape[1:], np.dtype(tensor.dtype).itemsize) for tensor in model.inputs if len(tensor.shape) == 4]
     images: int = sum(int(np.prod(shape)) * size for shape, size in shapes)
+    # Two axes of integers are codes, (batch, codes), each of which becomes a vector of float32.
     words: int = sum(tensor.shape[1] for tensor in model.inputs if len(tensor.shape) == 2 and keras.backend.is_int_dtype(tensor.dtype))
     bounds = {IMAGE_BYTES_AT_ONCE: images, MAP_BYTES_AT_ONCE: _largest_map(model) * 4, WORD_BYTES_AT_ONCE: words * _widest(model) * 4}
+    # At least 2: a single row is computed as two anyway (`compile_predictor`).
     return max(2, min(ROWS_AT_ONCE, *(most // max(size, 1) for most, size in bounds.items())))
 
 

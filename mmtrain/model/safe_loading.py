@@ -81,6 +81,7 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
         if isinstance(value, dict):
             if "class_name" in value and "config" in value:
                 yield value
+            # A stack returns the last entry first; reversed, problems come in the order of the file.
             waiting += reversed(value.values())
         elif isinstance(value, list):
             waiting += reversed(value)
@@ -99,6 +100,7 @@ def _wrong(entry: dict[str, Any]) -> str:
     nodes = entry.get("inbound_nodes") or []
     if not isinstance(nodes, list) or any(not _takes_a_tensor(node) for node in nodes):
         return f"it calculates {quoted} of nothing while it is opened"
+    # For a function, Keras writes its name into `config` and "function" into `class_name`.
     key = entry["config"] if name == "function" else registered or name
     registered_object = keras.saving.get_custom_objects().get(key) if isinstance(key, str) else None
     if registered_object is not None:
@@ -126,6 +128,7 @@ def _of_one_package(registered_object: Any, module: str | None) -> bool:
 
 def _is_of_keras(name: str, module: str) -> bool:
     """Return whether Keras has the class in that very module, and it only calculates; nothing is imported to find out."""
+    # `vars` instead of `getattr`: a lazy module would import what is asked for.
     class_ = vars(sys.modules[module]).get(name) if module in KERAS and module in sys.modules else None
     return isinstance(class_, type) and issubclass(class_, KERAS[module])
 
@@ -214,6 +217,7 @@ def _wrong_array(array: Any) -> str:
         return "takes its values from another file"
     if array.dtype.kind not in WEIGHT_KINDS or array.dtype.names or array.dtype.hasobject:
         return "does not hold numbers"
+    # Chunks may be compressed, and a sparse array has more values than bytes in the file: either could fill the memory.
     if array.chunks is not None or array.id.get_storage_size() != array.nbytes:
         return "is compressed or incomplete"
     return ""

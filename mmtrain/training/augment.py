@@ -39,8 +39,9 @@ def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, com
     return change(pixels, transforms, factors, addends, levels)
 
 
-def _signed(chance: Any) -> Any:
-    return chance * 2.0 - 1.0
+def _signed(uniform: Any) -> Any:
+    # [0, 1) to [-1, 1)
+    return uniform * 2.0 - 1.0
 
 
 def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
@@ -51,14 +52,19 @@ def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
     one = tf.ones_like(uniforms[:, 0])
     flip_x = tf.where(uniforms[:, 0] < 0.5, -one, one) if how.flip in ("horizontal", "both") else one
     flip_y = tf.where(uniforms[:, 1] < 0.5, -one, one) if how.flip in ("vertical", "both") else one
+    # Degrees to radians.
     angle = _signed(uniforms[:, 2]) * how.rotate * 3.141592653589793 / 180.0
+    # Shifts are shares of the side, in pixels here.
     shift_x = _signed(uniforms[:, 3]) * how.shift * width
     shift_y = _signed(uniforms[:, 4]) * how.shift * height
+    # The map leads from output to input, so zooming in by 20 % reads a region 1 / 1.2 as large.
     scale = 1.0 / (1.0 + _signed(uniforms[:, 5]) * how.zoom)
     cosine, sine = tf.cos(angle) * scale, tf.sin(angle) * scale
+    # Pixels lie at 0 ... width - 1, so the centre is between the two middle ones of an even side.
     center_x, center_y = (width - 1.0) / 2.0, (height - 1.0) / 2.0
     a0, a1 = cosine * flip_x, -sine * flip_x
     b0, b1 = sine * flip_y, cosine * flip_y
+    # input = A (output - centre - shift) + centre
     a2 = center_x - a0 * (center_x + shift_x) - a1 * (center_y + shift_y)
     b2 = center_y - b0 * (center_x + shift_x) - b1 * (center_y + shift_y)
     return tf.stack([a0, a1, a2, b0, b1, b2], axis=1)
@@ -66,6 +72,7 @@ def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
 
 def _colours(uniforms: Any, how: Augment, levels: float) -> tuple[Any, Any]:
     """Return contrast about the middle grey, then brightness, as a factor and an addend, (batch, 1, 1, 1) each."""
+    # (values - levels / 2) * contrast + levels / 2 + brightness, as values * factor + addend
     contrast = (1.0 + _signed(uniforms[:, 7]) * how.contrast)[:, None, None, None]
     brightness = (_signed(uniforms[:, 6]) * how.brightness * levels)[:, None, None, None]
     return contrast, levels / 2.0 * (1.0 - contrast) + brightness
@@ -94,6 +101,7 @@ def _changed_by_kernels(pixels: Any, transforms: Any, factors: Any, addends: Any
 
 
 def _as_levels(values: Any, dtype: Any, levels: int) -> Any:
+    # Rounded first: a cast of floats to integers cuts the fraction off, which would darken each image by half a level.
     return tf.cast(tf.clip_by_value(tf.round(values), 0.0, float(levels)), dtype)
 
 
@@ -104,9 +112,11 @@ def _resampled(pixels: Any, transforms: Any) -> Any:
     column, row = tf.range(width, dtype=tf.float64), tf.range(height, dtype=tf.float64)[:, None]
     x = tf.clip_by_value(matrix[:, 0] * column + matrix[:, 1] * row + matrix[:, 2], 0.0, width - 1.0)  # (batch, height, width)
     y = tf.clip_by_value(matrix[:, 3] * column + matrix[:, 4] * row + matrix[:, 5], 0.0, height - 1.0)
+    # Casts cut the fraction off, which is the floor, as no position is negative.
     left, top = tf.cast(x, tf.int32), tf.cast(y, tf.int32)
     right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
     to_right, down = (x - tf.floor(x))[..., None], (y - tf.floor(y))[..., None]  # (batch, height, width, 1)
+    # (batch, pixels, channels), so that one index per output pixel suffices.
     flat = tf.reshape(pixels, (-1, height * width, channels))
 
     def at(rows: Any, columns: Any) -> Any:

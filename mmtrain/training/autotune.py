@@ -82,6 +82,7 @@ def tune_settings(training: Training, make_step: MakeTrainStep, arrays: Arrays, 
     result = TuningResult(training.without_trial())
     if not open_fields:
         return result
+    # Steps of an epoch, rounded up, times epochs.
     steps = -(-len(rows) // int(result.training.batch_size)) * training.epochs
     if training.deterministic:
         if "precision" in open_fields:  # it is not the default, so the user asked for it
@@ -121,6 +122,7 @@ class _Trial:
         """Return the settings to try and their values, the most promising first."""
         full = len(self.rows) // self.best.steps.batch_size
         most = min(MOST_STEPS_PER_CALL, max(1, int(LONGEST_CALL_SECONDS / step)))
+        # As few calls as hold all full batches, and then calls of equal length:
         together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
         images = any(column.decodes_images for column in self.best.steps.fitted.columns.values())
@@ -129,6 +131,7 @@ class _Trial:
             "jit": "on" if not images or tf.config.list_physical_devices("GPU") else None,
             "precision": fast_precision() or None,
         }
+        # A light step is mostly the overhead of its call; a heavy one is arithmetic.
         order = list(values) if step < LIGHT_STEP_SECONDS else [*reversed(values)]
         return [(name, values[name]) for name in order if name in open_fields and values[name] is not None]
 
@@ -139,6 +142,7 @@ class _Trial:
         try:
             other = self.attempt(after)
             old, new = _time_in_turns(self.best, other)
+        # XLA may refuse an operation, and the device may run out of memory: the setting before stays.
         except tf.errors.OpError as error:
             self.result.reasons.append(f"not {name} {value}: {str(error).splitlines()[0][:120]}")
             return
@@ -160,8 +164,10 @@ class _Attempt:
         forget_networks()  # an attempt that was not taken
         prepare(training.seed, deterministic=False, precision=training.precision)
         self.steps = make_step(training)
+        # Two calls of the compiled step are enough to time it.
         enough = 2 * self.steps.batch_size * self.steps.steps_per_call
         self.batches: list[Batch] = [batch for batch in self.steps.batches(arrays, rows[:enough]).epoch(1) if len(batch.rows) > 0]
+        # At rate 0 no weight changes, so that any number of rounds meets the same finite losses.
         self.rate = [0.0] * self.steps.steps_per_call
         for _ in range(2):  # compilation, and what the first call allocates
             self._round()
@@ -182,6 +188,7 @@ class _Attempt:
 def _time_in_turns(one: _Attempt, other: _Attempt) -> tuple[float, float]:
     """Return the median seconds per step of two attempts. Their rounds alternate, so that other load on the machine affects both."""
     rounds = [(one.seconds_per_step(), other.seconds_per_step()) for _ in range(ROUNDS)]
+    # Of three rounds, the median forgives one that other load disturbed.
     return median(first for first, _ in rounds), median(second for _, second in rounds)
 
 
@@ -190,8 +197,10 @@ def fast_precision() -> str:
     accelerators = tf.config.list_physical_devices("GPU")
     if accelerators:
         major, _ = tf.config.experimental.get_device_details(accelerators[0]).get("compute_capability", (0, 0))
+        # Compute capability 8 (Ampere) brought bfloat16 to NVIDIA's tensor cores; 7 (Volta, Turing) has float16 only.
         return "bfloat16" if major >= 8 else "float16" if major == 7 else ""
     if platform.system() != "Linux":
+        # Only Linux has /proc/cpuinfo.
         return ""
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
@@ -219,6 +228,7 @@ def largest_batch_size(training: Training, make_step: MakeTrainStep, arrays: Arr
         if taken is None:
             why = f"{size} rows need more memory than there is"
             break
+        # Read anew for every size: the steps before have taken memory that is not given back.
         fits, allowed = size, STEP_MEMORY_SHARE * available_memory()
         if not accelerated and 2 * taken > allowed and 2 * size <= limit:
             why = f"{2 * size} rows would need about {2 * taken / 1e9:.1f} GB, more than half of the free memory"

@@ -98,6 +98,7 @@ def _class(name: str) -> type:
         if not hasattr(here, word):  # hasattr may import it lazily, as in TensorFlow with Keras
             callbacks = [key for key, value in vars(here).items() if _is_callback(value)] if inspect.ismodule(here) else []
             fix = did_you_mean(word, callbacks) or (f"Its callbacks are {listed(callbacks)}." if callbacks else "")
+            # The dotted name up to the word that is missing.
             owner = ".".join(name.split(".")[: number - len(within)])
             raise _InvalidCallback(f"there is no {word!r} in `{owner}`.", fix)
         here = getattr(here, word)
@@ -128,13 +129,17 @@ def _is_callback(value: Any) -> bool:
 def _module(name: str) -> tuple[Any, ...]:
     """Import the longest prefix of a dotted name that is a module; return it and the words after it. Raises _InvalidCallback."""
     words = name.split(".")
+    # The longest prefix first; at least one word is left for the class.
     for length in range(len(words) - 1, 0, -1):
         wanted = ".".join(words[:length])
         try:
             return importlib.import_module(wanted), *words[length:]
         except ModuleNotFoundError as error:
+            # The missing module is `wanted` or one of its parents: a shorter prefix may exist. Any other is missed by
+            # `wanted` itself.
             if error.name is None or not f"{wanted}.".startswith(f"{error.name}."):
                 raise _InvalidCallback(f"`{wanted}` cannot be imported: {_describe(error)}", "Install what it needs.") from error
+        # A module may call `sys.exit` when it is imported.
         except (Exception, SystemExit) as error:
             raise _InvalidCallback(f"`{wanted}` cannot be imported: {_describe(error)}", "") from error
     fix = f"Give its file with `--code {words[0]}.py`, or install it."
@@ -151,6 +156,7 @@ def _wrong_options(entry: Callback, kind: type, here: Location) -> Iterator[Loca
         fix = did_you_mean(key, named) or (f"Its options are {listed(list(named))}." if named else "It has no options.")
         yield (*here, key), f"`{entry.name}` has no option {key!r}.", fix
     for name, one in named.items():
+        # Already reported as an unknown option, with its correction.
         misspelt = any(did_you_mean(key, [name]) for key in unknown)
         if one.default is one.empty and name not in entry.options and not misspelt:
             yield here, f"`{entry.name}` needs the option {name!r}.", f"Add it: `{name}: ...`."
@@ -184,6 +190,7 @@ class Callbacks:
     def _begin(self, event: Started) -> None:
         self.network.stop_training = False
         for named in self.callbacks:
+            # Keras's own callbacks read these; 0 keeps them from printing into the progress display.
             named.callback.set_params({"epochs": event.epochs, "steps": event.steps, "verbose": 0})
             named.callback.set_model(self.network)
         self._call_hook("on_train_begin")
@@ -197,6 +204,7 @@ class Callbacks:
                 what = f"the callback `{named.name}` failed in {hook}{_place(error)}: {_describe(error)}"
                 fix = "Fix it, then continue with --resume."
                 raise RunError(Problem(self.where, what, fix)) from error
+            # Checked after every hook, as in Keras; the first reason stays.
             if self.network.stop_training and not self.interruption.after_epoch:
                 self.interruption.after_epoch = f"the callback {named.name} stopped it"
 
@@ -217,5 +225,6 @@ def _describe(error: BaseException) -> str:
 
 def _place(error: Exception) -> str:
     """Return the line of the callback's own method, as ` (mine.py:12)`."""
+    # Frame 0 is `_call_hook`, frame 1 the method of the callback; deeper ones are libraries that it uses.
     frames = traceback.extract_tb(error.__traceback__)[1:2]
     return "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in frames)

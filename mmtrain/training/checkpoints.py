@@ -60,6 +60,7 @@ class Position:
 
 def save(folder: Path, name: str, network: Any, optimizer: Any, position: Position) -> None:
     """Write the checkpoint `name`; an existing `last` becomes `previous` first."""
+    # In the same folder: a rename is atomic within one file system only.
     temporary = folder / f".{name}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +85,7 @@ def _put_in_place(temporary: Path, target: Path, keep: Path | None) -> None:
     aside = keep if keep is not None else target.with_name(f".{target.name}.{os.getpid()}.old")
     if target.exists():
         shutil.rmtree(aside, ignore_errors=True)
+        # Between the two renames only `aside` is complete; `newest` reads `previous`, and `tidy` puts an `.old` back.
         os.replace(target, aside)
     os.replace(temporary, target)
     if keep is None:
@@ -92,6 +94,7 @@ def _put_in_place(temporary: Path, target: Path, keep: Path | None) -> None:
 
 def _flush(file: Any) -> None:
     file.flush()
+    # On the disk before the rename is: after a power failure, a renamed file could otherwise be empty.
     os.fsync(file.fileno())
 
 
@@ -103,6 +106,7 @@ def _write_arrays(path: Path, variables: list[Any]) -> None:
 
 def _named(variables: list[Any]) -> dict[str, Any]:
     """Return variables by number and path, so that a changed network is noticed on reading."""
+    # A slash would open a folder inside the zip archive that NumPy writes.
     return {f"{number:04d} {variable.path.replace('/', '|')}": variable for number, variable in enumerate(variables)}
 
 
@@ -117,6 +121,7 @@ def load(folder: Path, name: str, network: Any, optimizer: Any | None = None) ->
     for file, variables in wanted.items():  # before any array is read: one of another shape may be of any size
         if _shapes(path / file, path) != {key: tuple(variable.shape) for key, variable in _named(variables).items()}:
             raise RunError(Problem(str(path), "the checkpoint belongs to another network.", "Train again."))
+    # All are read before the first is assigned, so that a damaged file leaves the network as it was.
     arrays = {file: _read_arrays(path / file, path) for file in wanted}
     for file, variables in wanted.items():
         for key, variable in _named(variables).items():
@@ -138,6 +143,7 @@ def keep_only(folder: Path, name: str | None) -> None:
 
     Otherwise the next checkpoint would replace the complete `previous` by the damaged `last`.
     """
+    # None keeps nothing: even `best` belongs to the training that starts anew.
     for unwanted in {"last": (), "previous": ("last",)}.get(name or "", ("last", "previous", "best")):
         shutil.rmtree(folder / unwanted, ignore_errors=True)
 
@@ -175,6 +181,7 @@ def _position(path: Path) -> Position:
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
         artifacts.parse(POSITION, written)
+        # Hashes of all bytes: a torn file may still have the right length.
         whole = written["sha256"] == {file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
@@ -189,9 +196,11 @@ def _shapes(path: Path, checkpoint: Path) -> dict[str, tuple[int, ...]]:
     with _undamaged(checkpoint), zipfile.ZipFile(path) as stored:
         for name in stored.namelist():
             with stored.open(name) as file:
+                # NumPy writes version 1.0 unless a header exceeds 65,535 bytes, which that of a plain array never does.
                 if np.lib.format.read_magic(file) != (1, 0):
                     raise ValueError("unknown NumPy header")
                 shapes[name.removesuffix(".npy")], _, dtype = np.lib.format.read_array_header_1_0(file)
+            # 16 bytes are complex128, the largest number of NumPy that every platform has.
             if dtype.hasobject or dtype.itemsize > 16:
                 raise ValueError("not numbers")
     return shapes

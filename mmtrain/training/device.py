@@ -17,6 +17,7 @@ def prepare(seed: int, *, deterministic: bool, precision: str = "float32") -> No
         deterministic: Whether TensorFlow has to use reproducible operations.
         precision: Type that layers compute in, `float32`, `float16` or `bfloat16`; their weights stay float32.
     """
+    # Names of layers begin anew; the collection of garbage is left to `forget_networks`.
     keras.backend.clear_session(free_memory=False)
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     keras.utils.set_random_seed(seed % 2**32)

@@ -18,11 +18,13 @@ class ParameterGroups:
     def __init__(self, layers: Mapping[str, Sequence[Any]]) -> None:
         self.layers = layers
         self._inside = {group: _with_sublayers(members) for group, members in layers.items()}
+        # What layers said before any stage: a user's branch may hold layers fixed for good.
         self._own_flags = {id(inner): inner.trainable for inside in self._inside.values() for inner in inside}
         self._frozen = False
 
     def train_only(self, groups: Iterable[str] | None) -> None:
         """Freeze every group but these; None trains all. A frozen normalization uses its moving statistics, as Keras defines it."""
+        # From a clean state: the next stage may train what the last one froze.
         if self._frozen:
             self._thaw(self.layers)
         self._frozen = groups is not None
@@ -48,6 +50,7 @@ class ParameterGroups:
         """
         by_group = groups_below(rates, self.layers)
         factors: dict[int, tuple[Any, float]] = {}
+        # Outer groups first, so that the rate of `branches.scan.head` overwrites that of `branches.scan`.
         for group in sorted(self.layers, key=lambda group: group.count(".")):
             if group in by_group:
                 variables = [variable for layer in self.layers[group] for variable in layer.variables if variable.trainable]
@@ -72,17 +75,21 @@ def optimizer_for(training: Training) -> Any:
             "clipvalue": training.clip_value,
             "gradient_accumulation_steps": training.accumulate if training.accumulate > 1 else None,
             "use_ema": training.weight_average is not None,
+            # Without an average the momentum is not used; 0.99 is Keras's default.
             "ema_momentum": training.weight_average or 0.99,
             "weight_decay": training.weight_decay or None,
         }
     )
     if grouped:
+        # Any registered optimizer can have rates by group: the mix-in becomes a parent of its class at run time.
         optimizer.__class__ = type(f"Grouped{type(optimizer).__name__}", (_GroupRates, type(optimizer)), {})
+    # Below 6e-8, the smallest number of float16, gradients would become 0.
     return keras.optimizers.LossScaleOptimizer(optimizer) if training.precision == "float16" else optimizer
 
 
 def set_factors(optimizer: Any, factors: Iterable[tuple[Any, float]]) -> None:
     """Multiply the learning rate of these variables by their factors from the next compiled step on; that of others by 1."""
+    # The LossScaleOptimizer of float16 keeps the real one inside.
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if hasattr(inner, "rate_factors"):
         inner.rate_factors = {inner._var_key(variable): factor for variable, factor in factors}

@@ -105,16 +105,20 @@ class _Loop:
         checkpoints.keep_only(folder, name)
         if name is not None:
             self.start = checkpoints.load(folder, name, self.data.models.trained, self.steps.optimizer)
+            # The stage of the last completed epoch, whose state is restored below; `run_epoch` enters the next one if
+            # it has begun.
             self.enter_stage_of(max(1, self.start.epoch))
             self.stopping.restore(self.start.stopping)
             self.rate.restore(self.start.learning_rate)
             self.best_scores = self.start.best_scores
         if self.start.is_best:  # the process may have been killed after `last` and before `best`
             self.checkpoint_best(self.start.epoch)
+        # Lines of later epochs would appear twice, as these epochs are run again.
         self.run.cut_lines("metrics.jsonl", self.start.epoch)
 
     def run_epochs(self, interruption: GracefulShutdown) -> Ended:
         self.listener(self.started())
+        # A run that had stopped before it was resumed stops at once.
         epoch, reason = self.start.epoch, self.out_of_patience or interruption.after_epoch
         while epoch < self.training.epochs and not reason:
             epoch += 1
@@ -130,6 +134,7 @@ class _Loop:
         """Enter the stage of this epoch, if it is a new one; its schedule and its patience begin anew."""
         stage = self.stages.of_epoch(epoch)
         if stage != self.stage:
+            # The best score stays: a later stage has to beat it.
             self.steps.enter_stage(stage)
             self.stage, self.rate = stage, self.stages.learning_rate(stage)
             self.stopping.waited = 0
@@ -162,6 +167,7 @@ class _Loop:
         self.listener(EpochBegan(epoch))
         begun = time.perf_counter()
         losses = self.train_epoch(epoch, interruption)
+        # Only rows of this process: after a resume, `losses` also holds those before it.
         rows_per_second = (losses.rows - self.position_in(epoch).rows) / (time.perf_counter() - begun)
         learning_rate = float(self.steps.optimizer.learning_rate.numpy())
         try:
@@ -175,6 +181,8 @@ class _Loop:
         self.rate.epoch_ended(improved=is_best)
         if is_best:
             self.best_scores = scores
+        # Before the checkpoint: if the process is killed in between, a resume cuts the line off and runs the epoch
+        # again.
         self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
         self.checkpoint("last", epoch)
         if is_best:  # after `last`, from which `best` can be restored, so that they never contradict each other
@@ -194,16 +202,20 @@ class _Loop:
         """Run all steps of an epoch. Raises RunError when a loss is not finite, Interrupted."""
         here = self.position_in(epoch)
         losses, step = LossAccumulator(here.losses, here.rows, here.step), here.step
+        # Whole epochs of this stage that are done, for the schedule.
         done = epoch - 1 - self.stages.epochs_before(self.stage)
         try:
             for batch in self.batches.epoch(epoch, here.step):
+                # Before the step: the weights are still those of the losses counted so far.
                 self.checkpoint_if_due(epoch, losses, interruption)
+                # One rate per step, even within a call.
                 rates = [self.rate.at(done + number / len(self.batches)) for number in range(step, step + batch.steps)]
                 self.listener(StepsBegan(epoch, step))
                 losses.add(len(batch.rows), self.steps.train(batch, rates))
                 step += batch.steps
                 if self.training.callbacks:  # callbacks must see the weights of the step they are called for
                     losses.settle()
+                # Losses lag one call behind the steps: before the second call there is none to show.
                 if losses.step > here.step:
                     self.listener(Stepped(epoch, losses.step, losses.rows, losses.sums["loss"] / losses.rows))
             losses.settle()
@@ -219,6 +231,7 @@ class _Loop:
 
     def checkpoint_if_due(self, epoch: int, losses: LossAccumulator, interruption: GracefulShutdown) -> None:
         """Write a checkpoint within the epoch, every `checkpoint_minutes` and on interruption. Raises Interrupted on interruption."""
+        # `number` is that of the signal, 0 while there was none.
         if interruption.number or time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes:
             losses.settle()
             self.checkpoint("last", epoch - 1, losses)

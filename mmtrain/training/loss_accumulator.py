@@ -38,6 +38,7 @@ class LossAccumulator:
             return
         rows, losses = self._waiting
         self._waiting = None
+        # (steps,) each; the device computes in float32, sums over an epoch are kept in float64.
         values = {name: loss.numpy().astype(np.float64) for name, loss in losses.items()}
         steps = len(values["loss"])
         bad = np.flatnonzero(~np.isfinite(values["loss"]))
@@ -45,6 +46,7 @@ class LossAccumulator:
             raise NotFinite(self.step + int(bad[0]), float(values["loss"][bad[0]]))
         for name, means in values.items():
             for mean in means.tolist():  # one by one, so that rounding does not depend on the steps per call
+                # All batches of a call have the same number of rows.
                 self.sums[name] = self.sums.get(name, 0.0) + mean * (rows // steps)
         self.rows += rows
         self.step += steps
@@ -66,9 +68,12 @@ def suspicious(arrays: Arrays, rows: Array) -> list[tuple[str, float, int]]:
     """Return inputs and weights of `rows` that are not finite or above 1000, as (name, absolute value, row); the two largest of each."""
     outliers = []
     weights = {f"weight of {key}": values[rows] for key, values in arrays.weights.items()}
+    # The type of one row is enough: images and tokens are integers and are not gathered here.
     inputs = {key: source.take(rows) for key, source in arrays.inputs.items() if np.issubdtype(source.take(rows[:1]).dtype, np.floating)}
     for name, values in [*inputs.items(), *weights.items()]:
+        # (rows,) largest absolute value in any position of a row
         largest = np.abs(values.reshape(len(rows), -1).astype(np.float64)).max(axis=1)
+        # NaN counts as the most suspicious value.
         largest[np.isnan(largest)] = np.inf
         for place in np.argsort(-largest, kind="stable")[:2]:
             if largest[place] > 1e3:

@@ -40,6 +40,7 @@ def at_once() -> Iterator[None]:
         raise Interrupted(number)
 
     before: dict[int, Any] = {}
+    # Python allows only its main thread to set handlers.
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, stop) for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
     unraisable, sys.unraisablehook = sys.unraisablehook, _unless_interrupted(sys.unraisablehook)
@@ -87,6 +88,7 @@ class GracefulShutdown:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        # Python allows only its main thread to set handlers.
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         return self

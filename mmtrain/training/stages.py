@@ -22,7 +22,9 @@ class LearningRate:
     def at(self, position: float) -> float:
         """Return the rate at `position`, in epochs of the stage from 0: 2.5 is the middle of the third epoch."""
         warmup = self.schedule.warmup_epochs
+        # Linear from 0 to 1 over the warm-up.
         rise = min(1.0, position / warmup) if warmup > 0 else 1.0
+        # The schedule begins where the warm-up ends, and is that much shorter.
         since = SchedulePosition(max(0.0, position - warmup), self.epochs - warmup, self.improved)
         return self.base * rise * self.schedule.factor_at(since)
 
@@ -64,6 +66,7 @@ class Stages:
     def learning_rate(self, number: int) -> LearningRate:
         """Return the learning rate of a stage: the schedule runs from the beginning to the end of each stage."""
         stage = self.stages[number]
+        # A dict gives rates of single groups, relative to the rate of the training.
         base = stage.learning_rate if isinstance(stage.learning_rate, float) else self.training.learning_rate
         return LearningRate(self.training.schedule, base=base, epochs=stage.epochs)
 

@@ -49,6 +49,8 @@ class TrainStep:
         self.fitted = fitted
         self.strategy = strategy or SingleDevice()
         self.optimizer = optimizer_for(training)
+        # Before a stage freezes anything: every variable gets its slots, and checkpoints of all stages hold the same
+        # arrays.
         self.optimizer.build(models.trained.trainable_variables)
         self.variables = models.trained.trainable_variables
         """All weights that any stage trains, in the optimizer's order."""
@@ -68,6 +70,7 @@ class TrainStep:
         set_factors(self.optimizer, self.groups.factors(self.stages.group_rates(number), self.stages.training.learning_rate))
         self.update = tf.function(self._updates, jit_compile=self.jit or None, autograph=False)
         for compiled in ("train_one", "train_full"):
+            # A cached_property keeps its value in `__dict__`: without it, the next call compiles anew.
             self.__dict__.pop(compiled, None)
 
     @cached_property
@@ -97,6 +100,7 @@ class TrainStep:
         """
         full = len(batch.rows) == self.batch_size * self.steps_per_call and not self.plain
         call = self.train_full if full else self.train_one
+        # As a tensor: a Python number would become a constant of the compiled function.
         losses: dict[str, Any] = call(batch.tree(), tf.constant(rates, tf.float32))
         return losses
 
@@ -125,14 +129,18 @@ class TrainStep:
         steps, size = self.steps_per_call, self.batch_size
         if steps == 1:
             return {name: loss[None] for name, loss in self._update(batch, rates[0]).items()}
+        # (steps * size, ...) to (steps, size, ...)
         stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), dict(batch))
         of_targets = self.fitted.targets if len(self.fitted.targets) > 1 else ()
+        # TensorArrays are made before the loop, so the names that `_update` returns are needed in advance, in its
+        # order.
         names = {**dict.fromkeys(map(AUXILIARY.format, self.models.branches)), **dict.fromkeys(of_targets), "loss": None}
 
         def one_step(number: Any, arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             losses = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])
             return number + 1, {name: array.write(number, losses[name]) for name, array in arrays.items()}
 
+        # XLA needs their length when it compiles.
         empty = {name: tf.TensorArray(tf.float32, steps) for name in names}
         _, arrays = tf.while_loop(lambda number, _: number < steps, one_step, (0, empty))
         return {name: array.stack() for name, array in arrays.items()}
@@ -140,13 +148,16 @@ class TrainStep:
     def _update(self, batch: Mapping[str, Any], rate: Any) -> dict[str, Any]:
         self.optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
+            # (batch, ...) raw values; only `trained` has the heads of single branches.
             outputs = self.models.trained(batch["inputs"], training=True)
             fused, single, present = outputs if self.models.branches else (outputs, {}, {})
             losses = self._losses(fused, batch)
             total = self._total(losses)
             auxiliary = {branch: self._total(self._losses(raw, _weighted(batch, present[branch]))) for branch, raw in single.items()}
             minimized = total + self.models.auxiliary * sum(auxiliary.values()) / len(auxiliary) if auxiliary else total
+            # The identity, but in float16; `apply` divides the gradients again.
             scaled = self.optimizer.scale_loss(minimized)
+        # Read while tracing: those that the current stage trains.
         variables = self.models.trained.trainable_variables
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
         reported = {AUXILIARY.format(branch): loss for branch, loss in auxiliary.items()} | reported
@@ -158,6 +169,7 @@ class TrainStep:
         """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""
         inputs = dict(batch["inputs"])
         for number, (key, augment) in enumerate(self.augmentations.items()):
+            # (batch, 8): each image column has uniform numbers of its own.
             uniforms = batch["uniforms"][:, number * UNIFORMS_PER_IMAGE : (number + 1) * UNIFORMS_PER_IMAGE]
             spec: Any = self.fitted.columns[key].spec  # of an image, as only images are augmented
             changed = augment_images(inputs[key], uniforms, augment, spec.levels)
@@ -171,6 +183,7 @@ class TrainStep:
         # Next to a branch with members, the head of a branch without them gives (batch, units).
         if not self.models.members or all(len(values.shape) == 2 for values in raw.values()):
             return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
+        # Row 0 as often as there are members, then row 1: the order in which the reshape lays out (batch, members).
         repeated = {part: {key: tf.repeat(batch[part][key], self.models.members, axis=0) for key, _ in targets} for part in LABELS}
         folded = {key: tf.reshape(values, (-1, *values.shape[2:])) for key, values in raw.items()}
         return {key: target.loss(repeated["targets"][key], folded[key], repeated["weights"][key]) for key, target in targets}
@@ -205,10 +218,12 @@ class EmaWeights:
 
     def __enter__(self) -> None:
         if self.optimizer is not None:
+            # Copies on the host, as `finalize_variable_values` overwrites the variables.
             self.trained = [variable.numpy() for variable in self.variables]
             self.optimizer.finalize_variable_values(self.variables)
 
     def __exit__(self, *_: object) -> None:
+        # Without an average `trained` is empty, and nothing is put back.
         for variable, value in zip(self.variables, self.trained, strict=bool(self.trained)):
             variable.assign(value)
 

@@ -53,9 +53,12 @@ class Logs:
         shutil.rmtree(self.run / FOLDER, ignore_errors=True)
         for part in PARTS:
             (self.run / FOLDER / part).mkdir(parents=True)
+            # TensorBoard finds its files by `tfevents` in the name.
             path = self.run / FOLDER / part / f"events.out.tfevents.{int(time.time()):010}.mmtrain"
             self._files[part] = tf.io.TFRecordWriter(str(path))
+            # The record that must come first: the version of the format.
             self._write(part, file_version="brain.Event:2")
+            # A session that starts makes TensorBoard drop points of the same folder from later steps.
             self._write(part, session_log=tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START))
         for line in self.run.read_lines("metrics.jsonl"):
             self._add(line.epoch, line.values)
@@ -71,6 +74,7 @@ class Logs:
 
     def _write(self, part: str, **content: Any) -> None:
         self._files[part].write(Record(wall_time=time.time(), **content).SerializeToString())
+        # Flushed, so that an open TensorBoard shows each epoch when it ends.
         self._files[part].flush()
 
     @contextmanager

@@ -48,6 +48,7 @@ class Validation:
             known = target.known_rows(truth)
             self._warn_unknown(key, int((~known).sum()))
             loss = self._mean_loss(epoch, losses[key][known], rows[known])
+            # Undefined if any target has no row with a known label, as a sum without it would look better than it is.
             total = None if total is None or loss is None else total + loss * target.loss_weight
             if infix:
                 of_targets[f"validation_{infix}loss"] = loss
@@ -62,6 +63,7 @@ class Validation:
         if len(bad):
             what = f"the loss of {len(bad)} of {len(losses)} validation rows is no longer finite in epoch {epoch}."
             raise divergence_error(self.data, self.where, what, "those rows", rows[bad])
+        # A sum of many float32 losses would lose digits.
         return float(losses.mean(dtype=np.float64)) if len(losses) else None
 
     def _warn_unknown(self, key: str, count: int) -> None:
@@ -90,6 +92,7 @@ def predict_rows(
     for inputs in sequential_batches(arrays, rows, size):
         if interruption is not None and interruption.number:
             raise Interrupted(interruption.number)
+        # Prefetched batches come in the order of `rows`.
         here = rows[start : start + size]
         start += len(here)
         batch = {
