@@ -77,6 +77,7 @@ class Arrays:
     def _stacked(self, stack: Stack, rows: Array) -> Array:
         """Gather a stack: one gather for each run of columns that are neighbours in memory, which most often are all of them."""
         runs = list(joined_columns([self.inputs[column] for column in stack.columns]))
+        # All columns are neighbours in memory: a single gather, without a copy into place.
         if len(runs) == 1:
             return runs[0].take(rows)
         out, end = np.empty((len(rows), stack.width), dtype=stack.dtype), 0
@@ -92,6 +93,8 @@ class Arrays:
         first, *others = joined_columns(sources)
         if others or not isinstance(first, EncodedColumn):
             return np.concatenate(pieces, axis=1)
+        # An analysis may have replaced the presence of a column; otherwise the stack already has all of them as one
+        # array.
         untouched = all(getattr(source, "shown", None) is piece for source, piece in zip(sources, pieces, strict=True))
         return first.shown if untouched else np.concatenate(pieces, axis=1)
 

@@ -98,6 +98,8 @@ def _entries(cache: Path) -> Iterator[Entry]:
             changed = folder.stat().st_mtime
         except OSError:  # renamed or removed by another process
             continue
+        # `st_blocks` counts 512 bytes whatever the file system's blocks are; unlike the length it leaves out holes of a
+        # sparse file.
         size = sum(status.st_blocks * 512 for status in statuses.values())
         used = max([changed, *(status.st_mtime for status in statuses.values())])
         kind = next((kind for kind in KINDS if kind.array in statuses), None)
@@ -126,11 +128,13 @@ def mark_used(folder: Path) -> None:
 
 def _in_work(folder: Path, used: float) -> bool:
     """Return whether a process is building here."""
+    # Between making its folder and locking its array, a builder cannot be told from a killed one.
     if time.time() - used < _YOUNG:
         return True
     for kind in KINDS:
         try:
             with (folder / kind.array).open("rb") as file:
+                # Fails while the builder holds its exclusive lock; the kernel drops that lock with the process.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             continue
@@ -142,6 +146,7 @@ def _in_work(folder: Path, used: float) -> bool:
 def no_room(cache: Path, needed: int, allowed: int | None) -> str:
     """Return why `needed` bytes cannot be added to the cache, which may hold `allowed`; empty when they can."""
     free = shutil.disk_usage(cache).free
+    # Checkpoints and predictions come after the cache and must still find room.
     if needed + MARGIN > free:
         return f"{cache} has {format_bytes(free)} free, of which {format_bytes(MARGIN)} stays free"
     if allowed is None:
@@ -156,6 +161,7 @@ def no_room(cache: Path, needed: int, allowed: int | None) -> str:
 @contextmanager
 def building(cache: Path, name: str) -> Iterator[Path]:
     """A folder to build the entry `name` in, which `publish` gives its name. What fails or is interrupted leaves nothing."""
+    # The random part tells builds in threads of one process apart.
     temporary = cache / f"{name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     temporary.mkdir()
     try:
@@ -178,6 +184,7 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Itera
         start = file.tell()
         yield file, start
         file.flush()
+        # Also lengthens the file: a last part that was never written reads as zeros.
         file.truncate(start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
         os.fsync(file.fileno())
 
@@ -185,11 +192,14 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Itera
 def publish(temporary: Path, folder: Path, is_whole: Callable[[Path], bool]) -> None:
     """Give a whole entry its name, unless another process was faster; a damaged one is replaced."""
     if folder.exists() and not is_whole(folder):
+        # Again a name of an unfinished build, so that a kill between the next two lines leaves nothing that is not
+        # cleared away.
         damaged = temporary.with_name(f"{temporary.name[:-8]}{secrets.token_hex(4)}")
         folder.rename(damaged)
         remove(damaged)
     try:
         temporary.rename(folder)
+    # Renaming onto a folder that is not empty fails: another process has published the same content first.
     except OSError:
         if not folder.is_dir():
             raise
@@ -224,6 +234,7 @@ class MappedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDONLY)
+        # Closed with this object, as maps may outlive any `with` block.
         weakref.finalize(self, os.close, self._file)
         self._size = os.fstat(self._file).st_size
 

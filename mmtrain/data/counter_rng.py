@@ -10,7 +10,9 @@ def uniform(seed: int, epoch: int, rows: NDArray[np.int64], columns: int) -> NDA
     """Uniform numbers in [0, 1) for (seed, epoch, row, column); (rows, columns)."""
     if not columns:
         return np.empty((len(rows), 0), dtype=np.float32)
+    # Arrays of one number instead of scalars: NumPy wraps overflow silently in arrays and warns of it in scalars.
     start = mix_bits(np.array([mix_bits(np.array([seed % 2**64], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
+    # (rows, columns): a number of its own for every cell, so that cells are independent of each other.
     counter = rows.astype(np.uint64)[:, None] * np.uint64(columns) + np.arange(columns, dtype=np.uint64)
     bits = mix_bits(counter ^ start) >> np.uint64(40)  # 24 bits, what a float32 holds exactly
     return (bits.astype(np.float32)) * np.float32(2.0**-24)

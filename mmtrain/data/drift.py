@@ -74,6 +74,7 @@ def learn_statistics(
             for start in range(0, len(sample), IMAGE_CHUNK_ROWS):
                 end = start + IMAGE_CHUNK_ROWS
                 some = sample[start:end]
+                # `counted`: the presence of all rows was added above.
                 accumulator.add(SeenRows(None, None, source.take(some), source.present(some), paths[start:end], counted=True))
     Statistics.model_rebuild(force=True)
     return Statistics(columns={key: accumulator.statistics() for key, accumulator in made.items()})

@@ -109,6 +109,7 @@ def _side_by_side(
 def _weight_mean(columns: Mapping[str, Column], table: Table, rows: Array) -> float:
     """Weights are divided by this, so that neither the loss nor the learning rate depends on their unit; 1 where there are none."""
     column = column_of_role(columns, Weight)
+    # A mean of 0, where every weight is 0, would divide by zero.
     return 1.0 if column is None else float(parse_numbers(table.cells(column.column, rows)).mean()) or 1.0
 
 
@@ -191,6 +192,7 @@ def _stacks(columns: Mapping[str, Column], fitted: Fitted) -> tuple[Stack, ...]:
     stackable = [
         key
         for key, column in fitted.columns.items()
+        # A column class that opens a source of its own cannot share an array with others.
         if not columns[key].streamed and type(column).open is FittedColumn.open and _is_ours(column)
     ]
     return InputLayout({key: fitted.columns[key].spec for key in stackable}).stacks
@@ -222,6 +224,7 @@ def encode_targets(columns: Mapping[str, Column], fitted: Fitted, table: Table) 
         headers = declared[key].reads()
         if all(table.has(header) for header in headers):
             targets[key] = target.truth({header: as_trained(fitted, target, table, header, table.cells(header)) for header in headers})
+            # float32, as everything that the compiled step reads.
             weights[key] = (target.row_weights(targets[key]) * base).astype(np.float32)
     return targets, weights
 
@@ -244,10 +247,12 @@ def cell_encoder(
     import tensorflow as tf
 
     model = encoder(columns, layout)
+    # Chunks differ in length: without this, each new length would be traced anew.
     run = tf.function(model.encode_parts, reduce_retracing=True, autograph=False) if compiled else model.encode_parts
 
     def encoded(cells: Mapping[str, pd.Series[str]]) -> EncodedCells:
         raw = {key: column.raw(cells[key]) for key, column in columns.items()}
+        # (rows, columns of the part)
         together = [np.concatenate([raw[key] for key in part.columns], axis=1) for part in model.parts]
         inputs, _ = run([[tf.constant(values)] for values in together])
         return EncodedCells(raw, {name: values.numpy() for name, values in inputs.items()})
@@ -297,11 +302,13 @@ def _spelling(fitted: Fitted, declared: Mapping[str, Column], table: Table, key:
 
 def _encode_stack(keys: Sequence[str], table: Table, fitted: Fitted, declared: Mapping[str, Column], cache: Cache) -> EncodedColumn:
     """Encode columns of one kind side by side, in chunks of rows, unless the cache has them."""
+    # Wide stacks take fewer rows at once, so that a chunk has a bounded size.
     size = max(1, min(ENCODE_CHUNK_ROWS, ENCODE_CHUNK_CELLS // len(keys)))
     spell = {key: _spelling(fitted, declared, table, key) for key in keys}
 
     def rows() -> Iterator[dict[str, pd.Series[str]]]:
         chunks = {key: table.chunks(declared[key].reads(), size=size) for key in keys}
+        # All columns advance chunk by chunk together: only one chunk of each is in memory.
         for _ in range(0, len(table), size):
             yield {key: spell[key](next(chunks[key])) for key in keys}
 
@@ -326,6 +333,7 @@ def _encode_rows(
         run = cell_encoder(columns, compiled=False)
         with closing(in_threads(run, rows())) as encoded:
             for _, inputs in encoded:
+                # One input: its values, then its presence.
                 values, present = inputs.values()
                 yield values, present
 
@@ -335,6 +343,7 @@ def _encode_rows(
         values = {
             "table": table.sha256,
             "missing_values": table.missing_values,
+            # Rows that were dropped are no part of the arrays.
             "rows": sha256(table.rows.tobytes()).hexdigest(),
             "respelled": [any(respelled(fitted, table, header) for header in declared[key].reads()) for key in keys],
             "headers": [declared[key].reads() for key in keys],

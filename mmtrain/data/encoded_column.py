@@ -115,6 +115,7 @@ def joined_columns(columns: Iterable[RowSource]) -> Iterator[RowSource]:
     """Yield row sources that have the values of `columns` side by side: neighbours in one stack as one, every other one as it is."""
     run: list[StackedColumn] = []
     for column in columns:
+        # Neighbours share a stack and have consecutive positions in it.
         if run and not (isinstance(column, StackedColumn) and column.stack is run[-1].stack and column.position == run[-1].position + 1):
             yield _joined(run)
             run = []
@@ -157,6 +158,7 @@ class ArrayLayout:
     columns: int = 1
 
     @property
+    # Presence is float32, one number per row and column.
     def size(self) -> int:
         """Bytes of codes and presence."""
         return self.rows * (math.prod(self.shape) * np.dtype(self.dtype).itemsize + 4 * self.columns)
@@ -167,6 +169,7 @@ def encoded_column(layout: ArrayLayout, provenance: Callable[[], Provenance], pi
 
     Without a `cache` it stays in memory. `provenance` is called only where the column is large, as hashing a table takes time.
     """
+    # Hashing a table takes longer than encoding a small column.
     if cache is None or layout.size < MIN_DISK_BYTES:
         return _in_memory(layout, pieces)
     known = provenance()
@@ -202,9 +205,11 @@ def _opened(folder: Path, layout: ArrayLayout) -> EncodedColumn | None:
     try:
         paths = folder / COLUMNS.array, folder / COLUMNS.second
         files = tuple(map(MappedFile, paths))
+        # A plain array: `np.memmap` adds the cost of a Python subclass to every slice.
         codes, present = (np.asarray(np.load(path, mmap_mode="r")) for path in paths)
     except (OSError, ValueError):
         return None
+    # The name is a hash of the content's origin; a machine that went down may still have left a file of zero bytes.
     if (codes.shape, codes.dtype, present.shape) != ((layout.rows, *layout.shape), np.dtype(layout.dtype), (layout.rows, layout.columns)):
         return None
     mark_used(folder)
@@ -219,6 +224,7 @@ def _built(cache: Path, name: str, layout: ArrayLayout, provenance: Provenance, 
             new_array(temporary / COLUMNS.array, shape, dtype) as (codes, _),
             new_array(temporary / COLUMNS.second, (layout.rows, layout.columns), np.dtype(np.float32)) as (present, _),
         ):
+            # Pieces come in the order of the rows, so they are appended.
             for _, encoded, shown in _numbered(pieces, layout):
                 codes.write(_bytes(encoded, dtype))
                 present.write(_bytes(shown, np.dtype(np.float32)))

@@ -107,6 +107,7 @@ class Chunks:
         self._columns = fitted.columns
         self._layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
         self._encode = cell_encoder(encoded, self._layout, compiled=True) if encoded else None
+        # Bytes of all images of one row.
         images = sum(image_bytes(column.layout) for column in self._images.values())
         # At least one row, however large its images are.
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
@@ -118,6 +119,7 @@ class Chunks:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
         start = 0
         answers = [header for target in targets_among(self._declared).values() if target.holds_numbers for header in target.reads()]
+        # An answer that could be two numbers has no score: it is left empty.
         for cells in source.file.pieces(check_source(source, self._declared), size=self.rows):
             for header in set(answers).intersection(cells.unclear):
                 cells[header] = cells[header].mask(np.isin(np.arange(len(cells[header])), cells.unclear[header]))
@@ -182,11 +184,14 @@ def decode_cells(cells: pd.Series[str], column: Image, finder: ImageFinder) -> t
     Training decodes into a store, because it takes every image many times; a prediction takes each once, so nothing is stored.
     Images are zeros where there is none. A file that several cells name is decoded once.
     """
+    # Code -1 stands for an empty cell.
     codes, names = pd.factorize(cells.str.strip())
     located = [finder.find(str(name)) for name in names]
+    # Different spellings of one path are one file.
     positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in located if isinstance(file, ImageFile)))}
     files = list(positions)
     dtype, image = image_format(column.layout)
+    # Zeros for files that cannot be decoded, and for masked ones.
     pixels = np.zeros((len(files), *image), dtype=dtype)
     unreadable = decode_all(files, column.layout, pixels.__setitem__).unreadable
     remarks: list[CellWarning] = []

@@ -120,6 +120,7 @@ def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> D
 
 
 def _full_name(name: str, contents: str) -> str:
+    # 128 bits of the digest keep the name of the folder under 100 characters.
     return f"{name}.{contents[:32]}" if contents else name
 
 
@@ -156,6 +157,7 @@ def _built(
 ) -> DecodedImages:
     """Build a store under a temporary name, open it, and give it its own name."""
     with building(cache, name) as temporary:
+        # The first line of the manifest ends with the option `verify`.
         hashed = f" {VERSION} content\n".encode() in manifest[:80]
         outcome = _write_pixels(temporary / IMAGES.array, files, layout, hashed=hashed, progress=progress)
         (temporary / IMAGES.second).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
@@ -200,11 +202,13 @@ def written_meanwhile(descriptor: int) -> Iterator[None]:
             yield
         finally:
             done.set()
+    # Raises here what the thread could not write.
     writing.result()
 
 
 def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
     left = pixels.data.cast("B")
+    # May write fewer bytes than it was given.
     while left:
         written = os.pwrite(descriptor, left, offset)
         left, offset = left[written:], offset + written

@@ -73,6 +73,7 @@ def decode_all(
 
     done, size = 0, image_bytes(layout)
     with closing(in_chunks(decode, len(files))) as pieces:
+        # Pieces come in order, whichever thread is first, so that the digest is that of the files in their order.
         for piece, hashes in pieces:
             digests.update(b"".join(hashes))
             done = piece.stop
@@ -122,10 +123,12 @@ def in_chunks(work: Callable[[range], Result], count: int, *, size: int = DECODE
             for start in range(0, count, size):
                 piece = range(start, min(start + size, count))
                 waiting.append((piece, threads.submit(work, piece)))
+                # Bounded: results that nobody has taken yet hold hashes and exceptions.
                 if len(waiting) > _AHEAD * number:
                     first, result = waiting.popleft()
                     yield first, result.result()
             for first, result in waiting:
                 yield first, result.result()
         finally:
+            # A caller that stops early, or an error, must not wait for pieces that nobody will read.
             threads.shutdown(cancel_futures=True)

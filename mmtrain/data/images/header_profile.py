@@ -43,6 +43,7 @@ def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") 
             unread = unread or (cell, f"{header} {header.fix}")
         if len(bad) < 20:
             bad.append((cell, str(header)))
+    # By area, so that the median is the size of an image that exists.
     sizes = sorted(((header.height, header.width) for header in headers), key=lambda size: (size[0] * size[1], size))
     return ImageProfile(
         folder=folder.path,

@@ -41,6 +41,7 @@ class ImageFile(NamedTuple):
     @property
     def source(self) -> Path | bytes:
         """The argument of `mmtrain.image_decoding.read`."""
+        # Content from a cell has no time of change.
         return Path(self.path) if self.changed else self.content
 
 
@@ -79,6 +80,7 @@ class ImageFinder:
             fix = f"Set `{folder.setting}` to the folder that image cells are relative to."
             raise DataError(Problem(str(path), f"the images folder {fault.what}.", fix))
         self._folder = path
+        # With all links followed, so that neither `..` nor a link leads out of the folder unseen.
         self._root = os.path.realpath(path)
         self._suffix = suffix
         self._allow_outside = folder.allow_outside
@@ -119,6 +121,7 @@ class ImageFinder:
     def _existing(self, cell: str) -> str:
         """The real path that a cell names or, where nothing is there, one that differs from it in its Unicode form."""
         path = self._real_path(os.path.join(self._root, cell))
+        # Other spellings of one name are Unicode forms: macOS writes `é` as `e` and an accent.
         if cell.isascii() or os.path.lexists(path):
             return path
         other = self._listings.other_form(self._root, cell)
@@ -129,11 +132,13 @@ class ImageFinder:
         return missing_ending(self._listings, self._root, cells)
 
     def _inside(self, path: str) -> bool:
+        # With a slash at its end: `/data/images2` is not inside `/data/images`.
         return path == self._root or path.startswith(os.path.join(self._root, ""))
 
     def _real_path(self, path: str) -> str:
         """`path` with all links followed. Links among the folders are followed once per folder: that takes most of the time."""
         parent, name = os.path.split(path)
+        # Such names have to be followed together with their parent.
         if name in ("", ".", ".."):
             return os.path.realpath(path)
         if parent not in self._real_parents:
@@ -150,6 +155,7 @@ class ImageFinder:
         if "\\" in cell and os.path.exists(os.path.join(self._root, cell.replace("\\", "/"))):
             return f"Write it with forward slashes: {cell.replace(chr(92), '/')}."
         parent, name = os.path.split(cell)
+        # A cell that repeats the name of the images folder, as `images/1.png` within `images`.
         if os.path.exists(os.path.join(os.path.dirname(self._root), cell)) and parent:
             return f"{usual} Leave out '{cell.split('/', maxsplit=1)[0]}/'."
         if endings := self._listings.endings(self._root, cell):
@@ -207,6 +213,7 @@ def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "") -> Loca
 def _with_ending(names: list[str], located: list[ImageFile | Refusal], finder: ImageFinder, setting: str) -> list[ImageFile | Refusal]:
     """Return the results; if most files are missing because of one missing ending, each refusal names that ending."""
     absent = [name for name, one in zip(names, located, strict=True) if isinstance(one, Refusal) and one.absent]
+    # A few missing files are missing; most of them lack an ending.
     ending = finder.missing_ending(absent) if len(absent) * 2 > len(names) else ""
     if not ending:
         return located

@@ -70,6 +70,7 @@ class OnTheFlyImages:
             for place in piece.tolist():
                 out[place] = self._image(int(images[place]))
 
+        # `list` waits for all threads and raises what one of them raised.
         list(self._threads.map(fill, [places[start : start + _PIECE] for start in range(0, len(places), _PIECE)]))
 
     def _image(self, position: int) -> NDArray[Any]:
@@ -88,6 +89,7 @@ class OnTheFlyImages:
     def _keep(self, position: int, pixels: NDArray[Any]) -> None:
         if position < len(self._cached):
             self._cached[position] = pixels
+            # After the pixels: from here on, other threads read them without a lock.
             self._is_cached[position] = True
 
 

@@ -41,13 +41,16 @@ class ReadAhead:
         self._file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
         self._image = pixels[0].nbytes
+        # The header of a .npy file comes first, the pixels fill the rest.
         self._start = os.fstat(self._file).st_size - pixels.nbytes
         self._asked = np.zeros(len(pixels), dtype=np.bool_)
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        # Switches off reading around each page.
         os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
 
     def expect(self, images: NDArray[np.int64]) -> None:
         """Have these read, without waiting for it; negative ones are none."""
+        # Sorted, so that neighbours in the file become one request.
         wanted = np.unique(images[images >= 0])
         # In a thread of its own: asking takes as long as finding room for what is asked for.
         self._asking.submit(self._ask, list(contiguous_runs(wanted[~self._asked[wanted]])))
@@ -73,6 +76,7 @@ class ReadAhead:
 
     def _read(self, image: int, left: memoryview) -> None:
         offset = self._start + image * self._image
+        # A read may return fewer bytes than were asked for.
         while left:
             read = os.preadv(self._file, [left], offset)
             if not read:

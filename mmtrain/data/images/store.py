@@ -103,6 +103,7 @@ class ImageStore:
                 self.file.check()
             # "clip" writes straight into `out`, "raise" would go through a buffer; it takes image 0 for -1.
             np.take(self.pixels, images, axis=0, out=out, mode="clip")
+        # In mode "clip", rows without an image have received the first one.
         out[images < 0] = 0
         return out
 
@@ -223,6 +224,7 @@ def attach(
             say(f"{header}: {stores[key].notice}")
         problems += _image_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], folder)
         if column.drops_missing:
+            # On the right, earlier reasons win: a row names the first column that sends it away.
             reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
         refused[key] = unreadable
     mask = np.ones(len(table), dtype=np.bool_)

@@ -37,6 +37,7 @@ def to_csv(plan: SplitPlan, rows: Sequence[int] | IntArray, ids: Callable[[IntAr
     of_file = np.asarray(rows, np.int64)
     words = np.array([*USES, ""], dtype=object)
     outer = np.full(len(of_file), -1, np.int64)
+    # -1: rows that are in a partition and not outer test rows.
     outer[plan.test] = USES.index("test")
     header = True
     for fold, codes in [*((str(number), one.codes(len(of_file))) for number, one in enumerate(plan.partitions)), (OUTER, outer)]:
@@ -95,6 +96,7 @@ def _chunks(path: Path, columns: tuple[str, ...] = HEADER) -> Iterator[pd.DataFr
             codes = pd.Index(USES).get_indexer(pd.Index(chunk["part"])).astype(np.int8)
             if (codes < 0).any():
                 place = int(np.argmax(codes < 0))
+                # Lines count from 1, and the first one is the header.
                 raise RunError(Problem(f"{path}:{lines + place + 2}", f"{chunk['part'].iloc[place]!r} is not a part.", RESTORE))
             numbers = {"fold": chunk["fold"].where(chunk["fold"] != OUTER, "-1").to_numpy(dtype=np.int32), "code": codes}
             if "row" in columns:
@@ -114,6 +116,7 @@ def _plan(path: Path, count: int, position: IntArray, fold: IntArray, codes: Int
         lines = np.flatnonzero(fold == number)
         of_row = np.full(count, -1, np.int8)
         of_row[position[lines]] = codes[lines]
+        # Any code that is not negative, so that the check below sees these rows as written; they are in no partition.
         of_row[test] = len(USES)
         # As many lines as rows, and no row without a line: every row has one.
         if len(lines) + len(test) != count or (of_row < 0).any():

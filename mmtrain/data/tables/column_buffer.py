@@ -32,6 +32,7 @@ class ColumnBuffer:
         """The next rows."""
         import pyarrow as pa
 
+        # NaN, the missing cell of pandas, becomes null.
         array = pa.array(cells, pa.large_string(), from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         coded = array.dictionary_encode()
@@ -50,6 +51,7 @@ class ColumnBuffer:
 
         array = self._whole
         if rows is not None:
+            # Consecutive rows, as batches of a whole table are: a slice copies nothing.
             run = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows) and bool((np.diff(rows) == 1).all())
             array = array.slice(int(rows[0]), len(rows)) if run else array.take(pa.array(rows, pa.int64()))
         plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
@@ -62,8 +64,10 @@ def _joined(pieces: list[pa.Array]) -> pa.Array:
 
     if not all(pa.types.is_dictionary(piece.type) for piece in pieces):
         texts = [piece.dictionary_decode() if pa.types.is_dictionary(piece.type) else piece for piece in pieces]
+        # `string` has offsets of 32 bits, so that it holds 2 GB at most.
         small = sum(piece.nbytes for piece in texts) < 2**31
         return pa.concat_arrays([piece.cast(pa.string() if small else pa.large_string()) for piece in texts])
     whole = pa.chunked_array(pieces or [pa.array([], pa.large_string()).dictionary_encode()]).unify_dictionaries().combine_chunks()
+    # The smallest integers that hold all codes.
     codes = next(kind for kind in (pa.int8(), pa.int16(), pa.int32()) if len(whole.dictionary) < 2 ** (kind.bit_width - 1))
     return pa.DictionaryArray.from_arrays(whole.indices.cast(codes), whole.dictionary)

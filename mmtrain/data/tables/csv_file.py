@@ -83,6 +83,7 @@ class CsvFile(TableFile):
             raise DataError(self._damage(error)) from error
         if not cells:
             raise DataError(Problem(self.path.name, "the file is empty.", "Write a line of headers, and a line for every row."))
+        # U+FFFD is what an undecodable byte of the header was replaced by.
         if "\ufffd" in "".join(cells) and (problem := self._encoding_problem()):
             raise DataError(problem)
         return tuple(cells)
@@ -118,6 +119,7 @@ class CsvFile(TableFile):
         places = [self.headers.index(header) for header in headers]
         try:
             with closing(self._records(errors=UNDECODABLE)) as records:
+                # Without the header.
                 rows = (cells for _, cells in islice(records, 1, None))
                 while piece := list(islice(rows, min(size, _SLOW_ROWS))):
                     if any(len(cells) != len(self.headers) for cells in piece):
@@ -132,6 +134,7 @@ class CsvFile(TableFile):
         columns = [str(self._places[header]) for header in headers]
         try:
             for arrays in _joined(([batch.column(column) for column in columns] for batch in self._arrow_reader(columns)), size):
+                # Blocks follow bytes, not rows; no caller gets more than it asked for.
                 for start in range(0, len(arrays[0]), size):
                     yield [array.slice(start, size) for array in arrays]
         except (pa.ArrowException, *_DAMAGED) as error:
@@ -168,6 +171,7 @@ class CsvFile(TableFile):
         columns = {header: str(self.headers.index(header)) for header in headers}
         undecodable: set[str] = set()
         try:
+            # One undecodable cell is enough: columns already found are not checked again.
             for batch in self._arrow_reader(list(columns.values()), pa.large_binary()):
                 undecodable |= {
                     header for header, column in columns.items() if header not in undecodable and not _is_utf8(batch.column(column))
@@ -195,10 +199,14 @@ class CsvFile(TableFile):
                 delimiter=self.dialect.separator,
                 quote_char=self.dialect.quote or False,
                 escape_char=self.dialect.escape or False,
+                # Cells in quotes may hold line breaks.
                 newlines_in_values=True,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                include_columns=columns, column_types=dict.fromkeys(columns, kind or pa.large_string()), strings_can_be_null=False
+                # An empty cell stays an empty text: `_mark_missing` decides what is missing, for all formats alike.
+                include_columns=columns,
+                column_types=dict.fromkeys(columns, kind or pa.large_string()),
+                strings_can_be_null=False,
             ),
         )
 
@@ -216,6 +224,7 @@ class CsvFile(TableFile):
             problems.append(self._uneven_problem(uneven))
         if problems or len(sizes) == 1:
             return problems
+        # Arrow's word for a row that is longer than a block.
         if "straddl" in str(error):
             fix = "Look for a quote that is not closed; keep texts as long as this in Parquet."
             return [Problem(self.path.name, f"a row is longer than {self._block:,} bytes.", fix)]
@@ -243,6 +252,7 @@ class CsvFile(TableFile):
         if self.dialect.codec != "utf-8-sig":
             what = f"the file is not text in the encoding {self.dialect.encoding}."
             return Problem(self.path.name, what, "Set `encoding` in `data.format` to the right one, or save the table as UTF-8.")
+        # Keeps the first bytes of a character that two blocks share.
         decoder = codecs.getincrementaldecoder("utf-8")()
         line = 1
         with self._open() as file:
@@ -277,12 +287,14 @@ class CsvFile(TableFile):
     @cached_property
     def _quote_counts(self) -> tuple[int, int]:
         """Quotes, and those behind a backslash, in the whole file."""
+        # No text holds a zero byte: without a quote character, nothing is counted.
         quote = self.dialect.quote.encode() or b"\0"
         quotes = escaped = 0
         last = b""
         with self._open() as file:
             for block in iter(lambda: file.read(_PIECE), b""):
                 quotes += block.count(quote)
+                # With the last byte of the block before: a backslash and its quote may lie in two blocks.
                 escaped += (last + block).count(b"\\" + quote)
                 last = block[-1:]
         return quotes, escaped
@@ -352,6 +364,7 @@ def _joined(blocks: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Arr
 
     waiting: list[list[pa.Array]] = []
     rows = nbytes = 0
+    # None marks the end, so that what waits is given out.
     for arrays in chain(blocks, [None]):
         enough = _JOINED if rows >= GATHERED_ROWS else 8 * _JOINED
         full = bool(waiting) and (arrays is None or rows + len(arrays[0]) > size or nbytes >= enough)

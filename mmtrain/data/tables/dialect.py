@@ -53,6 +53,7 @@ class _BoundedLines:
 
     def __iter__(self) -> Iterator[str]:
         lines = self._lines
+        # `readline` with a limit: a file without line breaks is not read as one line of any length.
         for line in iter(lambda: lines.readline(LONGEST_ROW + 1), "") if isinstance(lines, TextIOBase) else lines:
             self.characters += len(line)
             if self.characters > LONGEST_ROW:
@@ -144,10 +145,12 @@ class Dialect:
                 for cells in reader:
                     if cells == [END]:
                         return
+                    # An open quote has swallowed the end mark, and with it all rows below.
                     if cells and cells[-1].endswith(END):
                         raise OpenQuoteError(line + self.skip_lines)
                     if cells:
                         yield line + self.skip_lines, cells
+                    # Counts lines of the file, of which a quoted cell may hold several.
                     line = reader.line_num + 1
                     bounded.characters = 0
             except OverflowError:

@@ -164,10 +164,12 @@ def _read(path: Path, sheet: Any, others: list[str], skip: int | None, *, later:
     if not rows:
         fix = "Write a row of headers and a row for every example, or name another sheet as `sheet` in `data.format`."
         raise DataError(Problem(path.name, f"the sheet {sheet.title!r} is empty.", fix))
+    # Titles stand at the top; the first 100 rows tell how wide the table is.
     titles = titles_above([[_header(value) for value in row] for _, row in rows[:100]]) if skip is None else 0
     skipped = rows[titles][0] - 1 if titles else 0
     rows = rows[titles:]
     width = max(len(row) for _, row in rows)
+    # Columns without a single value are formatting that Excel stores as cells.
     used = [place for place in range(width) if any(len(row) > place and not _empty(row[place]) for _, row in rows)]
     _check_hidden_values(path, sheet, rows, used)
     (_, first), *below = rows
@@ -226,6 +228,7 @@ def _marks(sheet: Any) -> tuple[bool, list[tuple[str, str, str, str]]]:
             formulas = formulas or FORMULA.search(text) is not None
             matches = list(MERGED.finditer(text))
             merged += [tuple(part.decode() for part in match.groups()) for match in matches]
+            # A mark may lie across two blocks; the end of the last match is the limit, so that none is counted twice.
             before = text[max(len(text) - 200, matches[-1].end() if matches else 0) :]
     return formulas, merged  # type: ignore[return-value]
 

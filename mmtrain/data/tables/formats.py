@@ -100,12 +100,14 @@ def _dialect(path: Path, size: int, changed: int, given: TableFormat, later: boo
     try:
         with open_text(path) as file:
             head = file.read(HEAD)
+            # One more byte tells whether the head is the whole file.
             whole = not file.read(1)
     except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, PermissionError):
             raise
         head, whole = b"", True  # the reader says what is wrong
     encoding = _encoding(path, head, given, later=later)
+    # The head may end within a character; only at the end of the file is that an error.
     text = codecs.getincrementaldecoder(Dialect(encoding=encoding).codec)("replace").decode(head, final=whole)
     usual = usual_separator(path)
     if later and given.explicit:
@@ -122,6 +124,7 @@ def _dialect(path: Path, size: int, changed: int, given: TableFormat, later: boo
 def _encoding(path: Path, head: bytes, given: TableFormat, *, later: bool) -> str:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return given.encoding if given.encoding and not later else "utf-16"
+    # A zero byte hints at UTF-16, whose ASCII letters each have one.
     if given.encoding and later and b"\0" not in head and _is_utf8(path):
         return "utf-8"
     return given.encoding or "utf-8"

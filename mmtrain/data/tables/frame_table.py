@@ -92,6 +92,7 @@ def typed_array(cells: pd.Series[Any]) -> pa.Array:
     import pyarrow as pa
 
     if isinstance(cells.dtype, pd.SparseDtype):
+        # Arrow has no sparse arrays.
         cells = cells.astype(cells.dtype.subtype)
     if cells.dtype == object:
         return _of_objects(cells)
@@ -109,6 +110,7 @@ def _of_objects(cells: pd.Series[Any]) -> pa.Array:
         array = pa.array(cells, from_pandas=True)
         if not isinstance(array.type, pa.BaseExtensionType) and not type_refusal(array.type):
             return as_text(array)
+    # Positions for an index, by which the groups are put back into their order.
     alone = cells.reset_index(drop=True)
     of_types = [group for _, group in alone.groupby(alone.map(type), sort=False)]
     if len(of_types) == 1:

@@ -134,6 +134,7 @@ def _object(text: bytes) -> dict[str, Any]:
     if b"\0" in text:  # as in every ASCII character of UTF-16, which `json` would take for a whole document of it
         raise _BrokenLineError("the line is not UTF-8 text; by its zero bytes it is UTF-16 or UTF-32", _AS_UTF8)
     try:
+        # The hook sees all pairs of an object; in a dict, the second of two equal keys would silently win.
         value = json.loads(text.rstrip(), object_pairs_hook=_once)
     except UnicodeDecodeError as error:
         raise _BrokenLineError(f"the byte 0x{text[error.start]:02X} is not UTF-8 text", _AS_UTF8) from None

@@ -35,9 +35,11 @@ class Numerals:
         import pyarrow.compute as pc
 
         if self.thousands:
+            # Next to the blank, the no-break space and the narrow one, which French and Swiss programs write.
             group = r"[ \x{a0}\x{202f}]" if self.thousands == " " else re.escape(self.thousands)
             grouped = rf"^\s*[+-]?\d{{1,3}}(?:{group}\d{{3}})+(?:{re.escape(self.decimal)}\d*)?\s*$"
             joined = pc.replace_substring_regex(pc.utf8_trim_whitespace(cells), group, "")
+            # Only where the whole cell is a number: `room 1 204` keeps its blank.
             cells = pc.if_else(pc.match_substring_regex(cells, grouped), joined, cells)
         if self.decimal == ",":
             cells = pc.replace_substring_regex(cells, r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$", r"\1.\2")
@@ -50,6 +52,7 @@ class Numerals:
         pointed = pc.match_substring_regex(cells, r"^\s*[+-]?\d*\.\d+(?:\.\d+)*(?:,\d*)?(?:[eE][+-]?\d+)?\s*$")
         if self.thousands != ".":
             return pointed
+        # With `thousands: "."`, whole groups of three are clear: `1.234` is a thousand and more.
         return pc.and_not(pointed, pc.match_substring_regex(cells, r"^\s*[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?\s*$"))
 
 

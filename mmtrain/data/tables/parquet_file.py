@@ -129,6 +129,7 @@ def as_text(array: pa.Array) -> pa.Array:
     if kinds.is_floating(array.type):
         return _number_text(array)
     if kinds.is_timestamp(array.type):
+        # Arrow writes `2024-01-31 12:00:00.000`: a `T`, and no zeros behind the last digit of a second.
         zoned = array.cast(pa.timestamp(array.type.unit, "UTC")) if array.type.tz else array
         text = pc.replace_substring(zoned.cast(pa.large_string()), " ", "T", max_replacements=1)
         seconds = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")
@@ -160,6 +161,7 @@ def cell_texts(values: Sequence[object]) -> pa.Array:
     texts = [None if isinstance(value, float) else _cell_text(value) for value in values]
     floats = [position for position, value in enumerate(values) if isinstance(value, float)]
     if floats:
+        # All numbers by one call: Arrow writes them as a column of Parquet, digit for digit.
         numbers = _number_text(pa.array([values[position] for position in floats], pa.float64())).to_pylist()
         for position, text in zip(floats, numbers, strict=True):
             texts[position] = text

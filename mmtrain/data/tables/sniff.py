@@ -69,6 +69,7 @@ def sniffed(name: str, head: str, whole: bool, given: TableFormat, usual: str, e
     fits = {fit.dialect.separator: fit for fit in tried if fit is not None}
     if not fits and not certain:
         blank = _fit(lines, replace(start, separator=BLANKS), given, whole)
+        # Blanks separate words of any text, so they count only where nothing else fits and columns are aligned.
         fits = {BLANKS: blank} if blank is not None and _aligned(blank, lines) else {}
     if not fits:
         return _with_numerals(start, given, ())
@@ -124,6 +125,7 @@ def _fit(lines: Sequence[str], dialect: Dialect, given: TableFormat, whole: bool
         ]
     if not candidates:
         return None
+    # Double quotes, the usual ones, come first; single ones only win where every header is in them.
     plain = candidates[0]
     if len(candidates) > 1 and candidates[-1].dialect.quote == "'" and all(_in_single_quotes(header) for header in plain.headers):
         return candidates[-1]
@@ -161,6 +163,7 @@ def _below_titles(lines: Sequence[str], dialect: Dialect, given: TableFormat, wh
 
 def titles_above(rows: Sequence[Sequence[str]]) -> int:
     """Count the first rows that are titles and comments above the headers."""
+    # The number of cells that most rows have.
     width = Counter(map(len, rows)).most_common(1)[0][0]
     titles = 0
     if width > 1:
@@ -270,10 +273,12 @@ def _numerals(dialect: Dialect, columns: Sequence[Sequence[str]]) -> Numerals | 
     """Return how numbers are written, by columns in which that is beyond doubt; None where there is none, or where they disagree."""
     commas = [column for column in columns if _shows(column, COMMA, ",")]
     points = [column for column in columns if _shows(column, POINT, ".")]
+    # Neither kind of mark, or both: nothing is certain.
     if bool(commas) == bool(points):
         return None
     decimal, thousands = (",", ".") if commas else (".", ",")
     grouped = any(thousands in cell and decimal in cell for column in commas or points for cell in column)
+    # A mark cannot both group digits and separate cells.
     return Numerals(decimal, thousands if grouped and dialect.separator != thousands else "")
 
 

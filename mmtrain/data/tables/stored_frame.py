@@ -60,6 +60,7 @@ def index_of(path: Path) -> pd.Index[Any] | None:
         name = ((pq.read_schema(path).metadata or {}).get(INDEX) or b"").decode()
         if name and Path(name).name == name:  # a stranger's table may name any file
             columns = pd.read_parquet(path.parent / name)
+            # `level_0` stands for an index without a name.
             names = [None if str(header).startswith("level_") else header for header in columns]
             index = pd.Index(columns.iloc[:, 0]) if len(names) == 1 else pd.MultiIndex.from_frame(columns)
             return index.set_names(names)
@@ -127,6 +128,7 @@ def _write(folder: Path, write: Callable[[Path], object], kind: str = "") -> Pat
         try:
             write(temporary)
             path = folder / f"{file_hash(temporary)[:DIGITS]}{suffix}"
+            # The name has 64 bits of the hash; should two tables share them, the bytes tell them apart.
             if not path.is_file() or not filecmp.cmp(path, temporary, shallow=False):
                 temporary.rename(path)
         finally:

@@ -112,6 +112,7 @@ class Table:
         offset = 0
         for piece in self._file.pieces(headers, size=size):
             count = len(next(iter(piece.values())))
+            # `wanted` ascends: two binary searches give the part of it that lies in this piece.
             first, last = np.searchsorted(wanted, (offset, offset + count))
             if last > first:
                 places = wanted[first:last] - offset
@@ -269,6 +270,7 @@ class _Scan:
         dropping = [use for use in uses if use.column.empty_cells_drop_rows]
         self._dropping = [
             (column, [use.header for use in dropping if use.column is column])
+            # By identity: one column may read several headers.
             for column in {id(use.column): use.column for use in dropping}.values()
         ]
         self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
@@ -283,6 +285,7 @@ class _Scan:
         rows = len(next(iter(piece.values())))
         left = np.ones(rows, dtype=np.bool_)
         for column, headers in self._dropping:
+            # A column of several headers lacks a value only where all of them are empty.
             missing = np.logical_and.reduce([column.missing_cells(piece[header]) for header in headers])
             left &= ~missing
             words = piece[headers[0]].iloc[np.flatnonzero(missing)]
@@ -299,6 +302,7 @@ class _Scan:
             if use.column.streamed and len(left):
                 for fault in use.column.faults(piece[use.header].iloc[left].reset_index(drop=True)):
                     positions = self._streamed_faults.setdefault((use, fault.what, fault.fix), [])
+                    # From positions in the piece to positions in the file.
                     positions.extend((left[fault.rows] + self._total).tolist())
 
     def table(self) -> Table:
@@ -324,4 +328,5 @@ class _Scan:
         if not use.column.streamed:
             return use.column.faults(table.cells(use.header))
         faults = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
+        # From positions in the file to positions in the table, both ascending.
         return [CellError(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in faults]

@@ -63,6 +63,7 @@ class TableFile(ABC):
         self.headers = self._read_headers()
         self.times = Counter(self.headers)
         """Count the occurrences of each header."""
+        # Reversed, so that of equal headers the first place stays.
         self._places = {header: place for place, header in reversed(list(enumerate(self.headers)))}
 
     @abstractmethod
@@ -103,6 +104,7 @@ class TableFile(ABC):
         self._require_unchanged()
         for arrays in self._batches(headers, size):
             yield self._cells(headers, [self._mark_missing(array) for array in arrays])
+        # Once more: the file may have changed while it was read.
         self._require_unchanged()
 
     def _cells(self, headers: Sequence[str], arrays: Sequence[pa.Array]) -> Cells:
@@ -119,6 +121,7 @@ class TableFile(ABC):
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        # The empty text is missing in every format, whatever the user lists.
         words = pa.array(["", *self.missing_values], pa.large_string())
         texts = trimmed(array)
         missing = pc.is_in(texts, value_set=words)
@@ -176,6 +179,7 @@ def content_hash(path: Path) -> str:
     return _hash_of(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
+# Size and time of change are arguments, so that a changed file is hashed again.
 @lru_cache(maxsize=8)
 def _hash_of(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
     return file_hash(path)
