@@ -42,6 +42,7 @@ class BaselinePredictions:
 
     def against(self, key: str, model: BootstrapScores) -> BaselineResult:
         """Score one target with intervals, and subtract its scores from those of the `model` on the same rows."""
+        # The same draws as those of the model, so that differences are paired.
         baseline = model.of(self.targets[key], self.predictions[key])
         return self._result(baseline.scores, model.minus(baseline))
 

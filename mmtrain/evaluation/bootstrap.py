@@ -47,6 +47,7 @@ class Bootstrap:
     def __init__(self, rows: int, *, groups: NDArray[np.int64] | None, draws: int, confidence: float, seed: int) -> None:
         """`groups` (rows,) are codes; rows with the same code are drawn together. `confidence` is in (0, 1)."""
         self.draws, self.confidence, self._seed, self._rows = draws, confidence, seed, rows
+        # Codes from 0 without gaps, as some rows of the part may have been left out.
         self._groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
         self.unit: Literal["row", "group"] = "row" if groups is None else "group"
         self.units = rows if self._groups is None else int(self._groups.max(initial=-1)) + 1
@@ -68,6 +69,7 @@ class Bootstrap:
         """
         if self.obstacle(values):
             return None
+        # Draws without the score, those that miss a class for example, are left out of its quantiles.
         defined = values[~np.isnan(values)]
         shift = 0.0 if estimate is None else 2 * _bias_correction(defined, estimate)
         limits = np.quantile(defined, self.quantile_levels(shift)).tolist()
@@ -77,6 +79,7 @@ class Bootstrap:
     def quantile_levels(self, shift: float = 0.0) -> tuple[float, float]:
         """Return the lower and upper quantile level, `shift` (2 z0) is in standard deviations; there must be 2 units or more."""
         # sqrt(n / (n - 1)): the variance of bootstrap draws is that of the population formula, too small by (n - 1) / n.
+        # Twice z0, Efron's shift of both normal quantiles, comes as `shift`; the reach is the same on both sides.
         reach = _student((1 + self.confidence) / 2, self.units - 1) * sqrt(self.units / (self.units - 1))
         return NORMAL.cdf(shift - reach), NORMAL.cdf(shift + reach)
 
@@ -116,13 +119,16 @@ class Bootstrap:
     def _chunks(self) -> Iterator[Counts]:
         """Yield the counts of each row in each draw, (chunk, rows); units are drawn with equal probability."""
         generator = np.random.default_rng(self._seed)  # a new one per call, so that all statistics have the same draws
+        # Bounded memory: draws are counted in chunks of at most `CHUNK_CELLS` cells.
         most = max(1, CHUNK_CELLS // max(self._rows, 1))
         for start in range(0, self.draws, most):
             size = min(most, self.draws - start)
+            # (chunk, units) numbers of the units that each draw has, with repetitions
             units = generator.integers(0, max(self.units, 1), size=(size, self.units))
             # One bincount for the whole chunk: every draw counts in a range of cells of its own.
             places = units + self.units * np.arange(size)[:, np.newaxis]
             counts = np.bincount(places.ravel(), minlength=size * self.units).reshape(size, self.units)
+            # Every row counts as often as its group was drawn.
             yield counts if self._groups is None else np.take(counts, self._groups, axis=1)
 
 

@@ -51,6 +51,7 @@ def delong(truth: Codes, first: Numbers, second: Numbers, groups: Codes | None =
     two groups have rows of a class, or both scores rank the rows alike.
     """
     positive = truth == 1
+    # Without groups every row is a cluster of its own, and the variance below is DeLong's.
     codes = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
     if min(len(np.unique(codes[positive])), len(np.unique(codes[~positive]))) < 2:
         return None
@@ -62,12 +63,14 @@ def delong(truth: Codes, first: Numbers, second: Numbers, groups: Codes | None =
     error = sqrt(_variance(of_positive - difference, of_negative - difference, codes[positive], codes[~positive]))
     if error <= 1e-12:  # rounding leaves about 1e-17 where the ranks are equal
         return None
+    # Two-sided p-value of the standard normal: erfc(|z| / sqrt(2)).
     return DeLong(difference=difference, standard_error=error, p=erfc(abs(difference) / error / sqrt(2)))
 
 
 def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, groups_of_negative: Codes) -> float:
     """Variance of the difference, from the deviations of the rows; those of one group are summed before squaring (Obuchowski 1997)."""
     count = int(max(groups_of_positive.max(), groups_of_negative.max())) + 1
+    # Sums of the deviations of each group, (groups,), per class.
     by_group = [
         np.bincount(groups, deviations, count) for groups, deviations in ((groups_of_positive, positive), (groups_of_negative, negative))
     ]
@@ -76,4 +79,5 @@ def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, g
     within = sum(n / (n - 1) * np.square(sums).sum() / size**2 for sums, size, n in zip(by_group, rows, group_counts, strict=True))
     # A group with rows of both classes makes their deviations depend on each other.
     covariance = count / (count - 1) * (by_group[0] * by_group[1]).sum() / (rows[0] * rows[1])
+    # The covariance may be negative, so rounding can lead just below 0.
     return max(float(within + 2 * covariance), 0.0)

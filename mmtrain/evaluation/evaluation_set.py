@@ -59,6 +59,7 @@ class BootstrapScores:
 
     def of(self, target: FittedTarget, prediction: Array) -> BootstrapScores:
         """Return the scores of other predictions on the same rows and draws; their `target` may have another threshold."""
+        # The same rows and draws, so that comparisons are paired.
         return BootstrapScores(replace(self.rows, target=target, prediction=prediction), self.bootstrap)
 
     @cached_property

@@ -44,6 +44,7 @@ def choose_answer(
         prefix: Beginning of the target's scores in `monitor`, see `main_score`.
     """
     rows, known = EvalSet.of(target, truth, fused, groups), target.known_rows(truth)
+    # Bonferroni: each of the branches gets its share of the error probability.
     confidence = 1 - (1 - section.confidence) / len(alone)
     bootstrap = Bootstrap(len(rows), groups=rows.groups, draws=section.draws, confidence=confidence, seed=section.seed)
     of_fusion = BootstrapScores(rows, bootstrap)
@@ -51,6 +52,7 @@ def choose_answer(
     branches = {branch: _compare(of_fusion, prediction[known], score) for branch, prediction in alone.items()}
     fused_value = of_fusion.scores[score].value
     least = LEAST_GAIN * abs(fused_value or 0.0)
+    # The whole interval lies above the least gain.
     better = {branch: one.gain for branch, one in branches.items() if one.gain is not None and one.low is not None and one.low > least}
     return FusionGuard(
         score=score,
@@ -70,4 +72,5 @@ def _compare(of_fusion: BootstrapScores, prediction: Array, score: str) -> Branc
         return BranchAlone(value=value)
     if drop.low is None or drop.high is None:
         return BranchAlone(value=value, gain=-drop.value)
+    # A gain is a negative drop, so the limits change places.
     return BranchAlone(value=value, gain=-drop.value, low=-drop.high, high=-drop.low)

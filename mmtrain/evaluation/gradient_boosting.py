@@ -29,12 +29,14 @@ class GradientBoosting(TabularBaseline):
         loss = "absolute_error" if target.predicts_median else "squared_error"
         model = HistGradientBoostingRegressor(loss=loss, **self._options(1, validation))
         _fit(model, train, validation)
+        # (rows, 1), as the network gives numbers
         return lambda cells: model.predict(cells)[:, None]
 
     def classes(self, count: int, train: Examples, validation: Examples) -> Any:
         """Minimize the log loss."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
+        # Two classes need one tree per round, several one for each class.
         model = HistGradientBoostingClassifier(**self._options(count if count > 2 else 1, validation))
         _fit(model, train, validation)
         return model

@@ -47,10 +47,12 @@ class LinearModel(TabularBaseline):
         """Fit a ridge; the number is standardized so that the penalty means the same in every unit."""
         from sklearn.linear_model import Ridge
 
+        # A constant answer has no spread to divide by.
         center, scale = float(train.truth.mean()), float(train.truth.std()) or 1.0
         models = []
         for penalty in self._penalties((*PENALTIES, 1000.0), validation):
             model = Ridge(alpha=penalty, solver="lsqr", random_state=self.seed)
+            # "lsqr" takes sparse features as they are; a direct solver would need them dense.
             model.fit(train.cells, (train.truth - center) / scale, train.weights)
             models.append(model)
         best = min(models, key=lambda model: _squared(model, validation, center, scale)) if len(models) > 1 else models[0]
@@ -67,6 +69,7 @@ class LinearModel(TabularBaseline):
         for penalty in self._penalties(PENALTIES, validation):
             model = LogisticRegression(C=1 / penalty, max_iter=MOST_STEPS, random_state=self.seed)
             with warnings.catch_warnings():
+                # A solver that stops early is still a baseline; users cannot act on the warning.
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(train.cells, train.truth, train.weights)
             models.append(model)
@@ -80,22 +83,27 @@ class LinearModel(TabularBaseline):
         from scipy.sparse import csr_matrix
 
         ids = arrays.column(key, rows)
+        # Ids below FIRST_ID are padding, missing texts and unseen words.
         row, place = np.nonzero((ids >= FIRST_ID) & (arrays.present[key][rows] > 0))
         shape = (len(rows), self.texts[key].size)
         return csr_matrix((np.ones(len(row)), (row, ids[row, place])), shape=shape)
 
     def _rarity(self, key: str, arrays: Arrays, train: Array) -> Array:
         """Inverse document frequency of each id in training rows."""
+        # (ids,) training texts that have the word
         documents = np.asarray((self._counts(key, arrays, train) > 0).sum(axis=0)).reshape(-1)
+        # The smoothed form of scikit-learn: a word of every text keeps the weight 1.
         return np.asarray(np.log((1 + len(train)) / (1 + documents)) + 1)
 
     def _text(self, key: str, arrays: Arrays, rows: Array) -> csr_matrix:
         from scipy.sparse import diags
 
         counts = self._counts(key, arrays, rows)
+        # Sublinear: the tenth occurrence of a word says less than the first.
         counts.data = 1 + np.log(counts.data)
         weighted = counts @ diags(self.rarity[key])
         length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1))).reshape(-1)
+        # Length 1, so that a long text weighs no more than a short one; an empty text stays all zeros.
         return diags(1 / np.where(length > 0, length, 1)) @ weighted
 
 
@@ -107,6 +115,7 @@ class _Design:
         self.categories = {place: np.unique(train[~np.isnan(train[:, place]), place]) for place in np.flatnonzero(categorical)}
         self.numbers = np.flatnonzero(~categorical)
         numbers = train[:, self.numbers]
+        # Only numbers that lack values in training rows get an indicator.
         self.gaps = self.numbers[np.isnan(numbers).any(axis=0)]
         self.center = np.nanmean(numbers, axis=0)
         spread = np.nanstd(numbers, axis=0)
@@ -116,9 +125,11 @@ class _Design:
         """(rows, features) to sparse columns; a category that training rows do not have is all zeros."""
         from scipy.sparse import csr_matrix, hstack
 
+        # Standardized, 0 is the mean, which a missing number becomes.
         numbers = np.nan_to_num((cells[:, self.numbers] - self.center) / self.scale)
         blocks = [csr_matrix(numbers), csr_matrix(np.isnan(cells[:, self.gaps]).astype(np.float64))]
         for place, known in self.categories.items():
+            # Position of the category among the known ones; unknown codes meet a neighbour, which the next line sees.
             codes = np.searchsorted(known, cells[:, place]).clip(max=len(known) - 1)
             rows = np.flatnonzero(known[codes] == cells[:, place])
             blocks.append(csr_matrix((np.ones(len(rows)), (rows, codes[rows])), shape=(len(cells), len(known))))
@@ -133,7 +144,9 @@ def _squared(model: Any, rows: Examples, center: float, scale: float) -> float:
 def _log_loss(model: Any, rows: Examples) -> float:
     """The mean log loss of rows of known classes; a class that no training row has costs every model the same."""
     probabilities = model.predict_proba(rows.cells)
+    # Validation rows may have classes that no training row has.
     known = np.isin(rows.truth, model.classes_)
     places = np.searchsorted(model.classes_, rows.truth[known])
+    # A probability of 0 would cost infinitely much.
     given = np.maximum(probabilities[known][np.arange(len(places)), places], 1e-15)
     return float(-(np.log(given) * rows.weights[known]).sum())

@@ -51,6 +51,7 @@ class CsvPredictions:
 
         table = self._escape_formulas(_table(frame))
         if self._empty:
+            # The header goes through the same quoting as cells.
             headers = [pa.array([name], pa.large_string()) for name in table.column_names]
             self._stream.write(_lines(pa.table(headers, names=table.column_names)))
             self._empty = False
@@ -68,6 +69,7 @@ class CsvPredictions:
             self.formulas += formulas
             if formulas and self._spreadsheet:
                 quoted = pc.binary_join_element_wise(pa.scalar("'", column.type), column, pa.scalar("", column.type))
+                # `runs` is a mask: other cells stay as they are.
                 table = table.set_column(place, table.column_names[place], pc.if_else(runs, quoted, column))
         return table
 
@@ -93,6 +95,7 @@ class ParquetPredictions:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        # Chunks are joined into one row group.
         table = pa.concat_tables(self._waiting)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema)
@@ -166,6 +169,7 @@ def _lines(table: pa.Table) -> bytes:
     rows = pc.binary_join_element_wise(*map(_cells, table.columns), pa.scalar(",", pa.large_string()))
     lines = pc.binary_join_element_wise(rows, *(pa.scalar(end, pa.large_string()) for end in ("\n", ""))).combine_chunks()
     # The data buffer of an Arrow string array has all strings back to back: with the newlines in them, it is the text of the file.
+    # A slice of the buffer may be longer than its strings; the sum of the lengths is their end.
     return bytes(memoryview(lines.buffers()[2])[: pc.sum(pc.binary_length(lines)).as_py()])
 
 

@@ -58,6 +58,7 @@ def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, Fitted
     """
     target, prefix = targets[key], _prefix(key, targets)
     names = [name for name in map(str, rows.columns) if name.startswith(prefix)]
+    # Empty cells are missing, as in the table of the training.
     cells = {name.removeprefix(prefix): rows[name].replace("", pd.NA) for name in names}
     return target.parse_truth(cells), target.parse_outputs(cells)
 

@@ -54,6 +54,7 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
 def _unknown_labels(rows: EvalSet) -> dict[str, int]:
     if not rows.target.has_labels:
         return {}
+    # -1 stands for a label that is not known in a row.
     counts = (rows.truth < 0).sum(axis=0).tolist()
     return {name: count for name, count in zip(rows.target.columns, counts, strict=True) if count}
 
@@ -69,6 +70,7 @@ def confusion_fields(rows: EvalSet) -> dict[str, Any]:
     if len(classes) <= MATRIX_CLASSES:
         return {"classes": classes, "confusion": matrix.tolist()}
     cells = np.nonzero(matrix)
+    # (pairs, 3): true class, predicted class, rows
     return {"classes": classes, "confusion_pairs": np.stack([*cells, matrix[cells]], axis=1).tolist()} if len(rows) else {}
 
 

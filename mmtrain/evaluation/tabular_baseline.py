@@ -54,6 +54,7 @@ class TabularBaseline(ABC):
             for part, read in cells.items():
                 truth, weights = arrays.targets[key][partition[part]], arrays.weights[key][partition[part]]
                 known = target.known_rows(truth)
+                # (rows, features) sparse or dense; rows without a known answer teach nothing.
                 of_parts.append(Examples(read[known], truth[known], weights[known]))
             self.models[key] = self._fit_target(target, *of_parts)
 
@@ -79,11 +80,13 @@ class TabularBaseline(ABC):
             return self.number(target, train, validation)
         if target.has_labels:
             labels = [
+                # A label is a target of two classes with its own weight.
                 self._probabilities(2, *(_label_examples(rows, number, weight) for rows in (train, validation)))
                 for number, weight in enumerate(target.class_weights.values())
             ]
             return lambda cells: np.stack([label(cells)[:, 1] for label in labels], axis=1)
         classes = self._probabilities(len(target.columns), train, validation)
+        # One unit means two classes: only the column of the positive one is kept.
         return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
 
     def _probabilities(self, count: int, train: Examples, validation: Examples) -> Model:
@@ -95,6 +98,7 @@ class TabularBaseline(ABC):
 
         def probabilities(cells: Any) -> Array:
             scattered = np.zeros((cells.shape[0], count))
+            # `classes_` are the codes that occur in training rows, perhaps not all.
             scattered[:, model.classes_] = model.predict_proba(cells)
             return scattered
 
@@ -105,6 +109,7 @@ def _label_examples(rows: Examples, number: int, weight: float) -> Examples:
     """Return one label as a target of two classes, weighted as in the loss of the network, for the rows whose label is known."""
     known = rows.truth[:, number] >= 0
     has = rows.truth[known, number].astype(np.int64)
+    # The loss weighs rows that have the label `weight` times, others once.
     return Examples(rows.cells[known], has, rows.weights[known] * (1 + has * (weight - 1)))
 
 
@@ -121,6 +126,7 @@ class FeatureMatrix:
             for key, column in columns.items()
             if isinstance(column.spec, IndexSpec)
         }
+        # One row tells the number of features of a column.
         self.columns = {key: column for key, column in columns.items() if not np.isnan(self._cells(key, column, arrays, train)).all()}
         self._widths = {key: self._cells(key, column, arrays, train[:1]).shape[1] for key, column in self.columns.items()}
 
@@ -140,7 +146,9 @@ class FeatureMatrix:
 
 def _ranks(counts: Array) -> Array:
     """Return a number for every code: frequent categories of training rows have their own, the rest share one, missing is NaN."""
+    # Codes below FIRST_CODE stand for missing and unknown.
     order = np.argsort(-counts[FIRST_CODE:], kind="stable")[:MOST_CATEGORIES]
+    # Everything that is not overwritten below shares the last number.
     ranks = np.full(len(counts), float(len(order)))
     ranks[0] = np.nan
     ranks[FIRST_CODE + order] = np.arange(len(order))

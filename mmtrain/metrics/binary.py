@@ -20,6 +20,7 @@ def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[st
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
+    # The rows as they are: one draw in which each counts once.
     values = binary_scorer(truth, probability, threshold=threshold)(unit_counts(np.size(truth)))
     if not np.size(truth):
         return without_rows(BINARY)
@@ -45,6 +46,7 @@ def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float 
     positive = received.astype(np.float64)  # 1 - p would lose small probabilities in float32
     called = received >= float(threshold)  # a NumPy float64 would promote, a Python float is compared in the precision of the array
     losses = log_losses(np.where(codes == 1, positive, 1 - positive))
+    # Columns whose sums over the rows of a draw give every score but the areas.
     of_rows = (np.ones(codes.size), codes, called, codes * called, losses, np.square(positive - codes))
     ranking = Ranking(codes, positive)
 

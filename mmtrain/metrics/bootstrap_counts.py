@@ -44,6 +44,7 @@ def cached_if_small(rank: Callable[[int], Ranked], *, columns: int, rows: int) -
 
 def totals(counts: Counts, *columns: NDArray[Any]) -> tuple[Values, ...]:
     """Return the sum of each column (rows,) over the rows of each draw, (draws,); sums of whole numbers are exact."""
+    # One matrix product for all columns instead of a pass for each.
     return tuple(column_totals(counts, np.stack(columns, axis=1)).T)
 
 
@@ -55,6 +56,7 @@ def column_totals(counts: Counts, columns: NDArray[Any]) -> Values:
 def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:
     """Count the rows of each code, 0 to `count - 1`, in every draw: (draws, count); `codes` is (rows,), at least one."""
     order = np.argsort(codes, kind="stable")
+    # Sorted by code, each code is one contiguous range, whose start is known.
     present, starts = np.unique(codes[order], return_index=True)
     sums = np.zeros((len(counts), count), dtype=np.int64)  # reduceat cannot sum empty ranges, so absent codes stay 0
     sums[:, present] = np.add.reduceat(np.take(counts, order, axis=1), starts, axis=1)
@@ -63,6 +65,7 @@ def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:
 
 def weighted_mean(part: NDArray[Any], whole: NDArray[Any]) -> Values:
     """Return `part / whole`, NaN where the whole is 0."""
+    # Prefilled with NaN: where the whole is 0, nothing is divided and NaN stays.
     undefined = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
     return np.asarray(np.divide(part, whole, out=undefined, where=whole > 0), dtype=np.float64)
 

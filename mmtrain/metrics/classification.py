@@ -23,6 +23,7 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, *, count: int) -> N
     truth_codes = input_checks.codes(truth, count=count, what="truth")
     predicted_codes = input_checks.codes(predicted, count=count, what="predicted class")
     input_checks.same_shape(predicted_codes, shape=(truth_codes.size,), what="predicted classes")
+    # A pair of codes becomes one number, row-major, so that a single bincount counts all cells.
     cells = np.bincount(truth_codes * count + predicted_codes, minlength=count * count)
     return cells.astype(np.int64).reshape(count, count)
 

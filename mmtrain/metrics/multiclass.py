@@ -68,11 +68,13 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int,
         return lambda counts: {name: np.full(len(counts), np.nan) for name in MULTICLASS}
     called = _decided(checked, factors)
     right = called == codes
+    # (rows,) loss of the probability that the true class got
     losses = log_losses(checked[np.arange(codes.size), codes])
     macro_auc = _macro_auc(codes, checked)
 
     def scores(counts: Counts) -> dict[str, Values]:
         true = by_code(counts, codes, count=count)  # (draws, classes)
+        # (draws, classes) rows of the class that were predicted as such
         hits = by_code(counts * right, codes, count=count)
         # 0 for a class that is never predicted and for one that is predicted without rows; NaN, so left out, for one that is neither.
         # A model must not score higher for calling rows by names that none of them has.
@@ -82,6 +84,7 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int,
             "accuracy": weighted_mean(hits.sum(axis=1), rows),
             "balanced_accuracy": mean_of_defined(weighted_mean(hits, true)),
             "macro_f1": mean_of_defined(each_f1),
+            # A class that is neither true nor predicted has weight 0 here.
             "weighted_f1": weighted_mean((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
             "macro_auc": macro_auc(by_row(counts)),
             "log_loss": weighted_mean(*totals(counts, losses, np.ones(codes.size))),
@@ -106,6 +109,7 @@ def _macro_auc(truth: NDArray[np.int64], probabilities: NDArray[np.floating]) ->
     )
 
     def mean(counts: RowCounts) -> Values:
+        # (draws, classes that occur)
         areas = np.empty((counts.shape[1], len(classes)))
         if together is not None:
             areas[:, small] = together.auc(counts)

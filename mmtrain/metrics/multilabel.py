@@ -69,8 +69,10 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     known, has_label, called = codes >= 0, codes == 1, received >= float(threshold)
     wrong = (called != has_label) & known
     positive = received.astype(np.float64)  # 1 - p would lose small probabilities in float32
+    # (rows,) sum over the known cells of a row; unknown ones cost nothing.
     losses = np.where(known, log_losses(np.where(has_label, positive, 1 - positive)), 0).sum(axis=1)
     whole = np.asarray(known.all(axis=1))
+    # Whole rows count for subset accuracy, known cells for the others.
     of_rows = (whole, whole & ~wrong.any(axis=1), known.sum(axis=1), wrong.sum(axis=1), losses)
     called = called & known  # unknown cells are neither true nor false positives
     ranked = cached_if_small(lambda column: _KnownRanking(codes[:, column], positive[:, column]), columns=len(labels), rows=len(codes))
@@ -79,6 +81,7 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
         rows, exact, cells, wrong_cells, log_loss = totals(counts, *of_rows)
         row_counts = by_row(counts)
         areas = [ranked(column).areas(row_counts) for column in range(len(labels))]
+        # (draws, labels) each
         hits, true, predicted = (column_totals(counts, columns) for columns in (has_label & called, has_label, called))
         each = {
             "auc": np.stack([auc for auc, _ in areas], axis=1),
@@ -101,6 +104,7 @@ class _KnownRanking:
 
     def __init__(self, truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         known = np.flatnonzero(truth >= 0)
+        # None where every row is known, which saves a copy of the counts for every chunk of draws.
         self._known = known if len(known) < len(truth) else None
         self._ranking = Ranking(truth[known], probabilities[known]) if len(known) else None
 

@@ -40,10 +40,12 @@ def threshold_counts(truth: NDArray[np.int64], score: NDArray[np.floating]) -> t
     `truth` (n,) is 0 or 1, n at least 1. Both results are (thresholds,): one threshold for each distinct score, from the highest down.
     Rows with equal scores therefore enter together, and their order in the table cannot matter.
     """
+    # Not stable, as ties enter together anyway.
     order = np.argsort(score)[::-1]
     descending = score[order]
     last_of_tie = np.flatnonzero(np.append(descending[1:] != descending[:-1], True))
     true_positives = np.cumsum(truth[order])[last_of_tie]
+    # Rows at or above the threshold, minus the true positives.
     return true_positives, last_of_tie + 1 - true_positives
 
 
@@ -79,6 +81,7 @@ class Ranking:
         hits = np.take(_running_totals(counts[self._positives]), self._hits_until, axis=0)
         gained = np.diff(hits, axis=0, prepend=0)
         rows = _running_totals(counts[self._order])
+        # All rows as high or higher, minus the positive ones among them, are the false positives.
         alarms = np.take(rows, self._until, axis=0) - hits
         return gained, hits, alarms, np.take(rows, self._before, axis=0) - (hits - gained) if self._tied else alarms
 
@@ -142,6 +145,7 @@ class SmallClasses:
 
     def auc(self, counts: RowCounts) -> Values:
         """Compute the AUC of each draw and class, (draws, classes); `counts` is (n, draws)."""
+        # Half the memory and time of float64, as long as every sum is a whole number that float32 holds exactly.
         exact: type[np.floating[Any]] = (
             np.float32 if 2 * int(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < EXACT_IN_FLOAT32 else np.float64
         )
@@ -150,6 +154,7 @@ class SmallClasses:
         size = max(1, PRODUCT_CELLS // len(counts))
         for start in range(0, len(self._rows), size):
             losses[start : start + size] = self._not_beaten(start, start + size).astype(exact, copy=False) @ weights
+        # Rows of a class are contiguous, so one sum per range gives (classes, draws).
         positives = np.add.reduceat(row_weights, self._bounds[:-1], axis=0)
         negatives = counts.sum(axis=0, dtype=np.int64) - positives
         doubled_losses = np.add.reduceat(losses * row_weights, self._bounds[:-1], axis=0)
@@ -158,10 +163,12 @@ class SmallClasses:
     def _not_beaten(self, start: int, end: int) -> NDArray[np.float32]:
         """Compare each row with all others, (rows, n): 2 if one of another class scores higher, 1 if equal, 0 otherwise."""
         rows = self._rows[start:end]
+        # Which of the classes each row belongs to, by the ranges of rows.
         place = np.searchsorted(self._bounds, np.arange(start, start + len(rows)), side="right") - 1
         others = self._columns[place]
         mine = np.take_along_axis(others, rows[:, np.newaxis], axis=1)
         wins = np.add(others > mine, others >= mine, dtype=np.float32)
+        # Rows of the same class are no pairs of a positive and a negative row.
         for one in np.unique(place):
             wins[np.ix_(place == one, self._rows[self._bounds[one] : self._bounds[one + 1]])] = 0
         return wins
@@ -177,6 +184,7 @@ def placements(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple
     of_positive, of_negative = codes[positive], codes[~positive]
     size = int(codes.max()) + 1
     hits, alarms = np.bincount(of_positive, minlength=size), np.bincount(of_negative, minlength=size)
+    # Rows below a score, ties half: (distinct scores,), then one number per row.
     beats = (np.cumsum(alarms) - alarms / 2)[of_positive] / len(of_negative)
     beaten = 1 - (np.cumsum(hits) - hits / 2)[of_negative] / len(of_positive)
     return beats, beaten

@@ -40,6 +40,7 @@ def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
 
     def scores(counts: Counts) -> dict[str, Values]:
         rows, absolute, squared, offset, around = totals(counts, *of_rows)
+        # Sum of squares about the mean of the draw, by the shift from the mean of all rows.
         spread = around - np.square(offset) / np.maximum(rows, 1)
         # Minimum and maximum instead of the spread: rounding can leave a spread of 1e-34 for equal numbers.
         drawn = counts > 0
@@ -58,6 +59,8 @@ def _median(values: Values, order: NDArray[np.int64], counts: Counts) -> Values:
     """Return the median of each draw, (draws,), NaN for a draw without rows; `order` sorts the values."""
     reached = np.cumsum(np.take(counts, order, axis=1), axis=1)  # rows of the draw with this value or a smaller one
     rows = reached[:, -1:]
+    # Positions of the two middle rows; of an odd number they are the same row.
     below, above = ((reached <= place).sum(axis=1) for place in ((rows - 1) // 2, rows // 2))
+    # An empty draw points behind the last value, at NaN.
     ascending = np.append(values[order], np.nan)
     return np.asarray((ascending[below] + ascending[above]) / 2)

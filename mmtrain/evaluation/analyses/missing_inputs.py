@@ -22,12 +22,15 @@ MOST_PATTERNS = 10
 
 def score_missing_patterns(eval_set: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation) -> list[MissingPattern]:
     """Score rows by missing pattern; `missing` is (rows,) bool per column, True where the cell or the image is missing."""
+    # A column without a missing cell divides nothing.
     keys = [key for key, rows in missing.items() if rows.any()]
     if not keys or not len(eval_set):
         return []
+    # Each row of `patterns` is (columns,) bool; `codes` says which one a table row has.
     patterns, codes, counts = np.unique(np.stack([missing[key] for key in keys], axis=1), axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
+    # From the code of a pattern to its rank by frequency.
     rank[order] = np.arange(len(order))
     ranks = np.minimum(rank[codes.reshape(-1)], MOST_PATTERNS)  # NumPy 2.0 alone returns the codes with a second axis
     names: list[list[str] | None] = [[key for key, absent in zip(keys, patterns[code], strict=True) if absent] for code in order]

@@ -72,6 +72,7 @@ class Budget:
 
     def affordable(self, each: float, *, inputs: int, most: int) -> int:
         """Return how often every input can be shuffled if a shuffle takes `each` seconds: from 1 to `most`."""
+        # Time for everything, or as many shuffles of each input as the time allows, at least one.
         return most if each * inputs * most <= self._seconds else max(1, int(self._seconds / (each * inputs)))
 
     def allows(self, done: int, *, of: int) -> bool:
@@ -80,6 +81,7 @@ class Budget:
         if now - self._last_message >= PROGRESS_SECONDS:
             self._last_message = now
             self._say(f"Contributions: {done:,} of {of:,} inputs have been shuffled.")
+        # The first input always runs, so that there is a result.
         return done == 0 or now - self._start <= 2 * self._seconds
 
 
@@ -112,6 +114,7 @@ def donor_rows(groups: NDArray[np.int64], generator: np.random.Generator) -> NDA
     # lexsort sorts by its last key first: groups in random order, and the rows of each in random order.
     circle = np.lexsort((generator.random(len(groups)), generator.permutation(len(sizes))[groups]))
     donors = np.empty(len(groups), dtype=np.int64)
+    # Row circle[i] receives the values of row circle[i + shift].
     donors[circle] = np.roll(circle, -shift)
     return donors
 
@@ -136,6 +139,7 @@ def permutation_importance(
     budget = budget or Budget()
     generator = np.random.default_rng(section.seed)
     groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
+    # The same shuffles for every input, so that their importances are comparable.
     permutations = [donor_rows(groups, generator) for _ in range(section.permutations)]
     # Five shuffles with a fifth of the draws cost as much as one shuffle with all of them, and vary less.
     draws = min(section.draws, max(LEAST_DRAWS, section.draws // section.permutations))
@@ -159,6 +163,7 @@ def permutation_importance(
             if place == 0 and len(after) > 1:
                 affordable = budget.affordable(budget.clock() - start, inputs=len(inputs), most=len(permutations))
                 permutations = permutations[:affordable]
+        # The budget may have been found to be smaller after two shuffles of the first input.
         after = after[: len(permutations)]
         for key, scores in known.items():
             importances[key].append(one.importance(score_drops(scores, [by_target[key] for by_target in after])))

@@ -49,6 +49,7 @@ def assign_subgroups(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupC
 
 def _by_value(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
     codes, values = pd.factorize(cells)
+    # Values in the order that a reader expects, not in that of their first rows.
     order = sorted(range(len(values)), key=lambda code: _rank(str(values[code])))
     places = np.empty(len(values) + 1, dtype=np.int64)
     places[order] = np.arange(len(values))
@@ -74,6 +75,7 @@ def _by_range(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
     ends = [edge_name(edge) for edge in division.edges]
     ranges = [f"{low} to under {high}" for low, high in pairwise(ends[:-1])] + [f"{ends[-2]} to {ends[-1]}"]
     names = [f"below {ends[0]}", *ranges, f"above {ends[-1]}", "not a number", None]
+    # Ranges stay even without rows; the places outside of them only with rows.
     present = [place for place in range(len(names)) if 0 < place < len(edges) or (places == place).any()]
     return SubgroupCodes(division.header, tuple(names[place] for place in present), np.searchsorted(present, places).astype(np.int64))
 
@@ -93,6 +95,7 @@ def subgroup_problem(file: TableFile, division: SubgroupSpec, declared: str, wri
     for piece in file.pieces([division.header], size=CHUNK_ROWS):
         cells = piece[division.header].dropna()
         any_number = any_number or bool(division.edges and not np.isnan(parse_numbers(cells)).all())
+        # Memory for the distinct values only, not for the column.
         if not division.edges:
             seen |= dict.fromkeys(str(value) for value in cells.unique())
     if division.edges:
@@ -114,11 +117,14 @@ def _too_many(header: str, values: list[str], declared: str, written: Callable[[
 def suggest_edges(values: NDArray[np.float64]) -> list[float]:
     """Suggest round edges of two to five ranges that cover all values, at least two of which differ."""
     low, high = float(values.min()), float(values.max())
+    # Four ranges on average; the rounded step gives two to five.
     step = (high - low) / 4
     size = 10 ** np.floor(np.log10(step))
     # 0.999: a step that is round but for float rounding, 0.30000000000000004 say, stays as it is.
     step = next(float(size * factor) for factor in (1, 2, 5, 10) if size * factor >= 0.999 * step)
+    # The first edge lies at or below the smallest value, the last one at or above the largest.
     first = np.floor(low / step)
+    # Twelve digits: 0.1 * 3 would be written as 0.30000000000000004.
     return [float(round(edge * step, 12)) for edge in np.arange(first, np.ceil(high / step) + 1)]
 
 
@@ -131,6 +137,7 @@ correlated draws would make the difference of two scores look more, or less, cer
 
 def score_subgroups(eval_set: EvalSet, codes: SubgroupCodes, main: str, section: Evaluation) -> Subgroups:
     """Score the subgroups of one column; `codes` are those of the rows of `eval_set`, `main` is the score that subgroups compare by."""
+    # Subgroups share no rows, so each has draws of its own.
     subsets = tuple(eval_set.only(codes.codes == code).resample(section, shift=SHIFT + code) for code in range(len(codes.names)))
     subgroups = [
         Subgroup(name=name, rows=len(one.rows), groups=one.groups, scores=one.scores)

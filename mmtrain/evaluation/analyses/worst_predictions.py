@@ -63,6 +63,7 @@ def worst_predictions(
 def highest_loss_rows(target: FittedTarget, truth: Array, prediction: Array) -> Positions:
     """Return positions of the rows with the highest loss, the highest first; rows without a known answer are left out."""
     losses = target.row_losses(truth, prediction)
+    # A row without a known answer has the loss NaN.
     known = np.flatnonzero(~np.isnan(losses))
     return known[np.argsort(-losses[known], kind="stable")[:ROWS]].astype(np.int64)
 
@@ -77,6 +78,7 @@ def describe_answers(target: FittedTarget, truth: Array, prediction: Array) -> l
     if target.has_classes:
         codes = {name: code for code, name in enumerate(target.columns)}
         for row, true, name, probabilities in zip(rows, truth, predicted, target.probabilities(prediction), strict=True):
+            # `true` is the code of the true class, `codes[name]` that of the predicted one.
             row["probability"] = AnswerProbabilities(truth=float(probabilities[true]), prediction=float(probabilities[codes[name]]))
     return rows
 

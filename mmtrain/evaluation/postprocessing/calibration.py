@@ -72,12 +72,14 @@ class Isotonic(Section):
     def apply(self, probabilities: Probabilities) -> Numbers:
         """Calibrate probabilities, (rows, columns) to the same; a row to which all curves give 0 keeps its probabilities."""
         if self.exclusive and len(self.curves) == 1:
+            # Two classes: the other probability is the complement, so that both sum to 1.
             positive = self.curves[0](probabilities[:, 1])
             return np.stack([1 - positive, positive], axis=1)
         scaled = np.stack([curve(column) for curve, column in zip(self.curves, probabilities.T, strict=True)], axis=1)
         if not self.exclusive:
             return scaled
         total = scaled.sum(axis=1, keepdims=True)
+        # Normalized; where all curves give 0, there is nothing to divide, and the probabilities stay.
         return np.where(total > 0, scaled / np.where(total > 0, total, 1), probabilities)
 
 
@@ -99,6 +101,7 @@ def fit_temperature(
     for column, logits in enumerate(_logits(probabilities).T):
         logit, has_label = _known_cells(column, known, logits, true[:, column])
         # A label is a class of two: sigmoid(logit / T) is the softmax of (0, logit) / T.
+        # (rows, 2) logarithms up to a constant, which the softmax does not see
         two = np.stack([np.zeros_like(logit), logit], axis=1)
         both_occur = 0 < has_label.sum() < len(has_label)
         temperatures.append(_most_likely_temperature(two, np.stack([~has_label, has_label], axis=1)) if both_occur else 1.0)
@@ -142,6 +145,7 @@ def isotonic_fit(at: Numbers, true: NDArray[np.bool_]) -> Curve:
 
     `at` (rows,) are probabilities; rows with equal ones form one point. Only the ends of each constant stretch are stored.
     """
+    # (points,) distinct probabilities, ascending; `place` says which point a row belongs to.
     points, place = np.unique(at, return_inverse=True)
     weights = np.bincount(place).astype(np.float64)
     means = np.bincount(place, weights=true) / weights
@@ -152,11 +156,13 @@ def isotonic_fit(at: Numbers, true: NDArray[np.bool_]) -> Curve:
         while blocks and blocks[-1][0] >= block[0]:
             before = blocks.pop()
             together = before[1] + block[1]
+            # Weighted mean of both blocks: the pooled level that minimizes the squared error.
             block = ((before[0] * before[1] + block[0] * block[1]) / together, together, before[2] + block[2])
         blocks.append(block)
     last = np.cumsum([count for *_, count in blocks]) - 1
     first = np.append(0, last[:-1] + 1)
     ends = np.stack([first, last], axis=1).reshape(-1)
+    # Rounding may lead just outside of 0 to 1.
     levels = np.repeat([min(1.0, max(0.0, mean)) for mean, *_ in blocks], 2)
     distinct = np.append(True, ends[1:] != ends[:-1])  # a block of one point has it as both ends
     return Curve(at=tuple(points[ends][distinct].tolist()), values=tuple(levels[distinct].tolist()))
@@ -167,6 +173,7 @@ def _most_likely_temperature(logarithms: Numbers, true: NDArray[np.bool_]) -> fl
 
     The loss is convex in 1 / T, so Newton's method, safeguarded by bisection of the bracket, finds its minimum.
     """
+    # Search in 1 / T, where the loss is convex.
     low, high, inverse = 1 / HIGHEST, 1 / LOWEST, 1.0
     of_truth = logarithms[true].sum()
     for _ in range(STEPS):
@@ -176,8 +183,10 @@ def _most_likely_temperature(logarithms: Numbers, true: NDArray[np.bool_]) -> fl
         if abs(slope) <= TOLERANCE * len(true):
             break
         curvature = (probabilities * np.square(logarithms - mean[:, None])).sum()  # second derivative: a variance, so never negative
+        # The minimum lies where the slope changes its sign, which the bracket keeps enclosing.
         low, high = (low, inverse) if slope > 0 else (inverse, high)
         step = inverse - slope / curvature if curvature > 0 else inverse
+        # Newton may leave the bracket; bisection never does.
         step = step if low < step < high else (low + high) / 2
         if abs(step - inverse) < TOLERANCE:
             break

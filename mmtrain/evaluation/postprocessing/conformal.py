@@ -66,6 +66,7 @@ def fit_sets(
     truth: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]], *, coverage: float, groups: NDArray[np.int64] | None
 ) -> Sets:
     """Fit prediction sets; `truth` (rows,) are class codes, `probabilities` is (rows, classes), `groups` (rows,) are codes."""
+    # (rows,) probability of the true class
     of_truth = probabilities.astype(np.float64)[np.arange(len(truth)), truth]
     bound = quantile(-of_truth, coverage, groups)  # minus p ranks as 1 - p does, and its bound is the level without rounding
     facts = _facts(len(truth), coverage, groups, "Every set contains every class")
@@ -89,6 +90,7 @@ def quantile(scores: Numbers, coverage: float, groups: NDArray[np.int64] | None)
         return None
     codes, counts = np.unique(np.arange(len(scores)) if groups is None else groups, return_inverse=True, return_counts=True)[1:]
     order = np.argsort(scores, kind="stable")
+    # The group of the new row has its share, too, hence + 1; its infinite score comes last.
     weights = np.cumsum(1 / (counts[codes[order]] * (len(counts) + 1)))
     place = int(np.searchsorted(weights, coverage - 1e-9))  # 19 / 20 summed in floating point must still reach 0.95
     return float(scores[order[place]]) if place < len(scores) else None

@@ -72,6 +72,7 @@ def choose_threshold(section: Threshold, truth: NDArray[Any], probability: NDArr
         only = f"only rows of '{classes[int(positives > 0)]}'" if len(truth) else "no rows"
         note = f"The validation part has {only}, so no threshold can be chosen; {UNCHOSEN} stays."
         return DecisionThreshold(threshold=UNCHOSEN, note=note, **facts)
+    # In float32, as exports have probabilities: a threshold must divide them the same way there.
     sweep = _sweep(truth.astype(np.int64), probability.astype(np.float32))
     gain, note = _gain(section, sweep)
     best = np.flatnonzero(gain >= gain.max() - 1e-12)  # equal gains may differ in their last bits
@@ -91,11 +92,13 @@ def choose_threshold(section: Threshold, truth: NDArray[Any], probability: NDArr
 def _sweep(truth: NDArray[np.int64], probability: NDArray[np.float32]) -> _Sweep:
     """Count the hits and alarms of every threshold strictly between 0 and 1; both classes must occur."""
     hits, alarms = threshold_counts(truth, probability)
+    # From the highest down, as `threshold_counts` counts.
     distinct = np.unique(probability)[::-1]
     # The midpoint of two adjacent float32 numbers rounds to one of them; the lower one would call its own rows positive.
     upper, lower = np.append(np.float32(1), distinct), np.append(distinct, np.float32(0))
     between = ((upper.astype(np.float64) + lower) / 2).astype(np.float32)
     between = np.where(between > lower, between, upper)
+    # A threshold must lie strictly within 0 to 1 and above the lower neighbour.
     inside = (between > 0) & (between < 1) & (between > lower)
     # 0: no row is called positive at the threshold above all probabilities.
     true_positives, false_positives = (np.append(0, counts).astype(np.float64)[inside] for counts in (hits, alarms))
@@ -114,6 +117,7 @@ def _gain(section: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
         return sweep.sensitivity + sweep.specificity - 1, ""
     name, least = requirement(section.aim)
     required, other = (sweep.sensitivity, sweep.specificity) if name == "sensitivity" else (sweep.specificity, sweep.sensitivity)
+    # 0.95 as a quotient of counts may miss 0.95 by a last bit.
     reaching = required >= least - 1e-9
     if reaching.any():
         return np.where(reaching, other, -1.0), ""

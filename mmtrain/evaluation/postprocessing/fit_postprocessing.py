@@ -113,6 +113,7 @@ def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArra
     """Return the true classes or labels, (rows, columns) bool, and a mask of the known ones, or None if all are known."""
     if target.has_labels:
         return truth == 1, None if (truth >= 0).all() else truth >= 0
+    # (rows, 1) codes against (classes,) gives (rows, classes), one True in each row.
     return np.asarray(truth[:, None] == np.arange(len(target.columns))), None
 
 
@@ -141,6 +142,7 @@ def _set_texts(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
     kinds, which = np.unique(np.packbits(members, axis=1), axis=0, return_inverse=True)
     sets = np.unpackbits(kinds, axis=1, count=len(names)).astype(np.bool_)
     texts = [SEPARATOR.join(name for name, inside in zip(names, one, strict=True) if inside) for one in sets]
+    # NumPy 2.0 alone returns the inverse with a second axis.
     return np.array(texts, dtype=object)[which.reshape(-1)]
 
 
@@ -198,6 +200,7 @@ def _decision(scores: BootstrapScores) -> DecisionResult | None:
     prior: tuple[float, ...] = dict(target).get("prior", ())
     if not prior:
         return None
+    # The most probable class decides here, on the same rows and draws.
     plain = scores.of(target.without_decision(), scores.rows.prediction)
     differences = scores.minus(plain)
     names = [name for name in ("accuracy", "balanced_accuracy") if name in differences]

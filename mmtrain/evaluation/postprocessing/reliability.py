@@ -61,6 +61,7 @@ def measure_reliability(
     else:
         counted = np.ones_like(true) if known is None else known
         losses, cells = np.where(counted, squared, 0).sum(axis=1), counted.sum(axis=1)
+    # A draw counts its rows, and with labels the known cells of those rows.
     draws = bootstrap.of(lambda counts: weighted_mean(*totals(counts, losses, cells)))
     brier = float(losses.sum() / cells.sum())
     forecasts = make_forecasts(predicted, true, known, exclusive=exclusive, groups=groups)
@@ -98,6 +99,7 @@ def _ece(forecasts: Forecasts, rows: int, bootstrap: Bootstrap) -> Score:
     """
     codes, bins = np.unique(_bin_of(forecasts.probability), return_inverse=True)
     gaps_of_rows = np.zeros((rows, len(codes)))
+    # Unbuffered: several labels of a row may fall into one bin.
     np.add.at(gaps_of_rows, (forecasts.rows, bins), forecasts.probability - forecasts.true)
     each = np.bincount(forecasts.rows, minlength=rows).astype(np.float64)  # forecasts of a row; at least one
     draws = bootstrap.of(lambda counts: counts @ gaps_of_rows / (counts @ each)[:, None])  # (draws, bins)
@@ -132,6 +134,7 @@ def _root(function: Callable[[float], float]) -> float:
     low, high = 0.0, 1.0
     if function(low) >= 0:
         return low
+    # Doubled until the root is enclosed: errors grow without bound in t.
     while function(high) < 0:
         low, high = high, 2 * high
     for _ in range(HALVINGS):
@@ -171,6 +174,7 @@ def wilson_proportion(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | No
     value = float(true.mean())
     count = float(rows) if groups is None else _effective_rows(true, groups, value)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
+    # Centre and reach of Wilson's interval: the values p with |value - p| <= z sqrt(p (1 - p) / count).
     middle = (value + z * z / (2 * count)) / (1 + z * z / count)
     reach = z / (1 + z * z / count) * float(np.sqrt(value * (1 - value) / count + z * z / (4 * count * count)))
     return Proportion(rows=rows, value=value, low=max(0.0, min(value, middle - reach)), high=min(1.0, max(value, middle + reach)))
@@ -179,6 +183,7 @@ def wilson_proportion(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | No
 def _effective_rows(true: NDArray[np.bool_], groups: NDArray[np.int64], value: float) -> float:
     """Return the effective sample size, from the variance of a ratio between groups (Cochran 1977); if it is 0, the number of groups."""
     codes = np.unique(groups, return_inverse=True)[1]
+    # Sum of the deviations from the proportion in each group.
     excess = np.bincount(codes, weights=true - value)
     count = len(excess)
     variance = float(np.square(excess).sum()) * count / max(1, count - 1) / len(true) ** 2
