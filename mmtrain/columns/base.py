@@ -169,6 +169,7 @@ class Column(Section):
         import numpy as np
 
         empty = np.asarray(cells.isna())
+        # (rows, headers) of several headers: a row lacks its value only when all cells are empty.
         return np.asarray(empty if empty.ndim == 1 else empty.all(axis=1))
 
     @property
@@ -253,6 +254,7 @@ def role(name: str, *, fitted: type[FittedColumn] | None = None) -> Callable[[An
 def role_class(name: str) -> type[Column]:
     """Return the class of a role, with its traits; of an unregistered name `Column`, which has none."""
     entry = dict(roles.items()).get(name, Column)
+    # An annotated union stands for classes with the same traits; the first one has them.
     cls: type[Column] = next(iter(get_args(entry)), entry)
     return cls
 

@@ -35,6 +35,7 @@ FEW_GROUPS = 10
 def names_person(header: str) -> bool:
     """Return whether a header names whom a row belongs to: `patient_id`, but not `patient_age`."""
     words = name_words(header)
+    # `patient_id` and `patient_name` name a patient; `patient_age` does not.
     while words and words[-1] in {*ID_WORDS, "name", "code", "number"}:
         words = words[:-1]
     return bool(words) and words[-1] in PERSON_WORDS
@@ -126,6 +127,7 @@ class Id(Column):
         faults = (
             [CellError(np.flatnonzero(cells.isna()), "the id is empty.", "Give every row an id of its own.")] if cells.isna().any() else []
         )
+        # Looking up repeats exactly is expensive, so it is only done when 64-bit hashes say that there may be some.
         again = np.flatnonzero(cells.duplicated() & cells.notna()) if _may_repeat(cells) else np.empty(0, dtype=np.int64)
         if len(again):
             what = f"the id {cells.iloc[again[0]]!r} occurs more than once."
@@ -139,6 +141,7 @@ def last_numbers(names: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    # RE2 in Arrow: the pattern is anchored at the end only, so it takes the last run of digits.
     digits = pc.struct_field(pc.extract_regex(pa.array(names, pa.large_string()), LAST_NUMBER), "number")
     return parse_numbers(pd.Series(digits.to_numpy(zero_copy_only=False), dtype="str"))
 
@@ -154,8 +157,10 @@ def _may_repeat(cells: pd.Series[str]) -> bool:
     filled = cells.dropna()
     prints = np.empty(len(filled), dtype=np.uint64)
     for start in range(0, len(filled), AT_ONCE):
+        # Hashed in chunks: as objects, a hundred thousand texts take ten megabytes.
         piece = filled.iloc[start : start + AT_ONCE].to_numpy(dtype=object)
         prints[start : start + AT_ONCE] = pd.util.hash_array(piece, categorize=False)
+    # Sorted, equal hashes are neighbours.
     prints.sort()
     return bool((prints[1:] == prints[:-1]).any())
 
@@ -189,6 +194,7 @@ class Split(Column):
         first: dict[str, str] = {}
         for word, doubt in words.doubts.items():
             first.setdefault(doubt, word)
+        # Only the first cell of each doubt: one line of a message per doubt is enough.
         faults = [CellError(np.flatnonzero(cells == word)[:1], f"{word!r} {doubt}", NAME_PARTS) for doubt, word in first.items()]
         unknown = [str(word) for word in cells.dropna().unique() if word not in words.parts and word not in words.doubts]
         if sentences := misread(unknown, self.column):

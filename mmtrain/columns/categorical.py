@@ -74,11 +74,13 @@ def spelled_as(names: Sequence[str], cells: pd.Series[str]) -> pd.Series[str]:
     """
     values = _values(names)
     different = cells.dropna().drop_duplicates()
+    # Only cells that training did not see as they are need another spelling.
     new = different[~different.isin(names)]
     spelling = _values(new)
     occurring = set(values) - {None}
     if occurring <= {"true", "false"} or occurring <= {0.0, 1.0}:
         values, spelling = _as_numbers(values), _as_numbers(spelling)
+    # A value with two names, `1` and `001`, is ambiguous and not respelled.
     times = Counter(values)
     known = {value: name for value, name in zip(values, names, strict=True) if value is not None and times[value] == 1}
     meant = {name: known[value] for name, value in zip(new, spelling, strict=True) if value in known}
@@ -219,8 +221,10 @@ class Categorical(InputColumn):
         for piece in cells:
             counts.update({str(name): int(rows) for name, rows in piece.value_counts().items()})
             missing += int(piece.isna().sum())
+        # By falling count, ties by text: the limit cuts off the same categories whatever the order of rows.
         ranked = sorted((-count, name) for name, count in counts.items() if count >= self.min_count)
         return FittedCategorical(
+            # Codes follow the text, so that one more row changes no code unless it brings a category.
             categories=tuple(sorted(name for _, name in ranked[: self.max_categories])),
             one_hot=self.encode == "one_hot",
             width=self.embedding_width,

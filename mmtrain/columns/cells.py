@@ -41,6 +41,7 @@ class CellWarning:
     what: str
     fix: str = ""
 
+    # Frozen dataclasses are set through `object`.
     def __post_init__(self) -> None:
         # A cell may be a whole document, put into the wrong column; its beginning and its end tell that.
         object.__setattr__(self, "what", _shorten(self.what))
@@ -79,6 +80,7 @@ def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tup
     if not len(rows):
         return []  # pandas takes longer over nothing than the network over the piece
     codes, names = pd.factorize(cells.iloc[rows])
+    # `argsort` brings rows of one value together; the cumulated counts are where they end.
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
     return [(str(name), places) for name, places in zip(names, np.split(rows[np.argsort(codes, kind="stable")], ends), strict=False)]
 
@@ -99,6 +101,7 @@ def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np
 
     if not words:
         return np.zeros(len(cells), dtype=np.bool_)
+    # Lower-cased by Arrow, without a Python string for each cell.
     lower = pc.utf8_lower(pa.array(cells, pa.large_string(), from_pandas=True))
     matches: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(lower, value_set=pa.array(words, pa.large_string())).to_numpy(
         zero_copy_only=False

@@ -50,9 +50,12 @@ def count_tokens(cells: pd.Series[str], *, ngrams: int) -> TokenCounts:
     words, places = distinct_words(tf.constant(texts(cells), dtype=tf.string))
     lengths = places.row_lengths().numpy()
     rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    # Position of every word occurrence in the distinct words, text after text.
     word = places.flat_values.numpy().astype(np.int64)
     size = max(len(words), 1)
+    # Neighbours must be in the same text.
     neighbours = np.flatnonzero(rows[1:] == rows[:-1]) if ngrams > 1 else np.empty(0, dtype=np.int64)
+    # A pair as one whole number, first * size + second, so that it is hashed once.
     codes, keys = _factorize(word[neighbours] * size + word[neighbours + 1])
     return TokenCounts(
         words.numpy(),
@@ -75,8 +78,10 @@ def _documents(rows: Array, codes: Array, size: int) -> Array:
     """Return the number of rows that have each code, (size,); a code counts once a row."""
     import numpy as np
 
+    # Row and code as one number: sorted, repetitions within a row are neighbours and are counted once.
     both = rows * max(size, 1) + codes
     both.sort()
+    # The first of each run of equal numbers.
     once = both[np.flatnonzero(np.diff(both, prepend=-1))]
     return np.bincount(once % max(size, 1), minlength=size)
 
@@ -106,6 +111,7 @@ class DocumentCounts:
         self._counts += [0] * (len(self._number) - len(self._counts))
         for number, count in zip(numbers, piece.documents.tolist(), strict=True):
             self._counts[number] += count
+        # (pairs, 2) of the chunk's positions become numbers that hold for all chunks.
         first, second = np.array(numbers, dtype=np.int64)[piece.pairs].T
         self._pairs.add((first << SHIFT) + second, piece.pair_documents)
 
@@ -123,9 +129,11 @@ class DocumentCounts:
         keys, pair_counts = self._pairs.most_frequent(most, max(least, LEAST_TEXTS))
         first, second = rank[keys >> SHIFT], rank[keys & (2**SHIFT - 1)]
         order = np.lexsort((second, first, -pair_counts))
+        # A pair whose words did not make it into the vocabulary cannot be looked up.
         order = order[(first[order] >= 0) & (second[order] >= 0)]
         names = words + [f"{words[one]} {words[other]}" for one, other in zip(first[order], second[order], strict=True)]
         counts = np.array([*(-count for count, _ in ranked), *pair_counts[order]], dtype=np.int64)
+        # Stable: words come first among equally frequent entries.
         kept = np.argsort(-counts, kind="stable")[:most]
         return {names[place]: int(counts[place]) for place in kept}
 
@@ -134,6 +142,7 @@ def inverse_document_frequency(counts: dict[str, int], documents: int) -> tuple[
     """Return it for every id: padding 0, missing text 1, unseen word as rare as a word can be, then the words of the vocabulary."""
     import numpy as np
 
+    # The leading 0 is the unseen word, which no training text has.
     values = np.log((1 + documents) / (1 + np.array([0, *counts.values()], dtype=np.float64))) + 1
     return (0.0, 1.0, *(float(value) for value in values))
 
@@ -150,6 +159,7 @@ class PairCounts:
         """Add counts of distinct keys."""
         self._waiting.append((keys, counts))
         self._rows += len(keys)
+        # The size doubles between merges, so that each pair is sorted a logarithmic number of times.
         if self._rows > max(MOST_PAIRS // 2, 2 * self._merged):
             self._merge()
 
@@ -163,6 +173,7 @@ class PairCounts:
         keys, place = np.unique(np.concatenate([keys for keys, _ in self._waiting]), return_inverse=True)
         counts = np.bincount(place, np.concatenate([counts for _, counts in self._waiting]), minlength=len(keys)).astype(np.int64)
         rarest = 1
+        # One text more each time, until the rest fits.
         while len(keys) > MOST_PAIRS:
             keys, counts, rarest = keys[counts > rarest], counts[counts > rarest], rarest + 1
         self._waiting, self._rows, self._merged = [(keys, counts)], len(keys), len(keys)
@@ -176,5 +187,6 @@ class PairCounts:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         keys, counts = self._merge()
         if len(counts) > most:
+            # The count of the last one that fits; ties with it are kept, and the caller decides by the order of words.
             least = max(least, int(np.partition(counts, len(counts) - most)[len(counts) - most]))
         return keys[counts >= least], counts[counts >= least]

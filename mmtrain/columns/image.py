@@ -72,6 +72,7 @@ class Augment(Section):
 
 
 def _file_bytes(cell: object) -> bytes:
+    # Cells from Python; those of tables become images in `data.images`.
     if isinstance(cell, bytes):
         return cell
     if isinstance(cell, str) and is_data_uri(cell):
@@ -134,6 +135,7 @@ class FittedImage(FittedColumn):
         import numpy as np
 
         levels = self.spec.levels
+        # The brightness of training images is 0 to 1.
         image = np.full((1, *self.spec.shape), round((GREY if learned is None else learned.brightness) * levels), dtype=self.spec.dtype)
         if self.channels == 4:
             image[..., 3] = levels  # opaque
@@ -151,6 +153,7 @@ class FittedImage(FittedColumn):
 
         if min(values.shape) < 3:
             return CellAttribution((("all", float(values.sum())),))
+        # Nine regions with names: bands from top to bottom, each cut from left to right.
         bands = zip(("top", "", "bottom"), np.array_split(values, 3, axis=0), strict=True)
         regions = [
             (f"{down} {across}".strip() or "centre", float(field.sum()))

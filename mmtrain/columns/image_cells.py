@@ -58,12 +58,14 @@ def not_a_path(cell: str) -> tuple[str, str] | None:
 
 def holds_image(cell: str) -> bool:
     """Return whether a cell is an image itself, as a data address, in base64 or as bytes of Python."""
+    # Short texts may begin like base64 by accident; an image has more than 200 characters.
     return _BYTES.match(cell) is not None and (cell.startswith("data:") or len(cell) > 200)
 
 
 def several(cell: str) -> list[str]:
     """The names of images that a cell lists; none where it is the name of one, whatever signs are in it."""
     names = read_list(cell)
+    # Without brackets, each separator is tried: the first that leaves only names of files wins.
     ways = [names] if names is not None else [cell.split(separator) for separator in _SEPARATORS if separator in cell]
     for way in ways:
         named = [name.strip() for name in way if name.strip()]

@@ -30,6 +30,7 @@ def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]
 
     if len(cells) <= AT_ONCE:
         values = _parse(cells)
+        # Comparisons with NaN are false, so NaN stays NaN.
         return np.where(np.abs(values) <= LARGEST, values, np.nan)
     numbers = np.empty(len(cells), dtype=np.float64)
     for start in range(0, len(cells), AT_ONCE):
@@ -49,6 +50,7 @@ def _parse(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
         values = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:  # some cell is not a number; pandas takes fifteen times as long, and gives the same bits
         values = np.full(len(texts), np.nan)
+        # Cells that cannot be numbers are left to NaN: pandas would try each of them.
         likely = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, NUMBER_BEGINS), False).to_numpy(zero_copy_only=False))
         parsed = pd.to_numeric(texts.take(pa.array(likely)).to_pandas(), errors="coerce")
         values[likely] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -67,6 +69,7 @@ def number_errors(cells: pd.Series[str], instead: str = "") -> list[CellError]:
         return []
     cell = str(cells.iloc[bad[0]])
     what, fix = _not_a_number(cell)
+    # Nothing but words: the column has the wrong role, and mending one cell would not help.
     only_words = len(bad) > 1 and cell.strip()[0].isalpha() and "," not in cell and len(bad) == cells.notna().sum()
     return [CellError(bad, f"{what}.", instead if instead and only_words else fix)]
 
@@ -121,13 +124,16 @@ def bin_edges(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[flo
     import numpy as np
 
     distinct, counts = np.unique(numbers, return_counts=True)
+    # At least 16 rows per edge, between 8 and 49 edges.
     most = int(np.clip(len(numbers) // ROWS_PER_EDGE, FEWEST_EDGES, MAX_EDGES))
     ends = np.cumsum(counts)
     places = np.arange(len(distinct))
     if len(distinct) > most:
+        # Half of the edges at quantiles of the rows, half at quantiles of the distinct numbers.
         of_rows = np.searchsorted(ends, np.linspace(0, len(numbers) - 1, (most + 1) // 2), side="right")
         of_values = np.rint(np.linspace(0, len(distinct) - 1, most // 2)).astype(np.int64)
         places = np.unique(np.concatenate([of_rows, of_values]))
+    # Mid-rank: ties count half, so that a frequent number has the middle of its rows.
     ranks = (ends[places] - counts[places] / 2) / len(numbers)
     return tuple(distinct[places].tolist()), tuple(ranks.tolist())
 
@@ -142,9 +148,12 @@ def _encoded_edges(
     """
     import numpy as np
 
+    # In float32, as the layer has them; equal ones collapse.
     encoded, places = np.unique(((np.array(edges) - center) / scale).astype(np.float32), return_index=True)
     narrow, wide = WIDTHS
     if len(encoded) and np.abs(encoded).max() > wide:
         return (), ()
+    # From the second edge on, a bin narrower than 1e-36 has a slope beyond float32; the first edge has no bin to its
+    # left.
     kept = np.flatnonzero(np.diff(encoded, prepend=-np.inf) > narrow)
     return tuple(encoded[kept].tolist()), tuple(ranks[place] for place in places[kept])

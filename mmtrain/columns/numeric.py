@@ -109,6 +109,7 @@ class FittedNumeric(FittedColumn):
 
     def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return (rows, 1): the number; the indicator says which ones are missing."""
+        # A filled number is present; the indicator, second column, says that it is the median.
         return super().features(encoded[:, :1], present * (encoded[:, 1:] == 0) if self.indicator else present)
 
     def recipe(self) -> EncodingDescription:
@@ -214,19 +215,23 @@ class Numeric(InputColumn):
 
         values = np.concatenate([parse_numbers(piece) for piece in cells])
         known = values[~np.isnan(values)]
+        # Training rows without any number, which only a part of the table can have: zeros keep every statistic finite.
         if not len(known):
             known = np.zeros(1)
         center, scale = 0.0, 1.0
         if self.normalize == "standard":
             center, scale = center_and_scale(known)
         elif self.normalize == "minmax":
+            # A constant column has no range to divide by.
             center, scale = float(known.min()), float(known.max() - known.min()) or 1.0
         missing = int(np.isnan(values).sum())
         edges, ranks = bin_edges(known)
         return FittedNumeric(
+            # A masked number is never read; filled with the center, it is encoded as 0.
             fill=center if self.missing == "mask" else float(np.median(known)),
             center=center,
             scale=scale,
+            # Without a missing training row an indicator would be constant, and its weight untrained.
             indicator=self.missing == "median" and missing > 0,
             masked=self.missing == "mask",
             minimum=float(known.min()),

@@ -32,6 +32,7 @@ class QuantileSketch:
             return
         self._ends = min(self._ends[0], float(values.min())), max(self._ends[1], float(values.max()))
         self._parts.append(self._some(values, self._share))
+        # Halved as often as needed: every number so far is kept with the same probability, now `share`.
         while sum(len(part) for part in self._parts) > self._most:
             self._parts = [self._some(np.concatenate(self._parts), 0.5)]
             self._share /= 2
@@ -41,6 +42,7 @@ class QuantileSketch:
 
     def quantiles(self, shares: Sequence[float]) -> tuple[float, ...] | None:
         """Return the numbers below which these shares of all lie; None without any number."""
+        # All may have been left out when only few came.
         if not sum(len(part) for part in self._parts):
             return None
         return tuple(np.quantile(np.concatenate(self._parts), shares).tolist())

@@ -71,11 +71,13 @@ def split_words(words: Iterable[str]) -> SplitWords:
     part_of = {name: part for name, (part, _) in _NAMES.items()}
     there = {part_of[name] for name in names.values()}
     doubts: dict[str, str] = {}
+    # `eval` is what the other words leave: validation next to test, otherwise test.
     part_of["eval"] = "validation" if "test" in there else "test"
     if {"validation", "test"} <= there:
         doubts |= dict.fromkeys(_of(names, "eval"), "may mean validation or test, and the column has words for both.")
         part_of["eval"] = ""
     for part in PARTS:
+        # Different names for one part, such as `dev` and `val`.
         rivals = [name for name in dict.fromkeys(names.values()) if part_of[name] == part]
         if len(rivals) > 1:
             spelled = [word for word, name in names.items() if name in rivals]
@@ -92,6 +94,7 @@ def misread(words: Collection[str], header: str) -> tuple[str, str] | None:
     numbers = {word: int(match[2]) for word, match in matches.items()}
     if len(numbers) < len(lower) or not 2 <= len(numbers) <= MOST_FOLDS:
         return None
+    # Folds count from 0 or from 1, without gaps.
     counted_up = set(numbers.values()) in (set(range(len(numbers))), set(range(1, len(numbers) + 1)))
     if not counted_up and not all(match[1] for match in matches.values()):
         return None
@@ -119,6 +122,7 @@ _HINTS = {"train": "train", "test": "test", "holdout": "test", "val": "validatio
 
 
 def _bare(word: str) -> str:
+    # NFKC turns full-width letters into ordinary ones; separators go.
     letters = re.sub(r"[\W_]+", "", normalize("NFKC", word.strip(BLANKS)).casefold())
     return letters if letters in _NAME_OF else _ENDING.sub("", letters)
 

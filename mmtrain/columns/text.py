@@ -69,6 +69,7 @@ class FittedText(FittedColumn):
         """(batch, length) ids: with pairs, `length` words and the pairs between them."""
         if self.vectorize == "tokens":
             return TokenSpec(self.length, FIRST_ID + len(self.words))
+        # Between n words there are n - 1 pairs.
         return BagSpec(self.length if self.ngrams == 1 else 2 * self.length - 1, self.idf)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
@@ -108,10 +109,12 @@ class FittedText(FittedColumn):
         read, unread = words[: self.length], max(0, len(words) - self.length)
         if self.vectorize == "tokens":
             reading = tuple(zip(read, map(float, values), strict=False))
+            # The network may attend to padding; its share is shown, so that all parts add up.
             rest = float(values[len(read) :].sum())  # of a branch that looks at padding
             return CellAttribution((*reading, ("(padding)", rest)) if rest else reading, reading, unread)
         known = {word: number for number, word in enumerate(self.words, start=FIRST_ID)}
         of_id = self._shares(values, entry[0])
+        # A word in several places: its id has one attribution, divided evenly.
         shares = [of_id[known.get(word, UNSEEN_ID)] for word in read]
         sums = dict.fromkeys(read, 0.0)
         for word, value in zip(read, shares, strict=True):
@@ -120,6 +123,7 @@ class FittedText(FittedColumn):
             if pair in known:
                 value = of_id[known[pair]]
                 sums[pair] = sums.get(pair, 0.0) + value
+                # Half of a pair's attribution for each of its two words.
                 shares[place : place + 2] = [share + value / 2 for share in shares[place : place + 2]]  # as both words are read
         return CellAttribution(tuple(sums.items()), tuple(zip(read, shares, strict=True)), unread)
 
@@ -128,6 +132,7 @@ class FittedText(FittedColumn):
         import numpy as np
 
         size = self.spec.size
+        # Sum over the places of an id, divided by their number; ids that do not occur divide 0 by 1.
         shares: list[float] = (np.bincount(ids, weights=values, minlength=size) / np.maximum(np.bincount(ids, minlength=size), 1)).tolist()
         return shares
 
@@ -224,6 +229,7 @@ class Text(InputColumn):
         """Count in how many training texts each word occurs."""
         counts = DocumentCounts()
         ngrams = self.ngrams or (2 if self.vectorize == "tfidf" else 1)
+        # Chunks are tokenized in threads; the counts are added in their order here.
         with closing(in_threads(partial(count_tokens, ngrams=ngrams), cells)) as pieces:
             for piece in pieces:
                 counts.add(piece)

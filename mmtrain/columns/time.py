@@ -44,6 +44,7 @@ class Time(Column):
         from mmtrain.text.dates import days
 
         dates = days(cells)
+        # One cell that is not a date makes the column one of numbers.
         return parse_numbers(cells) if np.isnan(dates[cells.notna().to_numpy()]).any() else dates
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
@@ -60,6 +61,7 @@ class Time(Column):
             return [*faults, CellError(neither, *_neither(cells, neither[0]))]
         if no_date.any() and no_number.any():
             dates, others = np.flatnonzero(no_number), np.flatnonzero(no_date)
+            # The rarer kind is the mistake that is shown.
             rows, noun, usual = (others, "number", dates) if len(others) <= len(dates) else (dates, "date", others)
             what = f"{cells.iloc[rows[0]]!r} is a {noun}, and other cells are not, such as {cells.iloc[usual[0]]!r}."
             faults.append(CellError(rows, what, "Write dates in all of them, or numbers in all."))
@@ -71,6 +73,7 @@ def _neither(cells: pd.Series[str], row: int) -> tuple[str, str]:
     cell = str(cells.iloc[row])
     pairs = cells.str.extract(SLASHED)[["first", "second"]].astype("float64")
     first, second = pairs.iloc[row]
+    # A number above 12 can only be a day: here some cells have it first and others second.
     if max(first, second) > MONTHS and (pairs["first"] > MONTHS).any() and (pairs["second"] > MONTHS).any():
         other = cells[pairs["second" if first > MONTHS else "first"] > MONTHS].iloc[0]
         return f"{cell!r} and {other!r} have the day and the month in two orders.", "Write dates such as 2024-03-31."

@@ -45,6 +45,7 @@ class RowInputs:
         """Return the columns without content: an empty cell, an absent image, or a text without words."""
         missing = set(self.empty)
         for key, column in fitted.columns.items():
+            # An entry may be present and still empty: a text of signs only, a category "missing".
             if column.says_nothing(self.encoded[key]) or not self.encoded[f"{key}_present"][0, 0]:
                 missing.add(key)
         return missing
@@ -165,6 +166,7 @@ def describe(target: FittedTarget, answer: Any) -> str:
     """Write an answer from `FittedTarget.decode_truth` or `predict_label`; empty if unknown. A row without labels has `NO_LABEL`."""
     if isinstance(answer, str):
         return NO_LABEL if target.has_labels and not answer else answer
+    # NaN is the only value that differs from itself.
     return "" if answer != answer else f"{float(answer):.6g}"  # noqa: PLR0124 (NaN)
 
 
@@ -197,5 +199,6 @@ def _sum_over_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | N
     """Sum over all axes behind those of `shape`; None if the activations of a hook do not have these axes."""
     if any(one.shape[: len(shape)] != shape for one in values):
         return None
+    # Of several branches that read a column, the attributions add up.
     total: Array = np.sum([one.sum(axis=tuple(range(len(shape), one.ndim))) for one in values], axis=0)
     return total

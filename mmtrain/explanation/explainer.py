@@ -44,6 +44,7 @@ class Explainer:
         selector = output_selector(self._outputs, target, prediction)
         row, attributions = self._integrate(inputs, selector)
         columns = attribute_columns(attributions, self._fitted, inputs)
+        # A missing image is all zeros: there is nothing to draw a heat map on.
         specs = {column.column: self._fitted.columns[column.column].spec for column in columns if not column.missing}
         images = {key: image_inputs(inputs.encoded[key][0], spec) for key, spec in specs.items() if isinstance(spec, ImageSpec)}
         cams: Mapping[str, Array] = {}
@@ -54,6 +55,7 @@ class Explainer:
 
     def _integrate(self, inputs: RowInputs, selector: OutputSelector) -> tuple[dict[str, Array], Attributions]:
         """Return the inputs of the network for a row, and its integrated gradients."""
+        # Columns without a baseline value keep the row's; their path starts at the zero vector behind the embedding.
         row, baseline = (self._layout.join(encoded) for encoded in (inputs.encoded, {**inputs.encoded, **self._baseline}))
         # Without a value there is nothing to attribute: a missing input stays missing along the whole path.
         missing, steps = inputs.missing(self._fitted), self._outputs.steps
@@ -63,6 +65,7 @@ class Explainer:
 def image_inputs(pixels: Array, spec: ImageSpec) -> Array:
     """Convert an encoded image (height, width, channels) to (height, width, 1 or 3), 0..1; transparent pixels are white."""
     bright = pixels.astype(np.float32) / spec.levels
+    # Laid on white, as viewers show them: colour * opacity + 1 - opacity.
     return bright if bright.shape[-1] < 4 else bright[..., :3] * bright[..., 3:] + 1 - bright[..., 3:]
 
 

@@ -44,6 +44,7 @@ def draw(row: RowExplanation) -> Figure:
     blocks += [_images(row, column) for column in row.columns if column.column in row.images]
     blocks += [_words(column) for column in row.columns if column.reading]
     height = sum(block.height for block in blocks) + 0.3
+    # Heights are known in inches, so matplotlib's own layout would only move what is placed.
     figure = new_figure(WIDTH, height)
     figure.set_layout_engine("none")
     top = height - 0.15
@@ -54,6 +55,7 @@ def draw(row: RowExplanation) -> Figure:
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    # Matplotlib places axes in fractions of the figure, from its lower left corner.
     whole = figure.get_figheight()
     axes: Axes = figure.add_axes((left / WIDTH, (top - height) / whole, width / WIDTH, height / whole))
     return axes
@@ -109,9 +111,11 @@ class _Bar:
 
 def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     values, places = np.array([bar.value for bar in bars]), np.arange(len(bars))
+    # Attributions may all be 0.
     reach = float(np.abs(values).max()) or 1.0
     axes.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.62)
     axes.axvline(0, color=QUIET, linewidth=0.8)
+    # The y axis runs downwards, so that the first bar is on top; 14 % on both sides leave room for the numbers.
     axes.set(xlim=(min(values.min(), 0) - 0.14 * reach, max(values.max(), 0) + 0.14 * reach), ylim=(len(bars) - 0.5, -0.5))
     # Three significant digits for the longest bar, and the same number of decimals for all.
     decimals = max(0, 1 - int(np.floor(np.log10(reach)))) + 1

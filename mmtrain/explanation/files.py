@@ -50,6 +50,7 @@ class ExplanationFiles:
         for column in row.columns:
             for element in column.elements:
                 self._elements.writerow(map(for_spreadsheet, (*start, column.column, element.name, _cell(element.attribution))))
+        # Numbered, so that ids which differ only in replaced characters do not share a file.
         image = self._folder / f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.selected.id)[:60] or row.selected.row}.png"
         result = row.result(image)
         self._completeness.writerow([for_spreadsheet(_cell(getattr(result, name))) for name in COMPLETENESS_COLUMNS])

@@ -96,19 +96,23 @@ class _Path:
         self._row = row
         self._selector = selector
         ends, starts = network.activations(row), network.activations(baseline)
+        # A hook whose columns are all fixed would have a path of length 0.
         moving = {hook: end for hook, end in ends.items() if not hook.places.keys() <= set(fixed)}
         self._start = {hook: _path_start(hook, starts[hook], end, from_baseline, fixed) for hook, end in moving.items()}
         self._change = {hook: ends[hook] - start for hook, start in self._start.items()}
+        # Both ends, so that completeness compares with outputs of the network itself.
         self._baseline_output, self._output = (float(value) for value in self._points(np.array([0.0, 1.0]))[0])
 
     def integrate(self, steps: int) -> Attributions:
         """Integrate with the midpoint rule and this number of steps."""
         # The midpoint rule needs no end points, where kinks of the network often are. Sums of float32 gradients are in float64.
         sums = {hook: np.zeros(change.shape[1:], dtype=np.float64) for hook, change in self._change.items()}
+        # Midpoints of `steps` equal intervals of [0, 1]
         alphas = (np.arange(steps) + 0.5) / steps
         size = self._network.batch_size(CHUNK_POINTS, CHUNK_VALUES)
         for start in range(0, steps, size):
             for hook, gradient in self._points(alphas[start : start + size])[1].items():
+                # (points, ...) summed over the points of the chunk
                 sums[hook] += gradient.sum(axis=0, dtype=np.float64)
         by_hook = {hook: self._change[hook][0].astype(np.float64) * total / steps for hook, total in sums.items()}
         return Attributions(by_hook, self._output, self._baseline_output, steps)
@@ -119,6 +123,7 @@ class _Path:
 
         def moving(hook: ActivationHook) -> Change:
             def move(_: tf.Tensor) -> tf.Tensor:
+                # (points, 1, ...) against (1, ...): one moved copy of the activation per point.
                 along = alphas.reshape(-1, *(1 for _ in self._change[hook].shape[1:])).astype(np.float32)
                 points[hook] = tf.constant(self._start[hook] + along * self._change[hook])
                 tape.watch(points[hook])
@@ -126,6 +131,7 @@ class _Path:
 
             return move
 
+        # All inputs, once per point; those that move are replaced at their hooks.
         rows = {name: np.repeat(values, len(alphas), axis=0) for name, values in self._row.items()}
         changes = {hook: moving(hook) for hook in self._change}
         # Variables are not watched: the gradients of weights are not needed and would take memory.
@@ -170,5 +176,6 @@ def grad_cam(network: HookedModel, row: Mapping[str, Array], selector: OutputSel
 
 def _weighted_activations(maps: Array, gradients: Array) -> Array:
     """Return the positive part of the weighted sum of maps; both arguments are (height, width, channels)."""
+    # Weights are the gradients averaged over positions, (channels,): equation 1 of the paper; then ReLU, equation 2.
     cam: Array = np.maximum((maps * gradients.mean(axis=(0, 1))).sum(axis=-1), 0).astype(np.float32)
     return cam

@@ -36,6 +36,7 @@ class Tile:
 def image_tiles(row: RowExplanation, column: ColumnAttribution) -> list[Tile]:
     """Return the image of one column, and a tile for every method."""
     pixels, cam = row.images[column.column], row.cams.get(column.column)
+    # Faded, so that colours over it remain visible.
     tiles, pale = [Tile("Image as the network reads it", pixels)], 0.55 + 0.45 * pixels.mean(axis=-1, keepdims=True)
     if cam is not None:
         heat = _enlarged(cam, pixels.shape[:2])
@@ -48,8 +49,10 @@ def image_tiles(row: RowExplanation, column: ColumnAttribution) -> list[Tile]:
 
 def block_sums(pixels: Array) -> tuple[Array, int]:
     """Sum pixels over square blocks, at most `BLOCKS` along the longer side; return the sums and the side of a block in pixels."""
+    # Rounded up: at most `BLOCKS` blocks along the longer side.
     edge = -(-max(pixels.shape) // BLOCKS)
     down, across = (np.arange(0, length, edge) for length in pixels.shape)
+    # Sums over rows of blocks, then over columns: the total of all attributions stays.
     return np.add.reduceat(np.add.reduceat(pixels, down, axis=0), across, axis=1), edge
 
 
@@ -62,6 +65,7 @@ def _enlarged(heat: Array, size: tuple[int, ...]) -> Array:
     """Resize a map (height, width) to `size`, bilinear as in the Grad-CAM paper."""
     import PIL.Image
 
+    # Pillow takes width before height.
     return np.asarray(PIL.Image.fromarray(heat).resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR))
 
 

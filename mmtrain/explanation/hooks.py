@@ -42,6 +42,7 @@ class ActivationHook(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, places: Mapping[str, Any], *, of_image: bool) -> None:
         super().__init__(dtype="float32")
+        # Masks of texts pass through to the layers behind.
         self.supports_masking = True
         self.places: Mapping[str, Any] = MappingProxyType(dict(places))  # a proxy, so that Keras does not track it
         self.of_image = of_image
@@ -115,6 +116,7 @@ class HookedModel:
     def batch_size(self, most: int, values: int) -> int:
         """Return `most` rows, or fewer, so that their images have at most this number of `values` together."""
         images = sum(int(np.prod(tensor.shape[1:])) for tensor in self.model.inputs if len(tensor.shape) == 4)
+        # Without images, `most` alone is the limit.
         return max(1, min(most, values // images)) if images else most
 
 
@@ -138,6 +140,7 @@ def hook_model(predictor: Any, branches: Mapping[str, Branch], fitted: Fitted) -
         # Without softmax and sigmoid the outputs are logits, to which attributions add up.
         return keras.layers.Identity(dtype="float32") if of_classes else layer
 
+    # Cloned with the same layers: only the calls between them are new, no weight is copied.
     model = keras.models.clone_model(predictor, clone_function=replace)
     maps = {column: hook for branch in hooked.values() for column, hook in branch.maps.items()}
     return HookedModel(model, tuple(hook for branch in hooked.values() for hook in branch.hooks), maps)
@@ -166,11 +169,14 @@ class _Branch:
         names = (*self.layout.names, *([None] * len(inputs)))  # None: the inputs of presence, which follow the columns and have no hooks
         for name, tensor in zip(names, keras.tree.flatten(inputs), strict=False):
             columns = () if name is None else stacks[name].columns if name in stacks else (name,)
+            # Stored with its tensor: `id` is unique only among living objects.
             self._owners[id(tensor)] = (tensor, frozenset(columns))
             if name in stacks:
                 self._places[id(tensor)] = stacks[name].places
             if columns and _is_real(tensor):
+                # Numbers are real already: the hook precedes the first operation that reads them.
                 self._instead[id(tensor)] = self._hook(tensor, self.hooks)(tensor)
+        # `call_function` sees every operation of the graph in its order.
         return keras.models.clone_model(branch, input_tensors=inputs, clone_function=lambda layer: layer, call_function=self._call)
 
     def _call(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
@@ -180,16 +186,20 @@ class _Branch:
         stack = next((self._places[id(tensor)] for tensor in inputs if id(tensor) in self._places), None)
         if stack is not None:
             stack = _after(operation, stack)
+            # An operation that combines the columns of a stack ends their separate slices.
             columns = frozenset(stack) or columns
         for tensor in inputs:
             if isinstance(operation, POOLS) and id(tensor) not in self._instead:
                 self._instead[id(tensor)] = self._hook_maps(tensor)
         args, kwargs = keras.tree.map_structure(lambda value: self._instead.get(id(value), value), (args, kwargs))
+        # A bag looks up term weights inside its projection; here they come from a layer of their own, which can be
+        # hooked.
         if isinstance(operation, BagProjection):
             weights = self._own(_TermWeights(operation)(*args), columns)
             output = operation(*args, self._hook(weights, self.hooks)(weights))
         else:
             output = operation(*args, **kwargs)
+            # All inputs are whole numbers: the first real output behind them is where a gradient can start.
             first = all(keras.backend.is_int_dtype(tensor.dtype) for tensor in inputs) and isinstance(output, keras.KerasTensor)
             if stack and isinstance(output, keras.KerasTensor):
                 self._places[id(self._own(output, columns))] = stack
@@ -228,6 +238,7 @@ def _after(operation: Any, stack: Mapping[str, slice]) -> dict[str, slice]:
     """Return the slice of each column in the output of an operation on a stack; none if the operation combines columns."""
     columns = list(stack)
     owners = [column for column, places in stack.items() for _ in range(places.start, places.stop)]
+    # The order of `MaskStack`: values first, then a flag per masked column, then permuted.
     if isinstance(operation, MaskStack):
         flags = [columns[column] for column in operation.settings["masked"]]  # behind all values, until they are put in order
         return _places([(owners + flags)[place] for place in operation.order])

@@ -66,6 +66,7 @@ def output_selector(outputs: ExplainedOutputs, target: FittedTarget, prediction:
     if outputs.class_name is not None:
         code = names.index(outputs.class_name)
     else:
+        # One unit is the positive class of two or the only label; of several, the predicted one is explained.
         code = len(names) - 1 if target.units == 1 else _predicted(target, prediction)
     words, probability = f"logit of {names[code]}", float(probabilities[code])
     if target.units == 1 and len(names) > 1:  # one logit: that of the second class, and of the first with the opposite sign
@@ -105,6 +106,7 @@ def _reason(target: FittedTarget, *, far: bool, right: bool) -> str:
 def _ends(values: Array) -> list[tuple[int, bool]]:
     """Return the rows of the largest values (True), largest first, then of the smallest ones, smallest first; no row twice."""
     order = np.argsort(-values, kind="stable").tolist()
+    # At most half of the rows are "smallest", so that no row is selected twice.
     least = min(EACH, len(order) // 2)
     return [(row, True) for row in order[: min(EACH, len(order) - least)]] + [(row, False) for row in order[::-1][:least]]
 
@@ -115,6 +117,7 @@ def _uncertainty(target: FittedTarget, prediction: Array) -> Array:
         return prediction.reshape(-1).astype(np.float64)
     probabilities = target.probabilities(prediction)
     if target.has_labels:
+        # A label is uncertain near 0.5; the mean over labels says how far the row is from that.
         closeness: Array = -np.abs(probabilities - 0.5).mean(axis=1)
         return closeness
     uncertainty: Array = 1 - probabilities.max(axis=1)

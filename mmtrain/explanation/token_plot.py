@@ -51,6 +51,7 @@ def layout_words(reading: Sequence[ElementAttribution], room: float) -> WordLayo
     for element in reading[:MOST_WORDS]:
         text = shorten(element.name, LONGEST_WORD)
         wide = width(text)
+        # A word wider than the room stands alone in its line.
         if left and left + wide > room:
             line, left = line + 1, 0.0
         words.append(PlacedWord(text, element.attribution / strongest, line, left))
@@ -70,6 +71,7 @@ def width(text: str) -> float:
 def write(figure: Figure, word: PlacedWord, left: float, top: float) -> None:
     """Write a word on the figure, inches from its lower left corner."""
     colour = SECOND if word.strength > 0 else FIRST
+    # Colour by transparency: weak words stay pale.
     box = {"boxstyle": "round,pad=0.14,rounding_size=0.2", "facecolor": colour, "edgecolor": "none", "alpha": 0.6 * abs(word.strength)}
     across, up = figure.get_size_inches()
     figure.text(left / across, top / up, word.text, va="baseline", fontsize=SIZE, color=INK, bbox=box)

@@ -112,6 +112,7 @@ class Moments:
             return
         mean, total = float(values.mean()), self.count + len(values)
         shift = mean - self.mean
+        # Pairwise update of the sum of squares: within the chunk, plus the shift between both means.
         self._squares += float(np.square(values - mean).sum()) + shift * shift * self.count * len(values) / total
         self.mean += shift * len(values) / total
         self.count = total
@@ -125,7 +126,9 @@ class Moments:
 
 def exceeds(count: int, rows: int, usual: float) -> bool:
     """Return whether `count` of `rows` is more than a share of `usual` lets expect; the module says by how much."""
+    # Near 0 and 1 the binomial error vanishes; at least `LEAST_SHARE` is assumed, at most 1.
     likely = min(max(usual, LEAST_SHARE), 1.0)
+    # The tolerated excess, and three binomial standard errors.
     return rows > 0 and count / rows > usual + LEAST_SHARE + STANDARD_ERRORS * math.sqrt(likely * (1 - likely) / rows)
 
 
@@ -142,6 +145,7 @@ def percent(count: int, rows: int) -> str:
 def shifted(now: float, before: float, deviation: float, rows: int) -> str:
     """Return by how many standard deviations a mean has moved, in words; empty where it has not, in view of the number of rows."""
     shift = abs(now - before) / deviation if deviation else 0.0
+    # The standard error of a mean is deviation / sqrt(rows), so in deviations 1 / sqrt(rows).
     if shift <= LEAST_SHIFT + STANDARD_ERRORS / math.sqrt(rows):
         return ""
     return f"{f'{shift:.1f}' if shift < 1000 else 'more than 1,000'} standard deviations away"

@@ -26,6 +26,7 @@ class CodeStatistics(ColumnStatistics):
         """Missing categories, and unseen ones."""
         text = now.kind == "text"
         sentences = {} if text else super().drift(now)  # rows of words are not those of the table, and a missing text shows in its row
+        # Good and Turing: the share of values seen once estimates the share of new ones.
         usual = share(self.unseen + self.once, self.rows)
         if exceeds(now.unseen, now.rows, usual):
             noun = "words" if text else "categories"
@@ -58,15 +59,18 @@ class CodeAccumulator(Accumulator):
         """Count codes, and unseen cells that are numbers where all categories are words, or the other way round."""
         if seen.entries is None:
             raise ValueError("A summary of codes needs encoded entries.")
+        # (rows, any) codes in one count
         self._counts += np.bincount(seen.entries.reshape(-1), minlength=len(self._counts))
         if seen.cells is not None and self._of_numbers is not None:
             unseen = seen.cells.iloc[np.flatnonzero(seen.entries[:, 0] == self._first - 1)]
+            # A cell is of the other type when "not a number" meets categories that are numbers, or the reverse.
             self._other_type += int((np.isnan(parse_numbers(unseen)) == self._of_numbers).sum())
 
     def statistics(self) -> CodeStatistics:
         """Summarize everything added so far."""
         counts = self._counts.copy()
         counts[self._uncounted] = 0
+        # By the contract of codes: unseen is first - 1, missing first - 2.
         unseen, missing, known = int(counts[self._first - 1]), int(counts[self._first - 2]), counts[self._first :]
         return CodeStatistics(kind=self._kind, rows=unseen + int(known.sum()), missing=missing, unseen=unseen, once=int((known == 1).sum()))
 

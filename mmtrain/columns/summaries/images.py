@@ -63,6 +63,7 @@ class ImageAccumulator(Accumulator):
             self._rows += int(shown.sum())
             self._missing += int((~shown).sum())
         if seen.entries is not None:
+            # (rows,) brightness over a grid of pixels, in levels
             means = seen.entries[:, ::STRIDE, ::STRIDE].mean(axis=(1, 2, 3), dtype=np.float64)
             self._brightness.add(means[shown] / self._levels)
             self._look_up_depth(seen.paths if self._levels > 255 else ())
@@ -72,6 +73,7 @@ class ImageAccumulator(Accumulator):
             if self._headers == MOST_HEADERS:
                 return
             try:
+                # `inspect` reads the header only.
                 self._deep += inspect(path).bits == 16
                 self._headers += 1
             except UnreadableImage:  # reported where it is decoded

@@ -58,10 +58,13 @@ class NumericStatistics(ColumnStatistics):
     def _unit(self, now: NumericStatistics) -> float | None:
         """The factor between two units by which all quartiles have changed: another unit scales every number, other people do not."""
         pairs = list(zip(self.quartiles, now.quartiles, strict=True))
+        # A zero, or a change of sign, is no change of unit.
         if now.rows < UNIT_ROWS or any((old == 0) != (new == 0) or old * new < 0 for old, new in pairs):
             return None
         ratios = [new / old for old, new in pairs if old]
+        # Both directions: from inch to centimetre and back.
         for factor in (step for unit in UNITS for step in (unit, 1 / unit)):
+            # One quartile alone may move by any factor.
             if len(ratios) > 1 and all(abs(ratio / factor - 1) <= UNIT_TOLERANCE for ratio in ratios):
                 return factor
         return None
@@ -104,6 +107,7 @@ class NumericAccumulator(Accumulator):
 
     def _see_words(self, seen: SeenRows, values: Array) -> None:
         unread = np.flatnonzero(np.isnan(values))
+        # Once, the first cell is enough for a message.
         if not self._first_word and seen.cells is not None and len(unread) and len(cells := seen.cells.iloc[unread].dropna()):
             self._first_word = str(cells.iloc[0])[:LONGEST_CELL]
 
