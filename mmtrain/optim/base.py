@@ -50,6 +50,7 @@ class SchedulePosition:
     @property
     def progress(self) -> float:
         """Share of the stage that is done, 0 to 1."""
+        # A warm-up as long as the stage leaves 0 epochs.
         return min(1.0, self.epoch / max(1e-9, self.epochs))
 
 

@@ -38,12 +38,14 @@ class Tally:
     def of(cls, groups: IntArray, labels: IntArray) -> Tally:
         """Count rows; both arguments are (rows,) codes from 0 without gaps."""
         classes = int(labels.max(initial=0)) + 1
+        # A pair (group, class) as one number, so that one sort counts all cells.
         cells, rows = np.unique(groups * classes + labels, return_counts=True)
         return cls(cells // classes, cells % classes, rows.astype(np.int64))
 
     @classmethod
     def of_rows(cls, groups: IntArray, labels: IntArray) -> Tally:
         """The same where every row is a group of its own, without sorting a million of them; the codes of the groups ascend."""
+        # A view of a single 1: no memory for a million rows.
         return cls(groups, labels, np.broadcast_to(np.int64(1), len(labels)))
 
     @property
@@ -64,6 +66,7 @@ class Tally:
         """A code per group; groups with the same rows of each class have the same code."""
         if len(self.label) == self.groups:  # a cell each, as of a million rows without groups: no bytes are made for each
             return pd.factorize(self.label * (int(self.rows.max(initial=0)) + 1) + self.rows)[0].astype(np.int32)
+        # The cells of each group as bytes, which are hashed at once; the arrays are ordered by group.
         packed = np.column_stack([self.label, self.rows]).tobytes()
         bounds = (self.starts() * (self.label.itemsize + self.rows.itemsize)).tolist()
         keys = np.empty(self.groups, dtype=object)
@@ -89,9 +92,11 @@ class Balance:
 
     def __init__(self, tally: Tally, shares: npt.NDArray[np.float64]) -> None:
         total = np.bincount(tally.label, tally.rows)
+        # (parts, classes + 1): the last column stands for all classes together.
         wanted = np.outer(shares, np.append(total, total.sum()))
         self.parts = range(len(shares))
         self.wanted: list[list[float]] = wanted.tolist()
+        # What each part still lacks counts as negative excess.
         self.excess: list[list[float]] = (-wanted).tolist()
         self._starts, self._labels, self._rows = tally.starts(), tally.label, tally.rows
 
@@ -104,6 +109,7 @@ class Balance:
     def growth(self, part: int, cells: list[tuple[int, int]], sign: int = 1) -> float:
         """Return by how much the distance of `part` grows when a group with these cells joins it; `sign` -1: leaves it."""
         excess, wanted = self.excess[part], self.wanted[part]
+        # ((excess + rows)^2 - excess^2) / wanted, summed over the classes and the total; `fsum` makes ties exact.
         return fsum(rows * (rows + 2 * sign * excess[label]) / wanted[label] for label, rows in cells)
 
     def add(self, part: int, cells: list[tuple[int, int]], times: int = 1) -> None:
@@ -117,6 +123,7 @@ class Balance:
         counts = [int(round(ideal, 9)) for ideal in self._ideal(cells, alike)] if alike > 1 else [0 for _ in self.parts]
         for part in self.parts:
             self.add(part, cells, counts[part])
+        # What rounding down has left, one at a time to the part whose distance grows least.
         for _ in range(alike - sum(counts)):
             costs = [self.growth(part, cells) for part in self.parts]
             best = costs.index(min(costs))
@@ -129,10 +136,12 @@ class Balance:
 
         It saves asking for each of a million rows that are alike.
         """
+        # n groups let the distance of a part grow by curve * n^2 + 2 * slope * n.
         curve = [fsum(rows * rows / self.wanted[part][label] for label, rows in cells) for part in self.parts]
         slope = [fsum(rows * self.excess[part][label] / self.wanted[part][label] for label, rows in cells) for part in self.parts]
         takers = list(self.parts)
         while True:
+            # The level at which one more costs the same in all parts that take some; parts above it take none.
             level = (alike + fsum(slope[part] / curve[part] for part in takers)) / fsum(1 / curve[part] for part in takers)
             below = [part for part in takers if slope[part] <= level]
             if len(below) == len(takers):
@@ -142,6 +151,7 @@ class Balance:
 
 def deal(tally: Tally, shares: npt.NDArray[np.float64], generator: np.random.Generator) -> IntArray:
     """The part of each group; (groups,), an index into `shares`, which are above 0 and sum to 1."""
+    # Ties are broken by this order alone.
     shuffled = generator.permutation(tally.groups)
     balance = Balance(tally, shares)
     dealt = np.zeros(tally.groups, np.int64)
@@ -158,7 +168,9 @@ def _alike(tally: Tally, shuffled: IntArray) -> Iterator[IntArray]:
     common = np.bincount(profile)
     members = shuffled[np.argsort(profile, kind="stable")]
     ends = np.cumsum(common)
+    # One member of each kind tells the size of all.
     sizes = tally.sizes(members[ends - common])
+    # Powers of two, as the exponent of a float.
     magnitude = np.frexp(sizes)[1]
     for code in np.lexsort((common, -magnitude)).tolist():
         yield members[ends[code] - common[code] : ends[code]]
@@ -170,6 +182,7 @@ def _give_every_part_every_class(tally: Tally, shuffled: IntArray, part: IntArra
     wanting = np.flatnonzero((groups_with == 0).any(axis=0))
     if not len(wanting):
         return
+    # Position of each group in the random order.
     rank = np.argsort(shuffled)
     by_label = np.argsort(tally.label, kind="stable")
     bounds = np.append(0, np.cumsum(tally.holders))
@@ -185,6 +198,7 @@ def _give_one(holders: list[int], poor: int, part: IntArray, balance: Balance, g
     best: tuple[float, int] | None = None
     for group in holders:
         cells, giver = balance.cells(group), int(part[group])
+        # The giver must keep a group of each class; the last cell is the total.
         if all(groups_with[giver, label] > 1 for label, _ in cells[:-1]):
             cost = balance.growth(poor, cells) + balance.growth(giver, cells, -1)
             best = (cost, group) if best is None or cost < best[0] else best

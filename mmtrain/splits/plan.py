@@ -194,6 +194,7 @@ class SplitPlan:
         everything = np.concatenate(sides)
         if len(everything) and not 0 <= everything.min() <= everything.max() < rows.count:
             return [f"positions outside of the {counted(rows.count, 'row')}"]
+        # How often each row is used: exactly once is right.
         times = np.bincount(everything, minlength=rows.count)
         faults = [
             f"{counted(len(positions_at_fault), 'row')} in {where} (first: {positions_at_fault[0]})"
@@ -205,6 +206,7 @@ class SplitPlan:
         if rows.groups is not None:
             groups, names = pd.factorize(by_position(rows.groups))
             met = np.zeros(len(names), dtype=np.int64)
+            # Sides on which each group has rows, counted once per side.
             for positions in sides:
                 met += np.bincount(groups[positions], minlength=len(names)) > 0
             torn = np.flatnonzero(met > 1)
@@ -234,6 +236,7 @@ def hold_out_calibration(partition: Partition, rows: Rows, *, coverage: float, f
     if half < max(1, fewest):
         raise DataError(_too_few(len(names), half, coverage, fewest, "row" if rows.groups is None else "group"))
     chosen = np.zeros(len(names), dtype=np.bool_)
+    # Whole groups, or rows where there are none.
     chosen[np.random.Generator(np.random.PCG64(seed)).permutation(len(names))[:half]] = True
     return partition.hold_out(partition.validation[chosen[unit]])
 

@@ -85,9 +85,11 @@ class Draw:
         generator = np.random.Generator(np.random.PCG64(seed))
         absent = np.zeros(0, np.int64)
         for _ in range(TRIES):
+            # Parts without a share are left out of the deal and keep no rows.
             part = deal(self.tally, fractions[parts] / fractions.sum(), generator)
             absent = np.flatnonzero((self.tally.groups_with_class(part, len(parts)) == 0).any(axis=0))
             if not len(absent):
+                # From the dealt parts to their codes, from groups to rows.
                 codes: IntArray = parts[part][self.group_of_row]
                 return codes
         names = listed([f"'{self.classes[label]}'" for label in absent], most=NAMED)

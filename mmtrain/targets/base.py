@@ -251,6 +251,7 @@ class FittedTarget(TaskTraits):
         """Return the rows with a label that training knows, (rows,); the others are in no loss and no score."""
         import numpy as np
 
+        # NaN for numbers, -1 for codes.
         return ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else np.asarray(truth >= 0)
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -263,6 +264,7 @@ class FittedTarget(TaskTraits):
         """Return the raw output, (batch, units) float32, of the fused features, through one layer or Keras model with this name."""
         import keras
 
+        # float32 also in mixed precision: logits of float16 would round the loss.
         return keras.layers.Dense(self.units, dtype="float32", name=name)(features)
 
     @abstractmethod
@@ -283,6 +285,7 @@ class FittedTarget(TaskTraits):
         if self.own_loss is None:
             return self.row_loss(truth, raw)
         options = dict(self.own_loss)
+        # A method of `losses`, with the rest of the section as its options.
         return losses[options.pop("method")].build(self, truth, raw, **options)
 
     @abstractmethod
@@ -307,6 +310,7 @@ class FittedTarget(TaskTraits):
         names = [score.name for score in self.scores(truth, prediction)]
 
         def scores(counts: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+            # Rows repeated as often as they were drawn: a task's `scores` knows no weights.
             draws = (np.repeat(np.arange(len(truth)), row) for row in counts)
             values = [[score.value for score in self.scores(truth[rows], prediction[rows])] for rows in draws]
             return dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
@@ -363,6 +367,7 @@ class FittedTarget(TaskTraits):
         """
         import numpy as np
 
+        # The shortest decimals of float32 give the same float32 again.
         probabilities = np.stack([columns[PROBABILITY.format(name)].to_numpy(dtype=np.float32) for name in self.columns], axis=1)
         if np.isnan(probabilities).any():
             raise ValueError("A probability is missing.")

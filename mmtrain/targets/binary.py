@@ -53,6 +53,7 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
         """Binary cross-entropy from logits."""
         import tensorflow as tf
 
+        # (batch, 1) to (batch,), the shape of the truth
         return tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(truth, tf.float32), logits=tf.reshape(raw, (-1,)))
 
     def activation(self, name: str) -> Any:
@@ -111,6 +112,7 @@ def _too_many(what: str, counts: Mapping[str, int]) -> tuple[str, str]:
     rows = {name: f"{name!r} ({counted(number, 'row')})" for name, number in counts.items()}
     pairs = [f"{listed([rows[name] for name in alike])} {difference(alike)}" for alike in near]
     fix = "Write every class in one way."
+    # Merging every group of near spellings would still leave more than two classes.
     if len(counts) - sum(len(alike) - 1 for alike in near) > 2:
         fix = f"{fix} `task: multiclass` is for more than two classes."
     return f"{what} {listed(pairs, most=3)}.", fix
@@ -158,6 +160,7 @@ class BinaryTarget(BinaryTraits, ClassTarget):
         names = sorted(str(name) for name in counts.index)
         known = positive_of((names[0], names[1])) if len(names) == 2 else None
         positive = self.positive or (known[0] if known else names[-1])
+        # False sorts before True: the negative class first.
         classes = sorted(names, key=lambda name: name == positive)
         by_class = {name: int(counts[name]) for name in classes}
         wanted = default_weights if self.class_weights is None else self.class_weights
@@ -171,6 +174,7 @@ class BinaryTarget(BinaryTraits, ClassTarget):
             prior=self.prior(by_class),
         )
         factors = fitted.decision_factors
+        # A class whose factor vanishes leaves no threshold inside (0, 1).
         if factors is None or not 0 < factors[0] / factors.sum() < 1:
             return fitted
         # Positive where p * factors[1] >= (1 - p) * factors[0].

@@ -28,6 +28,7 @@ def near_spellings(names: Iterable[str]) -> list[tuple[str, ...]]:
 
     ordered = sorted(names)
     alike: dict[str, list[str]] = {}
+    # Names with one key are the same but for case and notation.
     for name, key in zip(ordered, keys(pa.array(ordered, pa.large_string())).to_pylist(), strict=True):
         alike.setdefault(key, []).append(name)
     return [tuple(group) for group in alike.values() if len(group) > 1]
@@ -48,6 +49,7 @@ def class_weights(counts: Mapping[str, int], wanted: ClassWeights) -> dict[str, 
         return dict.fromkeys(counts, 1.0)
     if wanted == "balanced":
         total = sum(counts.values())
+        # A class without training rows can have no finite weight, and has no row that would use it.
         return {name: total / (len(counts) * count) if count else 0.0 for name, count in counts.items()}
     return {name: wanted.get(name, 1.0) for name in counts}
 
@@ -165,8 +167,10 @@ class FittedClassTarget(ClassTraits, FittedTarget):
 
         if not self.prior:
             return None
+        # What the network has learned to expect of a class: its rows times their weight.
         learned = np.array(self.counts) * np.array(self.weights)
         factors = np.divide(np.array(self.prior), learned, out=np.zeros(len(learned)), where=learned > 0)
+        # Only ratios matter; 1 for the largest keeps the products within float32.
         return np.asarray(factors / factors.max(), dtype=np.float32)
 
     def without_decision(self) -> Self:
@@ -198,6 +202,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
         import pandas as pd
 
         codes, names = pd.factorize(cells[self.column])
+        # One place for the missing code -1: the entry appended last.
         return np.append(pd.Index(list(self.classes)).get_indexer(pd.Index(names)), -1).astype(np.int32)[codes]  # -1 is missing
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -212,6 +217,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
         import numpy as np
 
         given = self.probabilities(prediction)[np.arange(len(truth)), truth].astype(np.float64)
+        # A float32 probability may be exactly 0, whose logarithm is infinite; the smallest positive one stands for it.
         return np.where(truth >= 0, -np.log(np.maximum(given, np.finfo(np.float32).tiny)), np.nan)
 
     def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -38,6 +38,7 @@ def huber(
 
     distance = _distance(target, truth, raw)
     size = tf.abs(distance)
+    # Both pieces have the value delta ** 2 / 2 and the slope delta where they meet.
     return tf.where(size <= delta, 0.5 * tf.square(size), delta * (size - 0.5 * delta))
 
 
@@ -52,6 +53,7 @@ def focal(
     """Cross-entropy times (1 - probability of the true class) ** gamma (Lin et al. 2017, arXiv:1708.02002)."""
     import tensorflow as tf
 
+    # The cross-entropy of the task is -log p of the true class, smoothing included.
     log_probability = -target.row_loss(truth, raw)
     return -log_probability * tf.pow(1.0 - tf.exp(log_probability), gamma)
 

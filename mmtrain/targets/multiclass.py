@@ -46,6 +46,7 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
         import tensorflow as tf
 
         smoothing = self.label_smoothing
+        # (batch, classes): the true class keeps 1 - smoothing, all share the rest.
         labels = tf.one_hot(truth, self.units) * (1 - smoothing) + smoothing / self.units
         return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=raw)
 

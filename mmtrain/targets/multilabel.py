@@ -102,6 +102,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         if self.one_column_each:
             return np.stack([read_answers(cells[label]) for label in self.labels], axis=1)
         truth = self._of_one_cell(cells[self.column])
+        # A word for missing leaves every label of the row unknown.
         truth[is_word(cells[self.column], self.missing_words)] = -1
         return truth
 
@@ -111,6 +112,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         position = {label: number for number, label in enumerate(self.labels)}
         truth = np.zeros((len(cells), len(self.labels)), dtype=np.int8)
         for row, names in enumerate(split_labels(cells, self.separator)):
+            # Labels that training did not have get no column.
             truth[row, [position[name] for name in names if name in position]] = 1
         return truth
 
@@ -127,7 +129,9 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         known = tf.cast(truth >= 0, tf.float32)
         truth = tf.cast(truth, tf.float32) * known  # an unknown label, -1, would make the cross-entropy negative
         losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=raw)  # (batch, labels)
+        # (batch, labels): the weight of the label where the row has it, else 1.
         weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
+        # Divided by all labels, known or not, so that a label weighs the same in every row.
         return tf.reduce_mean(losses * weights * known, axis=1)
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -208,6 +212,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         names = [written([label], LIST)[1:-1] for label in self.labels] if listing else self.labels
         words = tf.where(prediction >= self.threshold, [f"{name}{between}" for name in names], "")
         joined = tf.strings.reduce_join(words, axis=1)
+        # In bytes, as `tf.strings.substr` counts by default.
         length = tf.maximum(tf.strings.length(joined) - len(between.encode()), 0)  # without the last separator
         text = tf.strings.substr(joined, tf.zeros_like(length), length)
         return {"prediction": tf.strings.join(["[", text, "]"]) if listing else text, "probabilities": prediction}
@@ -224,6 +229,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         """Return the frequency of each label in training rows, repeated for every row."""
         import numpy as np
 
+        # Labels are known for different numbers of rows; at least 1, so that nothing divides by 0.
         return np.tile(np.asarray(self.counts) / np.maximum(self.known or (self.rows,) * len(self.labels), 1), (count, 1))
 
 
@@ -315,6 +321,7 @@ class MultilabelTarget(MultilabelTraits, Target):
         if self.labels:
             return {label: int((read_answers(cells[label]) == 1).sum()) for label in self.labels}
         counts: Counter[str] = Counter()
+        # Equal cells are split once and counted by their rows.
         times = cells[self.column].value_counts()
         for names, rows in zip(split_labels(times.index.to_series(), self.separator), times.tolist(), strict=True):
             counts.update(dict.fromkeys(names, rows))
@@ -323,6 +330,7 @@ class MultilabelTarget(MultilabelTraits, Target):
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMultilabel:
         """The labels of training rows."""
         labels = tuple(self.answers(cells))
+        # Without counts first: `truth` needs the labels, and the counts need the truth.
         fitted = FittedMultilabel(
             column=self.column,
             loss_weight=self.loss_weight,

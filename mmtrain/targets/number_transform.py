@@ -40,6 +40,7 @@ class LogTransform(Section):
         import numpy as np
 
         above = answers[answers > 0]
+        # log(0) is avoided by a shift in the unit of the answers; 1 where every answer is 0.
         shift = float(above.min()) if len(above) < len(answers) and len(above) else 0.0 if len(above) else 1.0
         return cls(shift=shift, low=float(np.log(answers.min() + shift)), high=float(np.log(answers.max() + shift)))
 
@@ -53,6 +54,7 @@ class LogTransform(Section):
         """Return the transformed answers, (batch,) float64, none below those of training rows: a TensorFlow function."""
         import tensorflow as tf
 
+        # 1e-300: the logarithm of 0 would be -inf before the maximum bounds it.
         return tf.maximum(tf.math.log(tf.maximum(answers + self.shift, 1e-300)), self.low)
 
     def inverse(self, center: float, scale: float, name: str) -> Any:
@@ -77,7 +79,9 @@ class QuantileTransform(Section):
         import numpy as np
 
         distinct, counts = np.unique(answers, return_counts=True)
+        # Mid-ranks: equal answers share the mean of their ranks, and no rank is 0 or 1.
         ranks = (np.cumsum(counts) - counts / 2) / len(answers)
+        # The distinct answers nearest to `KNOTS` evenly spaced ranks; fewer when many coincide.
         kept = np.unique(np.searchsorted(ranks, np.linspace(ranks[0], ranks[-1], KNOTS)).clip(max=len(distinct) - 1))
         quantiles = map(NormalDist().inv_cdf, ranks[kept].tolist())
         return cls(answers=tuple(distinct[kept].tolist()), quantiles=tuple(quantiles))

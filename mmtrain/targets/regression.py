@@ -86,6 +86,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
         """Return the answers, (batch,), as the network learns them: float32, mean 0 and standard deviation 1 in training rows."""
         import tensorflow as tf
 
+        # Standardized in float64: a year such as 2024.5 has only 13 bits of fraction left in float32.
         answers = tf.cast(truth, tf.float64)
         learned = answers if self.transform is None else self.transform.apply(answers)
         return tf.cast((learned - self.center) / self.scale, tf.float32)
@@ -187,6 +188,7 @@ class RegressionTarget(RegressionTraits, Target):
         if len(np.unique(values)) < 2:
             return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
         center, scale = center_and_scale(values)
+        # Distance to the next float32 at the size of the answers.
         step = float(np.spacing(np.float32(abs(center))))
         if STEPS * step <= scale:
             return []
@@ -196,6 +198,7 @@ class RegressionTarget(RegressionTraits, Target):
 
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:
         """Words and infinities."""
+        # Missing answers are allowed here; only what is written and not a number is wrong.
         answers = cells.mask(self.missing_cells(cells))
         return number_errors(answers, "Set `task: multiclass` for classes; the answer of a regression is a number.")
 
@@ -205,6 +208,7 @@ class RegressionTarget(RegressionTraits, Target):
         center, scale = center_and_scale(values)
         transform, unit = fit_transform(self.transform, values), {}
         if transform is not None:
+            # Scores and intervals stay in the unit of the table, whatever is learned.
             unit = {"mean": center, "deviation": scale}
             center, scale = center_and_scale(transform.learned(values))
         return FittedRegression(

@@ -63,6 +63,7 @@ NO: frozenset[str] = frozenset().union(*(no for _, no in PAIRS + CLASS_PAIRS)) -
 
 def normal(word: str) -> str:
     """A word as the tables here spell it: in lower case, without blanks around it; `1.0`, `01` and `1.00e+00` are `1`."""
+    # Case folding also unites letters that `lower` keeps apart, such as ß and ss.
     plain = word.strip().casefold()
     try:
         number = float(plain)
@@ -101,11 +102,13 @@ def read_answers(cells: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.in
 def positive_of(names: tuple[str, str]) -> tuple[str, str] | None:
     """The positive one of two classes and why, or None where the names do not say."""
     first, last = _differences(*map(normal, names))
+    # Each of the two may be the positive one; the first way that fits wins.
     ways = ((first, last, *names), (last, first, *names[::-1]))  # (yes, no, positive, negative)
     for yes, no, positive, _ in ways:
         if any(yes in ours and no in theirs for ours, theirs in PAIRS + CLASS_PAIRS):
             return positive, "it reads like a yes"
     for yes, no, positive, negative in ways:
+        # `no tumour` next to `tumour`.
         if yes not in CLEARLY_NO and re.fullmatch(NEGATION + re.escape(yes), no):
             return positive, f"{negative!r} says that it is not so"
     for yes, no, positive, _ in ways:
@@ -119,10 +122,12 @@ def positive_of(names: tuple[str, str]) -> tuple[str, str] | None:
 
 def _differences(first: str, last: str) -> tuple[str, str]:
     """Return two names without their common prefix and suffix: `positive` and `negative` of `tested_positive`, `tested_negative`."""
+    # `HER2+` and `HER2-` differ in their sign alone.
     signs = [re.fullmatch(r"(.*\w)\s*\(?([+-])\)?", name) for name in (first, last)]
     if signs[0] and signs[1] and signs[0][1] == signs[1][1]:
         return signs[0][2], signs[1][2]
     words = [re.split(r"[\s_:]+", name) for name in (first, last)]
+    # Common first words go, then common last ones; one word of each always stays.
     while min(map(len, words)) > 1 and words[0][0] == words[1][0]:
         words = [parts[1:] for parts in words]
     while min(map(len, words)) > 1 and words[0][-1] == words[1][-1]:
