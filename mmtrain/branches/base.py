@@ -87,6 +87,7 @@ class Inputs(Mapping[str, Input[Any]]):
     def unread(self) -> list[str]:
         """Return the masked columns whose presence no layer reads: values under the mask would reach the output."""
         cuts = {column: one.present for column, one in self._columns.items() if one.present is not None}
+        # A presence that was only cut up counts as read when a layer reads one of the cuts.
         whole = {name: _is_read(present, besides=list(cuts.values())) for name, present in self.present.items()}
         return [
             column for column in self.masked if not whole[self.layout.name_of(column)] and not (column in cuts and _is_read(cuts[column]))
@@ -100,6 +101,7 @@ class Inputs(Mapping[str, Input[Any]]):
         from mmtrain.layers.stacks import TakePlaces
 
         masked = self.masked_of(name)
+        # (batch, 1) of this column, from (batch, masked columns of the stack)
         present = TakePlaces(places=[masked.index(column)])(self.present[name]) if column in masked else None
         return Input(TakePlaces(places=stack.values([column]))(self.tensors[name]), present, spec)
 
@@ -113,6 +115,7 @@ def masked_of(layout: InputLayout, name: str, masked: Collection[str]) -> tuple[
 def _is_read(tensor: Tensor, besides: Sequence[Tensor] = ()) -> bool:
     """Return whether a layer reads a tensor, `besides` those that made these tensors of it."""
     makers = {id(made._keras_history.operation) for made in besides}
+    # Private in Keras: the nodes that take the output of the operation which made this tensor.
     return any(id(node.operation) not in makers for node in tensor._keras_history.operation._outbound_nodes)
 
 
@@ -157,10 +160,12 @@ def _stack_of(inputs: Mapping[str, Input[Any]], kind: type[TensorSpec], *, flags
     """Return the tensor of all columns of a kind and their specs, each one wider by its flag if it has one."""
     from mmtrain.layers.stacks import MaskStack
 
+    # In the order of the layout, which sorts the columns of a stack.
     columns = sorted(column for column, spec in _specs(inputs).items() if isinstance(spec, kind))
     if not columns:
         return None, ()
     specs: list[Any] = [_specs(inputs)[column] for column in columns]
+    # The stack is there already; a plain dict of inputs, as a test or a user passes, is put together.
     if isinstance(inputs, Inputs):
         name = inputs.layout.name_of(columns[0])
         tensor, present, masked = inputs.tensors[name], inputs.present.get(name), inputs.masked_of(name)
@@ -170,6 +175,7 @@ def _stack_of(inputs: Mapping[str, Input[Any]], kind: type[TensorSpec], *, flags
         masked = tuple(shown)
     if present is None:
         return tensor, tuple(specs)
+    # Positions in the stack of the columns that can be absent.
     places = [columns.index(column) for column in masked]
     tensor = MaskStack(widths=[spec.shape[0] for spec in specs], masked=places, flags=flags)(tensor, present)
     for place in places if flags else ():
@@ -214,6 +220,7 @@ class Branch(Section):
 
         Raises UsageError when it returns anything but `Features` with the groups that it is registered with.
         """
+        # Options of the section without those of every branch.
         features = architectures[self.architecture].build(inputs, **options_of(self, Branch))
         where = f"architecture {self.architecture}"
         if not isinstance(features, Features):

@@ -47,10 +47,12 @@ def cnn(
     backbone = []
     filters = filters or filters_for(image.spec)
     for number, width in enumerate(filters):
+        # A bias in front of batch normalization would be subtracted with the mean.
         block = [keras.layers.Conv2D(width, kernel, padding="same", use_bias=normalization == "none", kernel_initializer="he_normal")]
         if normalization == "batch":
             # Momentum 0.9: with a few dozen steps an epoch, 0.99 would still remember the initial statistics at the first validation.
             block.append(FusedNormalization(momentum=0.9))
+        # The last block keeps its size for the tokens; a map of one pixel cannot be halved.
         pooled_by = [keras.layers.MaxPooling2D(2)] if number < len(filters) - 1 and min(features.shape[1:3]) >= 2 else []
         activated_by = [keras.layers.Activation(activation)]
         block += [*pooled_by, *activated_by] if activation in MONOTONIC else [*activated_by, *pooled_by]

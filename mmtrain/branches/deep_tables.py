@@ -46,6 +46,7 @@ def resnet(  # noqa: PLR0913 (options)
     import keras
 
     vector = project_inputs(stacked(inputs), width, auto=AUTO, width=embedding_width, dropout=embedding_dropout)
+    # Pre-activation: the residual stream itself is never normalized or cut.
     for _ in range(blocks):
         values = keras.layers.Dense(max(1, int(width * factor)), activation=activation)(normalized(vector, normalization))
         values = keras.layers.Dense(width)(keras.layers.Dropout(dropout)(values) if dropout else values)
@@ -82,6 +83,7 @@ def dcn(
     first = pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces)
     crossed, values = first, first
     for _ in range(layers):
+        # first * (W crossed + b) + crossed: every layer raises the degree of the products by one.
         crossed = Cross(rank=rank)(first, crossed)
     for width in units:
         values = keras.layers.Dense(width, activation=activation)(values)
@@ -145,6 +147,7 @@ def _robust_numbers(columns: Stacked, width: int, frequencies: int, sigma: float
     for encoding, values in encoded.expanded:
         pieces.append(keras.layers.Flatten()(values if encoding == "quantile" else embed_numbers(encoding, values, width)))
     if auto:
+        # From the quartiles that the edges of training rows give.
         scales = [robust_scale(spec) for spec in auto.values()]
         scaled = RobustScale(positions=list(auto), centers=[one for one, _ in scales], factors=[one for _, one in scales])(columns.numbers)
         pieces.append(scaled)
@@ -163,6 +166,7 @@ def robust_scale(spec: VectorSpec) -> tuple[float, float]:
 
     if len(spec.edges) < 2:
         return 0.0, 1.0
+    # Ranks rise from 0 to 1 with the edges: interpolated, they give any quantile.
     lower, median, upper = np.interp([0.25, 0.5, 0.75], spec.ranks, spec.edges)
     width = upper - lower if upper > lower else (spec.edges[-1] - spec.edges[0]) / 2
     return float(median), float(1 / width)

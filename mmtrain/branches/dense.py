@@ -70,6 +70,7 @@ def mlp(  # noqa: PLR0913 (options)
         values = keras.layers.Activation(activation)(normalized(values, normalization))
         if dropout:
             values = keras.layers.Dropout(dropout)(values)
+        # Without a projection, only layers of equal width can be added.
         vector = keras.layers.Add()([vector, values]) if residual and number and vector.shape[-1] == width else values
     if linear:
         vector = keras.layers.Concatenate()([vector, summed(linear_path(columns, linear, auto=AUTO))])

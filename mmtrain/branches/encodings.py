@@ -71,6 +71,7 @@ def _encoding(spec: VectorSpec, auto: NumberEncoding) -> NumberEncoding:
 
 
 def _bins(columns: int) -> int:
+    # A bound on bins of all columns together, shared evenly.
     return max(FEWEST_BINS, ALL_BINS // columns)
 
 
@@ -81,6 +82,7 @@ def _expansion(encoding: NumberEncoding, columns: Sequence[tuple[int, VectorSpec
     positions = [position for position, _ in columns]
     if encoding == "periodic":
         return tabular.Periodic(positions=positions, frequencies=min(FREQUENCIES, bins), sigma=SIGMA)
+    # n bins have n + 1 edges.
     kept = [_spread(len(spec.edges), bins + 1) for _, spec in columns]
     edges = [[spec.edges[place] for place in places] for (_, spec), places in zip(columns, kept, strict=True)]
     if encoding == "piecewise_linear":
@@ -140,6 +142,7 @@ def embed_codes(stacked: Stacked, width: int = 0) -> Tensor:
     from mmtrain.layers.stacks import CodeVectors
 
     specs = stacked.code_specs
+    # A learned vector of `width`, or what the column declares.
     widths = [width or spec.vector_width for spec in specs]
     one_hot = [spec.one_hot and not width for spec in specs]
     return CodeVectors(sizes=[spec.size for spec in specs], widths=widths, one_hot=one_hot)(stacked.codes)

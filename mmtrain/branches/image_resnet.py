@@ -47,9 +47,11 @@ def image_resnet(
     features = convolved(Brightness01(levels=image.spec.levels)(image.tensor), filters[0], 3)
     for number, width in enumerate(filters):
         for block in range(blocks):
+            # Halved once per entry of `filters`, in its first block, while there is something to halve.
             stride = 2 if number and not block and min(features.shape[1:3]) >= 2 else 1
             before = activated(features)
             changed = stride > 1 or features.shape[-1] != width
+            # A convolution of 1 x 1 brings the shortcut to the shape of the block.
             shortcut = convolved(before, width, 1, stride) if changed else features
             inner = activated(convolved(before, width, 3, stride))
             features = keras.layers.Add()([shortcut, convolved(inner, width, 3)])

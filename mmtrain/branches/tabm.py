@@ -42,6 +42,7 @@ def tabm(
     pieces: list[Tensor] = ([] if vector is None else [vector]) + ([summed(texts)] if texts else [])
     values = pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces)
     for number, width in enumerate(units):
+        # Random signs in the first layer make the members differ from the start (arXiv:2410.24210, section 3).
         values = keras.layers.Activation(activation)(MemberDense(units=width, members=members, signs=not number)(values))
         if dropout:
             values = keras.layers.Dropout(dropout)(values)

@@ -46,6 +46,7 @@ def text_cnn(
 
     _, words, embedding = _embedded(inputs, width)
     sets = [keras.layers.Conv1D(filters, window, padding="same", activation="relu") for window in windows]
+    # In a window of padding alone, vectors of zeros, a filter gives ReLU of its bias.
     strongest = [keras.layers.GlobalMaxPooling1D()(layer(words)) for layer in sets]
     vector = strongest[0] if len(strongest) == 1 else keras.layers.Concatenate()(strongest)
     return Features(keras.layers.Dropout(dropout)(vector) if dropout else vector, words, groups={"backbone": [embedding, *sets]})

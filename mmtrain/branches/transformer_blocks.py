@@ -33,6 +33,7 @@ def transformer_blocks(
     width, layers = tokens.shape[-1], []
     hidden_width, rate = max(1, int(width * factor)), dropout if attention_dropout is None else attention_dropout
     for _ in range(blocks):
+        # Width of a head, rounded down; the output projection brings their concatenation back to the width of a token.
         attend, before = keras.layers.MultiHeadAttention(heads, max(1, width // heads), dropout=rate), keras.layers.LayerNormalization()
         normal = before(tokens)
         tokens = keras.layers.Add()([tokens, attend(normal, normal, **({} if mask is None else {"attention_mask": mask}))])

@@ -35,6 +35,7 @@ def vit(
 
     image = next(iter(inputs.values())).masked()
     side = patch or max(1, next(size for size in range(1, 513) if (image.spec.height // size) * (image.spec.width // size) <= MOST_PATCHES))
+    # A patch larger than the image would leave no patch.
     side = min(side, image.spec.height, image.spec.width)
     cut, positions = keras.layers.Conv2D(width, side, strides=side), TokenPositions()
     patches = cut(Brightness01(levels=image.spec.levels)(image.tensor))  # (batch, rows, columns, width)

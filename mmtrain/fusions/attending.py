@@ -50,6 +50,7 @@ def transformer(
     aligned = same_width(masked(features, present), width)
     sequences = _aligned_tokens(tokens, present, width)
     sequence, mask = BranchTokens(width=width)(aligned, present, *([sequences] if sequences else []))
+    # The summary token is the first; (batch, width).
     return transformer_blocks(sequence, layers, heads, 0.0, mask)[0][:, 0]
 
 

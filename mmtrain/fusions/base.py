@@ -79,6 +79,7 @@ class FusionSection(Section):
         if self.absent == "learned":
             tokens = masked(tokens, present)  # the learned vector stands for the branch, its tokens stay padding
             filled = {name: LearnedAbsence()(feature, present[name]) for name, feature in features.items()}
+            # Now every branch counts as present: its vector is learned where it has no value.
             features, present = ({name: pair[place] for name, pair in filled.items()} for place in (0, 1))
         return features, present, tokens
 

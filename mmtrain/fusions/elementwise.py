@@ -23,6 +23,7 @@ def add(features: Features, present: Features, *, width: CommonWidth = 64) -> Te
     """The sum of the features that are present, each brought to `width` first."""
     import keras
 
+    # Masked again behind the dense layer, whose bias would stand for an absent branch.
     return merged(keras.layers.Add(), masked(same_width(masked(features, present), width), present))
 
 
@@ -32,6 +33,7 @@ def multiply(features: Features, present: Features, *, width: CommonWidth = 64) 
     import keras
 
     aligned = same_width(masked(features, present), width, "ones")  # so that a product neither vanishes nor explodes at the start
+    # The neutral element of a product.
     return merged(keras.layers.Multiply(), masked(aligned, present, fill=1.0))
 
 

@@ -21,6 +21,7 @@ def gated(features: Features, present: Features, *, width: CommonWidth = 64) -> 
         value = keras.layers.Dense(width, activation="tanh", name=f"value_{name}")(shown[key])
         gate = keras.layers.Dense(width, activation="sigmoid", name=f"gate_{name}")(together)
         parts[key] = keras.layers.Multiply()([value, gate])
+    # The gate of an absent branch is not 0, so its part is masked.
     return merged(keras.layers.Add(), masked(parts, present))
 
 
@@ -37,6 +38,7 @@ def film(features: Features, present: Features, *, width: CommonWidth = 64) -> T
 
     aligned = masked(same_width(masked(features, present), width), present)
     if len(aligned) == 1:
+        # A single branch has no others to be modulated by.
         return next(iter(aligned.values()))
     names = layer_names(aligned)
     modulated = {}

@@ -23,6 +23,7 @@ def low_rank(features: Features, present: Features, *, width: CommonWidth = 64, 
     names = layer_names(shown, "align_")
     # The bias is the 1 that the paper appends to each feature; from ones, a product neither vanishes nor explodes at the start.
     factors = {key: keras.layers.Dense(rank * width, bias_initializer="ones", name=names[key])(feature) for key, feature in shown.items()}
+    # (batch, rank * width): products of `rank` factors, which RankSum adds up to (batch, width).
     return RankSum(rank=rank)(merged(keras.layers.Multiply(), masked(factors, present, fill=1.0)))
 
 
@@ -39,6 +40,7 @@ def bilinear(features: Features, present: Features, *, width: CommonWidth = 64) 
 
     shown = masked(features, present)
     aligned = masked(same_width(shown, width), present)
+    # Sums first; products of pairs come on top.
     total = merged(keras.layers.Add(), aligned)
     if len(shown) == 1:
         return total
