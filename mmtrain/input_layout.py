@@ -68,12 +68,15 @@ class InputLayout:
     def __init__(self, specs: Mapping[str, TensorSpec]) -> None:
         self.specs = dict(specs)
         together: dict[str, list[str]] = {}
+        # Sorted by name: the same columns are the same stack whatever their order in the experiment.
         for column in sorted(self.specs):
             together.setdefault(self.specs[column].stack, []).append(column)
+        # A column may itself be called `numbers` or `age_present`.
         taken = set(self.specs) | {presence_of(column) for column in self.specs}
         self.stacks = tuple(
             Stack(_free(name, taken), tuple(columns), tuple(self.specs[column] for column in columns))
             for name, columns in together.items()
+            # A single column of a kind keeps its own name and shape.
             if name and len(columns) > 1
         )
         self.stack_of = {column: stack for stack in self.stacks for column in stack.columns}

@@ -25,11 +25,11 @@ class EncodedTogether:
     columns: tuple[str, ...]
     raw: Mapping[str, tuple[tuple[int, ...], str]]
     widths: tuple[int, ...]
-    """Of each column the part of the second axis of the encoded tensor; without meaning for a single column."""
+    """Width of each column in the second axis of the encoded tensor; not used for a single column."""
     layer: Any
 
     def config(self) -> dict[str, Any]:
-        """Return the same in plain JSON."""
+        """Return the part as plain JSON."""
         raw = [[name, list(shape), dtype] for name, (shape, dtype) in self.raw.items()]
         layer = keras.saving.serialize_keras_object(self.layer)
         return {"columns": list(self.columns), "raw": raw, "widths": list(self.widths), "layer": layer}
@@ -48,6 +48,7 @@ class _OfRawInputs(keras.Model):  # type: ignore[misc]
     def __init__(self, name: str | None) -> None:
         # Without casts: numbers stay float64 until the one rounding that is meant.
         super().__init__(name=name, autocast=False)
+        # There is nothing to build: the parts are built already.
         self.built = True
 
     @property
@@ -104,6 +105,7 @@ class TableEncoder(_OfRawInputs):
         status: dict[str, Any] = {}
         for part, layer, given in zip(self.parts, self.encoders, raw, strict=True):
             tensors = [given[0] if len(given) == 1 else tf.concat(given, axis=1)] if len(part.columns) > 1 else given
+            # A third output of an image column is the status of its files.
             values, shown, *more = layer(*tensors)
             encoded.append(values)
             present.append(shown)
@@ -182,7 +184,7 @@ class _Plan:
         return {name: self._runs([places[column] for column in columns]) for name, columns in names.items()}
 
     def _places(self) -> list[tuple[str, int, int, int, int]]:
-        """Return of each column its part, the ends of its values there, and its position."""
+        """Return (column, number of its part, start and end of its values there, its position in the part)."""
         places = []
         for number, part in enumerate(self.parts):
             end = 0
@@ -194,12 +196,14 @@ class _Plan:
     def _runs(self, places: Sequence[tuple[str, int, int, int, int]]) -> list[_Run]:
         together: list[list[int]] = []
         for _, part, start, stop, position in places:
+            # Neighbours in the part and in the input: one slice instead of two.
             if together and together[-1][0] == part and together[-1][2] == start:
                 together[-1][2], together[-1][4] = stop, position + 1
             else:
                 together.append([part, start, stop, position, position + 1])
         runs = []
         for part, start, stop, first, last in together:
+            # All columns of a part in its order: the tensor itself, without a slice.
             whole = last - first == len(self.parts[part].columns)
             runs.append(_Run(part, None if whole else slice(start, stop), None if whole else slice(first, last)))
         return runs
@@ -209,6 +213,7 @@ def _column(values: Any, shape: Sequence[int], dtype: str) -> Any:
     """Return a raw input as a tensor of its type, (batch, *shape); numbers and texts may come as (batch,)."""
     tensor = tf.convert_to_tensor(values)
     tensor = tensor if tensor.dtype == dtype else tf.cast(tensor, dtype)
+    # `(batch,)` becomes `(batch, 1)`.
     return tf.expand_dims(tensor, 1) if len(tensor.shape) == 1 and len(shape) == 1 else tensor
 
 

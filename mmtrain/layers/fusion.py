@@ -20,6 +20,7 @@ class Mask(keras.layers.Layer):  # type: ignore[misc]
     def call(self, feature: Any, present: Any) -> Any:
         shown = present > 0
         if len(feature.shape) > 2:
+            # (batch, 1) against tokens (batch, length, width)
             shown = ops.reshape(shown, (-1, *(1 for _ in feature.shape[1:])))
         return ops.where(shown, feature, ops.cast(self.fill, feature.dtype))
 
@@ -53,6 +54,7 @@ class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
     def stacked(features: dict[str, Any], present: dict[str, Any]) -> tuple[Any, Any]:
         """Return features (batch, branches, width) and presence (batch, branches, 1), of the same type."""
         values = ops.stack([features[name] for name in features], axis=1)
+        # The compute type, so that sums of presence stay in the precision of the features.
         return values, ops.cast(ops.stack([present[name] for name in features], axis=1) > 0, values.dtype)
 
 
@@ -62,6 +64,7 @@ class PresentMean(_OverBranches):
 
     def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
         values, shown = self.stacked(features, present)
+        # At least 1: where no branch is present, 0 is divided by 1.
         return ops.sum(ops.where(shown > 0, values, 0), axis=1) / ops.maximum(ops.sum(shown, axis=1), 1)
 
 
@@ -71,6 +74,7 @@ class PresentMaximum(_OverBranches):
 
     def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
         values, shown = self.stacked(features, present)
+        # Absent values are the lowest number of the type, not -inf, whose gradient could be NaN.
         lowest = tf.as_dtype(values.dtype).min
         largest = ops.max(ops.where(shown > 0, values, ops.cast(lowest, values.dtype)), axis=1)
         return ops.where(ops.sum(shown, axis=1) > 0, largest, 0)
@@ -166,6 +170,7 @@ class ModalityDropout(keras.layers.Layer):  # type: ignore[misc]
             return [ops.cast(one, self.compute_dtype) for one in present]
         shown = ops.concatenate([ops.cast(one > 0, "float32") for one in present], axis=1)  # (batch, branches)
         remaining = shown * ops.cast(keras.random.uniform(ops.shape(shown), seed=self.seed_generator) >= self.rate, "float32")
+        # Where nothing would remain, the row keeps all of its branches.
         remaining = ops.where(ops.any(remaining > 0, axis=1, keepdims=True), remaining, shown)
         return [ops.cast(remaining[:, number : number + 1], self.compute_dtype) for number in range(len(present))]
 
@@ -182,6 +187,7 @@ class LearnedAbsence(keras.layers.Layer):  # type: ignore[misc]
     """Put a trained vector where a feature is absent; gives the feature, (batch, width), and its presence, all ones (batch, 1)."""
 
     def build(self, feature_shape: Any, present_shape: Any) -> None:  # noqa: ARG002
+        # 0.02 as for learned tokens of transformers: small next to features.
         self.vector = self.add_weight(name="vector", shape=(feature_shape[-1],), initializer=keras.initializers.RandomNormal(stddev=0.02))
         self.built = True
 
@@ -197,6 +203,7 @@ class Modulation(keras.layers.Layer):  # type: ignore[misc]
     """Scale and shift a feature (batch, width) by (batch, 2 * width): `feature * (1 + scale) + shift`."""
 
     def call(self, feature: Any, change: Any) -> Any:
+        # (batch, width) each
         scale, shift = ops.split(change, 2, axis=-1)
         return feature * (1 + scale) + shift
 
@@ -213,6 +220,7 @@ class RankSum(keras.layers.Layer):  # type: ignore[misc]
         self.rank = rank
 
     def build(self, shape: Any) -> None:  # noqa: ARG002
+        # Begins as the mean of the products.
         self.weighting = self.add_weight(name="weighting", shape=(self.rank, 1), initializer=keras.initializers.Constant(1 / self.rank))
         self.built = True
 
@@ -235,6 +243,7 @@ class PairProducts(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, features: dict[str, Any]) -> Any:
         values = ops.stack(list(features.values()), axis=1)
+        # ((sum)^2 - sum of squares) / 2 is the sum over all pairs.
         return (ops.square(ops.sum(values, axis=1)) - ops.sum(ops.square(values), axis=1)) / 2
 
     def compute_output_spec(self, features: dict[str, Any]) -> Any:
@@ -262,6 +271,7 @@ class BranchTokens(_OverBranches):
     def call(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> tuple[Any, Any]:
         values, shown = self.stacked(features, present)
         places = ops.cast(self.places, values.dtype)
+        # (batch, 1, width): the same summary token in every row
         first = ops.zeros_like(values[:, :1]) + ops.cast(self.summary, values.dtype)
         sequence = [first, ops.where(shown > 0, values + places, 0)]
         visible = [ops.ones_like(shown[:, :1, 0]) > 0, shown[:, :, 0] > 0]  # (batch, length) each

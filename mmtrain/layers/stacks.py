@@ -78,10 +78,12 @@ class MaskStack(_Places):
     def __init__(self, *, widths: Sequence[int], masked: Sequence[int], flags: bool, **kwargs: Any) -> None:
         super().__init__({"widths": list(widths), "masked": list(masked), "flags": flags}, **kwargs)
         position = {column: number for number, column in enumerate(masked)}
+        # Which presence each value follows; the place behind the last one is always 1.
         self._owner = [position.get(column, len(masked)) for column, width in enumerate(widths) for _ in range(width)]
         ends = np.cumsum(widths)
         self.order = list(range(int(ends[-1])))
         """Places of the output among all values, followed by the flags in the order of `masked`."""
+        # From the last column on, so that earlier places do not shift.
         for column in reversed(sorted(masked)) if flags else ():
             self.order.insert(int(ends[column]), int(ends[-1]) + position[column])
 
@@ -116,6 +118,7 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
             groups.setdefault(key, []).append(column)
         self._groups = groups
         starts = np.concatenate([[0], np.cumsum(widths)])
+        # Where the vectors of each group belong in the output; sorting inverts that order.
         places = np.concatenate([np.arange(starts[column], starts[column + 1]) for group in groups.values() for column in group])
         self._order = np.argsort(places).tolist()
 
@@ -137,6 +140,7 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
             if one_hot:
                 vectors = ops.one_hot(of_group, width, dtype=self.compute_dtype)
             else:
+                # Codes of a column begin behind those of the columns before it in the shared table.
                 starts = np.cumsum([0, *(self.sizes[column] for column in group[:-1])]).astype(np.int32)
                 vectors = ops.take(ops.cast(next(tables), self.compute_dtype), of_group + starts, axis=0)
             pieces.append(ops.reshape(vectors, (-1, len(group) * width)))

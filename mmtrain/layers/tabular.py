@@ -66,7 +66,9 @@ class PiecewiseLinear(_OfNumbers):
 
     def __init__(self, *, positions: Sequence[int], edges: Sequence[Sequence[float]], **kwargs: Any) -> None:
         super().__init__({"positions": list(positions), "edges": [list(column) for column in edges]}, **kwargs)
+        # n edges bound n - 1 bins.
         self.bins = max(len(column) for column in edges) - 1
+        # A padded bin has slope 0, so it is 0 for every number.
         self._lower = np.zeros((len(edges), self.bins), np.float32)
         self._slope = np.zeros((len(edges), self.bins), np.float32)
         for number, column in enumerate(edges):
@@ -76,6 +78,7 @@ class PiecewiseLinear(_OfNumbers):
 
     def encoded(self, numbers: Any) -> Any:
         """Return the bins, (batch, columns, bins) float32."""
+        # (batch, columns, 1) against (columns, bins): each bin as the clipped position between its edges.
         return ops.clip((self.taken(numbers)[:, :, None] - self._lower) * self._slope, 0.0, 1.0)
 
     def call(self, numbers: Any) -> Any:
@@ -100,6 +103,7 @@ class NormalScore(PiecewiseLinear):
             self._steps[number, : len(column) - 1] = np.diff(column)
 
     def call(self, numbers: Any) -> Any:
+        # The score at the first edge, and the rise within every bin up to the number.
         scores = self._first + ops.sum(self.encoded(numbers) * self._steps, axis=2)
         return ops.cast(scores, self.compute_dtype)[:, :, None]
 
@@ -128,6 +132,7 @@ class Periodic(_OfNumbers):
         self.built = True
 
     def call(self, numbers: Any) -> Any:
+        # Frequencies are in periods, angles in radians.
         angles = 2 * math.pi * self.taken(numbers)[:, :, None] * ops.cast(self.frequency, "float32")
         if self.phase is not None:
             return ops.cast(ops.cos(angles + ops.cast(self.phase, "float32")), self.compute_dtype)
@@ -190,6 +195,7 @@ class SumOfColumns(_Configured):
         super().__init__({"columns": columns}, **kwargs)
 
     def call(self, vectors: Any) -> Any:
+        # The vectors of a column are contiguous.
         return ops.sum(ops.reshape(vectors, (-1, self.settings["columns"], vectors.shape[1] // self.settings["columns"])), axis=1)
 
     def compute_output_spec(self, vectors: Any) -> Any:
@@ -226,6 +232,7 @@ class FirstToken(_Configured):
         self.built = True
 
     def call(self, tokens: Any) -> Any:
+        # (batch, 1, width): zeros of the batch's own length, to which the token is added.
         first = ops.zeros_like(tokens[:, :1]) + ops.cast(self.token, tokens.dtype)
         return ops.concatenate([first, tokens], axis=1)
 
@@ -264,7 +271,7 @@ class Cross(_Configured):
 class MemberDense(_Configured):
     """A dense layer of `members` networks that share its matrix W (BatchEnsemble, Wen et al. 2020, arXiv:2002.06715).
 
-    Member k computes ((x * r_k) W) * s_k + b_k, with vectors of its scaled: (batch, width) or (batch, members, width) to
+    Member k computes ((x * r_k) W) * s_k + b_k, with vectors of its own: (batch, width) or (batch, members, width) to
     (batch, members, units). With `signs`, r begins at random as 1 or -1, so that members differ; else as 1 (arXiv:2410.24210).
     """
 
@@ -284,7 +291,9 @@ class MemberDense(_Configured):
 
     def call(self, values: Any) -> Any:
         before, after, bias, kernel = (ops.cast(one, self.compute_dtype) for one in (self.before, self.after, self.bias, self.kernel))
+        # A first layer gets (batch, width), the same for all members.
         scaled = (values if len(values.shape) == 3 else values[:, None, :]) * before  # (batch, members, width)
+        # One product with the shared matrix for all members and rows.
         product = ops.matmul(ops.reshape(scaled, (-1, scaled.shape[-1])), kernel)
         return ops.reshape(product, (-1, self.members, self.units)) * after + bias
 
@@ -347,8 +356,10 @@ class MemberMean(_Configured):
     def call(self, raw: Any) -> Any:
         raw = ops.cast(raw, "float32")
         if self.settings["link"] == "sigmoid":
+            # log(mean p) - log(mean (1 - p)), the logit of the mean; both means share the factor 1 / members.
             return ops.logsumexp(ops.log_sigmoid(raw), axis=1) - ops.logsumexp(ops.log_sigmoid(-raw), axis=1)
         if self.settings["link"] == "softmax":
+            # log(mean p) of every class: a softmax of it gives the mean again.
             return ops.logsumexp(ops.log_softmax(raw, axis=2), axis=1) - math.log(raw.shape[1])
         return ops.mean(raw, axis=1)
 
