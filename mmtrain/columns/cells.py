@@ -73,7 +73,7 @@ def missing_words(rows: int) -> str:
 
 
 def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:
-    """The different values of the cells at `rows`, each with its rows."""
+    """Return the different values of the cells at `rows`, each with its rows."""
     import numpy as np
     import pandas as pd
 
@@ -94,7 +94,7 @@ def concatenate(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
 
 
 def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Cells that are one of `words` (in lower case), whatever their case, (rows,); a missing cell is none."""
+    """Return whether each cell is one of `words` (in lower case), in any case, (rows,); a missing cell is not."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

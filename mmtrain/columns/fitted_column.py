@@ -111,11 +111,11 @@ class FittedColumn(Section):
         return cells.encoded()
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
+        """Return typed numbers and truth values in the spelling of training rows, where the spelling matters."""
         return cells
 
     def recipe(self) -> EncodingDescription:
-        """The preprocessing in words, for the contract next to an export."""
+        """Describe the preprocessing in words, for the contract next to an export."""
         return EncodingDescription(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
 
     def accumulator(self, learned: Any = None) -> Accumulator | None:  # noqa: ARG002
@@ -175,7 +175,7 @@ class FittedColumn(Section):
     def preprocessing(self) -> Any:
         """A registered Keras layer: raw tensors in, `(encoded, present)` out; present is (batch, 1) float32, 0 or 1.
 
-        What it gives beyond these two is not seen by the network.
+        The network does not see further outputs.
         """
 
     @classmethod

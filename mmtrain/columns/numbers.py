@@ -25,7 +25,7 @@ AT_ONCE = 100_000
 
 
 def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cells as float64; NaN where a cell is missing or not a number up to `LARGEST`. Blanks around a number are ignored."""
+    """Parse cells as float64; NaN where a cell is missing or not a number up to `LARGEST`. Blanks around a number are ignored."""
     import numpy as np
 
     if len(cells) <= AT_ONCE:
@@ -39,7 +39,7 @@ def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]
 
 
 def _parse(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cells as float64, infinities included; NaN for other texts."""
+    """Parse cells as float64, infinities included; NaN for other texts."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -58,7 +58,7 @@ def _parse(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def number_errors(cells: pd.Series[str], instead: str = "") -> list[CellError]:
-    """Cells that hold something, but no number the network could reckon with: words, infinities, 1e40.
+    """Return the errors of cells that are not numbers within float32: words, infinities, 1e40.
 
     `instead` is what to do where the whole column is words.
     """

@@ -38,11 +38,11 @@ class Arrays:
         return len(next(iter(self.present.values())))
 
     def of(self, columns: Collection[str]) -> Arrays:
-        """The same with the inputs of these columns only; nothing is copied."""
+        """Return the arrays with the inputs of these columns only; nothing is copied."""
         return self.ordered([key for key in self.inputs if key in columns])
 
     def ordered(self, columns: Iterable[str]) -> Arrays:
-        """Return the same with the inputs of these columns, in this order; nothing is copied."""
+        """Return the arrays with the inputs of these columns, in this order; nothing is copied."""
         keys = list(columns)
         specs = {key: self.specs[key] for key in keys if key in self.specs}
         return replace(self, inputs={key: self.inputs[key] for key in keys}, present={key: self.present[key] for key in keys}, specs=specs)
@@ -57,7 +57,7 @@ class Arrays:
         return self.values(rows) | {name: np.take(present, rows, axis=0) for name, present in self.presence.items()}
 
     def columns(self, rows: Array) -> dict[str, Array]:
-        """Return the same by column: `{column: x, column_present: 0 or 1}`."""
+        """Return one batch by column: `{column: x, column_present: 0 or 1}`."""
         by_column = {}
         for key, source in self.inputs.items():
             by_column[key], by_column[presence_of(key)] = source.take(rows), np.take(self.present[key], rows, axis=0)

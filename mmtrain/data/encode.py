@@ -343,7 +343,7 @@ def _encode_rows(
         values = {
             "table": table.sha256,
             "missing_values": table.missing_values,
-            # Rows that were dropped are no part of the arrays.
+            # Dropped rows are not in the arrays.
             "rows": sha256(table.rows.tobytes()).hexdigest(),
             "respelled": [any(respelled(fitted, table, header) for header in declared[key].reads()) for key in keys],
             "headers": [declared[key].reads() for key in keys],

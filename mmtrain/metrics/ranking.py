@@ -168,7 +168,7 @@ class SmallClasses:
         others = self._columns[place]
         mine = np.take_along_axis(others, rows[:, np.newaxis], axis=1)
         wins = np.add(others > mine, others >= mine, dtype=np.float32)
-        # Rows of the same class are no pairs of a positive and a negative row.
+        # Two rows of the same class do not form a pair of a positive and a negative one.
         for one in np.unique(place):
             wins[np.ix_(place == one, self._rows[self._bounds[one] : self._bounds[one + 1]])] = 0
         return wins

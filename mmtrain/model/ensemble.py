@@ -18,7 +18,7 @@ from mmtrain.targets import FittedTarget
 class Ensemble:
     """Members inside the network, such as those of `tabm`, as rows of fusion and heads: these know nothing of them.
 
-    Of a branch without members, each member reads the same features.
+    Every member reads the same features of a branch without members.
     """
 
     members: int

@@ -96,7 +96,7 @@ class TrainStep:
         """Train on a batch of one call and return {name: (steps,)}: each target's mean loss over the rows of a step, and `loss`.
 
         `rates` has the learning rate of every step; `loss` is the weighted sum over targets of the fused predictions. With auxiliary
-        losses, `auxiliary_<branch>` is that of the predictions of a branch alone; they are minimized, but are no part of `loss`.
+        losses, `auxiliary_<branch>` is that of the predictions of a branch alone; they are minimized, but not included in `loss`.
         """
         full = len(batch.rows) == self.batch_size * self.steps_per_call and not self.plain
         call = self.train_full if full else self.train_one

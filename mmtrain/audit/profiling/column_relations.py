@@ -29,7 +29,7 @@ COMPARED_ROWS = 10_000
 """Rows in which numbers are compared with a target that is a number: of 2,000 columns they take 160 MB."""
 
 FEWEST_STEPS = 20
-"""Different values of two columns of numbers, below which one may follow from the other by chance."""
+"""Different values of two columns of numbers, below which one may follow from the other at random."""
 
 Pairs = dict[tuple[str, str], pd.DataFrame | None]
 

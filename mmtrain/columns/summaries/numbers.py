@@ -58,7 +58,7 @@ class NumericStatistics(ColumnStatistics):
     def _unit(self, now: NumericStatistics) -> float | None:
         """The factor between two units by which all quartiles have changed: another unit scales every number, other people do not."""
         pairs = list(zip(self.quartiles, now.quartiles, strict=True))
-        # A zero, or a change of sign, is no change of unit.
+        # A zero, or a change of sign, is not a change of unit.
         if now.rows < UNIT_ROWS or any((old == 0) != (new == 0) or old * new < 0 for old, new in pairs):
             return None
         ratios = [new / old for old, new in pairs if old]
