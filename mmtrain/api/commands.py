@@ -332,6 +332,12 @@ def check(
         ConfigError: the experiment has mistakes; the error lists every one with its place.
         DataError: the table or its images have mistakes.
 
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"age": [50, 61, 47, 70] * 5, "ill": ["yes", "no"] * 10})
+    >>> columns = {"age": {"role": "numeric"}, "ill": {"role": "target", "task": "binary"}}
+    >>> check({"columns": columns}, table, progress=False).splits[["split", "rows"]].values.tolist()
+    [['train', 14], ['validation', 3], ['test', 3]]
+
     """
     from mmtrain.commands.check import check as examine
 

@@ -3,12 +3,14 @@
 A check is a function `(values, rows) -> list[Finding]`: `values` are the columns as the experiment reads them, `rows` say which
 row belongs to which split and group. In a file of your own:
 
-    @audit_check
-    def impossible_ages(values, rows):
-        ages = next((column.numbers for column in values.columns if column.header == "age"), None)
-        if ages is None or not (ages > 120).any():
-            return []
-        return [Finding("warning", "impossible_ages", "age", "ages above 120.", "They are typing errors.", "Correct them.")]
+    >>> @audit_check
+    ... def impossible_ages(values, rows):
+    ...     ages = next((column.numbers for column in values.columns if column.header == "age"), None)
+    ...     if ages is None or not (ages > 120).any():
+    ...         return []
+    ...     return [Finding("warning", "impossible_ages", "age", "ages above 120.", "They are typing errors.", "Correct them.")]
+    >>> "impossible_ages" in audit_checks
+    True
 """
 
 from __future__ import annotations

@@ -262,6 +262,15 @@ def branch(
         groups: Names of the parameter groups that it returns.
         name: Name in the experiment file; by default that of the function.
 
+    The keyword-only parameters are the options of the section, with their types and ranges:
+
+        >>> @branch("vector", most_columns=1)
+        ... def doubled(inputs, *, factor: Annotated[float, Field(gt=0)] = 2.0):
+        ...     return Features(next(iter(inputs.values())).masked().tensor * factor)
+        >>> section = architectures["doubled"].section(columns=("age",), architecture="doubled", factor=3)
+        >>> section.build({"age": Input(1.5, None, VectorSpec(1))}).vector
+        4.5
+
     Raises ValueError for an unknown kind, TypeError for an option without type or default, UsageError for a function of another shape.
     """
     if not takes or not set(takes) <= set(kinds):

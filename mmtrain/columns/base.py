@@ -9,6 +9,15 @@ gets an encoding: a cell with an unknown value, or that is not a number, has a c
 Cells arrive as pandas Series of text without blanks at their ends, NA for missing, whatever the file's format: `001` stays `001`.
 A column that reads several headers gets a DataFrame with a column of such texts for each header, in the order of `reads`; its
 `faults` and `missing_cells` are asked header by header.
+
+    >>> import pandas as pd
+    >>> from mmtrain.columns.numeric import Numeric
+    >>> age = Numeric(column="age")
+    >>> [error.what for error in age.faults(pd.Series(["61", "old"], dtype="str"))]
+    ["'old' is not a number."]
+    >>> fitted = age.fit([pd.Series(["60", "70", None], dtype="str")])
+    >>> fitted.center, fitted.scale, fitted.fill, fitted.spec.shape
+    (65.0, 5.0, 65.0, (2,))
 """
 
 from __future__ import annotations

@@ -1,4 +1,15 @@
-"""The contract of a fitted column: plain values learned from training rows, its encoding, and its part in reports and explanations."""
+"""The contract of a fitted column: plain values learned from training rows, its encoding, and its part in reports and explanations.
+
+>>> import pandas as pd
+>>> from mmtrain.columns.categorical import Categorical
+>>> fitted = Categorical(column="sex").fit([pd.Series(["m", "f", "f"], dtype="str")])
+>>> fitted.categories, fitted.spec.size
+(('f', 'm'), 4)
+>>> fitted.raw(pd.Series(["m", None], dtype="str")).tolist()
+[['m'], ['']]
+>>> fitted.recipe().present
+'Always 1.'
+"""
 
 from __future__ import annotations
 

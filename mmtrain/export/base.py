@@ -125,6 +125,9 @@ def plain_names(keys: Iterable[str]) -> dict[str, str]:
     """Return a name for every key that is valid in every format: letters, digits and `_`, not a keyword of Python, each once.
 
     Names that differ by case only are numbered as well: in a signature of TensorFlow, `Age` and `age` are the same.
+
+    >>> plain_names(["Age", "age (years)", "AGE", "class"])
+    {'Age': 'Age', 'age (years)': 'age_years', 'AGE': 'AGE_2', 'class': 'column_class'}
     """
     names: dict[str, str] = {}
     taken: set[str] = set()

@@ -6,6 +6,13 @@ output: every one begins by putting its neutral element in their place, and a co
 
 A fusion with a third parameter, `(features, present, tokens, *, options)`, also receives {branch: (batch, length_i, width_i)} of those
 branches that return tokens. A token of zeros is padding.
+
+    >>> @fusion(units=())
+    ... def scaled_sum(features, present, *, scale: Annotated[float, Field(gt=0)] = 1.0):
+    ...     return scale * sum(masked(features, present).values())
+    >>> section = fusions["scaled_sum"].section(method="scaled_sum", scale=2)
+    >>> section.scale, section.units, section.reads_tokens
+    (2.0, (), False)
 """
 
 from __future__ import annotations

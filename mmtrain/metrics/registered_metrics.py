@@ -4,11 +4,16 @@ A metric is a function `(y_true, prediction, target) -> float` of the rows with 
 the task encodes answers, `prediction` (rows, units) has probabilities, or numbers in the unit of the table, and `target` is the fitted
 target with `columns` (its classes) and `predict_label(prediction)`. NaN means that the metric is undefined for these rows. An example:
 
-    @metric("binary", "multiclass", higher_is_better=True, title="Cohen's kappa")
-    def kappa(y_true, prediction, target):
-        return cohen_kappa_score(target.decode_truth(y_true), target.predict_label(prediction))
+    >>> import numpy as np
+    >>> @metric("regression", higher_is_better=False, in_target_unit=True)
+    ... def largest_error(y_true, prediction, target):
+    ...     return np.abs(y_true - prediction[:, 0]).max()
+    >>> registered_metrics["largest_error"].metric.title
+    'Largest error'
+    >>> [float(entry.compute(np.array([1.0, 2.0]), np.array([[1.0], [5.0]]), None)) for entry in of_task("regression")]
+    [3.0]
 
-It follows the scores of the task in training, reports and exports, has an interval, and can be monitored: `validation_kappa`.
+It follows the scores of the task in training, reports and exports, has an interval, and can be monitored: `validation_largest_error`.
 """
 
 from __future__ import annotations

@@ -5,9 +5,12 @@ schedule is a pure function `(position, *, options) -> float`, the factor on the
 is a TensorFlow function `(target, truth, raw, *, options) -> (batch,)` of the fitted target, the encoded answers (batch, ...) and the raw
 output (batch, units), and names the tasks it is for. The keyword-only parameters of each are its options in the file:
 
-    @schedule
-    def linear(position, *, final: Annotated[float, Field(ge=0, le=1)] = 0.0) -> float:
-        return 1 - (1 - final) * position.progress
+    >>> @schedule
+    ... def linear_decay(position, *, final: Annotated[float, Field(ge=0, le=1)] = 0.0):
+    ...     return 1 - (1 - final) * position.progress
+    >>> section = schedules["linear_decay"].section(method="linear_decay", final=0.5)
+    >>> section.factor_at(SchedulePosition(epoch=2.5, epochs=5))
+    0.75
 
     @loss("regression")
     def log_cosh(target, truth, raw) -> tf.Tensor:

@@ -1,9 +1,13 @@
 """The contract of a split: what a method may know of the rows, and the plan of partitions that it returns.
 
-    @split_method
-    def odd_rows(rows: Rows, *, validation: float = 0.2) -> SplitPlan:
-        codes = ...  # (rows,): 0 = train, 1 = validation, 2 = test
-        return SplitPlan.of(Partition.from_codes(codes))
+    >>> import numpy as np
+    >>> from mmtrain.splits.base import split_method, split_methods
+    >>> @split_method
+    ... def every_third(rows, *, offset: int = 0):
+    ...     codes = (np.arange(rows.count) + offset) % 3  # (rows,): 0 = train, 1 = validation, 2 = test
+    ...     return SplitPlan.of(Partition.from_codes(codes))
+    >>> split_methods["every_third"].plan(Rows(6), offset=1).holdout.train.tolist()
+    [2, 5]
 
 NumPy and pandas are imported inside functions: the experiment file is checked without them.
 """

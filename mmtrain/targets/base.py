@@ -8,6 +8,15 @@ A label that is missing, or that training rows do not have, is -1 in the truth (
 concerned; loss and scores leave it out.
 
 Class weights reach the loss as sample weights of their target, so they work for every task and for several targets.
+
+    >>> import numpy as np, pandas as pd
+    >>> from mmtrain.targets.binary import BinaryTarget
+    >>> fitted = BinaryTarget(column="ill").fit({"ill": pd.Series(["no", "yes", "no"], dtype="str")}, "none")
+    >>> fitted.classes, fitted.truth({"ill": pd.Series(["yes", None], dtype="str")}).tolist()
+    (('no', 'yes'), [1, -1])
+    >>> probability = np.array([[0.75], [0.25]], np.float32)  # (rows, 1), as the network predicts
+    >>> fitted.predict_label(probability).tolist(), fitted.probabilities(probability).tolist()
+    (['yes', 'no'], [[0.25, 0.75], [0.75, 0.25]])
 """
 
 from __future__ import annotations

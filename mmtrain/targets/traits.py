@@ -2,11 +2,14 @@
 
 A task writes one subclass and mixes it into its declared and its fitted target:
 
-    class OrdinalTraits(MulticlassTraits):
-        title = "one of several ordered classes"
-        is_ordered = True
-        metrics = (Metric("kappa", higher_is_better=True, title="Quadratic weighted kappa"),)
-        main_metric = "kappa"
+    >>> from mmtrain.targets.multiclass import MulticlassTraits
+    >>> class OrdinalTraits(MulticlassTraits):
+    ...     title = "one of several ordered classes"
+    ...     is_ordered = True
+    ...     metrics = (Metric("kappa", higher_is_better=True, title="Quadratic weighted kappa"),)
+    ...     main_metric = "kappa"
+    >>> OrdinalTraits.has_classes, OrdinalTraits.is_ordered, OrdinalTraits.is_continuous
+    (True, True, False)
 """
 
 from __future__ import annotations

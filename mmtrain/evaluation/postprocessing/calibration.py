@@ -144,6 +144,9 @@ def isotonic_fit(at: Numbers, true: NDArray[np.bool_]) -> Curve:
     """Fit a non-decreasing curve by least squares with the pool-adjacent-violators algorithm (Ayer and others 1955).
 
     `at` (rows,) are probabilities; rows with equal ones form one point. Only the ends of each constant stretch are stored.
+
+    >>> isotonic_fit(np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, True, False, True]))
+    Curve(at=(0.1, 0.2, 0.3, 0.4), values=(0.0, 0.5, 0.5, 1.0))
     """
     # (points,) distinct probabilities, ascending; `place` says which point a row belongs to.
     points, place = np.unique(at, return_inverse=True)
