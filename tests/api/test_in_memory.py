@@ -1,7 +1,6 @@
 """Experiments as Python dictionaries: what their values become, and where their mistakes are placed."""
 
 import datetime
-import doctest
 from enum import Enum
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from tiny import write_experiment
 
 from mmtrain import config
-from mmtrain.config import in_memory
 from mmtrain.config.in_memory import InMemory
 from mmtrain.errors import ConfigError
 
@@ -91,7 +89,3 @@ def test_a_dictionary_that_contains_itself_is_refused():
         config.load(InMemory(tree, Path()))
     what = "lists and maps are nested too deeply, or an alias refers to itself. Fifty levels are allowed; a file needs five."
     assert str(refused.value) == f"experiment: {what}"
-
-
-def test_the_example_of_the_module_runs():
-    assert doctest.testmod(in_memory).failed == 0

@@ -1,6 +1,5 @@
 """Classifier and Regressor as scikit-learn uses them."""
 
-import doctest
 import pickle
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import mmtrain
-from mmtrain.api import estimators
 from mmtrain.errors import ConfigError, DataError
 
 SHORT = {"epochs": 4, "learning_rate": 0.02, "jit": "off", "steps_per_call": 1}
@@ -40,7 +38,6 @@ def test_parameters_are_kept_as_they_are_and_can_be_set():
     estimator = mmtrain.Classifier(training=SHORT, random_state=3)
     assert clone(estimator).get_params() == estimator.get_params()
     assert estimator.set_params(verbose=1).verbose == 1
-    assert doctest.testmod(estimators).failed == 0
 
 
 def test_a_classifier_predicts_its_own_classes(classifier):

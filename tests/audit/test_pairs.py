@@ -1,11 +1,8 @@
 """Pairs of codes against loops over all rows."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-from mmtrain.audit import pairs
 from mmtrain.audit.pairs import distinct_pairs, has_several, positions_in_runs
 
 
@@ -23,7 +20,3 @@ def test_positions_start_again_in_each_run():
     lengths = np.array([3, 0, 1, 2])
     assert positions_in_runs(lengths).tolist() == [0, 1, 2, 0, 0, 1]
     assert positions_in_runs(np.zeros(2, dtype=np.int64)).tolist() == []
-
-
-def test_examples():
-    assert doctest.testmod(pairs, extraglobs={"np": np}).failed == 0

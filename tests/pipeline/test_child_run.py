@@ -1,6 +1,5 @@
 """Child runs: trainings below a run, on its table, that are killed and resumed as the run itself is."""
 
-import doctest
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ import pytest
 from tensorflow.python.framework import config as tf_config  # the public part of TensorFlow has no way back
 from tiny import lines, ready, start, two_blobs, write_experiment
 
-from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run, begin
 from mmtrain.artifacts.runs import create, find
 from mmtrain.columns.numeric import Numeric
@@ -85,10 +83,6 @@ def assert_equal_bits(one, other):
 
 
 # Names
-
-
-def test_examples_of_the_documentation():
-    assert doctest.testmod(run_folder, extraglobs={"Path": run_folder.Path}).failed == 0
 
 
 @pytest.mark.parametrize("name", ["folds/0", "seeds/12", "trials/7", "baselines/the_table", "baselines/B.2-x"])
