@@ -112,7 +112,10 @@ def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[st
     for key, prediction in subject.predictions.items():
         known = subject.truths.known_rows(key)
         as_they_are = score_missing_patterns(
-            subject.truths.eval_set(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
+            # Masks of all rows, cut to those with a known answer, as `eval_set` cuts the rows.
+            subject.truths.eval_set(key, prediction),
+            {name: rows[known] for name, rows in missing.items()},
+            subject.section,
         )
         after = {branch: mixed.truths.eval_set(key, predictions[key]) for branch, predictions in without.items()}
         masked = score_ablated_branches(mixed.before[key], after, practised, subject.section) if absent else []
@@ -127,6 +130,7 @@ def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec])
     by_target: dict[str, list[Subgroups]] = {key: [] for key in subject.scored}
     for division in divisions:
         rows = assign_subgroups(division, concatenate(subject.data.table.pieces(division.header)).iloc[subject.rows])
+        # A column with subgroups may be one that stays on disk, so its pieces are read here.
         for key, prediction in subject.predictions.items():
             answered = subject.truths.eval_set(key, prediction)
             if len(answered):
@@ -140,6 +144,7 @@ def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
     """Return per column the rows, a mask (rows,), whose cell is empty or whose image is absent, before any value is filled in."""
     absent = {}
     for key, column in subject.experiment.inputs.items():
+        # Two ways to be missing: the network goes without the value, or a filled-in value stands for it.
         gone = subject.arrays.present[key][subject.rows, 0] == 0
         empty = np.concatenate([column.missing_cells(cells) for cells in subject.data.table.chunks(column.reads())])
         gone |= empty[subject.rows]
@@ -150,6 +155,7 @@ def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
 def training_rows_without(subject: AnalysisInput, branches: Sequence[str]) -> dict[str, int]:
     """Return the number of training rows in which each branch was absent; with several columns, an upper limit of it."""
     learned = read_statistics(subject.run, subject.fitted).columns
+    # A branch is absent only where all of its columns are, so the column with the fewest gaps bounds it.
     return {branch: min(learned[column].missing for column in subject.branches[branch]) for branch in branches}
 
 
@@ -186,6 +192,7 @@ class _Perturbed:
 
     def _before(self, key: str, prediction: Array) -> BootstrapScores:
         scored = self._subject.scored[key].bootstrap_scores
+        # A sample of rows, or a network whose halves round otherwise, has scores of its own.
         if scored is not None and np.array_equal(prediction, self._subject.predictions[key]):
             return scored
         return self.truths.eval_set(key, prediction).resample(self._subject.section)
@@ -194,6 +201,7 @@ class _Perturbed:
         """Predict the rows when row i has the values that row `donors[i]` has in one input."""
         if one.whole:
             features = self._features.take_branch(one.branch, donors)
+        # Features of a whole branch depend on their row alone: they are reordered, not computed again.
         else:
             rows = {column: self._rows[donors] if column in one.columns else self._rows for column in self._subject.branches[one.branch]}
             features = self._features.replace_branch(one.branch, *self._halves.of_branch(one.branch, self._subject.arrays, rows))

@@ -91,6 +91,7 @@ def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArr
     """Return the part of each row of the file: that of the split or, if the split is refused, that of the table's split column."""
     if tried.table is not None and tried.divided is not None:
         codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
+        # `tried.table` may have dropped rows; parts are given by the row of the file.
         codes[tried.table.rows] = part_codes(tried.divided.holdout, len(tried.table))
         return codes
     return _marked(sheet) if given else None
@@ -103,6 +104,7 @@ def _marked(sheet: TableValues) -> NDArray[np.int8] | None:
         return None
     codes, names = marks[0].codes(np.arange(sheet.rows))
     parts = split_words(names).parts
+    # The last entry is for code -1, an empty cell.
     known = np.array([*(PARTS.index(parts[name]) if name in parts else LEFT_OUT for name in names), LEFT_OUT], dtype=np.int8)
     return known[codes]
 

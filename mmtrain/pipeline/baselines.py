@@ -112,8 +112,10 @@ def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[Base
 
 def epoch_limit(run: Run, rule: EarlyStopping) -> int | None:
     """Return the number of whole epochs after which a training was cut off; None if it ended by its epochs or its patience."""
+    # The rule's own reason means that patience ran out, which is an ordinary end.
     if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", rule.reason):
         return None
+    # Lines of unfinished epochs have a step.
     return sum(line.step is None for line in run.read_lines("metrics.jsonl"))
 
 

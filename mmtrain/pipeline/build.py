@@ -39,14 +39,17 @@ class EncodedTable:
         """
         columns = experiment.inputs
         declared = all(self.experiment.columns.get(key) == column for key, column in experiment.columns.items())
+        # The same rows and the same options give the same fit: nothing is learned or encoded again.
         if partition is None and declared and experiment.training.class_weights == self.experiment.training.class_weights:
             return replace(self, experiment=experiment, fitted=self.fitted.of(columns), arrays=self.arrays.of(columns))
         rows = partition or self.partition
         fitted = encode.fit(experiment.columns, self.data.table, rows.train, experiment.training.class_weights)
+        # A fit that came out the same gives the same codes.
         learned = [key for key, column in fitted.columns.items() if column != self.fitted.columns.get(key)]
         fresh = encode.encode(
             experiment.columns, fitted.of(learned), self.data.table, self.data.stores, cache=experiment.data.cache, say=say
         )
+        # Columns that were left alone keep their arrays; new ones come from `fresh`.
         known = self.arrays.of([key for key in columns if key not in learned])
         inputs, present = {**known.inputs, **fresh.inputs}, {**known.present, **fresh.present}
         specs = {key: fitted.columns[key].spec for key in columns}
@@ -84,6 +87,7 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
         forget_networks()
     training = tuning.training
     experiment = table.experiment.model_copy(update={"training": training})
+    # Seeded here, after the trials: initial weights do not depend on how many networks were tried.
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
     models, codes = assemble_network(experiment, table.fitted), groups(experiment.columns, table.data.table)
     data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
@@ -105,5 +109,6 @@ def _tune_settings(table: EncodedTable) -> TuningResult:
         return tune_settings(training, make_step, table.arrays, rows)
     size, reason = largest_batch_size(training, make_step, table.arrays, rows, where=experiment.name)
     tuning = tune_settings(training.with_settings(batch_size=size), make_step, table.arrays, rows)
+    # The batch size was decided first, so its reason comes first.
     tuning.reasons.insert(0, reason)
     return tuning

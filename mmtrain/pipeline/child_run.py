@@ -85,9 +85,11 @@ def _facts(child: Run, plan: ChildPlan) -> dict[str, Any] | None:
 
 def _begin_or_reopen(child: Run, plan: ChildPlan, say: Say) -> str | None:
     """Return the checkpoint to resume from; None for a new child."""
+    # Stopped and unchanged: go on from its newest checkpoint.
     if _facts(child, plan) is not None:
         child.reopen()
         return newest_checkpoint(child, say)
+    # Another plan, or files that do not match their seal: begin again.
     child.clear()
     run_folder.begin(child.folder, plan.name, plan=plan.record())
     return None
@@ -114,6 +116,7 @@ def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | N
 
     child_table = table.for_child(plan.experiment, plan.partition, say)
     child.write_text("columns.json", child_table.fitted.model_dump_json(indent=1) + "\n")
+    # Sealed before the training, so that a resumed child is known to have the same columns.
     child.seal("columns.json")
     with _precision_restored():
         forget_networks()  # that of the training before

@@ -41,6 +41,7 @@ def fit_and_save_postprocessing(run: Run, data: TrainingData, evaluation: Evalua
     from mmtrain.model import model_file
 
     partition = data.partition
+    # One pass over the network for both, cut apart below.
     both = np.concatenate([partition.validation, partition.calibration])
     predictions = model_file.predict(data.models.predictor, data.arrays, both)
     by_target = {}
@@ -53,6 +54,7 @@ def fit_and_save_postprocessing(run: Run, data: TrainingData, evaluation: Evalua
         by_target[key] = fit_postprocessing(evaluation, rows, held_back)
     decisions = Postprocessing(targets=by_target)
     run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
+    # A sealed file that changes later is refused when the run is opened.
     run.seal(FILE)
     return decisions
 

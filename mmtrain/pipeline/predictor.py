@@ -130,6 +130,7 @@ class Predictor:
         watch = self.watch(source)
         parts = [self.frame(piece, source, proba=proba, on_error=on_error) for piece in self.predicted_pieces(source, watch)]
         result = pd.concat(parts, ignore_index=True)
+        # Rows that were skipped are not in the result, so the index follows the positions.
         result.index = frame.index[result["row"]]
         result.attrs["drift"] = [str(drift) for drift in watch.drifts()]
         return result
@@ -154,6 +155,7 @@ class Predictor:
             return PredictedChunk(piece, _predicted(piece, ready))
 
         # The network is not a stage of its own: it leaves a core idle here and there, which another piece then uses.
+        # `closing`: a caller that stops early must not leave threads decoding.
         with closing(in_threads(predict_piece, pieces.cells(source), most=pieces.workers)) as coming:
             for one in coming:
                 count += len(one.piece)
@@ -177,6 +179,7 @@ class Predictor:
                 columns[name] = _blanked(values, refused)
         columns["status"] = pd.array(piece.status(), dtype="str")
         frame = pd.DataFrame(columns)
+        # Cut after the columns are made, so that all of them lose the same rows.
         return frame[~refused] if on_error == "skip" else frame
 
 
@@ -191,6 +194,7 @@ def _predicted(piece: Chunk, ready: _Ready) -> dict[str, Array]:
 def _blanked(values: Array, refused: Array) -> object:
     """Return a column with empty cells in refused rows; names become texts, numbers keep their type."""
     if np.issubdtype(values.dtype, np.floating):
+        # The type stays: a float64 NaN would turn float32 columns into float64.
         return np.where(refused, np.asarray(np.nan, dtype=values.dtype), values)
     names = values.astype(object)
     names[refused] = None

@@ -69,6 +69,7 @@ def other_data(
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
     headers = set(later_table(experiment.data, path).headers)
+    # Groups, parts and weights only matter in training; a scored table may lack them.
     wanted = {key: column for key, column in experiment.columns.items() if column.purpose in ("input", "naming")}
     wanted |= {key: KnownLabels(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
@@ -104,6 +105,7 @@ def _moved_along(data: Data, table: Path) -> Path | None:
     """Return the images folder next to the moved table; None if the experiment names none, or it is still in its place."""
     if data.images is None or data.images.exists():
         return None
+    # From the old table to the old images, applied to the new table.
     return Path(os.path.normpath(table.parent / os.path.relpath(data.images, data.table.parent)))
 
 
@@ -125,7 +127,9 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
         return plan
     fewest = fewest_units(evaluation.conformal)
     calibrated = hold_out_calibration(partition, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
+    # Outer test rows are in `partition.test` by now.
     plan = replace(plan, partitions=(calibrated,), test=plan.test[:0])
+    # The plan was changed after its method was checked.
     plan.check(rows)
     return plan
 
@@ -268,6 +272,7 @@ def groups(columns: Mapping[str, Column], table: Table) -> np.ndarray[Any, np.dt
 def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return equal codes for equal cells, (rows,). A row without a group, which only a scored table may have, gets its own code."""
     codes = pd.factorize(cells)[0].astype(np.int64)
+    # A row without a group is independent of all others.
     alone = codes < 0
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
     return codes

@@ -92,6 +92,7 @@ def restore_data(
     """
     known = run.read_json("data.json")
     path = experiment.data.table
+    # Only the content counts: a copy with another name or time is the same table.
     if path.is_file() and content_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `{shell_command('evaluate', run.folder, '--data', path)}`."
         if exactly:

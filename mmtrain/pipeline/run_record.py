@@ -100,10 +100,12 @@ def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> 
     Return all evaluations, this one last.
     """
     rows_of = {}
+    # The table of the training under another path: its rows still belong to the parts of the split.
     if part is None and table.sha256 == run.read("data.json").sha256:
         split = read_split(run / "split.csv")
         rows_of = {name: int(np.isin(table.rows, split.rows[known]).sum()) for name, known in split.plan.holdout.items()}
 
+    # Inside `change`, under the lock: two evaluations at once must both be recorded.
     def add(facts: dict[str, Any]) -> dict[str, Any]:
         before = facts.get("evaluations", [])
         record = EvaluationRecord(
@@ -128,6 +130,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[EvaluationRecord | Expl
     stem = path.name.partition(".")[0] or "table"
     plain = stem.casefold()  # where Test.csv and test.csv are one file
     stem = f"{stem}_table" if plain in (*USE_NAMED, NAMED_ROWS) or plain.endswith(f"_{NAMED_ROWS}") else stem
+    # A name belongs to one content; the same content keeps its name.
     taken = {look.part.casefold() for look in looks if look.sha256 != sha256 and look.part is not None}
     labels = chain([stem], (f"{stem}_{number}" for number in count(2)))
     return next(label for label in labels if label.casefold() not in taken)

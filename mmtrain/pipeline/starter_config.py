@@ -74,6 +74,7 @@ def _comment(text: str) -> str:
 def _entries(entries: Iterable[tuple[str, str]]) -> list[str]:
     """Return lines of `entry  # comment` with aligned comments."""
     pairs = list(entries)
+    # Entries longer than the limit push their own comment to the right, not all others.
     width = min(COMMENT_COLUMN, max((len(entry) for entry, comment in pairs if comment), default=0))
     return [f"  {entry:{width}}  # {_comment(comment)}" if comment else f"  {entry}" for entry, comment in pairs]
 
@@ -98,6 +99,7 @@ def _relative(path: Path, folder: Path) -> str:
 def _keys(survey: TableProfile) -> dict[str, str]:
     """Return a key for every header: the header itself, unless the experiment file does not allow it as a key."""
     keys: dict[str, str] = {}
+    # `age_present` would collide with the presence of a column `age`.
     taken = {f"{column.header}_present" for column in survey.columns}
     for number, column in enumerate(survey.columns):
         header = column.header
@@ -172,6 +174,7 @@ def _schedule(survey: TableProfile) -> list[tuple[str, str]]:
     """Entries from the epochs to the learning rate, which grows with the square root of the batch size."""
     if not _is_large_table(survey):
         return [("epochs: 30", ""), ("batch_size: 32", "")]
+    # The power of two below a hundredth of the rows, from 32 to 256.
     size = min(256, max(32, 2 ** ((survey.rows // 100).bit_length() - 1)))
     return [
         (f"epochs: {min(30, max(5, ROWS_OF_TRAINING // survey.rows))}", ""),

@@ -115,6 +115,7 @@ def _listeners(
     run: Run, data: TrainingData, listener: Listener, callbacks: Sequence[Named], interruption: GracefulShutdown
 ) -> list[Listener]:
     """Return the caller's listener, then the logs, then the callbacks, last since they may fail."""
+    # In this order: progress and logs have seen an event before a callback may fail.
     listeners = [listener]
     if data.training.tensorboard:
         from mmtrain.training.tensorboard import Logs
@@ -132,6 +133,7 @@ def _epoch_limit(last: int, interruption: GracefulShutdown) -> Listener:
 
     def stop_after(event: Event) -> None:
         done = event.done if isinstance(event, Started) else event.epoch if isinstance(event, EpochEnded) else 0
+        # In both events, as a resumed training may already be at its limit.
         if done >= last:
             interruption.after_epoch = f"limited to {counted(last, 'epoch')}"
 
@@ -151,9 +153,11 @@ def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> tuple[Po
     if not (run / "checkpoints" / "best").is_dir():
         return Postprocessing(), {}
     checkpoints.load(run / "checkpoints", "best", data.models.trained)
+    # The postprocessing of the old model must not survive next to the new one.
     forget(run)
     guard: dict[str, FusionGuard] = {}
     if data.models.branches:
+        # Only with auxiliary losses, which give single branches heads of their own.
         data, guard = _guard_fusion(data, evaluation)
         run.update(fusion_guard={key: one.to_json() for key, one in guard.items()})
     # Keras refuses a file without the suffix .keras.

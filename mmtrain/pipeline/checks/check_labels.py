@@ -37,6 +37,7 @@ def check_answers(experiment: Experiment, fitted: encode.Fitted, table: Table, r
         if only_foreign or not learned.known_rows(truth[rows]).any():
             problems[key] = _problem(target, learned, table, rows)
     foreign = [problem for problem, filled in problems.values() if filled]
+    # Some targets may be empty in a table that is scored for another one.
     if foreign or len(problems) == len(truths):
         fix = f"Fill in the answers. Predictions need none: {shell_command('predict', run, table.path)}"
         empty = [Problem(problem.where, problem.what, fix) for problem, filled in problems.values() if not filled]

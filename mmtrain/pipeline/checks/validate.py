@@ -76,6 +76,7 @@ def load_checked(
     origin = Origin(path, tuple(overrides))
     experiment = load_experiment(origin)
     tried = validate_experiment(experiment, origin, progress=progress, say=say)
+    # Warnings come before errors, as they often explain them.
     for doubt in doubts(experiment.columns, tried.table) if tried.table is not None else ():
         say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.plan is None:
@@ -137,8 +138,10 @@ def validate_experiment(
     if attached.problems:
         errors.append(DataError(attached.problems))
     image_counts = {key: _image_counts(table, headers_of(key, images[key])[0], bad) for key, bad in attached.unreadable.items()}
+    # Problems of single columns are collected; the split needs its own columns to be sound.
     _check_classes(experiment, sound, attached.table, origin, errors)
     dividing_sound = all(reading.is_sound(key) for key in _dividing(experiment, reading))
+    # A split of one row, or of rows whose groups cannot be read, would only add errors that follow from others.
     divisible = dividing_sound and len(table) >= LEAST_ROWS and len(attached.table) > 0
     plan, summary = _divide(sound, attached.table, origin, errors) if divisible else (None, ())
     seen = ValidationReport(_together(errors), len(attached.table.dropped), summary, image_counts, table=attached.table, divided=plan)
