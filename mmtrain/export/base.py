@@ -136,6 +136,7 @@ def plain_names(keys: Iterable[str]) -> dict[str, str]:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_") or "unnamed"
         plain = plain if plain[0].isalpha() and not iskeyword(plain) and plain not in RESERVED else f"column_{plain}"
         name = plain
+        # Numbered until free, as `age_2` may be the name of another column.
         while name.casefold() in taken:
             numbers[plain] = numbers.get(plain, 1) + 1
             name = f"{plain}_{numbers[plain]}"

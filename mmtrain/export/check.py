@@ -59,6 +59,7 @@ def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str,
             continue
         layer, files = column.preprocessing(), raw[key][present[key][:, 0] > 0]
         with quiet_native_stderr():  # on processors without AVX-512, TensorFlow prints warnings about uint8
+            # A third output of the layer is the status of every file.
             codes = [layer(files[start : start + DECODE_BATCH])[2].numpy()[:, 0] for start in range(0, len(files), DECODE_BATCH)]
         status = np.concatenate(codes or [[]])
         if bad := [STATUS[code] for code in status.tolist() if code != OK]:
@@ -83,6 +84,7 @@ def largest_difference(fitted: Fitted, expected: Mapping[str, Array], predicted:
     """
     largest = 0.0
     for key, target in fitted.targets.items():
+        # Relative to the standard deviation of training rows or, for numbers far from 0, to the number itself.
         unit = np.maximum(target.spread, np.abs(expected[key])) if target.is_continuous else 1.0
         if predicted[key].shape != expected[key].shape or np.isnan(predicted[key]).any():
             return float("inf")
@@ -116,6 +118,7 @@ def changes(
     """Return the main score of every target, of the network and of its export, where it is defined; `monitor` is that of the training."""
     changed = []
     for key, target in fitted.targets.items():
+        # Scores without intervals: the same rows before and after.
         first, second = (
             {name: score.value for name, score in score_target(key, target, truths[key], predictions[key]).result.scores.items()}
             for predictions in (before, after)

@@ -64,6 +64,7 @@ def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tens
         computed = recipe.present if presence else recipe.encoded if kind == "encoded" else _as_it_is(fitted, key)
         values = example[label]
         dtype = "string" if values.dtype == object else values.dtype.name
+        # A raw input of one value per row is (rows,), which programs expect.
         shape = () if kind == "raw" and values.shape == (1, 1) else values.shape[1:]
         described.append(Tensor(name, label, key, dtype, shape, meaning, computed, None if presence else recipe.cell, values))
     return described

@@ -18,6 +18,7 @@ from mmtrain.layers.start import quiet_native_stderr
 
 def as_float32(model: Any) -> Any:
     """Return the model itself or, if its layers compute in 16 bits, a copy in float32 with the same weights."""
+    # The precision of a layer is in its config; weights are float32 in both.
     config = _in_float32(model.get_config())
     if config == model.get_config():
         return model
@@ -49,6 +50,7 @@ def freeze(exportable: ExportableModel) -> Any:
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def predict(*given: Any) -> list[Any]:
         predictions = exportable.predictor(dict(zip(exportable.inputs, given, strict=True)), training=False)
+        # `identity` gives every output a tensor of its own, even if two are the same.
         return [tf.identity(predictions[key]) for key in exportable.outputs]
 
     return convert_variables_to_constants_v2(predict.get_concrete_function())

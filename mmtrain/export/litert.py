@@ -78,6 +78,7 @@ def _in_8_bits(converter: Any, exportable: ExportableModel) -> Any:
     import tensorflow as tf
 
     def rows() -> Iterator[dict[str, Array]]:
+        # Ranges of activations are measured on these rows, one at a time.
         for row in exportable.calibration:
             yield {exportable.inputs[key]: values for key, values in row.items()}
 

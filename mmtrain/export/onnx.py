@@ -29,6 +29,7 @@ def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, A
         import onnx
 
         model = _converted(exportable)
+        # The checker also infers shapes, which finds graphs that no runtime would open.
         onnx.checker.check_model(model, full_check=True)
         plain = model.ByteSize()
         if quantize == "float16":
@@ -62,6 +63,7 @@ def _converted(exportable: ExportableModel) -> Any:
         custom_op_handlers={"Erfc": (_erfc, [])},
     )
     for value in [*model.graph.input, *model.graph.output]:
+        # tf2onnx numbers the free axis; a name makes it the same for all inputs.
         value.type.tensor_type.shape.dim[0].dim_param = "rows"
     return model
 
@@ -94,6 +96,7 @@ def _in_8_bits(model: Any, exportable: ExportableModel) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         plain, small = Path(folder, "plain.onnx"), Path(folder, "small.onnx")
         onnx.save(model, plain)
+        # Activations of 0 to 255 after ReLU, weights around 0.
         types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
         quantize_static(plain, small, TrainingRows(), op_types_to_quantize=IN_8_BITS, **types)
         return onnx.load(small)

@@ -25,6 +25,7 @@ def without_units(exportable: ExportableModel) -> tuple[ExportableModel, LossSca
     predictor = exportable.predictor
     outputs, units = dict(predictor.output), {}
     for layer in predictor.layers:
+        # The activation of a regression without a transform is an `Affine` layer.
         for key in [key for key, tensor in predictor.output.items() if isinstance(layer, Affine) and layer.output is tensor]:
             outputs[key], units[exportable.outputs[key]] = layer.input, (layer.scale, layer.offset)
     return replace(exportable, predictor=keras.Model(predictor.input, outputs)), units
@@ -37,6 +38,7 @@ def add_to_onnx(model: Any, units: LossScaling) -> None:
     graph = model.graph
     for name, numbers in units.items():
         standardised, scaled, scale, offset = (f"{name}/{part}" for part in ("standardised", "scaled", "scale", "offset"))
+        # Whatever produced the output now produces the standardised number.
         for node in graph.node:
             node.output[:] = [standardised if output == name else output for output in node.output]
         for part, number in zip((scale, offset), numbers, strict=True):
@@ -63,8 +65,10 @@ def _append(model: Any, operator: str, output: Any, number: float) -> None:
     graph, before, name = model.subgraphs[0], output.tensorIndex, output.name.decode()
     by, after = len(graph.tensors), len(graph.tensors) + 1
     code = getattr(schema.BuiltinOperator, operator.upper())
+    # Old readers of the format look at the deprecated field.
     model.operatorCodes.append(schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=1))
     content = np.frombuffer(np.float32(number).tobytes(), dtype=np.uint8)
+    # Buffers are referred to by their position; an empty one means that the tensor is computed.
     model.buffers += [schema.BufferT(data=content), schema.BufferT()]
     constant, empty = len(model.buffers) - 2, len(model.buffers) - 1
     known = graph.tensors[before]
@@ -78,5 +82,6 @@ def _append(model: Any, operator: str, output: Any, number: float) -> None:
     graph.operators.append(
         schema.OperatorT(opcodeIndex=place, inputs=[before, by], outputs=[after], builtinOptionsType=kind, builtinOptions=options)
     )
+    # The new tensor takes the place of the output in the graph and in the signature.
     graph.outputs = [after if index == before else index for index in graph.outputs]
     output.tensorIndex = after

@@ -49,6 +49,7 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     prefixes = output_names(fitted)
 
     def serve(**rows: Any) -> dict[str, Any]:
+        # Inputs are (rows,), the encoder reads (rows, 1).
         raw = {key: rows[name] if rows[name].shape.rank > 1 else tf.expand_dims(rows[name], 1) for key, name in names.items()}
         encoded, status = encoder.with_status(raw)
         predictions = predictor(encoded, training=False)
@@ -72,5 +73,7 @@ def _status_labels(shape: Any, status: Mapping[str, Any]) -> Any:
     texts = tf.fill(shape, "")
     for key, codes in status.items():
         words = tf.constant([f"{key}: {word}; " if code else "" for code, word in STATUS.items()])
+        # Code 0 adds nothing, every other one its reason.
         texts = tf.strings.join([texts, tf.gather(words, codes[:, 0])])
+    # The last separator goes; a row without a remark is "ok".
     return tf.where(tf.equal(texts, ""), "ok", tf.strings.regex_replace(texts, "; $", ""))

@@ -48,6 +48,7 @@ def _plain(value: Any) -> Any:
 
 def _run(folder: Path, arguments: list[str], given: str = "", *, with_mmtrain: bool = False) -> str:
     """Run run.py and return its standard output; the path of mmtrain is passed only if the program needs it."""
+    # 2 leaves errors only: warnings of TensorFlow would hide the message of a failure.
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     if with_mmtrain:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
@@ -57,6 +58,7 @@ def _run(folder: Path, arguments: list[str], given: str = "", *, with_mmtrain: b
     )
     if done.returncode:
         place = f"--format {json.loads((folder / 'signature.json').read_text(encoding='utf-8'))['format']}"
+        # The last line of a traceback says what happened.
         message = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
         raise RunError(Problem(place, f"the export was written, but does not run: {message}", "Choose another format."))
     return done.stdout
