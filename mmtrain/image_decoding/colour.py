@@ -43,6 +43,7 @@ def convert(image: Image, *, channels: int, background: tuple[int, int, int]) ->
         image = image.convert("RGBA")
         if channels == 4:
             return image
+        # Composed in RGBA: only there does Pillow blend by opacity.
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image).convert("RGB")
     elif image.mode == "CMYK":
         image = _inks(image).convert("RGB")

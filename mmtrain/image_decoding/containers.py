@@ -78,6 +78,7 @@ _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 def _jpeg(data: bytes) -> Container:
     segments, exif, frames = [data[:2]], b"", []
     for marker, segment in _jpeg_segments(data):
+        # The first EXIF part counts.
         if marker == 0xE1 and segment[4:10] == b"Exif\0\0":
             exif = exif or segment[10:]
         if marker in _JPEG_FRAMES:
@@ -94,8 +95,10 @@ def _plain_jpeg(frames: list[tuple[int, bytes]]) -> tuple[str, int, int] | None:
     if len(frames) != 1 or len(frames[0][1]) < 10:
         return None
     marker, segment = frames[0]
+    # Behind marker and length: bits of a sample, height, width, number of components.
     bits, height, width, components = struct.unpack_from(">BHHB", segment, 4)
     mode = {1: "L", 3: "RGB"}.get(components)
+    # Above 0xC2 lie lossless, hierarchical and arithmetic coding; a height of 0 is stated only behind the scan.
     if marker > 0xC2 or bits != 8 or mode is None or len(segment) != 10 + 3 * components or not width * height:
         return None
     return mode, width, height
@@ -107,6 +110,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     while (at := data.find(b"\xff", at) + 1) > 0:  # behind the first of perhaps several
         while data.startswith(b"\xff", at):
             at += 1
+        # A segment has two bytes of length at least.
         if at + 3 > len(data):
             break
         marker, end = data[at], at + 1 + (data[at + 1] << 8 | data[at + 2])
@@ -127,8 +131,10 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _png(data: bytes) -> Container:
     parts = list(_png_chunks(data))
+    # Ancillary chunks begin with a small letter, and decoders may skip them.
     if not PNG_ORDER.holds(PNG_PARTS.get(name) or PNG_OTHERS[name[:1].isupper()] for name, _ in parts):
         raise damaged_image("PNG")
+    # Bytes 16 and 17 of the first chunk: bits of a sample and kind of colour.
     bits, colour = parts[0][1][16:18]
     exif = next((chunk[8:-4] for name, chunk in parts if name == b"eXIf"), b"")
     palette = next((chunk for name, chunk in parts if name == b"PLTE"), None) if colour == PNG_PALETTE else None
@@ -143,6 +149,7 @@ def _png_transparency(parts: list[tuple[bytes, bytes]], colour: int, palette: by
     """The first chunk of transparency, where it counts, behind the palette and before the pixels, and of the right size."""
     names = [name for name, _ in parts]
     places = range(0 if palette is None else names.index(b"PLTE"), names.index(b"IDAT"))
+    # One entry of opacity for each colour of the palette at most; a single colour otherwise.
     sizes = [PNG_TRANSPARENT.get(colour, 0)] if palette is None else range(1, (len(palette) - 12) // 3 + 1)
     bodies = (parts[place][1] for place in places if names[place] == b"tRNS" and len(parts[place][1]) - 12 in sizes)
     return next(bodies, b"")
@@ -152,6 +159,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and chunk (length, name, body, checksum) in turn, through IEND."""
     at, name = 8, b""
     while name != b"IEND":
+        # Length, name and checksum take 12 bytes.
         if at + 12 > len(data):
             raise cut_short("PNG")
         length, name = struct.unpack_from(">I4s", data, at)
@@ -159,6 +167,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if end > len(data):
             raise cut_short("PNG")
         chunk = data[at:end]
+        # The checksum covers name and body.
         if crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
             raise UnreadableImage("The PNG file is damaged: a checksum in it is wrong.", "Copy or download it again.")
         yield name, chunk
@@ -179,16 +188,20 @@ def _bmp(data: bytes) -> Container:
         colours = struct.unpack_from("<I", data, 46)[0]
     if compression not in (0, 3):
         raise UnreadableImage("The BMP file is compressed, which is not read.", "Save it without compression, or as PNG.")
+    # 0 stands for all colours of that depth; deeper images have no palette.
     entries = (colours or 1 << depth) if depth <= 8 else 0
+    # The pixels begin behind the header and the palette.
     if 14 + header_size + entries * (3 if header_size == _BMP_OLD else 4) > offset or entries > BMP_MOST_COLOURS:
         raise damaged_image("BMP")
     palette = min(entries, 1 << depth)
     palette_end = 14 + header_size + 4 * palette
+    # Rows are padded to whole words of 4 bytes; a negative height means rows from top to bottom.
     flaw = None if offset + abs(height) * ((width * depth + 31) // 32 * 4) <= len(data) else cut_short("BMP")
     # 17 colours at depth 4: sixteen in a row from black are taken for a grey image of depth 8.
     wanted = {4: 17, 8: 256}.get(depth, 0)
     if header_size != _BMP_OLD and (depth == 4 or (depth == 8 and colours == 2)):  # of OS/2 no palette length can be mistaken
         padding = bytes(14 + header_size + 4 * wanted - palette_end)
+        # A longer palette moves the pixels and is counted in the header.
         head = data[:10] + struct.pack("<I", offset + len(padding)) + data[14:46] + struct.pack("<I", wanted) + data[50:palette_end]
         data = head + padding + data[palette_end:]
     return Container("BMP", data, bits=_bmp_sample_bits(depth), colours=palette, flaw=flaw)
@@ -201,16 +214,20 @@ def _bmp_sample_bits(depth: int) -> int:
 
 def _gif(data: bytes) -> Container:
     changed = bytearray(data)
+    # Behind the header of 13 bytes and the global palette, 3 bytes a colour.
     at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
     while at < len(data) and data[at] not in b",;":
         if data[at] != ord("!"):
             at += 1
             continue
+        # An extension for the control of graphics, with the disposal of the frame.
         if data[at + 1] == 0xF9 and data[at + 2]:
             if data[at + 2] < 4:
                 raise damaged_image("GIF")
+            # Bits 2 to 4 are the disposal.
             changed[at + 3] &= ~0x1C & 0xFF
         at += 2
+        # Blocks have their length in front; one of length 0 ends them.
         while data[at]:
             at += data[at] + 1
         at += 1
@@ -218,6 +235,7 @@ def _gif(data: bytes) -> Container:
     if frame[:1] != b",":
         raise damaged_image("GIF") if frame else cut_short("GIF")
     local_palette = frame[9] & 0x80
+    # The low three bits are the exponent of the number of colours, less one.
     colours = 2 << ((frame[9] if local_palette else data[10]) & 7)
     flaw = None if (frame[9] | data[10]) & 0x80 else damaged_image("GIF")  # without any palette
     raster = at + 10 + (3 * colours if local_palette else 0)
@@ -239,6 +257,7 @@ def _gif_blocks(data: bytes, at: int) -> bytes:
 
 
 def _webp(data: bytes) -> Container:
+    # The length counts from byte 8 on.
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
         raise cut_short("WEBP")
@@ -252,6 +271,7 @@ def _webp_chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, i
     """Name, place and length of each chunk between two places."""
     while at < end:
         name, length = struct.unpack_from("<4sI", data, at)
+        # Chunks of odd length are followed by a byte of padding.
         if at + 8 + length + length % 2 > end:
             raise damaged_image("WEBP")
         yield name, at, length
@@ -264,14 +284,17 @@ def _webp_letters(data: bytes, end: int) -> Iterator[str]:
     for name, at, length in _webp_chunks(data, 12, end):
         letter = WEBP_PARTS.get(name, WEBP_OTHER)
         if name == b"VP8X":
+            # Bit 1 of the flags says that the image moves.
             letter = WEBP_EXTENDED[data[at + 8] >> 1 & 1]
             _require(not data[at + 8] & ~WEBP_FLAGS)
+            # Three bytes each, less one.
             canvas = 1 + _little(data, at + 12, 3), 1 + _little(data, at + 15, 3)
             box = canvas if letter == "X" else (0, 0)
         _require(letter not in "YL" or _webp_image(data, at, length, box))
         _require(length >= {"X": 10, "M": 10, "I": 6, "F": 16}.get(letter, 0))
         yield letter
         if letter == "F":
+            # Left and top are in steps of two pixels, width and height less one.
             left, top, width, height = (_little(data, at + 8 + place, 3) for place in (0, 3, 6, 9))
             _require(canvas is not None and 2 * left + width < canvas[0] and 2 * top + height < canvas[1])
             for inner, place, size in _webp_chunks(data, at + 24, at + 8 + length + length % 2):
@@ -284,10 +307,12 @@ def _webp_letters(data: bytes, end: int) -> Iterator[str]:
 def _webp_image(data: bytes, at: int, length: int, box: tuple[int, int] | None) -> bool:
     """Return whether the pixels at a place have a head that decoders take, and the width and height of `box`, if there is one."""
     if data[at + 3] == ord("L"):
+        # Lossless: 14 bits for each side, less one, behind the mark.
         sides = _little(data, at + 9, 4)
         size = 1 + sides % 2**14, 1 + sides // 2**14 % 2**14
         sound = length >= 5 and data[at + 8] == WEBP_LOSSLESS_MARK and sides < 2**29
     else:
+        # Lossy: three bytes of flags and length, three of the mark, two for each side.
         bits, mark, width, height = (_little(data, at + 8 + place, count) for place, count in ((0, 3), (3, 3), (6, 2), (8, 2)))
         size = width % 2**14, height % 2**14
         shown = bits & 0b10001 == 0b10000 and bits >> 1 & 7 <= 3  # a key frame of a known profile

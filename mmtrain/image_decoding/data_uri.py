@@ -24,12 +24,14 @@ COMPRESSION = 1
 
 def is_data_uri(cell: str) -> bool:
     """Return whether a cell holds an image in base64."""
+    # Parameters such as a character set may come before `;base64,`.
     return cell.startswith(SCHEME) and ";base64," in cell[:100]
 
 
 def from_data_uri(cell: str) -> bytes:
     """Return the bytes of the file that a data URI holds. Raises ValueError for characters that are not base64."""
     try:
+        # Line breaks within the base64 of long cells are allowed.
         return base64.b64decode("".join(cell.partition(",")[2].split()), validate=True)
     except binascii.Error as error:
         raise ValueError(str(error).lower()) from error

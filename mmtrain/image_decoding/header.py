@@ -59,6 +59,7 @@ def open_container(container: Container) -> ImageFile:
 
 def describe(mode: str, size: tuple[int, int], container: Container) -> ImageHeader:
     """The header of an image of Pillow's `mode` whose file holds `size` (width, height)."""
+    # Orientations 5 to 8 turn by a quarter, which exchanges the sides.
     turn = orientation(container.exif)
     width, height = size if turn < 5 else size[::-1]
     return ImageHeader(container.format, width, height, mode, container.bits, turn)
@@ -70,11 +71,14 @@ def orientation(exif: bytes) -> int:
     if order is None:
         return 1
     try:
+        # Offset of the first directory, behind the byte order and the number 42.
         (start,) = struct.unpack_from(f"{order}I", exif, 4)
         (entries,) = struct.unpack_from(f"{order}H", exif, start)
+        # A directory has its number of entries, then 12 bytes each.
         for entry in range(start + 2, start + 2 + 12 * entries, 12):
             tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
             if tag == _ORIENTATION_TAG and kind in (3, 4):  # SHORT as the standard says, LONG as some cameras write
+                # The value itself stands at byte 8 of an entry, as it fits into 4 bytes.
                 (value,) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", exif, entry + 8)
                 return int(value) if 1 <= value <= 8 else 1
     except struct.error:

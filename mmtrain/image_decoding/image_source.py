@@ -50,6 +50,7 @@ def _read(path: Path) -> tuple[str, bytes]:
         start = os.read(descriptor, _START)
         kind = _format_of(start[:HEAD], path.name)
         parts = [start]
+        # A short read means the end; longer files are read to the end in one more call.
         while len(start) == _START and parts[-1]:
             parts.append(os.read(descriptor, max(_START, status.st_size)))
         return kind, start if len(parts) == 1 else b"".join(parts)

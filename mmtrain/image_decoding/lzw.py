@@ -35,7 +35,9 @@ def steps(bits: int, *, full: bool) -> Steps:
 
     clear = 1 << bits
     number = np.arange(FULL, dtype=np.int64)
+    # The table grows by one with every code but the first.
     known = np.full(FULL, FULL) if full else np.minimum(clear + 2 + np.maximum(number - 1, 0), FULL)  # before the code is read
+    # A code needs the bits of the largest known number, at least one more than a colour, at most 12.
     widths = np.minimum(np.maximum(np.floor(np.log2(known)).astype(np.int64) + 1, bits + 1), 12)
     highest = known.copy()
     if not full:
@@ -49,10 +51,12 @@ def can_be_followed(codes: bytes, bits: int) -> bool:
 
     if not FEWEST_BITS <= bits <= MOST_BITS:
         return False
+    # Three bytes more, so that the last code can be read like all others.
     digits = np.frombuffer(codes + bytes(3), np.uint8).astype(np.int64)
     clear, start, full = 1 << bits, 0, False
     while True:
         one = steps(bits, full=full)
+        # Only codes that end within the data.
         count = int(np.searchsorted(start + one.starts + one.widths, 8 * len(codes), side="right"))
         at = start + one.starts[:count]
         # A code has at most 12 bits and begins at any of 8 in a byte, so three bytes hold it.
@@ -62,7 +66,9 @@ def can_be_followed(codes: bytes, bits: int) -> bool:
         stop = int(marks[0]) if len(marks) else count
         if (read[:stop] > one.highest[:stop]).any():
             return False
+        # The data ends, or the end code comes before a clearing.
         if stop == count < FULL or (stop < count and read[stop] == clear + 1):
             return True
+        # On from the clearing, or with a full table, which grows no further.
         last = min(stop, FULL - 1)
         start, full = int(start + one.starts[last] + one.widths[last]), stop == FULL

@@ -41,6 +41,7 @@ def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint1
         _check_pixels(header, layout)
         if container.flaw is not None:
             raise container.flaw
+        # The target as the file has it, before it is turned upright: (width, height).
         target = layout.size if header.orientation >= 5 else layout.size[::-1]
         part = reduction((width, height), target, layout.resize)
         if (decoded := _decoded(container.data, mode, (width, height), part)) is not None:
@@ -107,6 +108,7 @@ def _check_palette(image: Image, container: Container) -> None:
     """No pixel is beyond the palette, where Pillow and TensorFlow would see different colours."""
     if container.colours:
         highest = max(number for number, times in enumerate(image.histogram()) if times)
+        # Mode "1" has the levels 0 and 255 for its two colours.
         if (highest // 255 if image.mode == "1" else highest) >= container.colours:
             raise damaged_image(container.format)
 
@@ -136,6 +138,7 @@ def _shallow(image: Image, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
     converted = convert(image, channels=layout.channels, background=layout.background)
     fill = {1: grey(layout.background), 3: layout.background, 4: (*layout.background, 255)}[layout.channels]
     scaled = resize(converted, layout.size, how=layout.resize, fill=fill)
+    # A view of bytes: read-only, without a copy.
     return np.frombuffer(scaled.tobytes(), dtype=np.uint8).reshape(*layout.size, layout.channels)
 
 

@@ -20,6 +20,7 @@ THUMBNAIL_QUALITY = 80
 def covering_size(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
     """The smallest size in the proportions of `size` that covers `target`; all three in one order of the sides."""
     first, second = size
+    # Compared by products, so that no rounding decides which side covers.
     if first * target[1] >= second * target[0]:
         return max(target[0], _rounded(first * target[1], second)), target[1]
     return target[0], max(target[1], _rounded(second * target[0], first))
@@ -40,6 +41,7 @@ def reduction(size: tuple[int, int], target: tuple[int, int], how: str) -> int:
     """
     if how != "stretch":
         target = covering_size(size, target) if how == "crop" else fitting_size(size, target)
+    # Whole multiples only, as decoders reduce by powers of two.
     least = min(size[0] // target[0], size[1] // target[1])
     return next(part for part in (8, 4, 2, 1) if part <= max(least, 1))
 
@@ -68,11 +70,13 @@ def resize(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Image
     if image.size == target:
         return image
     if how == "crop":
+        # `box` is in pixels of the source and may be fractional.
         return image.resize(target, bilinear, box=_cut(image.size, target))
     if how == "stretch":
         return image.resize(target, bilinear)
     inner = fitting_size(image.size, target)
     canvas = Image.new(image.mode, target, fill)
+    # In the middle; of an odd margin the larger half is right and below.
     canvas.paste(image.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return canvas
 
@@ -113,5 +117,6 @@ def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels
     low, high = float(pixels.min()), float(pixels.max())
+    # At least 1: an image of one value stays black.
     scaled: NDArray[np.uint8] = np.rint((pixels - low) * (255 / max(high - low, 1))).astype(np.uint8)
     return scaled
