@@ -70,6 +70,7 @@ class Listings:
             for file in self.names(parent):
                 stem, ending = os.path.splitext(file)
                 if ending.lower() in ENDINGS:
+                    # By the composed form, whatever the file system has.
                     endings.setdefault(unicodedata.normalize("NFC", stem), []).append(ending)
         return self._endings[parent].get(unicodedata.normalize("NFC", name), [])
 
@@ -77,6 +78,7 @@ class Listings:
         """Count the image files with each ending among the first `paths`; the key `""` counts those with any ending."""
         counts: Counter[str] = Counter()
         for path in paths[:_SAMPLE]:
+            # A path with two files, `a.png` and `a.jpg`, counts for both endings, and once as a whole.
             if endings := self.endings(folder, path):
                 counts.update(["", *endings])
         return counts

@@ -19,10 +19,12 @@ def available_memory(root: Path = Path("/")) -> float:
     It is the minimum of what the machine has and what the control groups (Linux, version 1 or 2) of the process allow. `root` is the
     folder of `proc` and `sys`.
     """
+    # meminfo counts kilobytes.
     limits = [_read_number(root / "proc/meminfo", "MemAvailable:") * 1024]
     for group, names in _groups(root):
         with suppress(OSError, ValueError):  # ValueError: a group without a limit has the word max in its file
             limit, used = (float((group / name).read_text()) for name in names[:2])
+            # A control group counts the file cache as used, although the kernel gives it back.
             limits.append(limit - used + _read_number(group / "memory.stat", names[2], 0.0))
     return max(0.0, min(limits))
 
@@ -33,6 +35,7 @@ def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         return
+    # `number:controllers:path`, with no controllers in version 2.
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
@@ -67,6 +70,7 @@ class _PeakMemory:
     def restart(self) -> None:
         """Restart the count, where the system can (Linux)."""
         try:
+            # 5 resets the peak (see proc(5)).
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         except OSError:
             return

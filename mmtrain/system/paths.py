@@ -80,6 +80,7 @@ def input_fault(path: Path, wanted: Wanted = "file") -> PathFault | None:
 
 def output_fault(path: Path) -> PathFault | None:
     """Return why no file can be written at `path`, or None; an existing path must be a regular file."""
+    # A missing folder is the cause; everything else about it shows at the file.
     folder = input_fault(path.parent, "folder")
     if folder is not None and folder.absent:
         return PathFault(f"cannot be written: there is no folder {path.parent}", "Make it first, or choose another one.")

@@ -15,6 +15,7 @@ Result = TypeVar("Result")
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
+    # A container or `taskset` may allow fewer cores than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -29,6 +30,7 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], *, most: i
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
+                # One more than threads, so that a thread that is done finds its next item.
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
@@ -71,11 +73,13 @@ class _Shared(Generic[Item]):
 
     def next(self, reader: Share[Item]) -> Item:
         with self._changed:
+            # Until the item that this reader wants is there.
             while self._stopped or reader.at == self._begin + len(self._waiting):
                 if self._stopped:
                     raise RuntimeError("The reading was stopped.")
                 if self._end is not None:
                     raise self._end
+                # The first reader to want it takes the next item for all.
                 if len(self._waiting) < self._ahead:
                     self._take()
                 else:
@@ -104,6 +108,7 @@ class _Shared(Generic[Item]):
 
     def _forget(self) -> None:
         """Drop the items that all readers have seen."""
+        # The slowest reader decides; without readers nothing is kept back.
         first = min((reader.at for reader in self.readers), default=self._begin)
         while self._begin < first:
             self._waiting.popleft()

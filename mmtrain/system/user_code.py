@@ -42,6 +42,7 @@ def allow_callbacks() -> None:
 
 def may_import(name: str) -> bool:
     """Return True if an experiment file may name this dotted class: a callback of Keras, a class of a `--code` file, or any if allowed."""
+    # The module must be the user's: `mine` could also be an installed package of that name.
     module = sys.modules.get(name.partition(".")[0])
     is_user_code = module is not None and module.__name__.startswith(f"{PACKAGE}.")
     return is_user_code or name.startswith("keras.callbacks.") or bool(_permissions)
@@ -64,6 +65,7 @@ def _import(path: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+    # Callbacks are named by the stem, `mine.Stop`, as the user knows the file.
     if _is_free(path.stem, path):
         sys.modules[path.stem] = module
 

@@ -22,11 +22,14 @@ def days(cells: pd.Series[str]) -> NDArray[np.float64]:
 
     Between slashes the day may come before the month or after it: some number above 12 has to show which, or none of them is read.
     """
+    # (cells, 4): year, month, day, minutes since midnight
     moments = np.full((len(cells), 4), np.nan)
     for pattern in (*FORMATS, YEAR):
+        # The first pattern that fits wins; later ones only see what is left.
         left = np.flatnonzero(np.isnan(moments[:, 0]))
         moments[left] = _parts(cells.iloc[left], pattern, ("year", "month", "day"))
     slashed = _parts(cells, SLASHED, ("first", "second", "year"))
+    # Exactly one of both positions has a number above 12: that one is the day.
     if (slashed[:, 0] > MONTHS).any() != (slashed[:, 1] > MONTHS).any():
         order = [2, 1, 0, 3] if (slashed[:, 0] > MONTHS).any() else [2, 0, 1, 3]
         moments = np.where(np.isnan(moments[:, :1]), slashed[:, order], moments)
@@ -45,8 +48,10 @@ def _days_since_1970(moments: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     known = np.flatnonzero(~np.isnan(moments[:, :3]).any(axis=1))
     year, month, day = moments[known, :3].T
+    # Months since 1970, whose first day NumPy knows, then days on top.
     months = ((year - 1970) * MONTHS + np.clip(month, 1, MONTHS) - 1).astype("datetime64[M]")
     dates = months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
+    # 31 April lies in May: its month is no longer the one that was written.
     right = (month >= 1) & (month <= MONTHS) & (day >= 1) & (dates.astype("datetime64[M]") == months)
     since = np.full(len(moments), np.nan)
     since[known] = np.where(right, dates.astype(np.float64) + moments[known, 3] / 1440, np.nan)
@@ -69,6 +74,7 @@ def _parts(cells: pd.Series[str], pattern: str, names: tuple[str, str, str]) -> 
             parts[:, place] = 1
     year = names.index("year")
     short = (groups["year"].str.len() == 2).to_numpy(dtype=np.bool_, na_value=False)  # 0099 is the year 99
+    # As POSIX: 70 to 99 are of the last century.
     parts[short, year] += np.where(parts[short, year] < CENTURY, 2000, 1900)
     parts[:, 3] = _minutes(groups) if "hour" in groups else 0.0
     return np.where(np.isnan(parts[:, year : year + 1]), np.nan, parts)
@@ -81,10 +87,13 @@ def _minutes(groups: pd.DataFrame) -> NDArray[np.float64]:
     second = np.nan_to_num(_numbers(rest.str.extract(SECONDS, expand=False)))
     half = rest.str.extract(HALF_OF_DAY, expand=False).str.lower()
     twelve = half.notna().to_numpy() & (hour >= 1) & (hour <= 12)
+    # 12 AM is 0 o'clock, 12 PM stays 12.
     hour = np.where(twelve, hour % 12 + 12 * (half == "p").to_numpy(dtype=np.bool_, na_value=False), hour)
     offset = rest.str.extract(OFFSET)
     sign = np.where(offset[0].str.startswith("-").to_numpy(dtype=np.bool_, na_value=False), -1, 1)
+    # The sign belongs to the minutes of the offset too.
     ahead = np.nan_to_num(_numbers(offset[0])) * 60 + sign * np.nan_to_num(_numbers(offset[1]))
+    # 60 is a leap second; times are in UTC, so what is ahead of it goes off.
     return np.where((hour < 24) & (minute < 60) & (second < 61), hour * 60 + minute + second / 60 - ahead, np.nan)
 
 

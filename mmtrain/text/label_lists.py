@@ -50,6 +50,7 @@ def labels_in(cell: str, separator: str) -> list[str]:
 def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
     """The labels of each row, each once, without blanks around them; every different cell is taken apart once."""
     known: dict[str, list[str]] = {"": []}
+    # "" is known beforehand: an empty cell has no labels.
     return [known[cell] if cell in known else known.setdefault(cell, labels_in(cell, separator)) for cell in cells.fillna("")]
 
 
@@ -66,14 +67,17 @@ def read_list(cell: str) -> list[str] | None:
     """Return the labels of a list of Python, JSON, NumPy or PostgreSQL; None for a cell that is not a flat list."""
     text = cell.strip()
     if wrapped := WRAPPED.fullmatch(text):
+        # `set()` has nothing inside.
         text = wrapped[1] or "[]"
     if len(text) < 2 or BRACKETS.get(text[0]) != text[-1]:
         return None
     if text[0] == "[":
+        # JSON first: only it knows escapes such as `\u00e9`.
         try:
             return _of_json(json.loads(text))
         except (ValueError, RecursionError):
             pass
+    # NumPy 2 writes `np.str_('a')`.
     return _of_tokens(NUMPY_TEXT.sub(r"\1", text[1:-1]), braces=text[0] == "{")
 
 
@@ -87,6 +91,7 @@ def _of_tokens(inner: str, *, braces: bool) -> list[str] | None:
     """Quoted or bare words between commas; NumPy leaves the commas out."""
     names: list[str] = []
     bare, commas, at = [], 0, 0
+    # The end may be blanks, of which no token can begin.
     while at < len(inner.rstrip()):
         token = TOKEN.match(inner, at)
         if token is None or token.end() == at:
@@ -100,6 +105,7 @@ def _of_tokens(inner: str, *, braces: bool) -> list[str] | None:
         names += [plain.strip()] if plain is not None and plain.strip().casefold() not in NOTHING else []
         commas += bool(comma)
         at = token.end()
+    # A single bare token without a comma is the words of NumPy between blanks.
     return names[0].split() if len(names) == len(bare) == 1 and not commas else names
 
 
@@ -159,9 +165,11 @@ class _SplitCells:
         self.separator = separator
         self.rows = sum(rows.values())
         self.values = len(rows)
+        # Rows whose cell holds the separator; without many of them, splitting is not worth it.
         self.cut = {} if separator == LIST else {cell: times for cell, times in rows.items() if separator in cell.strip()}
         self.cells = {cell: names for cell in rows if (names := labels_in(cell, separator))} if self._worth_it(rows) else {}
         self.lists = {cell: names for cell, names in self.cells.items() if len(names) > 1}
+        # As sets: `a;b` and `b;a` are one combination.
         self.sets = {frozenset(names) for names in self.lists.values()}
         self.alone = {names[0] for names in self.cells.values() if len(names) == 1}
         self.listed = {name for names in self.lists.values() for name in names}
@@ -203,9 +211,11 @@ class _SplitCells:
     def _numbers(self) -> bool:
         """Recognize decimal commas, thousands, dates, fractions and coordinates, which are not lists of numbered labels."""
         numbers = sum(re.fullmatch(r"[+-]?\d+(?:\.\d+)?", name) is not None for name in self.listed)
+        # A few numbers among the labels prove nothing.
         if not self.listed or numbers < 0.9 * len(self.listed):
             return False
         sizes = {len(names) for names in self.lists.values()}
+        # `1,234,567`: groups of three behind the first.
         thousands = all(len(name) == 3 for names in self.lists.values() for name in names[1:])
         decimals = any("." in name for name in self.listed)
         repeated = self.separator == LIST and any(self._times(cell) > len(names) for cell, names in self.lists.items())
@@ -220,6 +230,7 @@ class _SplitCells:
         """Labels that stand together stand alone, too: unlike `New York` and `York`, or `Paris, France` and `France`."""
         whole = sum(names <= self.alone for names in self.sets)
         share = 0.8 if self.separator == " " else 0.5
+        # Words between blanks stand alone by accident more often than labels between commas.
         return len(self.sets) >= 2 and len(self.sets) + len(self.alone) > len(self.labels) and whole >= share * len(self.sets)
 
     def _mixed(self) -> bool:
@@ -227,6 +238,7 @@ class _SplitCells:
         first = {names[0] for names in self.lists.values()}
         later = {name for names in self.lists.values() for name in names[1:]}
         sizes = {len(names) for names in self.lists.values()} | ({1} if self.alone else set())
+        # A text or an address would not have its words at the first and at later places.
         if len(self.sets) < 2 * len(self.listed) or len(self.listed) < 3 or len(sizes) < 2 or 2 * len(first & later) < len(self.listed):
             return False
         return self.separator != " " or not self._text()

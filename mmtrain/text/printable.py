@@ -35,6 +35,7 @@ def json_text(value: Any, encoding: str = "utf-8", **options: Any) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
+        # Only escapes fit into this encoding.
         return json.dumps(value, allow_nan=False, **options)
     return text
 

@@ -67,8 +67,10 @@ def keys(texts: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    # ASCII texts have nothing to normalize, which is the slowest step.
     spelled = pc.utf8_lower(trimmed(texts.cast(pa.large_string())))
     if not pc.all(pc.string_is_ascii(spelled)).as_py():
+        # Normalization may bring capitals, such as that of a script H, so lower case comes once more.
         spelled = trimmed(pc.utf8_lower(pc.utf8_normalize(spelled, form="NFKC")))
     for pattern, replacement in _REWRITTEN:
         # Looking for a pattern takes a tenth of the time of replacing it, and few names have any.
