@@ -93,6 +93,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def _archive_error(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> Iterator[str]:
     if len(entries) > limits.entries:
         yield f"the archive holds {len(entries):,} files; {limits.entries:,} are allowed."
+    # Sizes are as the directory states them; `extract_entry` holds entries to them.
     total = sum(entry.file_size for entry in entries)
     if total > limits.size:
         yield f"the archive unpacks to {format_bytes(total)}; {format_bytes(limits.size)} are allowed."
@@ -103,6 +104,7 @@ def _archive_error(entries: list[zipfile.ZipInfo], size: int, limits: Limits) ->
 
 def _entry_error(entry: zipfile.ZipInfo, limits: Limits) -> str:
     """Return the problem of one entry as a sentence; empty without a problem."""
+    # The upper half has the mode of Unix: kind of file and permissions.
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if what := _name_error(entry.orig_filename):  # the name as it is written: `filename` ends at a NUL and has other slashes
         return what
@@ -112,6 +114,7 @@ def _entry_error(entry: zipfile.ZipInfo, limits: Limits) -> str:
         return "the file is encrypted."
     if entry.compress_type not in METHODS:
         return "the file is compressed in a way that is not read."
+    # A ratio alone would refuse small files of blanks.
     if entry.file_size > limits.free + limits.ratio * entry.compress_size:
         return f"the file unpacks from {format_bytes(entry.compress_size)} to {format_bytes(entry.file_size)}."
     return ""
@@ -124,6 +127,7 @@ def _name_error(name: str) -> str:
     if (
         UNSAFE_CHARACTERS.search(name)
         or any(RESERVED_NAMES.fullmatch(part) for part in parts)
+        # File systems allow 255 bytes; a temporary name and a folder of the user need some.
         or len(name.encode(errors="surrogateescape")) > 200
     ):
         return "the name does not mean the same file on every system."
@@ -145,6 +149,7 @@ def _collisions(names: list[str]) -> Iterator[tuple[str, str]]:
             yield name, "the name is here twice." if seen[key] == name else f"the name differs from {seen[key]!r} by case or accents only."
         seen[key] = name
     for key, name in seen.items():
+        # `a` and `a/b` cannot both exist.
         parts = key.split("/")
         if any("/".join(parts[:length]) in seen for length in range(1, len(parts))):
             yield name, "the name is below a name that is a file."
@@ -171,6 +176,7 @@ def write(path: Path, files: Mapping[str, bytes | Path]) -> dict[str, str]:
     """
     digests = {}
     with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+        # Sorted, so that the same files give the same bytes in any order.
         for name in sorted(files):
             source = files[name]
             entry = zipfile.ZipInfo(name, ENTRY_TIME)

@@ -22,6 +22,7 @@ def atomic_write(path: Path, suffix: str = "") -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp{suffix}")
     try:
         yield temporary
+        # `os.replace` also replaces an existing file; a non-empty folder has to be removed before.
         os.replace(temporary, path)
     finally:
         if temporary.is_dir() and not temporary.is_symlink():
@@ -56,6 +57,7 @@ def _leftovers(path: Path, *, others: bool) -> list[Path]:
     abandoned = []
     for folder in path.parent.iterdir():
         if name.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+            # A lock that can be had means that its builder is gone.
             lock = _lock(folder, wait=False)
             if lock is not None:
                 os.close(lock)
@@ -94,6 +96,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # Without a file name it is an error of a write (ENOSPC), and only `path` is written in the block.
+        # The block may also read other files, whose errors are not those of `path`.
         if error.filename is not None and not _leads_to(Path(os.fsdecode(error.filename)).absolute(), path.absolute()):
             raise
         what = f"the file cannot be written: {(error.strerror or str(error)).lower()}."

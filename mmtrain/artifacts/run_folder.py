@@ -103,6 +103,7 @@ class Run:
     def parent(self) -> Run | None:
         """The run whose child this is, known by the place of its folder; None for a numbered run."""
         above = self.folder.parent.parent
+        # A folder of that name alone proves nothing: a user may keep runs in a folder `seeds`.
         return Run(above) if self.folder.parent.name in CHILD_GROUPS and (above / "run.json").is_file() else None
 
     def write_text(self, name: str, text: str) -> Path:
@@ -115,6 +116,7 @@ class Run:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+                # Characters that steer a terminal can only be in strings of JSON, where they can be escaped.
                 file.writelines(map(plain_json, pieces) if path.suffix == ".json" else pieces)
         return path
 
@@ -155,6 +157,7 @@ class Run:
         """Keep the first `most` lines of a file that grows; a half-written last line is ignored."""
         path = self / name
         if path.exists():
+            # A line without its end was cut by a crash and is the last one.
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             self.write_text(name, "".join(lines[:most]))
 
@@ -187,6 +190,7 @@ class Run:
         """
         with self._exclusive():
             known = self.read_json(name) if (self / name).exists() else {}
+            # None removes an entry, so that a fact can be withdrawn.
             facts = {key: fact for key, fact in changed(known).items() if fact is not None}
             self.write_json(name, facts)
         return facts
@@ -210,6 +214,7 @@ class Run:
 
     def tidy(self) -> None:
         """Remove files that a killed process left half written."""
+        # Temporary names begin with a dot and have a random part, see `atomic_write`.
         for leftover in self.folder.glob(".*.tmp*"):
             leftover.unlink(missing_ok=True)
 

@@ -19,11 +19,14 @@ from mmtrain.system.paths import input_fault
 def create(name: str, output: Path) -> Run:
     """Create a numbered folder under `output/name` with its run.json. Raises RunError if it cannot be made."""
     parent = output / name
+    # A name such as `folds` in a run's folder would look like a child run.
     if name in CHILD_GROUPS and (output / "run.json").is_file():
         what = f"this is the folder of a run, whose child runs are under {name}/."
         raise RunError(Problem(str(output), what, "Give another folder with --output."))
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        # Not the number of folders: a run that was deleted leaves a gap, and numbers are never given twice while a
+        # later run exists.
         number = max((int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()), default=0) + 1
         while True:
             try:
@@ -55,6 +58,7 @@ def find(which: str | None, output: Path) -> Run:
 
     Raises UsageError if there is none, RunError if another version made it or its sealed files have changed.
     """
+    # Any depth below would find child runs as well.
     if which is None:
         folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
         runs = [folder for folder in folders if Run(folder).parent is None]
@@ -80,6 +84,7 @@ def find(which: str | None, output: Path) -> Run:
 
 def _refuse_child(which: str, folder: Path) -> None:
     """Raise UsageError for a child run, which commands take only as a part of its parent."""
+    # Resolved: the user may have named the link `latest`.
     run = Run(folder.resolve())
     if run.parent is not None:
         name = f"{run.folder.parent.name}/{run.folder.name}"
@@ -104,6 +109,7 @@ def open_run(folder: Path) -> Run:
         what = f"the run was made by {'a newer' if made > FORMAT else 'an older'} mmtrain ({facts.get('versions', {}).get('mmtrain', '?')})"
         fix = "Update mmtrain." if made > FORMAT else "Train again, or open it with the version that made it."
         raise RunError(Problem(str(folder), f"{what}: its folder has format {made}, and this version reads format {FORMAT}.", fix))
+    # Hashes of all sealed files are computed anew: opening a run is the check that nothing changed.
     changed = [name for name, known in facts.get("files", {}).items() if not _is_sealed(run, name, known)]
     if changed:
         raise RunError(Problem(str(folder), f"{listed(changed)} changed after the training.", "Restore the folder, or train again."))
@@ -123,4 +129,5 @@ def _check_plain(run: Run) -> None:
 def _is_sealed(run: Run, name: str, known: str) -> bool:
     """Return True if a file of the folder still has this hash. A file outside of the folder is not read, whatever run.json names."""
     path = run.folder / name
+    # Resolved before it is compared: `files` in a stranger's run.json may name `../../x`.
     return path.resolve().is_relative_to(run.folder) and path.is_file() and file_hash(path) == known
