@@ -88,6 +88,7 @@ def differing_settings(experiments: Sequence[Experiment]) -> dict[str, list[Any]
             tree[section] = {key: entry if key in shared else entry[word] for key, entry in tree[section].items()}
     flat = [dict(_flat(tree)) for tree in trees]
     order = list(trees[0])
+    # In the order of the sections of the file, entries in that of the first experiment that has them.
     keys = sorted({key: None for settings in flat for key in settings}, key=lambda key: order.index(key.partition(".")[0]))
     values = {key: [settings.get(key) for settings in flat] for key in keys}
     return {key: entries for key, entries in values.items() if any(value != entries[0] for value in entries)}
@@ -111,6 +112,7 @@ def _check_scored(chosen: Sequence[Run], part: str) -> None:
         fix = f"Score it: {shell_command('evaluate', run.folder, *option)}"
         if look is None or not (run / f"predictions_{part}.csv").is_file():
             problems.append(Problem(str(run), f"the run has no predictions called '{part}'.", fix))
+        # A run that was resumed may have another best model by now.
         elif look.when < max([facts.ended or "", *(facts.resumed or ())]):
             problems.append(Problem(str(run), f"its training went on after its predictions called '{part}' were made.", fix))
     if problems:
@@ -150,6 +152,7 @@ def _same_rows(first: ScoredRun, other: ScoredRun, *, by_id: bool, part: str) ->
     key = "id" if by_id else "row"
     mine, theirs = other.rows[key], first.rows[key]
     shared = int(mine.isin(theirs).sum())
+    # Both counts matter: a subset of the rows is another set of rows.
     if len(mine) != len(theirs) or shared < len(mine):
         what = f"only {shared:,} of its {len(mine):,} {part} rows are among the {len(theirs):,} of {first.run}."
         if shared == len(mine):
@@ -159,6 +162,7 @@ def _same_rows(first: ScoredRun, other: ScoredRun, *, by_id: bool, part: str) ->
             "and compare them with --part and its name."
         )
         raise UsageError(Problem(str(other.run), what, fix))
+    # By label, as rows of another file come in another order.
     rows = other.rows.set_index(key, drop=False).loc[theirs].reset_index(drop=True)
     return ScoredRun(other.run, other.experiment, other.fitted, other.look, other.looks, rows)
 

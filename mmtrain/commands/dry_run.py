@@ -84,7 +84,9 @@ def _measure_seconds(data: TrainingData, steps: TrainStep) -> tuple[float, float
     predict_rows(steps, data.arrays, rows)  # compiles
     begun = time.perf_counter()
     predict_rows(steps, data.arrays, rows)
+    # Scaled up from the rows that were predicted to the whole part.
     validation = (time.perf_counter() - begun) * len(data.partition.validation) / len(rows)
+    # The first call compiles; the median forgives one that was disturbed.
     return median(durations[1:] or durations), validation
 
 

@@ -96,6 +96,7 @@ def evaluate(
     subject = score_subject(run, experiment, fitted, data, rows, say)
     results = analyze(subject, with_postprocessing(subject.scored, decisions), by.divisions, say)
     results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject, progress, say))
+    # Recorded before the results are shown: a look at the test part that is interrupted counts.
     looks = record_evaluation(run, data.table, rows, part if table is None else None)
     save_results(subject, looks[-1].part, results, decisions)
     return evaluate_subject(subject, results, looks, by.remarks)

@@ -120,6 +120,7 @@ def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: P
     if options.rows:
         column = experiment.only(Id)
         named = _named(data.table, options.rows, numbered=column is None or not data.table.has(column.column))
+        # Sorted and each once, as the table keeps its own order; `searchsorted` leads back to the order of the names.
         together = np.unique(named)
         return _Rows(keep_rows(data, together, "not named"), parts[together], np.searchsorted(together, named), named=True)
     if not len(positions):
@@ -133,6 +134,7 @@ def _named(table: Table, names: tuple[str, ...], *, numbered: bool) -> Array:
     Raises UsageError with every unknown name.
     """
     positions = {name: position for position, name in enumerate(table.ids())}
+    # Rows that left the table have a reason, which says more than "unknown".
     gone = {row.id or str(row.row): row.reason for row in table.dropped}
     problems = []
     wanted = list(dict.fromkeys(names))
@@ -179,6 +181,7 @@ def _explained(
 
 def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:
     """Return the cells of every input column at these positions; a column that is not in memory is read once."""
+    # Chunks come in ascending order of the rows.
     ordered = np.unique(positions)
     by_column: dict[str, dict[int, str | None]] = {}
     for key in fitted.columns:

@@ -105,6 +105,7 @@ def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | 
     data, partition = restore_data(run, experiment, progress=progress, say=say)
     checked = _spread(partition.validation, CHECK_ROWS)
     calibrating = _spread(partition.train, CALIBRATION_ROWS if quantize == "int8" else 0)
+    # Rows of both uses in one table, each read and encoded once.
     together = np.union1d(checked, calibrating)
     return keep_rows(data, together, "not needed"), np.searchsorted(together, checked), np.searchsorted(together, calibrating)
 
@@ -113,6 +114,7 @@ def _spread(positions: Array, most: int) -> Array:
     """Return at most `most` of the positions, evenly spread over them, ascending."""
     if len(positions) <= most:
         return np.sort(positions)
+    # Spread over the positions: the first thousand might be of one site or one year.
     return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
@@ -135,6 +137,7 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     signature = _signature(subject, chosen, options, exportable, inputs, facts)
     _write_json(folder / "signature.json", signature)  # run.py reads it, so it is needed before the check that completes it
     rows = _given_rows(subject, chosen, exportable)
+    # The example goes first: its outputs are those that the contract shows.
     given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
     predictions = chosen.run(folder / chosen.file, given, options.code)
     outputs = [one.model_copy(update={"example": contract.short_name(predictions[one.name][:1])}) for one in signature.outputs]
@@ -151,6 +154,7 @@ def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) ->
     from mmtrain.model.assemble import by_column
 
     labels = contract.labels(chosen.inputs, subject.fitted)
+    # One call for inputs and outputs, so that no name occurs twice.
     names = plain_names([*labels, *subject.fitted.targets])
     predictor = as_float32(original)
     single = by_column(predictor, subject.fitted) if chosen.inputs == "encoded" else predictor
@@ -162,6 +166,7 @@ def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) ->
         inputs={label: names[label] for label in labels},
         outputs={key: names[key] for key in subject.fitted.targets},
         mixed=predictor is not original,
+        # A batch of one row each, as converters take calibration data.
         calibration=[subject.arrays.columns(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))],
     )
 
@@ -222,6 +227,7 @@ def _checked(
     targets = subject.fitted.targets
     if chosen.served:
         predictions = serving.answers(subject.fitted, outputs)
+        # A served model gives probabilities, also of two classes: both columns are compared.
         expected = {key: target.probabilities(expected[key]) if target.columns else expected[key] for key, target in targets.items()}
     else:
         predictions = {key: outputs[name] for key, name in exportable.outputs.items()}

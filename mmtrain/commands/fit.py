@@ -88,6 +88,7 @@ def fit(
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)
     # Step 6: the network, and the settings that the experiment leaves to a trial on this device.
     experiment, training_data, tuning = assemble_training(table, listeners.say)
+    # Made as late as possible: a refused experiment leaves no empty run behind.
     run = runs.create(experiment.name, output)
     with run_lock(run), run_state(run):
         record_inputs(run, experiment, data, split, training_data, tuning)

@@ -56,6 +56,7 @@ def init(
 
     """
     name = table.name if table.name.strip(".") else table.resolve().name
+    # `table.csv.gz` gives `table`; a folder keeps the dots in its name.
     stem = name if os.path.isdir(table) else name.partition(".")[0] or table.stem
     file = file if file is not None else Path(f"{stem or 'experiment'}.yaml")
     _check_file(file, force=force)
@@ -135,9 +136,11 @@ def _write(profile: TableProfile, file: Path) -> TableProfile:
 
 
 def _write_checked(profile: TableProfile, file: Path) -> None:
+    # Written under a temporary name and loaded back: a file that `check` would refuse never gets its name.
     with atomic_write(file, ".yaml") as temporary:
         temporary.write_text(starter_text(profile, file), encoding="utf-8")
         experiment = config.load(temporary)
+        # Without images, whose decoding would take minutes.
         columns = {key: column for key, column in experiment.columns.items() if column.content != "images"}
         report = validate_experiment(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
         if report.error is not None:

@@ -68,6 +68,7 @@ def inspect_experiment(
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
     report = validate_experiment(experiment, origin, progress=progress)
     try:
+        # Targets need all of their classes; other columns show the most frequent values.
         profiles = profile_columns(table, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
     except DataError as error:
         raise DataError(dict.fromkeys((*error.problems, *report.problems))) from error
@@ -104,6 +105,7 @@ def _inspect_column(
     task = target.task if target is not None else ""
     if profile is None:
         return InspectedColumn(key=key, header=header, role=column.role, task=task, profile=None)
+    # Only those words for missing that this role takes for missing.
     words = pd.Series([word for word, _ in profile.missing_words], dtype="str")
     profile = profile.without({word: dict(profile.missing_words)[word] for word in words[column.missing_cells(words)]})
     image = images_among(experiment.columns).get(key)

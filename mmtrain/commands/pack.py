@@ -108,6 +108,7 @@ def select(run: Run, *, with_rows: bool) -> Selection:
     chosen = Selection()
     finished = {"": run.state == "finished"} | {f"{name}/": child.state == "finished" for name, child in run.children().items()}
     for name, path in _names(run):
+        # Files of a child run are judged as those of a run, below its folder.
         owner = next((child for child in finished if child and name.startswith(child)), "")
         first, slash, _ = name.removeprefix(owner).partition("/")
         top = f"{owner}{first}{slash}"
@@ -122,6 +123,7 @@ def select(run: Run, *, with_rows: bool) -> Selection:
             chosen.left_out[top] = "only for resuming the training, which is finished"
         else:
             chosen.files[name] = path
+    # Without a model, a checkpoint is enough: the run can be resumed elsewhere.
     missing = sorted((NEEDED if "checkpoints/last/position.json" in chosen.files else NEEDED | {"model.keras"}) - set(chosen.files))
     if missing:
         what = f"the run cannot be packed without {listed(missing)}; its state is '{run.state}'."

@@ -107,6 +107,7 @@ def predict_source(loaded: Predictor, source: Source, options: PredictOptions, *
             refused = predicted.piece.refused()
             done.rows += len(predicted.piece)
             done.refused += int(refused.sum())
+            # A row that is refused has a remark too, but counts once.
             done.remarked += int((predicted.piece.remarked() & ~refused).sum())
             scoring.add(predicted)
         done.formulas = file.formulas
@@ -159,6 +160,7 @@ class Scoring:
                 cells = {header: as_trained(self._fitted, target, self._file, header, column) for header, column in present.items()}
                 self._truths.setdefault(key, []).append(target.truth(cells)[usable])
                 self._predictions.setdefault(key, []).append(predicted.predictions[key][usable])
+                # A column of answers may be there and empty.
                 if any(column.notna().any() for column in cells.values()):
                     self._answered.add(key)
         if answered and self._group is not None and self._group.column in predicted.piece.cells:
@@ -169,6 +171,7 @@ class Scoring:
     def results(self, table: Path, say: Say) -> dict[str, TargetResult]:
         """Return scores as `evaluate --data` does; none for columns without an answer, and none for the table of the training."""
         truths = {key: np.concatenate(pieces) for key, pieces in self._truths.items() if key in self._answered}
+        # A table whose classes are all new has no row to be scored.
         for key in [key for key, truth in truths.items() if not self._fitted.targets[key].known_rows(truth).any()]:
             del truths[key]
             names = listed([repr(name) for name in self._fitted.targets[key].columns])
@@ -191,6 +194,7 @@ class Scoring:
         if not self._ids:
             return 0
         split = read_split(self._run / "split.csv")
+        # Rows without an id have an empty one, which would match all others.
         learned = set(split.ids[split.plan.holdout.train]) - {""}
         return int(pd.concat(self._ids).isin(learned).sum())
 
