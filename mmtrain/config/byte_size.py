@@ -21,6 +21,7 @@ def parse_bytes(value: Any) -> Any:
         ValueError: the text is not a size.
 
     """
+    # A truth value of Python is a number, `True` would be one byte.
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
     match = _WRITTEN.fullmatch(str(value).strip())
@@ -38,5 +39,6 @@ def format_bytes(size: float) -> str:
     for step, name in _STEPS:
         share = size / step
         if share >= 0.9995:  # in the next smaller unit it would be rounded to 1000
+            # Two digits below 100, three from there on.
             return f"{share:.1f} {name}" if share < 99.95 and step > 10**6 else f"{share:.0f} {name}"
     return f"{size:.0f} byte{'' if size == 1 else 's'}"

@@ -27,6 +27,7 @@ from mmtrain.targets import tasks
 
 def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return a copy of the tree with these defaults; relative paths become absolute, starting from the folder of `path`."""
+    # The tree belongs to its source, whose marks are needed later.
     tree = _copied(tree)
     tree["name"] = tree.get("name") or _folder_name(path.stem)
     _paths(tree.get("data"), path.resolve().parent)
@@ -118,7 +119,9 @@ def _paths(data: Any, folder: Path) -> None:
     for holder, key in ((data, "table"), (data, "images"), (data.get("cache"), "folder")):
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             with suppress(RuntimeError, ValueError):  # `~nobody`, a NUL: refused by the section
+                # Joined to the folder of the file; an absolute path stays as it is.
                 holder[key] = str(folder / Path(holder[key]).expanduser())
+                # Links are followed now: the working directory may be another one when the path is used.
                 holder[key] = str(existing_form(Path(holder[key])).resolve())
 
 
@@ -145,6 +148,7 @@ def _branches(tree: dict[str, Any]) -> None:
         if not isinstance(branch, dict):
             continue
         named, architecture = branch.get("columns"), branch.get("architecture")
+        # Columns that do not exist are reported elsewhere; the first known one decides.
         known = [kind_of[key] for key in named if isinstance(key, str) and key in kind_of] if isinstance(named, list) else []
         if known and isinstance(architecture, str):
             branch["architecture"] = _architecture_for(known[0], architecture)
@@ -168,6 +172,7 @@ def _architecture_for(kind: Kind, name: str) -> str:
 def _likely(branch: dict[str, Any]) -> str:
     """Return the architecture that has most of the keys of a branch with invalid columns, so that its options are not refused, too."""
     names = [default_architecture("vector"), *architectures]
+    # The architecture that knows most of the keys is what the user probably meant.
     known = [sum(key in architectures[name].section.model_fields for key in branch) for name in names]
     return str(names[known.index(max(known))])
 

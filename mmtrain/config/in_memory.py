@@ -38,6 +38,7 @@ def _number(value: Real) -> str:
 
 
 TEXTS: tuple[tuple[type[Any], Callable[[Any], str | None]], ...] = (
+    # In this order: a truth value of Python is a whole number too.
     (NoneType, lambda _: None),
     (bool, lambda value: "true" if value else "false"),
     (Integral, lambda value: str(int(value))),
@@ -95,6 +96,7 @@ class _Reader:
         for key, value in values.items():
             text = self.scalar(key.item() if hasattr(key, "item") else key, location)
             name = "null" if text is None else str(text)
+            # Marks count up, so that problems come in the order of the dictionary.
             mark = self.source.marks[(*location, name)] = Mark(column=len(self.source.marks))
             if name in tree:
                 what = f"the key is here a second time: {key!r} and another key have the same text."

@@ -39,6 +39,7 @@ def load(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Experiment:
 
 def validated(source: Source, path: Path) -> Experiment:
     """Validate the tree of a source and return its experiment. Raises ConfigError, see `load`."""
+    # Defaults first: sections that were left out take part in validation.
     tree = fill_defaults(source.tree, path)
     mistakes: list[LocatedProblem] = []
     experiment: Experiment | None = None
@@ -72,6 +73,7 @@ def _model() -> type[Experiment]:
     """Return the class Experiment, rebuilt if columns, branches or other options have been registered since."""
     registries = (roles, tasks, architectures, fusions, optimizers, schedules, losses, split_methods)
     versions = tuple(registry.version for registry in registries)
+    # Pydantic builds a union once; without this, a role that `--code` registers later would be unknown.
     if [versions] != _built:
         for _, target in tasks.items():
             target.model_rebuild(force=True)  # the union of its `loss` holds the losses registered so far
@@ -86,6 +88,7 @@ def to_yaml(experiment: Experiment, folder: Path) -> str:
     values = experiment.model_dump(mode="json")
     for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder")):
         if holder[key] is not None:
+            # Relative to the run, so that a folder with its table can be moved as a whole.
             holder[key] = Path(os.path.relpath(holder[key], folder.resolve())).as_posix()
     header = "# Every value of this experiment, defaults included. `mmtrain fit` on this file repeats the run.\n"
     return header + yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)

@@ -41,6 +41,7 @@ def direction_of(monitor: str) -> str:
 
 def _score_of(monitor: str) -> str:
     """Return the longest known score at the end of a name, `log_loss` for `validation_diagnosis_log_loss`; empty without one."""
+    # From the longest end to the shortest: `log_loss` before `loss`.
     words = monitor.partition("[")[0].split("_")
     ends = ("_".join(words[start:]) for start in range(len(words)))
     return next((end for end in ends if end in METRICS), "")
@@ -76,6 +77,7 @@ _HIGH = {"minimize": "lower", "maximize": "higher"}
 
 def _nearest(monitor: str, known: dict[str, str]) -> str:
     """Return the same score under its right name, a score of a similar spelling, or all scores."""
+    # The same score under another prefix: `val_auc`, or `validation_auc` where there are several targets.
     score = _score_of(monitor)
     same = [name for name, other in known.items() if other == score and name.startswith("validation_")]
     if same:

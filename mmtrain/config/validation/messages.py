@@ -85,6 +85,7 @@ def located_problems(errors: Iterable[ErrorDetails], experiment: type[BaseModel]
             path = path[:-1]
         mistake = ConfigMistake(locate_error(path, experiment), error)
         by_place.setdefault(mistake.spot.location, []).append(mistake)
+    # A key that exists nowhere is often the misspelling of one that is missing.
     unknown = [place for place, mistakes in by_place.items() if mistakes[0].kind == "extra_forbidden"]
     return [
         _located(mistakes)
@@ -134,6 +135,7 @@ def _right_key(key: str, known: list[str]) -> str:
 
 
 def _missing(mistake: ConfigMistake) -> LocatedProblem:
+    # Pydantic reports a short tuple as a missing item.
     if isinstance(mistake.error["loc"][-1], int):
         return _wrong_length(mistake)
     purpose = mistake.spot.description
@@ -216,6 +218,7 @@ def _wrong_value(mistakes: list[ConfigMistake]) -> LocatedProblem:
     choices: list[str] = []
     for mistake in mistakes:
         if mistake.kind == "literal_error":
+            # Pydantic lists choices as `'a', 'b' or 'c'`.
             choices += [word.strip("'") for word in re.split(r", | or ", mistake.context["expected"])]
         elif mistake.kind in EXPECTED:
             expected.append(EXPECTED[mistake.kind])
@@ -233,6 +236,7 @@ def _rewritten(mistake: ConfigMistake, expected: list[str]) -> str:
     key, received, tag = mistake.last, mistake.error["input"], mistake.spot.tag
     if "a list" in expected and isinstance(received, str):
         count = len(get_args(mistake.spot.here)) if _fixed(mistake.spot.here) else 1
+        # A single number for a tuple of a fixed length means that number in every place.
         return f"Write `{key}: [{', '.join([received] * count)}]`." if count == 1 or received.isdecimal() else mistake.spot.description
     if "a number" in expected and isinstance(received, str) and re.fullmatch(r"[-+]?\d+,\d+", received):
         return f"Write the decimal point as a dot: `{received.replace(',', '.')}`."
