@@ -45,6 +45,7 @@ class CodedColumn:
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """(values,): rows of each value."""
+        # Code -1 is counted in the first place, which is cut off.
         return np.bincount(self.codes + 1, minlength=len(self.values) + 1)[1:]
 
     @cached_property
@@ -113,6 +114,7 @@ class CodedTable:
             chunk = dict(zip(piece, for_columns(code_column, piece.values()), strict=True))
             cached_bytes += sum(column.nbytes for column in chunk.values())
             rows += len(next(iter(piece.values())))
+            # Given up as soon as it grows too large: a part of the table is of no use to a later pass.
             chunks = [*chunks, chunk] if chunks is not None and cached_bytes <= MAX_KEPT_BYTES and rows <= MAX_KEPT_ROWS else None
             yield chunk
         self._cached = chunks or self._cached

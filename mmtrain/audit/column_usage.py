@@ -102,6 +102,7 @@ def _usage(key: str, header: str, column: Column) -> ColumnUsage:
     target = as_target(column)
     if target is None:
         return ColumnUsage(header, column.role, column)
+    # A target with a column for each label has no separator.
     in_one_cell = target.has_labels and not target.declared_labels
     separator = str(dict(target).get("separator", "")) if in_one_cell else ""
     return ColumnUsage(header, target.role, target, target.task, key if target.declared_labels else "", separator)
@@ -114,6 +115,7 @@ def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
         return []
     first_cells = next(iter(file.pieces(headers, size=FIRST_ROWS)), Cells())
     usages = []
+    # The first rows are enough to recognize dates; reading all would take as long as the checks.
     for header, cells in first_cells.items():
         filled = cells.dropna().to_numpy(object)
         if not len(filled):

@@ -36,6 +36,7 @@ class NamedPrints(NamedTuple):
         """Return each cell once."""
         import pyarrow as pa
 
+        # In the order of the first rows, which `np.unique` alone would lose.
         first = np.sort(np.unique(self.prints, return_index=True)[1])
         return self if len(first) == len(self.prints) else NamedPrints(self.prints[first], self.texts.take(pa.array(first)))
 

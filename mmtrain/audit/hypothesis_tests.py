@@ -28,8 +28,10 @@ MIN_EXPECTED_COUNT = 5
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for the number of tests, so that they bound the family-wise error rate (Holm 1979)."""
     order = np.argsort(p_values)
+    # The smallest p-value times the number of tests, the next times one less, and so on.
     steps = np.asarray(p_values, dtype=np.float64)[order] * (len(p_values) - np.arange(len(p_values)))
     corrected = np.empty(len(p_values))
+    # Never below a smaller one's correction, so that the order of p-values stays.
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return [float(value) for value in corrected]
 
@@ -47,6 +49,7 @@ def chi_square(table: NDArray[np.int64]) -> float:
     counts = _dense(table)
     if min(counts.shape) < 2:
         return 1.0
+    # Expected counts of independent rows and columns: product of the sums over the total.
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
     if expected.min() < MIN_EXPECTED_COUNT:
         return fisher(counts) if counts.shape == (2, 2) else 1.0
@@ -74,7 +77,9 @@ def fisher(table: NDArray[np.int64]) -> float:
     """Return the two-sided p-value of Fisher's exact test of a 2 x 2 table (Fisher 1935)."""
     (first, second), total = table.sum(axis=1).tolist(), int(table.sum())
     drawn = int(table[:, 0].sum())
+    # All first cells that the margins allow.
     possible = np.arange(max(0, drawn - second), min(first, drawn) + 1)
+    # Hypergeometric probabilities, in logarithms since factorials overflow.
     logs = np.array([_log_choose(first, k) + _log_choose(second, drawn - k) for k in possible.tolist()]) - _log_choose(total, drawn)
     here = logs[int(table[0, 0]) - int(possible[0])]
     # Two-sided: all tables that are at most as probable as this one, with room for rounding of the logarithms.
@@ -125,6 +130,7 @@ def kolmogorov_smirnov(first: NDArray[np.float64], second: NDArray[np.float64]) 
     every = np.sort(np.concatenate([first, second]))
     shares = [np.searchsorted(np.sort(values), every, side="right") / len(values) for values in (first, second)]
     distance = float(np.abs(shares[0] - shares[1]).max())
+    # Effective size of two samples, nm / (n + m).
     size = math.sqrt(len(first) * len(second) / (len(first) + len(second)))
     scaled = (size + 0.12 + 0.11 / size) * distance
     if scaled < 0.3:  # there the series needs many terms, and the p-value is above 0.9999
@@ -139,6 +145,7 @@ def rank_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[f
     if not n or not m:
         return 0.5, 1.0
     both = np.concatenate([first, second])
+    # Mann-Whitney U over the number of pairs.
     area = (mid_ranks(both)[:n].sum() - n * (n + 1) / 2) / (n * m)
     _, ties = np.unique(both, return_counts=True)
     total = n + m
@@ -154,5 +161,6 @@ def conservative_rank_sum(first: NDArray[np.float64], second: NDArray[np.float64
     if min(n, m) < 2:
         return area, p_value
     below, above = placements(np.arange(n + m) < n, np.concatenate([first, second]))
+    # Variances of the placement values of both samples, each by its size.
     spread = math.sqrt(below.var(ddof=1) / n + above.var(ddof=1) / m)
     return area, max(p_value, normal_tail((area - 0.5) / spread)) if spread > 0 else p_value

@@ -61,9 +61,10 @@ class LabelIndex:
 
     def sets(self) -> NDArray[np.int64]:
         """(rows,): equal for rows that have the same labels, -1 for those whose labels are not known."""
-        p_value = np.random.Generator(np.random.PCG64(0)).integers(1, 2**62, len(self.names), dtype=np.int64)
+        # A random number for each label: equal sets have equal sums, and others almost never.
+        tokens = np.random.Generator(np.random.PCG64(0)).integers(1, 2**62, len(self.names), dtype=np.int64)
         sums = np.zeros(len(self.known), dtype=np.int64)
-        np.add.at(sums, self.row, p_value[self.label])
+        np.add.at(sums, self.row, tokens[self.label])
         return np.where(self.known, pd.factorize(sums)[0], -1)
 
 

@@ -41,9 +41,11 @@ class RankedNumbers:
 
     def quantiles(self, shares: Sequence[float] | NDArray[np.float64], scale: Callable[[Any], Any] | None = None) -> NDArray[np.float64]:
         """Return `numpy.quantile` of at least one number; `scale` is applied to the numbers and has to be increasing."""
+        # Position of the quantile among the sorted rows, fractional.
         places = np.asarray(shares, dtype=np.float64) * (self.total - 1)
         below = np.floor(places).astype(np.int64)
         weight = places - below
+        # From the position of a row to its distinct number, by the cumulated counts.
         low, high = (
             self.values[np.searchsorted(self.until, np.minimum(place, self.total - 1), side="right")] for place in (below, below + 1)
         )

@@ -54,6 +54,7 @@ def read_table_values(table: CodedTable, uses: Sequence[ColumnUsage], rows: int)
     gatherers = [(_Texts if use.content == "texts" else _Names)(use, sample) for use in reversed(wanted.values())]
     start = 0
     for chunk in table.chunks(headers) if headers else ():
+        # Exhausted for its effect: threads work only while somebody takes their results.
         for _ in for_columns(partial(_add, chunk, start), gatherers):
             pass
         start += len(next(iter(chunk.values())).codes)
@@ -107,6 +108,7 @@ class _Texts(_Gatherer):
         texts = pc.utf8_trim_whitespace(column.values)
         worded = pc.match_substring_regex(texts, rf"[\p{{L}}\p{{N}}]|{SIGN}").to_numpy(zero_copy_only=False)
         codes = column.codes
+        # Positions of the sampled rows within this chunk.
         picked = self._sample[(self._sample >= start) & (self._sample < start + len(codes))] - start
         sampled = pa.array(codes[picked], mask=codes[picked] < 0)
         self._keep(
@@ -127,6 +129,7 @@ def _written(texts: pa.Array) -> NDArray[np.bool_]:
     """Mark sentences of `LONG_WORDS` words and more: a long name of a place or an institute is neither short nor copied."""
     import pyarrow.compute as pc
 
+    # Most texts are short: only long ones are searched for words.
     long = pc.greater_equal(pc.utf8_length(texts), LONG_UNSPACED)
     candidates = texts.filter(long)
     words = pc.count_substring_regex(candidates, WORD).to_numpy()

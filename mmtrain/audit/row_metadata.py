@@ -59,6 +59,7 @@ class RowMetadata:
             return np.arange(self.rows)
         lone = self.groups < 0
         units = self.groups.copy()
+        # Rows without a group are units of their own, with numbers behind those of the groups.
         units[lone] = self.groups.max(initial=-1) + 1 + np.arange(int(lone.sum()))
         return units
 
@@ -76,6 +77,7 @@ class RowMetadata:
         count = int(sets[:, 0].max(initial=-1)) + 1
         if values is None or not count:
             return np.zeros(count, dtype=np.bool_)
+        # Sets whose values are all unknown have nothing to disagree on.
         known = sets[values[sets[:, 1]] >= 0]
         return has_several(known[:, 0], values[known[:, 1]], count)
 

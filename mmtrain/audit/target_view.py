@@ -65,6 +65,7 @@ class TargetView:
 
 def target_views(table: TableValues, metadata: RowMetadata) -> list[TargetView]:
     """Return the targets that have at least two different answers."""
+    # Reversed twice: of several columns of a target the first one counts, in the order of the table.
     wanted = {cells.use.target: cells for cells in reversed(table.of_purpose("answer"))}
     labelled = {labels.header: labels for labels in metadata.targets}
     views = []
@@ -96,6 +97,7 @@ def _of_labels(labels: LabelIndex, metadata: RowMetadata) -> tuple[BinaryTargetV
     rows = metadata.for_answers[labels.known[metadata.for_answers]]
     views = []
     for label in labels.most(MOST_LABELS):
+        # As a class of its own, "the others" has the code 1.
         other = np.ones(metadata.rows, dtype=np.int8)
         other[labels.holders(label)] = 0
         codes = other[rows]

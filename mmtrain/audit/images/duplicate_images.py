@@ -122,6 +122,7 @@ class _Sets:
         """Return two cells from each of the first of these sets, with different values in `apart`, which has one for each cell."""
         pairs: list[int] = []
         for number in np.flatnonzero(which)[: SHOWN_FILES // 2].tolist():
+            # -1 means that the value is not known, which differs from nothing.
             members = np.flatnonzero((self.numbers == number) & (apart >= 0))
             others = members[apart[members] != apart[members[0]]]
             pairs += [int(members[0]), int(others[0])]
@@ -132,6 +133,7 @@ def _sets(used: ImageUsage, shared: NDArray[np.int64], within: NDArray[np.int64]
     """Return the sets of cells with the same number in `shared` that have several rows and several numbers in `within`."""
     _, codes = np.unique(shared, return_inverse=True)
     count = int(codes.max(initial=-1)) + 1
+    # Several rows, and several images or files: one image in one row is no duplicate.
     wanted = (has_several(codes, used.rows, count) & has_several(codes, within, count))[codes]
     used, (_, numbers) = used.select(wanted), np.unique(codes[wanted], return_inverse=True)
     members = np.column_stack([numbers, used.rows])
@@ -158,6 +160,7 @@ def _same(headers: Sequence[str], used: ImageUsage, metadata: RowMetadata) -> It
     sets = _sets(used, used.images, used.rows, metadata)
     rows, free = sets.used.rows, ~sets.one_group
     across, differing = sets.across & free, sets.differing & free
+    # Each set is reported once, by its gravest case.
     strange = free & ~across & (metadata.groups is not None)
     again = ~across & ~differing & ~strange
     cases = (

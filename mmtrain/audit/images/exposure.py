@@ -58,6 +58,7 @@ def _outliers(column: ImageFiles, files: NDArray[np.int64], brightness: NDArray[
     low, high = np.quantile(brightness, [0.25, 0.75])
     # Similar scans have a spread near 0: without a least distance each small difference would be an outlier.
     reach = max(FAR * (high - low), LEAST_APART)
+    # Tukey's fences about the quartiles.
     darker, brighter = brightness < low - reach, brightness > high + reach
     outliers = files[darker | brighter]
     if not len(outliers):

@@ -71,6 +71,7 @@ def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | N
 def equal_bytes(files: Sequence[ImageFile], tails: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Return the same number for files of equal bytes, (files,); files with a unique tail are not read again."""
     _, codes, counts = np.unique(tails, return_inverse=True, return_counts=True)
+    # A tail of 0 belongs to a file that is not an image.
     doubtful = np.flatnonzero((counts[codes] > 1) & (tails > 0))
 
     def whole(piece: range) -> list[bytes]:
@@ -82,6 +83,7 @@ def equal_bytes(files: Sequence[ImageFile], tails: NDArray[np.uint64]) -> NDArra
     with closing(in_chunks(whole, len(doubtful))) as pieces:
         hashes = [digest for _, piece in pieces for digest in piece]
     for position, digest in zip(doubtful.tolist(), hashes, strict=True):
+        # The number of a set is the position of its first file.
         numbers[position] = first.setdefault(digest, position)
     return numbers
 

@@ -51,6 +51,7 @@ class Difference(NamedTuple):
 def kind_shortcut_findings(column: ImageFiles, facts: FileFacts, metadata: RowMetadata, targets: Sequence[TargetView]) -> list[Finding]:
     """Test formats, modes, depths and sizes of one column against the targets."""
     kinds = {name: np.array(values, dtype=object) for name, values in _kinds(facts.headers).items()}
+    # The -1 behind the last header is what a row without an image gets.
     headers = np.append(facts.of, -1)[column.of_rows(metadata.rows)]  # (rows,), -1 for a row without an image
     tested = []
     for target in targets:
@@ -93,12 +94,14 @@ def _difference(kinds: Sequence[str], codes: NDArray[np.int64], answer: BinaryTa
     if answer.labels is None:
         return _of_numbers(kinds, codes, answer.numbers if answer.numbers is not None else np.empty(0))
     several = max(len(answer.classes), 2)
+    # (kinds, classes)
     table = np.bincount(codes * several + answer.labels, minlength=len(kinds) * several).reshape(-1, several)
     # Shares of fewer rows are too uncertain to be quoted; the test still uses all classes.
     classes = np.flatnonzero(table.sum(axis=0) >= FEWEST)
     if len(classes) < 2:
         return Difference(0.0, 1.0, "")
     shares = table[:, classes] / table[:, classes].sum(axis=0)
+    # The kind whose shares differ most between two classes.
     kind = int(np.ptp(shares, axis=1).argmax())
     high, low = int(shares[kind].argmax()), int(shares[kind].argmin())
     named = [f"{shares[kind, one]:.0%} of {answer.called(int(classes[one]))}" for one in (high, low)]
@@ -116,6 +119,7 @@ def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray
     best = int(np.argmin(p_values))
     middles = [np.median(numbers[(codes == able[best]) == inside]) for inside in (True, False)]
     sentence = f"the median answer of those that have {kinds[able[best]]} is {middles[0]:.4g}, and {middles[1]:.4g} elsewhere"
+    # Twice the distance from 0.5 has the range of a difference of shares.
     return Difference(2 * abs(tested[best][0] - 0.5), p_values[best], sentence)
 
 

@@ -61,6 +61,7 @@ def equal_rows(table: TableValues) -> NDArray[np.int64]:
     # Sums of mixed 64-bit prints: one column can be taken out of a sum by subtraction.
     every = np.asarray(np.sum(column_prints, axis=0, dtype=np.uint64))
     filled = np.any([~cells.missing for cells in inputs], axis=0)
+    # Rows without a single value would all be equal.
     equal = _pairs(every[filled])
     if not equal:
         return nothing
@@ -69,6 +70,7 @@ def equal_rows(table: TableValues) -> NDArray[np.int64]:
     if distinct < DISTINCT and single < 0.5:
         return nothing
     for cells, prints in list(zip(inputs, column_prints, strict=True))[:MOST_COMPARED]:
+        # Pairs that agree in this column alone, as a share of all pairs.
         agree = _pairs(cells.prints[filled]) / (filled.sum() * (filled.sum() - 1) / 2)
         # Pairs that agree in all columns but this one, or would if it were independent of the others.
         near = _pairs((every - prints)[filled]) - equal
@@ -88,6 +90,7 @@ def equal_sets(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[n
     codes = pd.factorize(prints[rows])[0]
     repeated = np.flatnonzero(np.bincount(codes, minlength=1)[codes] > 1)
     sets = pd.factorize(codes[repeated])[0]
+    # Sets by their first row; rows within a set ascend.
     order = np.argsort(sets, kind="stable")
     return np.column_stack([sets[order], rows[repeated[order]]]).astype(np.int64)
 
@@ -160,6 +163,7 @@ def _leaked(sets: NDArray[np.int64], metadata: RowMetadata) -> tuple[Level, int]
     trained = np.bincount(sets[:, 0], parts == TRAIN, minlength=number) > 0
     # Rows of no part have -1.
     leaked = (parts > TRAIN) & trained[sets[:, 0]]
+    # The worse of validation and test decides the level.
     worst = max(float((leaked & (parts == part)).sum()) / max(len(metadata.of_part(part)), 1) for part in (VALIDATION, TEST))
     return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
 

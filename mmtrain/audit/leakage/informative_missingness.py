@@ -27,6 +27,7 @@ def informative_missingness(table: TableValues, metadata: RowMetadata, targets: 
     """Find inputs whose cells are empty more often for some answers than for others."""
     tested = []
     for target in targets:
+        # Tests need independent rows: one of each group.
         independent = np.flatnonzero(np.isin(target.rows, metadata.one_of_each(target.rows)))
         # Fewer empty or filled cells are hardly ever significant after the correction, and matter to few rows.
         able = [
@@ -64,6 +65,7 @@ def _missing_indicators(missing: NDArray[np.bool_], answer: BinaryTargetView) ->
         middles = [f"{np.median(numbers[mask]):.4g}" for mask in (missing, ~missing)]
         return abs(area - 0.5), p_value, f"the median answer is {middles[0]} where it is empty and {middles[1]} elsewhere"
     several = max(len(answer.classes), 2)
+    # (2, classes): rows with and without a cell.
     table = np.stack([np.bincount(answer.labels[mask], minlength=several) for mask in (missing, ~missing)])
     rows = table.sum(axis=0)
     # A share of fewer than ten rows is uncertain by 0.3 to either side.

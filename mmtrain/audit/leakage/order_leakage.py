@@ -42,6 +42,7 @@ def order_leakage(table: TableValues, metadata: RowMetadata, targets: Sequence[T
     """Return a finding for each target, on the first order that predicts it: ids, groups, rows. A group counts once in a class."""
     scored = []
     for target in targets:
+        # Two sorts of a million rows take seconds; a sample orders as well.
         sampled = sample_rows(np.arange(len(target.rows)))
         for order in _orders(table):
             scored += [(target, order, _order_findings(order.places, answer.at(sampled), metadata.units)) for answer in target.answers]
@@ -76,6 +77,7 @@ def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units:
     answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
     order, units = order[answer.rows], units[answer.rows]
     if answer.labels is None:
+        # One row of each unit, its first.
         _, first = np.unique(units, return_index=True)
         if answer.numbers is None or len(first) < LEAST_ROWS:
             return 0.0, 1.0, ""

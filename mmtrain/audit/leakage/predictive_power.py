@@ -84,6 +84,7 @@ class _Outcome:
     def _fold(self) -> NDArray[np.int64]:
         """(n,): the fold of each row; rows of a unit are in one."""
         codes, number = self._unit_codes
+        # Units are dealt to the folds evenly, in random order.
         return np.random.Generator(np.random.PCG64(0)).permutation(np.arange(number) % FOLDS)[codes]
 
     def _left_out_means(
@@ -98,12 +99,14 @@ class _Outcome:
         place = self._fold * size + codes
         count = np.bincount(place, minlength=FOLDS * size)
         rows = count.reshape(FOLDS, size).astype(np.float64)
+        # Rows with the value in all other folds.
         others = rows.sum(axis=0) - rows
         guesses = []
         for total in sums(place, FOLDS * size):
             by_fold = total.reshape(FOLDS, size)
             rest = by_fold.sum(axis=0) - by_fold
             prior = rest.sum(axis=1, keepdims=True) / np.maximum(others.sum(axis=1, keepdims=True), 1)
+            # Shrunk by `PRIOR` rows of the mean, so that a value of one row predicts little.
             guesses.append(((rest + PRIOR * prior) / (others + PRIOR)).reshape(-1))
         return place, count, guesses
 
@@ -115,6 +118,7 @@ class _Outcome:
         # Rows of a unit are dependent: their contributions are summed before they are squared.
         error = float(np.sqrt((np.bincount(codes, influence(), minlength=number) ** 2).sum()))
         bound = max(0.0, 1 - 3 / fewest)  # rule of three: a perfect score of few units has a wide interval
+        # Below 0 an interval has no meaning for the rule of three.
         return UnivariateScore(name, score, min(score - Z * error, max(bound, 0.0)), min(1.0, score + Z * error))
 
 
@@ -151,6 +155,7 @@ class ClassOutcome(_Outcome):
         place, count, guesses = self._left_out_means(codes, sums)
         areas = []
         for positive, guess in zip(hits, guesses, strict=True):
+            # Equal guesses are ties, whatever place they come from.
             levels, level = np.unique(guess, return_inverse=True)
             inside, outside = (np.bincount(level, rows, len(levels)).astype(np.float64) for rows in (positive, count - positive))
             areas.append(_Area(inside, outside, partial(np.take, level, place)))
@@ -184,6 +189,7 @@ class ClassOutcome(_Outcome):
         """Return the mean AUC of some classes. Of several classes the p-value is that of the rarest, which is conservative."""
         fewest = min(self._fewest[k] for k in places)
         area = float(np.mean([areas[k].value for k in places]))
+        # The other side of the rarest class.
         others = max(self._unit_codes[1] - fewest, fewest)
         # Standard deviation of the AUC of random scores, from the normal limit of the rank sum.
         spread = float(np.sqrt((fewest + others + 1) / (12 * fewest * others)))
@@ -235,6 +241,7 @@ class NumberOutcome(_Outcome):
         """Return the share of variance that a linear fit explains, on numbers or on ranks; a number in every row."""
         if np.count_nonzero(numbers.counts) < 2:
             return None
+        # Mid-ranks: the middle of the rows with that number.
         columns = numbers.values[numbers.codes], (numbers.until - (numbers.counts - 1) / 2)[numbers.codes]
         return self._better([_line(column, answers) for column, answers in zip(columns, self._answers, strict=True)])
 
@@ -268,6 +275,7 @@ def ranges(numbers: RankedNumbers) -> NDArray[np.int64]:
     different = numbers.values[numbers.counts > 0]
     # About 20 rows per range or more, four fifths of them in the other folds.
     most = int(np.clip(numbers.total // 20, 2, MOST_RANGES))
+    # A code for each value where there are few, else about equally filled ranges.
     edges = different[1:] if len(different) <= most else np.unique(numbers.quantiles(np.linspace(0, 1, most + 1)[1:-1]))
     return np.append(1 + np.searchsorted(edges, numbers.values, side="right"), 0)[numbers.codes]
 

@@ -97,6 +97,7 @@ def _pure(cells: ColumnValues, answer: BinaryTargetView, metadata: RowMetadata) 
     classes = int(labels.max()) + 1
     table = np.bincount(codes[known] * classes + labels[known], minlength=len(names) * classes).reshape(len(names), classes)
     usual = np.bincount(labels, minlength=classes) / len(labels)
+    # Distinct pairs of value and unit: a group counts once for a value.
     units = np.bincount(distinct_pairs(codes[known], metadata.units[answer.rows[known]])[0], minlength=len(names))
     able = np.flatnonzero(units >= LEAST_UNITS)
     pure = []
@@ -106,6 +107,7 @@ def _pure(cells: ColumnValues, answer: BinaryTargetView, metadata: RowMetadata) 
         # Of a label only the rows that have it count: not having a label is usual.
         if right < PURE or usual[label] > USUAL or (answer.classes and label >= len(answer.classes)):
             continue
+        # Deviating rows as units, rounded: a test on rows would count copies.
         p_value = _tail(int(units[code]), round((1 - right) * int(units[code])), float(usual[label]))
         holders = answer.rows[codes == code]
         pure.append(PureValue(quote_value(names[code]), answer.called(label), holders, float(right), float(usual[label]), p_value))
@@ -116,7 +118,9 @@ def _tail(units: int, wrong: int, share: float) -> float:
     """Return the binomial probability that at most `wrong` of some units lack a class that a share of all has."""
     # Logarithms: the coefficients overflow from 1,030 units on.
     logs = [
-        lgamma(units + 1) - lgamma(k + 1) - lgamma(units - k + 1) + k * log(1 - share) + (units - k) * log(share) for k in range(wrong + 1)
+        # log of the binomial coefficient, of the share of wrong and of right ones
+        lgamma(units + 1) - lgamma(k + 1) - lgamma(units - k + 1) + k * log(1 - share) + (units - k) * log(share)
+        for k in range(wrong + 1)
     ]
     return min(1.0, sum(exp(one) for one in logs))
 

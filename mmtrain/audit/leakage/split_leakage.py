@@ -25,6 +25,7 @@ def split_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     dates = [cells for cells in table.columns if cells.use.unused == "dates"]
     for cells in dates:
         for part in (VALIDATION, TEST):
+            # Two parts are tested for each column of dates (Bonferroni).
             findings += _temporal_leakage(cells, metadata, part, FAMILY_WISE_ERROR_RATE / (2 * len(dates)))
     return findings
 
@@ -40,6 +41,7 @@ def groups_across_splits(table: TableValues, metadata: RowMetadata) -> list[Find
         if declared and not metadata.given:
             return []  # a split method keeps whole groups together
         codes, _ = pd.factorize(cells.prints)
+        # Rows that left the table belong to no part.
         rows = np.flatnonzero((metadata.parts >= 0) & ~cells.missing)
         sets = np.column_stack([codes[rows], rows])
         torn = metadata.spans(sets, metadata.parts)
