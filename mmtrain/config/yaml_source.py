@@ -207,12 +207,14 @@ class _Reader:
             return self.map(node, location)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*location, number)) for number, item in enumerate(node.value)]
+        # A style means quotes or a block: such a scalar is text whatever it looks like.
         if isinstance(node, yaml.ScalarNode) and node.style is not None:
             return Quoted(self._text(node, location))
         return None if node.value in ("", "~", "null", "Null", "NULL") else str(node.value)
 
     def _text(self, node: yaml.ScalarNode, location: Location) -> str:
         """Return a quoted text; two escapes that are the halves of one character, as JSON writes them, become that character."""
+        # UTF-16 joins two halves of a character, and keeps one that stands alone.
         text = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         halves = HALVES.sub("", text) if location in PATHS else text
         if not halves.isascii() and (half := HALF.search(halves)):
@@ -249,12 +251,14 @@ class _Reader:
                 continue
             for other in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                 if isinstance(other, yaml.MappingNode):
+                    # On the right, earlier maps win, as YAML defines for `<<`.
                     values = self.value(other, location) | values
                 else:
                     self._note(key_node, (*location, "<<"), "only a map can be merged.", "Write `<<: *name` with the anchor of a map.")
         return values
 
     def _check(self, node: yaml.Node, location: Location) -> None:
+        # Aliases are written out and counted each time, so a few lines cannot stand for a million values.
         self._nodes += 1
         if self._nodes > MOST_NODES:
             what = f"the file holds more than {MOST_NODES:,} values, aliases written out."
@@ -288,6 +292,7 @@ def _override(source: Source, text: str, mark: Mark) -> list[Problem]:
     parent = source.tree
     for length, part in enumerate(path[:-1], start=1):
         if parent.get(part) is None:
+            # Keys above the override may not exist yet.
             parent[part] = {}
             source.marks[path[:length]] = mark
         if not isinstance(parent[part], dict):

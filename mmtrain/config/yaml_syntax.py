@@ -56,6 +56,7 @@ def compose(text: str, file: str) -> yaml.Node | None:
 def _explained(text: str, error: yaml.MarkedYAMLError) -> tuple[int, str, str]:
     """Return the line, the cause and the fix of a syntax error."""
     problem, during = str(error.problem), str(error.context)
+    # The place where the error was noticed, or else where its context began.
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark is not None else 1
     opened = error.context_mark.line + 1 if error.context_mark is not None else line
@@ -75,5 +76,6 @@ def _explained(text: str, error: yaml.MarkedYAMLError) -> tuple[int, str, str]:
 
 
 def _tab(line: str) -> tuple[str, str]:
+    # Only a tab before the first character is indentation.
     indented = "\t" in line[: len(line) - len(line.lstrip())]
     return "the line is indented with a tab." if indented else "there is a tab between two words.", "Use spaces instead."

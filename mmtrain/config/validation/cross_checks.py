@@ -175,6 +175,7 @@ def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
     given = {key: fields[key].default if split.get(key) is None else split[key] for key in ("validation", "test")}
     shares = {key: _number(value) for key, value in given.items()}
     known = [share for share in shares.values() if share is not None and 0 <= share < 1]
+    # Options with a mistake of their own are reported by their section.
     if len(known) == len(shares) and sum(known) >= 1:
         what = f"validation {given['validation']} and test {given['test']} leave nothing to train on."
         yield ("split",), what, "Together they have to stay below 1."
@@ -183,6 +184,7 @@ def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
 def _split_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
     """The columns that the split method needs exist, and no column is for another method."""
     chosen = _split_method(sound)
+    # A misspelt option may be the one that is missed here.
     if chosen is None or not has_only(chosen[0], chosen[1].section) or not has_only(sound.tree, Experiment):
         return
     method, needs = chosen[0]["method"], chosen[1].needs

@@ -57,12 +57,14 @@ def locate_error(path: Location, experiment: type[BaseModel]) -> ErrorLocation:
     example: Any = None
     for part in path:
         tag = _tag(here)
+        # The name of a choice, `numeric`, stands in pydantic's path but not in the file.
         if tag is not None and part in (choices := tag.choices()):
             chosen, here = f"{tag.tag} `{part}`", choices[str(part)]
         elif tag is None and _is_model(model := _arms(here)[0]) and len(_arms(here)) == 1:
             section, choice, chosen = model, chosen, ""
             here, example = _field(model, str(part)), _example(model, str(part))
             written.append(part)
+        # So does the type of a union that was tried, `dict[str,float]`.
         elif len(arms := _arms(here)) > 1:
             here = next((arm for arm in arms if str(part).startswith(f"{getattr(get_origin(arm), '__name__', '?')}[")), None)
         else:

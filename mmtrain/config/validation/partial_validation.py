@@ -64,8 +64,10 @@ def sound_section(adapter: TypeAdapter[Any], entry: Any) -> tuple[Any, bool]:
     try:
         return adapter.validate_python(entry), True
     except ValidationError as error:
+        # Only keys of the section itself can be left out; an error below one takes the whole key.
         wrong = {next((part for part in mistake["loc"] if part in entry), None) for mistake in error.errors()}
     try:
+        # Without the wrong options: what they would have been is their default.
         return adapter.validate_python({key: value for key, value in entry.items() if key not in wrong}), False
     except ValidationError:
         return None, False
