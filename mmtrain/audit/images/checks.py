@@ -55,9 +55,11 @@ def image_findings(
     findings: list[Finding] = []
     for column, column_facts in zip(named, facts, strict=True):
         findings += damage_findings(column, column_facts)
+    # Damage has been told: from here on only files that can be read.
     facts = [column_facts.whole(column.readable) for column, column_facts in zip(named, facts, strict=True)]
     for column, column_facts in zip(named, facts, strict=True):
         findings += [*format_findings(column, column_facts), *kind_shortcut_findings(column, column_facts, metadata, targets)]
+    # The layouts are shared by columns: of each, only the images of this column.
     for column, column_facts, (start, end) in zip(named, facts, pairwise(file_offsets(named).tolist()), strict=True):
         findings += [finding for images in comparable for finding in _exposure(column, images, start, end)]
         findings += measure_shortcut_findings(
@@ -91,4 +93,5 @@ def _measures(
             measures["brightness"] = np.full(len(facts.of), np.nan)
             measures["brightness"][images.files[of_column] - start] = images.looks.brightness[of_column]
     files = column.of_rows(rows)
+    # The NaN at the end is read by rows without a file, -1.
     return {name: np.append(values, np.nan)[files] for name, values in measures.items()}

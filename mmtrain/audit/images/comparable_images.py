@@ -48,6 +48,7 @@ class ComparableImages:
         """Return one entry of each number, without those of one colour."""
         entries = np.flatnonzero(~self.faint)
         _, first = np.unique(numbers[self.files[entries]], return_index=True)
+        # Ascending, so that pixels that follow each other are read without a copy.
         return np.sort(entries[first])
 
 

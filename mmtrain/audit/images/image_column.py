@@ -71,6 +71,7 @@ class ImageFiles:
     @property
     def readable(self) -> NDArray[np.bool_]:
         """Mark the files whose image is in the store, (files,)."""
+        # A file that was refused never came into the store.
         readable = np.ones(len(self.located.files), dtype=np.bool_)
         readable[list(self.refusals)] = False
         return readable
@@ -80,6 +81,7 @@ class ImageFiles:
         """(files,): position in `located.names` of the first cell that names each file."""
         firsts = np.full(len(self.located.files), -1, dtype=np.int64)
         named = np.flatnonzero(self.located.places[:-1] >= 0)[::-1]
+        # Backwards, so that of several cells of one file the first one is written last.
         firsts[self.located.places[named]] = named
         return firsts
 
@@ -96,6 +98,7 @@ class ImageFiles:
     def rows_of(self, files: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the positions in the table's file of all rows with one of these files."""
         wanted = np.zeros(len(self.located.files) + 1, dtype=np.bool_)
+        # One entry more: rows without a file have the position -1, which reads a False.
         wanted[files] = True
         return self.of.numbers[wanted[self.located.of_rows]]
 
@@ -109,6 +112,7 @@ def locate_column(column: ImageColumn, folder: ImageFolder) -> ImageFiles:
 
     """
     located = locate(column.cells, folder, column.suffix)
+    # The store was made from this listing: another number of files means that the positions no longer fit.
     if column.store is not None and len(column.store.pixels) != len(located.files):
         what = "images have changed while they were inspected."
         raise RunError(Problem(column.header, what, "Leave them alone for as long, and start again."))

@@ -72,6 +72,7 @@ class Pixels:
 
     def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return images, (len(positions), height, width, channels); positions run through all sources."""
+        # One array in memory, the usual case, needs no copy.
         if len(self.sources) == 1 and not isinstance(self.sources[0], OnTheFlyImages):
             return _gather(self.sources[0], positions)
         out = np.empty((len(positions), *self.sources[0].shape[1:]), dtype=self.sources[0].dtype)
@@ -95,6 +96,7 @@ class Pixels:
 def _gather(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
     """Return some images, as a view where positions follow each other."""
     first, last = int(positions[0]), int(positions[-1])
+    # The first test is cheap, and rules out most lists before `diff`.
     if last - first == len(positions) - 1 and (np.diff(positions) == 1).all():
         return source[first : last + 1]
     taken: NDArray[Any] = source[positions]
@@ -113,6 +115,7 @@ def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress
     )
 
     def look(piece: range) -> int:
+        # Threads write into disjoint slices.
         span = slice(piece.start, piece.stop)
         for name, values in vars(_fingerprint(pixels.fields(positions[span], samples=QUICK))).items():
             getattr(fingerprints, name)[span] = values
@@ -130,6 +133,7 @@ def _fingerprint(fields: NDArray[np.float32]) -> ImageFingerprints:
     luma = luma_of(fields)
     contrast = np.ptp(luma, axis=(1, 2))
     if fields.shape[-1] == 3:
+        # Red and blue of one luma differ in colour alone.
         contrast = np.maximum(contrast, np.ptp(fields[..., 0] - fields[..., 2], axis=(1, 2)))
     # A random linear hash modulo 2^64: equal fields give equal prints, different ones almost never.
     prints = fields.reshape(len(fields), -1).view(np.uint32).astype(np.uint64) @ _factors(fields[0].size)
@@ -154,12 +158,14 @@ def downsample(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache
 def _factors(count: int) -> NDArray[np.uint64]:
+    # A fixed seed, so that prints agree between runs.
     return np.random.Generator(np.random.PCG64(0)).integers(0, 2**64, count, dtype=np.uint64)
 
 
 def _hashes(luma: NDArray[np.float32]) -> NDArray[np.uint64]:
     waves = _waves()
     spectrum = (waves @ luma @ waves.T).reshape(len(luma), 64)
+    # Without the brightness, a lighter copy keeps its hash.
     spectrum[:, 0] = 0  # the brightness
     bits = spectrum > CLEAR * np.sqrt((spectrum**2).mean(axis=1, keepdims=True))
     hashes: NDArray[np.uint64] = np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
@@ -179,6 +185,7 @@ def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:
     fields = downsample(luma).reshape(len(luma), -1)
     fields -= fields.mean(axis=1, keepdims=True)
     spread = np.sqrt((fields**2).mean(axis=1, keepdims=True))
+    # A quarter of the memory of floats, since all pairs of neighbours are read; the floor is for blank images.
     coarse: NDArray[np.int8] = np.rint(STEPS * fields / np.maximum(spread, 1e-6)).clip(-127, 127).astype(np.int8)
     return coarse
 
@@ -194,6 +201,7 @@ def _fields(images: NDArray[Any], layout: Layout, samples: int) -> NDArray[np.fl
         sampled = sampled[..., :3] * opacity + np.array(layout.background, dtype=np.float32) * (1 - opacity)
     count, *_, channels = sampled.shape
     summed = _sum_over(_sum_over(sampled.reshape(count, SIDE, samples, samples, SIDE * channels), 2), 2)
+    # 16-bit levels are brought to 0 to 255: 65,535 is 257 x 255.
     return summed.reshape(count, SIDE, SIDE, channels) / np.float32(samples**2 * (257 if images.dtype == np.uint16 else 1))
 
 

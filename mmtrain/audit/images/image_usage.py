@@ -49,6 +49,7 @@ def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], compa
     # Each level includes the one before: same file, equal bytes, equal pixels, similar pixels.
     images = connected_sets(int(starts[-1]), same)
     scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(images) for one in comparable)])
+    # All blank images look the same, which says nothing about duplicates.
     plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in comparable)])
     worth = np.concatenate([one.of >= 0 for one in facts])
     worth[plain] = False
@@ -61,6 +62,7 @@ def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], compa
         numbers.append(np.full(len(used), number))
         rows.append(column.of.numbers[used])
         cells.append(np.array(column.located.names, dtype=object)[column.located.codes[used]])
+    # Files of two columns may be the same: codes by path join them.
     files = np.concatenate(at)
     levels = [values[files] for values in (_files([file.path for file in located]), contents, images, scenes)]
     return ImageUsage(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)

@@ -85,6 +85,7 @@ def are_near_duplicates(first: NDArray[np.float32], second: NDArray[np.float32])
     """Mark pairs of fields (pairs, SIDE, SIDE, channels) that show the same, up to a little brightness and contrast."""
     ones, others = (luma_of(fields).reshape(len(fields), -1) for fields in (first, second))
     shift = np.abs(ones.mean(axis=1) - others.mean(axis=1))
+    # The floor keeps a blank image from dividing by 0.
     gain = np.maximum(ones.std(axis=1), 1e-6) / np.maximum(others.std(axis=1), 1e-6)
     alike = (shift <= SHIFT) & (gain <= GAIN) & (gain >= 1 / GAIN)
     same: NDArray[np.bool_] = (
@@ -114,13 +115,16 @@ def _close(hashes: NDArray[np.uint64], coarse: NDArray[np.int8]) -> NDArray[np.i
     count = len(hashes)
     # Hashes that differ in at most 6 bits agree in two of their eight bytes or more: each is the leading byte of one order.
     for turn in range(0, 64, 8):
+        # Rotation: another byte becomes the leading one, by which the hashes are sorted.
         turned = hashes if turn == 0 else (hashes << np.uint64(turn)) | (hashes >> np.uint64(64 - turn))
         order = np.argsort(turned, kind="stable")
+        # Neighbours at each distance at once, as one operation on whole arrays.
         for step in range(1, min(NEIGHBOURS + 1, count)):
             ones, others = order[:-step], order[step:]
             few = np.bitwise_count(hashes[ones] ^ hashes[others]) <= BITS
             ones, others = ones[few], others[few]
             near = _coarsely(coarse, ones, others)
+            # A pair as one number, the smaller first: `unique` removes those found in several orders.
             packed.append(np.minimum(ones, others)[near] * count + np.maximum(ones, others)[near])
     pairs: NDArray[np.int64] = np.column_stack(np.divmod(np.unique(np.concatenate(packed)), max(count, 1)))
     return pairs
@@ -142,6 +146,7 @@ def connected_sets(count: int, pairs: Iterable[NDArray[np.int64]]) -> NDArray[np
     least = np.arange(count, dtype=np.int64)
     while len(ones) and (least[ones] != least[others]).any():
         smaller = np.minimum(least[ones], least[others])
+        # Unbuffered: several pairs may lower the same root.
         np.minimum.at(least, least[ones], smaller)
         np.minimum.at(least, least[others], smaller)
         while (least[least] != least).any():  # path compression: the number of rounds is logarithmic

@@ -49,6 +49,7 @@ def split_shift(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     compared = []
     for part in (VALIDATION, TEST):
         other = metadata.one_of_each(metadata.of_part(part))
+        # Fewer rows leave the tests hardly any power.
         if min(len(train), len(other)) >= LEAST_ROWS:
             able = ("numbers", "names")
             columns = [
@@ -60,6 +61,7 @@ def split_shift(table: TableValues, metadata: RowMetadata) -> list[Finding]:
             compared += [_missing(cells, part, train, other) for cells in table.inputs_of("numbers", "texts", "images")]
             compared += [one for labels in several for one in _labels(labels, part, train, other)]
     shifts: dict[tuple[str, int], list[ShiftTest]] = {}
+    # One family for all columns and both parts, then the size: a tiny shift of many rows is significant too.
     for one, p_value in zip(compared, holm([one.p_value for one in compared]), strict=True):
         if p_value < FAMILY_WISE_ERROR_RATE and one.size >= LARGE:
             shifts.setdefault((one.header, one.part), []).append(one)
@@ -78,6 +80,7 @@ def _labels(labels: LabelIndex, part: int, train: NDArray[np.int64], other: NDAr
     """Compare the frequency of each label."""
     sizes = [int(labels.known[rows].sum()) for rows in (train, other)]
     tests = []
+    # Parts without a known label have no share.
     for label in labels.most(MOST_CATEGORIES) if min(sizes) else ():
         # Test rows may be counted here: the shares of labels are compared, no model learns from them.
         holds = np.zeros(len(labels.known), dtype=np.bool_)
@@ -106,6 +109,7 @@ def _compare(cells: ColumnValues, part: int, train: NDArray[np.int64], other: ND
         medians = [f"{np.median(values):.4g}" if len(values) else "nothing" for values in (there, here)]
         return ShiftTest(cells.header, part, size, p_value, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
     codes, names = cells.codes(np.concatenate([train, other]))
+    # Codes come by first appearance, so that those above the limit are mostly rare.
     codes = np.where(codes < MOST_CATEGORIES, codes + 1, MOST_CATEGORIES + 1)  # 0 is missing, a category like any other
     # Rare categories are merged, or the chi-square test would have too few expected rows in most cells.
     table = np.stack([np.bincount(part_codes, minlength=MOST_CATEGORIES + 2) for part_codes in (codes[: len(train)], codes[len(train) :])])

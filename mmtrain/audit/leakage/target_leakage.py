@@ -50,6 +50,7 @@ def target_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Return all findings of target leakage but those of texts."""
     targets = target_views(table, metadata)
     given = leaking_columns(table, metadata, targets)
+    # A column that has been reported as a whole is not reported again for its values.
     leaking = {finding.where for finding in given if finding.level != "note"}
     return [
         *given,
@@ -63,6 +64,7 @@ def leaking_columns(table: TableValues, metadata: RowMetadata, targets: Sequence
     """Find inputs that predict the answer on their own."""
     scored = []
     for target in targets:
+        # Only answers that are known are in `target`; a sample bounds the time for large tables.
         sampled = sample_rows(np.arange(len(target.rows)))
         rows = target.rows[sampled]
         outcomes = [outcome(answer.at(sampled), metadata.units[rows]) for answer in target.answers]
@@ -73,6 +75,7 @@ def leaking_columns(table: TableValues, metadata: RowMetadata, targets: Sequence
     corrected = iter(holm([score.surest.p_value for *_, scores in scored for _, score in scores]))
     findings = []
     for target, cells, scores in scored:
+        # `next` runs once for every score, whether or not it is kept: the iterator stays in step.
         sure = [one for one in scores if next(corrected) < FAMILY_WISE_ERROR_RATE]
         findings += _told(cells.header, target, sure, grouped=metadata.groups is not None)
     return findings
@@ -89,6 +92,7 @@ def _told(header: str, target: TargetView, sure: Sequence[tuple[BinaryTargetView
         if score.best is not None and score.best.score >= CERTAIN["AUC"] and score.best.low >= LOWEST
     ]
     strong = [(answer, score) for answer, score in sure if score.score >= STRONG[score.name] and score.low >= LOWEST]
+    # Of one class found, the strong score of the whole target would say the same more weakly.
     return single or ([_strong(header, target, strong, grouped=grouped)] if strong else [])
 
 
@@ -140,6 +144,7 @@ def _univariate_scores(
     cells: ColumnValues, rows: NDArray[np.int64], outcomes: Sequence[ClassOutcome | NumberOutcome]
 ) -> list[UnivariateScore | None]:
     """Score by values or ranges or, if that is better, by the size of numbers, where most of `rows` have one; for each outcome."""
+    # Names have no order: only their values can predict.
     if cells.use.content != "numbers" or cells.numbers is None:
         codes = pd.factorize(cells.prints[rows])[0]
         return [one.score_values(codes) for one in outcomes]
@@ -147,6 +152,7 @@ def _univariate_scores(
     # Ranges find a class in the middle of a column, sizes a monotone relation without the loss of binning.
     codes = pd.factorize(ranges(numbers))[0]
     scores = [one.score_values(codes) for one in outcomes]
+    # Known sizes of a minority of the rows say nothing about the rest; its values, with missing as one of them, may.
     if numbers.total <= (1 - MOSTLY_MISSING) * len(rows):
         return scores
     if numbers.total < len(rows):

@@ -65,6 +65,7 @@ def sign_leakage(cells: ColumnValues, signs: Vocabulary, target: TargetView, met
     terms = [one for answer in target.answers for one in _best_words(signs, answer, place)]
     if not terms:
         return []
+    # Both count: a word in all texts is as useless as one in a single text.
     best = max(terms, key=lambda one: one.share * one.right)
     holding = int(signs.holding(np.ones(len(signs.rows), dtype=np.bool_))[np.flatnonzero(signs.names == best.word)[0]])
     what = (
@@ -78,6 +79,7 @@ def sign_leakage(cells: ColumnValues, signs: Vocabulary, target: TargetView, met
 
 def _leaking_numbers(cells: ColumnValues, words: Vocabulary, target: TargetView, metadata: RowMetadata) -> list[Finding]:
     """Find texts whose first or last number is the answer, for a target that is a number."""
+    # The words were taken from a sample of the rows; the answers have to be of the same ones.
     sampled = np.flatnonzero(np.isin(target.rows, words.rows))
     answer = target.answers[0].at(sampled)
     written = cells.texts[np.isin(words.rows, answer.rows)] if cells.texts is not None else np.empty(0, dtype=object)
@@ -138,6 +140,7 @@ def _best_words(words: Vocabulary, answer: BinaryTargetView, place: NDArray[np.i
     terms = []
     for label in range(len(answer.classes)):
         members = int((labels == label).sum())
+        # Few texts make any word look like a perfect sign.
         if members < LEAST_OF_CLASS or int(known.sum()) - members < LEAST_OF_CLASS or not len(holding):
             continue
         inside = words.holding(labels == label)

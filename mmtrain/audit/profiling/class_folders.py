@@ -48,6 +48,7 @@ def class_folders(folder: Path) -> ClassFolders:
     """
     tops, images = _list_folder(folder)
     words = split_words(tops)
+    # Only where every folder is a part: `train` next to `cat` is a class of trains.
     split = bool(tops) and all(name in words.parts or name in words.doubts for name in tops)
     problems = _loose(folder, images) + (_unclear_parts(folder, words) if split else [])
     rows: list[tuple[str, str, str]] = []
@@ -59,6 +60,7 @@ def class_folders(folder: Path) -> ClassFolders:
         problems += _loose(folder / top, loose)
         for name in classes:
             problems += _add(rows, folder, f"{top}/{name}", name, words.parts.get(top, ""))
+    # Too few classes would only repeat a problem that is listed already.
     problems = problems or _too_few(folder, rows)
     if problems:
         raise DataError(problems)
@@ -71,6 +73,7 @@ def _add(rows: list[tuple[str, str, str]], folder: Path, place: str, name: str, 
     if below:
         what = f"the folder of the class {name!r} has folders in it: {listed([repr(one) for one in below], most=4)}."
         return [Problem(str(folder / place), what, "Move their images up, or move them out.")]
+    # Readers strip cells, so that such a name would come back as another one.
     if name != name.strip() or not name.isprintable():
         return [Problem(str(folder / place), f"{name!r} cannot be the name of a class.", "Rename the folder.")]
     odd = [image for image in images if image != image.strip() or not image.isprintable()]
@@ -130,6 +133,7 @@ def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
+            # Sorted: the order of a directory differs between file systems, and would make the table differ.
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(Problem(str(folder), f"the folder cannot be read: {(error.strerror or str(error)).lower()}.")) from None

@@ -47,7 +47,9 @@ def resolve_relations(
     suspects = [header for header, one in guesses.items() if one.used and one.content in ("names", "numbers")]
     # Below five rows per value an id would determine any target.
     wanted = [(header, target) for header in suspects if classes and profiles[header].distinct * OFTEN <= profiles[header].filled]
+    # A class has to be in several groups, or no split can put it into each part.
     wanted += [(group, target)] if group and classes else []
+    # A group in two parts would leak; below, the given split wins over the group.
     wanted += [(group, given)] if group and given else []
     parts = split_words(value for value, _ in profiles[given].frequent).parts if given else {}
     words = guesses[target].answer_words
@@ -61,11 +63,13 @@ def resolve_relations(
     if tasks[str(guesses[target].options["task"])].is_continuous:
         for header, reason in _monotone_copies(table, numbers, target).items():
             guesses[header] = guesses[header].model_copy(update={"used": False, "reason": reason})
+    # None: some group went with two parts, or the pairs were too many to tell.
     if group and given and pairs[group, given] is None:
         reason = f"{guesses[group].reason}; but the split of {quote_value(given)} separates its rows, and a split that is given comes first"
         guesses[group] = guesses[group].model_copy(update={"used": False, "reason": reason, "options": {}})
         group = None
     holders = pairs.get((group, target)) if group else None
+    # Of a group, a class counts once: a class in one group of a hundred rows still cannot be divided.
     least = min(counts.values(), default=3) if holders is None or not len(holders) else int(holders[1].value_counts().min())
     return counts, least < 3
 
@@ -86,9 +90,11 @@ def _monotone_copies(table: CodedTable, headers: Sequence[str], target: str) -> 
     """
     chunks: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {header: [] for header in (*headers, target)}
     rows = 0
+    # Without columns of numbers the table need not be read again.
     for chunk in table.chunks([*headers, target]) if headers else ():
         for header, numbers in chunks.items():
             column = chunk[header]
+            # Missing cells have the code -1, which reads the NaN at the end.
             numbers.append(np.append(column.numbers, np.nan)[column.codes[: COMPARED_ROWS - rows]])
         rows += len(chunks[target][-1])
         if rows >= COMPARED_ROWS:
@@ -110,6 +116,7 @@ def _monotone(numbers: np.ndarray[Any, np.dtype[np.float64]], answers: np.ndarra
     numbers, answers = numbers[known], answers[known]
     if min(len(np.unique(numbers)), len(np.unique(answers))) < FEWEST_STEPS:
         return ""
+    # Ties in `numbers` are sorted by the answer, so that their own order breaks nothing.
     if (np.diff(answers[np.lexsort((answers, numbers))]) >= 0).all():
         return "rises"
     return "falls" if (np.diff(answers[np.lexsort((-answers, numbers))]) <= 0).all() else ""
@@ -136,6 +143,7 @@ class _Reading:
         if values is column.series:
             return column
         meant = code_column(values)
+        # The extra code is for cells that were missing already (-1 reads it).
         return CodedColumn(np.append(meant.codes, np.int32(-1))[column.codes], meant.values)
 
 
@@ -149,6 +157,7 @@ def _pairs(table: CodedTable, wanted: Sequence[tuple[str, str]], reading: _Readi
     counted = reading.counted
     headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
     for chunk in table.chunks(headers):
+        # Pairs that were given up stay None, and their columns are no longer read.
         open_pairs = {names: known for names, known in pairs.items() if known is not None}
         columns = {header: reading.of(header, chunk[header]) for header in {*chain(*open_pairs), *([counted] if counted else [])}}
         if counted:

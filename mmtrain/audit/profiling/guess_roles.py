@@ -29,11 +29,13 @@ is a patient rather than a session, and any name of people rather than an id."""
 
 def infer_role(profile: Profile) -> Guess:
     """Return the strongest guess of all registered roles; of two equally strong ones that of the role that was registered last."""
+    # A constant column teaches nothing, whatever it holds.
     if profile.distinct < 2:
         where = "every cell is" if not profile.missing else "every cell that is not empty is"
         reason = f"{where} {profile.example}" if profile.filled else "every cell is empty"
         return Guess(role="categorical", reason=reason, used=False)
     guesses = [guess for name, _ in roles.items() if (guess := role_class(name).guess(profile)) is not None]
+    # `max` keeps the first of equals: reversed, that is the one registered last.
     return max(reversed(guesses), key=lambda guess: guess.evidence)
 
 
@@ -78,6 +80,7 @@ def leave_single_purposes(guesses: dict[str, Guess]) -> None:
     """Leave one id, one group and one split, in `guesses`: each the one whose name is clearest, the first of several."""
     for purpose, words, prefers_id in SINGLE:
         headers = [header for header, guess in guesses.items() if guess.purpose == purpose and guess.used]
+        # The sort is stable: of equally clear names the first column stays first.
         headers.sort(key=lambda header: ("the name says id" in guesses[header].reason) != prefers_id)
         for header in headers[1:]:
             reason = f"{guesses[header].reason}; {words} {quote_value(headers[0])}"

@@ -43,6 +43,7 @@ def guess_by_files(guesses: dict[str, Guess], profiles: Mapping[str, Profile], i
         if (
             guesses[header].content == "images"
             or profile.distinct < 2
+            # All of the frequent values: a category that happens to be the name of one file is no image.
             or not all(isinstance(finder.find(name), ImageFile) for name in names)
         ):
             continue
@@ -61,6 +62,7 @@ def profile_image_columns(
     paths = _distinct_cells(table, headers, MOST_PATHS)
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
     table_folder = table.file.path.resolve().parent
+    # No cell looks like a file: names without their ending are tried next.
     if sample:
         folder = images if images is not None else folder_of(sample, table_folder)[0]
     else:
@@ -97,6 +99,7 @@ def _with_files(guess: Guess, images: ImageProfile) -> Guess:
     if not images.found:
         why = f"no file can be read, {example}" if images.unread else "no such file was found, try --images FOLDER"
         return guess.model_copy(update={"used": False, "reason": f"{guess.reason}; {why}"})
+    # Options of the guess win over those read off the files.
     options = {**_layout(images), **guess.options}
     reason = f"{guess.reason}; {_sizes(images)}"
     if missing := images.paths - images.found:
@@ -119,6 +122,7 @@ def _undecodable(images: ImageProfile, options: Mapping[str, OptionValue]) -> st
 def _layout(images: ImageProfile) -> dict[str, OptionValue]:
     """Return size and channels: images are not enlarged, and brought to `LARGEST_SIDE` pixels a side at most."""
     side = min(LARGEST_SIDE, *(images.median or (LARGEST_SIDE, LARGEST_SIDE)))
+    # Grey only if all are: one coloured image needs three channels.
     options: dict[str, OptionValue] = {"size": [side, side], "channels": 1 if set(images.modes) <= {"1", "L", "I;16"} else 3}
     return options | ({"bits": 16} if max(images.bits) == 16 and options["channels"] == 1 else {})
 
@@ -156,6 +160,7 @@ def find_named_images(names: Mapping[str, Sequence[str]], candidates: Iterable[P
     for folder in candidates if names else ():
         # `""` counts the cells that are files with any ending.
         counts = {header: _count_endings(listings, folder, cells) for header, cells in names.items()}
+        # Strictly more: of two folders alike the first candidate, which is the nearest, stays.
         if sum(one[""] for one in counts.values()) > sum(one[""] for one in best.values()):
             best, place = counts, folder
     guesses: dict[str, Guess] = {}

@@ -31,14 +31,17 @@ def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess])
         for header in profiles
         if (guesses[header].content in ("names", "numbers", "texts") or header in lists) and infer_task(profiles[header]) is not None
     ]
+    # A name that is exactly one of these comes before one that contains it: `class` before `class_size`.
     for name in NAMES:
         for header in able:
             if "".join(name_words(header)) == name:
                 return header, f"the name says {name}"
+    # In the order of the names, not of the columns: `target` is a surer sign than `y`.
     for name in NAMES:
         for header in able:
             if name in name_words(header):
                 return header, f"the name says {name}"
+    # From the end: targets are usually the last column.
     for header in reversed(able):
         if header in lists and LIST_NAMES & set(name_words(header)):
             return header, "the name says that a row can have several"
@@ -56,6 +59,7 @@ def infer_task(profile: Profile) -> Guess | None:
     profile, options, drops = _answers(profile)
     if profile.distinct < 2:
         return None
+    # Before classes are counted: each combination of labels would be a class.
     if profile.labels is not None:
         # An empty cell of labels means none of them; a word for a missing answer does not.
         return _multilabel(profile.labels, _dropping(profile) if missing_words else {})

@@ -44,6 +44,7 @@ def profile_columns(table: CodedTable, headers: Sequence[str], *, most: Mapping[
     """
     accumulators = {header: ProfileAccumulator(header) for header in headers}
     for chunk in table.chunks(headers):
+        # The columns are independent: several threads of Arrow and NumPy work on them.
         for _ in for_columns(lambda header: accumulators[header].add(chunk[header]), headers):  # noqa: B023 (used up within the loop)
             pass
     limits = most or {}
@@ -80,6 +81,7 @@ class ProfileAccumulator:
         self._numbers.add(of_rows if every else of_rows[~np.isnan(of_rows)])
         self._whole = self._whole and bool((numbers[known] == np.floor(numbers[known])).all())
         self._cells["number_cells"] += len(codes) if every else int(times[known].sum())
+        # Examples for a message: five are enough.
         if not every and len(self._not_numbers) < 5:
             self._not_numbers |= dict.fromkeys(take(column.values, np.flatnonzero(~known)[:5]).to_pylist())
         # Digits with a point are two words to the tokenizer, digits alone one.
@@ -99,11 +101,13 @@ class ProfileAccumulator:
         # Arrow's regular expressions: those of pandas take ten times as long where they fall back on Python's.
         import pyarrow.compute as pc
 
+        # Endings are short: matching the last ten characters alone spares the body of long texts.
         ends = pc.utf8_slice_codeunits(others, -10)
         likenesses = {
             "spaced": _matches(others, r"\S\s+\S"),
             "images": _matches(ends, IMAGE),
             "unread_images": _matches(ends, NOT_READ),
+            # Lists of files need the ending of a file at least once: without it, the costly expression is skipped.
             "image_lists": _matches(others, SEVERAL) if _matches(ends, FILE_END).any() else np.zeros(len(others), dtype=np.bool_),
             "addresses": _matches(pc.utf8_slice_codeunits(others, 0, 80), ADDRESS),
             "dates": _matches(others, DATE),

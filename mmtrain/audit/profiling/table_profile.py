@@ -49,14 +49,17 @@ def profile_table(
     rows = next((profile.rows for profile in profiles.values()), 0)
     if not rows:
         raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
+    # Before the target is chosen: a column of images cannot be one.
     if images is not None:
         guess_by_files(guesses, profiles, images)
     given = () if target is None else (target,) if isinstance(target, str) else tuple(target)
     targets = guess_targets(file, given, guesses, profiles, unusable)
     locate_non_numbers(file, guesses, profiles)
+    # After the target: a target that is named id leaves the purpose to another column.
     leave_single_purposes(guesses)
     folder, image_profiles = profile_image_columns(table, guesses, profiles, images)
     relations = [resolve_relations(table, guesses, profiles, one) for one in targets] or [({}, False)]
+    # At the end, because rules between columns need a profile, which an unusable column lacks.
     guesses |= {header: Guess(role="", reason=reason, used=False) for header, reason in unusable.items()}
     columns = [
         ProfiledColumn(header=header, guess=guesses[header], profile=profiles.get(header), images=image_profiles.get(header))

@@ -48,6 +48,7 @@ class ValueCounts:
         self._bytes += VALUE_BYTES * len(column.values) + int(column.values.nbytes)
         if self._hashes is not None:
             self._hashes.add(column.values)
+        # The waiting bytes are an upper limit, since values repeat between chunks: merge, and only then drop.
         if self._bytes > MOST_BYTES and self._merge() > MOST_BYTES:
             self._forget()
 
@@ -56,6 +57,7 @@ class ValueCounts:
         import pyarrow as pa
 
         waiting, self._waiting = self._waiting, []
+        # A single chunk has distinct values already.
         if self._values is None and len(waiting) == 1:
             self._values, self._counts = waiting[0].values, waiting[0].counts
         elif waiting:
@@ -71,10 +73,12 @@ class ValueCounts:
         """Keep the frequent half. A value that comes back starts from 0, so its count becomes a lower bound."""
         if self._values is None:
             return
+        # From here on counts are lower bounds, and only the hashes know how many values there were.
         if self._hashes is None:
             self._hashes = _Hashes(self._values)
         # Above the median: at most half of the values, so that memory is halved each time.
         often = np.flatnonzero(self._counts > np.median(self._counts))
+        # All counts equal: none is above the median, and a few stand for all.
         often = often if len(often) else np.arange(min(FREQUENT, len(self._values)))
         self._values, self._counts = take(self._values, often), self._counts[often]
         self._bytes = _value_bytes(self._values)
@@ -119,6 +123,7 @@ class ValueCounts:
         if values is None:
             return ()
         if len(counts) > most:
+            # A partition rather than a sort: only the few largest are put in order.
             least = np.partition(counts, -most)[-most]
             often, tied = np.flatnonzero(counts > least), np.flatnonzero(counts == least)
             if len(tied) > most:  # in a column without repeats all values are tied: select without sorting them
@@ -155,6 +160,7 @@ class _Hashes:
         self.add(values)
 
     def add(self, values: pa.Array) -> None:
+        # At the limit further hashes would cost memory and change nothing.
         if len(self._known) >= MOST_DISTINCT:
             return
         self._new.append(fingerprints(values))

@@ -43,6 +43,7 @@ def _several_in_one(labels: LabelIndex) -> list[Finding]:
     classes = f"{lists.labels:,} labels make {len(labels.names):,} classes"
     what = f"{quote_value(lists.example)} looks like several labels{lists.between}: {classes}."
     why = "Each combination is learned as if it had nothing in common with the others, from its own rows alone."
+    # Of several such classes the first: one example is enough to find the separator.
     rows = labels.holders(labels.names.index(lists.example))
     fix = f"{lists.fix} if a row can have several of them."
     return [Finding("warning", "label_lists", labels.header, what, why, fix, first_rows(rows), count=len(rows))]
@@ -50,6 +51,7 @@ def _several_in_one(labels: LabelIndex) -> list[Finding]:
 
 def _class_balance(labels: LabelIndex) -> list[Finding]:
     times = labels.times
+    # A single class is a finding of its own, `constant`.
     if len(times) < 2 or times.min() >= UNBALANCED * times.max():
         return []
     rare, often = int(times.argmin()), int(times.argmax())
@@ -102,11 +104,14 @@ def _rare(labels: LabelIndex, metadata: RowMetadata) -> list[Finding]:
     noun = "row" if metadata.groups is None else "group"
     unlearned = np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0))
     findings = [_unlearned(labels, unlearned, metadata.parts)] if len(unlearned) else []
+    # A part without any answer is not scored on this target at all.
     parts = [part for part in (VALIDATION, TEST) if counts[part].any()]
     for part in parts:
+        # Classes that training lacks as well are told once, above, and not again for each part.
         absent = np.flatnonzero((counts[part] == 0) & (counts[TRAIN] > 0))
         if len(absent):
             findings.append(_unscored(labels, PARTS[part], absent, f"{len(parts) + 1} {noun}s", metadata=metadata))
+    # None at all is told above.
     scarce = (counts > 0) & (counts < FEW_TO_SCORE) & (counts[TRAIN] > 0)
     few = [
         f"{PARTS[part]} {counts[part, code]} of {quote_value(labels.names[code])}"
@@ -130,6 +135,7 @@ def _unscored(labels: LabelIndex, part: str, codes: NDArray[np.int64], least: st
     what = f"{part} has no row of {_named(labels, codes)}."
     why = f"Scores on {part} say nothing about it. A {labels.noun} needs at least {least}, one for each part."
     way = "Set another `split.seed`" if labels.several else "Use `split: {method: stratified}`"
+    # The remedy for the way of the split: later lines override the earlier ones.
     way = "Move the cuts with `split.validation` and `split.test`" if metadata.by_time else way
     way = f"Mark some of its rows {part}" if metadata.given else way
     return Finding("warning", "rare_class", labels.header, what, why, f"{way}, or merge it with another {labels.noun}.")

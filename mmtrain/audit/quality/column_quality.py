@@ -61,11 +61,13 @@ def column_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     """Return the findings on all inputs but images, and on the numbers of targets."""
     findings: list[Finding] = []
     for cells in table.inputs:
+        # Images have checks of their own, of files and pixels.
         if cells.use.content == "images":
             continue
         constant = _constant(cells)
         findings += constant
         if not constant and cells.use.content != "texts":
+            # An id is also whole and of one length: as codes it would be told twice.
             findings += (_id_like(cells) or code_like(cells)) + _types(cells) + _sizes(cells, metadata)
     for cells in table.of_purpose("answer"):
         findings += _sizes(cells, metadata)
@@ -83,6 +85,7 @@ def _constant(cells: ColumnValues) -> list[Finding]:
     if len(cells.different) > FEW_DISTINCT:  # as many other rows at least
         return []
     different, times = np.unique(cells.prints, return_counts=True)
+    # Each missing cell has the print 0, so that it counts as one value.
     others = len(cells.prints) - int(times.max())
     if len(different) == 1:
         value = "empty" if different[0] == 0 else _named(cells, int(different[0]))
@@ -131,6 +134,7 @@ def _counts_up(cells: ColumnValues) -> bool:
     if known < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) < DIFFERENT * known:
         return False
     words = name_words(cells.header)
+    # A dense range of different whole numbers is an id whatever its name; a sparse one only if the name says so.
     return bool(numbers[-1] - numbers[0] <= DENSE * known) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
 
 
@@ -165,12 +169,14 @@ def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
     numeric = cells.use.content == "numbers"
     # Cells that were meant as numbers: plain ones, those with a decimal comma, those with a unit.
     numbers = filled - len(odd) + commas + sum(units.values())
+    # Names: a column is numbers written badly only where nearly all would be numbers, and some are not plain ones.
     if not numeric and (numbers < MOSTLY * filled or numbers == filled - len(odd) < MOSTLY * filled):
         return []
     return [_mixed(cells, odd, names, units, commas)]
 
 
 def _mixed(cells: ColumnValues, odd: NDArray[np.int64], names: dict[str, int], units: dict[str, int], commas: int) -> Finding:
+    # What neither a comma nor a unit explains.
     words = len(odd) - commas - sum(units.values())
     parts = [f"{commas:,} with a decimal comma"] if commas else []
     if units:
@@ -205,6 +211,7 @@ def _outliers(cells: ColumnValues, units: NDArray[np.int64]) -> list[Finding]:
     reach = f"where the rest goes from {format_number(rest.min())} to {format_number(rest.max())}"
     what = f"{counted(len(rows), 'number')} far from all others: {values}, {reach}."
     why = "It may be a typing error, another unit, or a code for missing."
+    # A deviation of 0 of the rest would make any ratio infinite.
     swollen = float(np.nanstd(cells.numbers) / rest.std()) if rest.std() > 0 else 1.0
     if swollen >= SWOLLEN:
         why = (
@@ -230,6 +237,7 @@ def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.in
     if not values.any():
         return nothing
     numbers = cells.numbers
+    # Codes of missing cells are -1, the last entry: never far.
     far = np.append(values, False)[ranked.codes]
     rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], float(ranked.quantiles((0.5,))[0])
     holders, everyone = len(pd.unique(units[rows])), len(pd.unique(units[~np.isnan(numbers)]))
@@ -237,6 +245,7 @@ def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.in
     # One number in many groups, 9999 for instance, is a code for missing however many rows have it.
     if not few and not np.count_nonzero(values) == 1 < holders:
         return nothing
+    # At last the gap: a cell that continues the tail of the others is no outlier.
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 
 
@@ -256,12 +265,14 @@ def _long_tail(cells: ColumnValues) -> list[Finding]:
         return []
     ranked = cells.ranked
     if len(ranked.values) < LEAST_ROWS:
+        # Of fewer different numbers the quartiles say little about a tail.
         return []
     numbers = cells.numbers[~np.isnan(cells.numbers)]
     low, middle, high = ranked.quantiles((0.25, 0.5, 0.75)).tolist()
     spread, deviation, mean = (high - low) / 1.349, float(numbers.std()), numbers.mean()
     # The two ends are the farthest numbers from the mean.
     far = float(max(mean - ranked.values[0], ranked.values[-1] - mean)) / deviation
+    # Half of all numbers equal gives a spread of 0: then only the distance counts.
     if far < FAR and not (0 < spread * EXTREME <= deviation and far >= FAR_WITH_EXTREME):
         return []
     what = f"the tail is extreme: half of the numbers lie between {format_number(low)} and {format_number(high)}, the farthest is "

@@ -60,6 +60,7 @@ def _sentinel(cells: ColumnValues) -> float | None:
     # A scale of few values, 1 to 5 with 9, has gaps of its own.
     if cells.ranked.total < LEAST_ROWS or len(different) <= LEAST_ROWS:
         return None
+    # Only the two ends: a code within the range of real numbers cannot be told from them.
     for end, others in ((0, different[1:]), (-1, different[:-1])):
         value, low, high = different[end], others[0], others[-1]
         # Far: half of the range of all others, or the only negative number.
@@ -75,6 +76,7 @@ def _sentinel_class(cells: ColumnValues) -> float | None:
     different = cells.ranked.values
     if len(different) < 3 or not cells.is_all_numbers:
         return None
+    # Twice as large as any other, because classes may be numbered with gaps.
     for value, others in ((different[0], different[1:]), (different[-1], different[:-1])):
         if value in SENTINELS and abs(value) >= LEAST_CLASS_SENTINEL and abs(value) > 2 * np.abs(others).max():
             return float(value)

@@ -33,9 +33,11 @@ def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[Miss
         if column is None or not names or not empty.any():
             continue
         number = int(empty.sum())
+        # Rows per class that lack the cell: dropping rows that are mostly of one class changes the task.
         times = np.bincount(labels.label[empty[labels.row]], minlength=len(labels.names)) if labels is not None else ()
         by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
         effects = {name: _effect(name, number, table.rows) for name in names}
+        # A column of labels drops the label of the row rather than the row.
         if "drop" in effects and cells.use.traits.has_labels:
             effects["drop"] = f"{counted(number, 'row')} {'does' if number == 1 else 'do'} without this label"
         plans.append(

@@ -49,12 +49,15 @@ def mixed_units(cells: ColumnValues, units: NDArray[np.int64], targets: Sequence
     if not cells.use.is_number or cells.numbers is None:
         return []
     known = np.flatnonzero(cells.numbers > 0)
+    # Zeros and negative numbers have no logarithm; where they are many, the column is no physical quantity.
     if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
         return []
     logs = np.log(cells.numbers[known])  # another unit is a shift of logarithms
+    # The cheap test first: most columns end here.
     if np.ptp(logs) < LEAST_STEP:
         return []
     above = logs > _border(logs)
+    # Repeated rows of a group would make a cluster of one patient look like many.
     low, high = (_once_each(logs[side], units[known[side]]) for side in (~above, above))
     if not _heap(low) or not _heap(high) or not _apart(low, high, logs) or any(_of_classes(known, above, labels) for labels in targets):
         return []
@@ -72,6 +75,7 @@ def mixed_units(cells: ColumnValues, units: NDArray[np.int64], targets: Sequence
 def _of_classes(known: NDArray[np.int64], above: NDArray[np.bool_], labels: LabelIndex) -> bool:
     """Return True where nearly all rows of each class lie in one cluster; `known` are the rows of the numbers, `above` marks the upper."""
     if labels.several:
+        # Rows of several labels do not belong to one class.
         return False
     side = np.full(len(labels.known), -1, dtype=np.int64)
     side[known] = above
@@ -95,6 +99,7 @@ def _once_each(logs: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[n
 def _apart(low: NDArray[np.float64], high: NDArray[np.float64], logs: NDArray[np.float64]) -> bool:
     """Return True for clusters as far from each other as two units, as wide as each other, and with hardly any of `logs` between them."""
     middles = float(np.median(low)), float(np.median(high))
+    # A cluster of equal numbers has no spread, and would divide by 0.
     spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
     # D of Ashman and others (1994).
     distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
@@ -102,7 +107,7 @@ def _apart(low: NDArray[np.float64], high: NDArray[np.float64], logs: NDArray[np
     third = (middles[1] - middles[0]) / 3
     between = np.mean((logs > middles[0] + third) & (logs < middles[1] - third))
     few = min(len(low), len(high)) < LEAST_ROWS
-    # Half of the 95 % interval of the difference of two medians.
+    # Half of the 95 % interval of the difference of two medians; of many numbers it is small, and taken as 0.
     rough = few * Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
     alike = max(spreads) <= (ALIKE_OF_FEW if few else ALIKE_SPREADS) * min(spreads)
     return bool(
@@ -120,6 +125,7 @@ def _heap(logs: NDArray[np.float64]) -> bool:
 
 def _is_unit(factor: float, rough: float) -> bool:
     """Return True for a factor between units, where medians of few numbers leave its logarithm uncertain by `rough`."""
+    # On the logarithm, so that a factor and its inverse are treated alike.
     tolerance = max(float(np.log1p(UNIT_TOLERANCE)), rough)
     return any(abs(np.log(factor / max(unit, 1 / unit))) <= tolerance for unit in UNITS)
 

@@ -49,11 +49,13 @@ def _near(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
     codes, prints = pd.factorize(cells.prints)
     # Keys are computed by row; of each distinct name the key of its first row.
     keys = pd.factorize(cells.keys[_first_rows(codes, len(prints))])[0]
+    # The print 0 is a missing cell, which has no spelling.
     several = (np.bincount(keys)[keys] > 1) & (prints != 0)
     if not several.any():
         return []
     rows = np.flatnonzero(several[codes])
     what = _in_several_ways(len(np.unique(keys[several])), "name", _example(cells, prints, keys, codes[rows[0]]), rows)
+    # Of a grouping column alone: a patient in training and test under two spellings is a leak.
     if torn := _on_two_sides(keys[codes[rows]], rows, metadata) if cells.use.purpose == "grouping" else 0:
         what = f"{what} The spellings of {torn:,} of them are on two sides of the split."
     level: Level = "note" if cells.use.content == "names" else "warning"
@@ -63,6 +65,7 @@ def _near(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
 
 def _near_classes(labels: LabelIndex) -> list[Finding]:
     """Find classes or labels of a target that are nearly spelled alike, where cells name them."""
+    # Labels in columns of their own are headers, each written once.
     alike = [] if labels.rows else near_spellings(filter(None, labels.names))
     if not alike:
         return []

@@ -33,8 +33,10 @@ def code_like(cells: ColumnValues) -> list[Finding]:
     if cells.use.content != "numbers" or cells.numbers is None:
         return []
     numbers = cells.ranked.values
+    # Fractions are measured, and two values are a flag: neither is a code.
     if cells.ranked.total < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) <= 2:
         return []
+    # Arrow's filter also lets `0.5` and a plain `0` through.
     padded = [name for name in _beginning_with_zero(cells) if LEADING_ZERO.fullmatch(name)]
     named = CODE_WORDS & set(name_words(cells.header))
     if len(padded) >= LEAST_PADDED:
@@ -63,5 +65,6 @@ def _long(numbers: NDArray[np.float64]) -> bool:
     """Return True where different numbers, ascending, have as many digits each, and many."""
     low, high = float(numbers[0]), float(numbers[-1])
     if low < 10.0 ** (LONG - 1) or len(str(int(low))) != len(str(int(high))):
+        # Times and dates are long and whole as well, but their order means something.
         return False
     return not any(first <= low and high <= last for first, last in MOMENTS)

@@ -63,6 +63,7 @@ def _rare_categories(cells: ColumnValues, metadata: RowMetadata) -> list[Finding
 
 def _unseen(cells: ColumnValues, metadata: RowMetadata, sure: float) -> list[Finding]:
     """Find categories of validation and test that training does not have."""
+    # An id is unseen in every part, which says nothing about the split.
     if metadata.parts is None or names_each_row(cells):
         return []
     known = pd.unique(cells.prints[_training(cells, metadata)])
@@ -71,6 +72,7 @@ def _unseen(cells: ColumnValues, metadata: RowMetadata, sure: float) -> list[Fin
     for part in (VALIDATION, TEST):
         rows = metadata.of_part(part)
         unseen = rows[~np.isin(cells.prints[rows], known) & ~cells.missing[rows]]
+        # Both: so many rows that it matters, and more than a random split explains.
         strange |= len(unseen) > UNSEEN * len(rows) and _beyond_chance(cells, metadata, unseen, sure)
         unseen_rows.append(unseen)
     rows = np.concatenate(unseen_rows)
@@ -90,6 +92,7 @@ def _unseen(cells: ColumnValues, metadata: RowMetadata, sure: float) -> list[Fin
 def _beyond_chance(cells: ColumnValues, metadata: RowMetadata, unseen: NDArray[np.int64], sure: float) -> bool:
     """Return True where a random split would have put some row, or group, of the most frequent of these categories into training."""
     codes, names = cells.codes(unseen)
+    # A group moves as a whole: fifty unseen rows of one patient are one event.
     most = int(np.bincount(distinct_pairs(codes, metadata.units[unseen])[0]).max())
     divided = metadata.parts >= 0 if metadata.parts is not None else np.zeros(metadata.rows, dtype=np.bool_)
     trained = len(metadata.of_part(TRAIN)) / max(int(divided.sum()), 1)

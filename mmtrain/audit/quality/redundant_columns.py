@@ -50,6 +50,7 @@ RANKS_ALIKE = 0.99
 def redundant_columns(table: TableValues, metadata: RowMetadata) -> list[Finding]:  # noqa: ARG001
     """Return the findings on pairs of redundant columns; every column is compared with those before it."""
     # Constant columns have a finding of their own, and would equal each other.
+    # Above 20,000 rows a sample decides: what is the same in 99 % of the rows is so in the sample.
     rows = np.arange(table.rows) if table.rows <= 20_000 else table.sample
     able = list(islice((cells for cells in table.inputs if (cells.prints[rows] != cells.prints[rows[:1]]).any()), MOST_PAIRED))
     prints = [cells.prints[rows] for cells in able]
@@ -60,6 +61,7 @@ def redundant_columns(table: TableValues, metadata: RowMetadata) -> list[Finding
         if first in repeated or second in repeated:
             continue  # equal to a column before both
         pair = able[first], able[second]
+        # Rows without a value in one of the columns say nothing about sameness.
         both = (prints[first] != 0) & (prints[second] != 0)
         how = _describe_sameness(pair, prints[first][both], prints[second][both], len(rows), float(straight[first, second]))
         if how and _beyond_chance(pair, rows[both], len(able)):
@@ -67,6 +69,7 @@ def redundant_columns(table: TableValues, metadata: RowMetadata) -> list[Finding
             why = "Their contributions cannot be separated, and their information has double weight."
             fix = f"Leave out '{pair[1].header}', unless you know why there are two."
             findings.append(Finding("warning", "equal_columns", where, how, why, fix, strength=float(both.sum())))
+            # The later column is the copy: it is left out, and not compared again.
             repeated.add(second)
     return findings
 
@@ -77,6 +80,7 @@ def _likely(columns: list[ColumnValues], prints: NDArray[np.uint64], straight: N
     What is the same in 99 of 100 rows is so in far more than 9 of 10 of a sample. `prints` is (columns, rows).
     """
     rows = prints.shape[1]
+    # A fixed seed: the same table always has the same findings.
     sample = np.arange(rows) if rows <= SAMPLED else np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, SAMPLED, replace=False))
     seen = prints[:, sample]
     distinct = [len(pd.unique(column[column != 0])) for column in prints]
@@ -97,6 +101,7 @@ def _maybe_renamed(seen: NDArray[np.uint64], distinct: list[int]) -> Callable[[i
 
     The rows of all pairs of few categories are counted in matrix products; of more categories, their number alone is compared.
     """
+    # Pairs of categories are counted in a matrix of the product of both numbers, which many categories would swell.
     few = np.array([number <= FEW_NAMES for number in distinct], dtype=np.bool_)
     sizes = np.array(distinct, dtype=np.int64)
     nothing = np.zeros((seen.shape[1], 1), dtype=np.float32)
@@ -105,8 +110,10 @@ def _maybe_renamed(seen: NDArray[np.uint64], distinct: list[int]) -> Callable[[i
     starts = np.append(0, np.cumsum(widths))
     every = np.concatenate(one_hot, axis=1) if one_hot else np.zeros((0, 0), dtype=np.float32)
 
+    # As many columns per product as its memory allows.
     together = max(1, PRODUCT_CELLS // (every.shape[1] * max(widths, default=1) or 1))
 
+    # The loop over columns is in order, so that one block at a time is needed.
     @lru_cache(maxsize=1)
     def product(block: int) -> NDArray[np.float32]:
         """Count pairs of categories of several columns at once: a matrix product for each takes longer to start than to compute."""
@@ -121,6 +128,7 @@ def _maybe_renamed(seen: NDArray[np.uint64], distinct: list[int]) -> Callable[[i
         block = product(first // together)[begin : begin + widths[first], starts[first + 1] :]  # rows of each pair of categories
         bounds = starts[first + 1 : -1] - starts[first + 1]
         rows = np.add.reduceat(block, bounds, axis=1)
+        # Of each pair the rows of its larger category: a small one inside a large one is no new name for it.
         wholes = np.maximum(np.repeat(rows, widths[first + 1 :], axis=1), block.sum(axis=0))
         pairs = np.maximum.reduceat(block / np.maximum(wholes, 1), bounds, axis=1)
         # Renamed categories share at least half of the rows of the larger one; of fewer than LEAST_ROWS the sample shows nothing.
@@ -139,6 +147,7 @@ def _describe_sameness(
     pair: tuple[ColumnValues, ColumnValues], first: NDArray[np.uint64], second: NDArray[np.uint64], rows: int, correlation: float
 ) -> str:
     """Say in which way two columns are the same, by the prints of the rows that have both; or nothing."""
+    # On few common rows, two columns that are mostly empty agree easily.
     if len(first) < max(LEAST_ROWS, 0.5 * rows):
         return ""
     share = float((first == second).mean())
@@ -155,6 +164,7 @@ def _beyond_chance(pair: tuple[ColumnValues, ColumnValues], rows: NDArray[np.int
     prints = [cells.prints[rows] for cells in pair]
     codes = [pd.factorize(values)[0] for values in prints]
     unusual = [column != np.bincount(column).argmax() for column in codes]
+    # Rows where both are usual agree by frequency alone.
     either = unusual[0] | unusual[1]
     # So few unusual rows agree by their places alone: Bonferroni over all ordered pairs of columns.
     if (unusual[0] == unusual[1]).all() and float(either.sum()) < LEAST_OF_TWO:

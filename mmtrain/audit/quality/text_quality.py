@@ -39,6 +39,7 @@ def text_quality(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     for cells in columns:
         words = build_vocabulary(cells, table.sample)
         findings += _wordless(cells) + _boilerplate(cells) + _other_script(cells) + _names(cells, words)
+        # Without a target there is nothing that a dropped sign could predict.
         signs = signs_of(cells, table.sample) if targets else None
         for target in targets:
             findings += text_leakage(cells, words, target, metadata)
@@ -79,6 +80,7 @@ def _boilerplate(cells: ColumnValues) -> list[Finding]:
     codes, _ = pd.factorize(cells.prints[rows])
     times = np.bincount(codes, minlength=1)
     often = np.flatnonzero(times >= max(LEAST_OFTEN, OFTEN * len(cells.prints)))
+    # In a small table the share alone is reached by a text that two people wrote alike.
     if not len(often):
         return []
     pasted = rows[np.isin(codes, often)]
@@ -94,6 +96,7 @@ def _boilerplate(cells: ColumnValues) -> list[Finding]:
 def _other_script(cells: ColumnValues) -> list[Finding]:
     if cells.scripts is None:
         return []
+    # Texts of digits and signs have no script.
     lettered = cells.scripts[cells.scripts >= 0]
     if len(lettered) < LEAST_ROWS:
         return []
@@ -114,10 +117,12 @@ def _shifted_words(cells: ColumnValues, words: Vocabulary, metadata: RowMetadata
     if metadata.parts is None or metadata.by_random:
         return []
     parts = metadata.parts[words.rows]
+    # One text of each group: the texts of one author are one observation of a word.
     alone = np.isin(words.rows, metadata.one_of_each(words.rows))
     filled = alone & ~cells.missing[words.rows]
     train = filled & (parts == TRAIN)
     findings = []
+    # Chosen by frequency in all parts together: chosen by the difference, the test would find what it was given.
     often = np.argsort(-words.holding(filled), kind="stable")[:WORDS_COMPARED]
     for part in (VALIDATION, TEST):
         other = filled & (parts == part)

@@ -63,13 +63,17 @@ def _parted(cells: ColumnValues, sample: NDArray[np.int64], spaced: Callable[[An
     # By Python, as the network does it: Arrow's own lower case knows no final sigma and no letter that becomes two.
     lowered = pa.array([text.lower() for text in cells.texts] if cells.texts is not None else [], pa.large_string())
     runs = pc.utf8_split_whitespace(lowered)
+    # Language repeats itself: each distinct run is split once, and its words are then copied to every text that has it.
     run, spellings = pd.factorize(runs.flatten().to_numpy(zero_copy_only=False))
+    # Variation selectors are no part of a word: the network drops them too.
     plain = pc.replace_substring_regex(pa.array(spellings, pa.large_string()), VARIANTS, "")
     word_run, word, names = _pairs(pc.split_pattern(spaced(plain), " "))
     counts = np.bincount(word_run, minlength=len(spellings))
+    # Where the words of each run begin in `word`.
     at = np.cumsum(counts) - counts
     of_text, of_run = distinct_pairs(pc.list_parent_indices(runs).to_numpy().astype(np.int64), run)
     times = counts[of_run]
+    # For every pair of text and run, all words of the run, without a loop over texts.
     words = word[np.repeat(at[of_run], times) + positions_in_runs(times)]
     return Vocabulary(sample, names, *distinct_pairs(np.repeat(of_text, times), words))
 
