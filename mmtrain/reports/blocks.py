@@ -38,6 +38,8 @@ class Table:
     @property
     def headings(self) -> tuple[Cell, ...]:
         """The headings, aligned as the column below them."""
+        # A column of numbers alone: a heading over words is aligned like them. `all` of no rows is True, so empty
+        # tables are excluded.
         numbers = [all(row[column].number for row in self.rows) for column in range(len(self.head))]
         return tuple(Cell(text, number=bool(self.rows) and number) for text, number in zip(self.head, numbers, strict=True))
 

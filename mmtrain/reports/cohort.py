@@ -19,6 +19,7 @@ def section(contents: ReportData) -> Section:
     """Return the cohort section."""
     blocks: list[Block] = [flow(contents)]
     if contents.data.dropped:
+        # Thousands of rows may be left out, but only for a few reasons.
         blocks.append(dropped(contents.data.dropped))
     return Section("Rows", (*blocks, *tables(contents)))
 
@@ -73,4 +74,5 @@ def rows_by_class(contents: ReportData, key: str) -> Table:
 
 def _rows(rows: int, of: int) -> Cell:
     """Return a count with its share of the part."""
+    # A part that is empty has no shares.
     return number(f"{count(rows)} ({percent(rows / of)})" if of else count(rows))

@@ -40,6 +40,7 @@ def write(run: Run, contents: ReportData) -> bool:
 
 
 def _write(run: Run, name: str, table: pd.DataFrame) -> bool:
+    # An old file would be read as part of this evaluation.
     if not len(table):
         (run / name).unlink(missing_ok=True)
         return False
@@ -65,6 +66,7 @@ def classes(part: EvaluatedSplit) -> pd.DataFrame:
 def _scores(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
         model: list[tuple[str, Scores, Scores]] = [("model", result.scores, {})]
+        # The model has no differences from itself.
         for name, scores, differences in (*model, *((one.name, one.scores, one.differences) for one in result.baselines)):
             for metric, score in scores.items():
                 note = score.undefined or score.note
@@ -109,6 +111,7 @@ def _contributions(result: TargetResult) -> Iterator[Line]:
     if importance is None:
         return
     for one in importance.inputs:
+        # Where a branch was shuffled as a whole, no single column is meant.
         column = "" if one.whole_branch else one.name
         for name, loss in one.losses.items():
             yield {"branch": one.branch, "column": column, "rows": importance.rows, "score": name, **_loss(loss)}
@@ -119,6 +122,7 @@ def _missing_patterns(result: TargetResult) -> Iterator[Line]:
     if analysis is None:
         return
     for pattern in analysis.patterns:
+        # No pattern at all: the rare ones together.
         missing = "other" if pattern.missing is None else " + ".join(pattern.missing) or "nothing"
         yield from ({"missing": missing, "left_out": "", **line, **_loss(None)} for line in _subset(pattern))
     for masked in analysis.masked:

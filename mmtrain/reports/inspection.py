@@ -41,6 +41,7 @@ class Inspected:
 
 def inspection_page(inspected: Inspected, *, every: bool = False) -> str:
     """Return the HTML text, with `every` finding or only the worst ones of each kind."""
+    # Findings first: they decide whether the rest is worth reading.
     sections = [_findings(inspected, every=every)]
     if inspected.problems:
         sections.append(_problems(inspected.problems))
@@ -58,6 +59,7 @@ def _findings(inspected: Inspected, *, every: bool) -> Section:
         return Section("Findings", (Paragraph("Nothing was found that would spoil a study.", tone="good"),))
     sections = []
     for level in LEVELS:
+        # From error to note, so that the worst is on the first screen.
         level_findings = [finding for finding in inspected.findings if finding.level == level]
         if level_findings:
             blocks = tuple(block for kind in by_kind(level_findings) for block in _kind(kind, every=every))
@@ -86,6 +88,7 @@ def _problems(problems: Sequence[Problem]) -> Section:
 
 
 def _parts(parts: Sequence[PartSummary]) -> Table:
+    # All parts have the same groups, classes and medians: the first one gives the headings.
     grouped = parts[0].groups is not None
     classes = list(parts[0].classes)[:MOST_CLASSES]
     medians = [f"Median of {key}" for key in parts[0].medians]

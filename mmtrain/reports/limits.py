@@ -43,6 +43,7 @@ def test_accesses(contents: ReportData) -> str:
 def _of_training(contents: ReportData) -> Iterator[str]:
     if contents.facts.state in STATES:
         yield STATES[contents.facts.state]
+    # Equal weights shift nothing.
     weighted = [key for key, target in contents.fitted.targets.items() if len(set(target.class_weights.values())) > 1]
     if weighted:
         yield (
@@ -51,6 +52,7 @@ def _of_training(contents: ReportData) -> Iterator[str]:
 
 
 def _of_scores(contents: ReportData) -> Iterator[str]:
+    # Only the part in the summary: told for each part, the same limits would hide the others.
     for part in contents.parts[:1]:
         yield from _of_few_rows(contents, part)
         views = contents.views(part)
@@ -68,6 +70,7 @@ def _of_few_rows(contents: ReportData, part: EvaluatedSplit) -> Iterator[str]:
         rows, unknown = view.result.rows, view.result.unknown_answers
         if rows < FEW_ROWS:
             yield f"The scores of {view.key} are based on only {counted(rows, 'row')}; other rows could give quite different ones."
+        # The sum of a row of the matrix: the rows of the true class.
         counts = view.result.confusion_matrix().sum(axis=1).tolist()
         few = [f"{name} ({count})" for name, count in zip(view.result.classes, counts, strict=True) if count < FEW_OF_CLASS]
         if few:
@@ -90,5 +93,6 @@ def _of_rows(contents: ReportData) -> Iterator[str]:
             "No column groups the rows. If several rows belong together, such as those of one patient, they may be in different parts, "
             "and the scores are too optimistic for new ones. A column with the role group keeps them in one part."
         )
+    # Not where another table was scored as well.
     if all(part.label in contents.sizes for part in contents.parts):
         yield f"All rows are from {contents.data.table}: rows from another place, device or year may be harder."

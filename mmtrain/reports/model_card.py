@@ -40,8 +40,10 @@ def keep_owner_sections(card: str, before: str) -> str:
     """Return a new card with the owner's sections of the card `before`; those that only it has are appended."""
     new, old = _sections(card), _sections(before)
     titles = {title for title, _ in new}
+    # What only the old card has was written by a person, unless its title comes from another state of the run.
     added = [body for title, body in old if title not in titles and not GENERATED.match(title)]
     owned = {title: "".join(body for other, body in old if other == title) for title in OWNED}
+    # An empty text counts as not written: then the new section stays.
     return "\n".join(["".join(owned.get(title) or body for title, body in new), *added])
 
 
@@ -96,6 +98,7 @@ def _network(contents: ReportData) -> tuple[Block, ...]:
         for branch in outline.branches
     ]
     fusion = outline.fusion
+    # Without a guard there is no sentence.
     guarded = postprocessing.describe_guard(contents.facts.fusion_guard or {})
     return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")), *map(Paragraph, guarded))
 
@@ -136,5 +139,6 @@ def escaped(value: object) -> str:
     plain = printable(" ".join(str(value).split()))
     for letter, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         plain = plain.replace(letter, shown)
+    # A backslash before what Markdown would take as markup.
     plain = re.sub(r"[\\`*\[\]|~$]", r"\\\g<0>", plain)
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)  # inside a word an underscore is plain text

@@ -33,6 +33,7 @@ def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: F
     """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError if a file of the run is missing or damaged."""
     contents = run_contents.read(run, columns, training, fitted)
     formulas = csv_tables.write(run, contents)
+    # The old card is read first: it has the sections of its owner.
     run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():
         page_sections = sections(contents, FigureWriter(run))
@@ -51,16 +52,20 @@ def _read(path: Path) -> str:
 
 def limit_size(sections: Sequence[Section], *, title: str, facts: Sequence[str], footer: str = FOOTER, most: int = MOST) -> str:
     """Return the page of these sections; the largest ones are left out until it has at most `most` bytes."""
+    # The usual case: everything has room, and nothing is measured twice.
     text = page(title=title, facts=facts, sections=sections, footer=footer)
     if len(text.encode()) <= most:
         return text
+    # Each section alone, with the frame of the page: the sum is an upper limit.
     sizes = [len(page(title=title, facts=facts, sections=(section,)).encode()) for section in sections]
     shown = list(sections)
     while sum(sizes) > most and max(sizes):
         largest = sizes.index(max(sizes))
+        # Leaving out the largest costs the fewest others.
         shown[largest] = Section(
             sections[largest].title, (Paragraph("This report has no room for the section; its numbers are in the run folder."),)
         )
+        # Counted as nothing from now on; its one sentence is negligible.
         sizes[largest] = 0
     return page(title=title, facts=facts, sections=shown, footer=footer)
 

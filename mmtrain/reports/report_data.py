@@ -71,6 +71,7 @@ class TargetResultView:
 
     def numbers(self, column: str) -> Numbers:
         """Return a column of the predictions as (rows,) float64; NaN for an empty cell. The part must have `rows`."""
+        # `coerce`: an empty cell of a regression is an unknown answer.
         values: Numbers = pd.to_numeric(self._column(column), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return values
 
@@ -150,6 +151,7 @@ class ReportData:
         return tuple(
             TargetResultView(key, part, targets[key], result, f"{key}_" if self.several else "")
             for key, result in part.results.items()
+            # A run that was trained again may have other targets than an old evaluation.
             if key in targets and result.task == targets[key].task
         )
 
@@ -186,6 +188,7 @@ def read_epochs(run: Run) -> tuple[EpochLine, ...]:
 
 
 def _parts(run: Run, facts: RunFacts) -> tuple[EvaluatedSplit, ...]:
+    # A later evaluation of the same part replaces the earlier one.
     looks = {look.part: (place, look) for place, look in enumerate(facts.evaluations or ())}  # the last evaluation of each
     metrics: Mapping[str, PartResults] = _if_there(run, "metrics.json")
     since = max([facts.ended or "", *(facts.resumed or ())])  # earlier evaluations used other weights
@@ -196,6 +199,7 @@ def _parts(run: Run, facts: RunFacts) -> tuple[EvaluatedSplit, ...]:
         EvaluatedSplit(
             part, looks[part][1].table, metrics[part], predictions_of(run, part), _if_there(run, f"worst_predictions_{part}.json")
         )
+        # The newest first: of other tables the last look has the highest place.
         for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))
     )
 
@@ -206,6 +210,7 @@ def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
+        # `NA` may be a class: nothing is read as missing.
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except ValueError:
         raise RunError(Problem(str(path), "the file is damaged.", SCORE_AGAIN)) from None

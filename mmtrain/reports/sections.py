@@ -49,10 +49,12 @@ def summary(contents: ReportData) -> Section:
     if contents.facts.state != "finished":
         blocks.append(Paragraph(contents.facts.error.strip(), f"The training did not finish: it is {contents.facts.state}.", tone="bad"))
     blocks.append(Paragraph(f"{question(contents)} {rows_used(contents)}"))
+    # Only the first part, test if it was scored: the summary has one answer.
     for newest in contents.parts[:1]:
         blocks += [sentence for view in contents.views(newest) for sentence in verdicts(contents, view)]
         blocks += [Paragraph(CAVEATS[newest.label])] if newest.label in CAVEATS else []
     if not contents.parts:
+        # Without any evaluation, the epochs are all there is.
         blocks += training.epochs_reached(contents)
     blocks.append(Paragraph(limits.test_accesses(contents)))
     return Section("Summary", tuple(blocks))
@@ -66,6 +68,7 @@ def question(contents: ReportData) -> str:
         named = (
             f": {listed(target.columns, 'or')}"
             if 0 < len(target.columns) <= 6
+            # Up to six classes are read; more are counted.
             else f", {count(len(target.columns))} in all"
             if target.columns
             else ""

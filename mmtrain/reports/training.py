@@ -41,6 +41,7 @@ def learning(contents: ReportData, writer: FigureWriter) -> Section:
     plot = writer.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {csv_tables.EPOCHS}.")
     blocks: list[Block] = [Paragraph(course(contents)), Plots((plot,), wide=True)]
     best = _best(contents)
+    # An evaluation of the validation part has the same scores with intervals.
     if best is not None and not any(part.label == "validation" for part in contents.parts):
         blocks.append(best_scores(contents, best))
     return Section("Training", tuple(blocks))
@@ -70,6 +71,7 @@ def epochs_reached(contents: ReportData) -> list[Block]:
     monitor = contents.training.early_stopping.monitor
     best = _best(contents)
     value = None if best is None else best.values.get(monitor)
+    # A monitored training score says nothing about other rows.
     if value is None or not monitor.startswith("validation_"):
         return []
     name = contents.score_of(monitor)
@@ -99,6 +101,7 @@ def weights(contents: ReportData) -> Section:
     blocks: list[Block] = []
     for key, target in contents.fitted.targets.items():
         by_class, counts = target.class_weights, target.class_counts
+        # Equal weights are no weights.
         if len(set(by_class.values())) <= 1:
             equal = f"{key}: every {target.noun} counts the same in the loss."
             blocks.append(Paragraph(equal if by_class else f"{key}: a number has no class weights."))

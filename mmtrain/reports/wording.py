@@ -27,12 +27,14 @@ Outcome = Literal["better", "worse", "same", "open", "undefined"]
 def title(score: str) -> str:
     """Return the title of a score: `AUC [beach]` for `auc[beach]`."""
     base, bracket, rest = score.partition("[")
+    # Scores of one label keep the label in brackets.
     known = metric_of(base).title
     return f"{known} [{rest}" if bracket else known
 
 
 def format_score(score: str, value: float) -> str:
     """Format the value of a score with three digits."""
+    # Units of the target may be of any size, shares are between 0 and 1.
     return significant(value) if metric_of(score).in_target_unit else decimals(value)
 
 
@@ -106,6 +108,7 @@ def duration(seconds: float) -> str:
     """Format a duration: `3.6 s`, `4 min 12 s`, `2 h 5 min`."""
     if seconds < 59.95:  # from here on one decimal would round to 60.0 s
         return f"{seconds:.1f} s"
+    # Rounded first, so that no minute has 60 s.
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
@@ -129,8 +132,10 @@ def outcome(score: str, model: Score, baseline: Score, difference: Score | None 
     mine, theirs = model.value, baseline.value
     if mine is None or theirs is None:
         return "undefined"
+    # As shown, not as computed: a reader cannot see a difference in the fourth digit.
     if format_score(score, mine) == format_score(score, theirs):
         return "same"
+    # Shown as open even if the value is better: the interval decides.
     if difference is not None and difference.interval is not None and difference.interval.low <= 0 <= difference.interval.high:
         return "open"
     return "better" if (mine > theirs) == higher_is_better(score) else "worse"
@@ -166,6 +171,7 @@ def verdict(contents: ReportData, view: TargetResultView) -> Paragraph:
         return Paragraph(facts, "The model does not beat the baseline.", tone="bad")
     if difference is not None and difference.interval is None:
         return Paragraph(facts, "The model is better than the baseline; the uncertainty of the difference is unknown.", _but_worse(view))
+    # Good as a whole, but not without what is worse.
     return Paragraph(facts, "The model beats the baseline.", _but_worse(view), "good")
 
 
@@ -182,6 +188,7 @@ def _but_worse(view: TargetResultView) -> str:
 def in_sentence(score: str) -> str:
     """Write the title of a score for the middle of a sentence: `log loss`, but `AUC` and `Brier score`."""
     words = title(score)
+    # Names and abbreviations keep their capital: the second letter of `AUC` is one too.
     is_name = words.startswith(("Brier", "Hamming")) or not words[1:2].islower()
     return words if is_name else words[0].lower() + words[1:]
 

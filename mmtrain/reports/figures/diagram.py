@@ -44,11 +44,13 @@ class Box:
 
     def markup(self) -> str:
         """Return the rectangle and its texts; a text that is too long is cut, and has its full length as a title."""
+        # The lines are centred in the box; 13 pixels bring the first one from its top to its baseline.
         first = self.middle - LINE * len(self.lines) / 2 + 13
         shape = f'<rect x="{self.x:g}" y="{self.y:g}" width="{self.width:g}" height="{self.height:g}" rx="6" class="box"/>'
         texts = []
         for number, line in enumerate(self.lines):
             cut = fit_text(line, self.width - 2 * PAD)
+            # The whole text as a tooltip, where a part of it was cut.
             full = f"<title>{escape(line)}</title>" if cut != line else ""
             kind = "strong" if self.strong and number == 0 else "soft"
             place = f'x="{self.x + PAD:g}" y="{first + LINE * number:g}"'
@@ -66,6 +68,7 @@ def draw(network: Network) -> str:
     pairs = _branches(network.branches, lefts)
     target_texts = [(target.name, f"{target.task}, {_width(target)}", _learned(target)) for target in network.targets]
     fusion_texts = ("fusion", f"{network.fusion.method}, {_width(network.fusion)}", _learned(network.fusion))
+    # The taller of the two columns decides the height.
     height = max(_stacked([branch for _, branch in pairs]), _stacked([Box(0, 0, 0, texts) for texts in target_texts]))
     # Laid out twice: the first time for the height of the branches, the second time centred.
     top = (height - _stacked([branch for _, branch in pairs])) / 2
@@ -95,6 +98,7 @@ def fit_text(text: str, width: float) -> str:
     if _length(text) <= width:
         return text
     start = ""
+    # Letter by letter, because letters differ in width.
     for letter in text:
         if _length(start) + _length(f"{letter}…") > width:
             break
@@ -112,9 +116,11 @@ def _branches(branches: Sequence[Branch], lefts: Mapping[str, float], top: float
     y = 1.0 + top
     for branch in branches:
         shown = [_input(entry) for entry in branch.inputs]
+        # The last line says how many are left out, so one fewer is shown.
         if len(shown) > MOST_INPUTS:
             shown = [*shown[: MOST_INPUTS - 1], f"and {count(len(shown) - MOST_INPUTS + 1)} more"]
         texts = (branch.name, f"{branch.architecture}, {_width(branch)}", _learned(branch))
+        # Both boxes of a pair have the height of the taller one, so that their link is straight.
         rows = max(len(shown), len(texts))
         inputs = Box(lefts["inputs"], y, WIDTHS["inputs"], shown, strong=False, rows=rows)
         pairs.append((inputs, Box(lefts["branches"], y, WIDTHS["branches"], texts, rows=rows)))

@@ -30,6 +30,7 @@ def threshold_curves(view: TargetResultView, writer: FigureWriter) -> tuple[Plot
     codes = view.target.parse_truth({"truth": view.texts("truth")})
     truth = codes[codes >= 0].astype(np.int64)  # negative codes are unknown answers
     probability = view.numbers(f"probability_{positive}")[codes >= 0]
+    # With one class only, no curve is defined.
     if not 0 < truth.sum() < len(truth):
         return ()
     on = f"of {view.key} on the {rows_called(view)}"
@@ -53,6 +54,7 @@ def reliability(view: TargetResultView, writer: FigureWriter) -> tuple[Plot, ...
     calibration = view.result.calibration
     if calibration is None:
         return ()
+    # Uncalibrated first, so that its colour is the same with and without calibration.
     curves = {"network": calibration.before.bins} | ({} if calibration.after is None else {"calibrated": calibration.after.bins})
     error = format_interval("ece", calibration.final.ece)
     on = f"of {view.key} on the {rows_called(view)}"
@@ -83,6 +85,7 @@ def residuals(view: TargetResultView, writer: FigureWriter) -> tuple[Plot, ...]:
 def of_confusion(view: TargetResultView, matrix: npt.NDArray[np.int64], classes: Sequence[str], writer: FigureWriter) -> Plot:
     """Draw the confusion matrix, (classes, classes), rows by true class."""
     right = ""
+    # Read aloud, a large matrix would take minutes.
     if len(classes) <= MOST_NAMED:
         correct = [f"{matrix[place, place]} of {matrix[place].sum()} rows of {name}" for place, name in enumerate(classes)]
         right = f"; correct are {', '.join(correct)}"

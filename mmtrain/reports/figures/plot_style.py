@@ -80,6 +80,7 @@ def style() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)  # below, it reports on its font cache
     try:
+        # Only a report needs matplotlib, which takes long to import.
         import matplotlib.style
 
         with warnings.catch_warnings(), matplotlib.style.context(["default", STYLE], after_reset=True):
@@ -105,12 +106,14 @@ class FigureWriter:
         markup = as_markup(figure, salt=stem)
         path = self._run / "plots" / f"{stem}.png"
         drawing = hashlib.sha256(markup.encode()).hexdigest()
+        # An unchanged drawing keeps its file: comparing hashes is faster than rendering.
         if drawing_of(path) != drawing:
             figure.set_layout_engine("none")  # keeps the layout of the SVG; computing it again would take a third of the time
             with disk_errors(path):
                 path.parent.mkdir(exist_ok=True)
                 with atomic_write(path) as temporary:
                     save(figure, temporary, {DRAWING: drawing})
+        # First come, first served: a later, smaller plot may still fit.
         size = len(markup.encode())
         fits = size <= self._room
         self._room -= size if fits else 0
@@ -118,6 +121,7 @@ class FigureWriter:
 
     def _stem(self, name: str) -> str:
         plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("_.") or "plot"
+        # Different names may become the same file name, also where the file system ignores case.
         stem, number = plain, 1
         while stem.casefold() in self._stems:
             number += 1
@@ -164,9 +168,11 @@ def as_markup(figure: Figure, *, salt: str) -> str:
 
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    # Ids in the SVG are hashed: a fixed salt makes equal figures equal text.
     with matplotlib.rc_context({"svg.hashsalt": salt}):
         FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # type: ignore[no-untyped-call]
     text = buffer.getvalue()
+    # From the element on: a declaration of XML has no place inside HTML.
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"\n\s*", "\n", text)
     return re.sub(r"<[^<>]+>", _tag, text).strip()
@@ -177,6 +183,7 @@ def _tag(match: re.Match[str]) -> str:
     tag = match.group()
     if tag.startswith("<svg"):
         box = re.search(r'viewBox="[^"]*"', tag)
+        # Sized by the page; hidden from screen readers, which have the text beside it.
         return f'<svg {box.group() if box else ""} aria-hidden="true" focusable="false">'
     if tag.startswith("<g "):
         tag = re.sub(r' id="[^"]*"', "", tag)  # figure_1, axes_1, ... would occur many times in the page

@@ -38,6 +38,7 @@ def learning_curves(epochs: Sequence[EpochLine], monitor: str, best_epoch: int) 
     from matplotlib.ticker import MaxNLocator
 
     panels = [("loss", {"training": "train_loss", "validation": "validation_loss"})]
+    # Losses have a panel already.
     if monitor not in ("train_loss", "validation_loss"):
         panels.append((monitor.replace("_", " "), {"": monitor}))
     panels.append(("learning rate", {"": "learning_rate"}))
@@ -47,6 +48,7 @@ def learning_curves(epochs: Sequence[EpochLine], monitor: str, best_epoch: int) 
     for axis, (name, lines) in zip(axes, panels, strict=True):
         for colour, (label, key) in zip((SECOND, FIRST) if len(lines) > 1 else (FIRST,), lines.items(), strict=True):
             values = _column(epochs, key)
+            # Markers of many epochs would hide the line.
             marker = {"marker": "o", "markersize": 3.5} if len(epochs) <= 40 else {}
             axis.plot(numbers, values, color=colour, label=label, **marker)  # type: ignore[arg-type]
         axis.set_ylabel(name)
@@ -56,8 +58,10 @@ def learning_curves(epochs: Sequence[EpochLine], monitor: str, best_epoch: int) 
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)  # above, where no curve runs
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    # A single point has no range of its own.
     if len(epochs) == 1:
         axes[-1].set_xlim(numbers[0] - 1, numbers[0] + 1)
+    # From 0 on, since a rate has a true zero.
     axes[-1].set_ylim(0, 1.1 * float(np.nanmax(_column(epochs, "learning_rate"))))
     return figure
 
@@ -73,6 +77,7 @@ def roc(truth: Codes, probability: Numbers, threshold: float) -> Figure:
     hits, alarms = threshold_counts(truth, probability)
     figure, axis = _square()
     axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="random")
+    # From (0, 0): no row is called positive at an infinite threshold.
     axis.plot(*_thinned(np.append(0, alarms / alarms[-1]), np.append(0, hits / hits[-1])), color=FIRST, label="model")
     called = probability >= threshold
     axis.plot([called[truth == 0].mean()], [called[truth == 1].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:.3g}")
@@ -90,6 +95,7 @@ def precision_recall(truth: Codes, probability: Numbers, threshold: float) -> Fi
     # steps-pre: the precision of a threshold extends back to the recall of the previous one, as average precision sums it.
     axis.plot(*_thinned(np.append(0, recall), np.append(precision[0], precision)), color=FIRST, drawstyle="steps-pre", label="model")
     called = probability >= threshold
+    # At a threshold above every probability no row is called positive, and precision is undefined.
     if called.any():
         axis.plot([called[truth == 1].mean()], [truth[called].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:.3g}")
     axis.set(xlabel="recall (sensitivity)", ylabel="precision")
@@ -137,15 +143,19 @@ def confusion(matrix: Codes, classes: Sequence[str]) -> Figure:
     side = float(np.clip(2.2 + 0.55 * count, 3.3, 8))
     figure = new_figure(side + 0.2, side)
     axis = figure.subplots()
+    # The floor keeps an empty class from dividing by 0.
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     shades = np.empty((count, count, 4))
+    # One colour, and the share as its opacity: so it works on a light and a dark page.
     shades[:] = to_rgba(FIRST)
     shades[..., 3] = 0.7 * share  # below 1, so that numbers stay readable
     axis.imshow(shades, interpolation="nearest")
+    # Rounded up, so that there are never more than `MOST_TICKS`.
     places = range(0, count, -(-count // MOST_TICKS))
     names = [_short(classes[place]) for place in places]
     axis.set_xticks(places, names, rotation=0 if count <= 3 else 60, ha="center" if count <= 3 else "right", rotation_mode="anchor")
     axis.set_yticks(places, names)
+    # Names of many classes get small before they are left out.
     if count > MOST_WRITTEN:
         axis.tick_params(labelsize=6 if count <= 40 else 4)
     for row, column in np.ndindex(count, count) if count <= MOST_WRITTEN else ():
@@ -193,6 +203,7 @@ def ranges(names: Sequence[str], estimates: Sequence[HasInterval], label: str, *
         if one.low is not None and one.high is not None:
             axis.plot([one.low, one.high], [place, place], color=INK if bars else FIRST, linewidth=1.4)
     axis.set_yticks(places, [_short(name, 28) for name in names])
+    # Upside down, so that the first name is on top.
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")
     axis.set_xlabel(label)
@@ -216,6 +227,7 @@ def _thinned(across: Numbers, up: Numbers) -> tuple[Numbers, Numbers]:
     """Thin a curve to at most `POINTS` points, both ends included."""
     if len(across) <= POINTS:
         return across, up
+    # `unique`: close points may round to the same place.
     shown = np.unique(np.linspace(0, len(across) - 1, POINTS).astype(np.int64))
     return across[shown], up[shown]
 

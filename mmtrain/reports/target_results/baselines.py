@@ -24,6 +24,7 @@ VERDICTS: Mapping[Shown, str] = {
 
 def compared_baselines(difference: Score | None) -> Shown:
     """Draw the conclusion from the interval of a difference, of a model minus its baseline or of a run minus the first one."""
+    # Without a bootstrap, nothing can be concluded.
     if difference is None or difference.interval is None:
         return "–"
     low, high = difference.interval
@@ -39,10 +40,12 @@ def verdicts(contents: ReportData, view: TargetResultView) -> tuple[Paragraph, .
 
 def sentences(result: TargetResult, main: str) -> tuple[Paragraph, ...]:
     """Compare fusion with its best single input, and the model with those of scikit-learn, by the score `main`."""
+    # Only baselines with the score: a baseline of another task may lack it.
     baselines = [one for one in result.baselines if main in one.differences and one.differences[main].value is not None]
     singles = [one for one in baselines if one.kind == "single_branch"]
     paragraphs = []
     if singles:
+        # The strictest comparison: the best single input, not the average one.
         best = sorted(singles, key=lambda one: one.scores[main].value or 0.0, reverse=higher_is_better(main))[0]
         paragraphs.append(_sentence("Fusion", f"{best.label}, its best single input", result, best, main))
     paragraphs += [_sentence("The model", TABULAR[one.kind], result, one, main) for one in baselines if one.kind in TABULAR]
@@ -76,6 +79,7 @@ def lines(result: TargetResult, main: str) -> list[tuple[str, str, str, Shown]]:
 def blocks(view: TargetResultView, main: str) -> tuple[Block, ...]:
     """Return the tables of the configured baselines, and notes on those that could not be computed."""
     notes = tuple(Paragraph(note, tone="quiet") for note in view.result.baseline_notes)
+    # The dummy baseline alone is in the table of scores already.
     if len(view.result.baselines) == 1:
         return notes
     return (main_table(view, main), Folded("All scores of the baselines", (all_table(view),)), *notes)
@@ -103,6 +107,7 @@ def main_table(view: TargetResultView, main: str) -> Table:
 
 def all_table(view: TargetResultView) -> Table:
     """Tabulate every score of all rows together."""
+    # Scores of single labels have a table of their own.
     names = [name for name in view.scores if "[" not in name]
     columns = [view.scores, *(one.scores for one in view.result.baselines)]
     rows = tuple((Cell(title(name)), *(number(_value(scores[name])) for scores in columns), Cell(direction(name))) for name in names)

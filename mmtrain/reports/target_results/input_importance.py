@@ -43,6 +43,7 @@ def contribution_sentence(importance: PermutationImportance) -> str:
     others = listed([input_label(one) for one in inputs if one not in shown])
     if not shown:
         return f"No input is shown to contribute to the {in_sentence(main)}."
+    # The largest that is shown to be above 0 may not be the largest observed.
     first = shown[0]
     claim = "contributes most" if first is inputs[0] else "has the largest contribution that is shown"
     most = f"{input_label(first)} {claim}: with its values shuffled among the rows, the {in_sentence(main)} is worse by "
@@ -80,6 +81,7 @@ def _contributions(view: TargetResultView, writer: FigureWriter) -> list[Block]:
 
 def contributions_table(view: TargetResultView, importance: PermutationImportance, inputs: Sequence[InputImportance]) -> Table:
     """Tabulate the drop in the main score and in up to two others for every input."""
+    # Two more scores fit on a page; the file has all.
     others = [name for name in inputs[0].losses if name != importance.main][:2]
     names = [importance.main, *others]
     lines = []

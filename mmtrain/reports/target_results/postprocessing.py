@@ -83,6 +83,7 @@ def _describe_decision(result: TargetResult) -> Iterator[str]:
     if result.decision is None:
         return
     shares = result.decision.prior
+    # Rounded: shares that were normalised may differ in the last digit.
     even = len({round(share, 6) for share in shares.values()}) == 1
     prior = "every class to be equally frequent" if even else listed([f"{name} {share:.3g}" for name, share in shares.items()], most=5)
     values = [
@@ -119,6 +120,7 @@ def _describe_calibration(calibration: Calibration) -> Iterator[str]:
         for mine, raw in pairs
     ]
     yield f"Calibration {_probabilities(calibration)}{scaled}: {'; '.join(values)}."
+    # Both have to be worse: one alone may be chance.
     if all((mine.value or 0) > (raw.value or 0) for mine, raw in pairs):
         yield "On these rows the scaling did not improve the calibration."
     yield from calibration.notes

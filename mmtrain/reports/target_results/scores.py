@@ -55,9 +55,11 @@ def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
 
 def _part(contents: ReportData, part: EvaluatedSplit, writer: FigureWriter) -> Section:
     start: tuple[Block, ...] = (Paragraph(CAVEATS[part.label]),) if part.label in CAVEATS else ()
+    # Plots are drawn from single predictions.
     if part.rows is None:
         start += (Paragraph(f"The run folder has no predictions_{part.label}.csv any more, so there are no plots."),)
     heading, views = f"Results on {part.title}", contents.views(part)
+    # One target needs no heading of its own.
     if contents.several:
         each = tuple(Section(view.key, _scores(contents, view, writer), _analyses(view, writer)) for view in views)
         return Section(heading, start, each)
@@ -136,6 +138,7 @@ def _classes(view: TargetResultView, writer: FigureWriter) -> list[Block]:
         if len(classes) <= MOST_COLUMNS
         else [Plots((plot,), wide=True)]
     )
+    # With two classes, recall and precision are in the table of scores.
     return [*blocks, classes_table(view.key, matrix, classes, csv=view.csv("classes"))] if len(classes) > 2 else blocks
 
 
@@ -143,6 +146,7 @@ def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[s
     """Tabulate counts, and shares of the true class, of a confusion matrix (classes, classes)."""
     lines = []
     for name, row in zip(classes, matrix.tolist(), strict=True):
+        # A class without rows has no shares.
         total = sum(row)
         shares = [cell / total if total else 0.0 for cell in row]
         cells = [
@@ -172,6 +176,7 @@ def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str
             )
         )
     notes = []
+    # The last three cells are the scores.
     if any("undefined" in cell.text for line in lines for cell in line[3:]):
         notes.append("Undefined: recall of a class without rows, precision of a class that is never predicted, F1 of a class with neither.")
     if len(classes) > MOST_ROWS:
@@ -191,6 +196,7 @@ def labels_table(view: TargetResultView) -> Table:
     for label in view.target.columns[:MOST_ROWS]:
         names = [f"{metric.name}[{label}]" for metric in view.target.label_metrics]
         pairs = [(name, view.scores[name], view.baseline.scores[name]) for name in names]
+        # Each reason once, in the order of the scores.
         reasons = dict.fromkeys(score.undefined for _, score, _ in pairs if score.value is None)
         cells = [_with_baseline(name, mine, theirs) for name, mine, theirs in pairs]
         lines.append((Cell(label), number("–" if rows is None else count(rows[label])), *cells, Cell(" ".join(reasons))))

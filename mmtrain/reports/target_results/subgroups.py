@@ -43,6 +43,7 @@ def sentence(columns: Sequence[Subgroups]) -> tuple[str, str, str]:
     if not compared:
         return "No two subgroups of one column have ten rows each and a score with an interval, so none are compared.", "", ""
     clear = [(gap, one) for gap, one in compared if _is_clear(gap, one.main)]
+    # The largest of the clear gaps, and only without any of all.
     gap, largest = max(clear or compared, key=lambda pair: pair[0].value)
     main = largest.main
     subgroups = {one.name: one for one in largest.subgroups}
@@ -50,6 +51,7 @@ def sentence(columns: Sequence[Subgroups]) -> tuple[str, str, str]:
     pair = f"{best} against {worst}, {format_interval(main, gap)} apart."
     if not clear:
         return f"There is no clear gap in {in_sentence(main)} between subgroups; the largest observed one: {pair}", "", ""
+    # An unclear gap may be larger than the one that is reported.
     kind = "largest" if gap.value == max(one.value for one, _ in compared) else "largest clear"
     number_compared = count(sum(one.compared for one, _ in compared))
     caution = (
@@ -75,6 +77,7 @@ def _image(view: TargetResultView, division: Subgroups, writer: FigureWriter) ->
     """Return a plot, or nothing if fewer than two subgroups have a score."""
     main = division.main
     shown = [one for one in division.subgroups if one.scores[main].value is not None]
+    # A single one has nothing to be compared with.
     if len(shown) < 2:
         return []
     names = [f"{name_of(one)} (n = {count(one.rows)})" for one in shown]
