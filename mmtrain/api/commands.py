@@ -82,8 +82,10 @@ def fit(
     """
     from mmtrain.commands.fit import fit as train
 
+    # Read before the table: a mistake of the arguments costs no copy of the DataFrame.
     wanted = experiment_argument(experiment, overrides)
     file = None if table is None else as_table(table, output)
+    # A table and folder given as arguments are overrides, so that the run's own file names them.
     wanted = wanted.on(file, images)
     with _named_as_given(file), progress_display.watching(progress) as shown:
         done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=_listeners(shown))
@@ -204,6 +206,7 @@ def predict(
         RunError: the run is damaged, or has no model.
 
     """
+    # An open run has its model loaded already.
     opened = run if isinstance(run, TrainedRun) else TrainedRun(find(_which(run), as_path(output)))
     if not isinstance(table, str | PathLike):
         return opened.predict(table, proba=proba, on_error=on_error, images=images)
@@ -218,6 +221,7 @@ def _predicted_file(run: TrainedRun, table: Path, *, proba: bool, on_error: OnEr
     from mmtrain.commands.predict import predict as predict_file
 
     with TemporaryDirectory(prefix="mmtrain_") as folder:
+        # Parquet keeps texts and numbers apart; a CSV would turn classes such as `01` into numbers.
         file = Path(folder) / "predictions.parquet"
         options = PredictOptions(file, proba, on_error, None if images is None else as_path(images))
         done = predict_file(str(run.folder), table, options)
@@ -269,6 +273,7 @@ def explain(
 
     split = _use(split)
     opened, file = _opened(run, table, output)
+    # A single id would be taken letter by letter.
     names = (rows,) if isinstance(rows, str) else tuple(str(row) for row in rows)
     path, to = None if file is None else file.path, None if folder is None else as_path(folder)
     options = ExplainOptions(names, split, path, _images(opened, file, images), target, class_name, method, steps, to)
@@ -343,6 +348,7 @@ def check(
 
     wanted = experiment_argument(experiment, overrides)
     with ExitStack() as stack:
+        # Nothing is kept, so the file of a DataFrame need not outlive the check.
         file = None if table is None else stack.enter_context(temporary_table(table))
         stack.enter_context(_named_as_given(file))
         shown = stack.enter_context(progress_display.watching(progress))
@@ -417,6 +423,7 @@ def init(
     from mmtrain.commands.init import usable_survey
 
     file_of_table = as_table(table, output)
+    # A DataFrame has no folder of its own: the current one takes its place.
     folder = as_path(images) if images is not None else Path.cwd() if file_of_table.frame else None
     with file_of_table.named_as_given():
         if file is None:
@@ -458,6 +465,7 @@ def _which(run: RunLike) -> str | None:
 def _opened(run: RunLike, table: TableLike | None, output: PathOrText) -> tuple[Run, TableArgument | None]:
     """The run, and another table as a file; a DataFrame is kept next to that run."""
     opened = find(_which(run), as_path(output))
+    # A run is at output/name/number: two levels up is the folder in which tables are kept.
     return opened, None if table is None else as_table(table, opened.folder.parent.parent)
 
 

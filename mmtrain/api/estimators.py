@@ -73,12 +73,14 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _fit(self, X: Any, answers: pd.Series[Any], target: Mapping[str, Any], *, stratified: bool) -> None:  # noqa: N803
         """Train on the columns of X and the answers, texts of classes or numbers."""
         frame = self._frame(X)
+        # A column of X may be called `target` as well.
         name = _unused("target", frame.columns)
         table = frame.assign(**{name: answers.to_numpy()})
         with self._output() as folder:
             columns = self._roles(X, frame, table, name, folder)
             tree = self._experiment({**columns, name: {"role": "target", **target}}, stratified=stratified)
             run = commands.fit(tree, table, images=Path.cwd(), output=folder, progress=bool(self.verbose))
+            # The run folder may be temporary: what is needed later is taken out of it.
             self.history_ = run.history
             self.folder_ = None if self.output is None else run.folder
             self._target = name
@@ -91,9 +93,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _experiment(self, columns: Mapping[str, Any], *, stratified: bool) -> dict[str, Any]:
         """The experiment; the parameters are put over the defaults of an estimator."""
+        # One number for all, from a seed, a RandomState or the global one.
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         split = {"method": "stratified" if stratified else "random", "validation": 0.15, "test": 0, "seed": seed}
         stopping = {"monitor": "validation_loss", "patience": 5}
+        # Only a fixed seed is worth the price of determinism.
         training = {"epochs": 30, "early_stopping": stopping, "seed": seed, "deterministic": self.random_state is not None}
         sections = {"branches": self.branches, "fusion": self.fusion}
         return {
@@ -108,6 +112,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """The columns that are used and what for: as `columns` says, numbers of an array, else as `mmtrain init` guesses."""
         if self.columns is not None:
             return {str(key): {"role": one} if isinstance(one, str) else dict(one) for key, one in self.columns.items()}
+        # Numbers of an array are measurements: a guess would take small whole ones for categories.
         if _unnamed(X) and all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
             return {name: {"role": "numeric"} for name in frame.columns}
         guessed: dict[str, Any] = commands.init(table, target, images=Path.cwd(), output=folder).experiment["columns"]
@@ -124,12 +129,15 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _validated(self, X: Any, *, reset: bool) -> Any:  # noqa: N803
         """X with its columns counted and named; the cells of a DataFrame are checked by their roles. Raises ValueError."""
+        # Two rows for a fit, one to be validated; predictions may be of a single row.
         fewest = 2 if reset else 1
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if len(X) < fewest:
+                # In the words of scikit-learn, which its own checks look for.
                 raise ValueError(f"Found array with {len(X)} sample(s) (shape={X.shape}) while a minimum of {fewest} is required.")
             return X
+        # NaN is a missing cell, with a policy of its own.
         return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=fewest)
 
     @staticmethod
@@ -148,6 +156,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _open(self) -> Predictor:
         """The fitted model, read once in a process."""
+        # Weak keys: the model is freed together with its estimator.
         if self not in _opened:
             from mmtrain.pipeline.predictor import load
 
@@ -160,6 +169,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         return _opened[self]
 
     def __sklearn_is_fitted__(self) -> bool:
+        # Set when the training has succeeded.
         return hasattr(self, "_files")
 
     def __sklearn_tags__(self) -> Any:
@@ -202,7 +212,9 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise ValueError(f"y has only one class, {self.classes_.tolist()[0]!r}; a classifier needs samples of at least two classes.")
         self._names = _class_names(self.classes_)
+        # The second class in sorted order, as scikit-learn has it.
         task = {"task": "binary", "positive": self._names[1]} if len(self._names) == 2 else {"task": "multiclass"}
+        # So rare a class cannot be in every part: a stratified split would refuse it.
         rare = np.bincount(codes).min() < FEWEST_PER_CLASS
         self._fit(X, pd.Series(np.array(self._names, dtype=object)[codes]), task, stratified=not rare)
         return self
@@ -211,7 +223,9 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         """The probability of each class, (rows, classes), in the order of `classes_`; 0 for a class that no training row has."""
         predictions = self._predicted(X)
         columns = [predictions.get(f"probability_{name}") for name in self._names]
+        # A class that fell into the held-out rows alone was never learned.
         values = np.column_stack([np.zeros(len(predictions)) if one is None else one.to_numpy(np.float64) for one in columns])
+        # Probabilities in float32 add up to 1 only nearly.
         shares: Array = values / values.sum(axis=1, keepdims=True)
         return shares
 
@@ -229,6 +243,7 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         X = self._validated(X, reset=True)  # noqa: N806
         y = _answers(self, y)
         check_consistent_length(X, y)
+        # Texts of numbers become numbers; others raise as NumPy does.
         if y.dtype.kind not in "biuf":
             y = y.astype(np.float64)
         assert_all_finite(y, input_name="y")

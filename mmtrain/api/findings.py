@@ -45,6 +45,7 @@ def _splits(parts: Iterable[PartSummary]) -> pd.DataFrame:
     """One row per split: rows, share, groups, and rows of each class or the median of a number."""
     rows = [{"split": one.part, "rows": one.rows, "share": one.share, "groups": one.groups, **one.classes, **one.medians} for one in parts]
     table = pd.DataFrame(rows)
+    # Without groups the column would be empty.
     return table.drop(columns="groups") if len(table) and table["groups"].isna().all() else table
 
 
@@ -71,6 +72,7 @@ class DataInspection(Result):
 
     def _columns(self) -> Iterable[dict[str, Any]]:
         for one in self._found.columns:
+            # A column that is left out has no role, whatever was guessed.
             role = one.role if isinstance(one, InspectedColumn) else one.guess.role if one.guess.used else ""
             profile = one.profile
             facts = (
@@ -113,6 +115,7 @@ def inspect(
     from mmtrain.commands.inspect_data import inspect_experiment, inspect_table
 
     with ExitStack() as stack:
+        # A table in place of the experiment, or the one that replaces the experiment's.
         given = source if not _is_experiment(source) else table
         file = None if given is None else stack.enter_context(temporary_table(given))  # type: ignore[arg-type]
         if file is not None:
@@ -155,6 +158,7 @@ class Starter(Result):
 
         tree: dict[str, Any] = yaml.safe_load(self.text)
         folders = {"table": self._survey.path, "images": self._survey.images}
+        # Absolute paths: a dictionary has no folder to start from.
         tree["data"] |= {key: str(path) for key, path in folders.items() if path is not None}
         return tree
 
@@ -201,6 +205,7 @@ class Comparison(Result):
             {"run": run.name, "target": key, **_score(score), "p_value": delong.p if delong and score.name == "auc" else None}
             for key, target in self._done.targets.items()
             for run, against in zip(self._done.runs[1:], target.against_first, strict=True)
+            # DeLong's test is of the AUC alone.
             for delong in [against.delong]
             for score in against.differences.values()
         ]

@@ -55,6 +55,7 @@ def as_table(table: TableLike, runs: PathOrText) -> TableArgument:
         return TableArgument(as_path(table))
     from mmtrain.data.tables.stored_frame import FOLDER, store
 
+    # Named by its content: the same DataFrame is written once.
     return TableArgument(store(table, as_path(runs) / FOLDER), frame=True)
 
 
@@ -67,6 +68,7 @@ def temporary_table(table: TableLike) -> Iterator[TableArgument]:
     from mmtrain.data.tables.stored_frame import store
 
     with TemporaryDirectory(prefix="mmtrain_") as folder:
+        # A plain name, since problems show it.
         yield TableArgument(store(table, Path(folder)).rename(Path(folder, "DataFrame.parquet")), frame=True)
 
 
@@ -108,6 +110,7 @@ class ExperimentArgument:
 
     def on(self, table: TableArgument | None, images: PathOrText | None) -> ExperimentArgument:
         """Return the experiment on another table. Raises ConfigError if it cannot be read."""
+        # A DataFrame alone has no folder, so the experiment's is needed; a file has its own.
         folder = as_path(images) if images is not None else self._images() if table is not None and table.frame else None
         places = {"table": None if table is None else table.path, "images": folder}
         named = [f"data.{key}={json.dumps(str(path), ensure_ascii=False)}" for key, path in places.items() if path is not None]

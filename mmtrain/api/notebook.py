@@ -54,6 +54,7 @@ class Figure:
 def card(title: str, lines: Iterable[str], tables: Mapping[str, pd.DataFrame], figures: Iterable[Figure]) -> str:
     """A title, sentences, tables and figures."""
     parts = [f"<h4>{escape(title)}</h4>", *(f"<p>{escape(line)}</p>" for line in lines)]
+    # Empty tables would be headings over nothing.
     parts += [as_html(table, caption) for caption, table in tables.items() if len(table)]
     drawn = "".join(map(_figure, figures))
     parts += [f'<div class="figures">{drawn}</div>'] if drawn else []
@@ -66,6 +67,7 @@ def _figure_rules() -> str:
     from mmtrain.reports.report import HERE
 
     rules = (HERE / "report.css").read_text(encoding="utf-8").splitlines()
+    # Only the rules of figures: the others would change the page of the notebook.
     return "".join(f".mmtrain {rule}\n" for rule in rules if rule.startswith(("figure svg", ".diagram")))
 
 
@@ -84,6 +86,7 @@ def as_html(table: pd.DataFrame, caption: str) -> str:
         return "<tr>" + "".join(f"<{tag}{' class=number' if right else ''}>{escape(cell)}</{tag}>" for cell, right in marks) + "</tr>"
 
     body = "".join(row(map(_cell, cells), "td") for cells in table.head(MOST_ROWS).itertuples(index=False))
+    # The rest is in the object; a page of a million rows would freeze the browser.
     more = f"<p>{len(table) - MOST_ROWS:,} more rows are not shown.</p>" if len(table) > MOST_ROWS else ""
     head = row(map(str, table.columns), "th")
     return f'<div class="table"><table aria-label="{escape(caption)}"><thead>{head}</thead><tbody>{body}</tbody></table></div>{more}'
@@ -102,6 +105,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         from mmtrain.reports.wording import decimals, significant
 
+        # Three decimals, unless they would be all zeros or hide the size.
         return decimals(value) if not value or 0.0005 <= abs(value) < 999.9995 else significant(value)
     return str(value)
 
@@ -109,6 +113,7 @@ def _cell(value: object) -> str:
 def embedded_page(page: str) -> str:
     """A whole HTML page in a frame of its own, so that its styles and those of the notebook stay apart."""
     return (
+        # In a sandbox: a report runs no scripts, but its links may open.
         f'<iframe srcdoc="{escape(page)}" sandbox="allow-popups" title="mmtrain report" loading="lazy" '
         f'style="width: 100%; height: {PAGE_HEIGHT}px; border: 1px solid rgba(127,127,127,.35)"></iframe>'
     )

@@ -32,6 +32,7 @@ def read_predictions(run: Run, contents: ReportData, split: str, table: Path) ->
         raise UsageError(Problem(str(run.folder), f"the run has no predictions called {split!r}.", hint))
     predictions = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), contents.fitted) else rows[name] for name in rows})
     index = index_of(table if split in USE_NAMED else Path(looks[split].path))
+    # A table that has changed since has other rows; then the positions say more than a wrong index.
     if index is not None and (not len(predictions) or predictions["row"].max() < len(index)):
         predictions.index = index[predictions["row"].to_numpy()]
     return predictions
@@ -47,5 +48,6 @@ def _is_number(column: str, fitted: Fitted) -> bool:
         if column.startswith(prefix) and (name in NUMBERS or name.startswith(PROBABILITIES)):
             return True
         if column.startswith(prefix) and name in ("truth", "prediction"):
+            # Of a target with classes the answer is a name, else a number.
             return not target.columns
     return False

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def in_notebook() -> bool:
     """Return whether the code runs in a Jupyter kernel."""
+    # Looked up, not imported: without IPython nobody runs in a kernel.
     shell = sys.modules.get("IPython")
     active = shell.get_ipython() if shell is not None else None
     return active is not None and hasattr(active, "kernel")
@@ -28,6 +29,7 @@ def console() -> Console:
 
     if not in_notebook():
         return console.err()
+    # Without ipywidgets a notebook cannot redraw a line.
     live = find_spec("ipywidgets") is not None
     return console.notebook_console(live=live)
 

@@ -77,6 +77,7 @@ class Figures(Result):
 
     def __init__(self, run: Run, figures: tuple[notebook.Figure, ...]) -> None:
         self._run, self._drawn = run, figures
+        # Figures without a PNG are drawn by the page alone.
         self.paths = {figure.title: run / figure.file for figure in figures if figure.file.endswith(".png")}
 
     def _title(self) -> str:
@@ -251,6 +252,7 @@ class TrainedRun(Result):
     def _lines(self) -> Iterable[str]:
         from mmtrain.reports.sections import headline
 
+        # A run that was interrupted early has fitted no columns yet.
         if not (self._run / "columns.json").is_file():
             return (self.state,)
         return (", ".join(headline(self._contents())),)
@@ -281,6 +283,7 @@ def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
     """Yield the scores of the best epoch, for splits that were not evaluated."""
     evaluated = {part.label for part in contents.parts}
     best = next((line.values for line in contents.epochs if line.epoch == contents.facts.best_epoch), {})
+    # Names of a run with one target do not have it.
     only = "" if contents.several else next(iter(contents.fitted.targets), "")
     for split in ("validation", "train"):
         for name, value in best.items() if split not in evaluated else ():
@@ -345,11 +348,13 @@ class Explanations(Result):
     @property
     def rows(self) -> pd.DataFrame:
         """One row per explained row: truth, prediction, output, baseline output and completeness of the attributions."""
+        # Ids such as `007` stay texts.
         return pd.read_csv(self.folder / "completeness.csv", dtype={"id": str, "truth": str, "prediction": str})
 
     @property
     def attributions(self) -> pd.DataFrame:
         """One row per explained row, column and element: a word, a region of an image, or the whole cell."""
+        # The element `NA` is a word of a text, and not a missing one.
         return pd.read_csv(self.folder / "explanations.csv", dtype={"id": str, "element": str}, keep_default_na=False)
 
     def _title(self) -> str:
