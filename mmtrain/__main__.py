@@ -4,6 +4,7 @@ import sys
 
 from mmtrain.cli import main
 
+# With -m, Python puts the current folder first.
 if not sys.flags.safe_path:
     del sys.path[0]
 main()

@@ -75,6 +75,7 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
 def _write_any_character() -> None:
     """Escape characters that the encoding of an output lacks, undecodable bytes of a file name for example, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
+        # A notebook or a test may have replaced the stream, and a user may have chosen another handler.
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
 
@@ -83,16 +84,19 @@ def run(arguments: list[str]) -> int:
     """Run a command line and return the exit code."""
     _write_any_character()
     try:
+        # Only where something may be kept: other commands need no cache.
         if is_homeless() and not CACHING.isdisjoint(arguments[:1]):
             typer.echo(f"note: {HOMELESS.format(folder=homeless_cache())}", err=True)
         with at_once():
             app(arguments)
     except SystemExit as exit_request:
         code = exit_request.code
+        # `exit("text")` has a text as its code, which counts as 1.
         return code if isinstance(code, int) else int(code is not None)
     except MmtrainError as error:
         from mmtrain.cli.views.console import show_problems
 
+        # Commands with --all show 20 problems without it; all others show every one.
         show_problems(error, as_json="--json" in arguments, every=CUTTING.isdisjoint(arguments[:1]) or "--all" in arguments)
         return error.exit_code
     except OSError as error:  # no space left or no permission is a user's problem; any other is a bug, whose traceback is needed

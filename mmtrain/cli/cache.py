@@ -60,6 +60,7 @@ def clear(
     place = folder or cache_folder()
     done = cleared(place, older_than=older_than)
     freed = sum(one.size for one in done.removed)
+    # Raised at the end: what could be removed is gone, and the problem names the rest.
     if done.failed:
         fix = "Check the permissions of the folder, and look for other files in it."
         raise RunError([Problem(str(one.folder), "the entry could not be removed.", fix) for one in done.failed])
@@ -88,6 +89,7 @@ def _table(entries: list[CacheEntry]) -> object:
 
     table = plain_table("kind", "layout", "items", "size", "last used", "source")
     for one in entries:
+        # A clock may be set back.
         days = max(0.0, time.time() - one.used) / (24 * 60 * 60)
         used = "today" if days < 1 else f"{days:.0f} day{'s' if round(days) > 1 else ''} ago"
         layout = one.layout if one.state == "complete" else one.state

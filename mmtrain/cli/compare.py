@@ -41,6 +41,7 @@ def command(
     from mmtrain.system.user_code import import_code
 
     import_code(code)
+    # Another word for the same rows.
     done = compare(run, part=Part.calibration if part == Part.conformal else part, output=output)
     if as_json:
         print_json(done.to_json())
@@ -93,6 +94,7 @@ def _differences(against: PairedDifference, percent: str) -> Table:
 
 
 def _p(value: float) -> str:
+    # A p-value of 0.000 would claim too much.
     return f"{value:.3f}" if value >= 0.001 else "below 0.001"
 
 

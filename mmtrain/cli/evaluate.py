@@ -69,6 +69,7 @@ def command(
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.system.user_code import import_code
 
+    # Before the run is opened: its experiment may name what the file registers.
     import_code(code)
     scored = chosen_part("evaluate", part, data, table).value
     options = EvaluateOptions(scored, data, images, tuple(subgroup or ()), tuple(overrides or ()), table)

@@ -106,8 +106,10 @@ def _show(done: Explanation, *, quiet: bool) -> None:
         line(console, f"    {rest}")
     note("The attributions of all inputs add up to output minus baseline, apart from the gap; the three largest are shown.", quiet=quiet)
     note(f"Baseline: {'; '.join(f'{key}: {description}' for key, description in done.baseline.items())}.", quiet=quiet)
+    # The gap shows whether the number of steps was enough.
     if incomplete := [row.id for row in done.rows if not row.complete]:
         note(f"The gap of {listed(incomplete)} is more than 1 %; more --steps may close it.")
+    # Looking at test rows is a way of using them.
     if any(row.part == "test" for row in done.rows):
         note("Some of these are test rows. If you change the model after looking at them, its test scores will be too good.")
     note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet, whole=True)

@@ -92,6 +92,7 @@ def _show(done: ExportResult, *, quiet: bool) -> None:
     signature = done.signature
     out().print(str(done.folder), soft_wrap=True, markup=False)
     if check := signature.check:
+        # Quantized outputs differ anyway: then the scores are compared instead.
         allowed = "its scores decide" if check.tolerance is None else f"allowed {check.tolerance:g}"
         note(f"Checked on {check.rows} validation rows: largest difference {check.largest_difference:.2g} ({allowed}).", quiet=quiet)
     smaller = f", in float32 {(signature.float32_bytes or 0) / 1e6:.2f} MB" if signature.quantize else ""

@@ -43,6 +43,7 @@ def command(
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.training.signals import Interrupted
 
+    # With --dry-run a file is always given, see `_one_of`.
     if dry_run and config is not None:
         _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
         return
@@ -55,6 +56,7 @@ def command(
                 done = resume(resume_run, output=output, listeners=listeners, moved=Moved(table, images))
         except Interrupted as stopped:
             shown.close()
+            # Before there is a run, nothing is kept.
             if shown.run is None:
                 raise
             print_kept_files(shown.run, stopped)
@@ -120,6 +122,7 @@ def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
     for sentence in (*describe_guard(done.guard), *describe_postprocessing(done.decisions)):
         note(sentence, quiet=quiet)
+    # The folder alone on standard output, so that a script can read it; all else is a note.
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Report: {done.run / 'report.html'}", quiet=quiet, whole=True)
     note(f"Score it on the test part: {shell_command('evaluate', done.run.folder)}", quiet=quiet)

@@ -60,6 +60,7 @@ def _show(done: StarterResult, code: list[Path], *, as_json: bool, quiet: bool) 
     out().print(str(done.file), soft_wrap=True, markup=False)
     note("" if done.table is None else f"Table of the images: {done.table}", quiet=quiet or done.table is None)
     note(done.survey.notice, quiet=quiet or not done.survey.notice)
+    # The suggested commands have to import the same files.
     options = [word for path in code for word in ("--code", path)]
     check, fit = (shell_command(command, done.file, *options) for command in ("check", "fit"))
     note(f"Confirm the roles in it, then: {check}, {fit}", quiet=quiet)

@@ -32,6 +32,7 @@ def command(
     from mmtrain.system.paths import output_fault
 
     inspection: Inspection | InspectedTable
+    # Before the work: a page that cannot be written would waste minutes.
     if html is not None and (fault := output_fault(html)):
         raise UsageError(fault.problem(html, "the page"))
     import_allowed(code)
@@ -43,6 +44,7 @@ def command(
         inspection = _table(source, as_json=as_json, quiet=quiet, every=every)
     if html is not None:
         _write(inspection, html, quiet=quiet, every=every)
+    # At the end, so that the findings are shown in any case.
     if strict and inspection.spoiled:
         raise typer.Exit(3)
 

@@ -84,12 +84,14 @@ class Command(_Options, TyperCommand):
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
+            # Click lists the choices; the nearest one is named in addition.
             if refused := CHOICE.match(error.message):
                 hint = did_you_mean(refused[1], re.findall(r"'([^']*)'", refused[2]))
                 error.message = f"{error.message} {hint}".rstrip()
             raise
         except UsageError as error:
             option = str(getattr(error, "option_name", ""))
+            # Commands with --set: a setting of the training is usually meant.
             if option and any("--set" in param.opts for param in self.params) and (key := _training_key(option)):
                 error.message, error.possibilities = f"No such option: {option}. Write `--set training.{key}=VALUE`.", None
             raise
@@ -112,6 +114,7 @@ class Group(_Options, TyperGroup):
         try:
             return super().resolve_command(ctx, args)
         except UsageError as error:
+            # A misspelt command has a hint; others keep Click's own message.
             if hint := did_you_mean(args[0], self.commands):
                 error.message = f"No such command '{args[0]}'. {hint}"
             raise

@@ -44,6 +44,7 @@ def pack_command(
     for name, reason in done.manifest.left_out.items():
         note(f"left out: {name} ({reason})", quiet=quiet)
     size = format_bytes(done.archive.stat().st_size)
+    # Only the name: the archive is usually opened on another machine.
     note(f"{len(done.manifest.files)} files, {size}. Open it: {shell_command('unpack', done.archive.name)}", quiet=quiet)
     out().print(str(done.archive), soft_wrap=True, markup=False)
 

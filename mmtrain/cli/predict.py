@@ -76,12 +76,14 @@ def command(
     from mmtrain.commands.predict import PredictOptions, predict
     from mmtrain.system.user_code import import_code
 
+    # Before the model is loaded.
     if as_json and to is None:
         _refuse_two_results()
     import_code(code)
     options = PredictOptions(sys.stdout.buffer if to is None else to, proba, on_error.value, images, spreadsheet)
     with progress_display(quiet=quiet or as_json) as shown:
         done = predict(run, table, options, output=output, say=shown.say)
+    # The predictions come before the notes, even if both streams end in one file.
     sys.stdout.flush()
     for drift in done.drifts:
         note(f"note: {drift}", quiet=quiet)
@@ -121,6 +123,7 @@ def _show_scores(done: PredictionResult, table: Path, *, on_standard_output: boo
     from mmtrain.cli.views.console import err, out
     from mmtrain.cli.views.scores import show_scores
 
+    # Predictions on standard output would have the scores in their midst.
     console = out() if on_standard_output else err()
     for key, result in done.results.items():
         show_scores(console, f"{table.name} by {done.run}", key, result)
