@@ -25,7 +25,7 @@ the best weights next to baselines (`metrics.json`, `predictions_<part>.csv`, `s
 
 A run has a numbered folder. A further training on its table (a branch alone, a fold, another seed, a trial) is a child run below it:
 `run.child("baselines/scan")`, `run.child("folds/0")`. `train_child(run, plan, table)` in `mmtrain/pipeline/child_run.py` trains it with
-step 4 to 8 of the main run, on the table that is encoded already. Runs and children are locked, interrupted and resumed by the same
+steps 4 to 8 of the main run, on the table that is encoded already. Runs and children are locked, interrupted and resumed by the same
 functions.
 
 # Floors
@@ -44,7 +44,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
-| `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` `metrics/` | what an experiment can name, one file each | 1-2 |
+| `columns/` `targets/` `branches/` `fusions/` `splits/` `optim/` `metrics/` | what an experiment can name, one file each | 1-2 |
 | `registry.py` `result_model.py` `specs.py` `input_layout.py` `image_decoding/` `layers/` `system/` | registries, tensors, layers | 1-3 |
 | `text/` | tokenization, spelling, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
@@ -55,10 +55,9 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 
 An **experiment** is a validated YAML file. A **column** has a **role**; with what training rows taught it, it is a **fitted column**.
 Encoded it is a tensor of a **kind**, described by a **spec**. The columns of some kinds are a **stack**: one array, one input of the
-network. A **branch** computes a feature vector from columns, the **fusion** one
-vector from all branches, a **target** with its **task** the prediction. A **split** is a plan of **partitions**; a partition assigns
-rows to uses: train, validation, calibration, test. A training leaves a **run**, perhaps with **child runs**. A **problem** is something
-that the user must fix.
+network. A **branch** computes a feature vector from columns, the **fusion** one vector from all branches, a **target** with its **task**
+the prediction. A **split** is a plan of **partitions**; a partition assigns rows to uses: train, validation, calibration, test. A
+training leaves a **run**, perhaps with **child runs**. A **problem** is something that the user must fix.
 
 # Promises, in this order
 

@@ -86,6 +86,7 @@ class Batches:
             {key: self._placed(values[rows]) for key, values in arrays.targets.items()},
             {key: self._gathered(values, rows) for key, values in arrays.weights.items()},
             self._placed(uniform(self.seed, epoch, rows, self.uniform_columns)),
+            # A last, smaller batch is one step as well.
             max(1, len(rows) // self.size),
         )
 
@@ -106,6 +107,7 @@ class Batches:
     @cached_property
     def _uniform(self) -> dict[int, dict[int, Any]]:
         """By identity of the array, then by number of rows."""
+        # Empty arrays have no first value.
         small = (*self.arrays.presence.values(), *self.arrays.weights.values())
         return {id(values): {} for values in small if len(values) and (values == values[0]).all()}
 

@@ -79,6 +79,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean 'filters'?` when one of `known` is usually called `word`, or close to it; else an empty string."""
     spellings = {name.casefold(): name for name in known}
     usual = [name for name in names_of(str(word)) if name in spellings]
+    # A comparison with each of thousands of names would take seconds.
     able = list(spellings) if len(spellings) <= MOST_COMPARED else _neighbours(str(word).casefold(), tuple(spellings))
     # Few typing errors are in the first letter: `cn` is closer to cnn than to dcn, which has as many letters of it.
     close = usual or sorted(
@@ -92,6 +93,7 @@ def _neighbours(word: str, names: tuple[str, ...]) -> list[str]:
 
     With every wrong one of a thousand headers compared with a thousand others, it would be 20 seconds until the first message.
     """
+    # A typing error leaves the beginning or the end right: sorted, such names are neighbours.
     forward, backward = _sorted(names)
     near = [*_around(word, forward), *(name[::-1] for name in _around(word[::-1], backward))]
     return list(dict.fromkeys(near))
@@ -124,6 +126,7 @@ def _quoted(word: str) -> str:
     r"""Quote a word for a shell; `$'caf\xe9.csv'` where a byte or a character of a name cannot be shown."""
     if word.isprintable():
         return shlex.quote(word)
+    # Bytes, because a file name may be no valid text.
     letters = [chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\" else f"\\x{byte:02x}" for byte in os.fsencode(word)]
     return f"$'{''.join(letters)}'"
 

@@ -120,6 +120,7 @@ class InputLayout:
         inputs = {}
         stacks = {stack.name: stack.columns for stack in self.stacks}
         for name in self.names:
+            # Values, then presence, by the same rule.
             for of in (str, presence_of):
                 pieces = [columns[of(column)] for column in stacks.get(name, (name,))]
                 inputs[of(name)] = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)

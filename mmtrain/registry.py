@@ -32,6 +32,7 @@ class Section(BaseModel):
     def _null_is_left_out(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
+        # An unknown key stays, so that it is refused by its name.
         return {key: value for key, value in values.items() if value is not None or key not in cls.model_fields}
 
 
@@ -58,6 +59,7 @@ class Registry(Generic[Entry]):
     def add(self, name: str, entry: Entry) -> Entry:
         """Register `entry`. Raises ValueError when the name is taken by another definition."""
         known = self._entries.get(name)
+        # The same function imported again is no conflict.
         if known is not None and _origin(known) != _origin(entry):
             raise ValueError(
                 f"The {self.noun} name {name!r} is already taken by {_origin(known)}. Register {_origin(entry)} under another name."
@@ -99,6 +101,7 @@ def option_fields(function: Callable[..., object]) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        # Positional parameters are given by the network, not by the file.
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         if parameter.annotation is parameter.empty or parameter.default is parameter.empty:

@@ -26,6 +26,7 @@ class ResultModel(BaseModel):
         return {
             name: value
             for name, value in serialize(self).items()
+            # Computed fields are not declared, and stay.
             if name not in fields or fields[name].is_required() or not (value is None or value in ("", [], {}))
         }
 

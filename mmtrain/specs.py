@@ -251,5 +251,6 @@ def layer_names(keys: Iterable[str], prefix: str = "") -> dict[str, str]:
     for key in keys:
         plain = prefix + (re.sub(r"[^A-Za-z0-9_.-]+", "_", key).strip("_.-") or "unnamed")
         taken = set(names.values())
+        # Different keys may have the same plain name.
         names[key] = next(name for number in count(1) if (name := plain if number == 1 else f"{plain}_{number}") not in taken)
     return names

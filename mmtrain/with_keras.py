@@ -32,7 +32,9 @@ class _TakesLayersAlong:
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002
         if fullname not in WHOLE:
             return None
+        # Once: afterwards every import is as fast as before.
         sys.meta_path.remove(self)
+        # Found by the others, now that this one has left: else it would find itself.
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
