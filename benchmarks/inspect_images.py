@@ -50,7 +50,7 @@ def inspect(folder: Path, names: list[str], side: int, cache: Path) -> None:
     """Build the store, unless it is there, and look for findings."""
     cells = pd.Series(names, dtype="str")
     column = Image.model_validate({"role": "image", "size": [side, side]})
-    store, unreadable = open_store(cells, column, ImageFolder(folder), cache=Cache.model_validate({"folder": cache}))
+    store, unreadable = open_store(cells, column.image_cells, ImageFolder(folder), cache=Cache.model_validate({"folder": cache}))
     numbers = np.arange(len(names))
     labels = LabelIndex("answer", ("no", "yes"), np.ones(len(names), np.bool_), numbers, numbers % 2)
     cohort = RowMetadata(len(names), parts=(numbers % 3).astype(np.int8), targets=(labels,))

@@ -99,7 +99,7 @@ def store_in(folder: Path) -> ImageStore:
     found = open_if_whole(folder, None)
     if not isinstance(found, DecodedImages):
         raise SystemExit(f"{folder} holds no store.")
-    return ImageStore(found.pixels, np.arange(len(found.pixels)), ahead=found.ahead)
+    return ImageStore(found.pixels, np.arange(len(found.pixels)))
 
 
 def both_ways(folder: Path, rounds: int) -> Times:

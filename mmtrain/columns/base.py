@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, ge
 
 from pydantic import AfterValidator, Field
 
-from mmtrain.columns.cells import MISSING_CELL_WARNINGS, MISSING_WORDS, CellError, CellWarning
+from mmtrain.columns.cells import MISSING_CELL_WARNINGS, MISSING_WORDS, CellError, CellWarning, ImageCells
 from mmtrain.columns.fitted_column import FittedColumn
 from mmtrain.registry import OneOf, Registry, Section
 from mmtrain.result_model import FullResult
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mmtrain.columns.image import Augment
     from mmtrain.columns.profile import Profile
 
 
@@ -152,6 +153,11 @@ class Column(Section):
         """Return whether cells are read as numbers."""
         return False
 
+    @property
+    def image_cells(self) -> ImageCells | None:
+        """How cells are decoded into images, which are kept in an image store; None for cells that name no images."""
+        return None
+
     @classmethod
     def guess(cls, profile: Profile) -> Guess | None:  # noqa: ARG003
         """Return a guess where a column of an undescribed table may have this role, else None.
@@ -220,6 +226,11 @@ class InputColumn(Column):
         """Learn from the cells of training rows, given in one or several pieces."""
 
     @property
+    def augmentation(self) -> Augment | None:
+        """Random changes to the encoded images of training rows; None where nothing is changed."""
+        return None
+
+    @property
     def description(self) -> str:
         """Role and the options that decide on the kind, with an article."""
         return f"{'an' if self.role[:1] in 'aeiou' else 'a'} {self.role} column"
@@ -283,3 +294,8 @@ def column_of_role(columns: Mapping[str, Column], role: type[OfRole]) -> OfRole 
 def inputs_among(columns: Mapping[str, Column | None]) -> dict[str, InputColumn]:
     """Return the columns that feed the network, by key, in their order."""
     return {key: column for key, column in columns.items() if isinstance(column, InputColumn)}
+
+
+def images_among(columns: Mapping[str, Column]) -> dict[str, ImageCells]:
+    """Return how the cells of columns that name images are decoded, by key, in the order of the columns."""
+    return {key: cells for key, column in columns.items() if (cells := column.image_cells) is not None}

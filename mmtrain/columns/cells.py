@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mmtrain.errors import counted
+from mmtrain.image_decoding import Layout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,15 @@ class CellError:
     rows: np.ndarray[Any, Any]
     what: str
     fix: str
+
+
+@dataclass(frozen=True)
+class ImageCells:
+    """Cells that name image files, or hold them: how a cell becomes a path, and how its file is decoded."""
+
+    layout: Layout
+    suffix: str = ""
+    """What cells lack to be file names."""
 
 
 LONGEST_REMARK = 300

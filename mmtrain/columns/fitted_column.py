@@ -51,7 +51,8 @@ class EncodingDescription:
 class RowSource(Protocol):
     """The encoded cells of one column in all rows, whatever they lie in; `mmtrain.data` has the implementations.
 
-    Rows are positions in the table. An entry has the shape and dtype of the fitted column's spec.
+    Rows are positions in the table. An entry has the shape and dtype of the fitted column's spec, or of the spec that
+    `Arrays.with_source` was given with the source. A source is never asked for its class: anything with these methods is one.
     """
 
     @property

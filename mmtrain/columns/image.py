@@ -7,18 +7,19 @@ model takes the bytes of image files, and decodes them by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import Column, Content, Guess, InputColumn, role
+from mmtrain.columns.base import Content, Guess, InputColumn, role
+from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
 from mmtrain.columns.image_cells import guess_images
 from mmtrain.errors import counted
-from mmtrain.image_decoding import Layout
+from mmtrain.image_decoding import MAX_PIXELS, Layout
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.registry import Section
 from mmtrain.specs import ImageSpec, Kind
@@ -222,7 +223,7 @@ class Image(InputColumn):
     background: tuple[Level, Level, Level] = Field(
         (255, 255, 255), description="Red, green and blue under transparent pixels and in padding."
     )
-    max_pixels: PositiveInt = Field(50_000_000, description="Larger images are refused before they are decoded.")
+    max_pixels: PositiveInt = Field(MAX_PIXELS, description="Larger images are refused before they are decoded.")
     missing: Literal["error", "drop", "mask"] = Field(
         "error",
         description="For an empty cell or a file that cannot be read. "
@@ -252,9 +253,15 @@ class Image(InputColumn):
         return False
 
     @property
-    def layout(self) -> Layout:
-        """The size, channels and depth of images in the store."""
-        return Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
+    def image_cells(self) -> ImageCells:
+        """Paths without `suffix`, and the size, channels and depth of images in the store."""
+        layout = Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
+        return ImageCells(layout, self.suffix)
+
+    @property
+    def augmentation(self) -> Augment | None:
+        """The section `augment`, if it changes anything."""
+        return self.augment if self.augment.changes_images else None
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:  # noqa: ARG002
         """Nothing to learn."""
@@ -267,8 +274,3 @@ class Image(InputColumn):
             background=self.background,
             max_pixels=self.max_pixels,
         )
-
-
-def images_among(columns: Mapping[str, Column]) -> dict[str, Image]:
-    """Return the columns whose cells name images, by key, in their order."""
-    return {key: column for key, column in columns.items() if isinstance(column, Image)}

@@ -16,7 +16,6 @@ from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling.image_guesses import MOST_PATHS
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.audit.profiling.table_profile import open_coded, profile_table
-from mmtrain.columns import Image, images_among
 from mmtrain.columns.profile import Profile
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile, Origin
@@ -108,7 +107,7 @@ def _inspect_column(
     # Only those words for missing that this role takes for missing.
     words = pd.Series([word for word, _ in profile.missing_words], dtype="str")
     profile = profile.without({word: dict(profile.missing_words)[word] for word in words[column.missing_cells(words)]})
-    image = images_among(experiment.columns).get(key)
+    images = column.image_cells
     return InspectedColumn(
         key=key,
         header=header,
@@ -116,18 +115,18 @@ def _inspect_column(
         task=task,
         profile=profile,
         image_counts=report.image_counts.get(key),
-        images=_images(experiment, file, header, image) if image is not None else None,
+        images=_images(experiment, file, header, images.suffix) if images is not None else None,
         classes=_classes(target, file, header, profile) if target is not None else None,
     )
 
 
-def _images(experiment: Experiment, file: TableFile, header: str, column: Image) -> ImageProfile | None:
+def _images(experiment: Experiment, file: TableFile, header: str, suffix: str) -> ImageProfile | None:
     """Profile the images by their headers; None when there is no such folder, which is reported as a problem."""
     paths: dict[str, None] = {}
     for piece in file.pieces([header], size=READ_CHUNK_ROWS):
         paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])
     try:
-        return profile_images(paths, experiment.data.images_folder, column.suffix)
+        return profile_images(paths, experiment.data.images_folder, suffix)
     except DataError:
         return None
 

@@ -47,6 +47,10 @@ class Arrays:
         specs = {key: self.specs[key] for key in keys if key in self.specs}
         return replace(self, inputs={key: self.inputs[key] for key in keys}, present={key: self.present[key] for key in keys}, specs=specs)
 
+    def with_source(self, key: str, source: RowSource, spec: TensorSpec) -> Arrays:
+        """Return the same with another source of one column, such as features of its images; presence and the order of inputs stay."""
+        return replace(self, inputs={**self.inputs, key: source}, specs={**self.specs, key: spec})
+
     @cached_property
     def layout(self) -> InputLayout:
         """The inputs of the network that these columns become."""

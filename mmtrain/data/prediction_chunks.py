@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import CellWarning, Column, Group, Id, Image, column_of_role, images_among, inputs_among
+from mmtrain.columns import CellWarning, Column, Group, Id, column_of_role, images_among, inputs_among
 from mmtrain.columns.cells import MISSING_CELL_WARNINGS
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.arrays import Array
@@ -24,6 +24,7 @@ from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError
+from mmtrain.image_decoding import Layout
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.targets import targets_among
 
@@ -107,8 +108,7 @@ class Chunks:
         self._columns = fitted.columns
         self._layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
         self._encode = cell_encoder(encoded, self._layout, compiled=True) if encoded else None
-        # Bytes of all images of one row.
-        images = sum(image_bytes(column.layout) for column in self._images.values())
+        images = sum(image_bytes(cells.layout) for cells in self._images.values())
         # At least one row, however large its images are.
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
         """The most rows of a chunk."""
@@ -128,7 +128,7 @@ class Chunks:
 
     def maker(self, source: Source) -> Callable[[RawChunk], Chunk]:
         """Return the function that decodes and encodes the cells of this table."""
-        finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._images.items()}
+        finders = {key: ImageFinder(source.images, cells.suffix) for key, cells in self._images.items()}
         respell = [
             key for key, column in self._inputs.items() if any(respelled(self._fitted, source.file, header) for header in column.reads())
         ]
@@ -143,8 +143,8 @@ class Chunks:
             piece.raw.update(raw)
             piece.batch.update(encoded)
         remarks_of = {}
-        for key, image in self._images.items():
-            decoded = decode_cells(texts[key], image, finders[key])
+        for key, images in self._images.items():
+            decoded = decode_cells(texts[key], images.layout, finders[key], policy=self._inputs[key].policy)
             piece.batch[key], piece.batch[presence_of(key)], remarks_of[key], piece.files[key] = decoded
         piece.inputs.update(self._layout.split(piece.batch))
         for key, column in self._inputs.items():
@@ -178,11 +178,13 @@ def check_source(source: Source, columns: Mapping[str, Column]) -> list[str]:
     return headers
 
 
-def decode_cells(cells: pd.Series[str], column: Image, finder: ImageFinder) -> tuple[Array, Array, list[CellWarning], list[ImageFile]]:
+def decode_cells(
+    cells: pd.Series[str], layout: Layout, finder: ImageFinder, *, policy: str
+) -> tuple[Array, Array, list[CellWarning], list[ImageFile]]:
     """Return pixels (rows, height, width, channels), presence (rows, 1), remarks, and the files that were decoded.
 
     Training decodes into a store, because it takes every image many times; a prediction takes each once, so nothing is stored.
-    Images are zeros where there is none. A file that several cells name is decoded once.
+    Images are zeros where there is none. A file that several cells name is decoded once. `policy` is the column's for missing images.
     """
     # Code -1 stands for an empty cell.
     codes, names = pd.factorize(cells.str.strip())
@@ -190,28 +192,27 @@ def decode_cells(cells: pd.Series[str], column: Image, finder: ImageFinder) -> t
     # Different spellings of one path are one file.
     positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in located if isinstance(file, ImageFile)))}
     files = list(positions)
-    dtype, image = image_format(column.layout)
-    # Zeros for files that cannot be decoded, and for masked ones.
+    dtype, image = image_format(layout)
     pixels = np.zeros((len(files), *image), dtype=dtype)
-    unreadable = decode_all(files, column.layout, pixels.__setitem__).unreadable
+    unreadable = decode_all(files, layout, pixels.__setitem__).unreadable
     remarks: list[CellWarning] = []
     images = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(names, located, strict=True)):
         refusal = file if isinstance(file, Refusal) else not_decoded(str(name), unreadable.get(positions[file]))
         if refusal is not None:
-            remarks.append(_remark(np.flatnonzero(codes == code), column, refusal))
+            remarks.append(_remark(np.flatnonzero(codes == code), policy, refusal))
         elif isinstance(file, ImageFile):
             images[code] = positions[file]
     if len(empty := np.flatnonzero(codes < 0)):
-        remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[column.missing]))
+        remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[policy]))
     index = images[codes]
     return _gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files
 
 
-def _remark(rows: Array, column: Image, refusal: Refusal) -> CellWarning:
+def _remark(rows: Array, policy: str, refusal: Refusal) -> CellWarning:
     """A path that leaves the images folder is refused under every policy, as in training."""
     what = refusal.what.rstrip(".")
-    masked = column.missing == "mask" and not refusal.outside
+    masked = policy == "mask" and not refusal.outside
     return CellWarning(rows, f"masked, {what}") if masked else CellWarning(rows, f"unreadable, {what}", refusal.fix)
 
 

@@ -16,6 +16,7 @@ not apply them either. Only EXIF turns an image, not XMP. Everything may be call
 """
 
 from mmtrain.image_decoding.decoded_image import FORMATS as FORMATS
+from mmtrain.image_decoding.decoded_image import MAX_PIXELS as MAX_PIXELS
 from mmtrain.image_decoding.decoded_image import ImageHeader as ImageHeader
 from mmtrain.image_decoding.decoded_image import Layout as Layout
 from mmtrain.image_decoding.decoded_image import UnreadableImage as UnreadableImage

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 """The formats that are read, by Pillow's names."""
 
+MAX_PIXELS = 50_000_000
+"""Pixels of the largest image that is decoded, unless a column says otherwise."""
+
 
 @dataclass(frozen=True)
 class ImageHeader:
@@ -41,7 +44,7 @@ class Layout:
     bits: int = 8
     resize: str = "stretch"
     background: tuple[int, int, int] = (255, 255, 255)
-    max_pixels: int = 50_000_000
+    max_pixels: int = MAX_PIXELS
 
 
 class UnreadableImage(Exception):  # noqa: N818 - a refusal, reported by the caller as a problem of the table

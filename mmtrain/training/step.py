@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
-from mmtrain.columns import Column, images_among
+from mmtrain.columns import Column, inputs_among
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
@@ -55,7 +55,8 @@ class TrainStep:
         self.variables = models.trained.trainable_variables
         """All weights that any stage trains, in the optimizer's order."""
         self.groups = ParameterGroups(models.groups)
-        self.augmentations = {key: column.augment for key, column in images_among(columns).items() if column.augment.changes_images}
+        augmentations = {key: column.augmentation for key, column in inputs_among(columns).items()}
+        self.augmentations = {key: augment for key, augment in augmentations.items() if augment is not None}
         self.uniform_columns = UNIFORMS_PER_IMAGE * len(self.augmentations)
         self.batch_size, self.seed = int(training.batch_size), training.seed
         self.steps_per_call = int(training.steps_per_call)

@@ -27,6 +27,7 @@ from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.on_the_fly import OnTheFlyImages
+from mmtrain.data.images.prefetch import StoredImages
 from mmtrain.data.images.store import open_store
 from mmtrain.errors import RunError
 from mmtrain.image_decoding import Layout
@@ -53,7 +54,7 @@ def clean(tmp_path):
 def column_of(folder, names, *, header="scan", cache=None, **options):
     cells = pd.Series(names, dtype="str")
     column = Image.model_validate({"role": "image", "size": [32, 32]} | options)
-    store, unreadable = open_store(cells, column, ImageFolder(folder), cache=cache or Cache())
+    store, unreadable = open_store(cells, column.image_cells, ImageFolder(folder), cache=cache or Cache())
     return ImageColumn(header, cells, np.arange(len(names)), column, store, unreadable)
 
 
@@ -563,7 +564,7 @@ def test_empty_cells_and_rows_that_were_not_read_are_left_alone(clean):
     copied(clean)
     cells = pd.Series(["0.png", None, "1.png", "2.png"], dtype="str")
     column = Image.model_validate({"role": "image", "size": [32, 32], "missing": "mask"})
-    store, unreadable = open_store(cells, column, ImageFolder(clean), cache=Cache())
+    store, unreadable = open_store(cells, column.image_cells, ImageFolder(clean), cache=Cache())
     image = ImageColumn("scan", cells, np.array([1, 4, 6, 9]), column, store, unreadable)
     finding = only(image_findings([image], ImageFolder(clean), cohort_of(10, parts=[-1, 0, 0, 0, 0, 0, 1, 0, 0, 0])))
     assert (finding.kind, finding.rows, finding.files) == ("same_image_across_parts", (1, 6), ("0.png", "1.png"))
@@ -600,7 +601,7 @@ def test_looks_of_known_images():
     stripes = np.zeros((32, 32, 3), dtype=np.uint8)
     stripes[:, ::8], stripes[:, 4::8] = 200, 40
     grey = np.full((32, 32, 3), 100, dtype=np.uint8)
-    found = fingerprint_images(Pixels((np.stack([stripes, grey]),), layout), np.arange(2))
+    found = fingerprint_images(Pixels((StoredImages(np.stack([stripes, grey])),), layout), np.arange(2))
     assert found.brightness.tolist() == pytest.approx([30.0, 100.0])
     assert found.contrast.tolist() == pytest.approx([200.0, 0.0], abs=1e-4)
     assert found.coarse[1].tolist() == [0] * 64
@@ -609,7 +610,7 @@ def test_looks_of_known_images():
 def test_fields_are_of_any_size_and_tell_no_size_apart():
     large = np.asarray(scene(0).resize((224, 160)))[None]
     small = np.asarray(scene(0).resize((20, 28)))[None]
-    first, second = (Pixels((one,), Layout(one.shape[1:3], 3)).fields(np.array([0]), samples=4) for one in (large, small))
+    first, second = (Pixels((StoredImages(one),), Layout(one.shape[1:3], 3)).fields(np.array([0]), samples=4) for one in (large, small))
     assert first.shape == second.shape == (1, 32, 32, 3)
     assert np.abs(first - second).mean() < 6
 
@@ -619,7 +620,7 @@ def test_copies_are_found_among_many_images_that_nearly_share_a_hash():
     common = np.asarray(scene(0).resize((32, 32)), dtype=np.float32)
     images = np.stack([common + np.kron(random.normal(0, 12, (8, 8, 1)), np.ones((4, 4, 3))) for _ in range(400)])
     images = np.concatenate([images, images[:50] + random.normal(0, 2, (50, 32, 32, 3))]).clip(0, 255).astype(np.uint8)
-    pixels, positions = Pixels((images,), Layout((32, 32), 3)), np.arange(450)
+    pixels, positions = Pixels((StoredImages(images),), Layout((32, 32), 3)), np.arange(450)
     pairs = similar_pairs(pixels, fingerprint_images(pixels, positions), positions)
     assert [tuple(pair) for pair in pairs.tolist()] == [(number, number + 400) for number in range(50)]
 
@@ -628,7 +629,7 @@ def test_many_equal_hashes_cost_no_more_than_their_neighbours(clean):
     """All in one set, although each is compared with few others."""
     images = np.repeat(np.asarray(scene(0))[None], 30 * NEIGHBOURS, axis=0)
     images[:, 0, 0, 0] = np.arange(len(images)) % 250
-    pixels, positions = Pixels((images,), Layout((SIDE, SIDE), 3)), np.arange(len(images))
+    pixels, positions = Pixels((StoredImages(images),), Layout((SIDE, SIDE), 3)), np.arange(len(images))
     pairs = similar_pairs(pixels, fingerprint_images(pixels, positions), positions)
     assert len(pairs) <= 8 * NEIGHBOURS * len(images)
     assert set(connected_sets(len(images), [pairs]).tolist()) == {0}
@@ -637,7 +638,7 @@ def test_many_equal_hashes_cost_no_more_than_their_neighbours(clean):
 def test_equal_pixels_are_told_from_pixels_with_equal_fields():
     images = np.repeat(np.asarray(scene(0).resize((256, 256)))[None], 3, axis=0)
     images[1, 0, 0] ^= 255  # between the pixels that are averaged
-    pixels, positions = Pixels((images,), Layout((256, 256), 3)), np.arange(3)
+    pixels, positions = Pixels((StoredImages(images),), Layout((256, 256), 3)), np.arange(3)
     found = fingerprint_images(pixels, positions)
     assert len(set(found.prints.tolist())) == 1
     assert equal_pixels(pixels, found, positions).tolist() == [[0, 2]]

@@ -111,7 +111,7 @@ SCALARS: list[tuple[str, str, Callable[[Experiment], object], object]] = [
     ("  age:", "  1: {role: numeric}\n  age:", lambda it: list(it.inputs), ["1", "age"]),
     ("  age:", "  dose [mg]: {role: numeric}\n  age:", lambda it: it.columns["dose [mg]"].column, "dose [mg]"),
     ("  age:", "  Größe: {role: numeric}\n  age:", lambda it: list(it.inputs), ["Größe", "age"]),
-    ("  age:", "  eye: {role: image, channels: 1, bits: 16}\n  age:", lambda it: it.columns["eye"].layout.bits, 16),
+    ("  age:", "  eye: {role: image, channels: 1, bits: 16}\n  age:", lambda it: it.columns["eye"].image_cells.layout.bits, 16),
     ("  age:", "  eye: {role: image, channels: '4'}\n  age:", lambda it: it.columns["eye"].channels, 4),
     ("task: binary", "!!str task: !!str binary", lambda it: it.targets["ill"].task, "binary"),
 ]  # fmt: skip

@@ -39,8 +39,8 @@ def pixels(cells, folder, column=COLUMN, **cache):
     assert frame.refusal("scan") == ""
     texts = pd.concat([chunk["scan"] for chunk in frame.pieces(["scan"], size=2)], ignore_index=True)
     images = ImageFolder(folder)
-    store, unreadable = open_store(texts, column, images, cache=Cache(folder=folder / "cache", **cache))
-    predicted, present, remarks, _ = decode_cells(texts, column, ImageFinder(images))
+    store, unreadable = open_store(texts, column.image_cells, images, cache=Cache(folder=folder / "cache", **cache))
+    predicted, present, remarks, _ = decode_cells(texts, column.image_cells.layout, ImageFinder(images), policy=column.missing)
     taken = store.take(np.arange(len(cells)))
     np.testing.assert_array_equal(taken, predicted)
     assert (len(unreadable), len(remarks), present.tolist()) == (0, 0, [[1.0]] * len(cells))

@@ -141,7 +141,9 @@ def test_everything_that_looks_at_images_completes_the_names(tmp_path):
         image(tmp_path / f"{number}.png", 10 * number)
     cells = pd.Series([str(number) for number in range(8)], dtype="str")
     folder, column = ImageFolder(tmp_path), Image(column="x", size=(4, 4), suffix=".png")
-    pixels, present, remarks, files = decode_cells(cells, column, ImageFinder(folder, column.suffix))
+    pixels, present, remarks, files = decode_cells(
+        cells, column.image_cells.layout, ImageFinder(folder, column.suffix), policy=column.missing
+    )
     assert (pixels[:, 2, 2, 0].tolist(), present.sum(), remarks, len(files)) == ([0, 10, 20, 30, 40, 50, 60, 70], 8, [], 8)
     assert profile_images(cells, folder, ".png").found == 8
     assert len(locate_column(ImageColumn("x", cells, np.arange(8), guessed_suffix=".png"), folder).located.files) == 8

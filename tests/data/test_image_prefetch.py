@@ -13,7 +13,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.cache import MappedFile
 from mmtrain.data.encoded_column import EncodedColumn
-from mmtrain.data.images.prefetch import ReadAhead, contiguous_runs, read_ahead
+from mmtrain.data.images.prefetch import ReadAhead, StoredImages, contiguous_runs, read_ahead
 from mmtrain.data.images.store import ImageStore, open_store
 from mmtrain.errors import RunError
 from mmtrain.system.memory import available_memory
@@ -29,12 +29,12 @@ def stored(tmp_path):
 
 def test_images_are_read_as_they_stand_in_the_store_expected_or_not(stored):
     path, pixels = stored
-    store = ImageStore(pixels, np.array([4, -1, 0, 2, 2, 1, 3]), ahead=ReadAhead(path, pixels))
+    store = ImageStore(StoredImages(pixels, ahead=ReadAhead(path, pixels)), np.array([4, -1, 0, 2, 2, 1, 3]))
     rows = np.array([6, 1, 0, 4, 3])
     store.expect(np.array([6, 0, 1]))
     for _ in range(2):
         taken = store.take(rows)
-        assert (taken == ImageStore(pixels, store.index).take(rows)).all()
+        assert (taken == ImageStore(StoredImages(pixels), store.index).take(rows)).all()
         assert taken[:, 0, 0, 0].tolist() == [3000, 0, 4000, 2000, 2000]
     assert store.select(np.arange(7) == 5).take(np.array([0]))[0, 39, 49, 1] == 1000
 
@@ -42,7 +42,7 @@ def test_images_are_read_as_they_stand_in_the_store_expected_or_not(stored):
 def test_store_that_fits_is_left_to_the_kernel(stored):
     path, pixels = stored
     assert read_ahead(path, pixels) is None
-    store = ImageStore(pixels, np.arange(5))
+    store = ImageStore(StoredImages(pixels), np.arange(5))
     store.expect(np.array([0, 4]))
     assert store.take(np.array([4]))[0, 0, 0, 0] == 4000
 
@@ -63,10 +63,10 @@ def test_opened_store_knows_whether_it_fits(tmp_path, monkeypatch):
     PIL.Image.new("L", (2, 2), 70).save(tmp_path / "1.bmp")
     cells, column = pd.Series(["1.bmp"], dtype="str"), Image(column="scan", size=(2, 2), channels=1)
     monkeypatch.setattr("mmtrain.data.images.prefetch.PREFETCH_MEMORY_SHARE", 0.0)
-    small, _ = open_store(cells, column, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
+    small, _ = open_store(cells, column.image_cells, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
     monkeypatch.undo()
-    large, _ = open_store(cells, column, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
-    assert (type(small.ahead), large.ahead) == (ReadAhead, None)
+    large, _ = open_store(cells, column.image_cells, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
+    assert (type(small.pixels.ahead), large.pixels.ahead) == (ReadAhead, None)
     assert small.take(np.array([0])).tolist() == large.take(np.array([0])).tolist() == [[[[70], [70]], [[70], [70]]]]
 
 
@@ -108,7 +108,7 @@ def test_store_that_is_cut_short_is_told_and_does_not_end_the_process(tmp_path):
     """A page behind the end of the file would: SIGBUS."""
     path = tmp_path / "pixels.npy"
     np.save(path, np.ones((64, 32, 32, 3), np.uint8))
-    store = ImageStore(np.asarray(np.load(path, mmap_mode="r")), np.arange(64), file=MappedFile(path))
+    store = ImageStore(StoredImages(np.asarray(np.load(path, mmap_mode="r")), MappedFile(path)), np.arange(64))
     assert store.take(np.array([63])).sum() == 32 * 32 * 3
     os.truncate(path, 4096)
     with pytest.raises(RunError) as caught:
@@ -121,7 +121,7 @@ def test_store_that_is_cut_short_is_told_and_does_not_end_the_process(tmp_path):
 def test_store_whose_file_is_removed_is_read_on(tmp_path):
     path = tmp_path / "pixels.npy"
     np.save(path, np.ones((4, 2, 2, 3), np.uint8))
-    store = ImageStore(np.asarray(np.load(path, mmap_mode="r")), np.arange(4), file=MappedFile(path))
+    store = ImageStore(StoredImages(np.asarray(np.load(path, mmap_mode="r")), MappedFile(path)), np.arange(4))
     path.unlink()
     path.write_bytes(b"another")
     assert store.take(np.array([3])).sum() == 12
@@ -132,7 +132,7 @@ def test_batches_look_after_every_file_they_are_taken_from(tmp_path, column):
     path = tmp_path / "codes.npy"
     np.save(path, np.ones((4, 1, 1, 1), np.uint8))
     file = MappedFile(path)
-    store = ImageStore(np.zeros((4, 1, 1, 1), np.uint8), np.arange(4), file=file if column == "scan" else None)
+    store = ImageStore(StoredImages(np.zeros((4, 1, 1, 1), np.uint8), file if column == "scan" else None), np.arange(4))
     files = (file,) if column == "x" else ()
     inputs = {"scan": store, "x": EncodedColumn(np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32), files=files)}
     present = dict.fromkeys(inputs, np.ones((4, 1), np.float32))

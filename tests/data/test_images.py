@@ -15,7 +15,7 @@ import pandas as pd
 import PIL.Image
 import pytest
 
-from mmtrain.columns import Id, Image, Numeric
+from mmtrain.columns import Id, Image, ImageCells, InputColumn, Numeric, images_among
 from mmtrain.config.byte_size import format_bytes
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
@@ -23,6 +23,7 @@ from mmtrain.data.images.build_store import written_meanwhile
 from mmtrain.data.images.store import Unreadable, attach, open_store
 from mmtrain.data.tables.table import Dropped, read
 from mmtrain.errors import DataError, RunError
+from mmtrain.image_decoding import Layout
 from mmtrain.system.paths import cache_folder
 
 TINY = {"size": (2, 2), "channels": 1}
@@ -47,7 +48,7 @@ def opened(scans, cells, **options):
     cache = Cache(folder=scans.parent / "cache", **{key: value for key, value in options.items() if key in Cache.model_fields})
     folder = ImageFolder(scans, options.pop("allow_outside", False))
     others = {key: value for key, value in options.items() if key not in Image.model_fields | Cache.model_fields}
-    return open_store(pd.Series(cells, dtype="str"), column, folder, cache=cache, **others)
+    return open_store(pd.Series(cells, dtype="str"), column.image_cells, folder, cache=cache, **others)
 
 
 def levels(store, rows=None):
@@ -68,8 +69,8 @@ def test_rows_have_their_own_images_in_any_order(scans):
     assert levels(store, [3, 3, 0]) == [20, 20, 30]
     assert store.pixels.shape == (3, 2, 2, 1)
     assert (store.pixels.dtype, store.index.dtype) == (np.uint8, np.int64)
-    assert type(store.pixels) is np.ndarray
-    assert not store.pixels.flags.writeable
+    assert type(store.pixels.pixels) is np.ndarray
+    assert not store.pixels.pixels.flags.writeable
 
 
 def test_two_spellings_of_a_path_are_one_image(scans):
@@ -105,6 +106,30 @@ def test_column_without_any_image_gives_zeros(scans):
     assert (levels(store), store.pixels.shape, len(unreadable)) == ([0, 0], (0, 2, 2, 1), 2)
     again, _ = opened(scans, [None, "9.bmp"])
     assert levels(again) == [0, 0]
+
+
+def test_any_role_whose_cells_name_images_has_a_store(scans):
+    class Scan(InputColumn):
+        """Not derived from `Image`: its cells are numbers of files."""
+
+        role: str = "scan"
+
+        @property
+        def image_cells(self):
+            return ImageCells(Layout((2, 2), 1), ".bmp")
+
+        @property
+        def kind(self):
+            return "image"
+
+        def fit(self, cells): ...
+
+    (scans.parent / "t.csv").write_text("scan,age\n2,3\n3,4\n")
+    columns = {"scan": Scan(column="scan")}
+    table = read(scans.parent / "t.csv", columns)
+    assert list(images_among({"age": Numeric(column="age"), **columns})) == ["scan"]
+    attached = attach(table, columns, ImageFolder(scans), cache=Cache(folder=scans.parent / "cache"))
+    assert (attached.problems, levels(attached.stores["scan"])) == ((), [20, 30])
 
 
 def test_select_follows_the_rows_of_the_table(scans):
@@ -228,7 +253,7 @@ def test_changed_file_is_decoded_again(scans):
 def test_every_option_of_the_pixels_gives_a_store_of_its_own(scans, option, value):
     cells = pd.Series(["1.bmp"], dtype="str")
     for options in (TINY, TINY | {option: value}):
-        open_store(cells, Image(column="scan", **options), ImageFolder(scans), cache=Cache(folder=scans.parent / "cache"))
+        open_store(cells, Image(column="scan", **options).image_cells, ImageFolder(scans), cache=Cache(folder=scans.parent / "cache"))
     assert len(stores_in(scans)) == 2
 
 
@@ -363,7 +388,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 open_store(
     pd.Series([f"many/{number}.bmp" for number in range(400)], dtype="str"),
-    Image(column="scan", size=(2, 2), channels=1),
+    Image(column="scan", size=(2, 2), channels=1).image_cells,
     ImageFolder(scans),
     cache=Cache(folder=scans.parent / "cache"),
     progress=lambda done, total, size: (print(done, flush=True), sys.stdin.readline()) if len(sys.argv) > 2 else None,
@@ -454,8 +479,10 @@ def test_images_in_flight_are_those_of_a_store_to_the_bit(scans, memory):
     (scans / "many" / "bad.jpg").write_bytes((scans / "many" / "1.jpg").read_bytes()[:200])
     cells = pd.Series([f"many/{number}.jpg" for number in [*range(10), 3]] + ["many/bad.jpg", None], dtype="str")
     column = Image(column="scan", size=(5, 7))
-    stored, bad = open_store(cells, column, ImageFolder(scans), cache=Cache(folder=scans.parent / "cache"))
-    flying, bad_too = open_store(cells, column, ImageFolder(scans), cache=Cache(folder=scans.parent / "none", disk=0, memory=memory))
+    stored, bad = open_store(cells, column.image_cells, ImageFolder(scans), cache=Cache(folder=scans.parent / "cache"))
+    flying, bad_too = open_store(
+        cells, column.image_cells, ImageFolder(scans), cache=Cache(folder=scans.parent / "none", disk=0, memory=memory)
+    )
     rows = np.array([12, 0, 3, 10, 3, 11, 9, 5])
     assert stored.take(rows).any()
     for _ in range(2):
@@ -510,7 +537,7 @@ def test_budget_counts_the_stores_that_are_there(scans):
 def test_store_that_does_not_fit_the_disk_is_not_built(scans):
     column = Image(column="scan", size=(4096, 4096))
     cells = pd.Series(["1.bmp", "2.bmp", "3.bmp"], dtype="str")
-    store, _ = open_store(cells, column, ImageFolder(scans), cache=Cache(folder=Path("/proc"), memory=0))
+    store, _ = open_store(cells, column.image_cells, ImageFolder(scans), cache=Cache(folder=Path("/proc"), memory=0))
     assert store.notice == (
         "no image store: it needs 151 MB, and /proc has 0 bytes free, of which 1.0 GB stays free. "
         f"Every batch is decoded anew, which is slower. {ADVICE}"

@@ -9,17 +9,19 @@ from mmtrain.batches import Batches, sequential_batches
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.counter_rng import epoch_permutation, mix_bits, uniform
 from mmtrain.data.encoded_column import EncodedColumn
+from mmtrain.data.images.prefetch import StoredImages
 from mmtrain.data.images.store import ImageStore
+from mmtrain.specs import VectorSpec
 
 
 def arrays(rows=10):
     """Row i holds i everywhere: as a number, as the brightness of its image, as its answer and as its weight."""
     numbers = np.arange(rows)
-    store = ImageStore(numbers.astype(np.uint8)[:, None, None, None].copy(), numbers[::-1].copy())  # the images lie backwards
+    backwards = numbers.astype(np.uint8)[::-1, None, None, None]
     return Arrays(
         inputs={
             "x": EncodedColumn(numbers.astype(np.float32)[:, None], np.ones((rows, 1), np.float32)),
-            "scan": ImageStore(store.pixels[::-1], store.index),
+            "scan": ImageStore(StoredImages(backwards), numbers[::-1].copy()),
         },
         present={"x": np.ones((rows, 1), np.float32), "scan": (numbers % 2).astype(np.float32)[:, None]},
         targets={"y": numbers.astype(np.float64)},
@@ -175,3 +177,27 @@ def test_a_store_is_told_of_four_batches_before_they_are_gathered():
         ("expect", [5]),
         *(("take", [row]) for row in range(2, 6)),
     ]
+
+
+def test_another_source_of_a_column_takes_the_place_of_its_images():
+    class Features:
+        """What `RowSource` asks for, and nothing else: row i has the features i and -i."""
+
+        nbytes = 0
+
+        def expect(self, rows): ...
+
+        def take(self, rows, out=None):
+            return np.stack([rows, -rows], axis=1).astype(np.float32)
+
+        def present(self, rows):
+            return np.ones((len(rows), 1), np.float32)
+
+    plain = arrays()
+    replaced = plain.with_source("scan", Features(), VectorSpec(2))
+    batch = next(iter(Batches(replaced, ROWS, 3, seed=5).epoch(1)))
+    rows = batch.rows
+    assert batch.inputs["scan"].tolist() == [[row, -row] for row in rows]
+    assert batch.inputs["scan_present"].tolist() == [[row % 2] for row in rows]
+    assert batch.inputs["x"].ravel().tolist() == batch.targets["y"].tolist() == rows.tolist()
+    assert plain.take(np.array([3]))["scan"].shape == (1, 1, 1, 1)

@@ -20,6 +20,7 @@ from mmtrain.config.training import EarlyStopping
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.counter_rng import uniform
 from mmtrain.data.encoded_column import EncodedColumn
+from mmtrain.data.images.prefetch import StoredImages
 from mmtrain.data.images.store import ImageStore
 from mmtrain.errors import RunError
 from mmtrain.model.memory_errors import prediction_oom_errors, step_oom_errors
@@ -559,7 +560,7 @@ def restored(found, run):
 def test_suspicious_are_the_largest_inputs_and_weights_and_those_that_are_no_numbers():
     numbers = np.array([[1.0, 0], [np.nan, 0], [0, -1001], [5000, 0], [1000, 2]], np.float32)
     shown = np.ones((5, 1), np.float32)
-    store = ImageStore(np.full((1, 2, 2, 1), 60_000, np.uint16), np.zeros(5, np.int64))
+    store = ImageStore(StoredImages(np.full((1, 2, 2, 1), 60_000, np.uint16)), np.zeros(5, np.int64))
     arrays = Arrays(
         inputs={"x": EncodedColumn(numbers, shown), "scan": store, "city": EncodedColumn(np.full((5, 1), 5000, np.int32), shown)},
         present={"x": shown},

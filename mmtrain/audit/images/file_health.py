@@ -120,14 +120,14 @@ def _plural(words: str, count: int) -> str:
 
 
 def _damage(column: ImageFiles, facts: FileFacts, position: int, refusal: str) -> str:
-    declared = column.of.column
+    images = column.of.images
     if column.located.files[position].size == 0:
         return "empty_files"
     if refusal in CUT_SHORT:
         return "truncated_files"
-    if facts.of[position] >= 0 and declared is not None:
+    if facts.of[position] >= 0 and images is not None:
         header = facts.headers[facts.of[position]]
-        return "oversized_images" if header.width * header.height > declared.max_pixels else "undecodable_files"
+        return "oversized_images" if header.width * header.height > images.layout.max_pixels else "undecodable_files"
     return "undecodable_files"
 
 
@@ -157,12 +157,12 @@ def _sizes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     known = sorted(counts, key=lambda size: (size[0] * size[1], size))
     # By area, then by height, so that the order is the same for every table.
     ratios = [height / width for height, width in known]
-    declared = column.of.column
+    images = column.of.images
     what = f"images have {len(known):,} different sizes, from {_size(known[0])} to {_size(known[-1])} (height x width)."
     why = "Size may reveal the source of an image, and blur or sharpness from resizing stays visible."
     fix = "Check whether the size is associated with the label."
-    if declared is not None and declared.resize == "stretch" and max(ratios) > PROPORTIONS * min(ratios):
-        why = f"All are stretched to {_size(declared.size)}, which changes their proportions. {why}"
+    if images is not None and images.layout.resize == "stretch" and max(ratios) > PROPORTIONS * min(ratios):
+        why = f"All are stretched to {_size(images.layout.size)}, which changes their proportions. {why}"
         fix = f"To keep proportions, set `resize: pad` or `resize: crop`. {fix}"
     yield finding(column, "note", "mixed_sizes", files, (what, why, fix))
 

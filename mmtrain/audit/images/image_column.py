@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.columns import Image
+from mmtrain.columns import Column, ImageCells
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import Located, locate
 from mmtrain.data.images.store import ImageStore, Unreadable
@@ -31,7 +31,7 @@ class ImageColumn:
     cells: pd.Series[str]
     numbers: NDArray[np.int64]
     """Positions of the rows in the table's file."""
-    column: Image | None = None
+    column: Column | None = None
     """The declared column; None without an experiment, which excludes a store."""
     store: ImageStore | None = None
     unreadable: Sequence[Unreadable] = ()
@@ -39,9 +39,14 @@ class ImageColumn:
     """The ending that the cells lack to be file names, where no experiment says."""
 
     @property
+    def images(self) -> ImageCells | None:
+        """How the experiment decodes the cells; None without an experiment."""
+        return None if self.column is None else self.column.image_cells
+
+    @property
     def suffix(self) -> str:
         """The ending that the cells lack to be file names."""
-        return self.guessed_suffix if self.column is None else self.column.suffix
+        return self.guessed_suffix if self.images is None else self.images.suffix
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,7 @@ class ImageFiles:
     @property
     def layout(self) -> Layout | None:
         """Layout of the images in the store; None without a store."""
-        return None if self.of.column is None or self.of.store is None else self.of.column.layout
+        return None if self.of.images is None or self.of.store is None else self.of.images.layout
 
     @property
     def policy(self) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.data.images.decode import Progress, image_bytes, in_chunks
-from mmtrain.data.images.on_the_fly import OnTheFlyImages
+from mmtrain.data.images.prefetch import PixelSource
 from mmtrain.image_decoding import Layout
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ImageFingerprints:
 class Pixels:
     """Decoded images of one store or several with the same layout, or decoded again at each use."""
 
-    sources: tuple[NDArray[Any] | OnTheFlyImages, ...]
+    sources: tuple[PixelSource, ...]
     layout: Layout
 
     def __len__(self) -> int:
@@ -72,35 +72,20 @@ class Pixels:
 
     def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return images, (len(positions), height, width, channels); positions run through all sources."""
-        # One array in memory, the usual case, needs no copy.
-        if len(self.sources) == 1 and not isinstance(self.sources[0], OnTheFlyImages):
-            return _gather(self.sources[0], positions)
+        if len(self.sources) == 1:
+            return self.sources[0].gather(positions)
         out = np.empty((len(positions), *self.sources[0].shape[1:]), dtype=self.sources[0].dtype)
         start = 0
         for source in self.sources:
             places = np.flatnonzero((positions >= start) & (positions < start + len(source)))
-            if isinstance(source, OnTheFlyImages):
-                decoded = np.empty((len(places), *out.shape[1:]), dtype=out.dtype)
-                source.take(positions[places] - start, decoded)
-                out[places] = decoded
-            elif len(places):
-                out[places] = _gather(source, positions[places] - start)
+            if len(places):
+                out[places] = source.gather(positions[places] - start)
             start += len(source)
         return out
 
     def fields(self, positions: NDArray[np.int64], *, samples: int) -> NDArray[np.float32]:
         """Return fields, (len(positions), SIDE, SIDE, channels), 0 to 255, one channel or three: means of samples x samples pixels."""
         return _fields(self.take(positions), self.layout, samples)
-
-
-def _gather(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
-    """Return some images, as a view where positions follow each other."""
-    first, last = int(positions[0]), int(positions[-1])
-    # The first test is cheap, and rules out most lists before `diff`.
-    if last - first == len(positions) - 1 and (np.diff(positions) == 1).all():
-        return source[first : last + 1]
-    taken: NDArray[Any] = source[positions]
-    return taken
 
 
 def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | None = None) -> ImageFingerprints:

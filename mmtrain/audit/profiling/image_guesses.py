@@ -10,20 +10,18 @@ from pathlib import Path
 
 from mmtrain.artifacts.inspection_results import ImageProfile
 from mmtrain.audit.coded_table import CodedTable
-from mmtrain.columns import Image
 from mmtrain.columns.base import Guess, OptionValue
 from mmtrain.columns.profile import NEARLY_ALL, Profile
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.header_profile import SAMPLE, folder_of, folders, profile_images
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.errors import listed
+from mmtrain.image_decoding import MAX_PIXELS
 from mmtrain.system.folder_names import Listings, able_endings
 from mmtrain.text.printable import quote_value
 
 MOST_PATHS = 10_000
 """Different images of a column that are looked up."""
-
-MOST_PIXELS: int = Image.model_fields["max_pixels"].default
 
 LARGEST_SIDE = 128
 """Pixels of a side that larger images are brought to: a third of the pixels of the usual 224 x 224, for a first training on a CPU."""
@@ -114,8 +112,8 @@ def _with_files(guess: Guess, images: ImageProfile) -> Guess:
 def _undecodable(images: ImageProfile, options: Mapping[str, OptionValue]) -> str:
     """Name the images that will be refused when they are decoded, by their headers."""
     height, width = images.largest or (0, 0)
-    if height * width > MOST_PIXELS:
-        return f"those of more than {MOST_PIXELS:,} pixels"
+    if height * width > MAX_PIXELS:
+        return f"those of more than {MAX_PIXELS:,} pixels"
     return "those with 16 bits per sample" if 16 in images.bits and "bits" not in options else ""
 
 

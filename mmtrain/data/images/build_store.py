@@ -33,7 +33,7 @@ from mmtrain.data.cache import (
 from mmtrain.data.images.decode import Outcome, Progress, decode_all, digest, image_bytes, image_format
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.data.images.on_the_fly import OnTheFlyImages
-from mmtrain.data.images.prefetch import ReadAhead, read_ahead
+from mmtrain.data.images.prefetch import PixelSource, StoredImages, read_ahead
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout
 from mmtrain.system.paths import cache_folder
@@ -50,20 +50,16 @@ _PAUSE = 0.03
 
 @dataclass(frozen=True, eq=False)
 class DecodedImages:
-    """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
+    """`pixels` (files, height, width, channels); `unreadable` has (what, fix) of the files that could not be decoded.
 
-    `ahead` reads the images of a store that memory has no room for.
     `notice` gives the reason where pixels are decoded in flight; `contents` is, with `verify: content`, the digest of
     the files' bytes.
     """
 
-    pixels: NDArray[Any] | OnTheFlyImages
+    pixels: PixelSource
     unreadable: dict[int, tuple[str, str]]
-    ahead: ReadAhead | None = None
     notice: str = ""
     contents: str = ""
-    file: MappedFile | None = None
-    """The file of pixels that are mapped."""
 
 
 def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> DecodedImages:
@@ -77,7 +73,7 @@ def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache,
     """
     if not files:
         dtype, image = image_format(layout)
-        return DecodedImages(np.empty((0, *image), dtype=dtype), {})
+        return DecodedImages(StoredImages(np.empty((0, *image), dtype=dtype)), {})
     folder = cache.folder or cache_folder()
     manifest = _manifest(files, layout, cache.verify)
     name = sha256(manifest).hexdigest()
@@ -136,7 +132,8 @@ def open_if_whole(folder: Path, images: int | None) -> DecodedImages | None:
     if images not in (None, len(pixels)):
         return None
     mark_used(folder)
-    return DecodedImages(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead, file=file)
+    refusals = {int(position): (what, fix) for position, (what, fix) in unreadable.items()}
+    return DecodedImages(StoredImages(pixels, file, ahead), refusals)
 
 
 def _notice(needed: int, reason: str, flight: OnTheFlyImages) -> str:

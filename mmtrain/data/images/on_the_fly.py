@@ -32,7 +32,8 @@ class OnTheFlyImages:
 
     def __init__(self, files: Sequence[ImageFile], layout: Layout, *, memory: int = 0) -> None:
         self.dtype, image = image_format(layout)
-        self.shape = (len(files), *image)
+        self.shape: tuple[int, ...] = (len(files), *image)
+        self.nbytes = 0
         self._files = files
         self._layout = layout
         # Pages of memory are taken only when an image is written to them.
@@ -56,6 +57,15 @@ class OnTheFlyImages:
     def check(self, progress: Progress | None = None) -> dict[int, tuple[str, str]]:
         """Decode every file once; (what, fix) of those that cannot be."""
         return decode_all(self._files, self._layout, self._keep, progress=progress).unreadable
+
+    def expect(self, images: NDArray[np.int64]) -> None:
+        """Do nothing: a file is decoded when it is taken."""
+
+    def gather(self, images: NDArray[np.int64]) -> NDArray[Any]:
+        """Return images, (len(images), height, width, channels)."""
+        out = np.empty((len(images), *self.shape[1:]), dtype=self.dtype)
+        self.take(images, out)
+        return out
 
     def take(self, images: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Fill `out` (len(images), height, width, channels) with these images; places of negative ones are left alone.

@@ -1,4 +1,4 @@
-"""Reading a store that is larger than memory: the kernel gets the images of coming batches by name.
+"""The images of a store, as batches read them; of one larger than memory, the kernel gets those of coming batches by name.
 
 Left alone, the kernel reads what lies around every page that is touched, up to megabytes. Images come in shuffled order, so
 that without room to keep it this is thrown away unused, and each wait is for one request. Where a store does not fit, reading
@@ -12,11 +12,13 @@ import os
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mmtrain.data.cache import MappedFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.system.memory import available_memory
 
@@ -28,6 +30,94 @@ REQUEST = 1 << 17
 
 PREFETCH_MEMORY_SHARE = 0.5
 """A store fits when it takes up to this share of the memory that is available before TensorFlow has taken its own."""
+
+
+class PixelSource(Protocol):
+    """Decoded images by position, wherever they are kept: mapped from a store, or decoded anew for every batch."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(images, height, width, channels)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Either uint8 or uint16."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all images on disk; 0 where they are decoded on the fly."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of `data.cache.memory` that its images may take."""
+
+    def expect(self, images: NDArray[np.int64]) -> None:
+        """Prepare for `take` of these images; negative ones are skipped."""
+
+    def take(self, images: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` (len(images), height, width, channels); the content at places of negative positions is left to the caller.
+
+        Raises RunError when a file has changed.
+        """
+
+    def gather(self, images: NDArray[np.int64]) -> NDArray[Any]:
+        """Return images, (len(images), height, width, channels), all positions at least 0; a view where that is possible."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredImages:
+    """The images of a store: `pixels` (images, height, width, channels) uint8 or uint16, read-only, mapped into memory."""
+
+    pixels: NDArray[Any]
+    file: MappedFile | None = None
+    """The mapped file."""
+    ahead: ReadAhead | None = None
+    """Reads the images of a store that memory has no room for; None where there is room."""
+    memory: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(images, height, width, channels)."""
+        return self.pixels.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Either uint8 or uint16."""
+        return self.pixels.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all images."""
+        return self.pixels.nbytes
+
+    def expect(self, images: NDArray[np.int64]) -> None:
+        """Have the disk read these images meanwhile; where the store fits into memory, nothing is done."""
+        if self.ahead is not None:
+            self.ahead.expect(images)
+
+    def take(self, images: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` with these images. Raises RunError when the store was cut short."""
+        if self.ahead is not None:
+            self.ahead.take(images, out)
+        elif len(self.pixels):
+            if self.file is not None:
+                self.file.check()
+            # "clip" writes straight into `out`, "raise" would go through a buffer; it takes image 0 for -1.
+            np.take(self.pixels, images, axis=0, out=out, mode="clip")
+
+    def gather(self, images: NDArray[np.int64]) -> NDArray[Any]:
+        """Return images, as a view where positions follow each other."""
+        first, last = int(images[0]), int(images[-1])
+        if last - first == len(images) - 1 and (np.diff(images) == 1).all():
+            return self.pixels[first : last + 1]
+        gathered: NDArray[Any] = self.pixels[images]
+        return gathered
 
 
 class ReadAhead:

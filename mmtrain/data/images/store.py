@@ -28,15 +28,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Image, images_among
+from mmtrain.columns import Column, ImageCells, images_among
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.cache import MappedFile
 from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.locate import ImageFile, Located, Refusal, locate, not_decoded, right_folder
-from mmtrain.data.images.on_the_fly import OnTheFlyImages
-from mmtrain.data.images.prefetch import ReadAhead
+from mmtrain.data.images.prefetch import PixelSource
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import DataError, Problem
 
@@ -55,34 +53,29 @@ Say = Callable[[str], None]
 class ImageStore:
     """The images of one column, and which of them belongs to which table row.
 
-    `pixels` (images, height, width, channels) uint8 or uint16, on disk, read-only, or decoded in flight; `index` (rows,) int64
-    is the position in `pixels` of each table row's image, -1 where a row has none.
+    `pixels` (images, height, width, channels) uint8 or uint16; `index` (rows,) int64 is the position in `pixels` of each table row's
+    image, -1 where a row has none.
     """
 
-    pixels: NDArray[Any] | OnTheFlyImages
+    pixels: PixelSource
     index: NDArray[np.int64]
     notice: str = ""
     """The reason why images are decoded in flight; empty where they are not."""
     key: str = ""
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
-    file: MappedFile | None = None
-    """The file of a store that is mapped into memory."""
-    ahead: ReadAhead | None = None
-    """Reads the images of a store that memory has no room for; None where there is room."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of the pixels on disk; 0 where they are decoded on the fly."""
-        return 0 if isinstance(self.pixels, OnTheFlyImages) else self.pixels.nbytes
+        return self.pixels.nbytes
 
     def expect(self, rows: NDArray[Any]) -> None:
         """Say that these table rows will be taken soon, so that the disk is already read meanwhile; where all fits, nothing is done.
 
         Best called for each batch a few batches ahead, so that the disk always has something to read.
         """
-        if self.ahead is not None:
-            self.ahead.expect(self.index[rows])
+        self.pixels.expect(self.index[rows])
 
     def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Images of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
@@ -94,16 +87,7 @@ class ImageStore:
         images = self.index[rows]
         if out is None:
             out = np.empty((len(images), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
-        if isinstance(self.pixels, OnTheFlyImages):
-            self.pixels.take(images, out)
-        elif self.ahead is not None:
-            self.ahead.take(images, out)
-        elif len(self.pixels):
-            if self.file is not None:
-                self.file.check()
-            # "clip" writes straight into `out`, "raise" would go through a buffer; it takes image 0 for -1.
-            np.take(self.pixels, images, axis=0, out=out, mode="clip")
-        # In mode "clip", rows without an image have received the first one.
+        self.pixels.take(images, out)
         out[images < 0] = 0
         return out
 
@@ -130,7 +114,7 @@ class Unreadable:
 
 def open_store(
     cells: pd.Series[str],
-    column: Image,
+    images: ImageCells,
     folder: ImageFolder,
     *,
     cache: Cache,
@@ -145,16 +129,16 @@ def open_store(
         RunError: the store cannot be written, for another reason than a full disk.
 
     """
-    located = locate(cells, folder, column.suffix)
-    store = decode_to_store(located.files, column.layout, cache=cache, progress=progress)
+    located = locate(cells, folder, images.suffix)
+    store = decode_to_store(located.files, images.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
-    images = located.places.copy()  # the last one is that of code -1, the empty cell
+    positions = located.places.copy()  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(located.names, located.results, strict=True)):
-        refusal = file if isinstance(file, Refusal) else not_decoded(name, store.unreadable.get(int(images[code])))
+        refusal = file if isinstance(file, Refusal) else not_decoded(name, store.unreadable.get(int(positions[code])))
         if refusal is not None:
-            refusals[code], images[code] = refusal, -1
-    index = images[located.codes]
-    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.file, store.ahead), [
+            refusals[code], positions[code] = refusal, -1
+    index = positions[located.codes]
+    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents)), [
         _unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
 
@@ -212,17 +196,18 @@ def attach(
     refused: dict[str, list[Unreadable]] = {}
     problems: list[Problem] = []
     reasons: dict[int, str] = {}
-    for key, column in images_among(columns).items():
+    for key, images in images_among(columns).items():
+        column = columns[key]
         header = headers_of(key, column)[0]
         try:
-            stores[key], unreadable = open_store(table.cells(header), column, folder, cache=cache, progress=progress)
+            stores[key], unreadable = open_store(table.cells(header), images, folder, cache=cache, progress=progress)
         except DataError as error:
             problems += error.problems
             continue
-        if isinstance(flight := stores[key].pixels, OnTheFlyImages):
-            cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
-            say(f"{header}: {stores[key].notice}")
-        problems += _image_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], folder)
+        if notice := stores[key].notice:
+            cache = cache.model_copy(update={"memory": cache.memory - stores[key].pixels.memory})  # one budget for all columns
+            say(f"{header}: {notice}")
+        problems += _image_problems(table, header, [bad for bad in unreadable if bad.outside or column.policy == "error"], folder)
         if column.drops_missing:
             # On the right, earlier reasons win: a row names the first column that sends it away.
             reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons

@@ -19,7 +19,7 @@ from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.near_spellings import is_spelled, spellings
 from mmtrain.audit.read_values import table_of_names
 from mmtrain.audit.row_metadata import RowMetadata, part_codes
-from mmtrain.columns import Column, Image, images_among
+from mmtrain.columns import Column, images_among
 from mmtrain.columns.base import Purpose
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import Data
@@ -133,7 +133,7 @@ def validate_experiment(
     if table.file.notice:
         say(table.file.notice)
     data = experiment.data
-    images = images_among(sound.columns)
+    images = {key: sound.columns[key] for key in images_among(sound.columns)}
     attached = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
     if attached.problems:
         errors.append(DataError(attached.problems))
@@ -184,7 +184,7 @@ def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataE
         errors.append(error)
 
 
-def _image_columns(table: Table, images: Mapping[str, Image], attached: Attached) -> tuple[ImageColumn, ...]:
+def _image_columns(table: Table, images: Mapping[str, Column], attached: Attached) -> tuple[ImageColumn, ...]:
     headers = {key: headers_of(key, column)[0] for key, column in images.items()}
     return tuple(
         ImageColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, attached.unreadable[key])
