@@ -11,6 +11,7 @@
         metrics.jsonl         a line per epoch
         checkpoints/          best, last, previous
         tensorboard/          the numbers of metrics.jsonl for TensorBoard, if the experiment sets `tensorboard: true`
+        steps.csv             losses within epochs, by the tracker `steps`
         model.keras           the trained model with its preprocessing
         decisions.json        calibration, threshold and conformal bound of that model, fitted on validation rows, if configured
         metrics.json          scores of the parts that were evaluated

@@ -169,14 +169,15 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
 
 
 def _config(run: Run, experiment: Experiment) -> str:
-    """Return the text of the experiment without callbacks; its table is expected in the run's folder, its images next to it."""
+    """Return the text of the experiment without callbacks and trackers; its table is expected in the run's folder, with its images."""
     known = experiment.data.table
     table = f"{DATA}/{known.name}"
     if not archive.is_below_a_folder(table):
         table = f"{DATA}/table{''.join(suffix for suffix in known.suffixes if suffix[1:].isalnum())}"
     cache = experiment.data.cache.model_copy(update={"folder": None})
     data = experiment.data.model_copy(update={"table": run.folder / table, "images": None, "cache": cache})
-    return HEADER.format(table=table) + config.to_yaml(experiment.decided(callbacks=()).model_copy(update={"data": data}), run.folder)
+    alone = experiment.decided(callbacks=(), trackers=()).model_copy(update={"data": data})
+    return HEADER.format(table=table) + config.to_yaml(alone, run.folder)
 
 
 def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mapping[str, bytes], folder: str = "") -> str:

@@ -116,12 +116,12 @@ class Experiment(Section):
         return column_of_role(self.columns, role)
 
     def alone(self, branch: str) -> Experiment:
-        """Return the experiment of one branch alone: without other branches, their columns, callbacks and TensorBoard."""
+        """Return the experiment of one branch alone: without other branches, their columns, callbacks, trackers and TensorBoard."""
         kept_branch = self.branches[branch]
         columns = {key: column for key, column in self.columns.items() if key in kept_branch.columns or not column.part_of_model}
         groups = group_names({branch: kept_branch.groups}, self.targets)
         stages = tuple(stage.restricted_to(groups) for stage in self.training.stages)
-        unwatched = self.decided(tensorboard=False, callbacks=(), stages=stages)
+        unwatched = self.decided(tensorboard=False, callbacks=(), trackers=(), stages=stages)
         changed = {"columns": columns, "branches": {branch: kept_branch}, "evaluation": self.evaluation.of_baselines}
         return unwatched.model_copy(update=changed)
 

@@ -24,6 +24,7 @@ from mmtrain.fusions import fusions
 from mmtrain.optim import losses, optimizers, schedules
 from mmtrain.splits import split_methods
 from mmtrain.targets import tasks
+from mmtrain.trackers import trackers
 
 _built: list[tuple[int, ...]] = []
 
@@ -71,7 +72,7 @@ def load_sound(path: Path | NotInFile, overrides: Iterable[str] = ()) -> tuple[D
 
 def _model() -> type[Experiment]:
     """Return the class Experiment, rebuilt if columns, branches or other options have been registered since."""
-    registries = (roles, tasks, architectures, fusions, optimizers, schedules, losses, split_methods)
+    registries = (roles, tasks, architectures, fusions, optimizers, schedules, losses, split_methods, trackers)
     versions = tuple(registry.version for registry in registries)
     # Pydantic builds a union once; without this, a role that `--code` registers later would be unknown.
     if [versions] != _built:

@@ -27,7 +27,7 @@ class _Generator(GenerateJsonSchema):
         return super().str_schema(schema) | {"type": ["string", "number", "boolean"]}
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
-        """Return the schema of a choice, with its name as the only value of the tag; a method alone may stand for its map."""
+        """Return the schema of a choice, with its name as the only value of the tag; a method or a tracker may stand alone for its map."""
         tag = str(schema["discriminator"])
         choices: list[JsonSchemaValue] = []
         for name, choice in schema["choices"].items():
@@ -35,7 +35,7 @@ class _Generator(GenerateJsonSchema):
             for section in self._sections(choices[-1]):
                 section["properties"][tag] = {"const": name, "title": tag.title()}
                 section["required"] = _required(section, tag)
-        if tag == "method":
+        if tag in ("method", "name"):
             choices.append({"enum": list(schema["choices"])})
         return {"anyOf": choices}
 
@@ -49,9 +49,9 @@ class _Generator(GenerateJsonSchema):
 
 
 def _required(section: JsonSchemaValue, tag: str) -> list[str]:
-    """Return the required keys of a choice: a role and a task are required, an architecture and a method have defaults."""
+    """Return the required keys of a choice: an architecture and a method have defaults, other tags are required."""
     others = [key for key in section.get("required", []) if key != tag]
-    return [tag, *others] if tag in ("role", "task") else others
+    return [tag, *others] if tag not in ("architecture", "method") else others
 
 
 def schema_of(experiment: type[BaseModel]) -> dict[str, Any]:

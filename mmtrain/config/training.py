@@ -1,4 +1,4 @@
-"""The section `training`: epochs, optimizer, schedule, stages over parameter groups, early stopping, callbacks."""
+"""The section `training`: epochs, optimizer, schedule, stages over parameter groups, early stopping, callbacks, trackers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mmtrain.config.yaml_source import Quoted
 from mmtrain.optim import AnyOptimizer, AnySchedule
 from mmtrain.registry import Section
 from mmtrain.targets.base import ClassWeights
+from mmtrain.trackers import AnyTracker
 
 Rate = Annotated[float, Field(gt=0)]
 CountOrAuto = PositiveInt | Literal["auto"]
@@ -184,6 +185,11 @@ class Training(Section):
         "of Keras (`loss`, `val_loss`, `val_auc`, `learning_rate`) and their epochs count from 0. They can stop the training, but not "
         "change the learning rate; what they keep in memory is lost when a run is resumed.",
         examples=[[{"name": "keras.callbacks.CSVLogger", "filename": "log.csv"}]],
+    )
+    trackers: tuple[AnyTracker, ...] = Field(
+        (),
+        description="Observers of the training, your own from a file given with `--code`: they get every event, and cannot stop it.",
+        examples=[["steps"], [{"name": "steps", "every": 100}]],
     )
     seed: NonNegativeInt = Field(0, description="Random seed of initial weights, order of rows, dropout and augmentation.")
     deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")

@@ -21,7 +21,8 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import fit_and_save_postprocessing, forget
-from mmtrain.training.events import Ended, EpochEnded, Event, Listener, Started, StopAsked, all_of
+from mmtrain.trackers import Trackers
+from mmtrain.training.events import Ended, EpochEnded, Event, Listener, Started, StopAsked, Warned, all_of
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 
 if TYPE_CHECKING:
@@ -114,9 +115,10 @@ def versions() -> dict[str, str]:
 def _listeners(
     run: Run, data: TrainingData, listener: Listener, callbacks: Sequence[Named], interruption: GracefulShutdown
 ) -> list[Listener]:
-    """Return the caller's listener, then the logs, then the callbacks, last since they may fail."""
-    # In this order: progress and logs have seen an event before a callback may fail.
+    """Return the caller's listener, then trackers and logs, then the callbacks, last since they may fail."""
     listeners = [listener]
+    if data.training.trackers:
+        listeners.append(Trackers(data.training.trackers, run.folder, lambda text: listener(Warned(text))))
     if data.training.tensorboard:
         from mmtrain.training.tensorboard import Logs
 
