@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
-from inspect import getdoc
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, report, schema
-from mmtrain.cli.options import Command, Group
+from mmtrain.cli.options import COMMANDS, Command, Group, help_of, import_allowed
 from mmtrain.errors import MmtrainError, RunError
 from mmtrain.system.paths import homeless_cache, is_homeless, refused_by_system
 from mmtrain.training.signals import Interrupted, at_once
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS |= {
     "fit": fit.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
@@ -52,24 +52,50 @@ CUTTING = frozenset({"fit", "evaluate", "predict", "inspect-data", "check"})
 HOMELESS = "this user has no home folder, so decoded images are cached in {folder}. Set MMTRAIN_CACHE to a permanent folder."
 
 
-def _help(command: Callable[..., None]) -> str:
-    """Return the docstring of a command with a line per paragraph: Typer keeps the line breaks of all but the first."""
-    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(command) or "").split("\n\n"))
-
-
 for _name, _command in COMMANDS.items():
-    app.command(_name, cls=Command, help=_help(_command))(_command)
+    app.command(_name, cls=Command, help=help_of(_command))(_command)
 app.add_typer(cache.app, name="cache")
 
 
+def _import_first(context: typer.Context, code: list[Path] | None) -> None:
+    """Import the files of `--code` before the command is looked up, which may be one of theirs."""
+    if code and isinstance(context.command, Group):
+        import_allowed(code)
+        context.command.add_registered()
+
+
+FirstCode = typer.Option("--code", metavar="FILE", help="A Python file with commands of your own.", is_eager=True, callback=_import_first)
+
+
 @app.callback(invoke_without_command=True)
-def version(show: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
+def main(
+    context: typer.Context,
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    code: Annotated[list[Path] | None, FirstCode] = None,  # noqa: ARG001
+) -> None:
     """Train one Keras model on a table of images, numbers, categories and text."""
     if show:
         from importlib.metadata import version as installed
 
         typer.echo(installed("mmtrain"))
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def command_of(arguments: list[str]) -> str:
+    """Return the name of the command, which may stand behind `--code FILE`; empty where there is none.
+
+    >>> command_of(["--code", "own.py", "fit", "a.yaml"])
+    'fit'
+    """
+    words = iter(arguments)
+    for word in words:
+        if word == "--code":
+            next(words, None)
+        elif not word.startswith("--code="):
+            return word
+    return ""
 
 
 def _write_any_character() -> None:
@@ -84,8 +110,7 @@ def run(arguments: list[str]) -> int:
     """Run a command line and return the exit code."""
     _write_any_character()
     try:
-        # Only where something may be kept: other commands need no cache.
-        if is_homeless() and not CACHING.isdisjoint(arguments[:1]):
+        if is_homeless() and not CACHING.isdisjoint([command_of(arguments)]):
             typer.echo(f"note: {HOMELESS.format(folder=homeless_cache())}", err=True)
         with at_once():
             app(arguments)
@@ -96,8 +121,7 @@ def run(arguments: list[str]) -> int:
     except MmtrainError as error:
         from mmtrain.cli.views.console import show_problems
 
-        # Commands with --all show 20 problems without it; all others show every one.
-        show_problems(error, as_json="--json" in arguments, every=CUTTING.isdisjoint(arguments[:1]) or "--all" in arguments)
+        show_problems(error, as_json="--json" in arguments, every=CUTTING.isdisjoint([command_of(arguments)]) or "--all" in arguments)
         return error.exit_code
     except OSError as error:  # no space left or no permission is a user's problem; any other is a bug, whose traceback is needed
         problem = refused_by_system(error)

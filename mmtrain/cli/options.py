@@ -6,11 +6,15 @@ Help shows flags without a type, and an error about an unknown word suggests the
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from inspect import getdoc
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
 from mmtrain.errors import did_you_mean
 from mmtrain.synonyms import names_of
@@ -57,6 +61,25 @@ def import_allowed(code: list[Path] | None, *, any_callbacks: bool = False) -> N
     import_code(code)
     if any_callbacks:
         allow_callbacks()
+
+
+COMMANDS: dict[str, Callable[..., None]] = {}
+"""Functions of the commands by name, those of mmtrain first."""
+CommandFunction = TypeVar("CommandFunction", bound=Callable[..., None])
+
+
+def command(function: CommandFunction) -> CommandFunction:
+    """Register a Typer function as a command of its name, with `-` for `_`. Raises ValueError when the name is taken."""
+    name = function.__name__.replace("_", "-")
+    if name in COMMANDS and COMMANDS[name].__qualname__ != function.__qualname__:
+        raise ValueError(f"The command name {name!r} is already taken by {COMMANDS[name].__module__}. Give the function another name.")
+    COMMANDS[name] = function
+    return function
+
+
+def help_of(function: Callable[..., None]) -> str:
+    """Return the docstring of a command with a line per paragraph: Typer keeps the line breaks of all but the first."""
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(function) or "").split("\n\n"))
 
 
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -114,7 +137,17 @@ class Group(_Options, TyperGroup):
         try:
             return super().resolve_command(ctx, args)
         except UsageError as error:
-            # A misspelt command has a hint; others keep Click's own message.
-            if hint := did_you_mean(args[0], self.commands):
+            hint = did_you_mean(args[0], self.commands)
+            if "--code" in args and not hint:
+                hint = f"If a file of yours adds it, give the file first: `mmtrain --code FILE {args[0]}`."
+            if hint:
                 error.message = f"No such command '{args[0]}'. {hint}"
             raise
+
+    def add_registered(self) -> None:
+        """Add the commands that files of `--code` have registered since the group was built."""
+        for name, function in COMMANDS.items():
+            if name not in self.commands:
+                info = CommandInfo(name, cls=Command, callback=function, help=help_of(function))
+                built = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=self.rich_markup_mode)
+                self.add_command(built, name)
