@@ -283,3 +283,22 @@ class Subgroups(ResultModel):
 
 RowSubset = MissingPattern | AblatedBranch | Subgroup
 """Scores of some of the rows."""
+
+
+class AnalysisTable(ResultModel):
+    """A table of an analysis that a file given with `--code` has registered."""
+
+    head: Annotated[list[str], Field(min_length=1)]
+    """Heading of every column; the first one names the rows."""
+    rows: list[list[str | bool | int | float | None]]
+    """Cells by row; null where a value is undefined."""
+    caption: str = ""
+    """Shown above the table; empty where the name of the analysis is."""
+    note: str = ""
+    """Shown below the table, a remark in a sentence."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> AnalysisTable:
+        if any(len(row) != len(self.head) for row in self.rows):
+            raise ValueError("every row has a cell for each heading")
+        return self

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from mmtrain.artifacts.analysis_results import (
+    AnalysisTable,
     Calibration,
     DecisionResult,
     MissingPatterns,
@@ -102,6 +103,8 @@ class TargetResult(ResultModel):
     contributions: PermutationImportance | None = None
     missing_patterns: MissingPatterns | None = None
     subgroups: list[Subgroups] = Field(default_factory=list)
+    analyses: dict[str, AnalysisTable] = Field(default_factory=dict)
+    """By name, those that a file given with `--code` has registered."""
 
     def confusion_matrix(self) -> NDArray[np.int64]:
         """Return the confusion matrix, (classes, classes); (0, 0) without classes."""

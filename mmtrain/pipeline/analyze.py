@@ -1,4 +1,4 @@
-"""Analyses of `evaluate` beyond the scores of all rows: permutation importance, missing inputs and subgroups."""
+"""Analyses of `evaluate` beyond the scores of all rows: permutation importance, missing inputs, subgroups, and registered ones."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from mmtrain.evaluation.analyses.permutation_importance import (
     permuted_inputs,
     sample_rows,
 )
+from mmtrain.evaluation.analyses.registered_analyses import registered_tables
 from mmtrain.evaluation.analyses.subgroups import assign_subgroups, score_subgroups
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.evaluation_set import BootstrapScores, MultiTargetEvalSet
@@ -78,14 +79,20 @@ class AnalysisInput:
 def analyze(
     subject: AnalysisInput, results: Mapping[str, TargetResult], divisions: Sequence[SubgroupSpec], say: Say = lambda _: None
 ) -> dict[str, TargetResult]:
-    """Add permutation importance, missing inputs and subgroups to the results, where there is something to report."""
+    """Add permutation importance, missing inputs, subgroups and registered analyses to the results, where there is something to report."""
     mixed = _Perturbed(subject)
     contributed = compute_permutation_importance(subject, mixed, Budget(say=say))
     missing = compute_missing_inputs(subject, mixed)
     by_column = compute_subgroups(subject, divisions)
+    tables = registered_tables(subject.truths, subject.predictions, subject.data.table, subject.rows)
     return {
         key: result.model_copy(
-            update={"contributions": contributed.get(key), "missing_patterns": missing.get(key), "subgroups": by_column[key]}
+            update={
+                "contributions": contributed.get(key),
+                "missing_patterns": missing.get(key),
+                "subgroups": by_column[key],
+                "analyses": tables[key],
+            }
         )
         for key, result in results.items()
     }

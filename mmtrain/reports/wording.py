@@ -99,6 +99,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def cell_text(value: str | float | None) -> str:
+    """Format a value of a table: a text as it is, a dash for None, a number like `plain`, a truth value as yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    return "–" if value is None else plain(value) if isinstance(value, float) else value
+
+
 def often(times: int) -> str:
     """Format a number of times: `once`, `twice`, `5 times`."""
     return {1: "once", 2: "twice"}.get(times, f"{times} times")

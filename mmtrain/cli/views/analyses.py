@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mmtrain.artifacts.analysis_results import MissingPatterns, PermutationImportance, RowSubset, Subgroups
+    from mmtrain.artifacts.analysis_results import AnalysisTable, MissingPatterns, PermutationImportance, RowSubset, Subgroups
     from mmtrain.artifacts.results import TargetResult
 
 MOST_INPUTS = 10
 
 
 def show_analyses(console: Console, result: TargetResult) -> None:
-    """Show contributions, missing inputs and subgroups."""
+    """Show contributions, missing inputs, subgroups and registered analyses."""
     if result.contributions is not None:
         _contributions(console, result.contributions)
     if result.missing_patterns is not None:
         _missing(console, result.missing_patterns)
     if result.subgroups:
         _subgroups(console, result.subgroups)
+    for name, table in result.analyses.items():
+        _registered(console, name, table)
 
 
 def _contributions(console: Console, importance: PermutationImportance) -> None:
@@ -65,6 +67,17 @@ def _subgroups(console: Console, columns: Sequence[Subgroups]) -> None:
         head = (division.column, main, "rows", f"{percent_of(division.confidence)} interval")
         _table(console, head, [_line(name_of(one), main, one) for one in division.subgroups])
     line(console, " ".join(filter(None, sentence(columns))))
+
+
+def _registered(console: Console, name: str, table: AnalysisTable) -> None:
+    from mmtrain.cli.views.console import line
+    from mmtrain.reports.wording import cell_text
+
+    console.print()
+    line(console, table.caption or name)
+    _table(console, tuple(table.head), [tuple(map(cell_text, row)) for row in table.rows])
+    if table.note:
+        line(console, table.note)
 
 
 def _line(name: str, main: str, subset: RowSubset) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.artifacts.analysis_results import AnalysisTable
 from mmtrain.artifacts.results import WorstPrediction
 from mmtrain.columns import Id, column_of_role
 from mmtrain.errors import counted
@@ -22,6 +23,7 @@ from mmtrain.reports.wording import (
     CAVEATS,
     Outcome,
     between,
+    cell_text,
     count,
     decimals,
     direction,
@@ -93,8 +95,15 @@ def _analyses(view: TargetResultView, writer: FigureWriter) -> tuple[Section, ..
         "Probabilities and decisions": tuple(postprocessing.blocks(view)),
         "Inputs": input_importance.blocks(view, writer),
         "Subgroups": subgroups.blocks(view, writer),
+        "Further analyses": tuple(analysis_table(name, table) for name, table in view.result.analyses.items()),
     }
     return tuple(Section(title, blocks) for title, blocks in analyses.items() if blocks)
+
+
+def analysis_table(name: str, table: AnalysisTable) -> Table:
+    """Tabulate a registered analysis."""
+    rows = tuple(tuple(Cell(cell_text(value), number=isinstance(value, int | float)) for value in row) for row in table.rows)
+    return Table(table.caption or name, tuple(table.head), rows, table.note)
 
 
 def scores_table(view: TargetResultView) -> Table:
