@@ -141,7 +141,15 @@ def check_adds_up(found, expected):
     assert elements == pytest.approx(attributed.total, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(architectures))
+QUICK = ("cnn", "embedding_average", "linear", "mlp", "text_gru", "attention")
+"""Architectures and fusions that are explained every time; the others have the same hooks at their inputs."""
+
+
+def some(names):
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(names)]
+
+
+@pytest.mark.parametrize("name", some(architectures))
 def test_attributions_of_every_architecture_add_up(material, name):
     architecture = architectures[name]
     columns = [key for kind in architecture.kinds for key in OF_KIND[kind]][: architecture.most_columns]
@@ -149,11 +157,7 @@ def test_attributions_of_every_architecture_add_up(material, name):
     check_adds_up(subject.explained(ROW), subject.raw(subject.encoded(ROW)))
 
 
-QUICK = ("attention",)
-"""Fusions that are checked every time; the others say as little of their own, and concatenation is in the tests of architectures."""
-
-
-@pytest.mark.parametrize("method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(fusions)])
+@pytest.mark.parametrize("method", some(fusions))
 def test_attributions_of_every_fusion_add_up(material, method):
     columns = ["scan", "size", "note"]
     branches = {key: {"columns": [key], "architecture": OWN.get(key, "mlp")} for key in columns}

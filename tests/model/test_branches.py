@@ -1,4 +1,4 @@
-"""Every registered architecture keeps the same contract, with its defaults and with each of its options changed."""
+"""Every registered architecture keeps the same contract, with its defaults and with its options changed."""
 
 import contextlib
 import inspect
@@ -98,6 +98,25 @@ def built_with_features(name, specs, masked=False, **options):
     return keras.Model([*tensors, *(present if masked else [])], features.vector), features
 
 
+@pytest.fixture(scope="module")
+def models(tensorflow):
+    """Return the model and the features of an architecture, with its defaults or with every option changed, built when first asked for."""
+    known = {}
+
+    def model_of(name, changed=False):
+        if (name, changed) not in known:
+            known[name, changed] = built_with_features(name, EXAMPLES[name][0], **(all_changed(name) if changed else {}))
+        return known[name, changed]
+
+    return model_of
+
+
+def all_changed(name):
+    """Every option of an architecture with another value, each so that it does something."""
+    needed = [options for (of, _), options in WITH.items() if of == name]
+    return EXAMPLES[name][1] | {key: value for options in needed for key, value in options.items()}
+
+
 def described(model):
     """The layers of a model without their names."""
     return [(type(layer).__name__, re.sub(r"'name': '[^']*'", "", str(layer.get_config()))) for layer in model.layers]
@@ -137,29 +156,29 @@ def check_contract(model, specs, folder, dtype="float32"):
 
 
 OPTIONS = [(name, option) for name, (_, changes, _) in EXAMPLES.items() for option in changes]
-SLOW = ("resnet", "dcn", "realmlp", "ft_transformer")
-"""Architectures whose options and mixed precision are left to the slow tests: they are made of the layers of the others."""
+QUICK = ("cnn", "embedding_average", "mlp", "tabm", "text_gru")
+"""Architectures that are tried with their defaults and in mixed precision every time; the others are made of layers alike."""
+SOME = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(architectures)]
 
 
-def slow_for_some(names):
-    """Mark the parameters that begin with one of `SLOW`."""
-    return [
-        pytest.param(*one, marks=pytest.mark.slow) if one[0] in SLOW else one
-        for one in ((name,) if isinstance(name, str) else name for name in names)
-    ]
-
-
-@pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("name", sorted(architectures))
-def test_branch_keeps_the_contract(tmp_path, name):
-    specs, _, width = EXAMPLES[name]
-    model = built(name, specs)
-    assert model.output_shape == (None, *np.atleast_1d(width))
-    check_contract(model, specs, tmp_path)
+def test_branch_has_this_width_by_default(models, name):
+    assert models(name)[0].output_shape == (None, *np.atleast_1d(EXAMPLES[name][2]))
 
 
+@pytest.mark.parametrize("name", SOME)
+def test_branch_keeps_the_contract(tmp_path, models, name):
+    check_contract(models(name)[0], EXAMPLES[name][0], tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(architectures))
+def test_branch_keeps_the_contract_with_all_options_changed(tmp_path, models, name):
+    check_contract(models(name, changed=True)[0], EXAMPLES[name][0], tmp_path)
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("name", "option"), slow_for_some(OPTIONS))
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
 def test_branch_keeps_the_contract_with_each_option_changed(tmp_path, name, option):
     specs, changes, _ = EXAMPLES[name]
     others = WITH.get((name, option), {})
@@ -169,7 +188,7 @@ def test_branch_keeps_the_contract_with_each_option_changed(tmp_path, name, opti
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("name",), slow_for_some(sorted(architectures)))
+@pytest.mark.parametrize("name", SOME)
 def test_branch_keeps_the_contract_in_mixed_precision(tmp_path, name):
     import keras
 
@@ -199,11 +218,9 @@ def test_every_kind_has_a_default_architecture_that_takes_it():
     assert found == {"image": "cnn", "vector": "mlp", "index": "mlp", "bag": "mlp", "tokens": "embedding_average"}
 
 
-@pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("name", sorted(architectures))
-def test_branch_row_does_not_depend_on_other_rows(name):
-    specs = EXAMPLES[name][0]
-    model = built(name, specs)
+def test_branch_row_does_not_depend_on_other_rows(models, name):
+    specs, model = EXAMPLES[name][0], models(name, changed=True)[0]
     arrays = [values(spec) for spec in specs]
     others = [np.concatenate([array[:1], array[:0:-1]]) for array in arrays]
     assert np.array_equal(model(arrays, training=False)[0], model(others, training=False)[0])
@@ -216,9 +233,9 @@ def test_branch_masks_every_column_itself(name):
     specs = EXAMPLES[name][0]
     model, _ = built_with_features(name, specs, masked=True)
     arrays, others = [values(spec) for spec in specs], [values(spec, seed=4) for spec in specs]
+    shown = model([*arrays, *[np.ones((5, 1), np.float32) for _ in specs]], training=False).numpy()
     for column in range(len(specs)):
         present = [np.ones((5, 1), np.float32) for _ in specs]
-        shown = model([*arrays, *present], training=False).numpy()
         assert not np.array_equal(model([*arrays[:column], others[column], *arrays[column + 1 :], *present], training=False), shown)
         present[column] = np.zeros((5, 1), np.float32)
         absent = model([*arrays, *present], training=False).numpy()
@@ -227,12 +244,10 @@ def test_branch_masks_every_column_itself(name):
         assert not np.array_equal(absent, shown), column
 
 
-@pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("name", sorted(architectures))
-def test_branch_returns_the_parameter_groups_it_is_registered_with(name):
-    specs, changes, _ = EXAMPLES[name]
-    for options in ({}, changes):
-        model, features = built_with_features(name, specs, **options)
+def test_branch_returns_the_parameter_groups_it_is_registered_with(models, name):
+    for changed in (False, True):
+        model, features = models(name, changed)
         assert tuple(features.groups) == architectures[name].groups
         assert {layer for layers in features.groups.values() for layer in layers} <= set(model.layers)
     grouped = {id(weight) for layers in features.groups.values() for layer in layers for weight in layer.weights}

@@ -1,5 +1,6 @@
 """Every registered fusion keeps the same contract; above all, the values of an absent branch never change its output."""
 
+import functools
 import math
 
 import numpy as np
@@ -50,6 +51,12 @@ def built(method, count, **options):
     return keras.Model([own, shown], section.build(own, shown))
 
 
+@functools.cache
+def built_by_default(method):
+    """The model of a method over two branches with its own options."""
+    return built(method, 2)
+
+
 def output(model, given, present):
     return model([given, present], training=False).numpy()
 
@@ -57,10 +64,16 @@ def output(model, given, present):
 CASES = [(method, count) for method in sorted(fusions) for count in (1, 2, 3)]
 
 
+def cases(*often, of=(1, 2, 3)):
+    """All methods with all numbers of branches; numbers that are not tried `often` are left to the slow tests."""
+    marks = {count: () if count in often else pytest.mark.slow for count in of}
+    return [pytest.param(method, count, marks=marks[count]) for method, count in CASES if count in of]
+
+
 @pytest.fixture(scope="module")
 def models(tensorflow):
-    """Every method over 1, 2 and 3 branches; their weights are not changed."""
-    return {(method, count): built(method, count, **SMALL[method]) for method, count in CASES}
+    """Return the model of a method over 1, 2 or 3 branches, built when first asked for; its weights are not changed."""
+    return functools.cache(lambda method, count: built(method, count, **SMALL[method]))
 
 
 def test_every_method_and_option_has_an_example():
@@ -72,9 +85,9 @@ def test_every_method_and_option_has_an_example():
     assert (len(OPTIONS), len(CASES)) == (12, 36)
 
 
-@pytest.mark.parametrize(("method", "count"), CASES)
+@pytest.mark.parametrize(("method", "count"), cases(1, 3))
 def test_fusion_gives_one_vector_a_row(models, method, count):
-    model = models[method, count]
+    model = models(method, count)
     width = sum(list(WIDTHS.values())[:count]) if method == "concatenate" else 8
     found = output(model, features(count), everywhere(count))
     assert found.shape == (ROWS, width)
@@ -82,7 +95,7 @@ def test_fusion_gives_one_vector_a_row(models, method, count):
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize(("method", "count"), CASES)
+@pytest.mark.parametrize(("method", "count"), cases(1, 3))
 @pytest.mark.parametrize("garbage", [[[1e30]], [[math.nan], [math.inf], [-math.inf]]], ids=["huge", "no numbers"])  # by row
 def test_absent_branch_never_changes_the_output(models, method, count, garbage):
     given = features(count)
@@ -92,56 +105,56 @@ def test_absent_branch_never_changes_the_output(models, method, count, garbage):
         present[absent][::2] = 0
         spoiled = {name: value.copy() for name, value in given.items()}
         spoiled[absent][::2] = garbage
-        expected = output(models[method, count], given, present)
+        expected = output(models(method, count), given, present)
         assert np.isfinite(expected).all()
-        assert np.array_equal(output(models[method, count], spoiled, present), expected)
+        assert np.array_equal(output(models(method, count), spoiled, present), expected)
         checked += 1
     assert checked == count
 
 
-@pytest.mark.parametrize(("method", "count"), CASES)
+@pytest.mark.parametrize(("method", "count"), cases(1, 3))
 def test_present_branch_changes_the_output(models, method, count):
     given = features(count)
-    expected = output(models[method, count], given, everywhere(count))
+    expected = output(models(method, count), given, everywhere(count))
     changed = 0
     for name in given:
         other = given | {name: features(count, seed=2)[name]}
-        assert np.abs(output(models[method, count], other, everywhere(count)) - expected).max() > 1e-4
+        assert np.abs(output(models(method, count), other, everywhere(count)) - expected).max() > 1e-4
         changed += 1
     assert changed == count
 
 
-@pytest.mark.parametrize(("method", "count"), [case for case in CASES if case[1] > 1])
+@pytest.mark.parametrize(("method", "count"), cases(3, of=(2, 3)))
 def test_absence_itself_changes_the_output(models, method, count):
     given = features(count)
-    expected = output(models[method, count], given, everywhere(count))
+    expected = output(models(method, count), given, everywhere(count))
     for name in given:
         present = everywhere(count) | {name: np.zeros((ROWS, 1), dtype=np.float32)}
-        assert np.abs(output(models[method, count], given, present) - expected).max() > 1e-4
+        assert np.abs(output(models(method, count), given, present) - expected).max() > 1e-4
 
 
-@pytest.mark.parametrize(("method", "count"), CASES)
+@pytest.mark.parametrize(("method", "count"), cases(1, 3))
 def test_all_branches_absent_gives_one_finite_vector_for_all_rows(models, method, count):
     spoiled = {name: np.full_like(value, math.nan) for name, value in features(count).items()}
-    found = output(models[method, count], spoiled, everywhere(count, 0.0))
+    found = output(models(method, count), spoiled, everywhere(count, 0.0))
     assert np.isfinite(found).all()
     # Of matrix products over several tokens a row, the last bits depend on the row's place in the batch.
     assert np.allclose(found, found[0], rtol=0, atol=1e-6 if method == "transformer" else 0)
 
 
-@pytest.mark.parametrize(("method", "count"), CASES)
+@pytest.mark.parametrize(("method", "count"), cases(1, 3))
 def test_row_does_not_depend_on_other_rows(models, method, count):
     given, present = features(count), everywhere(count)
     present[next(iter(given))][3] = 0
-    expected = output(models[method, count], given, present)
+    expected = output(models(method, count), given, present)
     for row in (2, 3):
         others = {name: np.where(np.arange(ROWS)[:, None] == row, value, math.nan).astype(np.float32) for name, value in given.items()}
-        assert np.array_equal(output(models[method, count], others, present)[row], expected[row])
+        assert np.array_equal(output(models(method, count), others, present)[row], expected[row])
 
 
-@pytest.mark.parametrize(("method", "count"), CASES)
+@pytest.mark.parametrize(("method", "count"), cases(1, 3))
 def test_gradients_are_finite_and_none_reaches_an_absent_branch(models, tensorflow, method, count):
-    model = models[method, count]
+    model = models(method, count)
     present, given = everywhere(count), features(count)
     first = next(iter(given))
     present[first][:2], given[first][:2] = 0, math.inf
@@ -161,21 +174,21 @@ def test_gradients_are_finite_and_none_reaches_an_absent_branch(models, tensorfl
     assert np.any(of_features[first][2:5])
 
 
-@pytest.mark.parametrize(("method", "count"), CASES)
+@pytest.mark.parametrize(("method", "count"), cases(3))
 def test_fusion_is_saved_and_loaded(models, tmp_path, method, count):
     import keras
 
-    models[method, count].save(tmp_path / "fusion.keras")
+    models(method, count).save(tmp_path / "fusion.keras")
     loaded = keras.models.load_model(tmp_path / "fusion.keras", safe_mode=True)
     present = everywhere(count)
     present[next(iter(present))][::2] = 0
-    assert np.array_equal(output(loaded, features(count), present), output(models[method, count], features(count), present))
+    assert np.array_equal(output(loaded, features(count), present), output(models(method, count), features(count), present))
 
 
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize(("method", "option"), [(method, option) for method, changes in OPTIONS.items() for option in changes])
 def test_fusion_takes_each_of_its_options(method, option):
-    default, changed = built(method, 2), built(method, 2, **{option: OPTIONS[method][option]})
+    default, changed = built_by_default(method), built(method, 2, **{option: OPTIONS[method][option]})
     sizes = [[tuple(weight.shape) for weight in model.weights] for model in (default, changed)]
     assert sizes[0] != sizes[1]
     assert np.isfinite(output(changed, features(2), everywhere(2))).all()
@@ -184,7 +197,10 @@ def test_fusion_takes_each_of_its_options(method, option):
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize(
     "method",
-    [pytest.param(name, marks=pytest.mark.slow) if name in ("average", "maximum", "multiply") else name for name in sorted(fusions)],
+    [
+        name if name in ("concatenate", "attention", "film", "late") else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(fusions)
+    ],
 )
 def test_fusion_works_in_mixed_precision(tmp_path, method):
     import keras

@@ -138,7 +138,7 @@ def test_an_absent_number_is_not_the_average_number(material, everything, name):
     assert not np.isclose(answer(material, models, absent), answer(material, models, average), atol=1e-4).any()
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", ["tabm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mlp", *SLOW))])
 def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(material, name, tmp_path):
     import keras
 
