@@ -32,12 +32,22 @@ SHARING = {
 """Files of tests that share what takes seconds to make: one process runs all of a group."""
 
 
-def pytest_collection_modifyitems(items):
-    """Group the tests by file, or by what several files share, for `--dist loadgroup`."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give one process all tests of a file, or of the files that share something: else both make what a file sets up.
+
+    `--dist loadgroup` of xdist 3.8 writes its groups into `Item._nodeid`, which pytest 9 no longer reads, and deals out single tests.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
     groups = {f"{file}.py": name for name, files in SHARING.items() for file in files}
-    for item in items:
-        file = item.path.relative_to(TESTS).as_posix()
-        item.add_marker(pytest.mark.xdist_group(groups.get(file, file)))
+
+    class SharedFiles(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid).removeprefix(f"{TESTS.name}/")
+            return groups.get(file, file)
+
+    return SharedFiles(config, log)
 
 
 DRAWN = ("test_report.py", "test_report_browser", "test_report_results", "test_report_worst", "test_plot")
