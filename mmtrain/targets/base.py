@@ -52,6 +52,15 @@ UNKNOWN_LABELS = "unknown_labels"
 """Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
 
 ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
+LabelSmoothing = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Share of the answer that is spread evenly over all classes, or over yes and no of each label, in the loss that is "
+        "minimized; reported losses and scores are those of the answers themselves.",
+    ),
+]
 
 
 class Target(TaskTraits, Column):
@@ -229,6 +238,10 @@ class FittedTarget(TaskTraits):
     def with_loss(self, declared: LossSection | None) -> Self:
         """Return the same target that minimizes the `declared` loss; None is the loss of the task."""
         return self if declared is None else self.model_copy(update={"own_loss": declared.model_dump()})
+
+    def without_smoothing(self) -> Self:
+        """Return the same target with the labels as they are, for reported losses; `label_smoothing` is for minimized ones."""
+        return self.model_copy(update={"label_smoothing": 0.0}) if dict(self).get("label_smoothing") else self
 
     def with_threshold(self, threshold: float = UNCHOSEN) -> Self:
         """Return the same target with this decision threshold; left out, as if none had been chosen."""

@@ -50,11 +50,11 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
         return 1
 
     def row_loss(self, truth: Any, raw: Any) -> Any:
-        """Binary cross-entropy from logits."""
+        """Binary cross-entropy from logits, with smoothed labels where asked."""
         import tensorflow as tf
 
-        # (batch, 1) to (batch,), the shape of the truth
-        return tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(truth, tf.float32), logits=tf.reshape(raw, (-1,)))
+        labels = tf.cast(truth, tf.float32) * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=tf.reshape(raw, (-1,)))
 
     def activation(self, name: str) -> Any:
         """The sigmoid; (batch, 1)."""
@@ -172,6 +172,7 @@ class BinaryTarget(BinaryTraits, ClassTarget):
             counts=tuple(by_class.values()),
             weights=tuple(weights[name] for name in classes),
             prior=self.prior(by_class),
+            label_smoothing=self.label_smoothing,
         )
         factors = fitted.decision_factors
         # A class whose factor vanishes leaves no threshold inside (0, 1).

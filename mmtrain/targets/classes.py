@@ -10,7 +10,7 @@ from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.columns.cells import CellError, intern_cells
 from mmtrain.registry import Section
-from mmtrain.targets.base import ClassWeights, FittedTarget, Target
+from mmtrain.targets.base import ClassWeights, FittedTarget, LabelSmoothing, Target
 from mmtrain.targets.traits import TaskTraits
 from mmtrain.text.label_lists import lists_of
 from mmtrain.text.spelling import keys
@@ -100,6 +100,7 @@ class ClassTarget(ClassTraits, Target):
         "in rare classes, accuracy loses in frequent ones.",
         examples=[{"prior": "balanced"}],
     )
+    label_smoothing: LabelSmoothing = 0.0
 
     @property
     def named_answers(self) -> tuple[str, ...]:
@@ -150,6 +151,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
     counts: tuple[int, ...] = Field(description="Training rows of each class.")
     weights: tuple[float, ...]
     prior: tuple[Annotated[float, Field(gt=0)], ...] = Field((), description="Class shares that decisions assume; left out: not corrected.")
+    label_smoothing: float = 0.0
 
     @model_validator(mode="after")
     def _of_each_class(self) -> FittedClassTarget:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
 from mmtrain.metrics.score import MULTICLASS, metrics_named
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights
@@ -34,7 +32,6 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
     """`classes` in the order of their names."""
 
     task: Literal["multiclass"] = "multiclass"
-    label_smoothing: float
 
     @property
     def units(self) -> int:
@@ -97,7 +94,6 @@ class MulticlassTarget(MulticlassTraits, ClassTarget):
     """One of several classes."""
 
     task: Literal["multiclass"] = "multiclass"
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the answer that is spread evenly over all classes.")
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMulticlass:
         """The classes of training rows."""

@@ -16,7 +16,7 @@ from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.columns.cells import CellError, is_word
 from mmtrain.metrics.score import EACH_LABEL, MULTILABEL, metrics_named
-from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, Target, TruthSpec, task
+from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, LabelSmoothing, Target, TruthSpec, task
 from mmtrain.targets.classes import class_weights
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 from mmtrain.targets.yes_no import read_answers
@@ -60,6 +60,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
     threshold: float = 0.5
     known: tuple[int, ...] = Field((), description="Training rows of which it is known whether they have each label; left out: all.")
     missing_words: tuple[str, ...] = Field((), description="Cells, in lower case, whose labels are not known; those of one column.")
+    label_smoothing: float = 0.0
 
     @property
     def answers_by_name(self) -> bool:
@@ -128,8 +129,8 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
 
         known = tf.cast(truth >= 0, tf.float32)
         truth = tf.cast(truth, tf.float32) * known  # an unknown label, -1, would make the cross-entropy negative
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=raw)  # (batch, labels)
-        # (batch, labels): the weight of the label where the row has it, else 1.
+        labels = truth * (1 - self.label_smoothing) + self.label_smoothing / 2
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=raw)  # (batch, labels)
         weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
         # Divided by all labels, known or not, so that a label weighs the same in every row.
         return tf.reduce_mean(losses * weights * known, axis=1)
@@ -245,6 +246,7 @@ class MultilabelTarget(MultilabelTraits, Target):
     class_weights: ClassWeights | None = Field(
         None, description="none, balanced, or a weight per label for the rows that have it; left out: `training.class_weights`."
     )
+    label_smoothing: LabelSmoothing = 0.0
 
     @property
     def declared_labels(self) -> tuple[str, ...]:
@@ -341,6 +343,7 @@ class MultilabelTarget(MultilabelTraits, Target):
             rows=0,
             counts=(0,) * len(labels),
             weights=(1.0,) * len(labels),
+            label_smoothing=self.label_smoothing,
         )
         truth = fitted.truth(cells)
         known = (truth >= 0).sum(axis=0).tolist()

@@ -18,6 +18,7 @@ from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.model.assemble import Models
+from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
 from mmtrain.training.device import SingleDevice, Strategy
 from mmtrain.training.group_optimizer import ParameterGroups, optimizer_for, set_factors
@@ -47,6 +48,8 @@ class TrainStep:
             raise ValueError(f"{training.open_settings} must be decided first.")
         self.models = models
         self.fitted = fitted
+        self.reported_targets = {key: target.without_smoothing() for key, target in fitted.targets.items()}
+        """Targets of reported losses: smoothed labels are minimized, but a loss with them says little about probabilities."""
         self.strategy = strategy or SingleDevice()
         self.optimizer = optimizer_for(training)
         # Before a stage freezes anything: every variable gets its slots, and checkpoints of all stages hold the same
@@ -151,15 +154,17 @@ class TrainStep:
         with tf.GradientTape() as tape:
             # (batch, ...) raw values; only `trained` has the heads of single branches.
             outputs = self.models.trained(batch["inputs"], training=True)
-            fused, single, present = outputs if self.models.branches else (outputs, {}, {})
-            losses = self._losses(fused, batch)
+            outputs = outputs if self.models.branches else (outputs, {}, {})
+            losses, auxiliary = self._all_losses(outputs, batch, self.fitted.targets)
             total = self._total(losses)
-            auxiliary = {branch: self._total(self._losses(raw, _weighted(batch, present[branch]))) for branch, raw in single.items()}
             minimized = total + self.models.auxiliary * sum(auxiliary.values()) / len(auxiliary) if auxiliary else total
             # The identity, but in float16; `apply` divides the gradients again.
             scaled = self.optimizer.scale_loss(minimized)
         # Read while tracing: those that the current stage trains.
         variables = self.models.trained.trainable_variables
+        if self.reported_targets != self.fitted.targets:
+            losses, auxiliary = self._all_losses(outputs, batch, self.reported_targets)
+            total = self._total(losses)
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
         reported = {AUXILIARY.format(branch): loss for branch, loss in auxiliary.items()} | reported
         reported, gradients = self.strategy.sum(reported, tape.gradient(scaled, variables))
@@ -178,9 +183,17 @@ class TrainStep:
             inputs[key] = tf.where(shown, changed, inputs[key])
         return inputs
 
-    def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
+    def _all_losses(
+        self, outputs: tuple[Any, Any, Any], batch: Mapping[str, Any], targets: Mapping[str, FittedTarget]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the loss of each target by the fused prediction, and the total loss of each branch alone; of `models.trained`."""
+        fused, single, present = outputs
+        alone = {branch: self._losses(raw, _weighted(batch, present[branch]), targets) for branch, raw in single.items()}
+        return self._losses(fused, batch, targets), {branch: self._total(losses) for branch, losses in alone.items()}
+
+    def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any], by_key: Mapping[str, FittedTarget]) -> dict[str, Any]:
         """Return the loss of each target. Members of an ensemble are rows of their own, each with the truth and weight of its row."""
-        targets = self.fitted.targets.items()
+        targets = by_key.items()
         # Next to a branch with members, the head of a branch without them gives (batch, units).
         if not self.models.members or all(len(values.shape) == 2 for values in raw.values()):
             return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
@@ -197,7 +210,7 @@ class TrainStep:
         """Return the loss of every row, (batch,), and the predictions; no state changes."""
         raw = self.models.mean_raw(self.models.network(batch["inputs"], training=False))
         losses = {
-            key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
+            key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.reported_targets.items()
         }
         return losses, {key: self.models.activations[key](raw[key]) for key in raw}
 

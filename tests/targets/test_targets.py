@@ -259,12 +259,13 @@ LOGITS = RANDOM.normal(0, 4, size=(50, 3)).astype(np.float32)
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_binary_loss_is_that_of_keras():
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_binary_loss_is_that_of_keras(smoothing):
     import keras
 
     truth = RANDOM.integers(0, 2, 50).astype(np.int32)
-    loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
-    found = fitted(BinaryTarget(), "a", "b").row_loss(truth, LOGITS[:, :1])
+    loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing, reduction=None)
+    found = fitted(BinaryTarget(label_smoothing=smoothing), "a", "b").row_loss(truth, LOGITS[:, :1])
     assert found.shape == (50,)
     assert np.allclose(found, loss(truth[:, None], LOGITS[:, :1]), rtol=0, atol=1e-6)
 
@@ -282,12 +283,13 @@ def test_multiclass_loss_is_that_of_keras(smoothing):
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_multilabel_loss_is_that_of_keras_and_weighs_labels():
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_multilabel_loss_is_that_of_keras_and_weighs_labels(smoothing):
     import keras
 
     truth = RANDOM.integers(0, 2, (50, 3)).astype(np.int8)
-    plain = fitted(MultilabelTarget(), "a;b;c")
-    loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
+    plain = fitted(MultilabelTarget(label_smoothing=smoothing), "a;b;c")
+    loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing, reduction=None)
     assert np.allclose(plain.row_loss(truth, LOGITS), loss(truth, LOGITS), rtol=0, atol=1e-6)
     weighted = plain.model_copy(update={"weights": (1.0, 0.0, 4.0)})
     each = np.stack([loss(truth[:, [label]], LOGITS[:, [label]]) for label in range(3)], axis=1)

@@ -263,6 +263,8 @@ def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield where, f"the loss `{method}` is for `task: {' or '.join(losses[method].tasks)}`.", fix
         elif "error" in target.model_fields_set:
             yield where, "`loss` and `error` both choose the loss.", "Leave one of them out."
+        elif dict(target).get("label_smoothing"):
+            yield where, f"`label_smoothing` is for the cross-entropy, and `loss: {method}` is another one.", "Leave one of them out."
 
 
 def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
