@@ -241,6 +241,8 @@ class Network(Model):
     branches: Annotated[list[Branch], Field(min_length=1)]
     fusion: Fusion
     targets: Annotated[list[Target], Field(min_length=1)]
+    auxiliary_heads: dict[str, Count] | None = None
+    """By branch: trainable weights of the heads by which it also predicts alone in training; they are in no count of the other parts."""
 
 
 class EpochLine(Model):

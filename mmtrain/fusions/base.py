@@ -57,6 +57,13 @@ class FusionSection(Section):
         "fusion on validation rows beyond noise answers in its place. 0: none.",
     )
 
+    balance: Literal["none", "ogm", "ogm_ge"] = Field(
+        "none",
+        description="Slow down branches whose own head is more confident than those of the others, so that the others learn as well "
+        "(arXiv:2203.15332); needs `auxiliary`. ogm: by the ratio of confidences; ogm_ge: with noise on the gradients, too.",
+    )
+    balance_strength: float = Field(0.3, gt=0, le=10, description="How much `balance` slows them down: 1 - tanh(strength * ratio).")
+
     @property
     def reads_tokens(self) -> bool:
         """True if the method attends to the tokens of branches."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -53,6 +53,9 @@ class Models:
     """Branches with heads of their own, in the order of the experiment; none without auxiliary losses."""
     auxiliary: float = 0.0
     """Weight of the mean of the losses of those heads."""
+    balance: Literal["none", "ogm", "ogm_ge"] = "none"
+    balance_strength: float = 0.0
+    """How gradients of branches are modulated, see `fusions.base`."""
 
     def mean_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return raw values, (batch, units) per target, from the outputs of `network`."""
@@ -61,7 +64,16 @@ class Models:
     def parameters(self) -> dict[str, int]:
         """Return the number of trainable parameters of every branch, the fusion and every head, by the name of its layer."""
         layers = [layer for layer in self.network.layers if layer.weights]
-        return {layer.name: sum(int(ops.size(weight)) for weight in layer.trainable_weights) for layer in layers}
+        return {layer.name: _trainable(layer) for layer in layers}
+
+    def auxiliary_parameters(self, names: NetworkLayerNames) -> dict[str, int]:
+        """Return the number of trainable parameters of the heads of each branch alone; they are part of `trained` only."""
+        heads = {branch: names.branch_heads[branch].values() for branch in self.branches}
+        return {branch: sum(_trainable(self.trained.get_layer(layer)) for layer in layers) for branch, layers in heads.items()}
+
+
+def _trainable(layer: Any) -> int:
+    return sum(int(ops.size(weight)) for weight in layer.trainable_weights)
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,20 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     for key, layer in names.heads.items():
         # The heads of single branches learn with their target: a stage that freezes the target freezes them too.
         groups[f"targets.{key}"] = [network.get_layer(layer), *(trained.get_layer(names.branch_heads[branch][key]) for branch in single)]
-    return Models(network, trained, predictor, end_to_end, activations, groups, ensemble.members, means, tuple(single), fusion.auxiliary)
+    return Models(
+        network,
+        trained,
+        predictor,
+        end_to_end,
+        activations,
+        groups,
+        members=ensemble.members,
+        means=means,
+        branches=tuple(single),
+        auxiliary=fusion.auxiliary,
+        balance=fusion.balance,
+        balance_strength=fusion.balance_strength,
+    )
 
 
 def network_inputs(layout: InputLayout) -> dict[str, Any]:
@@ -329,7 +354,10 @@ def _fusion(
 
 
 def model_summary(models: Models, branches: Mapping[str, Branch], fusion: FusionSection, fitted: Fitted) -> dict[str, Any]:
-    """Summarize the `branches` with their `inputs`, the `fusion` and the `targets`; each gives a vector of `width` numbers."""
+    """Summarize the `branches` with their `inputs`, the `fusion` and the `targets`; each gives a vector of `width` numbers.
+
+    `auxiliary_heads`, after training with auxiliary losses only, are no part of the network: parameters of the heads of each branch.
+    """
     names = names_of_layers(branches, fitted)
     parameters = models.parameters()
 
@@ -344,6 +372,7 @@ def model_summary(models: Models, branches: Mapping[str, Branch], fusion: Fusion
         ],
         "fusion": {"method": fusion.method, **part(names.fusion)},
         "targets": [{"name": key, "task": target.task, **part(names.heads[key])} for key, target in fitted.targets.items()],
+        **({"auxiliary_heads": models.auxiliary_parameters(names)} if models.branches else {}),
     }
 
 

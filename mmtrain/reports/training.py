@@ -24,9 +24,11 @@ def network(contents: ReportData) -> tuple[Section, ...]:
         return ()
     parts = [*outline.branches, outline.fusion, *outline.targets]
     total = counted(sum(part.parameters for part in parts), "parameter")
-    plot = Plot(
-        "network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline), scrolls=True
-    )
+    caption = f"{total} in all, learned from training rows."
+    if outline.auxiliary_heads:
+        heads = counted(sum(outline.auxiliary_heads.values()), "parameter")
+        caption += f" Heads by which each branch also predicted alone during training have {heads} of their own."
+    plot = Plot("network.json", "The network", described(outline), caption, draw(outline), scrolls=True)
     guarded = describe_guard(contents.facts.fusion_guard or {})
     return (Section("Network", (Plots((plot,), wide=True), *map(Paragraph, guarded))),)
 

@@ -6,7 +6,7 @@ XLA may compile them. A batch smaller than the others always takes the plain ste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from mmtrain.model.assemble import Models
 from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
 from mmtrain.training.device import SingleDevice, Strategy
+from mmtrain.training.gradient_balance import GradientBalance
 from mmtrain.training.group_optimizer import ParameterGroups, optimizer_for, set_factors
 from mmtrain.training.stages import Stages
 
@@ -162,14 +163,25 @@ class TrainStep:
             scaled = self.optimizer.scale_loss(minimized)
         # Read while tracing: those that the current stage trains.
         variables = self.models.trained.trainable_variables
+        gradients = self._balanced(tape.gradient(scaled, variables), variables, outputs, batch)
         if self.reported_targets != self.fitted.targets:
             losses, auxiliary = self._all_losses(outputs, batch, self.reported_targets)
             total = self._total(losses)
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
         reported = {AUXILIARY.format(branch): loss for branch, loss in auxiliary.items()} | reported
-        reported, gradients = self.strategy.sum(reported, tape.gradient(scaled, variables))
+        reported, gradients = self.strategy.sum(reported, gradients)
         self.optimizer.apply(gradients, variables)
         return reported
+
+    def _balanced(self, gradients: Sequence[Any], variables: Sequence[Any], outputs: tuple[Any, Any, Any], batch: Mapping[str, Any]) -> Any:
+        """Return the gradients as `fusion.balance` modulates them; `outputs` are those of `models.trained`."""
+        if self.models.balance == "none" or not self.models.branches:
+            return gradients
+        balance = GradientBalance(self.models, variables, self.seed)
+        factors = balance.factors(outputs[1], outputs[2], batch, self.reported_targets)
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        # `iterations` counts updates; this counts batches, also those whose gradients are only accumulated, and is in checkpoints.
+        return balance.modulated(gradients, factors, tf.cast(inner._iterations, tf.int32))
 
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""

@@ -885,6 +885,13 @@ def test_every_table_of_mistakes_has_the_cases_it_had():
             "Leave it out, or set `encode: embedding`.",
         ),
         ("y: {role: target, task: binary}, c: {role: categorical, encode: one_hot}", "", ""),
+        (
+            "y: {role: target, task: binary}",
+            "fusion: {balance: ogm}",
+            "clinic.yaml:4: fusion.balance: `balance` compares the branches by heads of their own. "
+            "Set `auxiliary` as well, to 0.3 for example.",
+        ),
+        ("y: {role: target, task: binary}", "fusion: {balance: none}", ""),
         *(
             (
                 "y: {role: target, task: binary}",

@@ -149,3 +149,7 @@ def test_outline_counts_what_each_part_learns(tmp_path, tensorflow):
             {"name": "days", "task": "regression", "width": 1, "parameters": 5 + 1},
         ],
     }
+    fusion = all_of.experiment.fusion.model_copy(update={"auxiliary": 0.3})
+    models = assemble_network(all_of.experiment.model_copy(update={"fusion": fusion}), all_of.fitted)
+    heads = {"x": 3 * 2 + 2 + 3 + 1, "fusion": 2 * 2 + 2 + 2 + 1}  # a head for each target
+    assert model_summary(models, all_of.experiment.branches, fusion, all_of.fitted) == {**found, "auxiliary_heads": heads}

@@ -302,3 +302,9 @@ def test_report_draws_the_network(tmp_path):
     assert "The network 1,230 parameters in all, learned from training rows." in found.terms
     assert found.alts[0].startswith("Diagram of the network: b, a branch of kind mlp, reads age<script>")
     assert "<script" not in path.read_text(encoding="utf-8")
+    run.write_json("network.json", parts | {"auxiliary_heads": {"b": 9, "c": 2}})
+    caption = "The network 1,230 parameters in all, learned from training rows."
+    assert (
+        f"{caption} Heads by which each branch also predicted alone during training have 11 parameters of their own."
+        in read(written(run)).terms
+    )

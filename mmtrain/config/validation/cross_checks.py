@@ -158,6 +158,17 @@ def _fusion_of_one(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("fusion", option), what, "Leave it out, or give columns branches of their own."
 
 
+def _fusion_balance(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Gradients are balanced by heads of single branches."""
+    section = sound.tree.get("fusion")
+    if isinstance(section, dict) and section.get("balance") in ("ogm", "ogm_ge") and not _number(section.get("auxiliary")):
+        yield (
+            ("fusion", "balance"),
+            "`balance` compares the branches by heads of their own.",
+            "Set `auxiliary` as well, to 0.3 for example.",
+        )
+
+
 def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | None:
     """Return the split section with its method, or None if it names no known method."""
     split = sound.tree.get("split")
@@ -310,6 +321,7 @@ RULES = (
     _kinds,
     _unused_inputs,
     _fusion_of_one,
+    _fusion_balance,
     _fractions,
     _split_columns,
     _decisions,
