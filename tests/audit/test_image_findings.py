@@ -43,12 +43,19 @@ def scene(number, mode="RGB"):
     return Pillow.fromarray(few).resize((SIDE, SIDE), Pillow.Resampling.BICUBIC).convert(mode)
 
 
-@pytest.fixture
-def clean(tmp_path):
-    """Sixty different images."""
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Sixty different images, painted once."""
+    folder = tmp_path_factory.mktemp("scenes")
     for number in range(N):
-        scene(number).save(tmp_path / f"{number}.png")
-    return tmp_path
+        scene(number).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def clean(scenes, tmp_path):
+    """Sixty different images."""
+    return shutil.copytree(scenes, tmp_path, dirs_exist_ok=True)
 
 
 def column_of(folder, names, *, header="scan", cache=None, **options):

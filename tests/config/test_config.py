@@ -434,6 +434,12 @@ def _is(kind: str, value: object) -> bool:
     return isinstance(value, types[kind]) and not (isinstance(value, bool) and kind in ("integer", "number"))
 
 
+@pytest.fixture(scope="module")
+def schema():
+    """The schema of a file, without what a user registers."""
+    return json_schema()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -444,8 +450,7 @@ def _is(kind: str, value: object) -> bool:
         SMALL.replace("task: binary", "task: binary, positive: 1").replace("csv}", "csv, missing_values: [NA, -9]}"),
     ],
 )
-def test_the_schema_accepts_a_sound_file(text):
-    schema = json_schema()
+def test_the_schema_accepts_a_sound_file(schema, text):
     assert accepts(schema, yaml.safe_load(text), schema)
 
 
@@ -473,8 +478,7 @@ def test_the_schema_accepts_a_sound_file(text):
         ("size: [64, 64]", "size: [64]"),
     ],
 )
-def test_the_schema_refuses_a_mistake(old, new):
-    schema = json_schema()
+def test_the_schema_refuses_a_mistake(schema, old, new):
     assert CLINIC.count(old) == 1, old
     assert not accepts(schema, yaml.safe_load(CLINIC.replace(old, new)), schema)
 

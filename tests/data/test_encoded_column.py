@@ -159,6 +159,7 @@ here.encoded_column(here.LAYOUT, here.provenance(), pieces, Cache(folder=Path(sy
 """
 
 
+@pytest.mark.slow  # of the images in tests/data/test_images.py
 def test_killed_build_does_not_count_and_is_removed_by_the_next(folder):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])}
     assert subprocess.run([sys.executable, "-c", KILLED, str(folder)], env=environment, check=False).returncode == -signal.SIGKILL

@@ -318,7 +318,7 @@ def test_contract_is_the_signature_for_people(exported):
     ("name", "quantize", "tolerance"),
     [
         pytest.param("onnx", "float16", 0.01, marks=pytest.mark.slow),
-        ("litert", "int8", None),
+        pytest.param("litert", "int8", None, marks=pytest.mark.slow),
         pytest.param("onnx", "int8", None, marks=pytest.mark.slow),
         pytest.param("litert", "float16", 0.01, marks=pytest.mark.slow),
     ],

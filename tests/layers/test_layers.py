@@ -120,7 +120,7 @@ def test_brightness_is_between_0_and_1(dtype, levels):
 @pytest.mark.parametrize("compiled", [None, True])
 @pytest.mark.parametrize(
     ("policy", "dtype"),
-    [("float32", "float32"), pytest.param("mixed_bfloat16", "bfloat16", marks=pytest.mark.slow), ("mixed_float16", "float16")],
+    [("float32", "float32"), *(pytest.param(f"mixed_{kind}", kind, marks=pytest.mark.slow) for kind in ("bfloat16", "float16"))],
 )
 def test_fused_normalization_is_that_of_keras(policy, dtype, compiled):
     import keras

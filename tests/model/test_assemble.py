@@ -157,6 +157,7 @@ def test_parameters_are_counted_for_each_part(clinic, models):
     assert sum(models.parameters().values()) == models.network.count_params()
 
 
+@pytest.mark.slow  # those of a run are in tests/pipeline/test_promises.py
 def test_weights_follow_from_the_seed(clinic, models):
     weights = [fresh(clinic, seed).network.get_weights() for seed in (1, 2)]
     compared = [

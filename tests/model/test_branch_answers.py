@@ -104,19 +104,26 @@ training: {epochs: 6, batch_size: 16, learning_rate: 0.03, deterministic: true, 
 """
 
 
-def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(tmp_path):
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A run whose fusion fails, and what `fit` printed."""
     from typer.testing import CliRunner
 
     from mmtrain.artifacts import runs
     from mmtrain.cli.app import app
-    from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-    from mmtrain.commands.export import ExportOptions, export
 
-    two_blobs(tmp_path, rows=200, z=lambda row: row % 5)
-    path = write_experiment(tmp_path / "e.yaml", GUARDED)
-    told = CliRunner().invoke(app, ["fit", str(path), "--output", str(tmp_path / "runs")])
+    folder = tmp_path_factory.mktemp("guarded")
+    two_blobs(folder, rows=200, z=lambda row: row % 5)
+    path = write_experiment(folder / "e.yaml", GUARDED)
+    told = CliRunner().invoke(app, ["fit", str(path), "--output", str(folder / "runs")])
     assert told.exit_code == 0, told.output
-    run = runs.find(None, tmp_path / "runs")
+    return runs.find(None, folder / "runs"), told
+
+
+def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guarded):
+    from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+
+    run, told = guarded
     guard = run.read("run.json").fusion_guard["y"]
     assert (guard.chosen, guard.score, set(guard.branches)) == ("first", "auc", {"first", "second"})
     sentence = "Fusion of y: replaced by the branch first alone in all rows that have it."
@@ -124,5 +131,12 @@ def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(tmp_p
     assert all(sentence in (run / file).read_text(encoding="utf-8") for file in ("report.html", "model_card.md"))
     result = evaluate(str(run.folder), EvaluateOptions(part="validation"))
     assert result.targets["y"].scores["auc"].value == pytest.approx(guard.branches["first"].value)
+
+
+@pytest.mark.slow
+def test_an_export_names_the_branch_that_answers(guarded):
+    from mmtrain.commands.export import ExportOptions, export
+
+    run, _ = guarded
     signature = export(str(run.folder), ExportOptions("keras")).signature
     assert [one.branch for one in signature.outputs] == ["first"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import paint, ready, write_experiment, write_table
 
-FUSIONS = ["concatenate", "attention"]
+FUSIONS = ["concatenate", pytest.param("attention", marks=pytest.mark.slow)]  # tests/model/test_members.py cuts it, too
 TREE = """
 columns:
   image: {role: image, size: [8, 8], channels: 1, missing: mask}

@@ -158,7 +158,11 @@ def check_contract(model, specs, folder, dtype="float32"):
 OPTIONS = [(name, option) for name, (_, changes, _) in EXAMPLES.items() for option in changes]
 QUICK = ("cnn", "embedding_average", "mlp", "tabm", "text_gru")
 """Architectures that are tried with their defaults and in mixed precision every time; the others are made of layers alike."""
-SOME = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(architectures)]
+
+
+def some(*more):
+    """All architectures; those that are not quick are slow tests, except these."""
+    return [name if name in (*QUICK, *more) else pytest.param(name, marks=pytest.mark.slow) for name in sorted(architectures)]
 
 
 @pytest.mark.parametrize("name", sorted(architectures))
@@ -166,7 +170,7 @@ def test_branch_has_this_width_by_default(models, name):
     assert models(name)[0].output_shape == (None, *np.atleast_1d(EXAMPLES[name][2]))
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", some())
 def test_branch_keeps_the_contract(tmp_path, models, name):
     check_contract(models(name)[0], EXAMPLES[name][0], tmp_path)
 
@@ -188,7 +192,7 @@ def test_branch_keeps_the_contract_with_each_option_changed(tmp_path, name, opti
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", some())
 def test_branch_keeps_the_contract_in_mixed_precision(tmp_path, name):
     import keras
 
@@ -227,7 +231,7 @@ def test_branch_row_does_not_depend_on_other_rows(models, name):
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("name", sorted(architectures))
+@pytest.mark.parametrize("name", some("ft_transformer"))  # it alone replaces tokens, by a vector of their own
 def test_branch_masks_every_column_itself(name):
     """What is under the mask never reaches the output, and presence itself does."""
     specs = EXAMPLES[name][0]

@@ -61,6 +61,8 @@ def output(model, given, present):
     return model([given, present], training=False).numpy()
 
 
+QUICK = ("concatenate", "attention", "film", "late")
+"""Methods that are tried in every way each time: each has layers of its own."""
 CASES = [(method, count) for method in sorted(fusions) for count in (1, 2, 3)]
 
 
@@ -96,7 +98,10 @@ def test_fusion_gives_one_vector_a_row(models, method, count):
 
 
 @pytest.mark.parametrize(("method", "count"), cases(1, 3))
-@pytest.mark.parametrize("garbage", [[[1e30]], [[math.nan], [math.inf], [-math.inf]]], ids=["huge", "no numbers"])  # by row
+@pytest.mark.parametrize(
+    "garbage",  # by row
+    [pytest.param([[1e30]], id="huge", marks=pytest.mark.slow), pytest.param([[math.nan], [math.inf], [-math.inf]], id="no numbers")],
+)
 def test_absent_branch_never_changes_the_output(models, method, count, garbage):
     given = features(count)
     checked = 0
@@ -112,7 +117,7 @@ def test_absent_branch_never_changes_the_output(models, method, count, garbage):
     assert checked == count
 
 
-@pytest.mark.parametrize(("method", "count"), cases(1, 3))
+@pytest.mark.parametrize(("method", "count"), cases(3))
 def test_present_branch_changes_the_output(models, method, count):
     given = features(count)
     expected = output(models(method, count), given, everywhere(count))
@@ -142,7 +147,7 @@ def test_all_branches_absent_gives_one_finite_vector_for_all_rows(models, method
     assert np.allclose(found, found[0], rtol=0, atol=1e-6 if method == "transformer" else 0)
 
 
-@pytest.mark.parametrize(("method", "count"), cases(1, 3))
+@pytest.mark.parametrize(("method", "count"), cases(3))
 def test_row_does_not_depend_on_other_rows(models, method, count):
     given, present = features(count), everywhere(count)
     present[next(iter(given))][3] = 0
@@ -152,7 +157,7 @@ def test_row_does_not_depend_on_other_rows(models, method, count):
         assert np.array_equal(output(models(method, count), others, present)[row], expected[row])
 
 
-@pytest.mark.parametrize(("method", "count"), cases(1, 3))
+@pytest.mark.parametrize(("method", "count"), cases(3))
 def test_gradients_are_finite_and_none_reaches_an_absent_branch(models, tensorflow, method, count):
     model = models(method, count)
     present, given = everywhere(count), features(count)
@@ -186,7 +191,14 @@ def test_fusion_is_saved_and_loaded(models, tmp_path, method, count):
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("method", "option"), [(method, option) for method, changes in OPTIONS.items() for option in changes])
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        pytest.param(method, option, marks=() if method in QUICK else pytest.mark.slow)
+        for method, changes in OPTIONS.items()
+        for option in changes
+    ],
+)
 def test_fusion_takes_each_of_its_options(method, option):
     default, changed = built_by_default(method), built(method, 2, **{option: OPTIONS[method][option]})
     sizes = [[tuple(weight.shape) for weight in model.weights] for model in (default, changed)]
@@ -197,10 +209,7 @@ def test_fusion_takes_each_of_its_options(method, option):
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize(
     "method",
-    [
-        name if name in ("concatenate", "attention", "film", "late") else pytest.param(name, marks=pytest.mark.slow)
-        for name in sorted(fusions)
-    ],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(fusions)],
 )
 def test_fusion_works_in_mixed_precision(tmp_path, method):
     import keras
@@ -260,7 +269,10 @@ def test_fusion_computes_what_its_name_says(method, both, only_a, none):
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("method", sorted(set(fusions) - {"concatenate"}))
+@pytest.mark.parametrize(
+    "method",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(set(fusions) - {"concatenate"})],
+)
 def test_absent_branch_takes_no_part_with_its_own_layer_either(method):
     """Its bias would otherwise speak for it."""
     model, given = built(method, 3, **SMALL[method]), features(3)

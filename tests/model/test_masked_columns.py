@@ -109,7 +109,7 @@ def test_every_architecture_of_several_columns_and_every_kind_is_tried(material,
     assert {column for columns in several(material).values() for column in columns} == set(MASKED)
 
 
-QUICK, SLOW = ("mlp", "tabm"), ("linear", "resnet", "dcn", "realmlp", "ft_transformer")
+QUICK, SLOW = ("tabm",), ("mlp", "linear", "resnet", "dcn", "realmlp", "ft_transformer")
 """Architectures of several columns; all of them keep masks by the same helper."""
 OURS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
@@ -138,7 +138,7 @@ def test_an_absent_number_is_not_the_average_number(material, everything, name):
     assert not np.isclose(answer(material, models, absent), answer(material, models, average), atol=1e-4).any()
 
 
-@pytest.mark.parametrize("name", ["tabm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mlp", *SLOW))])
+@pytest.mark.parametrize("name", OURS)
 def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(material, name, tmp_path):
     import keras
 

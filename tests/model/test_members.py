@@ -22,6 +22,7 @@ branches:
   table: {columns: [age, sex], architecture: tabm, members: 3, units: [6], dropout: 0}
   note: {columns: [note], width: 4}
 fusion: {method: attention, width: 8, units: [5]}
+training: {optimizer: sgd}
 """
 ROWS = np.arange(20)
 
@@ -112,6 +113,7 @@ def test_saved_network_and_its_halves_say_the_same(material, models, tmp_path):
     assert np.allclose(absent["price"], models.predictor(hidden, training=False)["price"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_raw_values_of_members_are_float32_in_mixed_precision(material):
     import keras
 

@@ -194,7 +194,14 @@ def with_records(run):
     return run
 
 
-@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_child_with_a_last_epoch_is_not_trained_beyond_it(table, parent):
+    child = train_child(parent, replace(seed_plan(table), last_epoch=2), table)
+    assert [line["epoch"] for line in lines(child / "metrics.jsonl")] == [1, 2]
+    assert child.read_json("run.json")["stopped"] == "limited to 2 epochs"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, 2])
 def test_child_with_a_last_epoch_is_not_trained_beyond_it_even_when_resumed(table, parent, tmp_path, epoch):
     """Killed after its last epoch and before it was finished, it takes no further epoch."""
     plan, left = replace(seed_plan(table), last_epoch=2), tmp_path / "left"
@@ -209,7 +216,8 @@ def test_child_with_a_last_epoch_is_not_trained_beyond_it_even_when_resumed(tabl
     assert_equal_bits(child, train_child(Run(left), plan, table))
 
 
-@pytest.mark.parametrize("differences", [pytest.param({"seed": 4}, marks=pytest.mark.slow), {"seed": 3, "units": 8}])
+@pytest.mark.slow  # tests/evaluation/test_baselines.py asks which children count
+@pytest.mark.parametrize("differences", [{"seed": 4}, {"seed": 3, "units": 8}])
 def test_child_of_another_plan_is_begun_anew(whole, table, tmp_path, differences):
     shutil.copytree(whole.parent.folder, tmp_path / "copy")
     copy = Run(tmp_path / "copy")

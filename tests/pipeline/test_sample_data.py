@@ -34,6 +34,7 @@ def emoji() -> list[dict[str, str]]:
     return read_rows(EMOJI / "emoji.csv")
 
 
+@pytest.mark.slow
 def test_clinic_is_what_its_script_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["make_clinic.py", str(tmp_path)])
     runpy.run_path(str(SAMPLE_DATA / "make_clinic.py"), run_name="__main__")

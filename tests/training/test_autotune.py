@@ -60,7 +60,13 @@ def plain(blobs):
 
 
 @pytest.mark.parametrize(
-    ("settings", "calls"), [({"steps_per_call": 5}, 4), pytest.param({"steps_per_call": 2}, 8, marks=pytest.mark.slow), ({"jit": "on"}, 12)]
+    ("settings", "calls"),
+    [
+        ({"steps_per_call": 5, "jit": "on"}, 4),
+        pytest.param({"steps_per_call": 5}, 4, marks=pytest.mark.slow),
+        pytest.param({"steps_per_call": 2}, 8, marks=pytest.mark.slow),
+        pytest.param({"jit": "on"}, 12, marks=pytest.mark.slow),
+    ],
 )
 def test_steps_in_one_call_are_the_steps_one_by_one(blobs, plain, settings, calls):
     expected, losses, _ = plain
@@ -187,6 +193,7 @@ def taken_in_a_trial(blobs, names):
     return taken
 
 
+@pytest.mark.slow  # the run of `tried` has such a trial
 def test_a_trial_ends_with_its_share_of_the_training(blobs, monkeypatch):
     monkeypatch.setattr(autotune, "SHORTEST_TRAINING_SECONDS", 0.0)
     monkeypatch.setattr(autotune, "TRIAL_TIME_SHARE", 0.0)
@@ -196,21 +203,26 @@ def test_a_trial_ends_with_its_share_of_the_training(blobs, monkeypatch):
     assert decision.training.steps_per_call == 1
 
 
-def test_a_trial_changes_nothing_of_the_training(blobs, monkeypatch):
+@pytest.fixture(scope="module")
+def tried(blobs):
+    """A run whose trial began and had no time left for what it may choose from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(autotune, "SHORTEST_TRAINING_SECONDS", 0.0)
+        patch.setattr(autotune, "TRIAL_TIME_SHARE", 0.0)
+        return fit(blobs, output=blobs.parent / "tried", overrides=["training.precision=auto", "training.batch_size=auto"]).run
+
+
+def test_a_trial_changes_nothing_of_the_training(blobs, tried):
     """Weights follow from the seed, whatever was tried before."""
-    run = fit(blobs, output=blobs.parent / "before", overrides=["training.steps_per_call=1", "training.jit=off"]).run
-    monkeypatch.setattr(autotune, "SHORTEST_TRAINING_SECONDS", 0.0)
-    monkeypatch.setattr(autotune, "TRIAL_TIME_SHARE", 0.0)
-    tried = fit(blobs, output=blobs.parent / "after", overrides=["training.precision=auto"]).run
+    run = fit(blobs, output=blobs.parent / "untried", overrides=["training.steps_per_call=1", "training.jit=off"]).run
     assert lines(tried / "metrics.jsonl") == lines(run / "metrics.jsonl")
 
 
-def test_a_run_keeps_what_was_decided(blobs):
-    run = fit(blobs, output=blobs.parent / "runs", overrides=["training.precision=auto", "training.batch_size=auto"]).run
-    training = yaml.safe_load((run / "config.yaml").read_text())["training"]
+def test_a_run_keeps_what_was_decided(tried):
+    training = yaml.safe_load((tried / "config.yaml").read_text())["training"]
     assert [training[name] for name in ("batch_size", "precision", "jit", "steps_per_call")] == [8, "float32", "off", 1]
-    assert config.load(run / "config.yaml").training.open_settings == []  # so that going on with it tries nothing
-    trial = json.loads((run / "run.json").read_text())["trial"]
+    assert config.load(tried / "config.yaml").training.open_settings == []  # so that going on with it tries nothing
+    trial = json.loads((tried / "run.json").read_text())["trial"]
     assert trial["reasons"][0] == "batch_size 8: it is the smallest that is tried (8)"
     assert len(trial["seconds_per_step"]) == 1
 

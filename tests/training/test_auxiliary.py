@@ -72,7 +72,11 @@ def values_of(layer):
     return [weight.numpy() for weight in layer.weights]
 
 
-@pytest.mark.parametrize("method", sorted(fusions))
+QUICK = ("concatenate", "late")
+"""The others are given the same branches, and have no say in the losses of each alone."""
+
+
+@pytest.mark.parametrize("method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(fusions)])
 def test_every_branch_has_a_loss_of_its_own_for_every_task_before_every_fusion(material, tensorflow, method):
     steps = train_step(material, method, auxiliary=0.3)
     losses = update(steps, batch_of(material, tensorflow))
@@ -177,6 +181,7 @@ class KilledError(Exception):
     """Stands for a killed process."""
 
 
+@pytest.mark.slow  # tests/training/test_stages.py has them in the run that it kills
 def test_a_run_with_auxiliary_losses_logs_them_and_continues_with_the_same_bits(tmp_path):
     from mmtrain.training.events import EpochBegan
 

@@ -202,6 +202,7 @@ def deciding(light):
     return path, fit(path, output=light.parent / "deciding").run
 
 
+@pytest.mark.slow
 def test_what_validation_rows_decide_is_the_same_after_an_interruption(deciding, tmp_path):
     """Where it was interrupted there is a model, and what was decided for it, too."""
     path, whole = deciding
@@ -306,14 +307,19 @@ def cut(path):
             marks=pytest.mark.slow,
         ),
         # `previous` stands at the end of the best epoch, so that `best` can be made from it.
-        (lambda folder: cut(folder / "best" / "weights.npz"), ["checkpoints/best is damaged; going on from checkpoints/previous."], (3, 1)),
+        pytest.param(
+            lambda folder: cut(folder / "best" / "weights.npz"),
+            ["checkpoints/best is damaged; going on from checkpoints/previous."],
+            (3, 1),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             lambda folder: [cut(folder / "best" / "weights.npz"), (folder / "previous" / "position.json").unlink()],
             ["checkpoints/best and checkpoints/previous are damaged; going on from the beginning."],
             (1, 1),
             marks=pytest.mark.slow,
         ),
-        (lambda folder: (folder / "best").rename(folder / ".best.123.old"), [], (3, 3)),  # killed between two renames
+        pytest.param(lambda folder: (folder / "best").rename(folder / ".best.123.old"), [], (3, 3), marks=pytest.mark.slow),  # the same
     ],
     ids=["last torn", "no last", "both torn", "best torn", "best and previous torn", "best put aside"],
 )

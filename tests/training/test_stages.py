@@ -82,6 +82,7 @@ def moved(steps, batch):
     return {group: float(np.abs(after[group] - before[group]).max()) for group in after}
 
 
+@pytest.mark.slow  # with groups inside of branches below
 def test_only_the_groups_of_a_stage_are_trained(tensorflow, tmp_path):
     steps, batch = train_step(experiment(tmp_path, "  optimizer: sgd\n" + STAGES))
     assert set(moved(steps, batch)) == {"branches.first", "branches.second", "fusion", "targets.y"}
@@ -91,6 +92,7 @@ def test_only_the_groups_of_a_stage_are_trained(tensorflow, tmp_path):
         assert {group for group, change in changes.items() if change > 0} == (trained or set(changes)), stage
 
 
+@pytest.mark.slow  # with groups inside of branches below
 def test_groups_have_their_own_rates_and_the_most_specific_name_counts(tensorflow, tmp_path):
     stages = "  optimizer: {method: sgd, momentum: 0}\n"
     stages += "  stages: [{epochs: 1, learning_rate: {branches: 0.05, branches.second: 0.0005, targets: 0.1}}]\n"
@@ -189,9 +191,10 @@ def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflo
     from mmtrain.training.events import EpochBegan
 
     overrides = ["training.weight_average=0.5", "training.schedule={method: plateau, patience: 1}"]
-    overrides += ["training.optimizer={method: sgd, momentum: 0.9}"]  # momenta, of which Adam has two
+    overrides += ["training.optimizer={method: sgd, momentum: 0.9}", "fusion.auxiliary=0.5"]  # momenta, of which Adam has two
     path = experiment(tmp_path, stages)
     whole = fit(path, overrides=overrides, output=tmp_path / "whole").run
+    assert {"train_auxiliary_first_loss", "train_auxiliary_second_loss"} <= set(lines(whole / "metrics.jsonl")[0])
 
     def kill(event):
         if isinstance(event, EpochBegan) and event.epoch == epoch + 1:

@@ -391,6 +391,7 @@ def test_checkpoints_say_where_the_training_stands(events_and_run):
     assert found["last"]["learning_rate"] == {"improved": [True, True, True]}
 
 
+@pytest.mark.slow
 def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_not_taken_for_one(blobs, caplog):
     """TensorFlow warns of a function that it compiles in five calls of five."""
     found = material(blobs)
@@ -707,6 +708,7 @@ def test_balanced_class_weights_find_more_of_a_rare_class(tmp_path):
     assert recall["balanced"] > recall["none"] + 0.3
 
 
+@pytest.mark.slow  # tests/model/test_assemble.py has the sum of two losses
 def test_two_targets_are_weighed_in_the_loss(tmp_path):
     rows = [{"x": row / 30 - 1, "y": "ab"[row % 2], "n": row * 3} for row in range(60)]
     write_table(tmp_path / "table.csv", rows)
