@@ -42,6 +42,8 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "compare --json": ("", command_results.Comparison),
     "explain --json": ("", command_results.Explanation),
     "export --json": ("", export_results.ExportResult),
+    "check --json": ("", inspection_results.CheckResult),
+    "init --json": ("", inspection_results.StarterResult),
     "inspect-data --json": ("With an experiment file:", inspection_results.Inspection),
     "inspect-data TABLE --json": ("Without an experiment file:", inspection_results.InspectedTable),
     "fit --dry-run --json": ("", command_results.DryRun),

@@ -21,7 +21,7 @@ from mmtrain.errors import Problem, counted
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.command_results import Comparison as Compared
-    from mmtrain.commands.check import CheckResult
+    from mmtrain.artifacts.inspection_results import CheckResult
     from mmtrain.metrics.score import Score
 
 
@@ -32,7 +32,7 @@ class Check(Result):
         self.rows = done.rows
         self.dropped = done.dropped
         """Rows that leave the table because of `missing: drop`."""
-        self.splits = _splits(done.parts)
+        self.splits = _splits(done.summary)
 
     def _title(self) -> str:
         return f"mmtrain check: {counted(self.rows, 'row')}, {self.dropped:,} dropped"

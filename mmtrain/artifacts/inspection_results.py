@@ -1,4 +1,4 @@
-"""`inspect-data --json`: contents of a table, guessed or declared roles, and findings of the audit."""
+"""Results of `inspect-data`, `check` and `init`: contents of a table, guessed or declared roles, and findings of the audit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from mmtrain.columns.base import Guess, OptionValue
 from mmtrain.columns.profile import Profile
 from mmtrain.errors import Problem
-from mmtrain.result_model import FullResult
+from mmtrain.result_model import FullResult, ResultModel
 
 Level = Literal["error", "warning", "note"]
 """error: scores would be wrong; warning: they may be; note: good to know."""
@@ -125,6 +125,41 @@ class TableProfile(FullResult):
         return tuple(column for column in self.columns if column.guess.used)
 
 
+class GuessedRole(FullResult):
+    """A header and its guessed role."""
+
+    header: str
+    role: str
+    """Empty for a column that cannot be used at all."""
+    used: bool
+    """False where the experiment file leaves the column out."""
+    reason: str
+
+
+class StarterResult(ResultModel):
+    """`init --json`: the experiment file that was written, and the guesses in it."""
+
+    file: Path
+    """The file that was written."""
+    table: Path | None = None
+    """The table that was written for a folder of class folders."""
+    format: dict[str, OptionValue]
+    """`data.format`, where the table is not written in the usual way."""
+    target: str
+    """Header of the answer."""
+    columns: list[GuessedRole]
+    survey: TableProfile = Field(exclude=True)
+    """The profile behind the guesses."""
+
+    @classmethod
+    def of(cls, file: Path, profile: TableProfile, table: Path | None = None) -> StarterResult:
+        """Return the result of writing `file` by the guesses of a profile."""
+        guesses = [
+            GuessedRole(header=one.header, role=one.guess.role, used=one.guess.used, reason=one.guess.reason) for one in profile.columns
+        ]
+        return cls(file=file, table=table, format=profile.format, target=profile.target, columns=guesses, survey=profile)
+
+
 class InspectedTable(TableProfile):
     """Contents of a table without an experiment, and the findings that hold if the guessed roles are right."""
 
@@ -162,6 +197,21 @@ class PartSummary(FullResult):
     table, in the order of their names or of the file. Empty where there are none."""
     medians: dict[str, float | None]
     """Median of each target that is a number, by its key; None where the part has no rows."""
+
+
+class CheckResult(ResultModel):
+    """`check --json`: a table that can be trained on, and the parts it would have."""
+
+    ok: bool = True
+    """Always true: mistakes are an error and its problems."""
+    rows: int
+    dropped: int
+    """Rows that leave the table because of `missing: drop`."""
+    parts: dict[str, int]
+    """Rows by part of the split."""
+    notes: tuple[str, ...] = ()
+    """Remarks and warnings about data that can be used, one line each."""
+    summary: tuple[PartSummary, ...] = Field(exclude=True)
 
 
 class InspectedColumn(FullResult):

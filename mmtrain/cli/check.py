@@ -27,11 +27,9 @@ def command(
 
     with progress_display(quiet=quiet or as_json) as shown:
         result = check(config, overrides=overrides or (), progress=shown.images, say=shown.say)
-    rows = {summary.part: summary.rows for summary in result.parts}
     if as_json:
-        notes = list(result.notes)
-        print_json({"ok": True, "rows": result.rows, "dropped": result.dropped, "parts": rows} | ({"notes": notes} if notes else {}))
+        print_json(result.to_json())
         return
     dropped = f", {result.dropped:,} dropped" if result.dropped else ""
-    parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
+    parts = ", ".join(f"{part} {count:,}" for part, count in result.parts.items())
     line(out(), f"{config}: no problems. {result.rows:,} rows{dropped}: {parts}.")

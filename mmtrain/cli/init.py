@@ -10,7 +10,7 @@ import typer
 from mmtrain.cli.options import Code, Json, Quiet, import_allowed
 
 if TYPE_CHECKING:
-    from mmtrain.commands.init import StarterResult
+    from mmtrain.artifacts.inspection_results import StarterResult
 
 File = Annotated[
     Path | None,
@@ -49,14 +49,11 @@ def _show(done: StarterResult, code: list[Path], *, as_json: bool, quiet: bool) 
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.errors import shell_command
 
-    columns = done.survey.columns
     if as_json:
-        guesses = [{"header": one.header, "role": one.guess.role, "used": one.guess.used, "reason": one.guess.reason} for one in columns]
-        print_json({"file": str(done.file), "format": dict(done.survey.format), "target": done.survey.target, "columns": guesses})
+        print_json(done.to_json())
         return
-    for one in columns:
-        role = one.guess.role if one.guess.used else "not used"
-        note(f"{one.header or '(no header)'}: {role}, {one.guess.reason}", quiet=quiet)
+    for one in done.columns:
+        note(f"{one.header or '(no header)'}: {one.role if one.used else 'not used'}, {one.reason}", quiet=quiet)
     out().print(str(done.file), soft_wrap=True, markup=False)
     note("" if done.table is None else f"Table of the images: {done.table}", quiet=quiet or done.table is None)
     note(done.survey.notice, quiet=quiet or not done.survey.notice)

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from mmtrain.artifacts.inspection_results import PartSummary
+from mmtrain.artifacts.inspection_results import CheckResult
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data.splits.summary import summarize
 from mmtrain.pipeline.checks.requirements import check_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """A table that can be trained on, and the parts it would have."""
-
-    rows: int
-    dropped: int
-    parts: tuple[PartSummary, ...]
-    notes: tuple[str, ...] = ()
-    """Remarks and warnings about data that can be used, one line each."""
 
 
 def check(
@@ -43,4 +31,6 @@ def check(
 
     experiment, data, plan = load_checked(path, overrides, progress=progress, say=note)
     check_callbacks(experiment.training.callbacks, path, overrides)
-    return CheckResult(len(data.table), len(data.table.dropped), summarize(experiment.columns, data.table, plan.holdout), tuple(notes))
+    parts = summarize(experiment.columns, data.table, plan.holdout)
+    rows = {part.part: part.rows for part in parts}
+    return CheckResult(rows=len(data.table), dropped=len(data.table.dropped), parts=rows, notes=tuple(notes), summary=parts)

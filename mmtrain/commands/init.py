@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from mmtrain import config
 from mmtrain.artifacts.atomic_files import atomic_write
-from mmtrain.artifacts.inspection_results import TableProfile
+from mmtrain.artifacts.inspection_results import StarterResult, TableProfile
 from mmtrain.audit.profiling.class_folders import CLASS, class_folders
 from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.config.table_format import TableFormat
@@ -24,16 +23,6 @@ from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.validate import validate_experiment
 from mmtrain.pipeline.starter_config import SCHEMA, starter_text
 from mmtrain.system.paths import input_fault, output_fault
-
-
-@dataclass(frozen=True)
-class StarterResult:
-    """The file that was written, and the guesses in it."""
-
-    file: Path
-    survey: TableProfile
-    table: Path | None = None
-    """The table that was written for a folder of class folders."""
 
 
 def init(
@@ -63,7 +52,7 @@ def init(
     if os.path.isdir(table):
         return _of_folders(table, target, images, table_format, file=file, force=force)
     profile = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
-    return StarterResult(file, _write_experiment(profile, file))
+    return StarterResult.of(file, _write_experiment(profile, file))
 
 
 def parsed_format(text: str) -> TableFormat:
@@ -95,7 +84,7 @@ def _of_folders(
         fix = "Choose another name with --output, or replace it with --force."
         raise ConfigError(Problem(str(table), "the table for the folder exists already.", fix))
     _write_table(table, folders.write, force=force)
-    return StarterResult(file, _write_experiment(profile_table(table, target=CLASS, images=folder), file), table)
+    return StarterResult.of(file, _write_experiment(profile_table(table, target=CLASS, images=folder), file), table)
 
 
 def _write_table(file: Path, write: Callable[[TextIO], object], *, force: bool) -> None:

@@ -703,7 +703,7 @@ def test_any_header_is_written_so_that_it_is_read_back(tmp_path):
     assert [column.column for column in experiment.columns.values()] == [*HEADERS, "10%"]
     assert len(HEADERS) == 24
     assert yaml.safe_load(done.file.read_text(encoding="utf-8"))["data"] == {"table": "t.csv"}
-    assert sum(part.rows for part in check(done.file).parts) == N
+    assert sum(part.rows for part in check(done.file).summary) == N
 
 
 @pytest.mark.parametrize(
@@ -725,7 +725,7 @@ def test_the_file_for_sample_data_passes_check(tmp_path, sample, target, rows):
     assert done.survey.target == target
     small = [f"columns.{column.header}.size=[8, 8]" for column in done.survey.used if column.guess.role == "image"]
     assert len(small) == 1
-    assert tuple(part.rows for part in check(done.file, overrides=small).parts) == rows
+    assert tuple(part.rows for part in check(done.file, overrides=small).summary) == rows
 
 
 TABLES = {

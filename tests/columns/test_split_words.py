@@ -107,7 +107,7 @@ def test_other_words_are_refused_with_what_they_look_like(header, cells, what, f
 def test_check_and_inspect_tell_what_the_words_were_taken_for(tmp_path, capsys):
     path = experiment(tmp_path, ["tr", "VA", "te"])
     told = "'tr' is taken for train, 'VA' is taken for validation and 'te' is taken for test."
-    assert {one.part: one.rows for one in check(path).parts} == {"train": 12, "validation": 12, "test": 12}
+    assert {one.part: one.rows for one in check(path).summary} == {"train": 12, "validation": 12, "test": 12}
     finding = next(one for one in inspect_experiment(path).findings if one.kind == "split_words")
     assert (finding.level, finding.where, finding.what) == ("note", "set", told)
     assert run(["check", str(path)]) == 0

@@ -48,7 +48,7 @@ COLUMNS = {
 def parts_of(folder, columns):
     write_table(folder / "table.csv", ROWS)
     tree = f"columns: {{x: {{role: numeric}}, part: {{role: split}}, {columns}}}\nsplit: {{method: column}}"
-    return check(write_experiment(folder / "a.yaml", tree)).parts
+    return check(write_experiment(folder / "a.yaml", tree)).summary
 
 
 @pytest.mark.parametrize("what", COLUMNS)

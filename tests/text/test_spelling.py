@@ -136,7 +136,7 @@ def test_a_patient_with_a_blank_behind_is_the_same_patient(tmp_path, form):
         tmp_path, form, patient=lambda row: f"P{row // 3:03}{blanks[row % 3]}", site=lambda row: ("arm", "arm ", "leg", "\tleg")[row % 4]
     )
     checked = check(path)
-    assert sum(part.groups for part in checked.parts) == 40
+    assert sum(part.groups for part in checked.summary) == 40
     assert checked.notes == ()
 
 
