@@ -149,6 +149,26 @@ def test_names_numbers_and_texts_are_no_label_lists(cells):
     assert recognise(counts(cells)) is None
 
 
+@pytest.mark.parametrize(("rows", "lists"), [(400, 8), (100, 3)], ids=["a fiftieth of the rows", "three rows, where a fiftieth is fewer"])
+@pytest.mark.parametrize("separator", [";", ","])
+def test_so_many_rows_with_several_labels_are_enough_and_one_fewer_is_not(rows, lists, separator):
+    pairs = ["scab rust", "rust mildew", "mildew complex", "scab complex", "scab mildew", "rust complex", "complex mildew", "mildew rust"]
+    cells = [pair.replace(" ", separator) for pair in pairs]
+    for number, known in ((lists, True), (lists - 1, False)):
+        column = [*cells[:number], *(LABELS[row % 4] for row in range(rows - number))]
+        found = recognise(counts(column))
+        assert (found is not None and found.sure) is known
+        # A single combination is no proof, but its labels stand alone elsewhere.
+        column = [cells[0]] * number + [LABELS[row % 4] for row in range(rows - number)]
+        assert (recognise(counts(column)) is not None) is known
+
+
+def test_brackets_in_nineteen_of_twenty_cells_are_lists_and_in_fewer_are_not():
+    lists = [json.dumps(drawn(row)) for row in range(95)]
+    assert recognise(counts([*lists, *["unknown"] * 5])).separator == "list"
+    assert recognise(counts([*lists, *["unknown"] * 6])) is None
+
+
 @pytest.mark.parametrize("separator", [",", "/", "+", "&", ";"])
 def test_one_combination_of_classes_may_be_a_label_list(tmp_path, separator):
     cells = ["cat", "dog", f"cat{separator}dog"] * 30
