@@ -107,11 +107,11 @@ def _rare(labels: LabelIndex, metadata: RowMetadata) -> list[Finding]:
     # A part without any answer is not scored on this target at all.
     parts = [part for part in (VALIDATION, TEST) if counts[part].any()]
     for part in parts:
-        # Classes that training lacks as well are told once, above, and not again for each part.
+        # Classes that training lacks as well are reported once, above, and not again for each part.
         absent = np.flatnonzero((counts[part] == 0) & (counts[TRAIN] > 0))
         if len(absent):
             findings.append(_unscored(labels, PARTS[part], absent, f"{len(parts) + 1} {noun}s", metadata=metadata))
-    # None at all is told above.
+    # Parts without any are reported above.
     scarce = (counts > 0) & (counts < FEW_TO_SCORE) & (counts[TRAIN] > 0)
     few = [
         f"{PARTS[part]} {counts[part, code]} of {quote_value(labels.names[code])}"

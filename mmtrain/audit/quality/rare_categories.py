@@ -72,7 +72,7 @@ def _unseen(cells: ColumnValues, metadata: RowMetadata, sure: float) -> list[Fin
     for part in (VALIDATION, TEST):
         rows = metadata.of_part(part)
         unseen = rows[~np.isin(cells.prints[rows], known) & ~cells.missing[rows]]
-        # Both: so many rows that it matters, and more than a random split explains.
+        # Both: enough rows to matter, and more than a random split explains.
         strange |= len(unseen) > UNSEEN * len(rows) and _beyond_chance(cells, metadata, unseen, sure)
         unseen_rows.append(unseen)
     rows = np.concatenate(unseen_rows)

@@ -183,7 +183,7 @@ def _tag(match: re.Match[str]) -> str:
     tag = match.group()
     if tag.startswith("<svg"):
         box = re.search(r'viewBox="[^"]*"', tag)
-        # Sized by the page; hidden from screen readers, which have the text beside it.
+        # Sized by the page; hidden from screen readers, which read the alternative text.
         return f'<svg {box.group() if box else ""} aria-hidden="true" focusable="false">'
     if tag.startswith("<g "):
         tag = re.sub(r' id="[^"]*"', "", tag)  # figure_1, axes_1, ... would occur many times in the page
