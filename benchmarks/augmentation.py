@@ -93,11 +93,11 @@ def alone(batch: int, side: int, channels: int, count: int, rounds: int) -> dict
     import tensorflow as tf
 
     from mmtrain.columns.image import Augment
-    from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
+    from mmtrain.training.augment import augment_images, uniforms_for
 
     random, how = np.random.default_rng(0), Augment.model_validate(yaml.safe_load(ALL))
     pixels = tf.constant(random.integers(0, 256, (batch, side, side, channels), dtype=np.uint8))
-    uniforms = tf.constant(random.random((batch, UNIFORMS_PER_IMAGE), dtype=np.float32))
+    uniforms = tf.constant(random.random((batch, uniforms_for(how)), dtype=np.float32))
 
     def way(compiled: bool) -> Callable[[], Any]:
         change = tf.function(lambda: augment_images(pixels, uniforms, how, 255, compiled=compiled), autograph=False)

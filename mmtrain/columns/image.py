@@ -56,6 +56,17 @@ class Augment(Section):
     brightness: float = Field(0.0, ge=0, lt=1, description="Add up to this share of full brightness, or take it away.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Stretch or flatten the contrast by up to this share.")
 
+    color: float = Field(
+        0.0, ge=0, lt=1, description="Multiply red, green and blue, each with a factor of its own, by up to this share more or less."
+    )
+    erase: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Cover a rectangle of every other image with grey, with sides of up to this share of the image's "
+        "(random erasing, Zhong et al. 2020, arXiv:1708.04896).",
+    )
+
     @property
     def changes_images(self) -> bool:
         """Return whether anything is changed at all."""
@@ -69,7 +80,7 @@ class Augment(Section):
     @property
     def recolours(self) -> bool:
         """Return whether pixels change their value."""
-        return self.brightness > 0 or self.contrast > 0
+        return self.brightness > 0 or self.contrast > 0 or self.color > 0 or self.erase > 0
 
 
 def _file_bytes(cell: object) -> bytes:

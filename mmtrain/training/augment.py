@@ -1,7 +1,7 @@
 """Random augmentation of training images, inside the compiled step.
 
-All geometry is one affine transform and one bilinear resampling, all colour one multiplication and one addition. The changes of a
-row follow from its own uniform random numbers (`Batch.uniforms`), eight per image column.
+All geometry is one affine transform and one bilinear resampling, all colour one multiplication and one addition per channel. The
+changes of a row follow from its own uniform random numbers (`Batch.uniforms`): the same ones, whatever the batch.
 
 On a CPU, XLA compiles it into one loop, whatever `jit` is for the network: a quarter of the processor time of TensorFlow's own
 resampling, without intermediate copies (`benchmarks/augmentation.py`). It computes in float64, so that no rounding depends on the
@@ -18,6 +18,15 @@ from mmtrain.columns.image import Augment
 
 UNIFORMS_PER_IMAGE = 8
 """Uniform numbers per image: two flips, rotation, two shifts, zoom, brightness, contrast."""
+UNIFORMS_OF_COLOR_AND_ERASE = 8
+"""Further ones for `color` (three channels) and `erase` (whether, height, width, top, left)."""
+ERASED = 0.5
+"""Share of the images in which `erase` covers a rectangle, as in random erasing (Zhong et al. 2020, arXiv:1708.04896)."""
+
+
+def uniforms_for(how: Augment) -> int:
+    """Return how many uniform numbers per image the changes take; those without `color` and `erase` take the first eight alone."""
+    return UNIFORMS_PER_IMAGE + (UNIFORMS_OF_COLOR_AND_ERASE if how.color or how.erase else 0)
 
 
 def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
@@ -25,14 +34,18 @@ def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, com
 
     Args:
         pixels: Integers from 0 to `levels`.
-        uniforms: (batch, 8) uniform random numbers in [0, 1).
+        uniforms: (batch, `uniforms_for(how)`) uniform random numbers in [0, 1).
         how: Which changes, and how strong.
         levels: The value of full brightness, 255 or 65535.
         compiled: Whether XLA compiles the change; by default where there is no GPU.
     """
     numbers = tf.cast(uniforms, tf.float64)
     transforms = _transforms(numbers, how, pixels.shape[1], pixels.shape[2]) if how.moves else None
-    factors, addends = _colours(numbers, how, float(levels))
+    factors, addends = _colours(numbers, how, float(levels), pixels.shape[3])
+    if how.erase:
+        kept = _outside_rectangles(numbers, how.erase, pixels.shape[1], pixels.shape[2])
+        # Erased places become the middle grey: factor 0 and addend levels / 2.
+        factors, addends = factors * kept, addends * kept + levels / 2.0 * (1.0 - kept)
     if compiled is None:
         compiled = not tf.config.list_physical_devices("GPU")
     change = _changed_by_xla if compiled else _changed_by_kernels
@@ -70,12 +83,34 @@ def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
     return tf.stack([a0, a1, a2, b0, b1, b2], axis=1)
 
 
-def _colours(uniforms: Any, how: Augment, levels: float) -> tuple[Any, Any]:
-    """Return contrast about the middle grey, then brightness, as a factor and an addend, (batch, 1, 1, 1) each."""
-    # (values - levels / 2) * contrast + levels / 2 + brightness, as values * factor + addend
+def _colours(uniforms: Any, how: Augment, levels: float, channels: int) -> tuple[Any, Any]:
+    """Return contrast about the middle grey, then brightness, then the balance of colours, as a factor and an addend.
+
+    Both are (batch, 1, 1, 1), with `color` (batch, 1, 1, channels); opacity is no colour.
+    """
     contrast = (1.0 + _signed(uniforms[:, 7]) * how.contrast)[:, None, None, None]
     brightness = (_signed(uniforms[:, 6]) * how.brightness * levels)[:, None, None, None]
-    return contrast, levels / 2.0 * (1.0 - contrast) + brightness
+    factors, addends = contrast, levels / 2.0 * (1.0 - contrast) + brightness
+    if how.color and channels >= 3:
+        gains = 1.0 + _signed(uniforms[:, 8:11]) * how.color
+        gains = tf.pad(gains, [[0, 0], [0, channels - 3]], constant_values=1)[:, None, None, :]
+        factors, addends = factors * gains, addends * gains
+    return factors, addends
+
+
+def _outside_rectangles(uniforms: Any, most: float, height: int, width: int) -> Any:
+    """Return 0 within a rectangle of half of the images and 1 elsewhere, (batch, height, width, 1).
+
+    The sides of a rectangle are up to `most` of the image's.
+    """
+    sides = tf.where(uniforms[:, 11:12] < ERASED, uniforms[:, 12:14] * most, 0.0)  # (batch, 2), shares of height and width
+    starts = uniforms[:, 14:16] * (1.0 - sides)
+    inside = []
+    for axis, length in enumerate((height, width)):
+        places = (tf.range(length, dtype=tf.float64) + 0.5) / length
+        first, last = starts[:, axis, None], (starts + sides)[:, axis, None]
+        inside.append(tf.cast((places >= first) & (places < last), tf.float64))  # (batch, length)
+    return (1.0 - inside[0][:, :, None] * inside[1][:, None, :])[..., None]
 
 
 @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]

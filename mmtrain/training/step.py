@@ -19,7 +19,7 @@ from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.model.assemble import Models
 from mmtrain.targets import FittedTarget
-from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
+from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.device import SingleDevice, Strategy
 from mmtrain.training.gradient_balance import GradientBalance
 from mmtrain.training.group_optimizer import ParameterGroups, optimizer_for, set_factors
@@ -61,7 +61,7 @@ class TrainStep:
         self.groups = ParameterGroups(models.groups)
         augmentations = {key: column.augmentation for key, column in inputs_among(columns).items()}
         self.augmentations = {key: augment for key, augment in augmentations.items() if augment is not None}
-        self.uniform_columns = UNIFORMS_PER_IMAGE * len(self.augmentations)
+        self.uniform_columns = sum(map(uniforms_for, self.augmentations.values()))
         self.batch_size, self.seed = int(training.batch_size), training.seed
         self.steps_per_call = int(training.steps_per_call)
         self.plain = self.steps_per_call == 1 and training.jit == "off"
@@ -185,10 +185,10 @@ class TrainStep:
 
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""
-        inputs = dict(batch["inputs"])
-        for number, (key, augment) in enumerate(self.augmentations.items()):
-            # (batch, 8): each image column has uniform numbers of its own.
-            uniforms = batch["uniforms"][:, number * UNIFORMS_PER_IMAGE : (number + 1) * UNIFORMS_PER_IMAGE]
+        inputs, first = dict(batch["inputs"]), 0
+        for key, augment in self.augmentations.items():
+            uniforms = batch["uniforms"][:, first : first + uniforms_for(augment)]
+            first += uniforms_for(augment)
             spec: Any = self.fitted.columns[key].spec  # of an image, as only images are augmented
             changed = augment_images(inputs[key], uniforms, augment, spec.levels)
             shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))

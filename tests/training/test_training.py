@@ -26,7 +26,7 @@ from mmtrain.errors import RunError
 from mmtrain.model.memory_errors import prediction_oom_errors, step_oom_errors
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.training import checkpoints, device, loop
-from mmtrain.training.augment import augment_images
+from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.checkpoints import Position
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Warned
 from mmtrain.training.loop import EarlyStopper
@@ -80,7 +80,7 @@ def images(count=3, size=(6, 8, 1), dtype=np.uint8, levels=256, seed=0):
 
 def changed(pixels, how, levels=255, **at):
     """The images after augmentation; every chance is 0.5 but those given by their place, `c2=1.0`."""
-    numbers = np.full((len(pixels), 8), MIDDLE, np.float32)
+    numbers = np.full((len(pixels), uniforms_for(Augment(**how))), MIDDLE, np.float32)
     for place, chance in at.items():
         numbers[:, int(place[1:])] = chance
     return augment_images(tf.constant(pixels), tf.constant(numbers), Augment(**how), levels).numpy()
@@ -91,7 +91,9 @@ def changed(pixels, how, levels=255, **at):
 def test_uniforms_in_the_middle_change_nothing(dtype, channels):
     levels = np.iinfo(dtype).max
     pixels = images(size=(6, 8, channels), dtype=dtype, levels=levels + 1)
-    found = changed(pixels, {"rotate": 90, "shift": 0.5, "zoom": 0.5, "brightness": 0.5, "contrast": 0.5}, levels)
+    # From one half on, no rectangle is erased.
+    how = {"rotate": 90, "shift": 0.5, "zoom": 0.5, "brightness": 0.5, "contrast": 0.5, "color": 0.5, "erase": 0.5}
+    found = changed(pixels, how, levels)
     assert found.dtype == dtype
     assert (found == pixels).all()
 
@@ -151,6 +153,29 @@ def test_brightness_and_contrast_are_these_levels(how, at, before, after):
     assert changed(pixels, how, **at).ravel().tolist() == after
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_each_color_has_its_own_factor(channels):
+    pixels = np.full((1, 1, 1, channels), 100, np.uint8)
+    found = changed(pixels, {"color": 0.5}, c8=1.0, c9=0.0)
+    assert found.ravel().tolist() == {1: [100], 3: [150, 50, 100], 4: [150, 50, 100, 100]}[channels]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_rectangle_of_half_of_the_images_is_erased(compiled):
+    """Heights and widths are shares of `erase`, places are shares of the room that is left."""
+    pixels, numbers = np.full((2, 10, 20, 3), 200, np.uint8), np.full((2, 16), MIDDLE, np.float32)
+    numbers[:, 11] = [0.49, 0.5]  # the second image stays
+    numbers[:, 12:] = [0.5, 1.0, 0.0, 1.0]
+    found = augment_images(tf.constant(pixels), tf.constant(numbers), Augment(erase=0.4), 255, compiled=compiled).numpy()
+    expected = pixels.copy()
+    expected[0, :2, 12:] = 128  # 0.2 of the height at the top, 0.4 of the width on the right
+    assert (found == expected).all()
+
+
+def test_changes_without_color_and_erase_draw_the_numbers_they_always_drew():
+    assert [uniforms_for(Augment(**how)) for how in ({"rotate": 10}, {"color": 0.1}, {"erase": 0.1})] == [8, 16, 16]
+
+
 def test_sixteen_bits_are_as_bright_as_eight():
     pixels = np.array([0, 30_000, 60_000], np.uint16).reshape(1, 1, -1, 1)
     found = changed(pixels, {"brightness": 0.1}, 65_535, c6=1.0)
@@ -199,8 +224,8 @@ def test_moved_image_is_what_a_slow_reference_gives(compiled, apart):
 
 
 def test_change_of_a_row_is_the_same_in_every_batch():
-    pixels, numbers = images(3), np.random.default_rng(2).random((3, 8), np.float32)
-    how = Augment(flip="both", rotate=180, shift=0.5, zoom=0.5, brightness=0.5, contrast=0.5)
+    pixels, numbers = images(3, (6, 8, 3)), np.random.default_rng(2).random((3, 16), np.float32)
+    how = Augment(flip="both", rotate=180, shift=0.5, zoom=0.5, brightness=0.5, contrast=0.5, color=0.5, erase=0.9)
     together = augment_images(tf.constant(pixels), tf.constant(numbers), how, 255).numpy()
     for begin, end in ((0, 1), (1, 3)):
         alone = augment_images(tf.constant(pixels[begin:end]), tf.constant(numbers[begin:end]), how, 255).numpy()
