@@ -26,6 +26,14 @@ california (20,640 rows) R2 .840 and .826; on diabetes (442 rows, four splits) .
 ROWS_OF_TRAINING = 800_000
 """Rows of all epochs together from which a large table has fewer epochs: 16 of adult take about 75 CPU s."""
 
+IMAGES_OF_TRAINING = 180_000
+"""Images of all epochs together, between `EPOCHS_OF_IMAGES`: about 2 CPU ms each at 64 x 64 pixels."""
+EPOCHS_OF_IMAGES = (15, 40)
+"""Fewest and most epochs with images."""
+
+AUGMENT = "{flip: horizontal, rotate: 10, shift: 0.1, zoom: 0.2, brightness: 0.1, contrast: 0.2, color: 0.2}"
+"""Changes of training images. EVIDENCE"""
+
 RARE_CLASS = 0.4
 """A class with less than this fraction of an even share is rare: with two classes, less than 20 % of the rows."""
 
@@ -118,7 +126,8 @@ def _column(key: str, column: ProfiledColumn) -> str:
     options = {**header, "role": guess.role, **guess.options}
     if not guess.role:
         return f"# {quoted(column.header)}"
-    entry = f"{quoted(key)}: {_map(options)}"
+    augment = f", augment: {AUGMENT}" if guess.content == "images" else ""
+    entry = f"{quoted(key)}: {_map(options)[:-1]}{augment}}}"
     return entry if guess.used else f"# {entry}"
 
 
@@ -158,20 +167,41 @@ def _split(survey: TableProfile) -> list[tuple[str, str]]:
     ]
 
 
+def _inputs(survey: TableProfile) -> list[str]:
+    """Return the content of every input column that is used: `images`, `texts`, `numbers` or `names`."""
+    return [role_class(column.guess.role).content for column in survey.used if column.guess.purpose == "input"]
+
+
 def _is_large_table(survey: TableProfile) -> bool:
     """Return whether there are numbers and categories alone, in enough rows for an ensemble and its encodings of numbers."""
-    contents = {role_class(column.guess.role).content for column in survey.used if column.guess.purpose == "input"}
-    return survey.rows >= LARGE_TABLE_ROWS and contents <= {"numbers", "names"}
+    return survey.rows >= LARGE_TABLE_ROWS and set(_inputs(survey)) <= {"numbers", "names"}
 
 
 def _branches(survey: TableProfile) -> list[str]:
     if _is_large_table(survey):
         return ["branches: tabm  # all inputs in one branch: an ensemble of networks that share their weights"]
-    return ["# branches and fusion are left out: one branch per image, one per text, one for all the rest, then concatenated."]
+    default = "left out: one branch per image, one per text, one for all the rest, then concatenated."
+    contents = _inputs(survey)
+    if not {"images", "texts"} & set(contents):
+        return [f"# branches and fusion are {default}"]
+    if "images" in contents and len(contents) > 1:
+        fusion = "fusion: {units: [], auxiliary: 1.0}  # no layers after it; each branch also learns to predict alone"
+    else:
+        fusion = "fusion: {units: []}  # no layers after it"
+    return [f"# branches are {default}", fusion]
 
 
 def _schedule(survey: TableProfile) -> list[tuple[str, str]]:
     """Entries from the epochs to the learning rate, which grows with the square root of the batch size."""
+    falling = ("schedule: cosine", "falls to 0 at the last epoch")
+    if "images" in _inputs(survey):
+        fewest, most = EPOCHS_OF_IMAGES
+        return [
+            (f"epochs: {min(most, max(fewest, IMAGES_OF_TRAINING // survey.rows))}", ""),
+            ("batch_size: 32", ""),
+            ("learning_rate: 0.003", ""),
+            ("schedule: {method: cosine, warmup_epochs: 1}", "rises for an epoch, and falls to 0 at the last one"),
+        ]
     if not _is_large_table(survey):
         return [("epochs: 30", ""), ("batch_size: 32", "")]
     # The power of two below a hundredth of the rows, from 32 to 256.
@@ -180,7 +210,7 @@ def _schedule(survey: TableProfile) -> list[tuple[str, str]]:
         (f"epochs: {min(30, max(5, ROWS_OF_TRAINING // survey.rows))}", ""),
         (f"batch_size: {size}", ""),
         (f"learning_rate: {0.001 * (size / 32) ** 0.5:.2g}", ""),
-        ("schedule: cosine", "falls to 0 at the last epoch"),
+        falling,
     ]
 
 
@@ -193,5 +223,6 @@ def _training(survey: TableProfile) -> list[tuple[str, str]]:
         percent = f"{share:.0%}" if share >= 0.01 else "less than 1%"
         balance = "to predict every class as well as the others, add `decision: {prior: balanced}` to the target"
         entries.append(("class_weights: none", f"the rarest class, {rarest!r}, has {percent} of the rows; {balance}"))
-    patience = "" if _is_large_table(survey) else ", patience: 5"
+    # A schedule with a known end is trained to it.
+    patience = "" if _is_large_table(survey) or "images" in _inputs(survey) else ", patience: 5"
     return [*entries, (f"early_stopping: {{monitor: validation_loss{patience}}}", "")]

@@ -23,7 +23,7 @@ from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import ConfigError, DataError
-from mmtrain.pipeline.starter_config import quoted
+from mmtrain.pipeline.starter_config import quoted, starter_text
 from mmtrain.text.dates import days
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
@@ -960,6 +960,45 @@ def test_a_given_split_that_cannot_be_used_is_left_out(tmp_path):
     reason = next(column for column in done.survey.columns if column.header == "part").guess.reason
     assert reason == "the values are test and train; not used, for then class 'rare' has 1 row marked train, fewer than the 2 parts."
     assert check(done.file).rows == N
+
+
+PLAIN_FUSION = {"units": []}
+NOTES = [f"note {i} and more of it" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fusion"),
+    [
+        ({"scan": [f"{i}.png" for i in range(N)]}, PLAIN_FUSION),
+        ({"note": NOTES}, PLAIN_FUSION),
+        ({"note": NOTES, "x": [f"{i * i % 17}.5" for i in range(N)]}, PLAIN_FUSION),
+        ({"scan": [f"{i}.png" for i in range(N)], "note": NOTES}, {"units": [], "auxiliary": 1.0}),
+        ({"x": [f"{i * i % 17}.5" for i in range(N)]}, None),
+    ],
+    ids=["image", "text", "text and number", "image and text", "number"],
+)
+def test_images_and_texts_have_no_layers_after_the_fusion_and_images_an_auxiliary_loss(tmp_path, inputs, fusion):
+    images(tmp_path, [f"{i}.png" for i in range(N)])
+    done = init(write(tmp_path, {**inputs, "label": ["a", "b", "b"] * 20}), target="label", file=tmp_path / "first.yaml")
+    assert yaml.safe_load(done.file.read_text(encoding="utf-8")).get("fusion") == fusion
+    assert check(done.file).rows == N
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(60, 40), (10_000, 15), (6_000, 30)])
+def test_images_are_augmented_and_trained_to_the_end_of_one_cosine(tmp_path, rows, epochs):
+    names = [f"{i}.png" for i in range(N)]
+    images(tmp_path, names)
+    done = init(write(tmp_path, table(scan=names)), target="label", file=tmp_path / "first.yaml")
+    experiment = config.load(done.file)
+    assert experiment.columns["scan"].augment.model_dump(exclude_defaults=True) == {
+        **{"flip": "horizontal", "rotate": 10, "shift": 0.1, "zoom": 0.2},
+        **{"brightness": 0.1, "contrast": 0.2, "color": 0.2},
+    }
+    many = done.survey.model_copy(update={"rows": rows})
+    assert yaml.safe_load(starter_text(many, done.file))["training"] == {
+        **{"epochs": epochs, "batch_size": 32, "learning_rate": 0.003, "schedule": {"method": "cosine", "warmup_epochs": 1}},
+        "early_stopping": {"monitor": "validation_loss"},
+    }
 
 
 def test_a_large_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_path):
