@@ -95,8 +95,9 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
 
 
 def _tune_settings(table: EncodedTable) -> TuningResult:
-    """Choose the batch size first, since the rest depends on it."""
+    """Choose the batch size first, since the rest depends on it, then the learning rate, which depends on nothing else."""
     from mmtrain.training.autotune import largest_batch_size, tune_settings
+    from mmtrain.training.learning_rate_test import find_learning_rate
     from mmtrain.training.step import TrainStep
 
     experiment, rows = table.experiment, table.partition.train
@@ -105,10 +106,13 @@ def _tune_settings(table: EncodedTable) -> TuningResult:
     def make_step(settings: Training) -> TrainStep:
         return TrainStep(settings, experiment.columns, table.fitted, assemble_network(experiment, table.fitted))
 
-    if training.batch_size != "auto":
-        return tune_settings(training, make_step, table.arrays, rows)
-    size, reason = largest_batch_size(training, make_step, table.arrays, rows, where=experiment.name)
-    tuning = tune_settings(training.with_settings(batch_size=size), make_step, table.arrays, rows)
-    # The batch size was decided first, so its reason comes first.
-    tuning.reasons.insert(0, reason)
+    reasons = []
+    if training.batch_size == "auto":
+        size, reason = largest_batch_size(training, make_step, table.arrays, rows, where=experiment.name)
+        training, reasons = training.with_settings(batch_size=size), [reason]
+    if training.learning_rate == "auto":
+        rate, reason = find_learning_rate(training, make_step, table.arrays, rows)
+        training, reasons = training.with_settings(learning_rate=rate), [*reasons, reason]
+    tuning = tune_settings(training, make_step, table.arrays, rows)
+    tuning.reasons[:0] = reasons
     return tuning

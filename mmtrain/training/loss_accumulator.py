@@ -59,7 +59,7 @@ def divergence_error(data: TrainingData, where: str, what: str, which: str, rows
     """
     suspects = [f"{name} {value:g} ({data.place(row)})" for name, value, row in suspicious(data.arrays, rows)]
     seen = f"Unusual in {which}: {listed(suspects, most=5)}." if suspects else f"No number in {which} is unusual."
-    rate = data.training.learning_rate
+    rate = float(data.training.learning_rate)
     fix = f"Lower training.learning_rate (now {rate:g}); normalize numbers; look for outliers."
     return RunError(Problem(where, f"{what} {seen}", fix))
 

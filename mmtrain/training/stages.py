@@ -66,8 +66,7 @@ class Stages:
     def learning_rate(self, number: int) -> LearningRate:
         """Return the learning rate of a stage: the schedule runs from the beginning to the end of each stage."""
         stage = self.stages[number]
-        # A dict gives rates of single groups, relative to the rate of the training.
-        base = stage.learning_rate if isinstance(stage.learning_rate, float) else self.training.learning_rate
+        base = stage.learning_rate if isinstance(stage.learning_rate, float) else float(self.training.learning_rate)
         return LearningRate(self.training.schedule, base=base, epochs=stage.epochs)
 
     def group_rates(self, number: int) -> dict[str, float]:

@@ -72,7 +72,7 @@ class TrainStep:
     def enter_stage(self, number: int) -> None:
         """Train what stage `number` trains, at its rates; steps are compiled anew, as they update other variables."""
         self.groups.train_only(self.stages.trained_groups(number))
-        set_factors(self.optimizer, self.groups.factors(self.stages.group_rates(number), self.stages.training.learning_rate))
+        set_factors(self.optimizer, self.groups.factors(self.stages.group_rates(number), float(self.stages.training.learning_rate)))
         self.update = tf.function(self._updates, jit_compile=self.jit or None, autograph=False)
         for compiled in ("train_one", "train_full"):
             # A cached_property keeps its value in `__dict__`: without it, the next call compiles anew.

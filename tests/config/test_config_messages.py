@@ -159,11 +159,11 @@ WRONG_VALUES = [
     ("epochs: 30", "epochs: 2.5", "14: training.epochs: expected a whole number; found '2.5'."),
     ("epochs: 30", "epochs: [30]", "14: training.epochs: expected a whole number; found a list."),
     ("epochs: 30", "deterministic: maybe", "14: training.deterministic: expected yes or no; found 'maybe'."),
-    ("epochs: 30", "learning_rate: fast", "14: training.learning_rate: expected a number; found 'fast'."),
+    ("epochs: 30", "learning_rate: fast", "14: training.learning_rate: expected auto or a number; found 'fast'."),
     (
         "epochs: 30",
         'learning_rate: "0,1"',
-        "14: training.learning_rate: expected a number; found '0,1'. Write the decimal point as a dot: `0.1`.",
+        "14: training.learning_rate: expected auto or a number; found '0,1'. Write the decimal point as a dot: `0.1`.",
     ),
     (
         "epochs: 30",
@@ -173,8 +173,8 @@ WRONG_VALUES = [
     ),
     ("epochs: 30", f"epochs: {'x' * 61}", f"14: training.epochs: expected a whole number; found '{'x' * 57}...'."),
     ("validation_auc", "[validation_auc]", "14: training.early_stopping.monitor: expected a text; found a list."),
-    ("epochs: 30", "learning_rate: nan", "14: training.learning_rate: expected a finite number; found 'nan'."),
-    ("epochs: 30", "learning_rate: inf", "14: training.learning_rate: expected a finite number; found 'inf'."),
+    ("epochs: 30", "learning_rate: nan", "14: training.learning_rate: expected auto or a finite number; found 'nan'."),
+    ("epochs: 30", "learning_rate: inf", "14: training.learning_rate: expected auto or a finite number; found 'inf'."),
     (
         "epochs: 30",
         "class_weights: balance",
