@@ -171,6 +171,15 @@ def _architecture_for(kind: Kind, name: str) -> str:
     return prefixed if takes_kind(prefixed) and not takes_kind(name) else name
 
 
+def short_name(architecture: str) -> str:
+    """Return the name without the prefix of its kind that the file may have instead, `gru` for `text_gru`; empty where it has none."""
+    for kind in architectures[architecture].kinds:
+        short = architecture.removeprefix(f"{kinds[kind].architecture_prefix}_")
+        if short != architecture and _architecture_for(kind, short) == architecture:
+            return short
+    return ""
+
+
 def _likely(branch: dict[str, Any]) -> str:
     """Return the architecture that has most of the keys of a branch with invalid columns, so that its options are not refused, too."""
     names = [default_architecture("vector"), *architectures]

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from mmtrain.branches import architectures
+from mmtrain.config.defaults import short_name
 
 DEFAULTED = {
     "Experiment": {"name", "branches", "fusion", "split", "training"},
@@ -33,7 +34,8 @@ class _Generator(GenerateJsonSchema):
         for name, choice in schema["choices"].items():
             choices.append(self.generate_inner(choice))
             for section in self._sections(choices[-1]):
-                section["properties"][tag] = {"const": name, "title": tag.title()}
+                short = short_name(name) if tag == "architecture" else ""
+                section["properties"][tag] = {**({"enum": [name, short]} if short else {"const": name}), "title": tag.title()}
                 section["required"] = _required(section, tag)
         if tag in ("method", "name"):
             choices.append({"enum": list(schema["choices"])})
@@ -61,6 +63,11 @@ def schema_of(experiment: type[BaseModel]) -> dict[str, Any]:
         part = schema if title == "Experiment" else schema["$defs"][title]
         part["required"] = [key for key in part.get("required", []) if key not in keys]
     _allow_an_architecture_alone(schema["properties"]["branches"])
+    schema["$defs"]["Training"]["properties"]["momentum"] = {
+        "type": "number",
+        "title": "Momentum",
+        "description": "Short for the option of the optimizer: `optimizer: {method: sgd, momentum: 0.9}`.",
+    }
     _describe(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "mmtrain experiment"}
 
@@ -76,6 +83,7 @@ def _describe(schema: JsonSchemaValue) -> None:
     sections = schema["$defs"]
     for section in (schema, *sections.values()):
         for key in section.get("properties", {}).values():
-            described = sections.get(str(key.get("$ref", "")).rpartition("/")[2], section if "const" in key else {})
+            of_tag = "const" in key or key.get("title") == "Architecture"
+            described = sections.get(str(key.get("$ref", "")).rpartition("/")[2], section if of_tag else {})
             if "description" not in key and "description" in described:
                 key["description"] = described["description"]

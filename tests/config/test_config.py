@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,9 +19,11 @@ from mmtrain.errors import ConfigError
 from mmtrain.fusions import fusion, fusions
 from mmtrain.metrics import binary_scores, multiclass_scores, multilabel_scores, regression_scores
 from mmtrain.metrics.score import EACH_LABEL
-from mmtrain.optim import optimizers, schedules
+from mmtrain.optim import losses, optimizers, schedules
 from mmtrain.splits import split_methods
+from mmtrain.synonyms import WORDS_OF
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, tasks
+from mmtrain.trackers import trackers
 
 CLINIC = """\
 name: clinic
@@ -447,6 +449,7 @@ def schema():
         SMALL,
         SMALL + "fusion: gated\ntraining: {schedule: cosine}\n",
         SMALL + "branches: {table: {columns: [age], units: [8]}}\n",
+        SMALL + "training: {optimizer: sgd, momentum: 0.9}\n",
         SMALL.replace("task: binary", "task: binary, positive: 1").replace("csv}", "csv, missing_values: [NA, -9]}"),
     ],
 )
@@ -539,6 +542,64 @@ def test_the_schema_names_its_dialect_and_requires_only_what_has_no_default():
     assert schema["$defs"]["Data"]["required"] == ["table"]
     assert schema["$defs"]["CnnBranch"]["required"] == ["columns"]
     assert schema["$defs"]["BinaryTarget"]["required"] == ["role", "task"]
+
+
+COLUMNS = {
+    "number": {"role": "numeric"},
+    "scan": {"role": "image"},
+    "note": {"role": "text", "vectorize": "tokens"},
+    "y": {"role": "target", "task": "binary"},
+}
+NAMED: dict[str, tuple[Iterable[str], Callable[[str], list[dict[str, Any]]]]] = {
+    "role": (
+        roles,
+        lambda word: [{"columns": {**COLUMNS, "other": {"role": word, "task": "binary"} if word == "target" else {"role": word}}}],
+    ),
+    "task": (tasks, lambda word: [{"columns": {**COLUMNS, "y": {"role": "target", "task": word}}}]),
+    "architecture": (
+        architectures,
+        lambda word: [{"branches": {"a": {"columns": [key], "architecture": word}}} for key in ("number", "scan", "note")],
+    ),
+    "architecture alone": (architectures, lambda word: [{"branches": word}]),
+    "fusion": (fusions, lambda word: [{"fusion": word}]),
+    "fusion method": (fusions, lambda word: [{"fusion": {"method": word}}]),
+    "split": (split_methods, lambda word: [{"split": word}]),
+    "optimizer": (optimizers, lambda word: [{"training": {"optimizer": word}}]),
+    "schedule": (schedules, lambda word: [{"training": {"schedule": word}}]),
+    "loss": (losses, lambda word: [{"columns": {**COLUMNS, "y": {**COLUMNS["y"], "loss": word}}}]),
+    "tracker": (trackers, lambda word: [{"training": {"trackers": [word]}}]),
+}
+"""Kinds of names: those that are registered, and the experiments that have a word in their place."""
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_schema_and_loader_know_the_same_words(tmp_path, kind):
+    names, experiments = NAMED[kind]
+    usual = [word for name in names for word in (*WORDS_OF.get(name, "").split(), name.rpartition("_")[2], f"{name}x")]
+    words = list(dict.fromkeys([*names, *usual]))
+    schema, known = json_schema(), []
+    for word in words:
+        trees = [{"data": {"table": "t.csv"}, "columns": COLUMNS, **tree} for tree in experiments(word)]
+        in_schema = any(accepts(schema, tree, schema) for tree in trees)
+        assert (word, in_schema) == (word, any(_knows(tmp_path, tree, word) for tree in trees))
+        known += [word] * in_schema
+    assert set(names) <= set(known) < set(words)
+
+
+def _knows(folder, tree, word):
+    """Whether the loader has no other fault to find with an experiment than how the word goes with the rest."""
+    try:
+        loaded(folder, yaml.safe_dump(tree))
+    except ConfigError as error:
+        return f"{word!r}" not in str(error) or "there is no" not in str(error)
+    return True
+
+
+def test_schema_knows_architectures_without_the_prefix_of_their_kind():
+    parts = json_schema()["$defs"]
+    assert parts["TextGruBranch"]["properties"]["architecture"]["enum"] == ["text_gru", "gru"]
+    assert parts["ImageResnetBranch"]["properties"]["architecture"]["enum"] == ["image_resnet", "resnet"]
+    assert parts["CnnBranch"]["properties"]["architecture"]["const"] == "cnn"
 
 
 # What a user registers
