@@ -77,19 +77,19 @@ from mmtrain.with_keras import register_layers
 register_layers()
 
 if TYPE_CHECKING:
-    from mmtrain.api.commands import check as check
     from mmtrain.api.commands import compare as compare
     from mmtrain.api.commands import evaluate as evaluate
     from mmtrain.api.commands import explain as explain
     from mmtrain.api.commands import export as export
-    from mmtrain.api.commands import fit as fit
-    from mmtrain.api.commands import init as init
-    from mmtrain.api.commands import inspect_data as inspect_data
     from mmtrain.api.commands import load as load
     from mmtrain.api.commands import predict as predict
     from mmtrain.api.commands import resume as resume
     from mmtrain.api.estimators import Classifier as Classifier
     from mmtrain.api.estimators import Regressor as Regressor
+    from mmtrain.api.experiments import check as check
+    from mmtrain.api.experiments import fit as fit
+    from mmtrain.api.experiments import init as init
+    from mmtrain.api.experiments import inspect_data as inspect_data
     from mmtrain.errors import ConfigError as ConfigError
     from mmtrain.errors import DataError as DataError
     from mmtrain.errors import MmtrainError as MmtrainError
@@ -98,10 +98,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _API = {
-    **dict.fromkeys(
-        ("check", "compare", "evaluate", "explain", "export", "fit", "init", "inspect_data", "load", "predict", "resume"),
-        "mmtrain.api.commands",
-    ),
+    **dict.fromkeys(("check", "fit", "init", "inspect_data"), "mmtrain.api.experiments"),
+    **dict.fromkeys(("compare", "evaluate", "explain", "export", "load", "predict", "resume"), "mmtrain.api.commands"),
     **dict.fromkeys(("Classifier", "Regressor"), "mmtrain.api.estimators"),
     **dict.fromkeys(("ConfigError", "DataError", "MmtrainError", "RunError"), "mmtrain.errors"),
 }

@@ -1,22 +1,19 @@
-"""The functions of `import mmtrain`: one per command, with the names and options of the command line.
+"""The functions of `import mmtrain` that take a run: `resume`, `load`, `evaluate`, `predict`, `explain`, `export`, `compare`.
 
-Experiments are paths, dictionaries of the file's shape, or `Experiment` objects; tables are paths or DataFrames. Mistakes of the user
-are raised as ConfigError, DataError, RunError or UsageError, with the text that the command line prints.
+They have the names and options of the command line, like those in `mmtrain.api.experiments`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmtrain.api import progress as progress_display
-from mmtrain.api.findings import Check, Comparison, DataInspection, Starter
+from mmtrain.api.findings import Comparison
 from mmtrain.api.inputs import (
-    ExperimentLike,
     Overrides,
     PathOrText,
     TableArgument,
@@ -24,8 +21,7 @@ from mmtrain.api.inputs import (
     as_overrides,
     as_path,
     as_table,
-    experiment_argument,
-    temporary_table,
+    named_as_given,
 )
 from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
 from mmtrain.artifacts.run_folder import Run
@@ -36,60 +32,11 @@ from mmtrain.splits.plan import USE_NAMED, USES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mmtrain.cli.views.training_progress import Display
-    from mmtrain.commands.fit import Listeners
     from mmtrain.explanation.selection import Method
     from mmtrain.pipeline.predictor import OnError
 
 RunLike: TypeAlias = PathOrText | TrainedRun | None
 """A run, its folder, its name (the latest run of that name under `output`), or None: the latest run of all."""
-
-
-def fit(
-    experiment: ExperimentLike,
-    table: TableLike | None = None,
-    *,
-    images: PathOrText | None = None,
-    overrides: Overrides = (),
-    output: PathOrText = "runs",
-    progress: bool = True,
-) -> TrainedRun:
-    """Train an experiment in a new run folder under `output`.
-
-    Args:
-        experiment: A path, a dictionary of the file's shape, or an `Experiment`. Paths in a dictionary are relative to the current
-            folder, those in a file to the file.
-        table: A path or a DataFrame, in place of the experiment's `data.table`. A DataFrame is kept under `output/tables`, so that the
-            run can be evaluated, explained and resumed later, in another process too.
-        images: The folder that image cells are relative to, in place of `data.images`.
-        overrides: Values in place of those of the experiment: `{"training.epochs": 3}` or `["training.epochs=3"]`.
-        output: The folder that holds the runs.
-        progress: Show the progress in the notebook or on standard error.
-
-    Returns:
-        The trained run: `scores` and `history` as DataFrames, `report`, `evaluate`, `predict`, `explain`, `export`.
-
-    Raises:
-        ConfigError: the experiment has mistakes; the error lists every one with its place.
-        DataError: the table or its images have mistakes.
-        RunError: the training failed, or the run folder cannot be written.
-        KeyboardInterrupt: the training was interrupted; the best model so far is kept, see `resume`.
-
-    Example:
-        run = mmtrain.fit("clinic.yaml", overrides={"training.epochs": 3})
-        run.scores  # one row per split, target and score
-
-    """
-    from mmtrain.commands.fit import fit as train
-
-    # Read before the table: a mistake of the arguments costs no copy of the DataFrame.
-    wanted = experiment_argument(experiment, overrides)
-    file = None if table is None else as_table(table, output)
-    # A table and folder given as arguments are overrides, so that the run's own file names them.
-    wanted = wanted.on(file, images)
-    with _named_as_given(file), progress_display.watching(progress) as shown:
-        done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=_listeners(shown))
-    return TrainedRun(done.run)
 
 
 def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool = True) -> TrainedRun:
@@ -109,7 +56,7 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
     from mmtrain.commands.fit import resume as go_on
 
     with progress_display.watching(progress) as shown:
-        done = go_on(_which(run), output=as_path(output), listeners=_listeners(shown))
+        done = go_on(_which(run), output=as_path(output), listeners=progress_display.listeners_of(shown))
     return TrainedRun(done.run)
 
 
@@ -172,7 +119,7 @@ def evaluate(
     opened, file = _opened(run, table, output)
     folder = _images(opened, file, images)
     options = EvaluateOptions(split, None if file is None else file.path, folder, tuple(subgroups), as_overrides(overrides))
-    with _named_as_given(file), progress_display.watching(progress) as shown:
+    with named_as_given(file), progress_display.watching(progress) as shown:
         done = score(str(opened.folder), options, progress=shown.images, say=shown.say)
     return Evaluation(TrainedRun(opened), done)
 
@@ -277,7 +224,7 @@ def explain(
     names = (rows,) if isinstance(rows, str) else tuple(str(row) for row in rows)
     path, to = None if file is None else file.path, None if folder is None else as_path(folder)
     options = ExplainOptions(names, split, path, _images(opened, file, images), target, class_name, method, steps, to)
-    with _named_as_given(file), progress_display.watching(progress) as shown:
+    with named_as_given(file), progress_display.watching(progress) as shown:
         done = attribute(str(opened.folder), options, progress=shown.images, say=shown.say)
     return Explanations(TrainedRun(opened), done)
 
@@ -321,117 +268,6 @@ def export(
     return Export(TrainedRun(opened), done)
 
 
-def check(
-    experiment: ExperimentLike,
-    table: TableLike | None = None,
-    *,
-    images: PathOrText | None = None,
-    overrides: Overrides = (),
-    progress: bool = True,
-) -> Check:
-    """Check everything that `fit` would refuse, without training; nothing is kept.
-
-    Args: those of `fit`.
-
-    Raises:
-        ConfigError: the experiment has mistakes; the error lists every one with its place.
-        DataError: the table or its images have mistakes.
-
-    >>> import pandas as pd
-    >>> table = pd.DataFrame({"age": [50, 61, 47, 70] * 5, "ill": ["yes", "no"] * 10})
-    >>> columns = {"age": {"role": "numeric"}, "ill": {"role": "target", "task": "binary"}}
-    >>> check({"columns": columns}, table, progress=False).splits[["split", "rows"]].values.tolist()
-    [['train', 14], ['validation', 3], ['test', 3]]
-
-    """
-    from mmtrain.commands.check import check as examine
-
-    wanted = experiment_argument(experiment, overrides)
-    with ExitStack() as stack:
-        # Nothing is kept, so the file of a DataFrame need not outlive the check.
-        file = None if table is None else stack.enter_context(temporary_table(table))
-        stack.enter_context(_named_as_given(file))
-        shown = stack.enter_context(progress_display.watching(progress))
-        wanted = wanted.on(file, images)
-        return Check(examine(wanted.source, overrides=wanted.overrides, progress=shown.images))
-
-
-def inspect_data(
-    source: ExperimentLike | TableLike,
-    table: TableLike | None = None,
-    *,
-    images: PathOrText | None = None,
-    overrides: Overrides = (),
-    html: PathOrText | None = None,
-    progress: bool = True,
-) -> DataInspection:
-    """Describe a table column by column and name what would spoil a study: leaks, duplicates, shifts, unreadable images.
-
-    Args:
-        source: An experiment or, with guessed roles, a table: a path or a DataFrame.
-        table: The table of the experiment, in place of its `data.table`; not used if `source` is a table.
-        images: The folder that image cells are relative to.
-        overrides: Values in place of those of the experiment.
-        html: A file for the result as a page to read in a browser.
-        progress: Show the progress.
-
-    Returns:
-        `columns` and `findings` as DataFrames. Mistakes that `fit` would refuse are listed in `problems` and not raised.
-
-    Raises:
-        ConfigError: the experiment cannot be read.
-        DataError: the table cannot be read.
-
-    """
-    from mmtrain.api.findings import inspect
-
-    inspection = inspect(source, table, images=images, overrides=overrides, progress=progress)
-    if html is not None:
-        inspection.write(html)
-    return inspection
-
-
-def init(
-    table: TableLike,
-    target: str | Sequence[str] | None = None,
-    *,
-    images: PathOrText | None = None,
-    file: PathOrText | None = None,
-    force: bool = False,
-    output: PathOrText = "runs",
-) -> Starter:
-    """Guess a first experiment for a table: a role for each column, with the reason.
-
-    Args:
-        table: A path or a DataFrame.
-        target: The column to be predicted, or several. Left out: guessed.
-        images: The folder that image cells are relative to. Left out: guessed.
-        file: The experiment file to write. Left out: no file is written.
-        force: Replace a file that exists already.
-        output: The folder of the runs, where a DataFrame is kept.
-
-    Returns:
-        `experiment`, a dictionary for `fit`, and `text`, that of a file.
-
-    Raises:
-        DataError: the table cannot be read.
-        UsageError: the file exists already.
-        ConfigError: the table has no column that can be predicted, or no such target.
-
-    """
-    from mmtrain.commands.init import init as write
-    from mmtrain.commands.init import usable_survey
-
-    file_of_table = as_table(table, output)
-    # A DataFrame has no folder of its own: the current one takes its place.
-    folder = as_path(images) if images is not None else Path.cwd() if file_of_table.frame else None
-    with file_of_table.named_as_given():
-        if file is None:
-            return Starter(usable_survey(file_of_table.path, target=target, images=folder), None)
-        done = write(file_of_table.path, target=target, images=folder, file=as_path(file), force=force)
-    return Starter(done.survey, done.file)
-
-
 def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText = "runs") -> Comparison:
     """Compare runs on rows that each has scored with `evaluate`, the first against the others: differences with intervals.
 
@@ -452,12 +288,6 @@ def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText 
     return Comparison(compare_runs([str(_which(run)) for run in runs], part=split, output=as_path(output)))
 
 
-def _listeners(shown: Display) -> Listeners:
-    from mmtrain.commands.fit import Listeners
-
-    return Listeners(shown.event, shown.plan, shown.images, shown.say)
-
-
 def _which(run: RunLike) -> str | None:
     return None if run is None else str(run.folder if isinstance(run, TrainedRun) else Path(run))
 
@@ -476,10 +306,6 @@ def _images(run: Run, file: TableArgument | None, images: PathOrText | None) -> 
     from mmtrain import config
 
     return config.load(run / "config.yaml").data.images_folder.path if file is not None and file.frame else None
-
-
-def _named_as_given(file: TableArgument | None) -> AbstractContextManager[None]:
-    return nullcontext() if file is None else file.named_as_given()
 
 
 def _use(split: str) -> str:

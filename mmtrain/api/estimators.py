@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from mmtrain.api import commands
+from mmtrain.api import experiments
 from mmtrain.api.inputs import PathOrText, as_path
 
 try:
@@ -79,8 +79,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         with self._output() as folder:
             columns = self._roles(X, frame, table, name, folder)
             tree = self._experiment({**columns, name: {"role": "target", **target}}, stratified=stratified)
-            run = commands.fit(tree, table, images=Path.cwd(), output=folder, progress=bool(self.verbose))
-            # The run folder may be temporary: what is needed later is taken out of it.
+            run = experiments.fit(tree, table, images=Path.cwd(), output=folder, progress=bool(self.verbose))
             self.history_ = run.history
             self.folder_ = None if self.output is None else run.folder
             self._target = name
@@ -115,7 +114,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         # Numbers of an array are measurements: a guess would take small whole ones for categories.
         if _unnamed(X) and all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
             return {name: {"role": "numeric"} for name in frame.columns}
-        guessed: dict[str, Any] = commands.init(table, target, images=Path.cwd(), output=folder).experiment["columns"]
+        guessed: dict[str, Any] = experiments.init(table, target, images=Path.cwd(), output=folder).experiment["columns"]
         return {key: one for key, one in guessed.items() if key != target}
 
     @contextmanager

@@ -13,8 +13,8 @@ import pandas as pd
 
 from mmtrain.api import notebook
 from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableLike, as_path, experiment_argument, temporary_table
+from mmtrain.api.notebook import Result
 from mmtrain.api.progress import watching
-from mmtrain.api.results import Result
 from mmtrain.artifacts.inspection_results import InspectedColumn, InspectedTable, Inspection, PartSummary, TableProfile
 from mmtrain.config import Experiment
 from mmtrain.errors import Problem, counted

@@ -129,3 +129,8 @@ class ExperimentArgument:
 def experiment_argument(experiment: ExperimentLike, overrides: Overrides) -> ExperimentArgument:
     """Return the arguments `experiment` and `overrides` of a function of the API in one form. Raises ConfigError."""
     return ExperimentArgument(as_experiment(experiment), as_overrides(overrides))
+
+
+def named_as_given(file: TableArgument | None) -> AbstractContextManager[None]:
+    """Return a context in which messages name the DataFrame behind a file."""
+    return nullcontext() if file is None else file.named_as_given()

@@ -1,18 +1,21 @@
-"""Results in a notebook: self-contained HTML that follows the light or dark theme of the page."""
+"""Results that print well: as text in a terminal, in a notebook as self-contained HTML that follows the theme of the page."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 if TYPE_CHECKING:
+    from mmtrain.artifacts.run_folder import Run
     from mmtrain.reports.blocks import Block, Section
 
 MOST_ROWS = 60
@@ -146,3 +149,66 @@ def _of_block(block: Block) -> Iterator[Figure]:
     elif isinstance(block, Folded):
         for inner in block.blocks:
             yield from _of_block(inner)
+
+
+SHOWN_ROWS = 20
+"""Maximum number of rows of a table that `repr` shows."""
+
+
+class Result(ABC):
+    """Base of results that print as a title, sentences and tables, in a notebook also figures."""
+
+    @abstractmethod
+    def _title(self) -> str: ...
+
+    def _lines(self) -> Iterable[str]:
+        return ()
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {}
+
+    def _figures(self) -> Iterable[Figure]:
+        return ()
+
+    def __repr__(self) -> str:
+        tables = [as_text(table, SHOWN_ROWS) for table in self._tables().values() if len(table)]
+        return "\n".join([f"<{self._title()}>", *self._lines(), *tables])
+
+    def _repr_html_(self) -> str:
+        return card(self._title(), self._lines(), self._tables(), self._figures())
+
+
+class Report(PathLike[str]):
+    """A page in a file; its path in a terminal, the page itself in a notebook."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"<report {self.path}>"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        return embedded_page(self.path.read_text(encoding="utf-8"))
+
+
+class Figures(Result):
+    """The figures of a run's report; their files by name in `paths`."""
+
+    def __init__(self, run: Run, figures: tuple[Figure, ...]) -> None:
+        self._run, self._drawn = run, figures
+        self.paths = {figure.title: run / figure.file for figure in figures if figure.file.endswith(".png")}
+
+    def _title(self) -> str:
+        return f"mmtrain figures of {self._run}"
+
+    def _figures(self) -> Iterable[Figure]:
+        return self._drawn
+
+    def __repr__(self) -> str:
+        return "\n".join([f"<{self._title()}>", *(f"{title}: {path}" for title, path in self.paths.items())])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mmtrain.cli.views.training_progress import Display
+    from mmtrain.commands.fit import Listeners
 
 
 def in_notebook() -> bool:
@@ -57,3 +58,10 @@ def watching(progress: bool) -> Iterator[Display]:
         raise KeyboardInterrupt(f"{stopped}{hint}") from None
     finally:
         shown.close()
+
+
+def listeners_of(shown: Display) -> Listeners:
+    """Return the functions of a display that a training calls."""
+    from mmtrain.commands.fit import Listeners
+
+    return Listeners(shown.event, shown.plan, shown.images, shown.say)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +11,7 @@ import pandas as pd
 
 from mmtrain.api import notebook
 from mmtrain.api.inputs import Overrides, PathOrText, TableLike
+from mmtrain.api.notebook import Figures, Report, Result
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, UsageError
 
@@ -24,70 +23,6 @@ if TYPE_CHECKING:
     from mmtrain.explanation.selection import Method
     from mmtrain.pipeline.predictor import OnError, Predictor
     from mmtrain.reports.report_data import ReportData
-
-SCORES = ("split", "target", "score", "value", "low", "high", "baseline")
-SHOWN_ROWS = 20
-"""Maximum number of rows of a table that `repr` shows."""
-
-
-class Result(ABC):
-    """Base of results that print as a title, sentences and tables, in a notebook also figures."""
-
-    @abstractmethod
-    def _title(self) -> str: ...
-
-    def _lines(self) -> Iterable[str]:
-        return ()
-
-    def _tables(self) -> Mapping[str, pd.DataFrame]:
-        return {}
-
-    def _figures(self) -> Iterable[notebook.Figure]:
-        return ()
-
-    def __repr__(self) -> str:
-        tables = [notebook.as_text(table, SHOWN_ROWS) for table in self._tables().values() if len(table)]
-        return "\n".join([f"<{self._title()}>", *self._lines(), *tables])
-
-    def _repr_html_(self) -> str:
-        return notebook.card(self._title(), self._lines(), self._tables(), self._figures())
-
-
-class Report(PathLike[str]):
-    """A page in a file; its path in a terminal, the page itself in a notebook."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    def __repr__(self) -> str:
-        return f"<report {self.path}>"
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-    def _repr_html_(self) -> str:
-        return notebook.embedded_page(self.path.read_text(encoding="utf-8"))
-
-
-class Figures(Result):
-    """The figures of a run's report; their files by name in `paths`."""
-
-    def __init__(self, run: Run, figures: tuple[notebook.Figure, ...]) -> None:
-        self._run, self._drawn = run, figures
-        # Figures without a PNG are drawn by the page alone.
-        self.paths = {figure.title: run / figure.file for figure in figures if figure.file.endswith(".png")}
-
-    def _title(self) -> str:
-        return f"mmtrain figures of {self._run}"
-
-    def _figures(self) -> Iterable[notebook.Figure]:
-        return self._drawn
-
-    def __repr__(self) -> str:
-        return "\n".join([f"<{self._title()}>", *(f"{title}: {path}" for title, path in self.paths.items())])
 
 
 class TrainedRun(Result):
@@ -127,8 +62,9 @@ class TrainedRun(Result):
         `low` and `high` bound the confidence interval, `baseline` is the score of a predictor that looks at no column. Splits that were
         not evaluated have the scores of the best epoch alone, without these.
         """
-        contents = self._contents()
-        return pd.DataFrame([*_evaluated_scores(contents), *_best_epoch_scores(contents)], columns=list(SCORES))
+        from mmtrain.api.run_tables import read_scores
+
+        return read_scores(self._contents())
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -144,7 +80,7 @@ class TrainedRun(Result):
         One row per scored row, under the index of the DataFrame they come from if they come from one; else `row` is their position in
         the table. Classes are texts, as in the table. Raises UsageError where the split was not evaluated.
         """
-        from mmtrain.api.predictions import read_predictions
+        from mmtrain.api.run_tables import read_predictions
 
         return read_predictions(self._run, self._contents(), split, self.experiment.data.table)
 
@@ -268,29 +204,6 @@ class TrainedRun(Result):
             return ()
         with style():
             return notebook.figures_of([learning(self._contents(), FigureWriter(self._run))])
-
-
-def _evaluated_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
-    for part in contents.parts:
-        for view in contents.views(part):
-            for name, score in view.scores.items():
-                value = {"value": score.value, "low": score.low, "high": score.high}
-                baseline = view.baseline.scores[name].value
-                yield {"split": part.label, "target": view.key, "score": name, **value, "baseline": baseline}
-
-
-def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
-    """Yield the scores of the best epoch, for splits that were not evaluated."""
-    evaluated = {part.label for part in contents.parts}
-    best = next((line.values for line in contents.epochs if line.epoch == contents.facts.best_epoch), {})
-    # Names of a run with one target do not have it.
-    only = "" if contents.several else next(iter(contents.fitted.targets), "")
-    for split in ("validation", "train"):
-        for name, value in best.items() if split not in evaluated else ():
-            if name.startswith(f"{split}_"):
-                score = contents.score_of(name)
-                target = only or name.removeprefix(f"{split}_").removesuffix(score).removesuffix("_")
-                yield {"split": split, "target": target, "score": score, "value": value}
 
 
 class Evaluation(Result):

@@ -1,9 +1,10 @@
-"""The predictions of an evaluation as a DataFrame: numbers as numbers, under the index of the DataFrame that was scored."""
+"""The scores and the predictions of a run as DataFrames: numbers as numbers, predictions under the index of the scored DataFrame."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,8 +18,36 @@ if TYPE_CHECKING:
     from mmtrain.data.encode import Fitted
     from mmtrain.reports.report_data import ReportData
 
+SCORES = ("split", "target", "score", "value", "low", "high", "baseline")
 NUMBERS = ("prediction_low", "prediction_high")
 PROBABILITIES = ("probability_", "calibrated_")
+
+
+def read_scores(contents: ReportData) -> pd.DataFrame:
+    """See `TrainedRun.scores`."""
+    return pd.DataFrame([*_evaluated_scores(contents), *_best_epoch_scores(contents)], columns=list(SCORES))
+
+
+def _evaluated_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
+    for part in contents.parts:
+        for view in contents.views(part):
+            for name, score in view.scores.items():
+                value = {"value": score.value, "low": score.low, "high": score.high}
+                baseline = view.baseline.scores[name].value
+                yield {"split": part.label, "target": view.key, "score": name, **value, "baseline": baseline}
+
+
+def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
+    """Yield the scores of the best epoch, for splits that were not evaluated."""
+    evaluated = {part.label for part in contents.parts}
+    best = next((line.values for line in contents.epochs if line.epoch == contents.facts.best_epoch), {})
+    only = "" if contents.several else next(iter(contents.fitted.targets), "")
+    for split in ("validation", "train"):
+        for name, value in best.items() if split not in evaluated else ():
+            if name.startswith(f"{split}_"):
+                score = contents.score_of(name)
+                target = only or name.removeprefix(f"{split}_").removesuffix(score).removesuffix("_")
+                yield {"split": split, "target": target, "score": score, "value": value}
 
 
 def read_predictions(run: Run, contents: ReportData, split: str, table: Path) -> pd.DataFrame:
