@@ -1,11 +1,8 @@
 """Partitions of rows, plans of several, and split.csv."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-import mmtrain.splits.plan
 from mmtrain.data.splits.split_file import read_sizes, read_split, to_csv
 from mmtrain.errors import RunError
 from mmtrain.splits import Partition, Rows, SplitPlan
@@ -25,10 +22,6 @@ def test_partition_from_codes_has_ascending_positions():
     assert list(lists(PARTITION)) == ["train", "validation", "test"]
     assert PARTITION["validation"].tolist() == [3]
     assert PARTITION.train.dtype == np.int64
-
-
-def test_the_example_of_a_partition_holds():
-    assert doctest.testmod(mmtrain.splits.plan)[:2] == (0, 3)
 
 
 def test_partition_names_give_the_use_of_each_row():
