@@ -122,6 +122,7 @@ WORDS_OF = {
     "early_stopping": "earlystopping early_stop patience monitor",
     "patience": "wait",
     "min_delta": "delta tolerance",
+    "standard_errors": "one_standard_error",
     "seed": "random_state random_seed rng",
     "callbacks": "callback",
     "adamw": "adam_w",

@@ -267,6 +267,7 @@ class EarlyStoppingState(Model):
     best: float | None
     best_epoch: Count
     waited: Count
+    row_losses: list[float] = Field(default_factory=list)
 
 
 class LearningRateState(Model):

@@ -106,6 +106,19 @@ class EarlyStopping(Section):
         None, description="Number of epochs without improvement after which the training stops. Left out: all epochs are trained."
     )
     min_delta: float = Field(0.0, ge=0, description="Smallest change of the score that counts as an improvement.")
+    standard_errors: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="With `validation_loss`: the latest epoch is kept whose loss is above the lowest one by at most this many standard "
+        "errors of the difference over validation rows (the one-standard-error rule of Breiman et al. 1984).",
+    )
+
+    @model_validator(mode="after")
+    def _of_losses(self) -> EarlyStopping:
+        if self.standard_errors and self.monitor != "validation_loss":
+            raise ValueError(f"`standard_errors` is for `monitor: validation_loss`, not for {self.monitor}. Leave it out.")
+        return self
 
     @property
     def reason(self) -> str:

@@ -6,9 +6,11 @@ Test rows are never seen here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config.training import EarlyStopping
@@ -43,6 +45,11 @@ def train(
         return loop.run_epochs(interruption or GracefulShutdown())
 
 
+MOST_NOISY_ROWS = 2_000
+"""Validation rows up to which `standard_errors` is followed: of more rows, differences beyond the noise are small, and row losses are
+part of every checkpoint."""
+
+
 @dataclass
 class EarlyStopper:
     """Early stopping: the best epoch by the monitored score, and the patience for a better one; plain state, saved with checkpoints."""
@@ -51,16 +58,35 @@ class EarlyStopper:
     best: float | None = None
     """The monitored score of the best epoch."""
     best_epoch: int = 0
+    """The epoch that is kept: with `standard_errors` a later one, if it is as good within the noise of the validation rows."""
     waited: int = 0
-    """Epochs since the best one."""
+    """Epochs since the best score."""
+    row_losses: list[float] = field(default_factory=list)
+    """Losses of the validation rows at the best score; empty without `standard_errors`."""
 
-    def epoch_ended(self, epoch: int, value: float | None) -> bool:
-        """Record the score of an epoch, counted from 1. Return whether it is the best so far; an undefined score never is."""
-        if not self._improves(value):
+    def epoch_ended(self, epoch: int, value: float | None, row_losses: Sequence[float] = ()) -> bool:
+        """Record the score of an epoch, counted from 1. Return whether it is kept so far; one with an undefined score never is.
+
+        `row_losses` are the losses of the validation rows, in the same order every epoch.
+        """
+        if self._improves(value):
+            self.best, self.waited = value, 0
+            few = self.rule.standard_errors and len(row_losses) <= MOST_NOISY_ROWS
+            self.row_losses = [float(loss) for loss in row_losses] if few else []
+        else:
             self.waited += 1
-            return False
-        self.best, self.best_epoch, self.waited = value, epoch, 0
+            if value is None or not self._equals_best(row_losses):
+                return False
+        self.best_epoch = epoch
         return True
+
+    def _equals_best(self, row_losses: Sequence[float]) -> bool:
+        """Return whether the loss is above the best one by no more than the noise of the paired differences."""
+        if len(self.row_losses) < 2 or len(row_losses) != len(self.row_losses):
+            return False
+        differences = np.asarray(row_losses, dtype=np.float64) - self.row_losses
+        error = differences.std(ddof=1) / len(differences) ** 0.5
+        return bool(differences.mean() <= self.rule.standard_errors * error)
 
     def _improves(self, value: float | None) -> bool:
         if value is None or self.best is None:
@@ -78,10 +104,12 @@ class EarlyStopper:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state`."""
         self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+        self.row_losses = list(state.get("row_losses", ()))
 
-    def state(self) -> dict[str, float | int | None]:
+    def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        state = {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        return {**state, "row_losses": self.row_losses} if self.row_losses else state
 
 
 class _Loop:
@@ -177,8 +205,8 @@ class _Loop:
             self.checkpoint("last", epoch - 1, losses)
             raise
         monitored = self.monitored(scores)
-        is_best = self.stopping.epoch_ended(epoch, monitored)
-        self.rate.epoch_ended(improved=is_best)
+        is_best = self.stopping.epoch_ended(epoch, monitored, self.validation.row_losses)
+        self.rate.epoch_ended(improved=not self.stopping.waited)
         if is_best:
             self.best_scores = scores
         # Before the checkpoint: if the process is killed in between, a resume cuts the line off and runs the epoch

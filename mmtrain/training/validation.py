@@ -25,6 +25,8 @@ class Validation:
         self.data, self.steps, self.listener, self.where = data, steps, listener, where
         self.monitor = data.training.early_stopping.monitor
         self.warned: set[str] = set()
+        self.row_losses: Array = np.empty(0)
+        """Weighted sum over targets of the last epoch's losses, one per validation row; 0 for rows without a known label."""
 
     @property
     def main(self) -> str:
@@ -41,6 +43,7 @@ class Validation:
         rows = self.data.partition.validation
         losses, predictions = predict_rows(self.steps, self.data.arrays, rows, interruption)
         total: float | None = 0.0
+        self.row_losses = np.zeros(len(rows))
         of_targets: dict[str, float | None] = {}
         for key, target in self.data.fitted.targets.items():
             infix = f"{key}_" if len(losses) > 1 else ""
@@ -48,7 +51,7 @@ class Validation:
             known = target.known_rows(truth)
             self._warn_unknown(key, int((~known).sum()))
             loss = self._mean_loss(epoch, losses[key][known], rows[known])
-            # Undefined if any target has no row with a known label, as a sum without it would look better than it is.
+            self.row_losses[known] += losses[key][known] * target.loss_weight
             total = None if total is None or loss is None else total + loss * target.loss_weight
             if infix:
                 of_targets[f"validation_{infix}loss"] = loss

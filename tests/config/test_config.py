@@ -386,6 +386,7 @@ def test_the_resolved_file_writes_every_default_out(tmp_path):
         "direction": "minimize",
         "patience": None,
         "min_delta": 0.0,
+        "standard_errors": 0.0,
     }
 
 

@@ -105,7 +105,7 @@ MISSPELT = [
     (
         "patience",
         "mode",
-        "14: training.early_stopping.mode: unknown key. The keys here are monitor, direction, patience and min_delta.",
+        "14: training.early_stopping.mode: unknown key. The keys here are monitor, direction, patience, min_delta and standard_errors.",
     ),
     (
         "method: cosine",

@@ -68,6 +68,23 @@ def test_stopping_is_plain_state():
     assert stopping.state() == {"best": 0.6, "best_epoch": 3, "waited": 1}
 
 
+def test_a_later_epoch_that_is_as_good_within_the_noise_is_kept():
+    best = np.tile([1.0, 3.0], 50)
+    noise = np.tile([0.5, -0.5, -0.4, 0.44], 25)  # mean 0.01, standard error of the mean 0.046
+    epochs = [best + 1, best, best + 0.2, best + noise, best + 2]
+    for errors, kept in ((0, 2), (1, 4)):
+        stopping = EarlyStopper(EarlyStopping(direction="minimize", standard_errors=errors))
+        taken = [stopping.epoch_ended(number, float(rows.mean()), rows) for number, rows in enumerate(epochs, start=1)]
+        assert (stopping.best_epoch, stopping.best, stopping.waited) == (kept, 2.0, 3), errors
+        assert taken == [True, True, False, bool(errors), False]
+        again = EarlyStopper(stopping.rule)
+        again.restore(json.loads(json.dumps(stopping.state())))
+        assert again == stopping
+    large = EarlyStopper(EarlyStopping(direction="minimize", standard_errors=1))
+    large.epoch_ended(1, 1.0, np.ones(2_001))
+    assert large.state() == {"best": 1.0, "best_epoch": 1, "waited": 0}
+
+
 # Augmentation
 
 MIDDLE = 0.5
