@@ -94,6 +94,8 @@ class VectorSpec(TensorSpec):
     """Edges of the bins of the first number, increasing, as it is encoded; without them it cannot be divided into bins."""
     ranks: tuple[float, ...] = ()
     """Rank among training rows at each edge, 0 to 1."""
+    few_rows: bool = False
+    """True if training rows are too few for bins, in most architectures."""
 
     @property
     def shape(self) -> tuple[int, ...]:

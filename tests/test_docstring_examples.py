@@ -19,7 +19,7 @@ MODULES = sorted(
     if ">>> " in path.read_text(encoding="utf-8")
 )
 CONTRACTS = (
-    "api.commands",
+    "api.experiments",
     "audit.checks",
     "branches.base",
     "columns.base",

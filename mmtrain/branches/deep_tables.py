@@ -141,7 +141,11 @@ def _robust_numbers(columns: Stacked, width: int, frequencies: int, sigma: float
 
     from mmtrain.layers.tabular import ColumnDense, Periodic, RobustScale
 
-    auto = {place: spec for place, spec in zip(columns.first_numbers, columns.number_specs, strict=True) if spec.embed == "auto"}
+    auto = {
+        place: spec
+        for place, spec in zip(columns.first_numbers, columns.number_specs, strict=True)
+        if spec.embed == "auto" and not spec.few_rows
+    }
     encoded = encode_numbers(columns, "none", left_out=auto)
     pieces = [] if encoded.plain is None else [encoded.plain]
     for encoding, values in encoded.expanded:

@@ -64,9 +64,14 @@ def encode_numbers(stacked: Stacked, auto: NumberEncoding, left_out: Collection[
     return EncodedNumbers(TakeNumbers(positions=rest)(stacked.numbers) if rest else None, tuple(expanded))
 
 
+def with_every_bin(stacked: Stacked) -> Stacked:
+    """Return the same, with the bins of columns of few training rows as well."""
+    return replace(stacked, number_specs=tuple(replace(spec, few_rows=False) for spec in stacked.number_specs))
+
+
 def _encoding(spec: VectorSpec, auto: NumberEncoding) -> NumberEncoding:
     """Return the encoding of a column; a constant one has no bins."""
-    wanted = auto if spec.embed == "auto" else spec.embed
+    wanted = ("none" if spec.few_rows else auto) if spec.embed == "auto" else spec.embed
     return "none" if len(spec.edges) < 2 else wanted
 
 
@@ -112,17 +117,21 @@ def embed_numbers(encoding: NumberEncoding, values: Tensor, width: int) -> Tenso
     return ColumnDense(units=width, activation="relu", shared=encoding == "periodic")(values)
 
 
-def deep_vector(stacked: Stacked, *, auto: NumberEncoding, width: int = 0, dropout: float = 0.0) -> Tensor | None:
+def deep_vector(
+    stacked: Stacked, *, auto: NumberEncoding, width: int = 0, dropout: float = 0.0, numbers_too: bool = False
+) -> Tensor | None:
     """Return the vector that deep layers read, (batch, width): numbers encoded and embedded, flags, embedded categories.
 
-    None without numbers and categories. Normal scores are numbers already and are not embedded.
+    None without numbers and categories. Normal scores are numbers already and are not embedded. With `numbers_too` the vector has the
+    numbers themselves as well: a bin is constant beyond the outer edges.
     """
     import keras
 
     pieces: list[Tensor] = []
     if stacked.numbers is not None:
         encoded = encode_numbers(stacked, auto)
-        pieces = [encoded.plain] if encoded.plain is not None else []
+        plain = stacked.numbers if numbers_too else encoded.plain
+        pieces = [plain] if plain is not None else []
         for encoding, values in encoded.expanded:
             vectors = values if encoding == "quantile" else embed_numbers(encoding, values, embedded_width(stacked, width))
             pieces.append(keras.layers.Flatten()(vectors))
@@ -148,10 +157,13 @@ def embed_codes(stacked: Stacked, width: int = 0) -> Tensor:
     return CodeVectors(sizes=[spec.size for spec in specs], widths=widths, one_hot=one_hot)(stacked.codes)
 
 
-def linear_path(stacked: Stacked, units: int, *, auto: NumberEncoding) -> list[Tensor]:
+def linear_path(
+    stacked: Stacked, units: int, *, auto: NumberEncoding, numbers_too: bool = False, start: str = "glorot_uniform"
+) -> list[Tensor]:
     """Return terms, (batch, units), whose sum is linear in the encoded numbers, the one-hot categories and TF-IDF texts.
 
-    With `piecewise_linear` it is a generalized additive model.
+    With `piecewise_linear` it is a generalized additive model; with `numbers_too` it reads the numbers themselves as well. `start` is the
+    initializer of the weights of numbers.
     """
     import keras
 
@@ -161,8 +173,10 @@ def linear_path(stacked: Stacked, units: int, *, auto: NumberEncoding) -> list[T
     if stacked.numbers is not None:
         encoded = encode_numbers(stacked, auto)
         flat = [keras.layers.Flatten()(values) for _, values in encoded.expanded]
-        flat += [encoded.plain] if encoded.plain is not None else []
-        terms.append(keras.layers.Dense(units)(flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)))
+        plain = stacked.numbers if numbers_too else encoded.plain
+        flat += [plain] if plain is not None else []
+        joined = flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)
+        terms.append(keras.layers.Dense(units, kernel_initializer=start)(joined))
     if stacked.codes is not None:
         terms.append(SumOfColumns(columns=len(stacked.code_specs))(embed_codes(stacked, units)))
     return terms + project_texts(stacked, units, use_bias=not terms)

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, branch, stacked
-from mmtrain.branches.dense import AUTO
-from mmtrain.branches.encodings import EmbeddingDropout, EmbeddingWidth, deep_vector, project_texts, summed
+from mmtrain.branches.dense import AUTO, LinearPath
+from mmtrain.branches.encodings import EmbeddingDropout, EmbeddingWidth, deep_vector, linear_path, project_texts, summed, with_every_bin
 from mmtrain.specs import Tensor, TensorSpec
 
 TEXT_WIDTH = 64
@@ -26,18 +26,22 @@ def tabm(
     dropout: DropoutOption = 0.1,
     embedding_width: EmbeddingWidth = 0,
     embedding_dropout: EmbeddingDropout = 0.0,
+    linear: Annotated[
+        LinearPath, Field(description="Width of a linear path next to the members, on numbers, bins, categories and texts; 0 for none.")
+    ] = 32,
 ) -> Features:
     """Members share the matrices of their dense layers and have factors of their own (Gorishniy et al. 2024, arXiv:2410.24210).
 
     Each member is trained by its own loss, and the prediction is the mean of theirs. Numbers are encoded piecewise linearly where
-    their `embed` is auto.
+    their `embed` is auto, whatever the number of rows, and are read as they are as well. Members share a linear path, so that without
+    layers behind the fusion (`fusion: {units: []}`) the network contains a generalized additive model.
     """
     import keras
 
-    from mmtrain.layers.tabular import MemberDense
+    from mmtrain.layers.tabular import ForMembers, MemberDense
 
-    columns = stacked(inputs)
-    vector = deep_vector(columns, auto=AUTO, width=embedding_width, dropout=embedding_dropout)
+    columns = with_every_bin(stacked(inputs))
+    vector = deep_vector(columns, auto=AUTO, width=embedding_width, dropout=embedding_dropout, numbers_too=True)
     texts = project_texts(columns, TEXT_WIDTH, use_bias=True)
     pieces: list[Tensor] = ([] if vector is None else [vector]) + ([summed(texts)] if texts else [])
     values = pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces)
@@ -46,4 +50,8 @@ def tabm(
         values = keras.layers.Activation(activation)(MemberDense(units=width, members=members, signs=not number)(values))
         if dropout:
             values = keras.layers.Dropout(dropout)(values)
+    if linear:
+        # Zeros, as weights that training rows leave undecided would keep their random start.
+        path = summed(linear_path(columns, linear, auto=AUTO, numbers_too=True, start="zeros"))
+        values = keras.layers.Concatenate()([values, ForMembers(members=members)(path)])
     return Features(values, members=members)

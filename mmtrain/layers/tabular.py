@@ -318,14 +318,32 @@ class FoldMembers(_Configured):
         super().__init__({"members": members, "shared": shared}, **kwargs)
 
     def call(self, values: Any) -> Any:
-        members = self.settings["members"]
         if self.settings["shared"]:
-            # Not `tile`: its gradient transposes int32, of which oneDNN reports on standard error that it cannot.
-            values = ops.broadcast_to(values[:, None], (ops.shape(values)[0], members, *values.shape[1:]))
+            values = _for_members(values, self.settings["members"])
         return ops.reshape(values, (-1, *values.shape[2:]))
 
     def compute_output_spec(self, values: Any) -> Any:
         return keras.KerasTensor((None, *values.shape[1 if self.settings["shared"] else 2 :]), values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class ForMembers(_Configured):
+    """The same values for every member: (batch, width) to (batch, members, width)."""
+
+    def __init__(self, *, members: int, **kwargs: Any) -> None:
+        super().__init__({"members": members}, **kwargs)
+
+    def call(self, values: Any) -> Any:
+        return _for_members(values, self.settings["members"])
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor((values.shape[0], self.settings["members"], values.shape[1]), values.dtype)
+
+
+def _for_members(values: Any, members: int) -> Any:
+    """Return (batch, ...) as (batch, members, ...)."""
+    # Not `tile`: its gradient transposes int32, of which oneDNN reports on standard error that it cannot.
+    return ops.broadcast_to(values[:, None], (ops.shape(values)[0], members, *values.shape[1:]))
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ EXAMPLES = {
         {"units": (8,), "activation": "relu", "dropout": 0.5, "embedding_width": 3, "frequencies": 5, "sigma": 0.5},
         256,
     ),
-    "tabm": (TABLE, {"members": 3, "units": (8,), "activation": "tanh", "dropout": 0.5, **EMBEDDINGS}, (8, 192)),
+    "tabm": (TABLE, {"members": 3, "units": (8,), "activation": "tanh", "dropout": 0.5, "linear": 4, **EMBEDDINGS}, (8, 192 + 32)),
     "ft_transformer": (
         [NUMBER, BINNED, CATEGORY, ONE_HOT],
         {"width": 8, "blocks": 1, "heads": 2, "factor": 1.0, "attention_dropout": 0.5, "dropout": 0.5},
@@ -282,6 +282,31 @@ def test_dense_branch_weighs_words_by_how_rare_they_are(name, units):
 )
 def test_mlp_has_a_linear_path_by_default_where_it_reads_a_text(specs, options, width):
     assert built("mlp", specs, **options).outputs[0].shape == (None, width)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_tabm_reads_numbers_beyond_the_bins_and_members_share_a_linear_path():
+    few = replace(BINNED, few_rows=True)
+    assert np.shape(built("tabm", [few], members=2, units=(3,), linear=0).outputs[0]) == (None, 2, 3)
+    model = built("tabm", [few], members=2, units=(3,), linear=4)
+    rows = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [4, 0]], np.float32)  # the last edge is 2
+    path = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
+    assert [layer.kernel.shape for layer in path] == [(2 + 6, 4)]
+    assert not model(rows).numpy()[:, :, 3:].any()  # it begins at 0
+    weights = np.random.default_rng(0).normal(size=(8, 4))
+    path[0].kernel.assign(weights)
+    found = model(rows).numpy()[:, :, 3:]
+    assert np.array_equal(found[:, 0], found[:, 1])
+    assert np.allclose(found[3:, 0] - found[2, 0], rows[3:, :1] @ weights[-2:-1] - 2 * weights[-2], atol=1e-5)
+    assert np.ptp(model(rows).numpy()[2:, :, :3], axis=0).min() > 0  # members read the number as well
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("name", "widths"), [("mlp", 64), ("tabm", 64)])
+def test_bins_of_few_rows_are_read_by_tabm_alone(name, widths):
+    few = replace(BINNED, few_rows=True)
+    kinds_of_layers = [{type(layer).__name__ for layer in built(name, [spec], units=(widths,)).layers} for spec in (few, BINNED)]
+    assert [("PiecewiseLinear" in found) for found in kinds_of_layers] == [name == "tabm", True]
 
 
 @pytest.mark.usefixtures("tensorflow")
