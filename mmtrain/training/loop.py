@@ -14,6 +14,7 @@ import numpy as np
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config.training import EarlyStopping
+from mmtrain.data.arrays import Array
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.model.memory_errors import step_oom_errors
 from mmtrain.training import checkpoints
@@ -64,7 +65,7 @@ class EarlyStopper:
     row_losses: list[float] = field(default_factory=list)
     """Losses of the validation rows at the best score; empty without `standard_errors`."""
 
-    def epoch_ended(self, epoch: int, value: float | None, row_losses: Sequence[float] = ()) -> bool:
+    def epoch_ended(self, epoch: int, value: float | None, row_losses: Sequence[float] | Array = ()) -> bool:
         """Record the score of an epoch, counted from 1. Return whether it is kept so far; one with an undefined score never is.
 
         `row_losses` are the losses of the validation rows, in the same order every epoch.
@@ -80,7 +81,7 @@ class EarlyStopper:
         self.best_epoch = epoch
         return True
 
-    def _equals_best(self, row_losses: Sequence[float]) -> bool:
+    def _equals_best(self, row_losses: Sequence[float] | Array) -> bool:
         """Return whether the loss is above the best one by no more than the noise of the paired differences."""
         if len(self.row_losses) < 2 or len(row_losses) != len(self.row_losses):
             return False
