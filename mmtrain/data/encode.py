@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
@@ -22,6 +22,7 @@ from mmtrain.columns import AnyFittedColumn, Column, FittedColumn, RowSource, We
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.config.experiment import Cache
 from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.cell_encoder import cell_encoder
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, StackedColumn, encoded_column
 from mmtrain.data.images.store import ImageStore, Say
 from mmtrain.data.tables.table import Table, cells_of
@@ -29,7 +30,6 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout, Stack
 from mmtrain.registry import Section
-from mmtrain.specs import layer_names
 from mmtrain.system.threads import Share, in_threads, shares_of
 from mmtrain.targets import AnyFittedTarget, FittedTarget, targets_among
 from mmtrain.targets.base import ClassWeights
@@ -113,45 +113,6 @@ def _weight_mean(columns: Mapping[str, Column], table: Table, rows: Array) -> fl
     return 1.0 if column is None else float(parse_numbers(table.cells(column.column, rows)).mean()) or 1.0
 
 
-def encoder(columns: Mapping[str, FittedColumn], layout: InputLayout | None = None) -> Any:
-    """Return a Keras model over these columns: raw tensors to the inputs of a network with this `layout`, by default of these alone."""
-    from mmtrain.layers.end_to_end import EncodedTogether, TableEncoder
-
-    parts = []
-    for keys in _parts(columns):
-        together = [columns[key] for key in keys]
-        layer = type(together[0]).preprocessing_together(together) if len(keys) > 1 else together[0].preprocessing()
-        raw = {name: (one.shape, one.dtype) for key in keys for name, one in columns[key].raw_inputs(key).items()}
-        widths = tuple(columns[key].spec.shape[0] for key in keys)
-        parts.append(EncodedTogether(tuple(keys), raw, widths, layer))
-    layout = layout or InputLayout({key: column.spec for key, column in columns.items()})
-    taken = [label for part in parts for label in part.raw]
-    stacks = {stack.name: stack.columns for stack in layout.stacks}
-    return TableEncoder(parts, stacks, name=unique_layer_names(["encoder"], "", taken)["encoder"])
-
-
-def _parts(columns: Mapping[str, FittedColumn]) -> list[list[str]]:
-    """Return the columns that one layer encodes together; a class derived from one that can has to say so itself."""
-    parts: list[list[str]] = []
-    of_class: dict[type[FittedColumn], list[str]] = {}
-    for key, column in columns.items():
-        class_ = type(column)
-        if "preprocessing_together" not in vars(class_):
-            parts.append([key])
-        elif class_ in of_class:
-            of_class[class_].append(key)
-        else:
-            of_class[class_] = [key]
-            parts.append(of_class[class_])
-    return parts
-
-
-def unique_layer_names(keys: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:
-    """`layer_names`, but none that an input has: a column may well be called `target_age`, `fusion` or `maximum`."""
-    names = layer_names(keys, prefix)
-    return names if set(names.values()).isdisjoint(taken) else unique_layer_names(names, f"own_{prefix}", taken)
-
-
 def encode(
     columns: Mapping[str, Column],
     fitted: Fitted,
@@ -227,37 +188,6 @@ def encode_targets(columns: Mapping[str, Column], fitted: Fitted, table: Table) 
             # float32, as everything that the compiled step reads.
             weights[key] = (target.row_weights(targets[key]) * base).astype(np.float32)
     return targets, weights
-
-
-class EncodedCells(NamedTuple):
-    """Cells of some columns, encoded: raw arrays by column, and the inputs of the network by name."""
-
-    raw: dict[str, Array]
-    inputs: dict[str, Array]
-
-
-def cell_encoder(
-    columns: Mapping[str, FittedColumn], layout: InputLayout | None = None, *, compiled: bool
-) -> Callable[[Mapping[str, pd.Series[str]]], EncodedCells]:
-    """Return a function that encodes cells of these columns, any but images, all in one call, and may be called from several threads.
-
-    A call has a cost of its own, as high as that of 8,192 numbers. `compiled` is worth its time where cells come in many pieces.
-    `layout` is that of the network, which may have more columns.
-    """
-    import tensorflow as tf
-
-    model = encoder(columns, layout)
-    # Chunks differ in length: without this, each new length would be traced anew.
-    run = tf.function(model.encode_parts, reduce_retracing=True, autograph=False) if compiled else model.encode_parts
-
-    def encoded(cells: Mapping[str, pd.Series[str]]) -> EncodedCells:
-        raw = {key: column.raw(cells[key]) for key, column in columns.items()}
-        # (rows, columns of the part)
-        together = [np.concatenate([raw[key] for key in part.columns], axis=1) for part in model.parts]
-        inputs, _ = run([[tf.constant(values)] for values in together])
-        return EncodedCells(raw, {name: values.numpy() for name, values in inputs.items()})
-
-    return encoded
 
 
 @dataclass

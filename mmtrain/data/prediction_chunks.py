@@ -16,7 +16,8 @@ from mmtrain.columns import CellWarning, Column, Group, Id, column_of_role, imag
 from mmtrain.columns.cells import MISSING_CELL_WARNINGS
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.arrays import Array
-from mmtrain.data.encode import Fitted, cell_encoder, respelled
+from mmtrain.data.cell_encoder import cell_encoder
+from mmtrain.data.encode import Fitted, respelled
 from mmtrain.data.images.decode import decode_all, image_bytes, image_format
 from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR

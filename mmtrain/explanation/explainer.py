@@ -10,8 +10,8 @@ import pandas as pd
 
 from mmtrain.branches import Branch
 from mmtrain.columns.summaries import Statistics
-from mmtrain.data import encode
 from mmtrain.data.arrays import Array
+from mmtrain.data.cell_encoder import cell_encoder
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, attribute_columns, describe
@@ -95,6 +95,6 @@ def _encode(fitted: Fitted, cells: dict[str, str]) -> dict[str, Array]:
     if not cells:
         return {}
     columns = {key: fitted.columns[key] for key in cells}
-    encoded = encode.cell_encoder(columns, compiled=False)({key: pd.Series([cell], dtype="str") for key, cell in cells.items()})
+    encoded = cell_encoder(columns, compiled=False)({key: pd.Series([cell], dtype="str") for key, cell in cells.items()})
     by_column = InputLayout({key: column.spec for key, column in columns.items()}).split(encoded.inputs)
     return {key: by_column[key] for key in cells}

@@ -17,7 +17,7 @@ import pandas as pd
 
 from mmtrain.artifacts.export_results import ExportCheck, ExportInput, ExportOutput, ScoreChange, Signature
 from mmtrain.columns import FittedColumn
-from mmtrain.data import encode
+from mmtrain.data.cell_encoder import encoder
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
 from mmtrain.export.base import Array, Inputs
@@ -104,7 +104,7 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
     others = {key: column for key, column in fitted.columns.items() if key not in images}
     row = {}
     if others:
-        encoded = encode.encoder(others)({label: _tensor(raw[key]) for key in others for label in others[key].raw_inputs(key)})
+        encoded = encoder(others)({label: _tensor(raw[key]) for key in others for label in others[key].raw_inputs(key)})
         layout = InputLayout({key: column.spec for key, column in others.items()})
         row = {label: tensor.numpy() for label, tensor in layout.split(encoded).items()}
     for key, spec in images.items():

@@ -21,7 +21,8 @@ from keras import ops
 from mmtrain.branches import Branch, Features, Inputs
 from mmtrain.branches.base import masked_of
 from mmtrain.columns import Column
-from mmtrain.data.encode import Fitted, encoder, unique_layer_names
+from mmtrain.data.cell_encoder import encoder, unique_layer_names
+from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of

@@ -11,7 +11,7 @@ from tiny import paint, ready, write_experiment, write_table
 from mmtrain import config
 from mmtrain.columns import roles
 from mmtrain.columns.categorical import FittedCategorical
-from mmtrain.data import encode, encoded_column
+from mmtrain.data import cell_encoder, encode, encoded_column
 from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.tables.table import read
 from mmtrain.data.tables.table_file import TableFile
@@ -347,7 +347,7 @@ def test_saved_encoder_gives_what_was_trained_on_to_the_bit(everything, tmp_path
     """Decoders of images take two seconds to trace, twice."""
     import keras
 
-    model = encode.encoder({key: column for key, column in everything.fitted.columns.items() if key != left_out})
+    model = cell_encoder.encoder({key: column for key, column in everything.fitted.columns.items() if key != left_out})
     model.save(tmp_path / "encoder.keras")
     loaded = keras.models.load_model(tmp_path / "encoder.keras", safe_mode=True)
     raw = {key: values for key, values in as_tensors(raw_of(everything)).items() if key != left_out}
@@ -364,7 +364,7 @@ def test_saved_encoder_gives_what_was_trained_on_to_the_bit(everything, tmp_path
 def test_saved_encoder_answers_to_anything(everything, tmp_path):
     import keras
 
-    model = encode.encoder(everything.fitted.columns)
+    model = cell_encoder.encoder(everything.fitted.columns)
     model.save(tmp_path / "encoder.keras")
     loaded = keras.models.load_model(tmp_path / "encoder.keras", safe_mode=True)
     raw = as_tensors(
@@ -483,7 +483,7 @@ def test_table_without_answers_is_encoded_without_truths(everything, tmp_path):
     ],
 )
 def test_free_names_are_those_of_no_input(keys, prefix, taken, names):
-    assert list(encode.unique_layer_names(keys, prefix, taken).values()) == names
+    assert list(cell_encoder.unique_layer_names(keys, prefix, taken).values()) == names
 
 
 def test_columns_called_like_parts_of_the_encoder_are_encoded():
@@ -493,7 +493,7 @@ def test_columns_called_like_parts_of_the_encoder_are_encoded():
 
     fitted = Categorical().fit([pd.Series(["a"], dtype="str")])
     keys = ["encoder", "encode_encoder", "input_layer", "a b", "a_b", " a", "a.", "_"]
-    encoder = encode.encoder(dict.fromkeys(keys, fitted))
+    encoder = cell_encoder.encoder(dict.fromkeys(keys, fitted))
     found = encoder(as_tensors({key: np.array([["a"], ["b"]], dtype=object) for key in keys}))
     assert encoder.name not in keys
     found = InputLayout(dict.fromkeys(keys, fitted.spec)).split(found)
