@@ -5,15 +5,11 @@ relied on. Nothing here runs while a model is trained, which takes its images fr
 
 | module | does |
 |---|---|
-| `byte_reader` | whole numbers out of bytes |
-| `header` | size, depth and EXIF, no pixel decoded |
+| `byte_reader` | whole numbers out of bytes, and the header of a file |
 | `exif` | the orientation, and turning an image by it |
 | `jpeg` `png` `bmp` `gif` `webp` | header and pixels of one format, with what TensorFlow's decoder lacks |
-| `checksum` | of the parts of a PNG that its decoder does not look at |
-| `lzw` | of the codes of a GIF, whether they can be followed |
 | `decode` | any format to pixels in the layout's channels |
 | `colour` | transparency and grey |
-| `strips` | large images piece by piece |
 | `resize` | stretch, crop or pad |
 | `decode_image_layer` | `EncodeImage`: all of it, for a batch |
 
