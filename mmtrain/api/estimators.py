@@ -23,6 +23,8 @@ import pandas as pd
 
 from mmtrain.api import experiments
 from mmtrain.api.inputs import PathOrText, as_path
+from mmtrain.columns.base import InputColumn, role_class
+from mmtrain.pipeline.recipes import recipe_for
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -78,7 +80,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         table = frame.assign(**{name: answers.to_numpy()})
         with self._output() as folder:
             columns = self._roles(X, frame, table, name, folder)
-            tree = self._experiment({**columns, name: {"role": "target", **target}}, stratified=stratified)
+            tree = self._experiment({**columns, name: {"role": "target", **target}}, len(table), stratified=stratified)
             run = experiments.fit(tree, table, images=Path.cwd(), output=folder, progress=bool(self.verbose))
             self.history_ = run.history
             self.folder_ = None if self.output is None else run.folder
@@ -90,20 +92,20 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             }
         self._open()
 
-    def _experiment(self, columns: Mapping[str, Any], *, stratified: bool) -> dict[str, Any]:
-        """The experiment; the parameters are put over the defaults of an estimator."""
-        # One number for all, from a seed, a RandomState or the global one.
+    def _experiment(self, columns: Mapping[str, Any], rows: int, *, stratified: bool) -> dict[str, Any]:
+        """The experiment; the parameters are put over the recipe that `mmtrain init` writes."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         split = {"method": "stratified" if stratified else "random", "validation": 0.15, "test": 0, "seed": seed}
-        stopping = {"monitor": "validation_loss", "patience": 5}
-        # Only a fixed seed is worth the price of determinism.
-        training = {"epochs": 30, "early_stopping": stopping, "seed": seed, "deterministic": self.random_state is not None}
-        sections = {"branches": self.branches, "fusion": self.fusion}
+        recipe = recipe_for(_input_roles(columns), rows)
+        training = recipe.pop("training")
+        # Branches and fusion are chosen for each other: of a recipe, both are used or neither.
+        sections = recipe if self.branches is None and self.fusion is None else {"branches": self.branches, "fusion": self.fusion}
         return {
             "name": type(self).__name__.lower(),
             "columns": columns,
             "split": {**split, **(self.split or {})},
-            "training": {**training, **(self.training or {})},
+            # Only a fixed seed is worth the price of determinism.
+            "training": {**training, "seed": seed, "deterministic": self.random_state is not None, **(self.training or {})},
             **{key: section for key, section in sections.items() if section is not None},
         }
 
@@ -188,7 +190,8 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
             that are not named are not used. Left out: guessed.
         branches: As in an experiment. Left out: a branch per image, one per text, one for all the rest.
         fusion: As in an experiment.
-        training: As in an experiment, over the defaults of 30 epochs and early stopping after 5 without improvement.
+        training: As in an experiment, over the defaults of 30 epochs and early stopping after 5 without improvement. With numbers and
+            categories alone, and neither `branches` nor `fusion`, all three are those that `mmtrain init` writes.
         split: As in an experiment, over the default of 15 % validation rows and no test rows.
         output: The folder that holds the runs. Left out: a temporary one.
         random_state: Seed of the split, the initial weights and the order of rows; with one, training is deterministic.
@@ -252,6 +255,11 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:  # noqa: N803
         """The predicted number of each row, (rows,)."""
         return self._predicted(X)["prediction"].to_numpy(np.float64)
+
+
+def _input_roles(columns: Mapping[str, Any]) -> list[str]:
+    roles = [str(one.get("role")) for one in columns.values()]
+    return [role for role in roles if issubclass(role_class(role), InputColumn)]
 
 
 def _unnamed(X: Any) -> bool:  # noqa: N803

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.artifacts.inspection_results import ProfiledColumn, TableProfile
-from mmtrain.columns.base import Purpose, role_class
+from mmtrain.columns.base import Purpose
 from mmtrain.columns.split_words import PARTS, split_words
+from mmtrain.pipeline.recipes import recipe_for
 
 SCHEMA = "mmtrain.schema.json"
 """The file next to an experiment file by which editors complete and check its keys."""
@@ -19,20 +20,8 @@ SCHEMA = "mmtrain.schema.json"
 COMMENT_COLUMN = 70
 """Maximum width to which entries are padded, so that their comments are aligned."""
 
-LARGE_TABLE_ROWS = 2_000
-"""Rows from which a table of numbers and categories is trained by TabM. On adult (48,842 rows) the AUC was .930, of the mlp .927, on
-california (20,640 rows) R2 .840 and .826; on diabetes (442 rows, four splits) .43 and .45."""
-
-ROWS_OF_TRAINING = 800_000
-"""Rows of all epochs together from which a large table has fewer epochs: 16 of adult take about 75 CPU s."""
-
-IMAGES_OF_TRAINING = 180_000
-"""Images of all epochs together, between `EPOCHS_OF_IMAGES`: about 2 CPU ms each at 64 x 64 pixels."""
-EPOCHS_OF_IMAGES = (15, 40)
-"""Fewest and most epochs with images."""
-
 AUGMENT = "{flip: horizontal, rotate: 10, shift: 0.1, zoom: 0.2, brightness: 0.1, contrast: 0.2, color: 0.2}"
-"""Changes of training images. EVIDENCE"""
+"""Changes of training images (benchmarks/LOG.md, `images_64`)."""
 
 RARE_CLASS = 0.4
 """A class with less than this fraction of an even share is rare: with two classes, less than 20 % of the rows."""
@@ -138,6 +127,10 @@ def _map(options: Mapping[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return _map(value)
+    if isinstance(value, Mapping):
+        return _map(value)
     return quoted(value) if isinstance(value, str) else str(value)
 
 
@@ -167,55 +160,28 @@ def _split(survey: TableProfile) -> list[tuple[str, str]]:
     ]
 
 
-def _inputs(survey: TableProfile) -> list[str]:
-    """Return the content of every input column that is used: `images`, `texts`, `numbers` or `names`."""
-    return [role_class(column.guess.role).content for column in survey.used if column.guess.purpose == "input"]
-
-
-def _is_large_table(survey: TableProfile) -> bool:
-    """Return whether there are numbers and categories alone, in enough rows for an ensemble and its encodings of numbers."""
-    return survey.rows >= LARGE_TABLE_ROWS and set(_inputs(survey)) <= {"numbers", "names"}
+def _recipe(survey: TableProfile) -> dict[str, Any]:
+    return recipe_for((column.guess.role for column in survey.used if column.guess.purpose == "input"), survey.rows)
 
 
 def _branches(survey: TableProfile) -> list[str]:
-    if _is_large_table(survey):
-        return ["branches: tabm  # all inputs in one branch: an ensemble of networks that share their weights"]
-    default = "left out: one branch per image, one per text, one for all the rest, then concatenated."
-    contents = _inputs(survey)
-    if not {"images", "texts"} & set(contents):
-        return [f"# branches and fusion are {default}"]
-    if "images" in contents and len(contents) > 1:
-        fusion = "fusion: {units: [], auxiliary: 1.0}  # no layers after it; each branch also learns to predict alone"
-    else:
-        fusion = "fusion: {units: []}  # no layers after it"
-    return [f"# branches are {default}", fusion]
-
-
-def _schedule(survey: TableProfile) -> list[tuple[str, str]]:
-    """Entries from the epochs to the learning rate, which grows with the square root of the batch size."""
-    falling = ("schedule: cosine", "falls to 0 at the last epoch")
-    if "images" in _inputs(survey):
-        fewest, most = EPOCHS_OF_IMAGES
-        return [
-            (f"epochs: {min(most, max(fewest, IMAGES_OF_TRAINING // survey.rows))}", ""),
-            ("batch_size: 32", ""),
-            ("learning_rate: 0.003", ""),
-            ("schedule: {method: cosine, warmup_epochs: 1}", "rises for an epoch, and falls to 0 at the last one"),
-        ]
-    if not _is_large_table(survey):
-        return [("epochs: 30", ""), ("batch_size: 32", "")]
-    # The power of two below a hundredth of the rows, from 32 to 256.
-    size = min(256, max(32, 2 ** ((survey.rows // 100).bit_length() - 1)))
-    return [
-        (f"epochs: {min(30, max(5, ROWS_OF_TRAINING // survey.rows))}", ""),
-        (f"batch_size: {size}", ""),
-        (f"learning_rate: {0.001 * (size / 32) ** 0.5:.2g}", ""),
-        falling,
-    ]
+    recipe, default = _recipe(survey), "left out: one branch per image, one per text, one for all the rest, then concatenated."
+    if "branches" in recipe:
+        branches = f"branches: {recipe['branches']}  # all inputs in one branch: networks that share weights and a linear path"
+        return [branches, f"fusion: {_map(recipe['fusion'])}  # no layers behind the branch, so that the linear path stays linear"]
+    why = "no layers after it"
+    if "auxiliary" in recipe["fusion"]:
+        why += "; each branch also learns to predict alone, and answers for all if it is better on validation rows beyond noise"
+    return [f"# branches are {default}", f"fusion: {_map(recipe['fusion'])}  # {why}"]
 
 
 def _training(survey: TableProfile) -> list[tuple[str, str]]:
-    entries = _schedule(survey)
+    recipe = _recipe(survey)["training"]
+    why = {
+        "schedule": "the learning rate falls to 0 at the last epoch",
+        "standard_errors": "the latest epoch as good as the best one within noise",
+    }
+    entries = [(f"{name}: {_value(value)}", why.get(name, "")) for name, value in recipe.items() if name != "early_stopping"]
     total = sum(survey.classes.values())
     if survey.classes and min(survey.classes.values()) < RARE_CLASS * total / len(survey.classes):
         rarest = min(survey.classes, key=lambda name: survey.classes[name])
@@ -223,6 +189,5 @@ def _training(survey: TableProfile) -> list[tuple[str, str]]:
         percent = f"{share:.0%}" if share >= 0.01 else "less than 1%"
         balance = "to predict every class as well as the others, add `decision: {prior: balanced}` to the target"
         entries.append(("class_weights: none", f"the rarest class, {rarest!r}, has {percent} of the rows; {balance}"))
-    # A schedule with a known end is trained to it.
-    patience = "" if _is_large_table(survey) or "images" in _inputs(survey) else ", patience: 5"
-    return [*entries, (f"early_stopping: {{monitor: validation_loss{patience}}}", "")]
+    stopping = recipe["early_stopping"]
+    return [*entries, (f"early_stopping: {_map(stopping)}", next((why[name] for name in stopping if name in why), ""))]

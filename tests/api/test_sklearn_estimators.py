@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import mmtrain
 from mmtrain.errors import ConfigError, DataError
+from mmtrain.pipeline.starter_config import recipe_for
 
 SHORT = {"epochs": 4, "learning_rate": 0.02, "jit": "off", "steps_per_call": 1}
 ROWS = 80
@@ -38,6 +39,24 @@ def test_parameters_are_kept_as_they_are_and_can_be_set():
     estimator = mmtrain.Classifier(training=SHORT, random_state=3)
     assert clone(estimator).get_params() == estimator.get_params()
     assert estimator.set_params(verbose=1).verbose == 1
+
+
+def test_a_table_of_numbers_and_categories_is_trained_as_init_writes_it():
+    columns = {
+        "x": {"role": "numeric"},
+        "city": {"role": "categorical"},
+        "who": {"role": "group"},
+        "y": {"role": "target", "task": "binary"},
+    }
+    recipe = recipe_for(["numeric", "categorical"], 500)
+    found = mmtrain.Classifier(training={"epochs": 3})._experiment(columns, 500, stratified=True)
+    assert {key: found[key] for key in ("branches", "fusion")} == {"branches": "tabm", "fusion": {"units": []}}
+    assert {**found["training"], **recipe["training"]} == {**found["training"], "epochs": recipe["training"]["epochs"]}
+    assert found["training"]["epochs"] == 3
+    own = mmtrain.Classifier(fusion="gated")._experiment(columns, 500, stratified=True)
+    texts = mmtrain.Classifier()._experiment({**columns, "note": {"role": "text"}}, 500, stratified=True)
+    assert own["training"]["early_stopping"]["patience"] == texts["training"]["early_stopping"]["patience"] == 5
+    assert ("branches" in own, "branches" in texts) == (False, False)
 
 
 def test_a_classifier_predicts_its_own_classes(classifier):

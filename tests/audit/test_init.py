@@ -23,6 +23,7 @@ from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import ConfigError, DataError
+from mmtrain.pipeline.recipes import recipe_for
 from mmtrain.pipeline.starter_config import quoted, starter_text
 from mmtrain.text.dates import days
 
@@ -616,17 +617,21 @@ never torn apart by the split
   left_right: {column: "left/right", role: categorical}  # two values, 'l' and 'r'
   ill: {role: target, task: binary, positive: "yes"}     # the last column with at most 20 different values; two classes, 'no' and 'yes'; \
 positive: it reads like a yes; please confirm
-# branches and fusion are left out: one branch per image, one per text, one for all the rest, then concatenated.
+branches: tabm  # all inputs in one branch: networks that share weights and a linear path
+fusion: {units: []}  # no layers behind the branch, so that the linear path stays linear
 split:
   method: stratified  # the same mix of classes in every part; rows of one 'patient' stay together
   validation: 0.15    # share of the rows that choose the best epoch
   test: 0.15          # share of the rows kept for `evaluate`
 training:
-  epochs: 30
-  batch_size: 32
-  class_weights: none  # the rarest class, 'yes', has 17% of the rows; to predict every class as well as the others, \
-add `decision: {prior: balanced}` to the target
-  early_stopping: {monitor: validation_loss, patience: 5}
+  epochs: 60
+  batch_size: 16
+  learning_rate: 0.002
+  schedule: cosine                                                # the learning rate falls to 0 at the last epoch
+  weight_decay: 3.0
+  class_weights: none                                             # the rarest class, 'yes', has 17% of the rows; \
+to predict every class as well as the others, add `decision: {prior: balanced}` to the target
+  early_stopping: {monitor: validation_loss, standard_errors: 1}  # the latest epoch as good as the best one within noise
 """
 
 
@@ -963,6 +968,7 @@ def test_a_given_split_that_cannot_be_used_is_left_out(tmp_path):
 
 
 PLAIN_FUSION = {"units": []}
+GUARDED_FUSION = {"units": [], "auxiliary": 1.0}
 NOTES = [f"note {i} and more of it" for i in range(N)]
 
 
@@ -971,20 +977,20 @@ NOTES = [f"note {i} and more of it" for i in range(N)]
     [
         ({"scan": [f"{i}.png" for i in range(N)]}, PLAIN_FUSION),
         ({"note": NOTES}, PLAIN_FUSION),
-        ({"note": NOTES, "x": [f"{i * i % 17}.5" for i in range(N)]}, PLAIN_FUSION),
-        ({"scan": [f"{i}.png" for i in range(N)], "note": NOTES}, {"units": [], "auxiliary": 1.0}),
-        ({"x": [f"{i * i % 17}.5" for i in range(N)]}, None),
+        ({"note": NOTES, "x": [f"{i * i % 17}.5" for i in range(N)]}, GUARDED_FUSION),
+        ({"scan": [f"{i}.png" for i in range(N)], "note": NOTES}, GUARDED_FUSION),
+        ({"x": [f"{i * i % 17}.5" for i in range(N)]}, PLAIN_FUSION),
     ],
     ids=["image", "text", "text and number", "image and text", "number"],
 )
-def test_images_and_texts_have_no_layers_after_the_fusion_and_images_an_auxiliary_loss(tmp_path, inputs, fusion):
+def test_fusions_have_no_layers_after_them_and_several_branches_auxiliary_losses(tmp_path, inputs, fusion):
     images(tmp_path, [f"{i}.png" for i in range(N)])
     done = init(write(tmp_path, {**inputs, "label": ["a", "b", "b"] * 20}), target="label", file=tmp_path / "first.yaml")
     assert yaml.safe_load(done.file.read_text(encoding="utf-8")).get("fusion") == fusion
     assert check(done.file).rows == N
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(60, 40), (10_000, 15), (6_000, 30)])
+@pytest.mark.parametrize(("rows", "epochs"), [(60, 40), (20_000, 15), (6_000, 30)])
 def test_images_are_augmented_and_trained_to_the_end_of_one_cosine(tmp_path, rows, epochs):
     names = [f"{i}.png" for i in range(N)]
     images(tmp_path, names)
@@ -1001,7 +1007,29 @@ def test_images_are_augmented_and_trained_to_the_end_of_one_cosine(tmp_path, row
     }
 
 
-def test_a_large_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_path):
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch", "rate", "decay"),
+    [
+        (120, 60, 16, 0.002, 3),
+        (900, 33, 32, 0.002, 1),
+        (2_500, 30, 32, 0.002, 0.4),
+        (30_000, 26, 256, 0.0028, 0.03),
+        (400_000, 5, 256, 0.0028, 0.003),
+    ],
+)
+def test_recipe_of_a_table_follows_its_rows(rows, epochs, batch, rate, decay):
+    recipe = recipe_for(["numeric", "categorical"], rows)
+    assert recipe == {
+        "branches": "tabm",
+        "fusion": {"units": []},
+        "training": {
+            **{"epochs": epochs, "batch_size": batch, "learning_rate": rate, "schedule": "cosine", "weight_decay": decay},
+            "early_stopping": {"monitor": "validation_loss", "standard_errors": 1},
+        },
+    }
+
+
+def test_a_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_path):
     rows = 2_500
     columns = {
         "a": [i * 7919 % rows / 2 for i in range(rows)],
@@ -1010,11 +1038,7 @@ def test_a_large_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_p
     }
     text = init(write(tmp_path, columns), target="y", file=tmp_path / "large.yaml").file.read_text(encoding="utf-8")
     assert "\nbranches: tabm  # all inputs in one branch" in text
-    training = yaml.safe_load(text)["training"]
-    assert training.pop("class_weights", "") in ("", "balanced")
-    assert training == {
-        **{"epochs": 30, "batch_size": 32, "learning_rate": 0.001, "schedule": "cosine"},
-        "early_stopping": {"monitor": "validation_loss"},
-    }
+    written = yaml.safe_load(text)
+    assert {key: written[key] for key in ("branches", "fusion", "training")} == recipe_for(["numeric", "categorical"], rows)
     experiment = config.load(tmp_path / "large.yaml")
     assert {key: branch.architecture for key, branch in experiment.branches.items()} == {"table": "tabm"}
