@@ -113,7 +113,8 @@ def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     ended = done.ended
     if as_json:
         document = {"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores}
-        print_json(document | {"report": str(done.run / "report.html")})
+        guard = {"fusion_guard": {key: one.to_json() for key, one in done.guard.items()}} if done.guard else {}
+        print_json(document | guard | {"report": str(done.run / "report.html")})
         return
     scores = "  ".join(
         f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor)

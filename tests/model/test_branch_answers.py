@@ -1,5 +1,7 @@
 """A predictor that answers with a single branch: everywhere the same predictions, and the fused one in rows without the branch."""
 
+import json
+
 import numpy as np
 import pytest
 from test_members import ROWS, TREE
@@ -120,8 +122,12 @@ def guarded(tmp_path_factory):
     return runs.find(None, folder / "runs"), told
 
 
-def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guarded):
+def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guarded, capsys):
+    from mmtrain.cli.fit import _result
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+    from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
+    from mmtrain.pipeline.train_run import TrainingResult
+    from mmtrain.training.events import Ended
 
     run, told = guarded
     guard = run.read("run.json").fusion_guard["y"]
@@ -129,6 +135,9 @@ def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guard
     sentence = "Fusion of y: replaced by the branch first alone in all rows that have it."
     assert sentence in " ".join(told.output.split())
     assert all(sentence in (run / file).read_text(encoding="utf-8") for file in ("report.html", "model_card.md"))
+    facts = run.read("run.json")
+    _result(TrainingResult(run, Ended(6, 1, {}, ""), "validation_auc", Postprocessing(), facts.fusion_guard), as_json=True, quiet=True)
+    assert json.loads(capsys.readouterr().out)["fusion_guard"]["y"] == guard.to_json()
     result = evaluate(str(run.folder), EvaluateOptions(part="validation"))
     assert result.targets["y"].scores["auc"].value == pytest.approx(guard.branches["first"].value)
 
