@@ -24,6 +24,9 @@ from mmtrain.splits import split_methods
 from mmtrain.system.folder_names import existing_form
 from mmtrain.targets import tasks
 
+TRIED_FUSIONS = ("concatenate", "gated", "low_rank", "film", "attention", "late")
+"""Fusions of `fusion: auto`, one of each kind; the first is kept unless another is better beyond noise."""
+
 
 def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return a copy of the tree with these defaults; relative paths become absolute, starting from the folder of `path`."""
@@ -40,10 +43,20 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
             column["loss"] = {"method": column["loss"]}
     _branches(tree)
     _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
+    _fusion_trial(tree)
     likely = "stratified" if any(_stratifies(column) for column in columns.values()) else "random"
     _short_form(tree, "split", likely, (entry.section for _, entry in split_methods.items()))
     _training(tree)
     return tree
+
+
+def _fusion_trial(tree: dict[str, Any]) -> None:
+    """`method: auto` means the plain method, with several branches a trial of others against it, too."""
+    section, branches = tree["fusion"], tree["branches"]
+    if isinstance(section, dict) and section.get("method") == "auto" and "auto" not in fusions:
+        section["method"] = TRIED_FUSIONS[0]
+        if isinstance(branches, dict) and len(branches) > 1:
+            section.setdefault("trial", list(TRIED_FUSIONS[1:]))
 
 
 def _training(tree: dict[str, Any]) -> None:

@@ -36,6 +36,11 @@ class FusionSection(Section):
     """Options of every fusion: its method, and the dense layers behind it."""
 
     method: str = Field(description="How branches are joined.")
+    trial: tuple[str, ...] = Field(
+        (),
+        description="Other methods, each of which is trained for 3 epochs before the training, as `method` is; one whose loss on "
+        "validation rows is lower beyond noise takes its place. `fusion: auto` tries several against concatenate.",
+    )
     units: Units = Field((64,), description="Widths of the dense layers after the fusion; [] for none.")
     activation: Activation = Field("relu", description="After each of those dense layers.")
     dropout: Rate = Field(0.0, description="After the fusion and after each of those dense layers.")

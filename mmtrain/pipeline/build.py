@@ -11,6 +11,8 @@ from mmtrain.config.training import Training
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Say
+from mmtrain.errors import listed
+from mmtrain.fusions import FusionSection
 from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
 
@@ -80,7 +82,9 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
     from mmtrain.training.training_data import TrainingData
 
     with step_oom_errors(table.experiment.name, table.experiment.training.batch_size):
+        table, reasons = _choose_fusion(table, say)
         tuning = _tune_settings(table)
+    tuning.reasons[:0] = reasons
     for reason in tuning.reasons:
         say(reason)
     if tuning.reasons:  # networks were built for the trials; their graphs would keep memory during the training
@@ -92,6 +96,26 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
     models, codes = assemble_network(experiment, table.fitted), groups(experiment.columns, table.data.table)
     data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
     return experiment, data, tuning
+
+
+def _choose_fusion(table: EncodedTable, say: Callable[[str], None]) -> tuple[EncodedTable, list[str]]:
+    """Return the table with the fusion that a trial chose, and the reason; the same table where nothing is tried."""
+    from mmtrain.training.fusion_trial import EPOCHS, candidates, choose_fusion
+    from mmtrain.training.step import TrainStep
+
+    experiment = table.experiment
+    if not experiment.fusion.trial or len(experiment.branches) < 2:
+        return table, []
+
+    def make_step(fusion: FusionSection, training: Training) -> TrainStep:
+        tried = experiment.model_copy(update={"fusion": fusion})
+        return TrainStep(training, tried.columns, table.fitted, assemble_network(tried, table.fitted))
+
+    names = [one.method for one in candidates(experiment.fusion)]
+    say(f"Trying {len(names)} fusions for {EPOCHS} epochs each: {listed(names, most=20)}.")
+    codes = groups(experiment.columns, table.data.table)
+    chosen, reason = choose_fusion(experiment.fusion, experiment.training, make_step, table.arrays, table.partition, codes)
+    return replace(table, experiment=experiment.model_copy(update={"fusion": chosen})), [reason]
 
 
 def _tune_settings(table: EncodedTable) -> TuningResult:

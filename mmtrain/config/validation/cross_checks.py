@@ -17,6 +17,7 @@ from mmtrain.config.training import group_names, groups_below
 from mmtrain.config.validation.partial_validation import ValidParts, has_only, valid_parts
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
+from mmtrain.fusions import fusions
 from mmtrain.optim import losses
 from mmtrain.splits import SplitMethod, split_methods
 from mmtrain.targets import TaskTraits, tasks
@@ -152,8 +153,8 @@ def _fusion_of_one(sound: ValidParts) -> Iterator[LocatedProblem]:
     section = sound.tree.get("fusion")
     if not isinstance(section, dict) or len(sound.branches) != 1:
         return
-    for option in ("auxiliary", "modality_dropout"):
-        if _number(section.get(option)):
+    for option in ("auxiliary", "modality_dropout", "trial"):
+        if _number(section.get(option)) or (option == "trial" and section.get(option)):
             what = f"`{option}` has no effect with a single branch."
             yield ("fusion", option), what, "Leave it out, or give columns branches of their own."
 
@@ -167,6 +168,16 @@ def _fusion_balance(sound: ValidParts) -> Iterator[LocatedProblem]:
             "`balance` compares the branches by heads of their own.",
             "Set `auxiliary` as well, to 0.3 for example.",
         )
+
+
+def _fusion_trial(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Methods that are tried exist."""
+    section = sound.tree.get("fusion")
+    tried = section.get("trial") if isinstance(section, dict) else None
+    for number, name in enumerate(tried if isinstance(tried, list) else ()):
+        if isinstance(name, str) and name not in fusions:
+            fix = did_you_mean(name, fusions) or f"It is one of {listed(list(fusions), 'or', most=30)}."
+            yield ("fusion", "trial", number), f"there is no method {name!r}.", fix
 
 
 def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | None:
@@ -322,6 +333,7 @@ RULES = (
     _unused_inputs,
     _fusion_of_one,
     _fusion_balance,
+    _fusion_trial,
     _fractions,
     _split_columns,
     _decisions,
