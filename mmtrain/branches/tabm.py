@@ -32,9 +32,10 @@ def tabm(
 ) -> Features:
     """Members share the matrices of their dense layers and have factors of their own (Gorishniy et al. 2024, arXiv:2410.24210).
 
-    Each member is trained by its own loss, and the prediction is the mean of theirs. Numbers are encoded piecewise linearly where
-    their `embed` is auto, whatever the number of rows, and are read as they are as well. Members share a linear path, so that without
-    layers behind the fusion (`fusion: {units: []}`) the network contains a generalized additive model.
+    Each member is trained by its own loss, and the prediction is the mean of theirs, also of a transformed number in its own unit.
+    Numbers are encoded piecewise linearly where their `embed` is auto, whatever the number of rows, and are read as they are as well.
+    Members share a linear path, so that without layers behind the fusion (`fusion: {units: []}`) the network contains a generalized
+    additive model.
     """
     import keras
 

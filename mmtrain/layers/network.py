@@ -250,18 +250,18 @@ class QuantileInverse(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, *, scale: float, offset: float, points: list[float], values: list[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.scale, self.offset = scale, offset
-        self.points, self.values = list(points), list(values)
+        self.numbers = {"scale": scale, "offset": offset, "points": list(points), "values": list(values)}
 
     def call(self, raw: Any) -> Any:
-        return along_line(ops.cast(raw, "float32") * self.scale + self.offset, self.points, self.values)
+        numbers = self.numbers
+        return along_line(ops.cast(raw, "float32") * numbers["scale"] + numbers["offset"], numbers["points"], numbers["values"])
 
     def compute_output_spec(self, raw: Any) -> Any:
         return keras.KerasTensor(raw.shape, "float32")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset, "points": self.points, "values": self.values}
+        return {**super().get_config(), **self.numbers}
 
 
 def along_line(x: Any, points: Sequence[float], values: Sequence[float]) -> Any:

@@ -6,13 +6,14 @@ Every layer treats all columns at once, padded where columns differ: the number 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
 from keras import ops
 
+from mmtrain.layers.network import along_line
 from mmtrain.layers.stacks import take_places
 
 
@@ -364,12 +365,19 @@ class UnfoldMembers(_Configured):
 class MemberMean(_Configured):
     """The raw value whose prediction is the mean of the members' predictions: (batch, members, units) to (batch, units) float32.
 
-    `link` is the activation from raw values to predictions: `sigmoid` and `softmax` are inverted after the mean, in logarithms; a
-    `linear` activation commutes with the mean.
+    `link` is the activation from raw values to predictions: `sigmoid`, `softmax` and `exponential` are inverted after the mean, in
+    logarithms, `line` by the line with its axes exchanged; a `linear` activation commutes with the mean. `numbers` are the arguments of
+    the layers `Exponential` and `QuantileInverse`.
     """
 
-    def __init__(self, *, link: Literal["linear", "sigmoid", "softmax"], **kwargs: Any) -> None:
-        super().__init__({"link": link}, **kwargs)
+    def __init__(
+        self,
+        *,
+        link: Literal["linear", "sigmoid", "softmax", "exponential", "line"],
+        numbers: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__({"link": link, "numbers": dict(numbers or {})}, **kwargs)
 
     def call(self, raw: Any) -> Any:
         raw = ops.cast(raw, "float32")
@@ -379,7 +387,19 @@ class MemberMean(_Configured):
         if self.settings["link"] == "softmax":
             # log(mean p) of every class: a softmax of it gives the mean again.
             return ops.logsumexp(ops.log_softmax(raw, axis=2), axis=1) - math.log(raw.shape[1])
+        if self.settings["link"] in ("exponential", "line"):
+            numbers = self.settings["numbers"]
+            return (self._mean_transformed(raw * numbers["scale"] + numbers["offset"]) - numbers["offset"]) / numbers["scale"]
         return ops.mean(raw, axis=1)
+
+    def _mean_transformed(self, values: Any) -> Any:
+        """Return the transformed mean of answers, (batch, 1), from the members' transformed answers, (batch, members, 1)."""
+        numbers = self.settings["numbers"]
+        if self.settings["link"] == "exponential":
+            # The shift is added to every answer and taken off their mean, so it cancels.
+            return ops.logsumexp(ops.clip(values, numbers["low"], numbers["high"]), axis=1) - math.log(values.shape[1])
+        answers = ops.mean(along_line(values, numbers["points"], numbers["values"]), axis=1)
+        return along_line(answers, numbers["values"], numbers["points"])
 
     def compute_output_spec(self, raw: Any) -> Any:
         return keras.KerasTensor((raw.shape[0], raw.shape[2]), "float32")

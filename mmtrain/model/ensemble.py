@@ -10,6 +10,7 @@ import keras
 
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions.base import masked
+from mmtrain.layers.network import Exponential, QuantileInverse
 from mmtrain.layers.tabular import FoldMembers, MemberMean, UnfoldMembers
 from mmtrain.targets import FittedTarget
 
@@ -71,5 +72,8 @@ class Ensemble:
         # MemberMean inverts these two, to return the raw value of the mean prediction; any other activation it takes
         # for the identity.
         """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
+        for link, transform in (("exponential", Exponential), ("line", QuantileInverse)):
+            if isinstance(activation, transform):
+                return MemberMean(link=link, numbers=activation.numbers, dtype="float32", name=name)
         function: Any = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
         return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)

@@ -7,6 +7,7 @@ import pytest
 from tiny import mixed_table, ready, write_experiment
 
 from mmtrain.errors import UsageError
+from mmtrain.targets.number_transform import LogTransform, QuantileTransform
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -61,6 +62,29 @@ def test_a_prediction_is_the_mean_of_the_predictions_of_its_members(material, mo
         members = np.stack([models.activations[key](values[:, member]).numpy() for member in range(3)], axis=1)
         assert np.allclose(found[key], members.mean(axis=1), rtol=1e-5, atol=1e-6), key
         assert np.allclose(models.activations[key](models.mean_raw(raw)[key]), found[key], rtol=1e-5), key
+
+
+@pytest.mark.parametrize(
+    ("transform", "apart", "digits"),
+    [
+        (LogTransform(shift=1.0, low=0.0, high=9.0), 1.0, 1e-5),
+        (LogTransform(shift=1.0, low=0.0, high=4.0), 9.0, 1e-5),  # some members are beyond the training answers
+        (QuantileTransform(answers=(0.0, 1.0, 9.0, 1000.0), quantiles=(-2.0, -0.5, 0.5, 2.0)), 1.0, 1e-4),
+    ],
+)
+def test_members_of_a_transformed_number_are_averaged_in_its_own_unit(transform, apart, digits):
+    import keras
+
+    from mmtrain.model.ensemble import Ensemble
+
+    activation = transform.inverse(0.3, 0.8, "prediction")
+    mean = Ensemble.mean(activation, "mean")
+    raw = apart * np.random.default_rng(0).normal(size=(50, 3, 1)).astype(np.float32)
+    expected = np.mean([activation(raw[:, member]).numpy() for member in range(3)], axis=0)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(mean))
+    for layer in (mean, again):
+        assert np.allclose(activation(layer(raw)), expected, rtol=digits, atol=1e-4)
+    assert not np.allclose(activation(raw.mean(axis=1)), expected, rtol=0.01)
 
 
 def test_the_loss_is_the_mean_of_the_losses_of_the_members(material, models):
