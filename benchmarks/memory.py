@@ -100,10 +100,11 @@ def table_stages(rows: int) -> dict[str, Any]:
         stage("split")
         fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
         stage("fit columns")
-        experiment, training_data, tuning = assemble_training(encode_table(experiment, data, partition, fitted, print), print)
+        table = encode_table(experiment, data, partition, fitted, print)
+        experiment, training_data, tuning = assemble_training(table, print)
         stage("encode")
         run = runs.create(experiment.name, folder / "runs")
-        record_inputs(run, experiment, data, split, training_data, tuning)
+        record_inputs(run, experiment, table, split, training_data, tuning)
         train(run, training_data, experiment.evaluation, lambda _: None)
         stage("train")
         return found | {"bytes_held_per_row": held(data, training_data)}

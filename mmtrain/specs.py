@@ -247,6 +247,29 @@ class ImageSpec(TensorSpec):
         return int(2**self.bits) - 1
 
 
+@dataclass(frozen=True)
+class FeatureSpec(TensorSpec):
+    """Features of a frozen encoder, in place of what it reads: (batch, views, width) float32; the first view is that of prediction.
+
+    It is not a kind that a column declares: the training puts it in the place of a column's own spec.
+    """
+
+    kind: ClassVar[Kind] = "features"
+
+    width: int
+    views: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Views and width."""
+        return (self.views, self.width)
+
+    @property
+    def dtype(self) -> str:
+        """Always float32."""
+        return "float32"
+
+
 def layer_names(keys: Iterable[str], prefix: str = "") -> dict[str, str]:
     """A layer name for every key: TensorFlow allows letters, digits, `_`, `.` and `-` only, and no name twice."""
     names: dict[str, str] = {}

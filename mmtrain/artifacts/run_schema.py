@@ -214,12 +214,24 @@ class BranchInput(Model):
     """Without the axis of rows."""
 
 
+class BranchEncoder(Model):
+    """The pretrained encoder of a branch."""
+
+    model: str
+    sha256: str
+    """Of the weights' files."""
+    frozen: bool
+    parameters: Count
+    """Number of all its weights."""
+
+
 class Branch(Sized):
     """A branch."""
 
     name: str
     architecture: str
     inputs: Annotated[list[BranchInput], Field(min_length=1)]
+    encoder: BranchEncoder | None = None
 
 
 class Fusion(Sized):

@@ -20,6 +20,7 @@ stack; `stacked(inputs)` gives all of them at once, so that the layers of a bran
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -27,6 +28,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from mmtrain.encoders.base import Encoder, load_encoder
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.input_layout import InputLayout
 from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
@@ -202,6 +204,8 @@ class Features:
     members: int = 0
     """Members of an ensemble inside the branch; 0 for none. Fusion, heads and losses see each member as a row of its own, and the
     prediction is the mean of the members'."""
+    frozen: Tensor | None = None
+    """(batch, width): the output of the frozen encoder that the branch is registered with. Trainings take it from the cache."""
 
 
 class Branch(Section):
@@ -214,6 +218,11 @@ class Branch(Section):
     def groups(self) -> tuple[str, ...]:
         """Names of the parameter groups inside the branch."""
         return architectures[self.architecture].groups
+
+    def pretrained(self) -> Pretrained | None:
+        """Return the pretrained encoder that the branch begins with; None for one that is trained from the beginning."""
+        describe = architectures[self.architecture].pretrained
+        return None if describe is None else describe(**options_of(self, Branch))
 
     def build(self, inputs: Mapping[str, Input[Any]]) -> Features:
         """Call the architecture's function with the options of this section.
@@ -238,6 +247,35 @@ def _names(groups: Sequence[str] | Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
+class Pretrained:
+    """The encoder that a branch begins with, by name and files, and whether the training changes it."""
+
+    reference: str
+    weights: str = ""
+    frozen: bool = True
+    views: int = 0
+    """Augmented views of every row that are cached next to the row itself."""
+
+    def load(self, spec: TensorSpec, *, owner: str) -> Encoder:
+        """Return the encoder of inputs of this spec. Raises RunError for missing, damaged or other weights.
+
+        `owner` is the column: networks of two columns are two, as Keras cannot save a layer in two branches.
+        """
+        return load_encoder(self.reference, spec, weights=self.weights, owner=owner)
+
+
+def frozen_columns(branches: Mapping[str, Branch]) -> dict[str, Pretrained]:
+    """Return the columns that a frozen encoder alone reads, each with the encoder: in a training, its features take their place."""
+    readers = Counter(column for branch in branches.values() for column in branch.columns)
+    frozen = {}
+    for branch in branches.values():
+        pretrained = branch.pretrained()
+        if pretrained is not None and pretrained.frozen and len(branch.columns) == 1 and readers[branch.columns[0]] == 1:
+            frozen[branch.columns[0]] = pretrained
+    return frozen
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A registered branch function, what it takes, and the parameter groups it names."""
 
@@ -246,13 +284,18 @@ class Architecture:
     most_columns: int | None
     groups: tuple[str, ...]
     section: type[Branch]
+    pretrained: Callable[..., Pretrained] | None = None
 
 
 architectures: Registry[Architecture] = Registry("architecture")
 
 
 def branch(
-    *takes: Kind, most_columns: int | None = None, groups: tuple[str, ...] = (), name: str = ""
+    *takes: Kind,
+    most_columns: int | None = None,
+    groups: tuple[str, ...] = (),
+    name: str = "",
+    pretrained: Callable[..., Pretrained] | None = None,
 ) -> Callable[[Callable[..., Features]], Callable[..., Features]]:
     """Register a function as an architecture.
 
@@ -261,6 +304,7 @@ def branch(
         most_columns: Largest number of columns in one branch; None for any.
         groups: Names of the parameter groups that it returns.
         name: Name in the experiment file; by default that of the function.
+        pretrained: Takes the options, and says which pretrained encoder the branch begins with.
 
     The keyword-only parameters are the options of the section, with their types and ranges:
 
@@ -280,7 +324,7 @@ def branch(
         key = name or function.__name__
         _check_signature(key, function)
         section = section_for(key, function, Branch)
-        architectures.add(key, Architecture(function, takes, most_columns, groups, section))
+        architectures.add(key, Architecture(function, takes, most_columns, groups, section, pretrained))
         return function
 
     return register

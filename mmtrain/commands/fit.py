@@ -27,7 +27,7 @@ from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.prepare import LoadedData, Moved
-from mmtrain.pipeline.restore import restore_data
+from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data
 from mmtrain.pipeline.run_record import RECORDED_FILES, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
 from mmtrain.training.events import Listener
@@ -91,7 +91,7 @@ def fit(
     # Made as late as possible: a refused experiment leaves no empty run behind.
     run = runs.create(experiment.name, output)
     with run_lock(run), run_state(run):
-        record_inputs(run, experiment, data, split, training_data, tuning)
+        record_inputs(run, experiment, table, split, training_data, tuning)
         listeners.announce(training_plan(run, experiment, data, training_data))
         # Steps 7 and 8: the training, then what is fitted on validation rows for its best model.
         result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=callbacks)
@@ -132,6 +132,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
         listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
     table = encode_table(experiment, data, partition, encode.of_run(run, experiment.columns), listeners.say)
     experiment, training_data, _ = assemble_training(table, listeners.say)
+    check_encoders_unchanged(run, training_data.models.encoders)
     with run_state(run):
         run.reopen(RECORDED_FILES)
         listeners.announce(training_plan(run, experiment, data, training_data))

@@ -42,6 +42,7 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
         if isinstance(column, dict) and isinstance(column.get("loss"), str):
             column["loss"] = {"method": column["loss"]}
     _branches(tree)
+    _model_paths(tree["branches"], path.resolve().parent)
     _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
     _fusion_trial(tree)
     likely = "stratified" if any(_stratifies(column) for column in columns.values()) else "random"
@@ -138,6 +139,17 @@ def _paths(data: Any, folder: Path) -> None:
                 holder[key] = str(folder / Path(holder[key]).expanduser())
                 # Links are followed now: the working directory may be another one when the path is used.
                 holder[key] = str(existing_form(Path(holder[key])).resolve())
+
+
+def _model_paths(branches: Any, folder: Path) -> None:
+    """Make the paths of pretrained models absolute; what does not exist in `folder` is the name of a model, or refused later."""
+    for branch in branches.values() if isinstance(branches, dict) else ():
+        name = branch.get("architecture") if isinstance(branch, dict) else None
+        if isinstance(name, str) and name in architectures and architectures[name].pretrained is not None:
+            for key in ("model", "weights"):
+                with suppress(OSError, RuntimeError, TypeError, ValueError):
+                    if branch.get(key) and (path := folder / Path(branch[key]).expanduser()).exists():
+                        branch[key] = str(path.resolve())
 
 
 def _branches(tree: dict[str, Any]) -> None:

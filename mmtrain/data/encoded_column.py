@@ -164,13 +164,14 @@ class ArrayLayout:
         return self.rows * (math.prod(self.shape) * np.dtype(self.dtype).itemsize + 4 * self.columns)
 
 
-def encoded_column(layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None) -> EncodedColumn:
-    """The column from the cache, or encoded now; in memory where it is small, or where the cache has no room for it.
+def encoded_column(
+    layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None, *, least: int = MIN_DISK_BYTES
+) -> EncodedColumn:
+    """The column from the cache, or encoded now; in memory where it has fewer bytes than `least`, or the cache has no room for it.
 
     Without a `cache` it stays in memory. `provenance` is called only where the column is large, as hashing a table takes time.
     """
-    # Hashing a table takes longer than encoding a small column.
-    if cache is None or layout.size < MIN_DISK_BYTES:
+    if cache is None or layout.size < least:
         return _in_memory(layout, pieces)
     known = provenance()
     folder = cache.folder or cache_folder()

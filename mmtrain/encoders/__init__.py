@@ -11,3 +11,4 @@ from mmtrain.encoders.base import find_weights as find_weights
 from mmtrain.encoders.base import load_encoder as load_encoder
 from mmtrain.encoders.base import recognize as recognize
 from mmtrain.encoders.efficientnet import EfficientNet as EfficientNet
+from mmtrain.encoders.resnet import ResNet as ResNet

@@ -54,6 +54,8 @@ class Encoder:
     """The layers with weights, from the input to the output, in groups that are tuned together."""
     length: int = 0
     """Number of tokens, (batch, length, width), that the network gives after the vector; 0 for none."""
+    design: str = ""
+    """The architecture in a line: with the fingerprint, all that the features depend on but the input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,24 +232,25 @@ def _described(checkpoint: Checkpoint) -> str:
     return named or f"its first weight is `{next(iter(checkpoint.shapes), '')}`"
 
 
-def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "") -> Encoder:
+def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: str = "") -> Encoder:
     """Return an encoder of inputs of this spec, with its weights; it computes in float32 and is not trainable until it is made so.
 
     Args:
         reference: Name of a model, path of a folder with config.json and weights, or path of a file of weights.
         spec: Spec of the encoded input.
         weights: Path of the weights, where `reference` is a name that says the architecture only.
+        owner: Any name; the same network is returned again for the same name, and another one with equal weights for another.
 
     Raises RunError for weights that are missing, damaged, or of another architecture: the error names the file and the weight.
     """
     path = find_weights(weights or reference)
     files = [path] if path.is_file() else sorted(path.iterdir())
     state = tuple((str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files)
-    return _loaded(reference, spec, weights, state)
+    return _loaded(reference, spec, weights, owner, state)
 
 
-@lru_cache(maxsize=4)
-def _loaded(reference: str, spec: TensorSpec, weights: str, state: tuple[Any, ...]) -> Encoder:  # noqa: ARG001 (state: of the files)
+@lru_cache(maxsize=8)
+def _loaded(reference: str, spec: TensorSpec, weights: str, owner: str, state: tuple[Any, ...]) -> Encoder:  # noqa: ARG001 (keys)
     """Load an encoder. It is shared by all networks of a process that use it: a frozen one never changes."""
     known = recognize(reference, spec.kind, weights)
     try:
@@ -257,7 +260,9 @@ def _loaded(reference: str, spec: TensorSpec, weights: str, state: tuple[Any, ..
     fill(built.slots, known)
     built.network.trainable = False
     output = built.network.outputs[0]
-    return Encoder(known.name, built.network, int(output.shape[-1]), known.checkpoint.fingerprint, built.blocks, built.length)
+    return Encoder(
+        known.name, built.network, int(output.shape[-1]), known.checkpoint.fingerprint, built.blocks, built.length, repr(known.architecture)
+    )
 
 
 def fill(slots: Sequence[Slot], known: Recognized) -> None:

@@ -7,13 +7,17 @@ those in float32 by up to 1.2 standard deviations, and are no faster on a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mmtrain.encoders.base import Built, Slot
 from mmtrain.specs import ImageSpec, TensorSpec
 
 Padding = Literal["tensorflow", "even"]
+Scaling = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each channel, of brightness from 0 to 1."""
+IMAGENET: Scaling = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALVES: Scaling = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -30,6 +34,13 @@ def image_input(spec: TensorSpec, mean: Sequence[float], deviation: Sequence[flo
         raise ValueError("they are not images")
     image = keras.Input(spec.shape, dtype=spec.dtype, name="image")
     return image, NormalizedPixels(levels=spec.levels, mean=list(mean), deviation=list(deviation), dtype="float32")(image)
+
+
+def input_scaling(config: Mapping[str, Any], usual: Scaling) -> Scaling:
+    """Return the scaling that a config.json of timm gives, else the usual one of the family."""
+    pretrained = config.get("pretrained_cfg", {})
+    mean, deviation = (tuple(pretrained.get(key, default)) for key, default in zip(("mean", "std"), usual, strict=True))
+    return mean, deviation
 
 
 class Layers:

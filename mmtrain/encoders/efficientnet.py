@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, family
-from mmtrain.encoders.convolutions import Layers, image_input
+from mmtrain.encoders.convolutions import HALVES, IMAGENET, Layers, image_input, input_scaling
 from mmtrain.encoders.weights import Checkpoint
 from mmtrain.specs import TensorSpec
 
@@ -39,8 +39,6 @@ SIZES = {
 """Pixels of the sides of the images that each was trained on."""
 STEM, HEAD = 32, 1280
 NAME = re.compile(r"(?P<tf>tf_)?efficientnet[_-]?(?P<scale>b[0-7]|lite[0-4])(?![0-9]).*")
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @dataclass(frozen=True)
@@ -143,12 +141,10 @@ class EfficientNet(Family):
         match = NAME.fullmatch(str(checkpoint.config.get("architecture", name)).lower())
         if match is None and timm:
             return None
-        pretrained = checkpoint.config.get("pretrained_cfg", {})
         found = match["scale"] if match else _same_shapes(checkpoint)
         if found is None:
             return None
-        mean, deviation = HALVES if found.startswith("lite") else IMAGENET
-        mean, deviation = tuple(pretrained.get("mean", mean)), tuple(pretrained.get("std", deviation))
+        mean, deviation = input_scaling(checkpoint.config, HALVES if found.startswith("lite") else IMAGENET)
         return Architecture(found, timm, not timm or bool(match and match["tf"]), mean, deviation)
 
     def build(self, architecture: Any, spec: TensorSpec) -> Built:

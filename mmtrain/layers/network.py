@@ -250,7 +250,7 @@ class QuantileInverse(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, *, scale: float, offset: float, points: list[float], values: list[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.numbers = {"scale": scale, "offset": offset, "points": list(points), "values": list(values)}
+        self.numbers: dict[str, Any] = {"scale": scale, "offset": offset, "points": list(points), "values": list(values)}
 
     def call(self, raw: Any) -> Any:
         numbers = self.numbers

@@ -9,6 +9,17 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
+class FirstView(keras.layers.Layer):  # type: ignore[misc]
+    """The first of several views of each row, (batch, views, width) to (batch, width), in the layer's compute type."""
+
+    def call(self, views: Any) -> Any:
+        return ops.cast(views[:, 0], self.compute_dtype)
+
+    def compute_output_spec(self, views: Any) -> Any:
+        return keras.KerasTensor((views.shape[0], *views.shape[2:]), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
 class NormalizedPixels(keras.layers.Layer):  # type: ignore[misc]
     """Integer pixels, (batch, height, width, channels), to three channels of (brightness - mean) / deviation.
 

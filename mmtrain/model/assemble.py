@@ -7,29 +7,34 @@ Models share their layers:
 - `predictor`: the same inputs to predictions (probabilities; numbers in their unit);
 - `end_to_end`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
   input per column, called as the column.
+
+Where a frozen encoder is the only reader of a column, the first three take its features, which are cached, in place of the column
+(`Models.encoders`), and so hold no weights of it. The saved model always has the whole network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import keras
 from keras import ops
 
-from mmtrain.branches import Branch, Features, Inputs
+from mmtrain.branches import Branch, Features, Inputs, frozen_columns
 from mmtrain.branches.base import masked_of
 from mmtrain.columns import Column
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
+from mmtrain.encoders import Encoder
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
+from mmtrain.layers.pretrained import FirstView
 from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
 from mmtrain.model.ensemble import Ensemble
-from mmtrain.specs import TensorSpec, layer_names
+from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,19 @@ class Models:
     balance: Literal["none", "ogm", "ogm_ge"] = "none"
     balance_strength: float = 0.0
     """How gradients of branches are modulated, see `fusions.base`."""
+    encoders: Mapping[str, FrozenEncoder] = field(default_factory=dict)
+    """The frozen encoders whose features the inputs hold, by column; the features are of `FrozenEncoder.spec`."""
+
+    def with_encoders(self, model: Any) -> Any:
+        """Return a model like `model`, one of these inputs, that takes the columns themselves and has the encoders in its branches."""
+        if not self.encoders:
+            return model
+        raw = {one.tensor.name: one.tensor for one in self.encoders.values()}
+        inputs = {tensor.name: raw.get(tensor.name, tensor) for tensor in model.inputs}
+        whole = {one.branch.name: one.branch for one in self.encoders.values()}
+        given = keras.tree.pack_sequence_as(model._inputs_struct, [inputs[tensor.name] for tensor in model.inputs])
+        outputs = model._run_through_graph(given, operation_fn=lambda layer: whole.get(layer.name, layer))
+        return keras.Model(inputs, outputs, name=model.name)
 
     def mean_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return raw values, (batch, units) per target, from the outputs of `network`."""
@@ -75,6 +93,19 @@ class Models:
 
 def _trainable(layer: Any) -> int:
     return sum(int(ops.size(weight)) for weight in layer.trainable_weights)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenEncoder:
+    """A frozen encoder that is the only reader of a column."""
+
+    encoder: Encoder
+    spec: FeatureSpec
+    """Spec of the features that the networks of the training take in place of the column."""
+    tensor: Any
+    """Input of the column itself."""
+    branch: Any
+    """The branch from the column, of the name that the branch from the features has."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +161,14 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     """
     specs = {key: column.spec for key, column in fitted.columns.items()}
     names = names_of_layers(branches, fitted)
-    layout = InputLayout(specs)
-    inputs = network_inputs(layout)
     parts = {key: _branch(branches[key], columns, specs, layer, reads_tokens=fusion.reads_tokens) for key, layer in names.branches.items()}
+    encoders = _frozen_encoders(branches, parts, specs)
+    parts = {
+        key: part.on_features(encoders[branches[key].columns[0]].spec) if branches[key].columns[0] in encoders else part
+        for key, part in parts.items()
+    }
+    layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})
+    inputs = network_inputs(layout)
     features, present, tokens = _features(parts, layout, inputs, names)
     ensemble = Ensemble.of({key: part.members for key, part in parts.items()})
     vector = _fusion(fusion, features, present, tokens, ensemble, name=names.fusion)
@@ -147,7 +183,6 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
     predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
-    end_to_end = EndToEnd(encoder(fitted.columns), predictor, name=layer_names([name])[name])
     groups: dict[str, list[Any]] = {}
     for key, part in parts.items():
         groups[f"branches.{key}"] = [part.model]
@@ -156,11 +191,11 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     for key, layer in names.heads.items():
         # The heads of single branches learn with their target: a stage that freezes the target freezes them too.
         groups[f"targets.{key}"] = [network.get_layer(layer), *(trained.get_layer(names.branch_heads[branch][key]) for branch in single)]
-    return Models(
+    models = Models(
         network,
         trained,
         predictor,
-        end_to_end,
+        None,
         activations,
         groups,
         members=ensemble.members,
@@ -169,7 +204,9 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
         auxiliary=fusion.auxiliary,
         balance=fusion.balance,
         balance_strength=fusion.balance_strength,
+        encoders=encoders,
     )
+    return replace(models, end_to_end=EndToEnd(encoder(fitted.columns), models.with_encoders(predictor), name=layer_names([name])[name]))
 
 
 def network_inputs(layout: InputLayout) -> dict[str, Any]:
@@ -234,6 +271,17 @@ class _BranchModel:
     model: Any
     groups: Mapping[str, Sequence[Any]]
     members: int
+    frozen: Any = None
+    """Inside the model, the output of a frozen encoder."""
+
+    def on_features(self, spec: FeatureSpec) -> _BranchModel:
+        """Return the branch behind its encoder, with the same layers: its input is that of the encoder's features."""
+        (column,) = self.inputs.layout.specs
+        layout = InputLayout({column: spec})
+        features = keras.Input(spec.shape, dtype=spec.dtype)
+        behind = keras.Model(self.frozen, self.model.output)
+        outputs = behind(FirstView()(features))
+        return replace(self, inputs=BranchInputs(layout, ()), model=keras.Model([features], outputs, name=self.model.name))
 
 
 def _branch(
@@ -251,7 +299,20 @@ def _branch(
     outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
     model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
     _check_groups(branch, model, features)
-    return _BranchModel(described, model, features.groups, features.members)
+    return _BranchModel(described, model, features.groups, features.members, features.frozen)
+
+
+def _frozen_encoders(
+    branches: Mapping[str, Branch], parts: Mapping[str, _BranchModel], specs: Mapping[str, TensorSpec]
+) -> dict[str, FrozenEncoder]:
+    """Return the frozen encoders by the column that they, and no other branch, read."""
+    of_column = {branches[key].columns[0]: part for key, part in parts.items()}
+    encoders = {}
+    for column, pretrained in frozen_columns(branches).items():
+        encoder = pretrained.load(specs[column], owner=column)
+        tensor = network_inputs(InputLayout({column: specs[column]}))[column]
+        encoders[column] = FrozenEncoder(encoder, FeatureSpec(encoder.width, 1 + pretrained.views), tensor, of_column[column].model)
+    return encoders
 
 
 def _check_masks(branch: Branch, inputs: Inputs) -> None:
@@ -368,13 +429,29 @@ def model_summary(models: Models, branches: Mapping[str, Branch], fusion: Fusion
 
     return {
         "branches": [
-            {"name": key, "architecture": branch.architecture, "inputs": _inputs(branch.columns, fitted), **part(names.branches[key])}
+            {
+                "name": key,
+                "architecture": branch.architecture,
+                "inputs": _inputs(branch.columns, fitted),
+                **part(names.branches[key]),
+                **_encoder(branch, fitted),
+            }
             for key, branch in branches.items()
         ],
         "fusion": {"method": fusion.method, **part(names.fusion)},
         "targets": [{"name": key, "task": target.task, **part(names.heads[key])} for key, target in fitted.targets.items()],
         **({"auxiliary_heads": models.auxiliary_parameters(names)} if models.branches else {}),
     }
+
+
+def _encoder(branch: Branch, fitted: Fitted) -> dict[str, Any]:
+    """Return the pretrained encoder of a branch as network.json has it; nothing where there is none."""
+    pretrained, column = branch.pretrained(), branch.columns[0]
+    if pretrained is None:
+        return {}
+    encoder = pretrained.load(fitted.columns[column].spec, owner=column)
+    facts = {"model": encoder.name, "sha256": encoder.fingerprint, "frozen": pretrained.frozen}
+    return {"encoder": {**facts, "parameters": int(encoder.network.count_params())}}
 
 
 def _vector(layer: Any) -> Any:

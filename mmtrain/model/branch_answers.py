@@ -59,4 +59,5 @@ class BranchAnswers:
         # Shares every layer with the network: nothing is copied or built anew.
         predictor = keras.Model(self.models.network.input, predictions, name=self.models.predictor.name)
         before = self.models.end_to_end
-        return replace(self.models, predictor=predictor, end_to_end=EndToEnd(before.preprocessing, predictor, name=before.name))
+        whole = self.models.with_encoders(predictor)
+        return replace(self.models, predictor=predictor, end_to_end=EndToEnd(before.preprocessing, whole, name=before.name))

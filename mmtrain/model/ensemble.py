@@ -69,9 +69,9 @@ class Ensemble:
 
     @staticmethod
     def mean(activation: Any, name: str) -> Any:
-        # MemberMean inverts these two, to return the raw value of the mean prediction; any other activation it takes
-        # for the identity.
         """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
+        # MemberMean inverts sigmoid, softmax and these two, to return the raw value of the mean prediction.
+        link: Any
         for link, transform in (("exponential", Exponential), ("line", QuantileInverse)):
             if isinstance(activation, transform):
                 return MemberMean(link=link, numbers=activation.numbers, dtype="float32", name=name)

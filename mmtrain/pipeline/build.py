@@ -79,8 +79,11 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
     """
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.device import forget_networks, prepare
+    from mmtrain.training.frozen_features import with_features
     from mmtrain.training.training_data import TrainingData
 
+    columns, section, cache = table.experiment.columns, table.experiment.branches, table.experiment.data.cache
+    table = replace(table, arrays=with_features(table.arrays, section, columns, table.data.stores, cache, say))
     with step_oom_errors(table.experiment.name, table.experiment.training.batch_size):
         table, reasons = _choose_fusion(table, say)
         tuning = _tune_settings(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, read_data
 from mmtrain.splits.plan import Partition
+
+if TYPE_CHECKING:
+    from mmtrain.model.assemble import FrozenEncoder
 
 TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
 MOVED = {
@@ -74,6 +77,15 @@ def check_overrides(overrides: Iterable[str]) -> None:
             problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
     if problems:
         raise UsageError(problems)
+
+
+def check_encoders_unchanged(run: Run, encoders: Mapping[str, FrozenEncoder]) -> None:
+    """Raise RunError unless the weights of every frozen encoder, by column, are those that the training began with."""
+    for branch in run.read("network.json").branches:
+        encoder = encoders.get(branch.inputs[0].name)
+        if branch.encoder is not None and encoder is not None and branch.encoder.sha256 != encoder.encoder.fingerprint:
+            what = f"the weights of {encoder.encoder.name}, which branch {branch.name} begins with, have changed since the training began."
+            raise RunError(Problem(str(run.folder), what, "Put the former file back, or train again."))
 
 
 def restore_data(

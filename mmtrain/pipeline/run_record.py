@@ -23,6 +23,7 @@ from mmtrain.data.drift import learn_statistics
 from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import listed
+from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.train_run import versions
 from mmtrain.splits.plan import USE_NAMED, USES, SplitPlan
@@ -44,17 +45,17 @@ RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json",
 
 
 def record_inputs(
-    run: Run, experiment: Experiment, data: LoadedData, split: SplitPlan, training_data: TrainingData, tuning: TuningResult
+    run: Run, experiment: Experiment, table: EncodedTable, split: SplitPlan, training_data: TrainingData, tuning: TuningResult
 ) -> None:
     """Write and seal `RECORDED_FILES`, and the network in brief, before the first step of the training."""
     from mmtrain.model.assemble import model_summary
 
-    fitted, training = training_data.fitted, experiment.training
+    fitted, training, data = training_data.fitted, experiment.training, table.data
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
     run.write_text("columns.json", fitted.model_dump_json(indent=1) + "\n")
-    arrays, train = training_data.arrays, training_data.partition.train
-    learned = learn_statistics(experiment.columns, fitted, data.table, arrays, train, experiment.data.images_folder)
+    train = training_data.partition.train
+    learned = learn_statistics(experiment.columns, fitted, data.table, table.arrays, train, experiment.data.images_folder)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", _describe_data(experiment, data, split, training_data))
     # The seal comes last: a run whose files are sealed has recorded all its inputs, so that it can be resumed.

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmtrain.artifacts.run_schema import Branch
 from mmtrain.columns import Group, column_of_role
 from mmtrain.errors import counted
 from mmtrain.reports import cohort, limits, training
@@ -94,13 +95,22 @@ def _network(contents: ReportData) -> tuple[Block, ...]:
         return ()
     branches = [
         f"Branch {branch.name}: {branch.architecture} of {', '.join(entry.name for entry in branch.inputs)}, "
-        f"{counted(branch.parameters, 'parameter')}"
+        f"{counted(branch.parameters, 'parameter')}{_encoder(branch)}"
         for branch in outline.branches
     ]
     fusion = outline.fusion
     # Without a guard there is no sentence.
     guarded = postprocessing.describe_guard(contents.facts.fusion_guard or {})
     return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")), *map(Paragraph, guarded))
+
+
+def _encoder(branch: Branch) -> str:
+    """Return the pretrained encoder of a branch, behind a comma."""
+    encoder = branch.encoder
+    if encoder is None:
+        return ""
+    frozen = "frozen" if encoder.frozen else "tuned"
+    return f", behind the pretrained {encoder.model} ({frozen}, {counted(encoder.parameters, 'parameter')}, SHA-256 {encoder.sha256[:12]})"
 
 
 def _data(contents: ReportData) -> tuple[Block, ...]:

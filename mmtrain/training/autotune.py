@@ -125,7 +125,7 @@ class _Trial:
         # As few calls as hold all full batches, and then calls of equal length:
         together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
-        images = any(column.decodes_images for column in self.best.steps.fitted.columns.values())
+        images = any(len(tensor.shape) == 4 for tensor in self.best.steps.models.network.inputs)
         values = {
             "steps_per_call": together if together > 1 else None,
             "jit": "on" if not images or tf.config.list_physical_devices("GPU") else None,

@@ -60,7 +60,8 @@ class TrainStep:
         """All weights that any stage trains, in the optimizer's order."""
         self.groups = ParameterGroups(models.groups)
         augmentations = {key: column.augmentation for key, column in inputs_among(columns).items()}
-        self.augmentations = {key: augment for key, augment in augmentations.items() if augment is not None}
+        views = {key: one.spec.views for key, one in models.encoders.items()}
+        self.augmentations = {key: one for key, one in augmentations.items() if one is not None and views.get(key, 2) > 1}
         self.uniform_columns = sum(map(uniforms_for, self.augmentations.values()))
         self.batch_size, self.seed = int(training.batch_size), training.seed
         self.steps_per_call = int(training.steps_per_call)
@@ -189,6 +190,9 @@ class TrainStep:
         for key, augment in self.augmentations.items():
             uniforms = batch["uniforms"][:, first : first + uniforms_for(augment)]
             first += uniforms_for(augment)
+            if key in self.models.encoders:
+                inputs[key] = _one_view(inputs[key], uniforms[:, 0])
+                continue
             spec: Any = self.fitted.columns[key].spec  # of an image, as only images are augmented
             changed = augment_images(inputs[key], uniforms, augment, spec.levels)
             shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
@@ -225,6 +229,13 @@ class TrainStep:
             key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.reported_targets.items()
         }
         return losses, {key: self.models.activations[key](raw[key]) for key in raw}
+
+
+def _one_view(views: Any, uniforms: Any) -> Any:
+    """Return views, (batch, views, width), that are all the one that a uniform number, (batch,), draws for each row."""
+    count = views.shape[1]
+    drawn = tf.minimum(tf.cast(uniforms * count, tf.int32), count - 1)
+    return tf.repeat(tf.gather(views, drawn[:, None], batch_dims=1), count, axis=1)
 
 
 def _weighted(batch: Mapping[str, Any], present: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class TrainingData:
     """The section `columns`, of which augmentation is read."""
     fitted: Fitted
     arrays: Arrays
+    """The inputs of the networks of `models`: the encoded rows, features of frozen encoders in place of their columns."""
     partition: Partition
     models: Models
     place: Callable[[int], str] = "row {}".format

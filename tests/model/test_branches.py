@@ -64,6 +64,8 @@ EXAMPLES = {
     "text_transformer": ([TOKENS], {"width": 8, "blocks": 1, "heads": 2, "dropout": 0.5}, 64),
     "embedding_average": ([TOKENS], {"width": 3, "units": (5,), "activation": "tanh", "dropout": 0.5}, 64),
 }
+SCRATCH = sorted(name for name, entry in architectures.items() if entry.pretrained is None)
+"""Architectures that begin without pretrained weights; the others are tested in tests/encoders."""
 WITH = {("embedding_average", "activation"): {"units": (5,)}, ("mlp", "residual"): {"units": (8, 8)}}
 """Options that do something only beside others."""
 
@@ -162,10 +164,10 @@ QUICK = ("cnn", "embedding_average", "mlp", "tabm", "text_gru")
 
 def some(*more):
     """All architectures; those that are not quick are slow tests, except these."""
-    return [name if name in (*QUICK, *more) else pytest.param(name, marks=pytest.mark.slow) for name in sorted(architectures)]
+    return [name if name in (*QUICK, *more) else pytest.param(name, marks=pytest.mark.slow) for name in SCRATCH]
 
 
-@pytest.mark.parametrize("name", sorted(architectures))
+@pytest.mark.parametrize("name", SCRATCH)
 def test_branch_has_this_width_by_default(models, name):
     assert models(name)[0].output_shape == (None, *np.atleast_1d(EXAMPLES[name][2]))
 
@@ -175,7 +177,7 @@ def test_branch_keeps_the_contract(tmp_path, models, name):
     check_contract(models(name)[0], EXAMPLES[name][0], tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(architectures))
+@pytest.mark.parametrize("name", SCRATCH)
 def test_branch_keeps_the_contract_with_all_options_changed(tmp_path, models, name):
     check_contract(models(name, changed=True)[0], EXAMPLES[name][0], tmp_path)
 
@@ -208,7 +210,7 @@ def test_branch_keeps_the_contract_in_mixed_precision(tmp_path, name):
 
 
 def test_every_architecture_and_option_has_an_example():
-    assert set(EXAMPLES) == set(architectures)
+    assert set(EXAMPLES) == set(SCRATCH)
     for name, (specs, changes, _) in EXAMPLES.items():
         defaults = option_fields(architectures[name].build)
         assert set(changes) == set(defaults), name
@@ -222,7 +224,7 @@ def test_every_kind_has_a_default_architecture_that_takes_it():
     assert found == {"image": "cnn", "vector": "mlp", "index": "mlp", "bag": "mlp", "tokens": "embedding_average"}
 
 
-@pytest.mark.parametrize("name", sorted(architectures))
+@pytest.mark.parametrize("name", SCRATCH)
 def test_branch_row_does_not_depend_on_other_rows(models, name):
     specs, model = EXAMPLES[name][0], models(name, changed=True)[0]
     arrays = [values(spec) for spec in specs]
@@ -248,7 +250,7 @@ def test_branch_masks_every_column_itself(name):
         assert not np.array_equal(absent, shown), column
 
 
-@pytest.mark.parametrize("name", sorted(architectures))
+@pytest.mark.parametrize("name", SCRATCH)
 def test_branch_returns_the_parameter_groups_it_is_registered_with(models, name):
     for changed in (False, True):
         model, features = models(name, changed)

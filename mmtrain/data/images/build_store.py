@@ -60,6 +60,8 @@ class DecodedImages:
     unreadable: dict[int, tuple[str, str]]
     notice: str = ""
     contents: str = ""
+    digest: str = ""
+    """SHA-256 of the layout and of the files in their order, as the name of the store has it; empty of no files."""
 
 
 def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> DecodedImages:
@@ -78,14 +80,15 @@ def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache,
     manifest = _manifest(files, layout, cache.verify)
     name = sha256(manifest).hexdigest()
     if store := _found(folder, name, files, cache.verify):
-        return store
+        return replace(store, digest=_full_name(name, store.contents))
     needed = len(files) * image_bytes(layout)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder)
         reason = no_room(folder, needed, cache.disk)
         if not reason:
-            return _built(folder, name, files, layout, manifest=manifest, progress=progress)
+            store = _built(folder, name, files, layout, manifest=manifest, progress=progress)
+            return replace(store, digest=_full_name(name, store.contents))
     except OSError as error:
         if error.errno not in FULL:
             fix = "Set `data.cache.folder` or MMTRAIN_CACHE to a folder that can be written."
@@ -95,7 +98,7 @@ def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache,
         reason = f"the disk of {folder} was full before it was written"
     flight = OnTheFlyImages(files, layout, memory=cache.memory)
     contents = digest(files) if cache.verify == "content" else ""
-    return DecodedImages(flight, flight.check(progress), notice=_notice(needed, reason, flight), contents=contents)
+    return DecodedImages(flight, flight.check(progress), _notice(needed, reason, flight), contents, _full_name(name, contents))
 
 
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:

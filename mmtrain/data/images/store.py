@@ -64,6 +64,8 @@ class ImageStore:
     key: str = ""
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
+    digest: str = ""
+    """SHA-256 of the layout and of the files in the order of `pixels`: what is computed of the pixels is cached under it."""
 
     @property
     def nbytes(self) -> int:
@@ -138,7 +140,7 @@ def open_store(
         if refusal is not None:
             refusals[code], positions[code] = refusal, -1
     index = positions[located.codes]
-    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents)), [
+    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.digest), [
         _unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmtrain.branches import Branch, Pretrained
+from mmtrain.columns import Column, InputColumn
 from mmtrain.config.training import Callback
 from mmtrain.config.yaml_source import NotInFile
-from mmtrain.errors import ConfigError, Problem, listed
+from mmtrain.encoders import recognize
+from mmtrain.errors import ConfigError, Problem, RunError, listed
 from mmtrain.layers.start import start_tensorflow
 
 if TYPE_CHECKING:
@@ -23,6 +26,50 @@ def check_packages(baselines: Collection[str], place: Callable[..., str]) -> Non
         what = f"{listed(able)} {'needs' if len(able) == 1 else 'need'} scikit-learn, which is not installed."
         fix = "Run `pip install 'mmtrain[baselines]'`, or leave it out."
         raise ConfigError(Problem(place("evaluation", "baselines"), what, fix))
+
+
+def check_encoders(branches: Mapping[str, Branch], columns: Mapping[str, Column], place: Callable[..., str]) -> None:
+    """Raise ConfigError for pretrained encoders without weights of their architecture, and for augmentation that none of them sees.
+
+    Only the tables of the weights' files are read, without TensorFlow.
+    """
+    problems = []
+    for key, branch in branches.items():
+        pretrained = branch.pretrained()
+        column = columns.get(branch.columns[0])
+        if pretrained is None or not isinstance(column, InputColumn):
+            continue
+        try:
+            recognize(pretrained.reference, column.kind, pretrained.weights)
+        except RunError as error:
+            where = place("branches", key, "weights" if pretrained.weights else "model")
+            problems += [Problem(where, f"{problem.where}: {problem.what}", problem.fix) for problem in error.problems]
+        problems += _check_views(key, branch.columns[0], column, pretrained, place)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_views(key: str, name: str, column: InputColumn, pretrained: Pretrained, place: Callable[..., str]) -> list[Problem]:
+    augmented = column.augmentation is not None
+    if pretrained.frozen and augmented and not pretrained.views:
+        what = "a frozen encoder reads every image once, so that its random changes have no effect."
+        return [
+            Problem(
+                place("columns", name, "augment"), what, f"Set `views: 4` in branches.{key} to have four versions of each, or remove it."
+            )
+        ]
+    if pretrained.views and not (pretrained.frozen and augmented):
+        what = f"views are random changes by `augment` of the column {name!r}, " + (
+            "which changes nothing." if pretrained.frozen else "and are cached for frozen encoders only."
+        )
+        return [
+            Problem(
+                place("branches", key, "views"),
+                what,
+                f"Set columns.{name}.augment, or remove `views`." if pretrained.frozen else "Remove it.",
+            )
+        ]
+    return []
 
 
 def check_callbacks(callbacks: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str]) -> None:

@@ -30,7 +30,7 @@ from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
 from mmtrain.errors import ConfigError, DataError, Problem
-from mmtrain.pipeline.checks.requirements import check_packages
+from mmtrain.pipeline.checks.requirements import check_encoders, check_packages
 from mmtrain.pipeline.checks.subgroups import check_subgroups
 from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, doubts, split_rows
 from mmtrain.splits.plan import Partition, SplitPlan
@@ -173,9 +173,13 @@ def _check_classes(experiment: Experiment, sound: Experiment, table: Table, orig
 
 
 def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
-    """Check packages and subgroups before the training, since `evaluate` would refuse them after it."""
+    """Check packages, pretrained encoders and subgroups before the training, since they would be refused during or after it."""
     try:
         check_packages(experiment.evaluation.baselines, origin.place)
+    except ConfigError as error:
+        errors.append(error)
+    try:
+        check_encoders(experiment.branches, experiment.columns, origin.place)
     except ConfigError as error:
         errors.append(error)
     try:

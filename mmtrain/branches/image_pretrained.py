@@ -1,0 +1,65 @@
+"""`architecture: pretrained` of an image: a network with pretrained weights from local files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Pretrained, Units, branch
+from mmtrain.branches.dense import Normalization
+from mmtrain.specs import ImageSpec
+
+Model = Annotated[
+    str,
+    Field(
+        description="Name of a model, such as efficientnet_lite0, folder with config.json and weights, or file of weights "
+        "(.safetensors, .pth). Nothing is downloaded; `mmtrain models` lists the models at hand."
+    ),
+]
+Weights = Annotated[str, Field(description="File or folder of the weights, where `model` is a name that says the architecture only.")]
+Views = Annotated[
+    int,
+    Field(ge=0, le=32, description="Augmented views of every image that a frozen encoder reads, by the column's `augment`; 0: the image."),
+]
+
+
+def _pretrained(*, model: str, weights: str, tune: str, views: int, **_: Any) -> Pretrained:
+    return Pretrained(model, weights, tune == "none", views)
+
+
+@branch("image", most_columns=1, groups=("backbone", "head"), pretrained=_pretrained)
+def image_pretrained(  # noqa: PLR0913 (options)
+    inputs: Mapping[str, Input[ImageSpec]],
+    *,
+    model: Model = "efficientnet_lite0",
+    weights: Weights = "",
+    tune: Annotated[Literal["none"], Field(description="Blocks of the encoder that the training changes.")] = "none",
+    views: Views = 0,
+    normalization: Annotated[
+        Normalization, Field(description="Normalization of the encoder's vector; batch: each of its numbers by those of training rows.")
+    ] = "batch",
+    units: Annotated[Units, Field(description="Widths of dense layers behind the encoder; empty: its vector as it is.")] = (),
+    activation: ActivationOption = "relu",
+    dropout: DropoutOption = 0.2,
+) -> Features:
+    """The vector of a pretrained network, then dense layers. A frozen network reads every image once, and its vectors are cached.
+
+    The layers of the network are the group `backbone`, those behind it `head`.
+    """
+    import keras
+
+    ((column, image),) = inputs.items()
+    encoder = _pretrained(model=model, weights=weights, tune=tune, views=views).load(image.spec, owner=column)
+    vector = frozen = encoder.network(image.masked().tensor)
+    head: list[Any] = []
+    if normalization != "none":
+        head.append(keras.layers.LayerNormalization() if normalization == "layer" else keras.layers.BatchNormalization(momentum=0.9))
+        vector = head[-1](vector)
+    for width in units:
+        head.append(keras.layers.Dense(width, activation=activation))
+        vector = head[-1](keras.layers.Dropout(dropout)(vector) if dropout else vector)
+    # A branch without a layer behind the encoder still ends in one: its output is another tensor than the encoder's.
+    vector = keras.layers.Dropout(dropout)(vector)
+    return Features(vector, groups={"backbone": [encoder.network], "head": head}, frozen=frozen)

