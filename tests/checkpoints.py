@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import zipfile
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class _Storage:
 class _Pickler(pickle._Pickler):
     """Writes names without importing them, and storages as persistent ids, as torch.save does."""
 
-    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012 (as in its parent)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def persistent_id(self, value):
         if isinstance(value, _Storage):

@@ -35,6 +35,8 @@ from mmtrain.specs import Kind, TensorSpec
 
 FOLDERS_VARIABLE = "MMTRAIN_MODELS"
 """Environment variable with further folders of models."""
+PREPROCESSOR = "preprocessor"
+"""Key of a checkpoint's config under which preprocessor_config.json is."""
 SHOWN_NAMES = 3
 """Weights that an error names; the rest are counted."""
 
@@ -173,7 +175,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
                 str(path), f"files ending in {path.suffix or 'nothing'} are not read as weights.", f"Known: {listed(list(CONTAINERS))}."
             )
         )
-    return Checkpoint(path, files, _config(folder / "config.json"))
+    config = _config(folder / "config.json")
+    return Checkpoint(path, files, {**config, PREPROCESSOR: _config(folder / "preprocessor_config.json")})
 
 
 def _weight_files(folder: Path) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from mmtrain.encoders.base import Built, Slot
+from mmtrain.encoders.base import PREPROCESSOR, Built, Slot
 from mmtrain.specs import ImageSpec, TensorSpec
 
 Padding = Literal["tensorflow", "even"]
@@ -37,10 +37,10 @@ def image_input(spec: TensorSpec, mean: Sequence[float], deviation: Sequence[flo
 
 
 def input_scaling(config: Mapping[str, Any], usual: Scaling) -> Scaling:
-    """Return the scaling that a config.json of timm gives, else the usual one of the family."""
-    pretrained = config.get("pretrained_cfg", {})
-    mean, deviation = (tuple(pretrained.get(key, default)) for key, default in zip(("mean", "std"), usual, strict=True))
-    return mean, deviation
+    """Return the scaling that the config.json of timm or the preprocessor_config.json of Transformers gives, else the usual one."""
+    timm, transformers = config.get("pretrained_cfg", {}), config.get(PREPROCESSOR, {})
+    mean = tuple(timm.get("mean", transformers.get("image_mean", usual[0])))
+    return mean, tuple(timm.get("std", transformers.get("image_std", usual[1])))
 
 
 class Layers:

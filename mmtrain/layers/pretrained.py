@@ -44,3 +44,85 @@ class NormalizedPixels(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
         return {**super().get_config(), "levels": self.levels, "mean": self.mean, "deviation": self.deviation}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class SpecialTokens(keras.layers.Layer):  # type: ignore[misc]
+    """Learned tokens in front of patches, (batch, length, width), to which positions are added.
+
+    The output is (batch, special + registers + length, width). Tokens have their positions in them already; `registers` follow the
+    `special` ones, of which the first is the class token.
+    """
+
+    def __init__(self, *, special: int, registers: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.special, self.registers = special, registers
+
+    def build(self, input_shape: Any) -> None:
+        """Create the tokens and the table of positions."""
+        length, width = input_shape[1:]
+        self.tokens = self.add_weight(name="tokens", shape=(self.special, width), initializer="zeros")
+        self.register_tokens = None
+        if self.registers:
+            self.register_tokens = self.add_weight(name="registers", shape=(self.registers, width), initializer="zeros")
+        self.positions = self.add_weight(name="positions", shape=(length, width), initializer="zeros")
+        self.built = True
+
+    def call(self, patches: Any) -> Any:
+        first = [self.tokens, *([] if self.register_tokens is None else [self.register_tokens])]
+        tokens = ops.cast(ops.concatenate(first, axis=0), patches.dtype)
+        rows = ops.zeros_like(patches[:, :1, :1])  # (batch, 1, 1): the tokens for every row
+        return ops.concatenate([tokens[None] + rows, patches + ops.cast(self.positions, patches.dtype)], axis=1)
+
+    def compute_output_spec(self, patches: Any) -> Any:
+        length = patches.shape[1] + self.special + self.registers
+        return keras.KerasTensor((patches.shape[0], length, patches.shape[2]), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "special": self.special, "registers": self.registers}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class AttendHeads(keras.layers.Layer):  # type: ignore[misc]
+    """Scaled dot-product attention of `heads` heads (Vaswani et al. 2017) over queries, keys and values, (batch, length, width) each.
+
+    Given one tensor, (batch, length, 3 * width), it holds the three side by side.
+    """
+
+    def __init__(self, *, heads: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def call(self, queries: Any, keys: Any = None, values: Any = None) -> Any:
+        if keys is None:
+            queries, keys, values = ops.split(queries, 3, axis=-1)
+        length, width = queries.shape[1:]
+        shape = (-1, length, self.heads, width // self.heads)
+        queries, keys, values = (ops.transpose(ops.reshape(part, shape), (0, 2, 1, 3)) for part in (queries, keys, values))
+        weights = ops.softmax(ops.matmul(queries * (width // self.heads) ** -0.5, ops.transpose(keys, (0, 1, 3, 2))), axis=-1)
+        return ops.reshape(ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3)), (-1, length, width))
+
+    def compute_output_spec(self, queries: Any, keys: Any = None, values: Any = None) -> Any:  # noqa: ARG002
+        width = queries.shape[-1] // (3 if keys is None else 1)
+        return keras.KerasTensor((*queries.shape[:-1], width), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "heads": self.heads}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class ChannelScale(keras.layers.Layer):  # type: ignore[misc]
+    """A learned factor for every channel, (batch, ..., width)."""
+
+    def build(self, input_shape: Any) -> None:
+        """Create the factors."""
+        self.factors = self.add_weight(name="factors", shape=(input_shape[-1],), initializer="ones")
+        self.built = True
+
+    def call(self, values: Any) -> Any:
+        return values * ops.cast(self.factors, values.dtype)
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor(values.shape, self.compute_dtype)

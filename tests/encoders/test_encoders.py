@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import resnet_arrays, tiny_resnet, write_safetensors, write_torch
+from published_arrays import array_of, image_of
 
 from mmtrain.encoders import families, find_weights, load_encoder, recognize
+from mmtrain.encoders.vit import resampled
 from mmtrain.errors import RunError
 from mmtrain.specs import ImageSpec
 
@@ -188,3 +190,40 @@ PUBLISHED = {
     "efficientnet_lite0": [0.046371, 0.279292, 0.0, 0.0, 1.439067],
     "efficientnet_lite2": [0.097039, 0.368051, 0.0, 0.0, 0.0],
 }
+
+
+PUBLISHED_NETWORKS = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", PUBLISHED_NETWORKS)
+def test_a_checkpoint_in_the_published_format_gives_the_features_of_the_published_network(tmp_path, name):
+    """Names, shapes and features are those of timm and Transformers; `make_published.py` has written them."""
+    known = PUBLISHED_NETWORKS[name]
+    arrays = {key: array_of(key, tuple(shape)) for key, shape in known["shapes"].items()}
+    write_safetensors(tmp_path / name / "model.safetensors", arrays)
+    (tmp_path / name / "config.json").write_text(json.dumps(known["config"]), encoding="utf-8")
+    encoder = load_encoder(str(tmp_path / name), ImageSpec(known["size"], known["size"], 3))
+    features = np.asarray(encoder.network(image_of(known["size"])))[0]
+    assert np.allclose(features[:8], known["features"], rtol=1e-4, atol=1e-4)
+    assert sum(len(block) for block in encoder.blocks) >= 4
+    assert {id(layer) for block in encoder.blocks for layer in block} == {id(layer) for layer in encoder.network.layers if layer.weights}
+
+
+def test_the_paddings_of_a_name_without_config_are_not_guessed(tmp_path):
+    known = PUBLISHED_NETWORKS["efficientnet_b0"]
+    arrays = {key: array_of(key, tuple(shape)) for key, shape in known["shapes"].items()}
+    path = write_safetensors(tmp_path / "weights.safetensors", arrays)
+    assert "the weights are of no family of encoders" in refusal(lambda: recognize(str(path), "image"))
+    assert recognize("tf_efficientnet_b0", "image", str(path)).architecture.tensorflow
+    assert not recognize("efficientnet_b0", "image", str(path)).architecture.tensorflow
+
+
+def test_positions_of_patches_are_resampled_as_bicubic_interpolation_does():
+    """Expected: `torch.nn.functional.interpolate(..., mode="bicubic", align_corners=False)` of the squares 0 1 4 9."""
+    line = np.arange(4.0)[:, None, None] ** 2 * np.ones((1, 4, 1))
+    assert np.allclose(resampled(line, (4, 4)), line)
+    assert np.allclose(resampled(line, (6, 4))[:, 0, 0], RESAMPLED, atol=1e-5)
+
+
+RESAMPLED = [-0.086806, 0.21875, 1.430555, 3.152778, 6.78125, 9.434029]
