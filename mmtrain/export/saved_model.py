@@ -21,7 +21,7 @@ import tensorflow as tf
 from mmtrain.columns import RawInput
 from mmtrain.data.encode import Fitted
 from mmtrain.export.base import plain_names
-from mmtrain.layers.encoding import Lookup
+from mmtrain.layers.encoding import Encode
 from mmtrain.layers.image_decoding import STATUS
 from mmtrain.model.model_file import parts
 
@@ -44,7 +44,7 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     # The module owns the variables and tables of the graph. The Keras models themselves would be saved with further graphs.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    module.tables = [table for layer in encoder.encoders if isinstance(layer, Lookup) for table in layer.tables]
+    module.tables = [table for layer in encoder.encoders if isinstance(layer, Encode) for table in layer.tables]
     names = input_names(fitted)
     prefixes = output_names(fitted)
 

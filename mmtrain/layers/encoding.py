@@ -16,13 +16,18 @@ from mmtrain.layers.words import neighbour_codes, word_codes
 from mmtrain.text.spelling import BLANK_ENDS
 
 
-class _Encode(keras.layers.Layer):  # type: ignore[misc]
-    """Keeps the constructor's arguments as the config."""
+class Encode(keras.layers.Layer):  # type: ignore[misc]
+    """Base of preprocessing layers; their config is the constructor's arguments, `settings`."""
 
     def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(autocast=False, trainable=False, **kwargs)
         self.settings = settings
         self.built = True
+
+    @property
+    def tables(self) -> list[Any]:
+        """All tables that the layer reads, which an export has to keep."""
+        return []
 
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments, plain JSON."""
@@ -34,13 +39,13 @@ def _dense(ids: Any, width: int) -> Any:
     return tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, width)), (None, width))
 
 
-def _presence(known: Any, masked: Any) -> Any:
+def presence(known: Any, masked: Any) -> Any:
     """Return 1 where the branch may look, (batch, columns) float32; without masking a missing value has a substitute, so always 1."""
     return tf.cast(tf.logical_or(known, ~np.asarray(masked, dtype=np.bool_)), tf.float32)
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class EncodeNumbers(_Encode):
+class EncodeNumbers(Encode):
     """(batch, columns) float64, NaN for missing, to `(value - center) / scale` as float32, and presence (batch, columns).
 
     The arguments have a value per column. Behind the number of a column with an `indicator` stands 1 if it is missing, else 0. What
@@ -71,7 +76,7 @@ class EncodeNumbers(_Encode):
         encoded = tf.where(known, exact, self._scaled(tf.constant([self.settings["fill"]], tf.float64)))
         if self._flagged.any():
             encoded = tf.gather(tf.concat([encoded, 1.0 - tf.cast(known, tf.float32)], axis=1), self._order, axis=1)
-        return encoded, _presence(known, self._masked)
+        return encoded, presence(known, self._masked)
 
     def _scaled(self, value: Any) -> Any:
         """float64 in, rounded to float32 once."""
@@ -84,7 +89,7 @@ class EncodeNumbers(_Encode):
         return keras.KerasTensor((raw.shape[0], width), "float32"), keras.KerasTensor((raw.shape[0], count), "float32")
 
 
-class Lookup(_Encode):
+class Lookup(Encode):
     """A static hash table from words to codes; made when first used, so that the config stays plain."""
 
     def __init__(self, codes: Mapping[str, int], unseen: int, settings: dict[str, Any], **kwargs: Any) -> None:
@@ -121,7 +126,7 @@ class EncodeCategories(Lookup):
         keys = names
         if self._prefixes.size > 1:
             keys = tf.strings.join([tf.broadcast_to(tf.constant(self._prefixes), tf.shape(names)), names])
-        return tf.where(known, self.table.lookup(keys), 0), _presence(known, self._masked)
+        return tf.where(known, self.table.lookup(keys), 0), presence(known, self._masked)
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         return keras.KerasTensor(raw.shape, "int32"), keras.KerasTensor(raw.shape, "float32")
@@ -183,7 +188,7 @@ class EncodeText(Lookup):
         encoded = tf.where(known, dense, missing)
         if not settings["ordered"]:
             encoded = tf.sort(encoded, axis=1, direction="DESCENDING")
-        return encoded, _presence(known, settings["masked"])
+        return encoded, presence(known, settings["masked"])
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         return keras.KerasTensor((raw.shape[0], self._width), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")

@@ -7,4 +7,5 @@ import mmtrain.layers.image_decoding
 import mmtrain.layers.network
 import mmtrain.layers.pretrained
 import mmtrain.layers.stacks
-import mmtrain.layers.tabular  # noqa: F401
+import mmtrain.layers.tabular
+import mmtrain.layers.wordpiece  # noqa: F401
