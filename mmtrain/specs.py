@@ -10,6 +10,7 @@ the vector that a dense layer reads.
 | `index` | (batch, 1) int32 codes, 0 = missing, 1 = unseen | a category |
 | `tokens` | (batch, length) int32 ids in reading order, 0 = padding | a text read word by word |
 | `bag` | (batch, length) int32 ids, sorted, 0 = padding | a text as TF-IDF |
+| `pieces` | (batch, length) int32 ids of a pretrained vocabulary | a text for a pretrained encoder |
 | `image` | (batch, height, width, channels) uint8 or uint16 | an image |
 
     >>> kinds["image"] is ImageSpec
@@ -245,6 +246,24 @@ class ImageSpec(TensorSpec):
     def levels(self) -> int:
         """The value of full brightness: 255 or 65535."""
         return int(2**self.bits) - 1
+
+
+@kind
+@dataclass(frozen=True)
+class PieceSpec(_Codes):
+    """A text in the pieces of a pretrained encoder: (batch, length) ids; `padding` is that of no piece."""
+
+    kind: ClassVar[Kind] = "pieces"
+    architecture_prefix: ClassVar[str] = "text"
+
+    length: int
+    size: int
+    padding: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """An id per piece."""
+        return (self.length,)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from mmtrain.encoders.base import family as family
 from mmtrain.encoders.base import find_weights as find_weights
 from mmtrain.encoders.base import load_encoder as load_encoder
 from mmtrain.encoders.base import recognize as recognize
+from mmtrain.encoders.bert import Bert as Bert
 from mmtrain.encoders.convnext import ConvNeXt as ConvNeXt
 from mmtrain.encoders.efficientnet import EfficientNet as EfficientNet
 from mmtrain.encoders.mobilenetv3 import MobileNetV3 as MobileNetV3

@@ -8,4 +8,5 @@ import mmtrain.layers.network
 import mmtrain.layers.pretrained
 import mmtrain.layers.stacks
 import mmtrain.layers.tabular
+import mmtrain.layers.transformer_encoder
 import mmtrain.layers.wordpiece  # noqa: F401
