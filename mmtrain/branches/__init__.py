@@ -27,4 +27,5 @@ from mmtrain.branches.tabm import tabm as tabm
 from mmtrain.branches.text_networks import text_cnn as text_cnn
 from mmtrain.branches.text_networks import text_gru as text_gru
 from mmtrain.branches.text_networks import text_transformer as text_transformer
+from mmtrain.branches.text_pretrained import text_pretrained as text_pretrained
 from mmtrain.branches.vit import vit as vit

@@ -259,8 +259,8 @@ roles: Registry[Any] = Registry("role")
 fitted_roles: Registry[type[FittedColumn]] = Registry("fitted role")
 
 
-def role(name: str, *, fitted: type[FittedColumn] | None = None) -> Callable[[Any], Any]:
-    """Register a `Column` class (or an annotated union of such) as `role: name`, with the class that `fit` returns."""
+def role(name: str, *, fitted: Any = None) -> Callable[[Any], Any]:
+    """Register a `Column` class (or an annotated union of such) as `role: name`, with the class, or the union, that `fit` returns."""
 
     def register(column: Any) -> Any:
         roles.add(name, column)

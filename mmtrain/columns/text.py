@@ -5,6 +5,7 @@ Words are the runs of letters, marks, digits and apostrophes of the lower-cased 
 words at all counts as missing. `vectorize: tfidf` gives kind `bag` (ids sorted, so that equal texts are equal tensors);
 `vectorize: tokens` gives kind `tokens` (reading order). With `ngrams: 2` pairs of neighbouring words are in the vocabulary of a bag,
 by the same frequencies; one that is not in it adds nothing. Runs of Chinese, Japanese, Thai are their overlapping pairs of characters.
+`vectorize: pieces` divides texts for a pretrained encoder, see `mmtrain.columns.text_pieces`.
 
 Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, the smoothed form of scikit-learn.
 """
@@ -24,6 +25,7 @@ from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import CellError, missing_cell_error, missing_words
 from mmtrain.columns.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
+from mmtrain.columns.text_pieces import MOST_PIECES, FittedPieces, fit_pieces
 from mmtrain.errors import counted
 from mmtrain.registry import Section
 from mmtrain.specs import BagSpec, Kind, TokenSpec
@@ -160,7 +162,7 @@ class FittedText(FittedColumn):
         return EncodeText(words=list(self.words), length=self.length, ordered=ordered, masked=self.masked, ngrams=self.ngrams, **reading)
 
 
-@role("text", fitted=FittedText)
+@role("text", fitted=Annotated[FittedText | FittedPieces, Field(discriminator="vectorize")])
 class Text(InputColumn):
     """Free text."""
 
@@ -169,8 +171,14 @@ class Text(InputColumn):
     streamed: ClassVar[bool] = True
 
     role: Literal["text"] = "text"
-    vectorize: Literal["tfidf", "tokens"] = Field(
-        "tfidf", description="tfidf: which words occur, weighted by how rare they are; tokens: word by word."
+    vectorize: Literal["tfidf", "tokens", "pieces"] = Field(
+        "tfidf",
+        description="tfidf: which words occur, weighted by how rare they are; tokens: word by word; pieces: parts of words in the "
+        "vocabulary of a pretrained encoder, as a branch with `architecture: pretrained` reads them.",
+    )
+    model: str = Field(
+        "",
+        description="Folder or name of the pretrained encoder whose vocabulary `pieces` are from. Left out: that of the branch.",
     )
     ngrams: int | None = Field(
         None,
@@ -184,7 +192,9 @@ class Text(InputColumn):
     )
     min_count: PositiveInt = Field(1, description="Words, and pairs of words, in fewer training texts are treated as unseen.")
     max_length: Length | None = Field(
-        None, description=f"Words kept of each text; left out: those of the longest training text, at most {LONGEST}."
+        None,
+        description=f"Words, or pieces, kept of each text; left out: those of the longest training text, at most {LONGEST}; "
+        f"of pieces {MOST_PIECES}.",
     )
     missing: Literal["code", "mask", "error", "drop"] = Field(
         "code",
@@ -195,6 +205,14 @@ class Text(InputColumn):
     def _pairs_in_a_bag(self) -> Text:
         if self.ngrams == 2 and self.vectorize == "tokens":
             raise ValueError("`ngrams: 2` needs `vectorize: tfidf`; tokens are single words in reading order. Leave one of them out.")
+        return self
+
+    @model_validator(mode="after")
+    def _pieces_of_a_model(self) -> Text:
+        if self.vectorize == "pieces" and not self.model:
+            raise ValueError("`vectorize: pieces` needs `model`, the folder or name of the encoder that reads them.")
+        if self.vectorize == "pieces" and self.max_length is not None and self.max_length < 3:
+            raise ValueError("`max_length` of pieces is at least 3: one of the text between those that begin and end it.")
         return self
 
     @classmethod
@@ -208,8 +226,8 @@ class Text(InputColumn):
 
     @property
     def kind(self) -> Kind:
-        """A bag for TF-IDF, else tokens."""
-        return "bag" if self.vectorize == "tfidf" else "tokens"
+        """A bag for TF-IDF, else tokens or pieces."""
+        return "bag" if self.vectorize == "tfidf" else self.vectorize
 
     @property
     def description(self) -> str:
@@ -217,16 +235,27 @@ class Text(InputColumn):
         return f"{super().description} with `vectorize: {self.vectorize}`"
 
     def option_for(self, kinds: Collection[str]) -> str:
-        """Return the other way to vectorize, if that would do."""
-        kind, way = ("tokens", "tokens") if self.vectorize == "tfidf" else ("bag", "tfidf")
-        return f"vectorize: {way}" if kind in kinds else ""
+        """Return another way to vectorize, if that would do."""
+        ways = {"bag": "tfidf", "tokens": "tokens", "pieces": "pieces"}
+        return next((f"vectorize: {way}" for kind, way in ways.items() if kind in kinds and way != self.vectorize), "")
+
+    def options_without_effect(self) -> dict[str, tuple[str, str]]:
+        """Return options of another way to vectorize: pieces are those of a model, and a model has no other use."""
+        given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        if self.vectorize == "pieces":
+            what = "`{}` has no effect with `vectorize: pieces`: the vocabulary is that of the model."
+            return {name: (what.format(name), "Leave it out.") for name in ("ngrams", "max_tokens", "min_count") if name in given}
+        what = f"`model` has no effect with `vectorize: {self.vectorize}`."
+        return {"model": (what, "Set `vectorize: pieces`, or leave it out.")} if self.model else {}
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells where those are refused."""
         return missing_cell_error(cells, self.missing, MISSING)
 
-    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText:
-        """Count in how many training texts each word occurs."""
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText | FittedPieces:
+        """Count in how many training texts each word occurs; of pieces, only how many texts are missing."""
+        if self.vectorize == "pieces":
+            return fit_pieces(cells, self.model, self.max_length or MOST_PIECES, masked=self.missing == "mask")
         counts = DocumentCounts()
         ngrams = self.ngrams or (2 if self.vectorize == "tfidf" else 1)
         # Chunks are tokenized in threads; the counts are added in their order here.

@@ -28,6 +28,10 @@ TRIED_FUSIONS = ("concatenate", "gated", "low_rank", "film", "attention", "late"
 """Fusions of `fusion: auto`, one of each kind; the first is kept unless another is better beyond noise."""
 
 
+PRETRAINED, PRETRAINED_TEXT = "pretrained", "text_pretrained"
+"""The architecture of pretrained encoders in short, and its name for texts, which are read in the pieces of the model's tokenizer."""
+
+
 def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return a copy of the tree with these defaults; relative paths become absolute, starting from the folder of `path`."""
     # The tree belongs to its source, whose marks are needed later.
@@ -41,8 +45,9 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
             column["column"] = key
         if isinstance(column, dict) and isinstance(column.get("loss"), str):
             column["loss"] = {"method": column["loss"]}
+    _model_paths(tree.get("branches"), path.resolve().parent)
+    _text_models(tree, path.resolve().parent)
     _branches(tree)
-    _model_paths(tree["branches"], path.resolve().parent)
     _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
     _fusion_trial(tree)
     likely = "stratified" if any(_stratifies(column) for column in columns.values()) else "random"
@@ -145,11 +150,42 @@ def _model_paths(branches: Any, folder: Path) -> None:
     """Make the paths of pretrained models absolute; what does not exist in `folder` is the name of a model, or refused later."""
     for branch in branches.values() if isinstance(branches, dict) else ():
         name = branch.get("architecture") if isinstance(branch, dict) else None
-        if isinstance(name, str) and name in architectures and architectures[name].pretrained is not None:
-            for key in ("model", "weights"):
-                with suppress(OSError, RuntimeError, TypeError, ValueError):
-                    if branch.get(key) and (path := folder / Path(branch[key]).expanduser()).exists():
-                        branch[key] = str(path.resolve())
+        registered = isinstance(name, str) and name in architectures and architectures[name].pretrained is not None
+        if registered or name == PRETRAINED:
+            _absolute(branch, ("model", "weights"), folder)
+
+
+def _absolute(section: dict[str, Any], keys: Iterable[str], folder: Path) -> None:
+    """Make those values absolute that are paths of something in `folder`."""
+    for key in keys:
+        with suppress(OSError, RuntimeError, TypeError, ValueError):
+            if section.get(key) and (path := folder / Path(section[key]).expanduser()).exists():
+                section[key] = str(path.resolve())
+
+
+def _text_models(tree: dict[str, Any], folder: Path) -> None:
+    """Divide the texts that pretrained branches read by the tokenizers of their models."""
+    columns, branches = tree.get("columns"), tree.get("branches")
+    columns = {key: column for key, column in columns.items() if isinstance(column, dict)} if isinstance(columns, dict) else {}
+    texts = {key: column for key, column in columns.items() if column.get("role") == "text"}
+    for column in texts.values():
+        _absolute(column, ("model",), folder)
+    for branch in branches.values() if isinstance(branches, dict) else ():
+        if not isinstance(branch, dict) or branch.get("architecture") not in (PRETRAINED, PRETRAINED_TEXT):
+            continue
+        named = branch.get("columns")
+        for key in named if isinstance(named, list) else ():
+            if isinstance(key, str) and key in texts:
+                branch["architecture"] = PRETRAINED_TEXT
+                _set_pieces(texts[key], branch.get("model"))
+
+
+def _set_pieces(column: dict[str, Any], model: Any) -> None:
+    """Set the model of the branch, unless the column is divided in another way or names a model itself."""
+    if column.get("vectorize") in (None, "pieces"):
+        column["vectorize"] = "pieces"
+        if column.get("model") is None:
+            column["model"] = model or architectures[PRETRAINED_TEXT].section.model_fields["model"].default
 
 
 def _branches(tree: dict[str, Any]) -> None:

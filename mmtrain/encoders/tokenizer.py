@@ -15,11 +15,12 @@ from mmtrain.text.wordpiece import LONGEST_WORD, PREFIX, CleaningRules, WordPiec
 FETCH = "Fetch the model again, with its tokenizer."
 
 
-def read_tokenizer(folder: Path) -> WordPiece:
-    """Return the tokenizer of the model in a folder.
+def read_tokenizer(place: Path) -> WordPiece:
+    """Return the tokenizer of the model at `place`, a folder or a file of weights in one.
 
     Raises RunError where there is none, or one of a sort or with an option that is not read: other pieces would give other vectors.
     """
+    folder = place if place.is_dir() else place.parent
     path = folder / "tokenizer.json"
     if path.is_file():
         return _of_json(path, _json(path))

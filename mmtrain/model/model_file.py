@@ -125,9 +125,10 @@ def _largest_map(model: Any) -> int:
 
 
 def _widest(model: Any) -> int:
-    """Return the largest width of the vector of a word or category."""
+    """Return the largest width of the vector of a word or category, inside a transformer that of its dense layers."""
     widths = [layer.units for layer in model.layers if isinstance(layer, BagProjection)]
     widths += [layer.output_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+    widths += [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense) and len(layer.output.shape) == 3]
     widths += [max(layer.widths) for layer in model.layers if isinstance(layer, CodeVectors)]
     return max([*widths, *(_widest(layer) for layer in model.layers if isinstance(layer, keras.Model))], default=0)
 

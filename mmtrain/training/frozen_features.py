@@ -26,9 +26,10 @@ from mmtrain.data.images.store import ImageStore, Say
 from mmtrain.encoders import Encoder
 from mmtrain.errors import counted
 from mmtrain.model.model_file import rows_at_once
-from mmtrain.specs import FeatureSpec
+from mmtrain.specs import FeatureSpec, PieceSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
+from mmtrain.training.text_features import DistinctTexts, text_features
 
 VERSION = 1
 """Part of the name of every entry; to be raised when encoders give other features for the same pixels and weights."""
@@ -38,7 +39,7 @@ MOST_AT_ONCE = 64
 
 @dataclass(frozen=True, eq=False)
 class FeatureSource:
-    """A row source of the features of images: `features` by image, and the image of every row, -1 for none."""
+    """A row source of features of images or texts: `features` of each, and which of them every row has, -1 for none."""
 
     features: EncodedColumn
     index: Array
@@ -78,6 +79,12 @@ def with_features(
     """
     for column, pretrained in frozen_columns(branches).items():
         encoder = pretrained.load(arrays.specs[column], owner=column)
+        spec = arrays.specs[column]
+        if isinstance(spec, PieceSpec):
+            texts = DistinctTexts.of(arrays.inputs[column], arrays.present[column], spec)
+            features = text_features(encoder, texts, columns[column].column, cache, say)
+            arrays = arrays.with_source(column, FeatureSource(features, texts.index), FeatureSpec(encoder.width))
+            continue
         views = _Views(pretrained.views, columns[column])
         features = _features(encoder, stores[column], views, columns[column].column, cache, say)
         arrays = arrays.with_source(column, FeatureSource(features, stores[column].index), FeatureSpec(encoder.width, 1 + views.count))

@@ -83,6 +83,26 @@ class CodeAccumulator(Accumulator):
         return {"type": f"most cells are {now}, where training saw {before}: {known}."}
 
 
+class PieceAccumulator(CodeAccumulator):
+    """Adds up the pieces of texts, (rows, length) ids of a pretrained vocabulary.
+
+    `framing` are the ids of padding and of the pieces that begin and end every text, `unknown` is that of what the vocabulary has not.
+    """
+
+    def __init__(self, size: int, *, framing: Sequence[int], unknown: int) -> None:
+        super().__init__("text", 3 + size, 3)
+        self._code_of = np.arange(3, 3 + size)
+        self._code_of[list(framing)], self._code_of[unknown] = 0, 2
+
+    def add(self, seen: SeenRows) -> None:
+        """Count pieces, and texts that have none as missing."""
+        if seen.entries is None:
+            raise ValueError("A summary of pieces needs encoded entries.")
+        codes = self._code_of[seen.entries]
+        codes[~codes.any(axis=1), 0] = 1
+        super().add(SeenRows(entries=codes))
+
+
 def _are_numbers(names: Sequence[str]) -> bool | None:
     """Return whether all are numbers; None where some are and some are not."""
     known: np.ndarray[Any, Any] = ~np.isnan(parse_numbers(pd.Series(list(names), dtype="str")))

@@ -125,6 +125,19 @@ def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("branches", name, "columns"), what, "Give every column a branch of its own."
 
 
+def _models(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """A pretrained branch reads the pieces of its own tokenizer."""
+    for name, branch in sound.branches.items():
+        pretrained = branch.pretrained() if branch is not None else None
+        if branch is None or pretrained is None:
+            continue
+        for key in branch.columns:
+            model = dict(sound.inputs[key]).get("model") if key in sound.inputs and key not in sound.flawed else None
+            if model and model != pretrained.reference and not _kind_mismatch(sound, branch, key):
+                what = f"the branch reads pieces by {pretrained.reference}, and the column {key!r} gives those of {model}."
+                yield ("branches", name, "model"), what, "Leave `model` out of the column."
+
+
 def _kind_mismatch(sound: ValidParts, branch: Branch, key: str) -> bool:
     """Return True if the branch cannot read the column; a column with a mistake may become another kind when it is corrected."""
     return key in sound.inputs and key not in sound.flawed and sound.inputs[key].kind not in architectures[branch.architecture].kinds
@@ -330,6 +343,7 @@ RULES = (
     _keys,
     _branch_columns,
     _kinds,
+    _models,
     _unused_inputs,
     _fusion_of_one,
     _fusion_balance,

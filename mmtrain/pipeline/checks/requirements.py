@@ -11,7 +11,8 @@ from mmtrain.branches import Branch, Pretrained
 from mmtrain.columns import Column, InputColumn
 from mmtrain.config.training import Callback
 from mmtrain.config.yaml_source import NotInFile
-from mmtrain.encoders import recognize
+from mmtrain.encoders import find_weights, recognize
+from mmtrain.encoders.tokenizer import read_tokenizer
 from mmtrain.errors import ConfigError, Problem, RunError, listed
 from mmtrain.layers.start import start_tensorflow
 
@@ -41,6 +42,8 @@ def check_encoders(branches: Mapping[str, Branch], columns: Mapping[str, Column]
             continue
         try:
             recognize(pretrained.reference, column.kind, pretrained.weights)
+            if column.kind == "pieces":
+                read_tokenizer(find_weights(pretrained.reference))
         except RunError as error:
             where = place("branches", key, "weights" if pretrained.weights else "model")
             problems += [Problem(where, f"{problem.where}: {problem.what}", problem.fix) for problem in error.problems]

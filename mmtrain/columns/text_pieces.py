@@ -1,0 +1,103 @@
+"""`role: text` with `vectorize: pieces`: texts in the pieces of a pretrained encoder's own tokenizer.
+
+Nothing is learned but the number of missing texts: vocabulary and rules are those of the model. They are kept in the fitted column, so
+that a run reads texts without the model's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.categorical import texts
+from mmtrain.columns.cells import missing_words
+from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, RawInput
+from mmtrain.errors import counted
+from mmtrain.registry import Section
+from mmtrain.specs import PieceSpec
+from mmtrain.text.wordpiece import WordPiece
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.columns.summaries.base import Accumulator
+
+MOST_PIECES = 128
+"""Pieces kept of a text when `max_length` is not given: about 100 words. The time of an encoder grows with them."""
+
+
+class FittedPieces(FittedColumn):
+    """A tokenizer, and the number of pieces that are kept of a text."""
+
+    role: Literal["text"] = "text"
+    vectorize: Literal["pieces"] = "pieces"
+    model: str = Field(description="Name of the encoder that the vocabulary is from.")
+    tokenizer: WordPiece
+    length: int
+    masked: bool
+    missing: int = Field(description="Training rows without a text.")
+
+    @property
+    def spec(self) -> PieceSpec:
+        """(batch, length) ids."""
+        return PieceSpec(self.length, len(self.tokenizer.pieces), self.tokenizer.id_of[self.tokenizer.padding])
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """One string, empty for missing."""
+        return {name: RawInput((1,), "string")}
+
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """(rows, 1) str."""
+        return texts(cells)[:, None]
+
+    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
+        """Count texts without pieces, and unknown pieces."""
+        from mmtrain.columns.summaries.codes import PieceAccumulator
+
+        tokenizer = self.tokenizer
+        framing = [tokenizer.id_of[name] for name in (tokenizer.padding, tokenizer.first, tokenizer.last)]
+        return PieceAccumulator(self.spec.size, framing=framing, unknown=tokenizer.id_of[tokenizer.unknown])
+
+    def baseline(self, learned: Any) -> str:  # noqa: ARG002
+        """Return the empty text."""
+        return ""
+
+    def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:
+        """Return whether the text has no pieces but the first and the last, which every text has."""
+        return bool((entry != self.spec.padding).sum() <= 2)
+
+    def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
+        """The vocabulary, and how much of a text is kept."""
+        vocabulary = f"the vocabulary of {self.model}, {counted(len(self.tokenizer.pieces), 'piece')}"
+        return "; ".join([vocabulary, f"{self.length} pieces kept of each text", missing_words(self.missing)])
+
+    def recipe(self) -> EncodingDescription:
+        """Pieces and their ids."""
+        first, last = self.tokenizer.first, self.tokenizer.last
+        encoded = (
+            f"Divide the text with the tokenizer of {self.model} (WordPiece; `tokenizer` of columns.json holds its pieces in the order of "
+            f"their ids, and its rules), keep {self.length - 2} pieces at most, between {first} and {last}; "
+            f"{self.spec.padding} after the last."
+        )
+        present = "1 if there is a piece, else 0." if self.masked else "Always 1."
+        return EncodingDescription("A text.", encoded, present, "an example")
+
+    def preprocessing(self) -> Any:
+        """Divides texts and looks their pieces up."""
+        from mmtrain.layers.wordpiece import EncodePieces
+
+        return EncodePieces(tokenizer=self.tokenizer.model_dump(mode="json"), length=self.length, masked=self.masked)
+
+
+def fit_pieces(cells: Iterable[pd.Series[str]], model: str, length: int, *, masked: bool) -> FittedPieces:
+    """Read the tokenizer of a model, and count missing texts. Raises RunError where the model is not there, or has another tokenizer."""
+    from mmtrain.encoders.base import find_weights
+    from mmtrain.encoders.tokenizer import read_tokenizer
+
+    missing = sum(int(piece.isna().sum()) for piece in cells)
+    tokenizer = read_tokenizer(find_weights(model))
+    return FittedPieces(model=Path(model).name, tokenizer=tokenizer, length=length, masked=masked, missing=missing)

@@ -1,0 +1,90 @@
+"""Features of frozen text encoders: each distinct text once, the shortest first, found again in the cache."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from tiny_encoders import VOCABULARY, checkpoint, write_model
+
+from mmtrain.specs import PieceSpec
+
+SPEC = PieceSpec(6, VOCABULARY, 0)
+IDS = np.array(
+    [[2, 5, 9, 3, 0, 0], [2, 7, 3, 0, 0, 0], [2, 5, 9, 3, 0, 0], [2, 4, 5, 6, 8, 3], [2, 3, 0, 0, 0, 0], [2, 9, 5, 3, 0, 0]], np.int32
+)
+PRESENT = np.array([[1], [1], [1], [1], [0], [1]], np.float32)
+
+
+def source(ids=IDS, present=PRESENT):
+    from mmtrain.data.encoded_column import EncodedColumn
+
+    return EncodedColumn(ids, present)
+
+
+def distinct(ids=IDS, present=PRESENT):
+    from mmtrain.training.text_features import DistinctTexts
+
+    return DistinctTexts.of(source(ids, present), present, SPEC)
+
+
+def test_distinct_texts_are_sorted_by_length(tensorflow):
+    texts = distinct()
+    assert texts.lengths.tolist() == [2, 3, 4, 4, 6]
+    assert texts.index[4] == -1  # absent
+    assert texts.index[0] == texts.index[2]
+    for row, text in enumerate(texts.index):
+        if text >= 0:
+            assert IDS[texts.rows[text]].tolist() == IDS[row].tolist()
+
+
+def test_batches_hold_every_text_once_without_padding(tensorflow, monkeypatch):
+    from mmtrain.training import text_features
+
+    monkeypatch.setattr(text_features, "PIECES_AT_ONCE", 8)
+    texts = distinct()
+    batches = list(texts.batches())
+    assert all(batch.size <= 8 or len(batch) == 1 for batch in batches)
+    assert all((batch != 0).any(axis=0).all() for batch in batches)
+    padded = [tuple(np.pad(row, (0, 6 - len(row))).tolist()) for batch in batches for row in batch]
+    assert Counter(padded) == Counter({tuple(row) for row in IDS.tolist()})
+    assert padded == [tuple(IDS[row].tolist()) for row in texts.rows]
+
+
+def test_digest_is_of_the_texts_and_not_of_their_rows(tensorflow):
+    again = distinct(IDS[::-1].copy(), PRESENT[::-1].copy())
+    assert again.digest == distinct().digest
+    other = IDS.copy()
+    other[1, 1] = 8
+    assert distinct(other).digest != distinct().digest
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that gives features, and whether an encoder has read texts for them."""
+    from mmtrain.config.experiment import Cache
+    from mmtrain.encoders import load_encoder
+    from mmtrain.training.text_features import text_features
+
+    def features(folder, ids=IDS):
+        said = []
+        texts = distinct(ids)
+        encoder = load_encoder(str(folder), SPEC)
+        column = text_features(encoder, texts, "note", Cache(folder=tmp_path / "cache"), said.append)
+        expected = encoder.network(ids[texts.rows]).numpy()
+        np.testing.assert_allclose(column.take(np.arange(len(texts.rows)))[:, 0], expected, rtol=0, atol=1e-5)
+        return said
+
+    return features
+
+
+def test_features_are_found_again_and_never_mixed_up(tensorflow, read, tmp_path):
+    folder = write_model(tmp_path / "tiny")
+    (said,) = read(folder)
+    assert said.startswith("note: tiny has read 5 distinct texts in ")
+    assert read(folder) == []
+    assert read(folder, IDS[[5, 4, 3, 2, 1, 0]]) == []  # the same texts in other rows
+    changed = IDS.copy()
+    changed[1, 1] = 8
+    assert len(read(folder, changed)) == 1
+    assert len(read(write_model(tmp_path / "other", arrays=checkpoint(seed=4)))) == 1
+    assert len(read(write_model(tmp_path / "first", modules=["Transformer", "Pooling"], pooling={"pooling_mode_cls_token": True}))) == 1
