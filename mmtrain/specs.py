@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
@@ -183,6 +183,8 @@ class TokenSpec(_Codes):
     length: int
     size: int
     """Number of ids, the special ones included."""
+    words: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The word of each of the last ids, in their order."""
 
     @property
     def shape(self) -> tuple[int, ...]:

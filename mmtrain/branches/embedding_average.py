@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, branch
+from mmtrain.branches.embedded_text import Embeddings, TrainEmbeddings, embed_text
 from mmtrain.specs import TokenSpec
 
 
@@ -16,6 +17,8 @@ def embedding_average(
     inputs: Mapping[str, Input[TokenSpec]],
     *,
     width: Annotated[int, Field(ge=1, le=4096, description="Width of the word vectors.")] = 64,
+    embeddings: Embeddings = "",
+    train_embeddings: TrainEmbeddings = True,
     units: Annotated[Units, Field(description="Widths of the dense layers after the average; [] for none.")] = (),
     activation: ActivationOption = "relu",
     dropout: DropoutOption = 0.0,
@@ -28,11 +31,10 @@ def embedding_average(
 
     from mmtrain.layers.network import TokenAverage
 
-    text = next(iter(inputs.values())).masked()
-    embedding = keras.layers.Embedding(text.spec.size, width)
-    vector = TokenAverage()(text.tensor, embedding(text.tensor))  # (batch, width)
+    text = embed_text(inputs, width, embeddings, trainable=train_embeddings)
+    vector = TokenAverage()(text.ids, text.vectors)  # (batch, width)
     head = [keras.layers.Dense(size, activation=activation) for size in units]
     for layer in head:
         vector = layer(vector)
     vector = keras.layers.Dropout(dropout)(vector) if dropout else vector
-    return Features(vector, groups={"backbone": [embedding], "head": head})
+    return Features(vector, groups={"backbone": [text.layer], "head": head}, notes=text.notes)

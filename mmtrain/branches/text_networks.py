@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from mmtrain.branches.base import DropoutOption, Features, Input, Width, branch
+from mmtrain.branches.embedded_text import Embeddings, TrainEmbeddings, embed_text
 from mmtrain.branches.transformer_blocks import Blocks, Heads, TokenWidth, transformer_blocks
-from mmtrain.specs import Tensor, TokenSpec
+from mmtrain.specs import TokenSpec
 
 WordWidth = Annotated[int, Field(ge=1, le=4096, description="Width of the word vectors.")]
 Windows = Annotated[
@@ -18,22 +19,13 @@ Windows = Annotated[
 ]
 
 
-def _embedded(inputs: Mapping[str, Input[TokenSpec]], width: int) -> tuple[Tensor, Tensor, Any]:
-    """Return ids (batch, length), word vectors (batch, length, width) that are zero for padding, and the embedding layer."""
-    import keras
-
-    from mmtrain.layers.network import PaddingZeros
-
-    text = next(iter(inputs.values())).masked()
-    embedding = keras.layers.Embedding(text.spec.size, width)
-    return text.tensor, PaddingZeros()(text.tensor, embedding(text.tensor)), embedding
-
-
 @branch("tokens", most_columns=1, groups=("backbone",), name="text_cnn")
 def text_cnn(
     inputs: Mapping[str, Input[TokenSpec]],
     *,
     width: WordWidth = 64,
+    embeddings: Embeddings = "",
+    train_embeddings: TrainEmbeddings = True,
     windows: Windows = (2, 3, 4),
     filters: Annotated[Width, Field(description="Filters of each set.")] = 64,
     dropout: DropoutOption = 0.0,
@@ -44,12 +36,15 @@ def text_cnn(
     """
     import keras
 
-    _, words, embedding = _embedded(inputs, width)
+    text = embed_text(inputs, width, embeddings, trainable=train_embeddings)
+    words, embedding = text.words(), text.layer
     sets = [keras.layers.Conv1D(filters, window, padding="same", activation="relu") for window in windows]
     # In a window of padding alone, vectors of zeros, a filter gives ReLU of its bias.
     strongest = [keras.layers.GlobalMaxPooling1D()(layer(words)) for layer in sets]
     vector = strongest[0] if len(strongest) == 1 else keras.layers.Concatenate()(strongest)
-    return Features(keras.layers.Dropout(dropout)(vector) if dropout else vector, words, groups={"backbone": [embedding, *sets]})
+    return Features(
+        keras.layers.Dropout(dropout)(vector) if dropout else vector, words, groups={"backbone": [embedding, *sets]}, notes=text.notes
+    )
 
 
 @branch("tokens", most_columns=1, groups=("backbone",), name="text_gru")
@@ -57,6 +52,8 @@ def text_gru(
     inputs: Mapping[str, Input[TokenSpec]],
     *,
     width: WordWidth = 64,
+    embeddings: Embeddings = "",
+    train_embeddings: TrainEmbeddings = True,
     units: Annotated[Width, Field(description="Width of the state, in each direction.")] = 64,
     dropout: DropoutOption = 0.0,
 ) -> Features:
@@ -68,11 +65,14 @@ def text_gru(
 
     from mmtrain.layers.network import PaddingZeros, TokenMaximum
 
-    ids, words, embedding = _embedded(inputs, width)
+    text = embed_text(inputs, width, embeddings, trainable=train_embeddings)
+    ids, words, embedding = text.ids, text.words(), text.layer
     read = keras.layers.Bidirectional(keras.layers.GRU(units, return_sequences=True))
     states = PaddingZeros()(ids, read(words))  # (batch, length, 2 * units)
     vector = TokenMaximum()(ids, states)
-    return Features(keras.layers.Dropout(dropout)(vector) if dropout else vector, states, groups={"backbone": [embedding, read]})
+    return Features(
+        keras.layers.Dropout(dropout)(vector) if dropout else vector, states, groups={"backbone": [embedding, read]}, notes=text.notes
+    )
 
 
 @branch("tokens", most_columns=1, groups=("backbone",), name="text_transformer")
@@ -80,6 +80,8 @@ def text_transformer(
     inputs: Mapping[str, Input[TokenSpec]],
     *,
     width: TokenWidth = 64,
+    embeddings: Embeddings = "",
+    train_embeddings: TrainEmbeddings = True,
     blocks: Blocks = 2,
     heads: Heads = 4,
     dropout: DropoutOption = 0.1,
@@ -90,8 +92,9 @@ def text_transformer(
     """
     from mmtrain.layers.network import PaddingZeros, TokenAverage, TokenPositions, WordMask
 
-    ids, words, embedding = _embedded(inputs, width)
+    text = embed_text(inputs, width, embeddings, trainable=train_embeddings)
+    ids, words, embedding = text.ids, text.words(), text.layer
     positions = TokenPositions()
     tokens, layers = transformer_blocks(positions(words), blocks, heads, dropout, WordMask()(ids))
     tokens = PaddingZeros()(ids, tokens)
-    return Features(TokenAverage()(ids, tokens), tokens, groups={"backbone": [embedding, positions, *layers]})
+    return Features(TokenAverage()(ids, tokens), tokens, groups={"backbone": [embedding, positions, *layers]}, notes=text.notes)

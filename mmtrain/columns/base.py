@@ -243,6 +243,9 @@ class InputColumn(Column):
         """Return the options that have no effect with the others, by name: a sentence, and what to do."""
         return {}
 
+    def check_files(self) -> None:
+        """Raise RunError where `fit` would not find a file that it reads, or not understand it."""
+
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:  # noqa: ARG002
         """Return the remarks on cells that are predicted; the fitted column makes `raw` of them, and `encoded` of that.
 

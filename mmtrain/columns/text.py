@@ -25,7 +25,7 @@ from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import CellError, missing_cell_error, missing_words
 from mmtrain.columns.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
-from mmtrain.columns.text_pieces import MOST_PIECES, FittedPieces, fit_pieces
+from mmtrain.columns.text_pieces import MOST_PIECES, FittedPieces, fit_pieces, read_tokenizer_of
 from mmtrain.errors import counted
 from mmtrain.registry import Section
 from mmtrain.specs import BagSpec, Kind, TokenSpec
@@ -70,8 +70,7 @@ class FittedText(FittedColumn):
     def spec(self) -> BagSpec | TokenSpec:
         """(batch, length) ids: with pairs, `length` words and the pairs between them."""
         if self.vectorize == "tokens":
-            return TokenSpec(self.length, FIRST_ID + len(self.words))
-        # Between n words there are n - 1 pairs.
+            return TokenSpec(self.length, FIRST_ID + len(self.words), self.words)
         return BagSpec(self.length if self.ngrams == 1 else 2 * self.length - 1, self.idf)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
@@ -247,6 +246,11 @@ class Text(InputColumn):
             return {name: (what.format(name), "Leave it out.") for name in ("ngrams", "max_tokens", "min_count") if name in given}
         what = f"`model` has no effect with `vectorize: {self.vectorize}`."
         return {"model": (what, "Set `vectorize: pieces`, or leave it out.")} if self.model else {}
+
+    def check_files(self) -> None:
+        """Read the tokenizer of pieces."""
+        if self.vectorize == "pieces":
+            read_tokenizer_of(self.model)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells where those are refused."""

@@ -93,11 +93,16 @@ class FittedPieces(FittedColumn):
         return EncodePieces(tokenizer=self.tokenizer.model_dump(mode="json"), length=self.length, masked=self.masked)
 
 
-def fit_pieces(cells: Iterable[pd.Series[str]], model: str, length: int, *, masked: bool) -> FittedPieces:
-    """Read the tokenizer of a model, and count missing texts. Raises RunError where the model is not there, or has another tokenizer."""
+def read_tokenizer_of(model: str) -> WordPiece:
+    """Return the tokenizer of a model. Raises RunError where the model is not there, or has another tokenizer."""
     from mmtrain.encoders.base import find_weights
     from mmtrain.encoders.tokenizer import read_tokenizer
 
+    return read_tokenizer(find_weights(model))
+
+
+def fit_pieces(cells: Iterable[pd.Series[str]], model: str, length: int, *, masked: bool) -> FittedPieces:
+    """Read the tokenizer of a model, and count missing texts. Raises RunError, see `read_tokenizer_of`."""
     missing = sum(int(piece.isna().sum()) for piece in cells)
-    tokenizer = read_tokenizer(find_weights(model))
-    return FittedPieces(model=Path(model).name, tokenizer=tokenizer, length=length, masked=masked, missing=missing)
+    name, tokenizer = Path(model).name, read_tokenizer_of(model)
+    return FittedPieces(model=name, tokenizer=tokenizer, length=length, masked=masked, missing=missing)

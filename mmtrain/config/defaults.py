@@ -153,6 +153,8 @@ def _model_paths(branches: Any, folder: Path) -> None:
         registered = isinstance(name, str) and name in architectures and architectures[name].pretrained is not None
         if registered or name == PRETRAINED:
             _absolute(branch, ("model", "weights"), folder)
+        if isinstance(branch, dict):
+            _absolute(branch, ("embeddings",), folder)
 
 
 def _absolute(section: dict[str, Any], keys: Iterable[str], folder: Path) -> None:

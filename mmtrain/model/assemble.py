@@ -64,6 +64,8 @@ class Models:
     """How gradients of branches are modulated, see `fusions.base`."""
     encoders: Mapping[str, FrozenEncoder] = field(default_factory=dict)
     """The frozen encoders whose features the inputs hold, by column; the features are of `FrozenEncoder.spec`."""
+    notes: tuple[str, ...] = ()
+    """What the user is told of the branches before the training, sentences."""
 
     def with_encoders(self, model: Any) -> Any:
         """Return a model like `model`, one of these inputs, that takes the columns themselves and has the encoders in its branches."""
@@ -205,6 +207,7 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
         balance=fusion.balance,
         balance_strength=fusion.balance_strength,
         encoders=encoders,
+        notes=tuple(note for part in parts.values() for note in part.notes),
     )
     return replace(models, end_to_end=EndToEnd(encoder(fitted.columns), models.with_encoders(predictor), name=layer_names([name])[name]))
 
@@ -273,6 +276,7 @@ class _BranchModel:
     members: int
     frozen: Any = None
     """Inside the model, the output of a frozen encoder."""
+    notes: tuple[str, ...] = ()
 
     def on_features(self, spec: FeatureSpec) -> _BranchModel:
         """Return the branch behind its encoder, with the same layers: its input is that of the encoder's features."""
@@ -299,7 +303,7 @@ def _branch(
     outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
     model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
     _check_groups(branch, model, features)
-    return _BranchModel(described, model, features.groups, features.members, features.frozen)
+    return _BranchModel(described, model, features.groups, features.members, features.frozen, features.notes)
 
 
 def _frozen_encoders(

@@ -97,6 +97,8 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
     # Seeded here, after the trials: initial weights do not depend on how many networks were tried.
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
     models, codes = assemble_network(experiment, table.fitted), groups(experiment.columns, table.data.table)
+    for note in models.notes:
+        say(note)
     data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
     return experiment, data, tuning
 

@@ -1,6 +1,7 @@
 """Traits of roles hold for every registered role, and nobody outside of the columns asks for the class or the name of a role or kind."""
 
 import ast
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -68,6 +69,11 @@ def test_every_role_states_its_traits():
         assert (name in fitted_roles) is (purpose == "input")
 
 
+def fitted_classes(entry):
+    """The classes of a fitted role, which may be an annotated union of such."""
+    return (entry,) if isinstance(entry, type) else get_args(get_args(entry)[0])
+
+
 def test_a_name_that_is_no_role_has_no_traits():
     assert role_class("belongs") is Column
     assert (Column.purpose, Column.content, Column.harm_of_spellings) == ("", "", "")
@@ -81,7 +87,8 @@ def test_usage_of_a_guess_has_the_traits_of_its_role():
 
 
 def test_no_module_asks_for_the_class_of_a_role(outside):
-    classes = {role_class(name).__name__ for name in roles} | {entry.__name__ for _, entry in fitted_roles.items()}
+    classes = {role_class(name).__name__ for name in roles}
+    classes |= {one.__name__ for _, entry in fitted_roles.items() for one in fitted_classes(entry)}
     assert {"Image", "FittedText", "Weight", "Target"} <= classes
     # Classes of others with such names: Rich's Text and the Group of h5py.
     others = ("splits/plan.py", "cli/views/console.py", "model/safe_loading.py", "model/model_file.py")

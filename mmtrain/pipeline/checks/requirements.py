@@ -11,8 +11,7 @@ from mmtrain.branches import Branch, Pretrained
 from mmtrain.columns import Column, InputColumn
 from mmtrain.config.training import Callback
 from mmtrain.config.yaml_source import NotInFile
-from mmtrain.encoders import find_weights, recognize
-from mmtrain.encoders.tokenizer import read_tokenizer
+from mmtrain.encoders import recognize
 from mmtrain.errors import ConfigError, Problem, RunError, listed
 from mmtrain.layers.start import start_tensorflow
 
@@ -36,14 +35,17 @@ def check_encoders(branches: Mapping[str, Branch], columns: Mapping[str, Column]
     """
     problems = []
     for key, branch in branches.items():
+        vectors = dict(branch).get("embeddings")
+        if vectors and not Path(str(vectors)).is_file():
+            fix = "Give the path of a file of word vectors, from the folder of the experiment file."
+            problems.append(Problem(place("branches", key, "embeddings"), f"there is no file {vectors}.", fix))
         pretrained = branch.pretrained()
         column = columns.get(branch.columns[0])
         if pretrained is None or not isinstance(column, InputColumn):
             continue
         try:
             recognize(pretrained.reference, column.kind, pretrained.weights)
-            if column.kind == "pieces":
-                read_tokenizer(find_weights(pretrained.reference))
+            column.check_files()
         except RunError as error:
             where = place("branches", key, "weights" if pretrained.weights else "model")
             problems += [Problem(where, f"{problem.where}: {problem.what}", problem.fix) for problem in error.problems]

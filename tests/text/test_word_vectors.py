@@ -1,0 +1,96 @@
+"""Word vectors from files: only those of known words, in every format that they are published in."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mmtrain.errors import RunError
+from mmtrain.text.word_vectors import read_word_vectors
+
+WORDS = ("dress", "the", "größe", "unknown")
+EXPECTED = {"the": [1.0, 2.0], "dress": [3.0, 4.0], "größe": [5.0, 6.0]}
+LINES = "the 1 2\nother 9 9\ndress 3.0 4e0\nthe 8 8\nthe end 7 7\ngröße 5 6\n"
+
+
+def by_word(path):
+    found = read_word_vectors(str(path), WORDS)
+    assert found.vectors.dtype == np.float32
+    return {WORDS[position]: vector.tolist() for position, vector in zip(found.positions, found.vectors, strict=True)}
+
+
+@pytest.mark.parametrize("text", [LINES, f"6 2\n{LINES}", LINES.replace("\n", " \r\n")], ids=["GloVe", "fastText", "blanks at the end"])
+def test_text_files(tmp_path, text):
+    (tmp_path / "vectors.txt").write_text(text, encoding="utf-8")
+    assert by_word(tmp_path / "vectors.txt") == EXPECTED
+
+
+@pytest.mark.parametrize("words", ["vectors.txt", "index.parquet"])
+def test_array_with_a_list_of_words(tmp_path, words):
+    names = ["the", "other", "dress", "größe"]
+    np.save(tmp_path / "vectors.npy", np.array([[1, 2], [9, 9], [3, 4], [5, 6]], np.float32))
+    if words.endswith(".txt"):
+        (tmp_path / words).write_text("\n".join(names) + "\n", encoding="utf-8")
+    else:
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pyarrow.table({"index": names}), tmp_path / words)
+    assert by_word(tmp_path / "vectors.npy") == EXPECTED
+
+
+def test_a_changed_file_is_read_again(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("the 1 2\n")
+    assert by_word(path) == {"the": [1.0, 2.0]}
+    path.write_text("the 1 2.5\n")
+    assert by_word(path) == {"the": [1.0, 2.5]}
+
+
+WRONG = {
+    "text.txt": ("the 1 2\ndress 1 x\n", ":2: the line does not have 2 numbers behind its word."),
+    "short.txt": ("the 1 2\ndress 1\n", ":2: the line does not have 2 numbers behind its word."),
+    "nothing.txt": ("other 1 2\n", ": it has vectors of none of the 4 words of the texts."),
+    "prose.txt": ("words\n", ":1: the line is not a word and its numbers."),
+    "noarray.npy": ("the 1 2\n", ": it is not an array of NumPy."),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "message"), [(name, *case) for name, case in WRONG.items()], ids=list(WRONG))
+def test_other_files_are_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(RunError, match=re.escape(f"{tmp_path / name}{message}")):
+        read_word_vectors(str(tmp_path / name), WORDS)
+
+
+def test_array_needs_as_many_words_as_rows(tmp_path):
+    np.save(tmp_path / "v.npy", np.zeros((3, 2), np.float32))
+    with pytest.raises(RunError, match=re.escape("its list of words is not there: v.txt, with a word on each line.")):
+        read_word_vectors(str(tmp_path / "v.npy"), WORDS)
+    (tmp_path / "v.txt").write_text("the\ndress\n")
+    with pytest.raises(RunError, match=re.escape("it has 3 rows, and its list 2 words.")):
+        read_word_vectors(str(tmp_path / "v.npy"), WORDS)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(RunError, match=re.escape("the word vectors cannot be read: No such file or directory.")):
+        read_word_vectors(str(tmp_path / "none.txt"), WORDS)
+
+
+@pytest.mark.parametrize("architecture", ["embedding_average", "text_cnn", "text_gru", "text_transformer"])
+def test_embedding_begins_with_the_vectors_of_known_words(tensorflow, tmp_path, architecture):
+    import keras
+
+    from mmtrain.branches import Input, architectures
+    from mmtrain.specs import TokenSpec
+
+    (tmp_path / "vectors.txt").write_text("dress 1 2 3 4\nsea 5 6 7 8\n")
+    spec = TokenSpec(3, 6, ("the", "dress", "fit"))
+    tokens = keras.Input((3,), dtype="int32")
+    options = {"embeddings": str(tmp_path / "vectors.txt"), "train_embeddings": False}
+    features = architectures[architecture].build({"note": Input(tokens, None, spec)}, **options)
+    embedding = features.groups["backbone"][0]
+    table = embedding.embeddings.numpy()
+    assert table.shape == (6, 4)
+    assert table[4].tolist() == [1, 2, 3, 4]
+    assert (np.abs(np.delete(table, 4, axis=0)) < 0.06).all()  # random as ever
+    assert features.notes == ("note: 1 of 3 words have vectors in vectors.txt; the others begin with random ones.",)
+    assert not embedding.trainable_weights
