@@ -705,6 +705,7 @@ def test_a_header_without_end_is_refused_before_it_fills_the_memory(tmp_path, te
     assert most < 150_000_000  # one cell of 4 bytes a character, and its copies
 
 
+@pytest.mark.slow  # the header without an end is tried every time
 def test_a_row_without_end_is_told_with_its_line(tmp_path):
     (tmp_path / "t.csv").write_bytes(b'a,b\n1,2\n3,"4' + b"4\n" * 4_000_000)
     with pytest.raises(DataError) as caught:

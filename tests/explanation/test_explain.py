@@ -653,6 +653,7 @@ def test_words_that_training_did_not_know_share_what_their_id_adds():
     assert (share.unread, share.label) == (1, "note: 5 words")
 
 
+@pytest.mark.slow
 def test_bins_much_narrower_than_the_line_do_not_break_the_sum(material):
     """As those of a capital gain: without a hook behind the bins, hardly one of 1,024 points on the line would be in one of them."""
     learned = material.fitted.columns["size"]

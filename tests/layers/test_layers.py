@@ -117,7 +117,7 @@ def test_brightness_is_between_0_and_1(dtype, levels):
     assert Brightness01(levels=levels)(pixels).numpy().ravel() == pytest.approx([0, 0.2, 1], abs=1e-7)
 
 
-@pytest.mark.parametrize("compiled", [None, True])
+@pytest.mark.parametrize("compiled", [None, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("policy", "dtype"),
     [("float32", "float32"), *(pytest.param(f"mixed_{kind}", kind, marks=pytest.mark.slow) for kind in ("bfloat16", "float16"))],
