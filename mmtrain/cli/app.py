@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,9 +59,10 @@ app.add_typer(cache.app, name="cache")
 
 def _import_first(context: typer.Context, code: list[Path] | None) -> None:
     """Import the files of `--code` before the command is looked up, which may be one of theirs."""
-    if code and isinstance(context.command, Group):
+    if code:
         import_allowed(code)
-        context.command.add_registered()
+        group: Any = context.command  # our `Group`, which Typer has under the name of its base class
+        group.add_registered()
 
 
 FirstCode = typer.Option("--code", metavar="FILE", help="A Python file with commands of your own.", is_eager=True, callback=_import_first)
