@@ -27,7 +27,7 @@ ROWS_OF_DECAY, MOST_DECAY = 1_000, 3.0
 log loss was .676 without, .486 with 1 and .446 with 3; that of logistic regression was .452."""
 
 IMAGES_OF_TRAINING = 180_000
-"""Images of all epochs together, between `EPOCHS_OF_IMAGES`: about 2 CPU ms each at 64 x 64 pixels."""
+"""Images of all epochs together, between `EPOCHS_OF_IMAGES`: about 2.5 CPU ms each at 64 x 64 pixels."""
 EPOCHS_OF_IMAGES = (15, 40)
 """Fewest and most epochs with images."""
 

@@ -21,7 +21,8 @@ COMMENT_COLUMN = 70
 """Maximum width to which entries are padded, so that their comments are aligned."""
 
 AUGMENT = "{flip: horizontal, rotate: 10, shift: 0.1, zoom: 0.2, brightness: 0.1, contrast: 0.2, color: 0.2}"
-"""Changes of training images (benchmarks/LOG.md, `images_64`)."""
+"""Changes of training images. On clothing, those of colour and a learning rate of .003 in place of .001 raised the accuracy of validation
+rows from .514 to .567 in 14 epochs; all of it reached .796 on test rows in 39 epochs."""
 
 RARE_CLASS = 0.4
 """A class with less than this fraction of an even share is rare: with two classes, less than 20 % of the rows."""
