@@ -27,8 +27,8 @@ def timm_models():
     yield "timm_vit", "vit_small_patch8_32", vision_transformer.VisionTransformer(img_size=32, **vit), HALVES, 32
     registers = {"reg_tokens": 2, "no_embed_class": True, "init_values": 1.0}
     yield "timm_dinov2", "vit_small_patch8_reg2_dinov2", vision_transformer.VisionTransformer(img_size=32, **vit, **registers), IMAGENET, 32
-    yield "timm_convnext", "convnext_zepto", convnext.ConvNeXt(depths=(1, 2), dims=(6, 8), num_classes=0), IMAGENET, 40
-    conv = convnext.ConvNeXt(depths=(1, 1), dims=(6, 8), conv_mlp=True, num_classes=0)
+    yield "timm_convnext", "convnext_zepto", convnext.ConvNeXt(depths=(1, 1, 2, 1), dims=(4, 6, 8, 10), num_classes=0), IMAGENET, 40
+    conv = convnext.ConvNeXt(depths=(1, 1, 1, 1), dims=(4, 6, 8, 10), conv_mlp=True, num_classes=0)
     yield "timm_convnext_convolved", "convnext_atto", conv, IMAGENET, 40
     grouped = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], cardinality=2, base_width=4, num_classes=0)
     yield "timm_resnext", "resnext14_2x4d", grouped, IMAGENET, 45
