@@ -13,6 +13,7 @@ from mmtrain.encoders.base import recognize as recognize
 from mmtrain.encoders.bert import Bert as Bert
 from mmtrain.encoders.convnext import ConvNeXt as ConvNeXt
 from mmtrain.encoders.efficientnet import EfficientNet as EfficientNet
+from mmtrain.encoders.keras_applications import KerasApplications as KerasApplications
 from mmtrain.encoders.mobilenetv3 import MobileNetV3 as MobileNetV3
 from mmtrain.encoders.resnet import ResNet as ResNet
 from mmtrain.encoders.vit import ViT as ViT

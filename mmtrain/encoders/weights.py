@@ -5,7 +5,7 @@ PyTorch file is a pickle next to the numbers: a zip archive since version 1.6, o
 unpickler that knows tensors, storages and OrderedDict; anything else in it is refused by name, as a pickle may call any function.
 
     >>> list(CONTAINERS)
-    ['.safetensors', '.pth', '.pt', '.bin']
+    ['.safetensors', '.pth', '.pt', '.bin', '.h5']
 """
 
 from __future__ import annotations
@@ -288,7 +288,25 @@ def _check_whole(numbers: tuple[Any, ...]) -> None:
         raise ValueError("a shape or an offset is not a whole number from 0 on")
 
 
-CONTAINERS: Mapping[str, type[WeightFile]] = {".safetensors": SafetensorsFile, ".pth": TorchFile, ".pt": TorchFile, ".bin": TorchFile}
+class KerasFile(WeightFile):
+    """A file of weights that Keras has written, which Keras itself reads: HDF5 without code, whose arrays have no names of their own."""
+
+    def _open(self) -> None:
+        with self.path.open("rb") as file:
+            if file.read(8) != b"\x89HDF\r\n\x1a\n":
+                raise ValueError("it is not a file of HDF5")
+
+    def _values(self, name: str) -> Array:
+        raise KeyError(name)
+
+
+CONTAINERS: Mapping[str, type[WeightFile]] = {
+    ".safetensors": SafetensorsFile,
+    ".pth": TorchFile,
+    ".pt": TorchFile,
+    ".bin": TorchFile,
+    ".h5": KerasFile,
+}
 """Readers by the end of a file's name."""
 
 

@@ -10,6 +10,7 @@ from checkpoints import resnet_arrays, tiny_resnet, write_safetensors, write_tor
 from published_arrays import array_of, image_of
 
 from mmtrain.encoders import families, find_weights, load_encoder, recognize
+from mmtrain.encoders.keras_applications import SCALES
 from mmtrain.encoders.vit import resampled
 from mmtrain.errors import RunError
 from mmtrain.specs import ImageSpec
@@ -170,7 +171,9 @@ def test_a_folder_with_several_or_no_files_of_weights_is_refused(tmp_path):
         lambda: recognize(str(path), "image")
     )
     (tmp_path / "empty").mkdir()
-    assert "it has no file of weights (.safetensors, .pth, .pt and .bin)" in refusal(lambda: recognize(str(tmp_path / "empty"), "image"))
+    assert "it has no file of weights (.safetensors, .pth, .pt, .bin and .h5)" in refusal(
+        lambda: recognize(str(tmp_path / "empty"), "image")
+    )
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
@@ -217,6 +220,31 @@ def test_the_paddings_of_a_name_without_config_are_not_guessed(tmp_path):
     assert "the weights are of no family of encoders" in refusal(lambda: recognize(str(path), "image"))
     assert recognize("tf_efficientnet_b0", "image", str(path)).architecture.tensorflow
     assert not recognize("efficientnet_b0", "image", str(path)).architecture.tensorflow
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("name", "scaling"), [("MobileNetV3Small", "mobilenet_v3"), ("VGG16", "vgg16"), ("MobileNetV2", "mobilenet_v2")])
+def test_networks_of_keras_read_images_in_their_own_scaling(tmp_path, name, scaling):
+    import keras
+
+    size = 32
+    keras.utils.set_random_seed(1)
+    network = getattr(keras.applications, name)(include_top=False, weights=None, pooling="avg", input_shape=(size, size, 3))
+    network.save_weights(tmp_path / f"{name}.weights.h5")
+    encoder = load_encoder(name, ImageSpec(size, size, 3), weights=str(tmp_path / f"{name}.weights.h5"))
+    scaled = getattr(keras.applications, scaling).preprocess_input(image_of(size).astype(np.float32))
+    assert np.allclose(encoder.network(image_of(size)), network(scaled), rtol=1e-4, atol=1e-5)
+    if name == "MobileNetV2":
+        message = refusal(lambda: load_encoder("VGG16", ImageSpec(size, size, 3), weights=str(tmp_path / f"{name}.weights.h5")))
+        what = "the weights are not those of VGG16: there are 260 arrays, and the network has 26."
+        assert message.startswith(f"{tmp_path}/MobileNetV2.weights.h5: {what} Give the weights without the classifier")
+
+
+def test_every_network_of_keras_has_its_scaling():
+    """The scalings are those that the modules of `keras.applications` pass to `preprocess_input`."""
+    import keras
+
+    assert set(SCALES) == {name for name, value in vars(keras.applications).items() if callable(value)}
 
 
 def test_positions_of_patches_are_resampled_as_bicubic_interpolation_does():
