@@ -220,7 +220,7 @@ def test_every_architecture_and_option_has_an_example():
         assert set(changes) == set(defaults), name
         assert all(changes[option] != default for option, (_, default) in defaults.items()), name
         assert {spec.kind for spec in specs} == set(architectures[name].kinds), name
-    assert (len(EXAMPLES), len(OPTIONS)) == (14, 72)
+    assert (len(EXAMPLES), len(OPTIONS)) == (14, 73)
 
 
 def test_every_kind_has_a_default_architecture_that_takes_it():
