@@ -20,7 +20,7 @@ SCHEMA = "mmtrain.schema.json"
 COMMENT_COLUMN = 70
 """Maximum width to which entries are padded, so that their comments are aligned."""
 
-AUGMENT = "{flip: horizontal, rotate: 10, shift: 0.1, zoom: 0.2, brightness: 0.1, contrast: 0.2, color: 0.2}"
+AUGMENT = {"flip": "horizontal", "rotate": 10, "shift": 0.1, "zoom": 0.2, "brightness": 0.1, "contrast": 0.2, "color": 0.2}
 """Changes of training images. On clothing, those of colour and a learning rate of .003 in place of .001 raised the accuracy of validation
 rows from .514 to .567 in 14 epochs; all of it reached .796 on test rows in 39 epochs."""
 
@@ -113,11 +113,13 @@ def _column(key: str, column: ProfiledColumn) -> str:
     """`age: {role: numeric}`, behind a # when it is not used."""
     guess = column.guess
     header = {"column": column.header} if key != column.header else {}
-    options = {**header, "role": guess.role, **guess.options}
+    options: dict[str, Any] = {**header, "role": guess.role, **guess.options}
     if not guess.role:
         return f"# {quoted(column.header)}"
-    augment = f", augment: {AUGMENT}" if guess.content == "images" else ""
-    entry = f"{quoted(key)}: {_map(options)[:-1]}{augment}}}"
+    if guess.content == "images":
+        grey = guess.options.get("channels") == 1
+        options["augment"] = {name: value for name, value in AUGMENT.items() if name != "color" or not grey}
+    entry = f"{quoted(key)}: {_map(options)}"
     return entry if guess.used else f"# {entry}"
 
 
@@ -128,8 +130,6 @@ def _map(options: Mapping[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, Mapping):
-        return _map(value)
     if isinstance(value, Mapping):
         return _map(value)
     return quoted(value) if isinstance(value, str) else str(value)

@@ -990,15 +990,15 @@ def test_fusions_have_no_layers_after_them_and_several_branches_auxiliary_losses
     assert check(done.file).rows == N
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(60, 40), (20_000, 15), (6_000, 30)])
-def test_images_are_augmented_and_trained_to_the_end_of_one_cosine(tmp_path, rows, epochs):
+@pytest.mark.parametrize(("rows", "epochs", "mode"), [(60, 40, "L"), (20_000, 15, "RGB"), (6_000, 30, "L")])
+def test_images_are_augmented_and_trained_to_the_end_of_one_cosine(tmp_path, rows, epochs, mode):
     names = [f"{i}.png" for i in range(N)]
-    images(tmp_path, names)
+    images(tmp_path, names, mode=mode)
     done = init(write(tmp_path, table(scan=names)), target="label", file=tmp_path / "first.yaml")
     experiment = config.load(done.file)
     assert experiment.columns["scan"].augment.model_dump(exclude_defaults=True) == {
         **{"flip": "horizontal", "rotate": 10, "shift": 0.1, "zoom": 0.2},
-        **{"brightness": 0.1, "contrast": 0.2, "color": 0.2},
+        **{"brightness": 0.1, "contrast": 0.2, **({"color": 0.2} if mode == "RGB" else {})},
     }
     many = done.survey.model_copy(update={"rows": rows})
     assert yaml.safe_load(starter_text(many, done.file))["training"] == {
