@@ -59,7 +59,8 @@ def text_gru(
 ) -> Features:
     """Reads the text forwards and backwards (Cho et al. 2014, arXiv:1406.1078); then the largest value of each part of the state.
 
-    States are the tokens of the branch; all layers are the group `backbone`. ONNX and LiteRT cannot take the loop over words.
+    States are the tokens of the branch; all layers are the group `backbone`. ONNX and LiteRT exports repeat the
+    cell for each of `max_length` words: long texts convert slowly.
     """
     import keras
 

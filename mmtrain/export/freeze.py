@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -53,7 +54,25 @@ def freeze(exportable: ExportableModel) -> Any:
         # `identity` gives every output a tensor of its own, even if two are the same.
         return [tf.identity(predictions[key]) for key in exportable.outputs]
 
-    return convert_variables_to_constants_v2(predict.get_concrete_function())
+    with _unrolled(exportable.predictor):
+        return convert_variables_to_constants_v2(predict.get_concrete_function())
+
+
+@contextmanager
+def _unrolled(model: Any) -> Iterator[None]:
+    """Let recurrent layers call their cell once for each place of the sequence: neither converter takes Keras's loop over tensors.
+
+    A GRU of 64 words in both directions is 4,800 operations then, which tf2onnx converts in 15 CPU s.
+    """
+    recurrent = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+    before = [getattr(layer, "use_cudnn", None) for layer in recurrent]
+    try:
+        for layer in recurrent:
+            layer.unroll, layer.use_cudnn = True, False  # cuDNN's kernel is one more loop
+        yield
+    finally:
+        for layer, use_cudnn in zip(recurrent, before, strict=True):
+            layer.unroll, layer.use_cudnn = False, use_cudnn
 
 
 @contextmanager

@@ -691,7 +691,7 @@ def everything(tmp_path_factory):
 @pytest.mark.slow
 def test_every_architecture_is_in_the_sweep(everything):
     found = ready(everything)
-    assert {branch.architecture for branch in found.experiment.branches.values()} == SCRATCH - {"text_gru"}  # a loop
+    assert {branch.architecture for branch in found.experiment.branches.values()} == SCRATCH - {"text_gru"}  # has a test of its own
     assert {column.spec.kind for column in found.fitted.columns.values()} == set(kinds)
 
 
@@ -715,6 +715,34 @@ def test_every_fusion_of_every_branch_converts(name, method, everything, tmp_pat
     given = export_formats[name].run(tmp_path / export_formats[name].file, found.arrays.columns(rows), [])
     assert expected["healthy"].std(axis=0).min() > 1e-4  # rows differ, so that an export that mixes them up would be seen
     assert check.largest_difference(found.fitted, expected, given) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_a_recurrent_network_converts_word_by_word_and_keeps_its_loop(name, tmp_path):
+    import keras
+
+    from mmtrain.model import model_file
+
+    write_table(
+        tmp_path / "table.csv", [{"note": " ".join(f"w{row % 7 + word}" for word in range(row % 5)), "y": row % 3} for row in range(40)]
+    )
+    tree = """
+    columns: {note: {role: text, vectorize: tokens, max_length: 4, missing: mask}, y: {role: target, task: multiclass}}
+    branches: {note: {columns: [note], architecture: gru, width: 3, units: 4}}
+    """
+    found = ready(write_experiment(tmp_path / "a.yaml", tree))
+    predictor = assemble_network(found.experiment, found.fitted).predictor
+    labels = contract.labels("encoded", found.fitted)
+    exportable = ExportableModel(tmp_path, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"y": "y"})
+    export_formats[name].write(exportable, tmp_path / export_formats[name].file, "")
+    check.give_runner(export_formats[name], tmp_path)
+    rows = np.arange(len(found.arrays))
+    expected = model_file.predict(predictor, found.arrays, rows)
+    given = export_formats[name].run(tmp_path / export_formats[name].file, found.arrays.columns(rows), [])
+    assert check.largest_difference(found.fitted, expected, given) <= 1e-5
+    layers = [layer for layer in predictor._flatten_layers() if isinstance(layer, keras.layers.GRU)]
+    assert [(layer.unroll, layer.use_cudnn) for layer in layers] == [(False, "auto")] * len(layers)
 
 
 def large_numbers(folder):
