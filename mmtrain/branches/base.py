@@ -263,7 +263,7 @@ class Pretrained:
 
         `owner` is the column: networks of two columns are two, as Keras cannot save a layer in two branches.
         """
-        return load_encoder(self.reference, spec, weights=self.weights, owner=owner)
+        return load_encoder(self.reference, spec, weights=self.weights, owner=owner, shared=self.frozen)
 
 
 def frozen_columns(branches: Mapping[str, Branch]) -> dict[str, Pretrained]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Pretrained, Units, branch
 from mmtrain.branches.dense import Normalization
+from mmtrain.encoders import Encoder
 from mmtrain.specs import ImageSpec
 
 Model = Annotated[
@@ -35,7 +36,14 @@ def image_pretrained(  # noqa: PLR0913 (options)
     *,
     model: Model = "efficientnet_lite0",
     weights: Weights = "",
-    tune: Annotated[Literal["none"], Field(description="Blocks of the encoder that the training changes.")] = "none",
+    tune: Annotated[
+        Literal["none", "last_blocks", "all"],
+        Field(
+            description="Blocks of the encoder that the training changes; other than `none`, images go through it in every epoch. Give the "
+            "group `backbone` of the branch a small rate of its own, in `training.stages`."
+        ),
+    ] = "none",
+    blocks: Annotated[int, Field(ge=1, le=100, description="Blocks from the end that `tune: last_blocks` changes.")] = 3,
     views: Views = 0,
     normalization: Annotated[
         Normalization, Field(description="Normalization of the encoder's vector; batch: each of its numbers by those of training rows.")
@@ -52,6 +60,8 @@ def image_pretrained(  # noqa: PLR0913 (options)
 
     ((column, image),) = inputs.items()
     encoder = _pretrained(model=model, weights=weights, tune=tune, views=views).load(image.spec, owner=column)
+    if tune != "none":
+        unfreeze(encoder, blocks if tune == "last_blocks" else len(encoder.blocks))
     vector = frozen = encoder.network(image.masked().tensor)
     head: list[Any] = []
     if normalization != "none":
@@ -62,4 +72,15 @@ def image_pretrained(  # noqa: PLR0913 (options)
         vector = head[-1](keras.layers.Dropout(dropout)(vector) if dropout else vector)
     # A branch without a layer behind the encoder still ends in one: its output is another tensor than the encoder's.
     vector = keras.layers.Dropout(dropout)(vector)
-    return Features(vector, groups={"backbone": [encoder.network], "head": head}, frozen=frozen)
+    return Features(vector, groups={"backbone": [encoder.network], "head": head}, frozen=frozen if tune == "none" else None)
+
+
+def unfreeze(encoder: Encoder, blocks: int) -> None:
+    """Make the last blocks of an encoder trainable. Batch normalization keeps its statistics and factors: those of few images are worse."""
+    import keras
+
+    tuned = {id(layer) for block in encoder.blocks[-blocks:] for layer in block}
+    encoder.network.trainable = True
+    for layer in encoder.network._flatten_layers(include_self=False):
+        if layer.weights and not isinstance(layer, keras.Model):
+            layer.trainable = id(layer) in tuned and not isinstance(layer, keras.layers.BatchNormalization)

@@ -235,7 +235,7 @@ def _described(checkpoint: Checkpoint) -> str:
     return named or f"its first weight is `{next(iter(checkpoint.shapes), '')}`"
 
 
-def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: str = "") -> Encoder:
+def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: str = "", shared: bool = True) -> Encoder:
     """Return an encoder of inputs of this spec, with its weights; it computes in float32 and is not trainable until it is made so.
 
     Args:
@@ -243,13 +243,14 @@ def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: 
         spec: Spec of the encoded input.
         weights: Path of the weights, where `reference` is a name that says the architecture only.
         owner: Any name; the same network is returned again for the same name, and another one with equal weights for another.
+        shared: False for a network of its own, which the caller may train.
 
     Raises RunError for weights that are missing, damaged, or of another architecture: the error names the file and the weight.
     """
     path = find_weights(weights or reference)
     files = [path] if path.is_file() else sorted(path.iterdir())
     state = tuple((str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files)
-    return _loaded(reference, spec, weights, owner, state)
+    return (_loaded if shared else _loaded.__wrapped__)(reference, spec, weights, owner, state)
 
 
 @lru_cache(maxsize=8)

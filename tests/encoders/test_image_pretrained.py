@@ -147,6 +147,32 @@ def test_views_are_changed_images_next_to_the_image_itself(tmp_path):
     fit(tmp_path / "experiment.yaml", output=tmp_path / "runs", overrides=["training.epochs=1"])
 
 
+STAGES = (
+    "[{epochs: 1, unfreeze: [branches.scan.head, branches.x, fusion, targets]}, "
+    "{epochs: 1, learning_rate: {branches.scan.backbone: 0.001}}]"
+)
+
+
+@pytest.mark.parametrize(("tune", "changed"), [("last_blocks, blocks: 1", 3), ("all", 6)])
+def test_the_last_blocks_of_an_encoder_are_tuned_in_a_later_stage(tmp_path, tune, changed):
+    """A tiny ResNet has a stem of one convolution, a block of two and one of three; each has a kernel and a bias."""
+    from mmtrain.encoders import load_encoder
+    from mmtrain.pipeline.build import EncodedTable, assemble_training
+    from mmtrain.training import checkpoints
+
+    tree = TREE.replace("units: [4], d", f"tune: {tune}, d").replace("epochs: 3", f"stages: {STAGES}")
+    run = fit(written(tmp_path, tree), output=tmp_path / "runs").run
+    made = ready(tmp_path / "experiment.yaml")
+    table = EncodedTable(made.experiment, made.data, made.partition, made.fitted, made.arrays)
+    models = assemble_training(table, lambda _: None)[1].models
+    assert models.network.inputs[0].shape == (None, 12, 12, 3)
+    checkpoints.load(run / "checkpoints", "last", models.trained)
+    before = load_encoder(str(tmp_path / "tiny_resnet"), made.fitted.columns["scan"].spec).network
+    after = models.network.get_layer("branch_scan").get_layer("encoder")
+    differing = [not np.array_equal(one, other) for one, other in zip(before.get_weights(), after.get_weights(), strict=True)]
+    assert sum(differing) == 2 * changed and all(differing[-2 * changed :])
+
+
 def test_a_step_draws_one_view_of_every_row():
     from mmtrain.training.step import _one_view
 
