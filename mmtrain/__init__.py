@@ -45,6 +45,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
 | `columns/` `targets/` `branches/` `fusions/` `splits/` `optim/` `metrics/` `trackers.py` | what experiments can name | 1-2 |
+| `encoders/` | pretrained networks from local files: families, readers of weights | 1-3 |
 | `registry.py` `result_model.py` `specs.py` `input_layout.py` `image_decoding/` `layers/` `system/` | registries, tensors, layers | 1-3 |
 | `text/` | tokenization, spelling, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
@@ -53,6 +54,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 
 # Words
 
+An **encoder** is a pretrained network; where a branch begins with a frozen one, the training reads its cached features.
 An **experiment** is a validated YAML file. A **column** has a **role**; with what training rows taught it, it is a **fitted column**.
 Encoded it is a tensor of a **kind**, described by a **spec**. The columns of some kinds are a **stack**: one array, one input of the
 network. A **branch** computes a feature vector from columns, the **fusion** one vector from all branches, a **target** with its **task**

@@ -26,15 +26,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from mmtrain.encoders.weights import CONTAINERS, Checkpoint
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.registry import Registry
 from mmtrain.specs import Kind, TensorSpec
 
+if TYPE_CHECKING:
+    from mmtrain.encoders.weights import Checkpoint
+
 FOLDERS_VARIABLE = "MMTRAIN_MODELS"
 """Environment variable with further folders of models."""
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".h5")
+"""Ends of the names of files of weights, the preferred format first; `mmtrain.encoders.weights` has a reader for each."""
 PREPROCESSOR = "preprocessor"
 """Key of a checkpoint's config under which preprocessor_config.json is."""
 SHOWN_NAMES = 3
@@ -136,7 +140,7 @@ def find_weights(reference: str) -> Path:
     path = Path(reference).expanduser()
     if path.exists():
         return path
-    places = [folder / f"{reference}{suffix}" for folder in model_folders() for suffix in ("", *CONTAINERS)]
+    places = [folder / f"{reference}{suffix}" for folder in model_folders() for suffix in ("", *SUFFIXES)]
     packages = _by_model("packages")
     if reference in packages:
         places += [Path(folder) / packages[reference][1] for folder in sys.path]
@@ -167,13 +171,13 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
     Raises RunError for a folder without weights or with several files that are no shards of one, and for a damaged file.
     """
+    from mmtrain.encoders.weights import Checkpoint
+
     folder = path if path.is_dir() else path.parent
     files = _weight_files(path) if path.is_dir() else (path,)
-    if files[0].suffix not in CONTAINERS:
+    if files[0].suffix not in SUFFIXES:
         raise RunError(
-            Problem(
-                str(path), f"files ending in {path.suffix or 'nothing'} are not read as weights.", f"Known: {listed(list(CONTAINERS))}."
-            )
+            Problem(str(path), f"files ending in {path.suffix or 'nothing'} are not read as weights.", f"Known: {listed(SUFFIXES)}.")
         )
     config = _config(folder / "config.json")
     return Checkpoint(path, files, {**config, PREPROCESSOR: _config(folder / "preprocessor_config.json")})
@@ -181,7 +185,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 def _weight_files(folder: Path) -> tuple[Path, ...]:
     """Return the file of weights in a folder, or its shards; of two formats that of safetensors."""
-    for suffix in CONTAINERS:
+    for suffix in SUFFIXES:
         files = sorted(folder.glob(f"*{suffix}"))
         shards = [one for one in files if re.search(r"-\d{5}-of-\d{5}$", one.stem)]
         if len(files) == 1 or (shards and len(shards) == len(files)):
@@ -189,7 +193,7 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
         if files:
             what = f"it has {len(files)} files of weights: {listed([one.name for one in files[:SHOWN_NAMES]])}."
             raise RunError(Problem(str(folder), what, "Give the path of the one to be used."))
-    raise RunError(Problem(str(folder), f"it has no file of weights ({listed(list(CONTAINERS))}).", "Fetch the model again."))
+    raise RunError(Problem(str(folder), f"it has no file of weights ({listed(SUFFIXES)}).", "Fetch the model again."))
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, Slot, family
 from mmtrain.encoders.convolutions import IMAGENET, Layers, image_input, input_scaling
-from mmtrain.encoders.weights import Checkpoint
 from mmtrain.specs import TensorSpec
+
+if TYPE_CHECKING:
+    from mmtrain.encoders.weights import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, family
 from mmtrain.encoders.convolutions import HALVES, IMAGENET, Layers, image_input, input_scaling
-from mmtrain.encoders.weights import Checkpoint
 from mmtrain.specs import TensorSpec
+
+if TYPE_CHECKING:
+    from mmtrain.encoders.weights import Checkpoint
 
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
 """Blocks, kernel, stride, expansion and width of each stage of B0."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mmtrain.encoders.base import Built, Family, family
 from mmtrain.encoders.convolutions import HALVES, IMAGENET, image_input
-from mmtrain.encoders.weights import Checkpoint
 from mmtrain.errors import Problem, RunError
 from mmtrain.specs import ImageSpec, TensorSpec
+
+if TYPE_CHECKING:
+    from mmtrain.encoders.weights import Checkpoint
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)
 """Mean of blue, green and red of ImageNet, which VGG and the first ResNets subtract."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, family
 from mmtrain.encoders.convolutions import IMAGENET, Layers, image_input, input_scaling
-from mmtrain.encoders.weights import Checkpoint
 from mmtrain.specs import TensorSpec
+
+if TYPE_CHECKING:
+    from mmtrain.encoders.weights import Checkpoint
 
 BLOCK = re.compile(r"layer(?P<stage>[1-9])\.(?P<number>\d+)\.conv(?P<convolution>[123])\.weight")
 

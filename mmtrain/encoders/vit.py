@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, Slot, family
 from mmtrain.encoders.convolutions import HALVES, IMAGENET, image_input, input_scaling
-from mmtrain.encoders.weights import Checkpoint
 from mmtrain.specs import ImageSpec, TensorSpec
+
+if TYPE_CHECKING:
+    from mmtrain.encoders.weights import Checkpoint
 
 HEAD_WIDTH = 64
 """Width of a head in all published networks of the family."""

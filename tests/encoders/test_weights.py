@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from checkpoints import NAMED, write_legacy_torch, write_safetensors, write_torch
 
-from mmtrain.encoders.weights import Checkpoint, SafetensorsFile, TorchFile
+from mmtrain.encoders.base import SUFFIXES
+from mmtrain.encoders.weights import CONTAINERS, Checkpoint, SafetensorsFile, TorchFile
 from mmtrain.errors import RunError
 
 ARRAYS = {
@@ -111,3 +112,7 @@ def test_shards_are_one_checkpoint_with_a_fingerprint_of_all(tmp_path):
     write_safetensors(two, {"b": ARRAYS["half"] + 1})
     assert Checkpoint(tmp_path, (one, two), {}).fingerprint != before
     assert "the weight `a` is also in another file of the folder" in refusal(lambda: Checkpoint(tmp_path, (one, one), {}))
+
+
+def test_every_known_suffix_has_a_reader():
+    assert tuple(CONTAINERS) == SUFFIXES
