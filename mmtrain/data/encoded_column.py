@@ -165,13 +165,15 @@ class ArrayLayout:
 
 
 def encoded_column(
-    layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None, *, least: int = MIN_DISK_BYTES
+    layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None, *, least: int | None = None
 ) -> EncodedColumn:
-    """The column from the cache, or encoded now; in memory where it has fewer bytes than `least`, or the cache has no room for it.
+    """The column from the cache, or encoded now; in memory where it is small, or where the cache has no room for it.
+
+    Small are fewer bytes than `least`, by default than MIN_DISK_BYTES.
 
     Without a `cache` it stays in memory. `provenance` is called only where the column is large, as hashing a table takes time.
     """
-    if cache is None or layout.size < least:
+    if cache is None or layout.size < (MIN_DISK_BYTES if least is None else least):
         return _in_memory(layout, pieces)
     known = provenance()
     folder = cache.folder or cache_folder()
