@@ -48,6 +48,7 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "inspect-data TABLE --json": ("Without an experiment file:", inspection_results.InspectedTable),
     "fit --dry-run --json": ("", command_results.DryRun),
     "cache list --json": ("A list `entries` of the following, and the `folder` and `size` of the cache:", command_results.CacheEntry),
+    "models list --json": ("A list `models` of the following, and the `folders` that were looked through:", command_results.ModelAtHand),
 }
 COMMON: Mapping[str, str] = {
     "aim": "What the threshold was chosen for.",

@@ -204,3 +204,20 @@ class CacheEntry(ResultModel):
     """Bytes on the disk."""
     used: Annotated[float, PlainSerializer(_utc, return_type=str)]
     """When it was last used: seconds since 1970, in JSON UTC as ISO 8601."""
+
+
+class ModelAtHand(ResultModel):
+    """`models list --json`: weights of a pretrained encoder that `model:` can name."""
+
+    name: str
+    inputs: str
+    """Kind of inputs, `image` or `pieces` (texts); empty where the weights are of no known family."""
+    family: str
+    """Family of networks, such as `efficientnet`; empty where it is unknown."""
+    parameters: Count
+    """Numbers in all arrays."""
+    size: Count
+    """Bytes of the weights on the disk."""
+    path: FilePath
+    problem: str
+    """Why the weights cannot be used; empty where they can."""

@@ -16,7 +16,7 @@ Model = Annotated[
     str,
     Field(
         description="Name of a model, such as efficientnet_lite0, folder with config.json and weights, or file of weights "
-        "(.safetensors, .pth). Nothing is downloaded."
+        "(.safetensors, .pth). Nothing is downloaded; `mmtrain models list` shows the models at hand."
     ),
 ]
 Weights = Annotated[str, Field(description="File or folder of the weights, where `model` is a name that says the architecture only.")]

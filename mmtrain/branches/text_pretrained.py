@@ -14,7 +14,7 @@ Model = Annotated[
     str,
     Field(
         description="Name of a model, such as all-minilm-l6-v2, or folder with config.json, weights and tokenizer. Nothing is downloaded; "
-        "`mmtrain models` lists the models at hand."
+        "`mmtrain models list` shows the models at hand."
     ),
 ]
 

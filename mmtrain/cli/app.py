@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, report, schema
+from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, models, pack, predict, report, schema
 from mmtrain.cli.options import COMMANDS, Command, Group, help_of, import_allowed
 from mmtrain.errors import MmtrainError, RunError
 from mmtrain.system.paths import homeless_cache, is_homeless, refused_by_system
@@ -55,6 +55,7 @@ HOMELESS = "this user has no home folder, so decoded images are cached in {folde
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=Command, help=help_of(_command))(_command)
 app.add_typer(cache.app, name="cache")
+app.add_typer(models.app, name="models")
 
 
 def _import_first(context: typer.Context, code: list[Path] | None) -> None:

@@ -9,6 +9,9 @@ from mmtrain.encoders.base import families as families
 from mmtrain.encoders.base import family as family
 from mmtrain.encoders.base import find_weights as find_weights
 from mmtrain.encoders.base import load_encoder as load_encoder
+from mmtrain.encoders.base import model_folders as model_folders
+from mmtrain.encoders.base import models_at_hand as models_at_hand
+from mmtrain.encoders.base import open_checkpoint as open_checkpoint
 from mmtrain.encoders.base import recognize as recognize
 from mmtrain.encoders.bert import Bert as Bert
 from mmtrain.encoders.convnext import ConvNeXt as ConvNeXt

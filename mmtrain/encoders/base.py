@@ -149,6 +149,22 @@ def find_weights(reference: str) -> Path:
     raise RunError(Problem(f"model {reference}", *_nothing_found(reference)))
 
 
+def models_at_hand() -> dict[str, Path]:
+    """Return the file or folder of every model in the `model_folders` and in installed Python packages, by its name.
+
+    Of two of one name, the one that `find_weights` takes. Nothing is opened.
+    """
+    places: dict[str, Path] = {}
+    for folder in model_folders():
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix in SUFFIXES or (path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir())):
+                places.setdefault(path.name if path.is_dir() else path.stem, path)
+    for name, (_, file) in _by_model("packages").items():
+        if found := next((path for folder in sys.path if (path := Path(folder) / file).exists()), None):
+            places.setdefault(name, found)
+    return dict(sorted(places.items()))
+
+
 def _nothing_found(reference: str) -> tuple[str, str]:
     folder, packages, hubs = model_folders()[-1], _by_model("packages"), _by_model("hubs")
     ways = []

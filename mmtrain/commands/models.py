@@ -1,0 +1,30 @@
+"""`mmtrain models`: list the pretrained encoders at hand."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from mmtrain.artifacts.command_results import ModelAtHand
+from mmtrain.encoders import families, models_at_hand, open_checkpoint
+from mmtrain.errors import RunError
+
+
+def list_models() -> list[ModelAtHand]:
+    """Return the models that the name of a `pretrained` architecture can be, sorted by name. Reads tables of files, not the weights."""
+    return [_described(name, path) for name, path in models_at_hand().items()]
+
+
+def _described(name: str, path: Path) -> ModelAtHand:
+    inputs = family = problem = ""
+    parameters = size = 0
+    try:
+        checkpoint = open_checkpoint(path)
+        size = sum(file.stat().st_size for file in checkpoint.paths)
+        parameters = sum(math.prod(shape) for shape in checkpoint.shapes.values())
+        known = ((key, entry) for key, entry in families.items() if entry.recognize(checkpoint, name) is not None)
+        family, inputs = next(((key, entry.kind) for key, entry in known), ("", ""))
+        problem = "" if family else "it is of no known family"
+    except RunError as error:
+        problem = error.problems[0].what
+    return ModelAtHand(name=name, inputs=inputs, family=family, parameters=parameters, size=size, path=path, problem=problem)
