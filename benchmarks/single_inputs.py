@@ -39,7 +39,9 @@ def alone(tree: dict[str, Any], branch: str) -> dict[str, Any]:
     inputs = {key for other in tree["branches"].values() for key in other["columns"]}
     kept = tree["branches"][branch]
     columns = {key: column for key, column in tree["columns"].items() if key not in inputs or key in kept["columns"]}
-    return {**tree, "columns": columns, "branches": {branch: kept}}
+    # Both options need several branches, and are refused for one.
+    fusion = {name: value for name, value in tree.get("fusion", {}).items() if name not in ("auxiliary", "modality_dropout")}
+    return {**tree, "columns": columns, "branches": {branch: kept}, "fusion": fusion}
 
 
 def scored(tree: dict[str, Any], overrides: list[str], part: str, output: Path) -> dict[str, float | None]:
