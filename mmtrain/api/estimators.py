@@ -24,7 +24,7 @@ import pandas as pd
 from mmtrain.api import experiments
 from mmtrain.api.inputs import PathOrText, as_path
 from mmtrain.columns.base import InputColumn, role_class
-from mmtrain.pipeline.recipes import recipe_for
+from mmtrain.pipeline.recipes import PLAIN_TRAINING, recipe_for
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -96,10 +96,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """The experiment; the parameters are put over the recipe that `mmtrain init` writes."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         split = {"method": "stratified" if stratified else "random", "validation": 0.15, "test": 0, "seed": seed}
-        recipe = recipe_for(_input_roles(columns), rows)
-        training = recipe.pop("training")
-        # Branches and fusion are chosen for each other: of a recipe, both are used or neither.
-        sections = recipe if self.branches is None and self.fusion is None else {"branches": self.branches, "fusion": self.fusion}
+        sections: dict[str, Any] = {"branches": self.branches, "fusion": self.fusion, "training": PLAIN_TRAINING}
+        if self.branches is None and self.fusion is None:
+            # The sections of a recipe are chosen for each other.
+            sections = recipe_for(_input_roles(columns), rows)
+        training = sections.pop("training")
         return {
             "name": type(self).__name__.lower(),
             "columns": columns,

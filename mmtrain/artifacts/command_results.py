@@ -210,8 +210,8 @@ class ModelAtHand(ResultModel):
     """`models list --json`: weights of a pretrained encoder that `model:` can name."""
 
     name: str
-    inputs: str
-    """Kind of inputs, `image` or `pieces` (texts); empty where the weights are of no known family."""
+    kind: str
+    """Kind of inputs: `image`, or `pieces` of texts; empty where the weights are of no known family."""
     family: str
     """Family of networks, such as `efficientnet`; empty where it is unknown."""
     parameters: Count

@@ -218,9 +218,11 @@ class BranchEncoder(Model):
     """The pretrained encoder of a branch."""
 
     model: str
+    """Its name, folder or file, as the experiment says."""
     sha256: str
     """Of the weights' files."""
     frozen: bool
+    """Whether the training left its weights as they were."""
     parameters: Count
     """Number of all its weights."""
 

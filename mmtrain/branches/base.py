@@ -24,15 +24,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from mmtrain.encoders.base import Encoder, load_encoder
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.input_layout import InputLayout
 from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
 from mmtrain.specs import IndexSpec, Kind, Tensor, TensorSpec, VectorSpec, kinds
+
+if TYPE_CHECKING:
+    from mmtrain.encoders import Encoder
 
 Width = Annotated[int, Field(ge=1, le=16_384)]
 Units = tuple[Width, ...]
@@ -263,6 +265,8 @@ class Pretrained:
 
         `owner` is the column: networks of two columns are two, as Keras cannot save a layer in two branches.
         """
+        from mmtrain.encoders import load_encoder
+
         return load_encoder(self.reference, spec, weights=self.weights, owner=owner, shared=self.frozen)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Pretrained, Units, branch
 from mmtrain.branches.dense import Normalization
-from mmtrain.encoders import Encoder
 from mmtrain.specs import ImageSpec
+
+if TYPE_CHECKING:
+    from mmtrain.encoders import Encoder
 
 Model = Annotated[
     str,

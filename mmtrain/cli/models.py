@@ -30,10 +30,9 @@ def show(as_json: Json = False) -> None:
         print_json({"folders": folders, "models": [one.to_json() for one in models]})
         return
     if models:
-        table = plain_table("model", "inputs", "family", "parameters", "size")
+        table = plain_table("model", "kind", "family", "parameters", "size")
         for one in models:
-            inputs = {"pieces": "texts", "image": "images"}.get(one.inputs, one.inputs)
-            table.add_row(escape(one.name), inputs, escape(one.family), f"{one.parameters / 1e6:,.1f} M", format_bytes(one.size))
+            table.add_row(escape(one.name), one.kind, escape(one.family), f"{one.parameters / 1e6:,.1f} M", format_bytes(one.size))
         out().print(table)
     for one in models:
         if one.problem:

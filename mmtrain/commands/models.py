@@ -16,15 +16,15 @@ def list_models() -> list[ModelAtHand]:
 
 
 def _described(name: str, path: Path) -> ModelAtHand:
-    inputs = family = problem = ""
+    kind = family = problem = ""
     parameters = size = 0
     try:
         checkpoint = open_checkpoint(path)
         size = sum(file.stat().st_size for file in checkpoint.paths)
         parameters = sum(math.prod(shape) for shape in checkpoint.shapes.values())
         known = ((key, entry) for key, entry in families.items() if entry.recognize(checkpoint, name) is not None)
-        family, inputs = next(((key, entry.kind) for key, entry in known), ("", ""))
+        family, kind = next(((key, entry.kind) for key, entry in known), ("", ""))
         problem = "" if family else "it is of no known family"
     except RunError as error:
         problem = error.problems[0].what
-    return ModelAtHand(name=name, inputs=inputs, family=family, parameters=parameters, size=size, path=path, problem=problem)
+    return ModelAtHand(name=name, kind=kind, family=family, parameters=parameters, size=size, path=path, problem=problem)

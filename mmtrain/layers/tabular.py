@@ -374,7 +374,7 @@ class MemberMean(_Configured):
         self,
         *,
         link: Literal["linear", "sigmoid", "softmax", "exponential", "line"],
-        numbers: Mapping[str, Any] | None = None,
+        numbers: Mapping[str, float | list[float]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__({"link": link, "numbers": dict(numbers or {})}, **kwargs)

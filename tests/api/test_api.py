@@ -289,7 +289,7 @@ def test_a_first_experiment_is_guessed_and_can_be_checked(tmp_path, monkeypatch)
     begun = mmtrain.init(table())
     assert begun.target == "y"
     assert begun.columns.iloc[0].tolist()[:3] == ["x", "numeric", True]
-    assert list(begun.experiment) == ["data", "columns", "split", "training"]
+    assert list(begun.experiment) == ["data", "columns", "branches", "fusion", "split", "training"]
     assert mmtrain.check(begun.experiment, progress=False).rows == 60
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     written = mmtrain.init(table(), "y", file="mine.yaml")

@@ -38,7 +38,7 @@ def test_class_folders_become_a_table_and_an_experiment(tmp_path):
     text = done.file.read_text()
     assert "  table: pets.csv" in text
     assert "  images: photos" in text
-    assert "path: {role: image, size: [4, 4], channels: 3}" in text
+    assert "path: {role: image, size: [4, 4], channels: 3, augment: {flip: horizontal, " in text
     assert "class: {role: target, task: binary, positive: dog}" in text
     assert check(done.file).rows == 12
 

@@ -20,7 +20,7 @@ def test_models_at_hand_are_listed_with_their_family_and_problems(tmp_path, monk
     found = {one.pop("name"): one for one in document["models"] if one["path"].startswith(str(tmp_path))}
     assert set(found) == {"small", "torn"}
     small = found["small"]
-    assert (small["inputs"], small["family"], small["problem"]) == ("pieces", "bert", "")
+    assert (small["kind"], small["family"], small["problem"]) == ("pieces", "bert", "")
     assert small["size"] == (tmp_path / "small" / "model.safetensors").stat().st_size
     # Four bytes a number, behind the table of the file.
     assert 0 < small["parameters"] * 4 < small["size"]

@@ -171,7 +171,7 @@ def test_numeric_learns_these_values(options, values, expected):
     assert tuple(getattr(fitted, name) for name in ("fill", "center", "scale", "indicator", "masked", "minimum", "maximum", "missing")) == (
         pytest.approx(expected, rel=1e-15)
     )
-    assert fitted.spec == VectorSpec(2 if fitted.indicator else 1, "none", fitted.spec.edges, fitted.spec.ranks)
+    assert fitted.spec == VectorSpec(2 if fitted.indicator else 1, "auto", fitted.spec.edges, fitted.spec.ranks, few_rows=True)
     assert len(fitted.spec.edges) == len(fitted.spec.ranks)
 
 

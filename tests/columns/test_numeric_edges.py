@@ -49,15 +49,21 @@ def test_edges_are_encoded_as_the_numbers_themselves_are():
     assert fitted.edges == (10, 20, 40)
     expected = np.array([(number - fitted.center) / fitted.scale for number in fitted.edges], np.float32)
     assert fitted.spec.edges == tuple(expected.tolist())
-    assert (fitted.spec.embed, fitted.spec.width) == ("none", 1)
+    assert (fitted.spec.embed, fitted.spec.few_rows, fitted.spec.width) == ("auto", True, 1)
 
 
 @pytest.mark.parametrize(
-    ("options", "rows", "embed"),
-    [({}, 999, "none"), ({}, 1000, "auto"), ({"embed": "quantile"}, 9, "quantile"), ({"embed": "none"}, 1000, "none")],
+    ("options", "rows", "expected"),
+    [
+        ({}, 999, ("auto", True)),
+        ({}, 1000, ("auto", False)),
+        ({"embed": "quantile"}, 9, ("quantile", True)),
+        ({"embed": "none"}, 1000, ("none", False)),
+    ],
 )
-def test_few_rows_leave_no_choice_to_the_architecture(options, rows, embed):
-    assert Numeric(role="numeric", **options).fit([cells([*range(rows), None])]).embed == embed
+def test_architectures_are_told_of_few_rows(options, rows, expected):
+    fitted = Numeric(role="numeric", **options).fit([cells([*range(rows), None])])
+    assert (fitted.spec.embed, fitted.spec.few_rows) == expected
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ WRONG_VALUES = [
         "{flip: horizontal}",
         "horizontal",
         "3: columns.scan.augment: expected a map of keys and values; found 'horizontal'. "
-        "Its keys are flip, rotate, shift, zoom, brightness and contrast.",
+        "Its keys are flip, rotate, shift, zoom, brightness, contrast, color and erase.",
     ),
     (
         "{columns: [age, sex], architecture: mlp, units: [32]}",
@@ -582,7 +582,7 @@ FOLLOW_UPS = {
     ),
     "what a text becomes is unknown while its option is wrong": (
         [("role: text", "role: text, vectorize: token"), ("[note]", "[note], architecture: embedding_average")],
-        ["6: columns.note.vectorize: expected tfidf or tokens; found 'token'. Did you mean 'tokens'?"],
+        ["6: columns.note.vectorize: expected tfidf, tokens or pieces; found 'token'. Did you mean 'tokens'?"],
     ),
     "a branch with a wrong option still reads its columns": (
         [("units: [32]", "units: [0]")],

@@ -76,7 +76,7 @@ def test_a_method_of_a_users_file_is_in_the_schema_and_divides_the_rows(tmp_path
     assert schema["properties"]["nth"]["description"] == "Every so many-th row is tested."
     assert {"enum": list(split_methods)} in json_schema()["properties"]["split"]["anyOf"]
     found = check(path)
-    assert {part.part: part.rows for part in found.parts} == {"train": 10, "validation": 5, "test": 5}
+    assert {part.part: part.rows for part in found.summary} == {"train": 10, "validation": 5, "test": 5}
     assert found.notes == ("Every 4th row is a test row.",)
     assert run(["check", str(path), "--code", str(mine), "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["notes"] == ["Every 4th row is a test row."]

@@ -225,7 +225,10 @@ def test_every_architecture_and_option_has_an_example():
 
 def test_every_kind_has_a_default_architecture_that_takes_it():
     found = {name: default_architecture(name) for name in kinds}
-    assert found == {"image": "cnn", "vector": "mlp", "index": "mlp", "bag": "mlp", "tokens": "embedding_average"}
+    assert found == {
+        **{"image": "cnn", "vector": "mlp", "index": "mlp", "bag": "mlp"},
+        **{"tokens": "embedding_average", "pieces": "text_pretrained"},
+    }
 
 
 @pytest.mark.parametrize("name", SCRATCH)
@@ -298,13 +301,13 @@ def test_tabm_reads_numbers_beyond_the_bins_and_members_share_a_linear_path():
     rows = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [4, 0]], np.float32)  # the last edge is 2
     path = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
     assert [layer.kernel.shape for layer in path] == [(2 + 6, 4)]
-    assert not model(rows).numpy()[:, :, 3:].any()  # it begins at 0
+    assert not model([rows]).numpy()[:, :, 3:].any()  # it begins at 0
     weights = np.random.default_rng(0).normal(size=(8, 4))
     path[0].kernel.assign(weights)
-    found = model(rows).numpy()[:, :, 3:]
+    found = model([rows]).numpy()[:, :, 3:]
     assert np.array_equal(found[:, 0], found[:, 1])
     assert np.allclose(found[3:, 0] - found[2, 0], rows[3:, :1] @ weights[-2:-1] - 2 * weights[-2], atol=1e-5)
-    assert np.ptp(model(rows).numpy()[2:, :, :3], axis=0).min() > 0  # members read the number as well
+    assert np.ptp(model([rows]).numpy()[2:, :, :3], axis=0).max(axis=1).min() > 0  # every member reads the number as well
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -380,8 +383,8 @@ def test_embedding_average_ignores_padding_and_order():
 @pytest.mark.parametrize(
     ("kinds", "message"),
     [
-        (("vecto",), r"A branch takes one or more of the kinds vector, index, tokens, bag, image; received ('vecto',)."),
-        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image; received ()."),
+        (("vecto",), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, pieces; received ('vecto',)."),
+        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, pieces; received ()."),
     ],
 )
 def test_branch_of_an_unknown_kind_is_not_registered(kinds, message):

@@ -127,7 +127,7 @@ def test_saved_network_and_its_halves_say_the_same(material, models, tmp_path):
     expected = {key: values.numpy() for key, values in models.predictor(material.arrays.take(ROWS), training=False).items()}
     halves = SplitPredictor(predictor, material.experiment.branches, material.experiment.columns, material.fitted)
     features = halves.features(material.arrays, ROWS)
-    assert features.values["table"].shape == (20, 3, 6)
+    assert features.values["table"].shape == (20, 3, 6 + 32)  # next to the members' vectors, the linear path
     for found in (predictor(material.arrays.take(ROWS), training=False), halves.predictions(features)):
         for key, values in expected.items():
             assert np.allclose(found[key], values, rtol=1e-5, atol=1e-6), key

@@ -54,7 +54,9 @@ def imports(tree):
 def test_source_unpickles_nothing_and_executes_no_text():
     looked_at = 0
     for path, tree in package_trees().items():
-        assert not {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"} & set(imports(tree)), path
+        # Its unpickler knows tensors, storages and OrderedDict alone: tests/encoders/test_weights.py.
+        allowed = {"pickle"} if path == "encoders/weights.py" else set()
+        assert not {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"} & set(imports(tree)) - allowed, path
         for name, options in calls(tree):
             looked_at += 1
             assert name not in ("eval", "exec", "unsafe_load", "full_load", "read_pickle", "enable_unsafe_deserialization"), path
@@ -70,7 +72,11 @@ def test_model_files_are_opened_in_one_place_and_code_is_imported_in_one():
         for name, _ in calls(tree):
             if name in places:
                 places[name].add(path)
-    assert places == {"load_model": {"model/model_file.py"}, "load_weights": set(), "exec_module": {"system/user_code.py"}}
+    assert places == {
+        **{"load_model": {"model/model_file.py"}, "exec_module": {"system/user_code.py"}},
+        # Arrays of an HDF5 file by their names, into a network that is built.
+        "load_weights": {"encoders/keras_applications.py"},
+    }
 
 
 OURS = {name: layer for name, layer in keras.saving.get_custom_objects().items() if name.startswith("mmtrain>")}
@@ -87,6 +93,11 @@ def leaves(annotation):
         yield from leaves(argument)
 
 
+CHECKED = {
+    ("mmtrain>EncodePieces", "tokenizer"): "a `WordPiece`, which pydantic validates: pieces that are looked up, and switches",
+    ("mmtrain>MemberMean", "numbers"): "numbers and lists of them by name",
+}
+"""Maps of plain values, and what checks them."""
 COMPOSED = {"mmtrain>TableEncoder", "mmtrain>EndToEnd"}
 """Models that hold other layers and the names of columns; each layer in them is looked at by itself."""
 
@@ -96,7 +107,7 @@ def test_config_of_our_layers_holds_neither_paths_nor_code(name):
     """Numbers, choices of words, and lists of words that are looked up: nothing that could be opened or called."""
     made = OURS[name].__init__
     for parameter in inspect.signature(made, eval_str=True).parameters.values() if made.__module__.startswith("mmtrain.") else ():
-        if parameter.name == "self" or parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        if parameter.name == "self" or parameter.kind is inspect.Parameter.VAR_KEYWORD or (name, parameter.name) in CHECKED:
             continue
         if parameter.annotation in (list[str], list[list[str]]):
             assert (name, parameter.name) in (("mmtrain>EncodeCategories", "categories"), ("mmtrain>EncodeText", "words"))
