@@ -23,6 +23,7 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -102,13 +103,17 @@ class Family(ABC):
     def recognize(self, checkpoint: Checkpoint, name: str) -> Any:
         """Return the architecture of a checkpoint as `build` takes it, or None when it is of another family.
 
-        `name` is the name of the model that the user gave, or of the folder or file.
+        `name` is the name of the model that the user gave, or of the folder or file. May raise ValueError or TypeError for a config.json
+        with other values than the family's.
         """
 
     @abstractmethod
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
         """Return the network of inputs of this spec, computed in float32. Raises ValueError for inputs that it cannot take."""
 
+
+_NOT_UNDERSTOOD = (ValueError, TypeError, AttributeError, KeyError, IndexError, ArithmeticError)
+"""Errors of a family that reads a number where config.json has a text or a list."""
 
 FamilyClass = TypeVar("FamilyClass", bound=type[Family])
 families: Registry[Family] = Registry("family")
@@ -138,14 +143,16 @@ def find_weights(reference: str) -> Path:
     Raises RunError that says where it was looked for, and the command that fetches it.
     """
     path = Path(reference).expanduser()
-    if path.exists():
-        return path
+    with suppress(OSError):  # a name that is too long for a file
+        if path.exists():
+            return path
     places = [folder / f"{reference}{suffix}" for folder in model_folders() for suffix in ("", *SUFFIXES)]
     packages = _by_model("packages")
     if reference in packages:
         places += [Path(folder) / packages[reference][1] for folder in sys.path]
-    if existing := next((place for place in places if place.exists()), None):
-        return existing
+    with suppress(OSError):
+        if existing := next((place for place in places if place.exists()), None):
+            return existing
     raise RunError(Problem(f"model {reference}", *_nothing_found(reference)))
 
 
@@ -240,8 +247,13 @@ def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
     path = find_weights(weights or reference)
     checkpoint = open_checkpoint(path)
     name = Path(reference).name if reference else path.name
-    for _, entry in families.items():
-        if entry.kind == kind and (architecture := entry.recognize(checkpoint, name)) is not None:
+    for key, entry in families.items():
+        try:
+            architecture = entry.recognize(checkpoint, name) if entry.kind == kind else None
+        except _NOT_UNDERSTOOD as error:
+            what = f"its config.json or its weights are not those of a {key}: {str(error).rstrip('.') or type(error).__name__}."
+            raise RunError(Problem(str(path), what, "Fetch the model again, or choose another one.")) from error
+        if architecture is not None:
             return Recognized(name, checkpoint, entry, architecture)
     what = f"the weights are of no family of encoders of the kind {kind!r}; {_described(checkpoint)}."
     known = [key for key, entry in families.items() if entry.kind == kind]
@@ -268,7 +280,7 @@ def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: 
     Raises RunError for weights that are missing, damaged, or of another architecture: the error names the file and the weight.
     """
     path = find_weights(weights or reference)
-    files = [path] if path.is_file() else sorted(path.iterdir())
+    files = [path] if path.is_file() else sorted(one for one in path.iterdir() if one.is_file())
     state = tuple((str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files)
     return (_loaded if shared else _loaded.__wrapped__)(reference, spec, weights, owner, state)
 

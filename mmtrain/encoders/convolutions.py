@@ -7,6 +7,7 @@ those in float32 by up to 1.2 standard deviations, and are no faster on a CPU.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -37,10 +38,16 @@ def image_input(spec: TensorSpec, mean: Sequence[float], deviation: Sequence[flo
 
 
 def input_scaling(config: Mapping[str, Any], usual: Scaling) -> Scaling:
-    """Return the scaling that the config.json of timm or the preprocessor_config.json of Transformers gives, else the usual one."""
+    """Return the scaling that the config.json of timm or the preprocessor_config.json of Transformers gives, else the usual one.
+
+    Raises ValueError where it is not a number for each of three channels, or a deviation is not above 0.
+    """
     timm, transformers = config.get("pretrained_cfg", {}), config.get(PREPROCESSOR, {})
-    mean = tuple(timm.get("mean", transformers.get("image_mean", usual[0])))
-    return mean, tuple(timm.get("std", transformers.get("image_std", usual[1])))
+    mean, deviation = timm.get("mean", transformers.get("image_mean", usual[0])), timm.get("std", transformers.get("image_std", usual[1]))
+    numbers = [float(number) for values in (mean, deviation) for number in values]
+    if len(mean) != 3 or len(deviation) != 3 or not all(map(math.isfinite, numbers)) or min(numbers[3:]) <= 0:
+        raise ValueError(f"images are scaled by the mean {mean!r} and the deviation {deviation!r}")
+    return tuple(numbers[:3]), tuple(numbers[3:])
 
 
 class Layers:

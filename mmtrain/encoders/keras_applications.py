@@ -74,7 +74,11 @@ class KerasApplications(Family):
 def _load(network: Any, architecture: Architecture) -> None:
     """Put the weights into the network. Keras leaves arrays that it does not find as they are, and those left over unread."""
     fix = "Give the weights without the classifier (`include_top=False`), or name the network that they are of."
-    count = _arrays(architecture.weights)
+    try:
+        count = _arrays(architecture.weights)
+    except (OSError, RuntimeError) as error:  # of HDF5, for a file that is cut off
+        what = f"the file is damaged, or does not hold weights: {error}."
+        raise RunError(Problem(architecture.weights, what, "Fetch it again, or give another file.")) from error
     if count != len(network.weights):
         what = f"the weights are not those of {architecture.name}: there are {count} arrays, and the network has {len(network.weights)}."
         raise RunError(Problem(architecture.weights, what, fix))

@@ -37,7 +37,10 @@ def _of_vocabulary(path: Path, options: Mapping[str, Any]) -> WordPiece:
     strip = options.get("strip_accents")
     chinese = bool(options.get("tokenize_chinese_chars", True))
     rules = CleaningRules(lower_case=lower_case, strip_accents=lower_case if strip is None else bool(strip), split_chinese=chinese)
-    pieces = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    try:
+        pieces = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(Problem(str(path), f"it cannot be read as text in UTF-8: {error}.", FETCH)) from error
     return _checked(path, pieces=tuple(pieces), rules=rules)
 
 
@@ -62,7 +65,8 @@ def _of_json(path: Path, values: Mapping[str, Any]) -> WordPiece:
 
 def _in_order(path: Path, vocabulary: Any) -> tuple[str, ...]:
     """Return the pieces of {piece: id} in the order of the ids."""
-    pieces = {number: piece for piece, number in vocabulary.items()} if isinstance(vocabulary, dict) else {}
+    numbered = isinstance(vocabulary, dict) and all(type(number) is int for number in vocabulary.values())
+    pieces = {number: piece for piece, number in vocabulary.items()} if numbered else {}
     if not pieces or sorted(pieces) != list(range(len(pieces))):
         raise RunError(Problem(str(path), "its vocabulary does not number the pieces from 0 on.", FETCH))
     return tuple(pieces[number] for number in range(len(pieces)))

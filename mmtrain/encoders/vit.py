@@ -171,13 +171,16 @@ def _architecture(checkpoint: Checkpoint, naming: str, prefix: str, names: Names
     usual = IMAGENET if naming.startswith("dinov2") or naming == "deit" else HALVES
     mean, deviation = input_scaling(config, usual)
     registers = shapes.get(prefix + names.registers, (1, 0, 0))
+    heads = int(config.get("num_attention_heads", max(1, patches[0] // HEAD_WIDTH)))
+    if heads < 1 or patches[0] % heads:
+        raise ValueError(f"`num_attention_heads` is {heads}, which does not divide the width {patches[0]}")
     return Architecture(
         naming,
         prefix,
         depth,
         width=patches[0],
         hidden=hidden[0],
-        heads=int(config.get("num_attention_heads", max(1, patches[0] // HEAD_WIDTH))),
+        heads=heads,
         patch=patches[2],
         positions=positions[1],
         registers=registers[1],
@@ -197,7 +200,7 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
 
     image, pixels = image_input(spec, one.mean, one.deviation)
     rows, columns = spec.shape[0] // one.patch, spec.shape[1] // one.patch
-    if not isinstance(spec, ImageSpec) or not rows or not columns or one.width % one.heads:
+    if not isinstance(spec, ImageSpec) or not rows or not columns:
         raise ValueError(f"images need at least {one.patch} pixels each way")
     cut = keras.layers.Conv2D(one.width, one.patch, strides=one.patch, name="patches", dtype="float32")
     values = keras.layers.Reshape((rows * columns, one.width), dtype="float32")(cut(pixels))

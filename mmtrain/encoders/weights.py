@@ -16,6 +16,7 @@ import math
 import mmap
 import pickle
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -106,7 +107,8 @@ _NOT_READABLE = (
     MemoryError,
     pickle.UnpicklingError,
     zipfile.BadZipFile,
-    NotImplementedError,
+    zlib.error,
+    RuntimeError,  # of `zipfile`, for an encrypted file or an unknown compression
 )
 
 

@@ -149,6 +149,7 @@ WRONG_TOKENIZERS = {
     "method": (tokenizer_json(model={"type": "Unigram"}), "its `model` is 'Unigram'; 'WordPiece' is what can be read."),
     "prefix": (tokenizer_json(model={"continuing_subword_prefix": "@@"}), "its `continuing_subword_prefix` is '@@'; '##' is what can be"),
     "holes": (tokenizer_json(model={"vocab": {"a": 0, "b": 2}}), "its vocabulary does not number the pieces from 0 on."),
+    "ids that are texts": (tokenizer_json(model={"vocab": {"a": "x", "b": 1}}), "its vocabulary does not number the pieces from 0 on."),
     "no special pieces": (tokenizer_json(model={"vocab": {"[UNK]": 0}}), NO_SPECIAL),
     "no normalizer": (json.dumps({"model": {}}), "it has no part `normalizer`."),
     "not JSON": ("{", "it cannot be read as JSON"),
@@ -159,6 +160,12 @@ WRONG_TOKENIZERS = {
 def test_other_tokenizers_are_refused(tmp_path, text, message):
     (tmp_path / "tokenizer.json").write_text(text)
     with pytest.raises(RunError, match=re.escape(message)):
+        read_tokenizer(tmp_path)
+
+
+def test_a_vocabulary_that_is_not_text_is_refused(tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\n")
+    with pytest.raises(RunError, match=re.escape(f"{tmp_path / 'vocab.txt'}: it cannot be read as text in UTF-8: ")):
         read_tokenizer(tmp_path)
 
 

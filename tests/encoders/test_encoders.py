@@ -145,6 +145,54 @@ def test_weights_of_no_family_are_refused_with_what_is_known_of_them(tmp_path):
     assert "its config.json names 'bert'" in refusal(lambda: recognize(str(path), "image"))
 
 
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [
+        ({"pretrained_cfg": "none"}, "'str' object has no attribute 'get'"),
+        ({"pretrained_cfg": {"mean": 0.5}}, "'float' object is not iterable"),
+        ({"pretrained_cfg": {"mean": [0.5]}}, "images are scaled by the mean [0.5] and the deviation (0.229, 0.224, 0.225)"),
+        ({"pretrained_cfg": {"std": [1, 0, 1]}}, "images are scaled by the mean (0.485, 0.456, 0.406) and the deviation [1, 0, 1]"),
+    ],
+)
+def test_a_config_with_other_values_is_refused(tmp_path, config, what):
+    path = tiny_resnet(tmp_path)
+    (path / "config.json").write_text(json.dumps(config))
+    assert refusal(lambda: recognize(str(path), "image")) == (
+        f"{path}: its config.json or its weights are not those of a resnet: {what}. Fetch the model again, or choose another one."
+    )
+
+
+@pytest.mark.parametrize("config", [{"num_attention_heads": 3}, {"num_attention_heads": 0}, {"layer_norm_eps": None}])
+def test_a_vision_transformer_with_other_values_is_refused(tmp_path, config):
+    shapes = {"cls_token": (1, 1, 8), "pos_embed": (1, 5, 8), "patch_embed.proj.weight": (8, 3, 2, 2), "blocks.0.mlp.fc1.weight": (16, 8)}
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    write_safetensors(tmp_path / "vit" / "model.safetensors", arrays)
+    (tmp_path / "vit" / "config.json").write_text(json.dumps({"architecture": "vit_tiny", "num_attention_heads": 2}))
+    assert recognize(str(tmp_path / "vit"), "image").architecture.heads == 2
+    (tmp_path / "vit" / "config.json").write_text(json.dumps({"architecture": "vit_tiny", **config}))
+    assert "are not those of a vit: " in refusal(lambda: recognize(str(tmp_path / "vit"), "image"))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_file_of_keras_that_is_cut_off_is_refused(tmp_path):
+    from mmtrain.encoders.keras_applications import Architecture, _load
+
+    (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    problem = refusal(lambda: _load(None, Architecture("MobileNet", str(tmp_path / "w.h5"))))
+    assert problem.startswith(f"{tmp_path / 'w.h5'}: the file is damaged, or does not hold weights: ")
+
+
+def test_a_name_too_long_for_a_file_is_of_no_model():
+    assert "its weights are not there" in refusal(lambda: find_weights("x" * 5000))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_link_to_nowhere_next_to_the_weights_is_left_out(tmp_path):
+    path = tiny_resnet(tmp_path)
+    (path / "README.md").symlink_to(tmp_path / "nowhere")
+    assert load_encoder(str(path), IMAGE).width == 6
+
+
 def test_a_model_is_found_by_path_and_in_the_folders_of_models(tmp_path):
     path = tiny_resnet(tmp_path / "models")
     assert find_weights("tiny_resnet") == path

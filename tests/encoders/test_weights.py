@@ -82,6 +82,17 @@ def test_a_pickle_that_names_a_function_is_refused_before_it_is_called(tmp_path)
     assert not (tmp_path / "touched").exists()
 
 
+@pytest.mark.parametrize("place", [6, 8], ids=["encrypted", "compressed otherwise"])
+def test_an_archive_that_cannot_be_opened_is_refused(tmp_path, place):
+    path = write_torch(tmp_path / "w.pth", ARRAYS)
+    content = bytearray(path.read_bytes())
+    # Flags and compression of the first entry, here and in the directory at the end, where they are two bytes later.
+    for header in (0, content.index(b"PK\x01\x02") + 2):
+        content[header + place] = 1 if place == 6 else 8
+    path.write_bytes(content)
+    assert "the file is damaged, or does not hold weights" in refusal(lambda: TorchFile(path))
+
+
 def test_other_objects_next_to_the_weights_are_refused(tmp_path):
     path = write_torch(tmp_path / "w.pth", ARRAYS, wrapped="model", extra={"arguments": NAMED("argparse", "Namespace")})
     assert "it holds `argparse.Namespace`" in refusal(lambda: TorchFile(path))
