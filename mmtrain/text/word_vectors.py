@@ -8,6 +8,7 @@ An array .npy (words, width) has its words, in the order of its rows, in a .txt 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +43,8 @@ def read_word_vectors(path: str, words: Sequence[str]) -> WordVectors:
         return _read(file, tuple(words), status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise RunError(Problem(path, f"the word vectors cannot be read: {error.strerror or error}.", FIX)) from error
+    except UnicodeDecodeError as error:
+        raise RunError(Problem(path, f"its list of words is not text in UTF-8: {error}.", FIX)) from error
 
 
 @lru_cache(maxsize=2)
@@ -70,7 +73,8 @@ def _of_lines(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int,
     width = 0
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            word, _, rest = line.rstrip().partition(b" ")
+            # Some editors put a mark of the order of bytes in front of the first word.
+            word, _, rest = line.removeprefix(BOM_UTF8 if number == 1 else b"").rstrip().partition(b" ")
             if not width:
                 parts = rest.split()
                 width = int(parts[0]) if number == 1 and word.isdigit() and len(parts) == 1 and parts[0].isdigit() else len(parts)
@@ -84,7 +88,8 @@ def _of_lines(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int,
             if len(numbers) > width:  # a phrase that begins with a known word: `at name@domain.com 0.1 ...`
                 continue
             try:
-                vector = np.array(numbers, dtype=np.float32)
+                with np.errstate(over="ignore"):  # to infinity, which is refused below
+                    vector = np.array(numbers, dtype=np.float32)
             except ValueError:
                 vector = np.zeros(0, np.float32)
             if len(vector) != width or not np.isfinite(vector).all():
@@ -97,16 +102,21 @@ def _of_array(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int,
 
     try:
         vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise RunError(Problem(str(file), "it is not an array of NumPy.", FIX)) from error
-    if vectors.ndim != 2 or vectors.dtype.kind != "f":
+    if not isinstance(vectors, np.ndarray):
+        raise RunError(Problem(str(file), "it is an archive of arrays.", FIX))
+    if vectors.ndim != 2 or not vectors.shape[1] or vectors.dtype.kind != "f":
         what = f"its shape is {vectors.shape} and its type {vectors.dtype}; (words, width) of real numbers is what can be read."
         raise RunError(Problem(str(file), what, FIX))
     rows = 0
     for row, word in enumerate(_words_of(file)):
         rows += 1
         if word in position_of and row < len(vectors):
-            yield position_of[word], np.array(vectors[row])
+            vector = np.array(vectors[row])
+            if not (np.abs(vector) <= np.finfo(np.float32).max).all():  # False for NaN too
+                raise RunError(Problem(f"{file}, row {row}", f"the vector of {word!r} has values that are not finite.", FIX))
+            yield position_of[word], vector
     if rows != len(vectors):
         raise RunError(Problem(str(file), f"it has {len(vectors):,} rows, and its list {rows:,} words.", FIX))
 
@@ -121,7 +131,10 @@ def _words_of(file: Path) -> Iterator[str]:
         with lists[0].open(encoding="utf-8") as lines:
             yield from (line.rstrip("\n") for line in lines)
         return
-    from pyarrow import parquet
+    from pyarrow import ArrowException, parquet
 
-    for batch in parquet.ParquetFile(lists[0]).iter_batches(columns=None):
-        yield from map(str, batch.column(0).to_pylist())
+    try:
+        for batch in parquet.ParquetFile(lists[0]).iter_batches(columns=None):
+            yield from map(str, batch.column(0).to_pylist() if batch.num_columns else ())
+    except ArrowException as error:
+        raise RunError(Problem(str(lists[0]), f"the list of words cannot be read: {error}.", FIX)) from error

@@ -51,6 +51,8 @@ WRONG = {
     "nothing.txt": ("other 1 2\n", ": it has vectors of none of the 4 words of the texts."),
     "prose.txt": ("words\n", ":1: the line is not a word and its numbers."),
     "noarray.npy": ("the 1 2\n", ": it is not an array of NumPy."),
+    "empty.npy": ("", ": it is not an array of NumPy."),
+    "large.txt": ("the 1 2\ndress 1e39 2\n", ":2: the line does not have 2 numbers behind its word."),
 }
 
 
@@ -68,6 +70,34 @@ def test_array_needs_as_many_words_as_rows(tmp_path):
     (tmp_path / "v.txt").write_text("the\ndress\n")
     with pytest.raises(RunError, match=re.escape("it has 3 rows, and its list 2 words.")):
         read_word_vectors(str(tmp_path / "v.npy"), WORDS)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 1e300])
+def test_array_has_numbers_that_float32_holds(tmp_path, wrong):
+    np.save(tmp_path / "v.npy", np.array([[1, 2], [3, wrong]]))
+    (tmp_path / "v.txt").write_text("the\ndress\n")
+    with pytest.raises(RunError, match=re.escape("v.npy, row 1: the vector of 'dress' has values that are not finite.")):
+        read_word_vectors(str(tmp_path / "v.npy"), WORDS)
+
+
+@pytest.mark.parametrize(("name", "what"), [("v.txt", "its list of words is not text in UTF-8"), ("v.parquet", "words cannot be read")])
+def test_a_damaged_list_of_words_is_named(tmp_path, name, what):
+    np.save(tmp_path / "v.npy", np.ones((2, 2), np.float32))
+    (tmp_path / name).write_bytes(b"the\n\xff\n")
+    with pytest.raises(RunError, match=re.escape(what)):
+        read_word_vectors(str(tmp_path / "v.npy"), WORDS)
+
+
+def test_an_archive_of_arrays_is_refused(tmp_path):
+    with (tmp_path / "v.npy").open("wb") as file:
+        np.savez(file, np.ones((2, 2)))
+    with pytest.raises(RunError, match=re.escape("it is an archive of arrays.")):
+        read_word_vectors(str(tmp_path / "v.npy"), WORDS)
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_part_of_the_first_word(tmp_path):
+    (tmp_path / "vectors.txt").write_text(LINES, encoding="utf-8-sig")
+    assert by_word(tmp_path / "vectors.txt") == {**EXPECTED, "the": [1.0, 2.0]}
 
 
 def test_missing_file_is_named(tmp_path):
