@@ -27,6 +27,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment, yaml_source
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError, UsageError, listed
+from mmtrain.registry import Section
 from mmtrain.system.paths import home
 from mmtrain.text.printable import json_text
 
@@ -45,6 +46,8 @@ OF_ROWS = {
 }
 """Files that are packed only with `--with-rows`, by the beginning of the name, with the reason."""
 
+LEARNED_FILES = ("model", "weights", "embeddings")
+"""Options of branches and columns whose values may be paths of files that a training begins with."""
 
 AWAY = "config.yaml looks for tables or images, or keeps a cache, outside of the run's folder."
 CALLS = "config.yaml names callbacks, which would run when the training is resumed."
@@ -148,7 +151,7 @@ def _names(run: Run) -> Iterator[tuple[str, Path]]:
 def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows: bool) -> dict[str, bytes]:
     """Return files without the paths and the rows that they name, and run.json with the hashes of these versions."""
     texts = {"config.yaml": _config(run, experiment)}
-    chosen.left_out["config.yaml: paths"] = "where the table, the images and the cache were"
+    chosen.left_out["config.yaml: paths"] = "where the table, the images, the cache and pretrained weights were"
     if experiment.training.callbacks:
         chosen.left_out["config.yaml: callbacks"] = "code that would run on the machine of the recipient"
     if not with_rows:
@@ -176,8 +179,20 @@ def _config(run: Run, experiment: Experiment) -> str:
         table = f"{DATA}/table{''.join(suffix for suffix in known.suffixes if suffix[1:].isalnum())}"
     cache = experiment.data.cache.model_copy(update={"folder": None})
     data = experiment.data.model_copy(update={"table": run.folder / table, "images": None, "cache": cache})
-    alone = experiment.decided(callbacks=(), trackers=()).model_copy(update={"data": data})
+    branches = {key: _by_name(branch) for key, branch in experiment.branches.items()}
+    columns = {key: _by_name(column) for key, column in experiment.columns.items()}
+    parts = {"data": data, "branches": branches, "columns": columns}
+    alone = experiment.decided(callbacks=(), trackers=()).model_copy(update=parts)
     return HEADER.format(table=table) + config.to_yaml(alone, run.folder)
+
+
+def _by_name(section: Section) -> Section:
+    """Return a branch or a column with the names of its pretrained weights and word vectors in place of their paths.
+
+    Only a training reads those files: the model holds their numbers.
+    """
+    files = {name: value for name in LEARNED_FILES if isinstance(value := getattr(section, name, None), str) and Path(value).is_absolute()}
+    return section.model_copy(update={name: Path(value).name for name, value in files.items()})
 
 
 def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mapping[str, bytes], folder: str = "") -> str:

@@ -102,7 +102,7 @@ def test_pack_holds_what_opens_a_run_and_lists_what_it_leaves_out(run, tmp_path)
     assert sorted(contents(tmp_path / "out.zip")) == BY_DEFAULT
     assert done.manifest.left_out == {
         "checkpoints/": "only for resuming the training, which is finished",
-        "config.yaml: paths": "where the table, the images and the cache were",
+        "config.yaml: paths": "where the table, the images, the cache and pretrained weights were",
         "data.json: ids and reasons of dropped rows": "name rows and show cells",
         "worst_predictions_test.json": "cells and images of rows",
         "plots/": "may show rows",
@@ -134,7 +134,7 @@ def test_pack_with_rows_adds_what_shows_rows(run, tmp_path):
     assert b"person" in found["split.csv"]
     assert left_out(tmp_path / "out.zip") == {
         "checkpoints/": "only for resuming the training, which is finished",
-        "config.yaml: paths": "where the table, the images and the cache were",
+        "config.yaml: paths": "where the table, the images, the cache and pretrained weights were",
     }
 
 

@@ -13,6 +13,8 @@ from tiny_encoders import VOCABULARY, WIDTH, write_model
 
 import mmtrain
 from mmtrain.commands.export import ExportOptions, export
+from mmtrain.commands.pack import pack, unpack
+from mmtrain.config import load
 from mmtrain.encoders import base
 
 TEXTS = ("The dress fit, a dress!", "good", "bad dresses", "A good fit, the bad", "", "good fit")
@@ -63,6 +65,19 @@ def test_predicts_and_evaluates_without_the_folder_of_the_encoder(run):
     both = predicted.loc[scored["row"], column].to_numpy()
     shown = scored.select_dtypes("float")
     assert any(np.allclose(both, shown[name], rtol=0, atol=1e-5) for name in shown)
+
+
+def test_a_packed_run_names_the_encoder_without_its_folder(run, tmp_path):
+    folder, table = run
+    pack(str(folder), tmp_path / "run.zip")
+    unpack(tmp_path / "run.zip", tmp_path / "there")
+    config = (tmp_path / "there" / "config.yaml").read_text(encoding="utf-8")
+    assert str(table) not in config
+    experiment = load(tmp_path / "there" / "config.yaml")
+    assert (experiment.branches["words"].model, experiment.columns["note"].model) == ("tiny", "tiny")
+    frame = pd.read_csv(table / "table.csv", dtype=str, keep_default_na=False).head(7)
+    expected = mmtrain.load(folder).predict(frame, proba=True)
+    pd.testing.assert_frame_equal(mmtrain.load(tmp_path / "there").predict(frame, proba=True), expected)
 
 
 def test_equal_texts_are_encoded_once(run):
