@@ -96,7 +96,7 @@ class PieceAttention(_Float32):
         shape = (-1, ops.shape(query)[1], heads, width // heads)
         query, key, value = (ops.transpose(ops.reshape(one, shape), (0, 2, 1, 3)) for one in (query, key, value))
         scores = ops.matmul(query * (width // heads) ** -0.5, ops.transpose(key, (0, 1, 3, 2)))  # (batch, heads, length, length)
-        weights = ops.softmax(scores + (known[:, None, None, :] - 1.0) * 1e9)
+        weights = ops.softmax(scores + (ops.expand_dims(known, (1, 2)) - 1.0) * 1e9)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         return ops.reshape(mixed, (-1, ops.shape(mixed)[1], width))
 
@@ -112,7 +112,7 @@ class PoolPieces(_Float32):
         super().__init__({"pooling": pooling, "normalize": normalize}, **kwargs)
 
     def call(self, vectors: Any, known: Any) -> Any:
-        shown = known[..., None]
+        shown = ops.expand_dims(known, -1)
         if self.settings["pooling"] == "mean":
             pooled = ops.sum(vectors * shown, axis=1) / ops.maximum(ops.sum(shown, axis=1), 1e-9)
         elif self.settings["pooling"] == "maximum":
