@@ -130,9 +130,11 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     callbacks = make_callbacks(experiment.training.callbacks, run / "config.yaml")
     if callbacks:
         listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
-    table = encode_table(experiment, data, partition, encode.of_run(run, experiment.columns), listeners.say)
+    fitted = encode.of_run(run, experiment.columns)
+    # Before the features: a large table takes minutes to be read by an encoder.
+    check_encoders_unchanged(run, experiment.branches, fitted)
+    table = encode_table(experiment, data, partition, fitted, listeners.say)
     experiment, training_data, _ = assemble_training(table, listeners.say)
-    check_encoders_unchanged(run, training_data.models.encoders)
     with run_state(run):
         run.reopen(RECORDED_FILES)
         listeners.announce(training_plan(run, experiment, data, training_data))

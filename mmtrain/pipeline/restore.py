@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mmtrain import config
 from mmtrain.artifacts.manifest import MANIFEST
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.branches import Branch, frozen_columns
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import FITTED_SETTINGS
 from mmtrain.data import encode
@@ -25,9 +26,6 @@ from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, read_data
 from mmtrain.splits.plan import Partition
-
-if TYPE_CHECKING:
-    from mmtrain.model.assemble import FrozenEncoder
 
 TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
 MOVED = {
@@ -79,12 +77,16 @@ def check_overrides(overrides: Iterable[str]) -> None:
         raise UsageError(problems)
 
 
-def check_encoders_unchanged(run: Run, encoders: Mapping[str, FrozenEncoder]) -> None:
-    """Raise RunError unless the weights of every frozen encoder, by column, are those that the training began with."""
+def check_encoders_unchanged(run: Run, branches: Mapping[str, Branch], fitted: encode.Fitted) -> None:
+    """Raise RunError unless the weights of every frozen encoder are those that the training began with."""
+    frozen = frozen_columns(branches)
     for branch in run.read("network.json").branches:
-        encoder = encoders.get(branch.inputs[0].name)
-        if branch.encoder is not None and encoder is not None and branch.encoder.sha256 != encoder.encoder.fingerprint:
-            what = f"the weights of {encoder.encoder.name}, which branch {branch.name} begins with, have changed since the training began."
+        column = branch.inputs[0].name
+        if branch.encoder is None or column not in frozen:
+            continue
+        encoder = frozen[column].load(fitted.columns[column].spec, owner=column)
+        if branch.encoder.sha256 != encoder.fingerprint:
+            what = f"the weights of {encoder.name}, which branch {branch.name} begins with, have changed since the training began."
             raise RunError(Problem(str(run.folder), what, "Put the former file back, or train again."))
 
 

@@ -194,11 +194,13 @@ def test_a_training_continues_bit_equal_and_refuses_other_weights(trained, tmp_p
     weights = folder / "tiny_resnet" / "model.safetensors"
     before = weights.read_bytes()
     write_safetensors(weights, resnet_arrays(seed=1))
+    said, known = [], entries(folder)
     try:
         with pytest.raises(RunError) as error:
-            resume(str(stopped))
+            resume(str(stopped), listeners=Listeners(say=said.append))
     finally:
         weights.write_bytes(before)
+    assert entries(folder) == known and not any("has read" in text for text in said)
     what = "the weights of tiny_resnet, which branch scan begins with, have changed since the training began."
     assert str(error.value) == f"{stopped}: {what} Put the former file back, or train again."
     resume(str(stopped))
