@@ -33,7 +33,7 @@ from mmtrain.columns.cells import MISSING_CELL_WARNINGS, MISSING_WORDS, CellErro
 from mmtrain.columns.fitted_column import FittedColumn
 from mmtrain.registry import OneOf, Registry, Section
 from mmtrain.result_model import FullResult
-from mmtrain.specs import Kind
+from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -230,6 +230,13 @@ class InputColumn(Column):
         """Random changes to the encoded images of training rows; None where nothing is changed."""
         return None
 
+    def declared_spec(self) -> TensorSpec | None:
+        """Return the spec of the encoded cells where it follows from the declaration alone; None where training rows decide.
+
+        Raises RunError for a declared file that cannot be read.
+        """
+        return None
+
     @property
     def description(self) -> str:
         """Role and the options that decide on the kind, with an article."""
@@ -242,9 +249,6 @@ class InputColumn(Column):
     def options_without_effect(self) -> dict[str, tuple[str, str]]:
         """Return the options that have no effect with the others, by name: a sentence, and what to do."""
         return {}
-
-    def check_files(self) -> None:
-        """Raise RunError where `fit` would not find a file that it reads, or not understand it."""
 
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:  # noqa: ARG002
         """Return the remarks on cells that are predicted; the fitted column makes `raw` of them, and `encoded` of that.

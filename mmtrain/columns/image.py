@@ -274,6 +274,10 @@ class Image(InputColumn):
         """The section `augment`, if it changes anything."""
         return self.augment if self.augment.changes_images else None
 
+    def declared_spec(self) -> ImageSpec:
+        """Return the spec of the pixels."""
+        return ImageSpec(*self.size, self.channels, self.bits)
+
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:  # noqa: ARG002
         """Nothing to learn."""
         return FittedImage(

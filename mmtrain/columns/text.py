@@ -25,10 +25,10 @@ from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import CellError, missing_cell_error, missing_words
 from mmtrain.columns.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
-from mmtrain.columns.text_pieces import MOST_PIECES, FittedPieces, fit_pieces, read_tokenizer_of
+from mmtrain.columns.text_pieces import MOST_PIECES, FittedPieces, declared_pieces, fit_pieces
 from mmtrain.errors import counted
 from mmtrain.registry import Section
-from mmtrain.specs import BagSpec, Kind, TokenSpec
+from mmtrain.specs import BagSpec, Kind, PieceSpec, TokenSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER, VARIANTS, WORD
 
@@ -247,10 +247,9 @@ class Text(InputColumn):
         what = f"`model` has no effect with `vectorize: {self.vectorize}`."
         return {"model": (what, "Set `vectorize: pieces`, or leave it out.")} if self.model else {}
 
-    def check_files(self) -> None:
-        """Read the tokenizer of pieces."""
-        if self.vectorize == "pieces":
-            read_tokenizer_of(self.model)
+    def declared_spec(self) -> PieceSpec | None:
+        """Return the spec of pieces; None for words. Raises RunError where the tokenizer of the model cannot be read."""
+        return declared_pieces(self.model, self.max_length or MOST_PIECES) if self.vectorize == "pieces" else None
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells where those are refused."""

@@ -106,3 +106,9 @@ def fit_pieces(cells: Iterable[pd.Series[str]], model: str, length: int, *, mask
     missing = sum(int(piece.isna().sum()) for piece in cells)
     name, tokenizer = Path(model).name, read_tokenizer_of(model)
     return FittedPieces(model=name, tokenizer=tokenizer, length=length, masked=masked, missing=missing)
+
+
+def declared_pieces(model: str, length: int) -> PieceSpec:
+    """Return the spec of texts in the pieces of a model. Raises RunError, see `read_tokenizer_of`."""
+    tokenizer = read_tokenizer_of(model)
+    return PieceSpec(length, len(tokenizer.pieces), tokenizer.id_of[tokenizer.padding])

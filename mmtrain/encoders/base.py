@@ -22,8 +22,8 @@ import os
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -107,9 +107,12 @@ class Family(ABC):
         with other values than the family's.
         """
 
+    def check(self, architecture: Any, spec: TensorSpec) -> None:  # noqa: B027 (most take inputs of any size)
+        """Raise ValueError for inputs that a network of this architecture cannot read; without TensorFlow."""
+
     @abstractmethod
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
-        """Return the network of inputs of this spec, computed in float32. Raises ValueError for inputs that it cannot take."""
+        """Return the network of inputs of this spec, which `check` has seen, computed in float32. May raise ValueError, too."""
 
 
 _NOT_UNDERSTOOD = (ValueError, TypeError, AttributeError, KeyError, IndexError, ArithmeticError)
@@ -238,6 +241,24 @@ class Recognized:
     family: Family
     architecture: Any = field(repr=False)
 
+    def check(self, spec: TensorSpec) -> None:
+        """Raise RunError for inputs that the network cannot read."""
+        with self._located():
+            self.family.check(self.architecture, spec)
+
+    def build(self, spec: TensorSpec) -> Built:
+        """Return the network of inputs of this spec, without its weights. Raises RunError for inputs that it cannot read."""
+        with self._located():
+            self.family.check(self.architecture, spec)
+            return self.family.build(self.architecture, spec)
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise RunError(Problem(str(self.checkpoint.place), f"{self.name} cannot read these inputs: {error}.", "")) from error
+
 
 def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
     """Return the family of the checkpoint that `reference` names; with `weights`, of those weights under that name.
@@ -289,10 +310,7 @@ def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: 
 def _loaded(reference: str, spec: TensorSpec, weights: str, owner: str, state: tuple[Any, ...]) -> Encoder:  # noqa: ARG001 (keys)
     """Load an encoder. It is shared by all networks of a process that use it: a frozen one never changes."""
     known = recognize(reference, spec.kind, weights)
-    try:
-        built = known.family.build(known.architecture, spec)
-    except ValueError as error:
-        raise RunError(Problem(str(known.checkpoint.place), f"{known.name} cannot read these inputs: {error}.", "")) from error
+    built = known.build(spec)
     fill(built.slots, known)
     built.network.trainable = False
     output = built.network.outputs[0]

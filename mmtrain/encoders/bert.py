@@ -128,10 +128,19 @@ class Bert(Family):
         kind = str(checkpoint.config.get("model_type"))
         return _architecture(checkpoint, kind) if kind in MODEL_TYPES else None
 
-    def build(self, architecture: Architecture, spec: TensorSpec) -> Built:
-        """Return the network of ids (batch, any length)."""
-        if isinstance(spec, PieceSpec) and spec.length > architecture.longest:
+    def check(self, architecture: Architecture, spec: TensorSpec) -> None:
+        """Raise ValueError for longer texts than the network has positions, and for ids of another vocabulary."""
+        if not isinstance(spec, PieceSpec):
+            return
+        if spec.length > architecture.longest:
             raise ValueError(f"it reads {architecture.longest} pieces at most, and `max_length` is {spec.length}")
+        if spec.size > architecture.vocabulary:
+            raise ValueError(f"its tokenizer has {spec.size:,} pieces, and its weights are of {architecture.vocabulary:,}")
+        if spec.padding != architecture.padding:
+            raise ValueError(f"the id of the padding is {spec.padding} in its tokenizer and {architecture.padding} in its config.json")
+
+    def build(self, architecture: Architecture, spec: TensorSpec) -> Built:  # noqa: ARG002
+        """Return the network of ids (batch, any length)."""
         return _Builder(architecture).built()
 
 

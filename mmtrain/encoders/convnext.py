@@ -104,6 +104,12 @@ class ConvNeXt(Family):
                 return Architecture(naming, shapes[stem][2], stages, convolved, epsilon, *input_scaling(checkpoint.config, IMAGENET))
         return None
 
+    def check(self, architecture: Any, spec: TensorSpec) -> None:
+        """Raise ValueError for images that have no pixel left behind the last stage."""
+        least = architecture.patch * 2 ** (len(architecture.stages) - 1)
+        if min(spec.shape[:2]) < least:
+            raise ValueError(f"images need at least {least} pixels each way")
+
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
         """Return the network of an image to the normalized mean of the last maps."""
         return _build(architecture, spec)
@@ -122,8 +128,6 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
     import keras
 
     image, values = image_input(spec, one.mean, one.deviation)
-    if min(spec.shape[:2]) < one.patch * 2 ** (len(one.stages) - 1):
-        raise ValueError(f"images need at least {one.patch * 2 ** (len(one.stages) - 1)} pixels each way")
     layers = Layers(padding="even", epsilon=1e-6)
     values = _cut(layers, values, one.name("stem"), one.stages[0][1], one.patch)
     values = _normalized(layers, values, one.name("stem_norm"))

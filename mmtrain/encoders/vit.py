@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, Slot, family
 from mmtrain.encoders.convolutions import HALVES, IMAGENET, image_input, input_scaling
-from mmtrain.specs import ImageSpec, TensorSpec
+from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
     from mmtrain.encoders.weights import Checkpoint
@@ -156,6 +156,11 @@ class ViT(Family):
             return None
         return _architecture(checkpoint, naming, prefix, names)
 
+    def check(self, architecture: Any, spec: TensorSpec) -> None:
+        """Raise ValueError for images smaller than a patch."""
+        if min(spec.shape[:2]) < architecture.patch:
+            raise ValueError(f"images need at least {architecture.patch} pixels each way")
+
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
         """Return the network of an image to the class token."""
         return _build(architecture, spec)
@@ -200,8 +205,6 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
 
     image, pixels = image_input(spec, one.mean, one.deviation)
     rows, columns = spec.shape[0] // one.patch, spec.shape[1] // one.patch
-    if not isinstance(spec, ImageSpec) or not rows or not columns:
-        raise ValueError(f"images need at least {one.patch} pixels each way")
     cut = keras.layers.Conv2D(one.width, one.patch, strides=one.patch, name="patches", dtype="float32")
     values = keras.layers.Reshape((rows * columns, one.width), dtype="float32")(cut(pixels))
     special = SpecialTokens(special=1 + one.distilled, registers=one.registers, name="tokens", dtype="float32")

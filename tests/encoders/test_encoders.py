@@ -168,7 +168,12 @@ def test_a_vision_transformer_with_other_values_is_refused(tmp_path, config):
     arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     write_safetensors(tmp_path / "vit" / "model.safetensors", arrays)
     (tmp_path / "vit" / "config.json").write_text(json.dumps({"architecture": "vit_tiny", "num_attention_heads": 2}))
-    assert recognize(str(tmp_path / "vit"), "image").architecture.heads == 2
+    known = recognize(str(tmp_path / "vit"), "image")
+    assert known.architecture.heads == 2
+    known.check(ImageSpec(2, 2, 3))
+    assert refusal(lambda: known.check(ImageSpec(2, 1, 3))) == (
+        f"{tmp_path / 'vit'}: vit cannot read these inputs: images need at least 2 pixels each way."
+    )
     (tmp_path / "vit" / "config.json").write_text(json.dumps({"architecture": "vit_tiny", **config}))
     assert "are not those of a vit: " in refusal(lambda: recognize(str(tmp_path / "vit"), "image"))
 
@@ -180,6 +185,14 @@ def test_a_file_of_keras_that_is_cut_off_is_refused(tmp_path):
     (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     problem = refusal(lambda: _load(None, Architecture("MobileNet", str(tmp_path / "w.h5"))))
     assert problem.startswith(f"{tmp_path / 'w.h5'}: the file is damaged, or does not hold weights: ")
+
+
+def test_an_image_too_small_for_all_stages_is_refused_without_a_network(tmp_path):
+    shapes = {"stem.0.weight": (8, 3, 2, 2), **{f"stages.{stage}.blocks.0.conv_dw.weight": (8, 1, 3, 3) for stage in range(3)}}
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    path = write_safetensors(tmp_path / "convnext.safetensors", arrays)
+    recognize(str(path), "image").check(ImageSpec(8, 8, 3))
+    assert "images need at least 8 pixels each way" in refusal(lambda: recognize(str(path), "image").check(ImageSpec(9, 7, 3)))
 
 
 def test_a_name_too_long_for_a_file_is_of_no_model():

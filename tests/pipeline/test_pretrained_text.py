@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from tiny import two_blobs, write_experiment
-from tiny_encoders import VOCABULARY, WIDTH, write_model
+from tiny_encoders import PIECES, VOCABULARY, WIDTH, write_model
 
 import mmtrain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.pack import pack, unpack
 from mmtrain.config import load
 from mmtrain.encoders import base
+from mmtrain.errors import ConfigError
 
 TEXTS = ("The dress fit, a dress!", "good", "bad dresses", "A good fit, the bad", "", "good fit")
 TREE = {
@@ -67,6 +68,31 @@ def test_predicts_and_evaluates_without_the_folder_of_the_encoder(run):
     assert any(np.allclose(both, shown[name], rtol=0, atol=1e-5) for name in shown)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "change", "problem"),
+    [
+        (PIECES, ("max_length: 8", "max_length: 10"), "tiny cannot read these inputs: it reads 9 pieces at most, and `max_length` is 10."),
+        ([*PIECES, "more"], ("", ""), "tiny cannot read these inputs: its tokenizer has 12 pieces, and its weights are of 11."),
+        (PIECES[1:] + PIECES[:1], ("", ""), "the id of the padding is 10 in its tokenizer and 0 in its config.json."),
+    ],
+)
+def test_inputs_that_the_encoder_cannot_read_are_found_before_the_training(tmp_path, pieces, change, problem):
+    from mmtrain.pipeline.checks.validate import load_checked
+
+    two_blobs(tmp_path, note=lambda row: TEXTS[row % 6])
+    write_model(tmp_path / "tiny")
+    (tmp_path / "tiny" / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    tree = """
+    columns:
+      note: {role: text, max_length: 8}
+      y: {role: target, task: binary}
+    branches: {words: {columns: [note], architecture: pretrained, model: tiny}}
+    """
+    with pytest.raises(ConfigError) as error:
+        load_checked(write_experiment(tmp_path / "notes.yaml", tree.replace(*change)), ())
+    assert "branches.words.model: " in str(error.value) and problem in str(error.value)
+
+
 def test_a_packed_run_names_the_encoder_without_its_folder(run, tmp_path):
     folder, table = run
     pack(str(folder), tmp_path / "run.zip")
@@ -107,6 +133,11 @@ def test_saved_model_takes_raw_strings_with_tensorflow_alone(run):
     ours = predicted.select_dtypes("float").iloc[:, -1].to_numpy()
     assert imported == "False"
     np.testing.assert_allclose(np.array(json.loads(probabilities))[:, -1], ours, rtol=0, atol=1e-5)
+
+
+def test_litert_holds_the_encoder(run):
+    folder, _ = run
+    assert export(str(folder), ExportOptions("litert")).signature.check.largest_difference <= 1e-4
 
 
 def test_onnx_holds_the_encoder(run):

@@ -44,8 +44,9 @@ def check_encoders(branches: Mapping[str, Branch], columns: Mapping[str, Column]
         if pretrained is None or not isinstance(column, InputColumn):
             continue
         try:
-            recognize(pretrained.reference, column.kind, pretrained.weights)
-            column.check_files()
+            known = recognize(pretrained.reference, column.kind, pretrained.weights)
+            if spec := column.declared_spec():
+                known.check(spec)
         except RunError as error:
             where = place("branches", key, "weights" if pretrained.weights else "model")
             problems += [Problem(where, f"{problem.where}: {problem.what}", problem.fix) for problem in error.problems]
