@@ -70,15 +70,21 @@ def choose_fusion(
 
 
 def best_candidate(losses: list[Losses], groups: Array | None) -> int:
-    """Return the position of the lowest mean loss among candidates that are better than the first beyond noise; else 0."""
+    """Return the position of the lowest mean loss among candidates that are better than the first beyond noise; else 0.
+
+    Where the first has diverged, every candidate that has not is better.
+    """
     if len(losses) < 2:
         return 0
+    finite = [bool(np.isfinite(one).all()) for one in losses]
+    if not finite[0]:
+        return int(np.argmin([one.mean() if whole else np.inf for one, whole in zip(losses, finite, strict=True)]))
     needed = NormalDist().inv_cdf(1 - SIGNIFICANCE / 2 / (len(losses) - 1))
     better = {}
     for number, other in enumerate(losses[1:], start=1):
-        gains = losses[0] - other
-        if not np.isfinite(gains).all():  # one of them diverged
+        if not finite[number]:  # it diverged
             continue
+        gains = losses[0] - other
         total = gains if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], weights=gains)
         error = float(np.sqrt(len(total)) * total.std(ddof=1)) if len(total) > 1 else np.inf
         if gains.sum() > needed * error:

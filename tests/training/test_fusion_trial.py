@@ -28,6 +28,8 @@ def test_another_fusion_is_taken_only_if_its_loss_is_lower_beyond_noise():
     assert best_candidate([LOSSES, LOSSES + NOISE - NOISE.mean() - 0.005, LOSSES + 0.1], None) == 0
     assert best_candidate([LOSSES, LOSSES + NOISE - 0.03, LOSSES + NOISE - 0.05, LOSSES], None) == 2
     assert best_candidate([LOSSES, np.full(400, np.inf)], None) == 0  # it diverged
+    assert best_candidate([np.full(400, np.inf), LOSSES, LOSSES - 0.001, np.full(400, np.inf)], None) == 2
+    assert best_candidate([np.full(400, np.inf)] * 2, None) == 0
 
 
 @pytest.mark.usefixtures("tensorflow")
