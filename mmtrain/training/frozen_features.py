@@ -141,7 +141,7 @@ def _features(encoder: Encoder, store: ImageStore, views: _Views, header: str, c
 
 
 def _computed(encoder: Encoder, store: ImageStore, views: _Views) -> Generator[Array]:
-    """Yield the features of the images in their order, batch by batch; the next batch is gathered meanwhile."""
+    """Yield the features of the images in their order, zeros for unreadable ones; the next batch is gathered meanwhile."""
     network = encoder.network
     signature = [tf.TensorSpec(network.inputs[0].shape, network.inputs[0].dtype)]
     call = tf.function(lambda pixels: network(pixels, training=False), input_signature=signature, autograph=False)
@@ -149,5 +149,15 @@ def _computed(encoder: Encoder, store: ImageStore, views: _Views) -> Generator[A
     size = min(MOST_AT_ONCE, rows_at_once(network))
     levels = np.iinfo(store.pixels.dtype).max
     batches = (np.arange(start, min(start + size, len(store.pixels))) for start in range(0, len(store.pixels), size))
-    for images, pixels in in_threads(lambda images: (images, np.array(store.pixels.gather(images))), batches, most=1):
-        yield np.stack([compiled(views.of(pixels, images, view, levels)).numpy() for view in range(1 + views.count)], axis=1)
+
+    def gathered(images: Array) -> tuple[Array, Array, Array]:
+        readable = ~np.isin(images, store.unreadable)
+        pixels = np.zeros((len(images), *store.pixels.shape[1:]), store.pixels.dtype)
+        store.pixels.take(np.where(readable, images, -1), pixels)
+        pixels[~readable] = 0
+        return images, readable, pixels
+
+    for images, readable, pixels in in_threads(gathered, batches, most=1):
+        features = np.stack([compiled(views.of(pixels, images, view, levels)).numpy() for view in range(1 + views.count)], axis=1)
+        features[~readable] = 0
+        yield features

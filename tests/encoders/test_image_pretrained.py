@@ -128,6 +128,18 @@ def test_other_weights_or_pixels_have_other_features(tmp_path, change, count):
     assert len(entries(tmp_path)) == count
 
 
+def test_a_file_that_no_row_can_have_is_not_read_again_without_a_store(tmp_path):
+    """With no room on the disk, images are decoded whenever they are taken."""
+    path = written(tmp_path, TREE.replace("folder: cache", "folder: cache, disk: 0"))
+    (tmp_path / "5.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    made = ready(path)
+    from mmtrain.training.frozen_features import with_features
+
+    arrays = with_features(made.arrays, made.experiment.branches, made.experiment.columns, made.data.stores, made.experiment.data.cache)
+    features = arrays.inputs["scan"].take(np.array([4, 5, 6]))
+    assert features[0].any() and not features[1].any() and features[2].any()
+
+
 def test_views_are_changed_images_next_to_the_image_itself(tmp_path):
     from mmtrain.training.frozen_features import with_features
 

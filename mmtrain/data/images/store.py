@@ -66,6 +66,8 @@ class ImageStore:
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
     digest: str = ""
     """SHA-256 of the layout and of the files in the order of `pixels`: what is computed of the pixels is cached under it."""
+    unreadable: tuple[int, ...] = ()
+    """Positions in `pixels` of files that could not be decoded: no row has them, and where nothing is stored they cannot be taken."""
 
     @property
     def nbytes(self) -> int:
@@ -140,9 +142,8 @@ def open_store(
         if refusal is not None:
             refusals[code], positions[code] = refusal, -1
     index = positions[located.codes]
-    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.digest), [
-        _unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()
-    ]
+    images_of_rows = ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.digest, tuple(store.unreadable))
+    return images_of_rows, [_unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()]
 
 
 def _key(located: Located, contents: str) -> str:
