@@ -1,4 +1,4 @@
-"""WordPiece with operations of TensorFlow alone, for tables and for exports; the same ids as `mmtrain.text.wordpiece.WordPiece.ids`.
+"""WordPiece with operations of TensorFlow alone, for tables, requests and exports; `mmtrain.text.wordpiece` has the rules.
 
 Each distinct run of characters between blanks is cleaned once, and each distinct word is cut into pieces once, however often they occur
 in a batch: that is most of the work. Words are cut by walking through a trie of the vocabulary, all words at the same time: an edge is

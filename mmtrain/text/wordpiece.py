@@ -5,9 +5,8 @@ lower-cased and lose their accents, punctuation and Chinese characters get space
 A word is cut into the longest pieces of the vocabulary from left to right; pieces inside of a word have the prefix `##`; a word that
 cannot be cut is unknown as a whole.
 
-The first step looks at single characters, so it is a table from code point to text, and this module is the one definition of that table
-for both readers: `WordPiece.ids` in Python for single cells, and `mmtrain.layers.wordpiece` with operations of TensorFlow for tables and
-exports.
+The first step looks at single characters, so it is a table from code point to text. `mmtrain.layers.wordpiece` reads texts by that table
+and the vocabulary, in tables, requests and exports alike.
 
 Texts that spell a special token, such as a literal `[CLS]`, are words like any other: a cell of a table gives no commands to the encoder.
 """
@@ -19,7 +18,7 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 PREFIX = "##"
 LONGEST_WORD = 100
@@ -81,8 +80,8 @@ class WordPiece(BaseModel):
     """A vocabulary in the order of its ids, and the rules of its tokenizer.
 
     >>> tokenizer = WordPiece(pieces=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "play", "##ing", "!"))
-    >>> [tokenizer.pieces[number] for number in tokenizer.ids("Playing!")]
-    ['play', '##ing', '!']
+    >>> tokenizer.id_of["##ing"], tokenizer.padding
+    (5, '[PAD]')
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,7 +93,6 @@ class WordPiece(BaseModel):
     first: str = "[CLS]"
     last: str = "[SEP]"
     padding: str = "[PAD]"
-    _ids_of_words: dict[str, tuple[int, ...]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_special_pieces(self) -> WordPiece:
@@ -107,36 +105,3 @@ class WordPiece(BaseModel):
     def id_of(self) -> Mapping[str, int]:
         """Id of each piece; where a vocabulary has one twice, the later id, as the library `tokenizers` reads it."""
         return {piece: number for number, piece in enumerate(self.pieces)}
-
-    def ids(self, text: str) -> list[int]:
-        """Return the ids of a text without special pieces; a word that was cut before is looked up."""
-        ids: list[int] = []
-        for word in self.words(text):
-            known = self._ids_of_words.get(word)
-            if known is None:
-                known = self._ids_of_words[word] = self._cut(word)
-            ids += known
-        return ids
-
-    def words(self, text: str) -> list[str]:
-        """Return the cleaned words of a text."""
-        table = character_table(self.rules)
-        cleaned = "".join(table[ord(one)] if ord(one) < TABLE_SIZE else ABOVE for one in text)
-        return [word for word in cleaned.split(" ") if word]
-
-    def _cut(self, word: str) -> tuple[int, ...]:
-        """Return the ids of the longest pieces from left to right, or that of `unknown`."""
-        unknown = (self.id_of[self.unknown],)
-        if len(word) > LONGEST_WORD:
-            return unknown
-        ids: list[int] = []
-        start = 0
-        while start < len(word):
-            prefix = PREFIX if start else ""
-            ends = (end for end in range(len(word), start, -1) if prefix + word[start:end] in self.id_of)
-            end = next(ends, None)
-            if end is None:
-                return unknown
-            ids.append(self.id_of[prefix + word[start:end]])
-            start = end
-        return tuple(ids)

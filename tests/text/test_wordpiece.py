@@ -1,10 +1,10 @@
-"""WordPiece: the pieces of texts of many scripts, in Python and in TensorFlow, as the library `tokenizers` finds them."""
+"""WordPiece: the pieces of texts of many scripts in TensorFlow, as a plain reader in Python and the library `tokenizers` find them."""
 
 import random
 
 import pytest
 
-from mmtrain.text.wordpiece import CleaningRules, WordPiece, character_table
+from mmtrain.text.wordpiece import ABOVE, LONGEST_WORD, PREFIX, TABLE_SIZE, CleaningRules, WordPiece, character_table
 
 LONG = "x" * 100
 CASES = {
@@ -38,6 +38,31 @@ PIECES = (*SPECIAL, *sorted({piece for pieces in CASES.values() for piece in pie
 CASES["\u0378\u0378 \ue000x"] = "[UNK] [UNK]"  # `x` alone is no piece here
 
 
+def words_of(tokenizer, text):
+    """Return the cleaned words of a text."""
+    table = character_table(tokenizer.rules)
+    cleaned = "".join(table[ord(one)] if ord(one) < TABLE_SIZE else ABOVE for one in text)
+    return [word for word in cleaned.split(" ") if word]
+
+
+def ids_of(tokenizer, text):
+    """Return the ids of a text without special pieces, word by word: the reference for the layer."""
+    return [number for word in words_of(tokenizer, text) for number in ids_of_word(tokenizer, word)]
+
+
+def ids_of_word(tokenizer, word):
+    """Return the ids of the longest pieces from left to right, or that of `unknown`."""
+    ids, start = [], 0
+    while start < len(word) <= LONGEST_WORD:
+        prefix = PREFIX if start else ""
+        end = next((end for end in range(len(word), start, -1) if prefix + word[start:end] in tokenizer.id_of), None)
+        if end is None:
+            break
+        ids.append(tokenizer.id_of[prefix + word[start:end]])
+        start = end
+    return ids if start == len(word) else [tokenizer.id_of[tokenizer.unknown]]
+
+
 @pytest.fixture(scope="module")
 def tokenizer():
     return WordPiece(pieces=PIECES)
@@ -45,7 +70,7 @@ def tokenizer():
 
 @pytest.mark.parametrize("text", CASES)
 def test_pieces_of_a_text(tokenizer, text):
-    assert " ".join(PIECES[number] for number in tokenizer.ids(text)) == CASES[text]
+    assert " ".join(PIECES[number] for number in ids_of(tokenizer, text)) == CASES[text]
 
 
 def test_graph_finds_the_same_pieces(tensorflow, tokenizer):
@@ -54,7 +79,7 @@ def test_graph_finds_the_same_pieces(tensorflow, tokenizer):
     reader = WordPieceReader(tokenizer)
     texts = [*CASES, *random_texts(300)]
     graph = tensorflow.function(reader.pieces, input_signature=[tensorflow.TensorSpec((None,), tensorflow.string)], autograph=False)
-    expected = [tokenizer.ids(text) for text in texts]
+    expected = [ids_of(tokenizer, text) for text in texts]
     assert reader.pieces(tensorflow.constant(texts)).to_list() == expected
     assert graph(tensorflow.constant(texts)).to_list() == expected
     assert graph(tensorflow.constant([], tensorflow.string)).to_list() == []
@@ -83,7 +108,7 @@ def test_rules_of_characters():
 
 def test_a_literal_special_piece_is_a_word_like_any_other():
     pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[", "]", "cl", "##s")
-    assert [pieces[number] for number in WordPiece(pieces=pieces).ids("[CLS]")] == ["[", "cl", "##s", "]"]
+    assert [pieces[number] for number in ids_of(WordPiece(pieces=pieces), "[CLS]")] == ["[", "cl", "##s", "]"]
 
 
 def test_special_pieces_are_needed():
@@ -113,7 +138,7 @@ def test_equals_the_library_tokenizers():
     library = pytest.importorskip("tokenizers", reason="compares with the library `tokenizers`, which is not installed")
     texts = random_texts(2000)
     cleaner = WordPiece(pieces=SPECIAL)
-    words = {word for text in texts for word in cleaner.words(text)}
+    words = {word for text in texts for word in words_of(cleaner, text)}
     dice = random.Random(6)
     pieces = {word[: dice.randint(1, len(word))] for word in sorted(words)}
     pieces |= {f"##{character}" for word in sorted(words) for character in word if dice.random() < 0.9}
@@ -123,4 +148,4 @@ def test_equals_the_library_tokenizers():
     reference.normalizer = library.normalizers.BertNormalizer()
     reference.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
     ours = WordPiece(pieces=vocabulary)
-    assert [ours.ids(text) for text in texts] == [encoding.ids for encoding in reference.encode_batch(texts)]
+    assert [ids_of(ours, text) for text in texts] == [encoding.ids for encoding in reference.encode_batch(texts)]
