@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mmtrain.encoders.base import Built, Family, Slot, family
+from mmtrain.encoders.layer_builder import LayerBuilder
 from mmtrain.encoders.weights import Checkpoint
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.specs import PieceSpec, TensorSpec
@@ -141,7 +142,7 @@ class Bert(Family):
 
     def build(self, architecture: Architecture, spec: TensorSpec) -> Built:  # noqa: ARG002
         """Return the network of ids (batch, any length)."""
-        return _Builder(architecture).built()
+        return _build(architecture)
 
 
 def _architecture(checkpoint: Checkpoint, kind: str) -> Architecture:
@@ -237,85 +238,54 @@ def _json(path: Path) -> Any:
         raise RunError(Problem(str(path), f"it cannot be read as JSON: {error}.", "Fetch the model again.")) from error
 
 
-class _Builder:
-    """Builds the layers of an architecture, and remembers the arrays of each."""
+def _build(one: Architecture) -> Built:
+    """Return the network from ids (batch, length) to vectors (batch, width)."""
+    import keras
 
-    def __init__(self, architecture: Architecture) -> None:
-        self.architecture = architecture
-        self.slots: list[Slot] = []
+    from mmtrain.layers.transformer_encoder import PieceMask, PoolPieces, TrimPadding
 
-    def built(self) -> Built:
-        """Return the network from ids (batch, length) to vectors (batch, width)."""
-        import keras
+    layers = LayerBuilder(epsilon=one.epsilon)
+    ids = keras.Input((None,), dtype="int32")
+    trimmed = TrimPadding(padding=one.padding)(ids)
+    mask = PieceMask(padding=one.padding)(trimmed)
+    pieces = _embed(layers, trimmed, mask, one)
+    layers.end_block()
+    for number in range(one.blocks):
+        pieces = _block(layers, pieces, mask, one, number)
+        layers.end_block()
+    return layers.finish(ids, PoolPieces(pooling=one.pooling, normalize=one.normalize)(pieces, mask))
 
-        from mmtrain.layers.transformer_encoder import PieceMask, PoolPieces, TrimPadding
 
-        ids = keras.Input((None,), dtype="int32")
-        trimmed = TrimPadding(padding=self.architecture.padding)(ids)
-        mask = PieceMask(padding=self.architecture.padding)(trimmed)
-        pieces, start = self._embedded(trimmed, mask)
-        groups = [start]
-        for number in range(self.architecture.blocks):
-            pieces, layers = self._block(pieces, mask, f"{BLOCKS[self.architecture.names]}.{number}.")
-            groups.append(layers)
-        vector = PoolPieces(pooling=self.architecture.pooling, normalize=self.architecture.normalize)(pieces, mask)
-        return Built(keras.Model(ids, vector), self.slots, groups)
+def _embed(layers: LayerBuilder, ids: Any, mask: Any, one: Architecture) -> Any:
+    """Return the vectors of pieces with their positions, (batch, length, width)."""
+    import keras
 
-    def _embedded(self, ids: Any, mask: Any) -> tuple[Any, list[Any]]:
-        import keras
+    from mmtrain.layers.transformer_encoder import PiecePositions
 
-        from mmtrain.layers.transformer_encoder import PiecePositions
+    table = keras.layers.Embedding(one.vocabulary, one.width, embeddings_initializer="zeros", dtype="float32")
+    places = PiecePositions(positions=one.positions, start=one.first_position, counted=one.counted, shared=one.segments > 0)
+    vectors = places(table(ids), mask)
+    start = f"{one.prefix}embeddings."
+    layers.slots.append(Slot(table, {f"{start}word_embeddings.weight": (one.vocabulary, one.width)}, lambda words: [words]))
+    arrays = {f"{start}position_embeddings.weight": (one.positions, one.width)}
+    if one.segments:
+        arrays[f"{start}token_type_embeddings.weight"] = (one.segments, one.width)
+    layers.slots.append(Slot(places, arrays, lambda positions, *segments: [positions, *(table[0] for table in segments)]))
+    return layers.normalize(vectors, f"{start}LayerNorm", one.norm)
 
-        one = self.architecture
-        table = keras.layers.Embedding(one.vocabulary, one.width, embeddings_initializer="zeros", dtype="float32")
-        places = PiecePositions(positions=one.positions, start=one.first_position, counted=one.counted, shared=one.segments > 0)
-        vectors = places(table(ids), mask)
-        start = f"{one.prefix}embeddings."
-        self.slots.append(Slot(table, {f"{start}word_embeddings.weight": (one.vocabulary, one.width)}, lambda words: [words]))
-        arrays = {f"{start}position_embeddings.weight": (one.positions, one.width)}
-        if one.segments:
-            arrays[f"{start}token_type_embeddings.weight"] = (one.segments, one.width)
-        self.slots.append(Slot(places, arrays, lambda positions, *segments: [positions, *(table[0] for table in segments)]))
-        normalized, norm = self._normalized(vectors, f"{start}LayerNorm")
-        return normalized, [table, places, norm]
 
-    def _block(self, pieces: Any, mask: Any, name: str) -> tuple[Any, list[Any]]:
-        """Return the pieces behind a block, and its layers with weights."""
-        import keras
+def _block(layers: LayerBuilder, pieces: Any, mask: Any, one: Architecture, number: int) -> Any:
+    """Return the pieces behind a block, (batch, length, width)."""
+    from mmtrain.layers.transformer_encoder import PieceAttention
 
-        from mmtrain.layers.transformer_encoder import PieceAttention
-
-        one, names = (
-            self.architecture,
-            {part: f"{self.architecture.prefix}{name}{key}" for part, key in OF_BLOCK[self.architecture.names].items()},
-        )
-        projected = [self._dense(pieces, one.width, names[part]) for part in ("query", "key", "value")]
-        attended = PieceAttention(heads=one.heads)(*(tensor for tensor, _ in projected), mask)
-        mixed, mix = self._dense(attended, one.width, names["mixed"])
-        pieces, first_norm = self._normalized(keras.layers.Add(dtype="float32")([mixed, pieces]), names["first_norm"])
-        inner, into = self._dense(pieces, one.inner, names["inner"])
-        outer, out = self._dense(_activation(one.activation)(inner), one.width, names["outer"])
-        pieces, last_norm = self._normalized(keras.layers.Add(dtype="float32")([outer, pieces]), names["last_norm"])
-        return pieces, [*(layer for _, layer in projected), mix, first_norm, into, out, last_norm]
-
-    def _dense(self, values: Any, units: int, name: str) -> tuple[Any, Any]:
-        import keras
-
-        layer = keras.layers.Dense(units, kernel_initializer="zeros", dtype="float32")
-        arrays = {f"{name}.weight": (units, values.shape[-1]), f"{name}.bias": (units,)}
-        output = layer(values)
-        self.slots.append(Slot(layer, arrays, lambda weight, bias: [weight.T, bias]))
-        return output, layer
-
-    def _normalized(self, values: Any, name: str) -> tuple[Any, Any]:
-        import keras
-
-        layer = keras.layers.LayerNormalization(epsilon=self.architecture.epsilon, dtype="float32")
-        output = layer(values)
-        scale, offset = self.architecture.norm
-        shape = (self.architecture.width,)
-        self.slots.append(Slot(layer, {f"{name}.{scale}": shape, f"{name}.{offset}": shape}, lambda scale, offset: [scale, offset]))
-        return output, layer
+    start = f"{one.prefix}{BLOCKS[one.names]}.{number}."
+    names = {part: start + name for part, name in OF_BLOCK[one.names].items()}
+    projected = [layers.dense(pieces, names[part], one.width) for part in ("query", "key", "value")]
+    mixed = layers.dense(PieceAttention(heads=one.heads)(*projected, mask), names["mixed"], one.width)
+    pieces = layers.normalize(layers.add(mixed, pieces), names["first_norm"], one.norm)
+    inner = _activation(one.activation)(layers.dense(pieces, names["inner"], one.inner))
+    outer = layers.dense(inner, names["outer"], one.width)
+    return layers.normalize(layers.add(outer, pieces), names["last_norm"], one.norm)
 
 
 def _activation(name: str) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mmtrain.encoders.base import Built, Family, Slot, family
-from mmtrain.encoders.convolutions import IMAGENET, Layers, image_input, input_scaling
+from mmtrain.encoders.base import Built, Family, family
+from mmtrain.encoders.layer_builder import IMAGENET, LayerBuilder, image_input, input_scaling
 from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Architecture:
     stages: tuple[tuple[int, int, int], ...]
     """Depth, width, and kernel of the depthwise convolutions."""
     convolved: bool
-    """Whether the dense layers of a block are stored as convolutions of single pixels."""
+    """True if the dense layers of a block are stored as convolutions of single pixels."""
     epsilon: float
     """Of the last normalization; that of all others is 1e-6."""
     mean: tuple[float, ...]
@@ -128,66 +128,28 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
     import keras
 
     image, values = image_input(spec, one.mean, one.deviation)
-    layers = Layers(padding="even", epsilon=1e-6)
-    values = _cut(layers, values, one.name("stem"), one.stages[0][1], one.patch)
-    values = _normalized(layers, values, one.name("stem_norm"))
+    layers = LayerBuilder(epsilon=1e-6)
+    values = layers.cut_patches(values, one.name("stem"), one.stages[0][1], one.patch)
+    values = layers.normalize(values, one.name("stem_norm"))
     layers.end_block()
     for stage, (depth, width, kernel) in enumerate(one.stages):
         if stage:
-            values = _normalized(layers, values, one.name("down_norm", stage))
-            values = _cut(layers, values, one.name("down", stage), width, 2)
+            values = layers.normalize(values, one.name("down_norm", stage))
+            values = layers.cut_patches(values, one.name("down", stage), width, 2)
         for block in range(depth):
             values = _block(layers, values, one, stage, block, kernel)
             layers.end_block()
     vector = keras.layers.GlobalAveragePooling2D(dtype="float32")(values)
     layers.epsilon = one.epsilon
-    vector = _normalized(layers, vector, one.name("last_norm"))
+    vector = layers.normalize(vector, one.name("last_norm"))
     layers.end_block()
-    return Built(keras.Model(image, vector, name="encoder"), layers.slots, layers.blocks)
+    return layers.finish(image, vector)
 
 
-def _block(layers: Layers, inputs: Any, one: Architecture, stage: int, block: int, kernel: int) -> Any:
-    from mmtrain.layers.pretrained import ChannelScale
-
+def _block(layers: LayerBuilder, inputs: Any, one: Architecture, stage: int, block: int, kernel: int) -> Any:
     width = inputs.shape[-1]
     values = layers.convolve_depthwise(inputs, one.name("depthwise", stage, block), kernel=kernel, bias=True)
-    values = _normalized(layers, values, one.name("norm", stage, block))
-    single = (1, 1) if one.convolved else ()
-    values = _dense(layers, values, one.name("widened", stage, block), 4 * width, "gelu", single)
-    values = _dense(layers, values, one.name("narrowed", stage, block), width, "linear", single)
-    name = one.name("scale", stage, block)
-    scale = ChannelScale(name=name.replace(".", "_"), dtype="float32")
-    values = scale(values)
-    layers.slots.append(Slot(scale, {name: (width,)}, lambda factors: [factors]))
-    return layers.add(inputs, values)
-
-
-def _cut(layers: Layers, values: Any, name: str, width: int, side: int) -> Any:
-    """Return patches of `side` pixels that do not overlap, as vectors of this width."""
-    import keras
-
-    layer = keras.layers.Conv2D(width, side, strides=side, name=name.replace(".", "_"), dtype="float32")
-    output = layer(values)
-    arrays = {f"{name}.weight": (width, values.shape[-1], side, side), f"{name}.bias": (width,)}
-    layers.slots.append(Slot(layer, arrays, lambda kernel, bias: [kernel.transpose(2, 3, 1, 0), bias]))
-    return output
-
-
-def _normalized(layers: Layers, values: Any, name: str) -> Any:
-    import keras
-
-    layer = keras.layers.LayerNormalization(epsilon=layers.epsilon, name=name.replace(".", "_"), dtype="float32")
-    output = layer(values)
-    width = values.shape[-1]
-    layers.slots.append(Slot(layer, {f"{name}.weight": (width,), f"{name}.bias": (width,)}, lambda weight, bias: [weight, bias]))
-    return output
-
-
-def _dense(layers: Layers, values: Any, name: str, width: int, activation: str, single: tuple[int, ...]) -> Any:
-    import keras
-
-    layer = keras.layers.Dense(width, activation=activation, name=name.replace(".", "_"), dtype="float32")
-    output = layer(values)
-    arrays = {f"{name}.weight": (width, values.shape[-1], *single), f"{name}.bias": (width,)}
-    layers.slots.append(Slot(layer, arrays, lambda kernel, bias: [kernel.reshape(width, -1).T, bias]))
-    return output
+    values = layers.normalize(values, one.name("norm", stage, block))
+    values = layers.dense(values, one.name("widened", stage, block), 4 * width, activation="gelu", convolved=one.convolved)
+    values = layers.dense(values, one.name("narrowed", stage, block), width, convolved=one.convolved)
+    return layers.add(inputs, layers.scale(values, one.name("scale", stage, block)))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, family
-from mmtrain.encoders.convolutions import HALVES, IMAGENET, Layers, image_input, input_scaling
+from mmtrain.encoders.layer_builder import HALVES, IMAGENET, LayerBuilder, image_input, input_scaling
 from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _same_shapes(checkpoint: Checkpoint) -> str | None:
 
 def _build(one: Architecture, spec: TensorSpec) -> Built:
     image, values = image_input(spec, one.mean, one.deviation)
-    layers = Layers(padding="tensorflow" if one.tensorflow else "even", epsilon=1e-3 if one.tensorflow else 1e-5)
+    layers = LayerBuilder(padding="tensorflow" if one.tensorflow else "even", epsilon=1e-3 if one.tensorflow else 1e-5)
     activation = "relu6" if one.lite else "silu"
     stem, stem_norm, head, head_norm = one.outer_names
     values = layers.convolve(values, stem, one.stem, kernel=3, stride=2, norm=stem_norm, activation=activation)
@@ -180,10 +180,10 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
             layers.end_block()
     values = layers.convolve(values, head, one.head, norm=head_norm, activation=activation)
     layers.end_block()
-    return layers.pooled(image, values)
+    return layers.pool(image, values)
 
 
-def _block(layers: Layers, inputs: Any, block: Block, activation: str, *, gated: bool) -> Any:
+def _block(layers: LayerBuilder, inputs: Any, block: Block, activation: str, *, gated: bool) -> Any:
     expand, expand_norm, depthwise, depthwise_norm, project, project_norm, reduce, widen = block.names
     values = inputs
     if expand:

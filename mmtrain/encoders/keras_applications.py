@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mmtrain.encoders.base import Built, Family, family
-from mmtrain.encoders.convolutions import HALVES, IMAGENET, image_input
+from mmtrain.encoders.layer_builder import HALVES, IMAGENET, image_input
 from mmtrain.errors import Problem, RunError
 from mmtrain.specs import ImageSpec, TensorSpec
 

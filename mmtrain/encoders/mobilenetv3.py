@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, family
-from mmtrain.encoders.convolutions import IMAGENET, Layers, Scaling, image_input, input_scaling
+from mmtrain.encoders.layer_builder import HALVES, IMAGENET, LayerBuilder, image_input, input_scaling
 from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ STAGES = {
     "small": ((2, "relu"), (2, "relu"), (2, "hard_silu"), (1, "hard_silu"), (2, "hard_silu"), (1, "hard_silu")),
 }
 """Stride and activation of each stage."""
-TENSORFLOW_SCALING: Scaling = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class MobileNetV3(Family):
             return None
         blocks = tuple(_blocks(checkpoint.shapes, STAGES[match["size"]]))
         head = checkpoint.shapes.get("conv_head.weight", (0,))[0]
-        scaling = input_scaling(checkpoint.config, TENSORFLOW_SCALING if match["tf"] else IMAGENET)
+        scaling = input_scaling(checkpoint.config, HALVES if match["tf"] else IMAGENET)
         return Architecture(bool(match["tf"]), stem[0], blocks, head, *scaling)
 
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
@@ -107,7 +106,7 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
     import keras
 
     image, values = image_input(spec, one.mean, one.deviation)
-    layers = Layers(padding="tensorflow" if one.tensorflow else "even", epsilon=1e-3 if one.tensorflow else 1e-5)
+    layers = LayerBuilder(padding="tensorflow" if one.tensorflow else "even", epsilon=1e-3 if one.tensorflow else 1e-5)
     values = layers.convolve(values, "conv_stem", one.stem, kernel=3, stride=2, norm="bn1", activation="hard_silu")
     layers.end_block()
     for block in one.blocks:
@@ -116,11 +115,10 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
     values = keras.layers.GlobalAveragePooling2D(keepdims=True, dtype="float32")(values)
     values = layers.convolve(values, "conv_head", one.head, activation="hard_silu", bias=True)
     layers.end_block()
-    vector = keras.layers.Flatten(dtype="float32")(values)
-    return Built(keras.Model(image, vector, name="encoder"), layers.slots, layers.blocks)
+    return layers.finish(image, keras.layers.Flatten(dtype="float32")(values))
 
 
-def _block(layers: Layers, inputs: Any, block: Block) -> Any:
+def _block(layers: LayerBuilder, inputs: Any, block: Block) -> Any:
     values = inputs
     for number, one in enumerate(block.convolutions, start=1):
         depthwise = one.name.endswith("conv_dw")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, family
-from mmtrain.encoders.convolutions import IMAGENET, Layers, image_input, input_scaling
+from mmtrain.encoders.layer_builder import IMAGENET, LayerBuilder, image_input, input_scaling
 from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
     import keras
 
     image, values = image_input(spec, one.mean, one.deviation)
-    layers = Layers(padding="even", epsilon=1e-5)
+    layers = LayerBuilder(padding="even", epsilon=1e-5)
     width, kernel = one.stem
     values = layers.convolve(values, "conv1", width, kernel=kernel, stride=2, norm="bn1", activation="relu")
     # Behind ReLU, a border of zeros is the same as the border of minus infinity that PyTorch pads with.
@@ -95,10 +95,10 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
     for block in one.blocks:
         values = _block(layers, values, block)
         layers.end_block()
-    return layers.pooled(image, values)
+    return layers.pool(image, values)
 
 
-def _block(layers: Layers, inputs: Any, block: Block) -> Any:
+def _block(layers: LayerBuilder, inputs: Any, block: Block) -> Any:
     """Return the maps behind a block. The stride is that of its first convolution over neighbours (version 1.5)."""
     values, strided = inputs, False
     for number, (width, kernel, groups) in enumerate(block.convolutions, start=1):

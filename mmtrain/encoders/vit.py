@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, Slot, family
-from mmtrain.encoders.convolutions import HALVES, IMAGENET, image_input, input_scaling
+from mmtrain.encoders.layer_builder import HALVES, IMAGENET, LayerBuilder, image_input, input_scaling
 from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Architecture:
     epsilon: float
     scaled: bool
     bias: bool
-    """Whether queries, keys and values have one."""
+    """True if queries, keys and values have one."""
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
@@ -205,72 +205,38 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
 
     image, pixels = image_input(spec, one.mean, one.deviation)
     rows, columns = spec.shape[0] // one.patch, spec.shape[1] // one.patch
-    cut = keras.layers.Conv2D(one.width, one.patch, strides=one.patch, name="patches", dtype="float32")
-    values = keras.layers.Reshape((rows * columns, one.width), dtype="float32")(cut(pixels))
+    layers = LayerBuilder(epsilon=one.epsilon)
+    values = layers.cut_patches(pixels, one.name("patches"), one.width, one.patch)
+    values = keras.layers.Reshape((rows * columns, one.width), dtype="float32")(values)
     special = SpecialTokens(special=1 + one.distilled, registers=one.registers, name="tokens", dtype="float32")
     values = special(values)
-    slots = [_convolution(cut, one), _tokens(special, one, rows, columns)]
-    blocks: list[list[Any]] = [[cut, special]]
+    layers.slots.append(_tokens(special, one, rows, columns))
+    layers.end_block()
     for number in range(one.depth):
-        values, made = _block(values, one, number)
-        slots += made
-        blocks.append([slot.layer for slot in made])
-    norm = keras.layers.LayerNormalization(epsilon=one.epsilon, name="norm", dtype="float32")
-    vector = norm(values[:, 0])
-    slots.append(_pair(norm, one.name("norm"), one.width))
-    return Built(keras.Model(image, vector, name="encoder"), slots, [*blocks, [norm]])
+        values = _block(layers, values, one, number)
+        layers.end_block()
+    vector = layers.normalize(values[:, 0], one.name("norm"))
+    layers.end_block()
+    return layers.finish(image, vector)
 
 
-def _block(values: Any, one: Architecture, number: int) -> tuple[Any, list[Slot]]:
-    """Return the values behind a block, and the weights of its layers."""
-    import keras
+def _block(layers: LayerBuilder, values: Any, one: Architecture, number: int) -> Any:
+    """Return the tokens behind a block, (batch, tokens, width)."""
+    from mmtrain.layers.pretrained import AttendHeads
 
-    from mmtrain.layers.pretrained import AttendHeads, ChannelScale
+    def scale(branch: Any, field: str) -> Any:
+        return layers.scale(branch, one.name(field, number)) if one.scaled else branch
 
-    slots: list[Slot] = []
-
-    def normalized(inputs: Any, field: str) -> Any:
-        norm = keras.layers.LayerNormalization(epsilon=one.epsilon, name=f"block{number}_{field}", dtype="float32")
-        output = norm(inputs)
-        slots.append(_pair(norm, one.name(field, number), one.width))
-        return output
-
-    def dense(inputs: Any, name: str, label: str, width: int, *, bias: bool = True, activation: str = "linear") -> Any:
-        layer = keras.layers.Dense(width, activation=activation, use_bias=bias, name=f"block{number}_{label}", dtype="float32")
-        output = layer(inputs)
-        arrays = {f"{name}.weight": (width, inputs.shape[-1])} | ({f"{name}.bias": (width,)} if bias else {})
-        slots.append(Slot(layer, arrays, lambda kernel, *others: [kernel.T, *others]))
-        return output
-
-    def scaled(inputs: Any, field: str) -> Any:
-        if not one.scaled:
-            return inputs
-        layer = ChannelScale(name=f"block{number}_{field}", dtype="float32")
-        output = layer(inputs)
-        slots.append(Slot(layer, {one.name(field, number): (one.width,)}, lambda values: [values]))
-        return output
-
-    inner = normalized(values, "first_norm")
+    inner = layers.normalize(values, one.name("first_norm", number))
     names = [one.prefix + name.format(number) for name in NAMINGS[one.naming].attention]
-    labels = ("query_key_value",) if len(names) == 1 else ("query", "key", "value")
-    width = 3 * one.width // len(names)
-    parts = [dense(inner, name, label, width, bias=one.bias) for name, label in zip(names, labels, strict=True)]
+    parts = [layers.dense(inner, name, 3 * one.width // len(names), bias=one.bias) for name in names]
     attended = AttendHeads(heads=one.heads, dtype="float32")(*parts)
-    attended = scaled(dense(attended, one.name("projected", number), "projected", one.width), "first_scale")
-    values = keras.layers.Add(dtype="float32")([values, attended])
-    inner = dense(normalized(values, "second_norm"), one.name("widened", number), "widened", one.hidden, activation="gelu")
-    inner = scaled(dense(inner, one.name("narrowed", number), "narrowed", one.width), "second_scale")
-    return keras.layers.Add(dtype="float32")([values, inner]), slots
-
-
-def _pair(layer: Any, name: str, width: int) -> Slot:
-    return Slot(layer, {f"{name}.weight": (width,), f"{name}.bias": (width,)}, lambda weight, bias: [weight, bias])
-
-
-def _convolution(layer: Any, one: Architecture) -> Slot:
-    name = one.name("patches")
-    arrays = {f"{name}.weight": (one.width, 3, one.patch, one.patch), f"{name}.bias": (one.width,)}
-    return Slot(layer, arrays, lambda kernel, bias: [kernel.transpose(2, 3, 1, 0), bias])
+    attended = layers.dense(attended, one.name("projected", number), one.width)
+    values = layers.add(values, scale(attended, "first_scale"))
+    inner = layers.normalize(values, one.name("second_norm", number))
+    inner = layers.dense(inner, one.name("widened", number), one.hidden, activation="gelu")
+    inner = layers.dense(inner, one.name("narrowed", number), one.width)
+    return layers.add(values, scale(inner, "second_scale"))
 
 
 def _tokens(layer: Any, one: Architecture, rows: int, columns: int) -> Slot:
@@ -292,13 +258,13 @@ def _tokens(layer: Any, one: Architecture, rows: int, columns: int) -> Slot:
 
         tokens, table = np.concatenate(values[:special], axis=1)[0], values[special][0]
         tokens = tokens + table[:placed] if placed else tokens
-        grid = resampled(table[placed:].reshape(side, side, one.width), (rows, columns)).reshape(rows * columns, one.width)
+        grid = resample(table[placed:].reshape(side, side, one.width), (rows, columns)).reshape(rows * columns, one.width)
         return [tokens, *([values[-1][0]] if one.registers else []), grid]
 
     return Slot(layer, arrays, convert)
 
 
-def resampled(grid: Any, size: Sequence[int]) -> Any:
+def resample(grid: Any, size: Sequence[int]) -> Any:
     """Return a grid, (height, width, channels), at another size by cubic convolution with a = -0.75, as PyTorch's `bicubic` does."""
     import numpy as np
 

@@ -11,7 +11,7 @@ from published_arrays import array_of, image_of
 
 from mmtrain.encoders import families, find_weights, load_encoder, recognize
 from mmtrain.encoders.keras_applications import SCALES
-from mmtrain.encoders.vit import resampled
+from mmtrain.encoders.vit import resample
 from mmtrain.errors import RunError
 from mmtrain.specs import ImageSpec
 
@@ -311,8 +311,8 @@ def test_every_network_of_keras_has_its_scaling():
 def test_positions_of_patches_are_resampled_as_bicubic_interpolation_does():
     """Expected: `torch.nn.functional.interpolate(..., mode="bicubic", align_corners=False)` of the squares 0 1 4 9."""
     line = np.arange(4.0)[:, None, None] ** 2 * np.ones((1, 4, 1))
-    assert np.allclose(resampled(line, (4, 4)), line)
-    assert np.allclose(resampled(line, (6, 4))[:, 0, 0], RESAMPLED, atol=1e-5)
+    assert np.allclose(resample(line, (4, 4)), line)
+    assert np.allclose(resample(line, (6, 4))[:, 0, 0], RESAMPLED, atol=1e-5)
 
 
 RESAMPLED = [-0.086806, 0.21875, 1.430555, 3.152778, 6.78125, 9.434029]

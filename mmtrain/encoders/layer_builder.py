@@ -1,4 +1,4 @@
-"""What the convolutional families share: images to the inputs of a network, and convolutions with their normalization folded in.
+"""The parts that families build their networks of: the input of images, and layers with the list of their weights.
 
 A frozen batch normalization is a factor and an addend per channel, so it is multiplied into the convolution before it: half the layers,
 and the same values up to rounding. Layers compute in float32, also in a training in mixed precision: features in bfloat16 differ from
@@ -50,13 +50,14 @@ def input_scaling(config: Mapping[str, Any], usual: Scaling) -> Scaling:
     return tuple(numbers[:3]), tuple(numbers[3:])
 
 
-class Layers:
-    """Makes the layers of a network and keeps the list of their weights.
+class LayerBuilder:
+    """Makes the layers of a network and keeps the list of their weights, `slots`, and of the groups that are tuned together, `blocks`.
 
-    Names are those in the checkpoint, without `.weight`; a `norm` is the batch normalization that follows.
+    Names are those in the checkpoint, without `.weight`; a `norm` is the batch normalization that follows. `epsilon` is that of all
+    normalizations. Values are (batch, height, width, channels) for convolutions and (batch, ..., channels) for all other layers.
     """
 
-    def __init__(self, *, padding: Padding, epsilon: float) -> None:
+    def __init__(self, *, epsilon: float, padding: Padding = "even") -> None:
         self.padding, self.epsilon = padding, epsilon
         self.slots: list[Slot] = []
         self.blocks: list[list[Any]] = []
@@ -78,7 +79,7 @@ class Layers:
         """Return the values after a convolution."""
         import keras
 
-        values, padding = self._padded(values, kernel, stride)
+        values, padding = self._pad(values, kernel, stride)
         layer = keras.layers.Conv2D(
             width, kernel, strides=stride, padding=padding, groups=groups, activation=activation, name=_layer_name(name), dtype="float32"
         )
@@ -94,12 +95,54 @@ class Layers:
         import keras
 
         width = values.shape[-1]
-        values, padding = self._padded(values, kernel, stride)
+        values, padding = self._pad(values, kernel, stride)
         layer = keras.layers.DepthwiseConv2D(
             kernel, strides=stride, padding=padding, activation=activation, name=_layer_name(name), dtype="float32"
         )
         output = layer(values)
         self._slot(layer, name, (width, 1, kernel, kernel), width, norm, bias=bias, axes=(2, 3, 0, 1))
+        return output
+
+    def cut_patches(self, values: Any, name: str, width: int, side: int) -> Any:
+        """Return patches of `side` pixels that do not overlap, as vectors of this width."""
+        import keras
+
+        layer = keras.layers.Conv2D(width, side, strides=side, name=_layer_name(name), dtype="float32")
+        shape = (width, values.shape[-1], side, side)
+        output = layer(values)
+        self._slot(layer, name, shape, width, "", bias=True, axes=(2, 3, 1, 0))
+        return output
+
+    def dense(self, values: Any, name: str, width: int, *, bias: bool = True, activation: str = "linear", convolved: bool = False) -> Any:
+        """Return the values after a dense layer, which the checkpoint holds as a convolution of single pixels where `convolved`."""
+        import keras
+
+        layer = keras.layers.Dense(
+            width, activation=activation, use_bias=bias, kernel_initializer="zeros", name=_layer_name(name), dtype="float32"
+        )
+        shape = (width, values.shape[-1], *((1, 1) if convolved else ()))
+        arrays = {f"{name}.weight": shape} | ({f"{name}.bias": (width,)} if bias else {})
+        output = layer(values)
+        self.slots.append(Slot(layer, arrays, lambda kernel, *biases: [kernel.reshape(width, -1).T, *biases]))
+        return output
+
+    def normalize(self, values: Any, name: str, parts: tuple[str, str] = ("weight", "bias")) -> Any:
+        """Return the values after a layer normalization; `parts` are the checkpoint's words for its scale and its offset."""
+        import keras
+
+        layer = keras.layers.LayerNormalization(epsilon=self.epsilon, name=_layer_name(name), dtype="float32")
+        output = layer(values)
+        arrays = {f"{name}.{part}": (values.shape[-1],) for part in parts}
+        self.slots.append(Slot(layer, arrays, lambda scale, offset: [scale, offset]))
+        return output
+
+    def scale(self, values: Any, name: str) -> Any:
+        """Return the values times a learned factor per channel; `name` is that of the array itself."""
+        from mmtrain.layers.pretrained import ChannelScale
+
+        layer = ChannelScale(name=_layer_name(name), dtype="float32")
+        output = layer(values)
+        self.slots.append(Slot(layer, {name: (values.shape[-1],)}, lambda factors: [factors]))
         return output
 
     def gate(self, values: Any, reduce: str, widen: str, width: int, *, activation: str, gate: str) -> Any:
@@ -123,14 +166,19 @@ class Layers:
         self.blocks.append([slot.layer for slot in self.slots[self._ended :]])
         self._ended = len(self.slots)
 
-    def pooled(self, image: Any, maps: Any) -> Built:
+    def pool(self, image: Any, maps: Any) -> Built:
         """Return the network from `image` to the mean of `maps`."""
         import keras
 
-        vector = keras.layers.GlobalAveragePooling2D(dtype="float32")(maps)
-        return Built(keras.Model(image, vector, name="encoder"), self.slots, self.blocks)
+        return self.finish(image, keras.layers.GlobalAveragePooling2D(dtype="float32")(maps))
 
-    def _padded(self, values: Any, kernel: int, stride: int) -> tuple[Any, str]:
+    def finish(self, inputs: Any, vector: Any) -> Built:
+        """Return the network from `inputs` to `vector`."""
+        import keras
+
+        return Built(keras.Model(inputs, vector, name="encoder"), self.slots, self.blocks)
+
+    def _pad(self, values: Any, kernel: int, stride: int) -> tuple[Any, str]:
         """Return the values and the padding of a convolution of them. With a stride, `same` pads less in front than behind."""
         import keras
 
