@@ -156,7 +156,7 @@ def find_weights(reference: str) -> Path:
     with suppress(OSError):
         if existing := next((place for place in places if place.exists()), None):
             return existing
-    raise RunError(Problem(f"model {reference}", *_nothing_found(reference)))
+    raise RunError(Problem(f"model {reference}", *_not_found_message(reference)))
 
 
 def models_at_hand() -> dict[str, Path]:
@@ -175,7 +175,7 @@ def models_at_hand() -> dict[str, Path]:
     return dict(sorted(places.items()))
 
 
-def _nothing_found(reference: str) -> tuple[str, str]:
+def _not_found_message(reference: str) -> tuple[str, str]:
     folder, packages, hubs = model_folders()[-1], _by_model("packages"), _by_model("hubs")
     ways = []
     if reference in packages:
@@ -205,8 +205,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
         raise RunError(
             Problem(str(path), f"files ending in {path.suffix or 'nothing'} are not read as weights.", f"Known: {listed(SUFFIXES)}.")
         )
-    config = _config(folder / "config.json")
-    return Checkpoint(path, files, {**config, PREPROCESSOR: _config(folder / "preprocessor_config.json")})
+    config = read_json_map(folder / "config.json")
+    return Checkpoint(path, files, {**config, PREPROCESSOR: read_json_map(folder / "preprocessor_config.json")})
 
 
 def _weight_files(folder: Path) -> tuple[Path, ...]:
@@ -222,14 +222,20 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
     raise RunError(Problem(str(folder), f"it has no file of weights ({listed(SUFFIXES)}).", "Fetch the model again."))
 
 
-def _config(path: Path) -> dict[str, Any]:
+def read_json(path: Path, fix: str = "Fetch the model again.") -> Any:
+    """Return the content of a JSON file of a model; None where there is no file. Raises RunError for a damaged one, with `fix`."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return None
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(Problem(str(path), f"it cannot be read as JSON: {error}.", "Fetch the model again.")) from error
-    return config if isinstance(config, dict) else {}
+        raise RunError(Problem(str(path), f"it cannot be read as JSON: {error}.", fix)) from error
+
+
+def read_json_map(path: Path, fix: str = "Fetch the model again.") -> dict[str, Any]:
+    """Return the map in a JSON file; an empty one where there is no file, or anything else in it. Raises as `read_json`."""
+    values = read_json(path, fix)
+    return values if isinstance(values, dict) else {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +263,8 @@ class Recognized:
         try:
             yield
         except ValueError as error:
-            raise RunError(Problem(str(self.checkpoint.place), f"{self.name} cannot read these inputs: {error}.", "")) from error
+            fix = "Change `size` or `max_length` of the column, or choose another model."
+            raise RunError(Problem(str(self.checkpoint.place), f"{self.name} cannot read these inputs: {error}.", fix)) from error
 
 
 def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
@@ -276,12 +283,12 @@ def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
             raise RunError(Problem(str(path), what, "Fetch the model again, or choose another one.")) from error
         if architecture is not None:
             return Recognized(name, checkpoint, entry, architecture)
-    what = f"the weights are of no family of encoders of the kind {kind!r}; {_described(checkpoint)}."
+    what = f"the weights are of no family of encoders of the kind {kind!r}; {_description(checkpoint)}."
     known = [key for key, entry in families.items() if entry.kind == kind]
     raise RunError(Problem(str(path), what, f"Known families: {listed(known)}. A config.json next to the weights tells them apart."))
 
 
-def _described(checkpoint: Checkpoint) -> str:
+def _description(checkpoint: Checkpoint) -> str:
     named = next(
         (f"its config.json names {checkpoint.config[key]!r}" for key in ("architecture", "model_type") if key in checkpoint.config), ""
     )
@@ -303,11 +310,11 @@ def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: 
     path = find_weights(weights or reference)
     files = [path] if path.is_file() else sorted(one for one in path.iterdir() if one.is_file())
     state = tuple((str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files)
-    return (_loaded if shared else _loaded.__wrapped__)(reference, spec, weights, owner, state)
+    return (_load_encoder if shared else _load_encoder.__wrapped__)(reference, spec, weights, owner, state)
 
 
 @lru_cache(maxsize=8)
-def _loaded(reference: str, spec: TensorSpec, weights: str, owner: str, state: tuple[Any, ...]) -> Encoder:  # noqa: ARG001 (keys)
+def _load_encoder(reference: str, spec: TensorSpec, weights: str, owner: str, state: tuple[Any, ...]) -> Encoder:  # noqa: ARG001 (keys)
     """Load an encoder. It is shared by all networks of a process that use it: a frozen one never changes."""
     known = recognize(reference, spec.kind, weights)
     built = known.build(spec)
@@ -343,14 +350,14 @@ def _differences(wanted: Mapping[str, Any], shapes: Mapping[str, Any], unused: S
     other = [f"`{name}` is {shapes[name]} instead of {shape}" for name, shape in wanted.items() if shapes.get(name, shape) != shape]
     phrases = []
     if missing:
-        phrases.append(f"{_some(missing)} {'is' if len(missing) == 1 else 'are'} missing for")
+        phrases.append(f"{_first_names(missing)} {'is' if len(missing) == 1 else 'are'} missing for")
     if surplus:
-        phrases.append(f"{_some(surplus)} {'is' if len(surplus) == 1 else 'are'} not part of")
+        phrases.append(f"{_first_names(surplus)} {'is' if len(surplus) == 1 else 'are'} not part of")
     if other:
-        phrases.append(f"{_some(other)} in")
+        phrases.append(f"{_first_names(other)} in")
     return phrases
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     more = len(names) - SHOWN_NAMES
     return listed(list(names)) if more <= 0 else f"{', '.join(names[:SHOWN_NAMES])} and {more:,} more"

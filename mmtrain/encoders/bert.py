@@ -8,13 +8,12 @@ say (`modules.json`, `1_Pooling/config.json`); without such files it is the mean
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mmtrain.encoders.base import Built, Family, Slot, family
+from mmtrain.encoders.base import Built, Family, Slot, family, read_json, read_json_map
 from mmtrain.encoders.layer_builder import LayerBuilder
 from mmtrain.encoders.weights import Checkpoint
 from mmtrain.errors import Problem, RunError, listed
@@ -212,7 +211,7 @@ def sentence_vector(folder: Path) -> tuple[Pooling, bool]:
     Without `modules.json` it is the mean, as it is. Raises RunError for steps or poolings that are not known: leaving one out would give
     other vectors than the model's.
     """
-    modules = _json(folder / "modules.json")
+    modules = read_json(folder / "modules.json")
     if modules is None:
         return "mean", False
     types = [str(module.get("type", "")).rpartition(".")[2] for module in modules if isinstance(module, dict)]
@@ -220,22 +219,12 @@ def sentence_vector(folder: Path) -> tuple[Pooling, bool]:
         what = f"its steps are {listed(types)}; known are Transformer, Pooling and after them Normalize."
         raise RunError(Problem(str(folder / "modules.json"), what, "Choose another model."))
     path = folder / str(modules[1].get("path", "1_Pooling")) / "config.json"
-    settings = _json(path) or {}
+    settings = read_json_map(path)
     chosen = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value]
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
         what = f"it pools by {listed(chosen) if chosen else 'nothing'}; known is one of {listed(list(POOLINGS))}."
         raise RunError(Problem(str(path), what, "Choose another model."))
     return POOLINGS[chosen[0]], types[2:] == ["Normalize"]
-
-
-def _json(path: Path) -> Any:
-    """Return the content of a JSON file; None where there is none. Raises RunError for a damaged one."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(Problem(str(path), f"it cannot be read as JSON: {error}.", "Fetch the model again.")) from error
 
 
 def _build(one: Architecture) -> Built:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from mmtrain.encoders.base import read_json_map
 from mmtrain.errors import Problem, RunError
 from mmtrain.text.wordpiece import LONGEST_WORD, PREFIX, CleaningRules, WordPiece
 
@@ -23,15 +23,15 @@ def read_tokenizer(place: Path) -> WordPiece:
     folder = place if place.is_dir() else place.parent
     path = folder / "tokenizer.json"
     if path.is_file():
-        return _of_json(path, _json(path))
+        return _from_json(path, read_json_map(path, FETCH))
     path = folder / "vocab.txt"
     if path.is_file():
-        return _of_vocabulary(path, _json(folder / "tokenizer_config.json"))
+        return _from_vocabulary(path, read_json_map(folder / "tokenizer_config.json", FETCH))
     what = "it has no tokenizer: neither tokenizer.json nor vocab.txt is there."
     raise RunError(Problem(str(folder), what, FETCH))
 
 
-def _of_vocabulary(path: Path, options: Mapping[str, Any]) -> WordPiece:
+def _from_vocabulary(path: Path, options: Mapping[str, Any]) -> WordPiece:
     """Return the tokenizer of a file with a piece per line, in the order of ids."""
     lower_case = bool(options.get("do_lower_case", True))
     strip = options.get("strip_accents")
@@ -41,13 +41,14 @@ def _of_vocabulary(path: Path, options: Mapping[str, Any]) -> WordPiece:
         pieces = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(Problem(str(path), f"it cannot be read as text in UTF-8: {error}.", FETCH)) from error
-    return _checked(path, pieces=tuple(pieces), rules=rules)
+    return _validate(path, pieces=tuple(pieces), rules=rules)
 
 
-def _of_json(path: Path, values: Mapping[str, Any]) -> WordPiece:
-    model, cleaning = (_part(path, values, name) for name in ("model", "normalizer"))
+def _from_json(path: Path, values: Mapping[str, Any]) -> WordPiece:
+    """Return the tokenizer of a `tokenizer.json`, which describes a pipeline; only BERT's is read."""
+    model, cleaning = (_section(path, values, name) for name in ("model", "normalizer"))
     kinds = {"model": "WordPiece", "normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}
-    _expect(path, {name: _part(path, values, name).get("type") for name in kinds}, kinds)
+    _expect(path, {name: _section(path, values, name).get("type") for name in kinds}, kinds)
     given = {
         "continuing_subword_prefix": model.get("continuing_subword_prefix", PREFIX),
         "max_input_chars_per_word": model.get("max_input_chars_per_word", LONGEST_WORD),
@@ -60,7 +61,7 @@ def _of_json(path: Path, values: Mapping[str, Any]) -> WordPiece:
         strip_accents=lower_case if strip is None else bool(strip),
         split_chinese=bool(cleaning.get("handle_chinese_chars", True)),
     )
-    return _checked(path, pieces=_in_order(path, model.get("vocab")), rules=rules, unknown=str(model.get("unk_token", "[UNK]")))
+    return _validate(path, pieces=_in_order(path, model.get("vocab")), rules=rules, unknown=str(model.get("unk_token", "[UNK]")))
 
 
 def _in_order(path: Path, vocabulary: Any) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def _in_order(path: Path, vocabulary: Any) -> tuple[str, ...]:
     return tuple(pieces[number] for number in range(len(pieces)))
 
 
-def _checked(path: Path, **values: Any) -> WordPiece:
+def _validate(path: Path, **values: Any) -> WordPiece:
     try:
         return WordPiece(**values)
     except ValidationError as error:
@@ -80,7 +81,7 @@ def _checked(path: Path, **values: Any) -> WordPiece:
         raise RunError(Problem(str(path), what, FETCH)) from error
 
 
-def _part(path: Path, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _section(path: Path, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = values.get(name)
     if isinstance(part, dict):
         return part
@@ -93,14 +94,3 @@ def _expect(path: Path, given: Mapping[str, Any], expected: Mapping[str, Any]) -
         if given[name] != value:
             what = f"its `{name}` is {given[name]!r}; {value!r} is what can be read."
             raise RunError(Problem(str(path), what, "Choose another model."))
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    """Return a map in a file; an empty one where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(Problem(str(path), f"it cannot be read as JSON: {error}.", FETCH)) from error
-    return values if isinstance(values, dict) else {}

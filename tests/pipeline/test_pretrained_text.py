@@ -40,7 +40,7 @@ def run(tensorflow, tmp_path_factory):
     write_model(folder / "models" / "tiny", modules=["Transformer", "Pooling", "Normalize"], pooling={"pooling_mode_mean_tokens": True})
     result = mmtrain.fit(write_experiment(folder / "notes.yaml", TREE), output=folder / "runs")
     (folder / "models").rename(folder / "elsewhere")
-    base._loaded.cache_clear()
+    base._load_encoder.cache_clear()
     return Path(result.folder), folder
 
 
