@@ -1,14 +1,15 @@
-"""Features of frozen encoders: computed once for every image, kept in the cache, and read like any encoded column.
+"""Features of frozen encoders: computed once for every image or distinct text, kept in the cache, and read like any encoded column.
 
-A frozen network gives the same vector for the same image in every epoch, so that the training needs the vectors only: at 160 pixels,
+A frozen network gives the same vector for the same input in every epoch, so that the training needs the vectors only: at 160 pixels,
 EfficientNet-Lite0 reads 103 images a second on two cores, and 9,800 vectors are trained on in that time. An entry of the cache depends on
-the weights, the decoded images with their size, and the augmented views; later runs, children and folds find it.
+the weights, the architecture, and the pieces of the texts or the decoded images with their size and augmented views; later runs, children
+and folds find it, and so do other tables with the same texts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,17 +30,17 @@ from mmtrain.model.model_file import rows_at_once
 from mmtrain.specs import FeatureSpec, PieceSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
-from mmtrain.training.text_features import DistinctTexts, text_features
+from mmtrain.training.distinct_texts import DistinctTexts
 
 VERSION = 1
-"""Part of the name of every entry; to be raised when encoders give other features for the same pixels and weights."""
+"""Part of the name of every entry; to be raised when encoders give other features for the same inputs and weights."""
 MOST_AT_ONCE = 64
 """Images of a batch; a larger one is no faster on a CPU."""
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSource:
-    """A row source of features of images or texts: `features` of each, and which of them every row has, -1 for none."""
+    """A row source of features: those of every image or distinct text, and the position of that of every row, -1 for none."""
 
     features: EncodedColumn
     index: Array
@@ -53,10 +54,10 @@ class FeatureSource:
         """Do nothing: features are small, and the kernel reads ahead in what is mapped."""
 
     def take(self, rows: Array, out: Array | None = None) -> Array:
-        """Return the features of `rows`, (len(rows), views, width), zeros where a row has no image."""
-        images = self.index[rows]
-        values = self.features.take(np.maximum(images, 0), out)
-        values[images < 0] = 0
+        """Return the features of `rows`, (len(rows), views, width), zeros where a row has no image or text."""
+        positions = self.index[rows]
+        values = self.features.take(np.maximum(positions, 0), out)
+        values[positions < 0] = 0
         return values
 
     def present(self, rows: Array) -> Array:
@@ -72,38 +73,39 @@ def with_features(
     cache: Cache,
     say: Say = lambda _: None,
 ) -> Arrays:
-    """Return `arrays` with features in place of the images that a frozen encoder alone reads, as the networks of a training take them.
+    """Return `arrays` with features, as the networks of a training take them, in place of columns that a frozen encoder alone reads.
 
     `stores` are the images by column. `say` gets a sentence about every column whose features are computed now.
     Raises RunError for missing, damaged or other weights.
     """
     for column, pretrained in frozen_columns(branches).items():
-        encoder = pretrained.load(arrays.specs[column], owner=column)
         spec = arrays.specs[column]
+        encoder = pretrained.load(spec, owner=column)
+        feature_cache = FeatureCache(columns[column].column, cache, say)
         if isinstance(spec, PieceSpec):
             texts = DistinctTexts.of(arrays.inputs[column], arrays.present[column], spec)
-            features = text_features(encoder, texts, columns[column].column, cache, say)
-            arrays = arrays.with_source(column, FeatureSource(features, texts.index), FeatureSpec(encoder.width))
-            continue
-        views = _Views(pretrained.views, columns[column])
-        features = _features(encoder, stores[column], views, columns[column].column, cache, say)
-        arrays = arrays.with_source(column, FeatureSource(features, stores[column].index), FeatureSpec(encoder.width, 1 + views.count))
+            source = FeatureSource(text_features(encoder, texts, feature_cache), texts.index)
+        else:
+            views = AugmentedViews(pretrained.views, columns[column])
+            source = FeatureSource(image_features(encoder, stores[column], views, feature_cache), stores[column].index)
+        arrays = arrays.with_source(column, source, FeatureSpec(encoder.width, 1 + pretrained.views))
     return arrays
 
 
 @dataclass(frozen=True)
-class _Views:
-    """Augmented views of every image, besides the image itself."""
+class AugmentedViews:
+    """Augmented views of every image, in addition to the image itself."""
 
     count: int
     column: Column
 
     @property
     def augment(self) -> Any:
+        """The augmentation of the column; None without views."""
         return getattr(self.column, "augmentation", None) if self.count else None
 
     def record(self) -> Any:
-        """Return what the views depend on, plain JSON."""
+        """Return the options that the views depend on, plain JSON."""
         return None if self.augment is None else [self.count, self.augment.model_dump()]
 
     def of(self, pixels: Array, images: Array, view: int, levels: int) -> Any:
@@ -113,40 +115,49 @@ class _Views:
         return augment_images(tf.constant(pixels), tf.constant(uniform(0, view, images, UNIFORMS_PER_IMAGE)), self.augment, levels)
 
 
-def _features(encoder: Encoder, store: ImageStore, views: _Views, header: str, cache: Cache, say: Say) -> EncodedColumn:
-    """Return the features of every image of a store, (images, views, width), from the cache or computed now."""
-    images = len(store.pixels)
-    layout = ArrayLayout(images, (1 + views.count, encoder.width), "float32")
+@dataclass(frozen=True)
+class FeatureCache:
+    """The cache of the features of one column, under its `header`; `say` gets a sentence when features are computed."""
 
-    def provenance() -> Provenance:
-        values = {
-            "features": VERSION,
-            "weights": encoder.fingerprint,
-            "model": encoder.design,
-            "pixels": store.digest,
-            "views": views.record(),
-            "tensorflow": tf.__version__,
-        }
-        return Provenance(values, Path(encoder.name), f"{header} by {encoder.name}")
+    header: str
+    cache: Cache
+    say: Say
 
-    def chunks() -> Generator[tuple[Array, Array]]:
-        begun = time.perf_counter()
-        for values in _computed(encoder, store, views):
-            yield values, np.ones((len(values), 1), np.float32)
-        seconds = time.perf_counter() - begun
-        read = counted(images * (1 + views.count), "image")
-        say(f"{header}: {encoder.name} has read {read} in {seconds:.0f} s ({images * (1 + views.count) / seconds:.0f} a second).")
+    def column(
+        self, encoder: Encoder, layout: ArrayLayout, content: Mapping[str, Any], read: Callable[[], Iterable[Array]], noun: str
+    ) -> EncodedColumn:
+        """Return the features of the inputs that `content` identifies, from the cache or from `read`, which yields them in order."""
 
-    return encoded_column(layout, provenance, chunks, cache, least=0)
+        def provenance() -> Provenance:
+            facts = {"features": VERSION, "weights": encoder.fingerprint, "model": encoder.design, "tensorflow": tf.__version__}
+            return Provenance({**facts, **content}, Path(encoder.name), f"{self.header} by {encoder.name}")
+
+        def chunks() -> Generator[tuple[Array, Array]]:
+            begun = time.perf_counter()
+            for values in read():
+                yield values, np.ones((len(values), 1), np.float32)
+            seconds, count = time.perf_counter() - begun, layout.rows * layout.shape[0]
+            self.say(f"{self.header}: {encoder.name} has read {counted(count, noun)} in {seconds:.0f} s ({count / seconds:.0f} a second).")
+
+        return encoded_column(layout, provenance, chunks, self.cache, least=0)
 
 
-def _computed(encoder: Encoder, store: ImageStore, views: _Views) -> Generator[Array]:
-    """Yield the features of the images in their order, zeros for unreadable ones; the next batch is gathered meanwhile."""
-    network = encoder.network
-    signature = [tf.TensorSpec(network.inputs[0].shape, network.inputs[0].dtype)]
-    call = tf.function(lambda pixels: network(pixels, training=False), input_signature=signature, autograph=False)
-    compiled = call.get_concrete_function()
-    size = min(MOST_AT_ONCE, rows_at_once(network))
+def image_features(encoder: Encoder, store: ImageStore, views: AugmentedViews, cache: FeatureCache) -> EncodedColumn:
+    """Return the features of every image of a store, (images, views, width)."""
+    layout = ArrayLayout(len(store.pixels), (1 + views.count, encoder.width), "float32")
+    content = {"pixels": store.digest, "views": views.record()}
+    return cache.column(encoder, layout, content, lambda: _read_images(encoder, store, views), "image")
+
+
+def text_features(encoder: Encoder, texts: DistinctTexts, cache: FeatureCache) -> EncodedColumn:
+    """Return the features of every distinct text, (texts, 1, width)."""
+    layout = ArrayLayout(len(texts.rows), (1, encoder.width), "float32")
+    return cache.column(encoder, layout, {"pieces": texts.digest}, lambda: _read_texts(encoder, texts), "distinct text")
+
+
+def _read_images(encoder: Encoder, store: ImageStore, views: AugmentedViews) -> Generator[Array]:
+    """Yield the features of the images in their order, (images, views, width); zeros for unreadable ones. The next batch is gathered meanwhile."""
+    compiled, size = _compile(encoder.network), min(MOST_AT_ONCE, rows_at_once(encoder.network))
     levels = np.iinfo(store.pixels.dtype).max
     batches = (np.arange(start, min(start + size, len(store.pixels))) for start in range(0, len(store.pixels), size))
 
@@ -161,3 +172,16 @@ def _computed(encoder: Encoder, store: ImageStore, views: _Views) -> Generator[A
         features = np.stack([compiled(views.of(pixels, images, view, levels)).numpy() for view in range(1 + views.count)], axis=1)
         features[~readable] = 0
         yield features
+
+
+def _read_texts(encoder: Encoder, texts: DistinctTexts) -> Generator[Array]:
+    """Yield the features of the texts in their order, (texts, 1, width), batch by batch; the next batch is gathered meanwhile."""
+    compiled = _compile(encoder.network)
+    for ids in in_threads(np.ascontiguousarray, texts.batches(), most=1):
+        yield compiled(tf.constant(ids)).numpy()[:, None]
+
+
+def _compile(network: Any) -> Any:
+    """Return the network as one graph for batches of any size, and texts of any length."""
+    signature = [tf.TensorSpec(network.inputs[0].shape, network.inputs[0].dtype)]
+    return tf.function(lambda inputs: network(inputs, training=False), input_signature=signature, autograph=False).get_concrete_function()

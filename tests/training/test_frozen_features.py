@@ -22,7 +22,7 @@ def source(ids=IDS, present=PRESENT):
 
 
 def distinct(ids=IDS, present=PRESENT):
-    from mmtrain.training.text_features import DistinctTexts
+    from mmtrain.training.distinct_texts import DistinctTexts
 
     return DistinctTexts.of(source(ids, present), present, SPEC)
 
@@ -38,9 +38,9 @@ def test_distinct_texts_are_sorted_by_length(tensorflow):
 
 
 def test_batches_hold_every_text_once_without_padding(tensorflow, monkeypatch):
-    from mmtrain.training import text_features
+    from mmtrain.training import distinct_texts
 
-    monkeypatch.setattr(text_features, "PIECES_AT_ONCE", 8)
+    monkeypatch.setattr(distinct_texts, "PIECES_AT_ONCE", 8)
     texts = distinct()
     batches = list(texts.batches())
     assert all(batch.size <= 8 or len(batch) == 1 for batch in batches)
@@ -63,13 +63,13 @@ def read(tmp_path):
     """A function that gives features, and whether an encoder has read texts for them."""
     from mmtrain.config.experiment import Cache
     from mmtrain.encoders import load_encoder
-    from mmtrain.training.text_features import text_features
+    from mmtrain.training.frozen_features import FeatureCache, text_features
 
     def features(folder, ids=IDS):
         said = []
         texts = distinct(ids)
         encoder = load_encoder(str(folder), SPEC)
-        column = text_features(encoder, texts, "note", Cache(folder=tmp_path / "cache"), said.append)
+        column = text_features(encoder, texts, FeatureCache("note", Cache(folder=tmp_path / "cache"), said.append))
         expected = encoder.network(ids[texts.rows]).numpy()
         np.testing.assert_allclose(column.take(np.arange(len(texts.rows)))[:, 0], expected, rtol=0, atol=1e-5)
         return said
