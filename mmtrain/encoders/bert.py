@@ -265,12 +265,12 @@ def _embed(layers: LayerBuilder, ids: Any, mask: Any, one: Architecture) -> Any:
 
 def _block(layers: LayerBuilder, pieces: Any, mask: Any, one: Architecture, number: int) -> Any:
     """Return the pieces behind a block, (batch, length, width)."""
-    from mmtrain.layers.transformer_encoder import PieceAttention
+    from mmtrain.layers.pretrained import AttendHeads
 
     start = f"{one.prefix}{BLOCKS[one.names]}.{number}."
     names = {part: start + name for part, name in OF_BLOCK[one.names].items()}
     projected = [layers.dense(pieces, names[part], one.width) for part in ("query", "key", "value")]
-    mixed = layers.dense(PieceAttention(heads=one.heads)(*projected, mask), names["mixed"], one.width)
+    mixed = layers.dense(AttendHeads(heads=one.heads, dtype="float32")(*projected, mask), names["mixed"], one.width)
     pieces = layers.normalize(layers.add(mixed, pieces), names["first_norm"], one.norm)
     inner = _activation(one.activation)(layers.dense(pieces, names["inner"], one.inner))
     outer = layers.dense(inner, names["outer"], one.width)

@@ -87,23 +87,27 @@ class SpecialTokens(keras.layers.Layer):  # type: ignore[misc]
 class AttendHeads(keras.layers.Layer):  # type: ignore[misc]
     """Scaled dot-product attention of `heads` heads (Vaswani et al. 2017) over queries, keys and values, (batch, length, width) each.
 
-    Given one tensor, (batch, length, 3 * width), it holds the three side by side.
+    Given one tensor, (batch, length, 3 * width), it holds the three side by side. `known`, (batch, length) of 0 or 1, is 0 for padding,
+    which has no weight.
     """
 
     def __init__(self, *, heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.heads = heads
 
-    def call(self, queries: Any, keys: Any = None, values: Any = None) -> Any:
+    def call(self, queries: Any, keys: Any = None, values: Any = None, known: Any = None) -> Any:
         if keys is None:
             queries, keys, values = ops.split(queries, 3, axis=-1)
-        length, width = queries.shape[1:]
+        length, width = ops.shape(queries)[1], queries.shape[-1]
         shape = (-1, length, self.heads, width // self.heads)
         queries, keys, values = (ops.transpose(ops.reshape(part, shape), (0, 2, 1, 3)) for part in (queries, keys, values))
-        weights = ops.softmax(ops.matmul(queries * (width // self.heads) ** -0.5, ops.transpose(keys, (0, 1, 3, 2))), axis=-1)
-        return ops.reshape(ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3)), (-1, length, width))
+        scores = ops.matmul(queries * (width // self.heads) ** -0.5, ops.transpose(keys, (0, 1, 3, 2)))  # (batch, heads, length, length)
+        if known is not None:
+            # Not an index with new axes: LiteRT has no strided slice of four dimensions.
+            scores += (ops.expand_dims(known, (1, 2)) - 1.0) * 1e9
+        return ops.reshape(ops.transpose(ops.matmul(ops.softmax(scores), values), (0, 2, 1, 3)), (-1, length, width))
 
-    def compute_output_spec(self, queries: Any, keys: Any = None, values: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_spec(self, queries: Any, keys: Any = None, values: Any = None, known: Any = None) -> Any:  # noqa: ARG002
         width = queries.shape[-1] // (3 if keys is None else 1)
         return keras.KerasTensor((*queries.shape[:-1], width), self.compute_dtype)
 

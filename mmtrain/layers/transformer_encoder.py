@@ -82,29 +82,6 @@ class PiecePositions(_Float32):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class PieceAttention(_Float32):
-    """Each piece takes the mean of the `values` of all pieces, weighted by the softmax of query times key / sqrt(width of a head).
-
-    Queries, keys and values are (batch, length, width), `known` (batch, length) is 0 for padding (Vaswani et al. 2017).
-    """
-
-    def __init__(self, *, heads: int, **kwargs: Any) -> None:
-        super().__init__({"heads": heads}, **kwargs)
-
-    def call(self, query: Any, key: Any, value: Any, known: Any) -> Any:
-        heads, width = self.settings["heads"], query.shape[-1]
-        shape = (-1, ops.shape(query)[1], heads, width // heads)
-        query, key, value = (ops.transpose(ops.reshape(one, shape), (0, 2, 1, 3)) for one in (query, key, value))
-        scores = ops.matmul(query * (width // heads) ** -0.5, ops.transpose(key, (0, 1, 3, 2)))  # (batch, heads, length, length)
-        weights = ops.softmax(scores + (ops.expand_dims(known, (1, 2)) - 1.0) * 1e9)
-        mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        return ops.reshape(mixed, (-1, ops.shape(mixed)[1], width))
-
-    def compute_output_spec(self, query: Any, key: Any, value: Any, known: Any) -> Any:  # noqa: ARG002
-        return keras.KerasTensor(query.shape, "float32")
-
-
-@keras.saving.register_keras_serializable(package="mmtrain")
 class PoolPieces(_Float32):
     """One vector per text, (batch, width), from those of its pieces: their mean, the first, or the maximum; of length 1 if `normalize`."""
 

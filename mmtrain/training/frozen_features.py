@@ -156,7 +156,7 @@ def text_features(encoder: Encoder, texts: DistinctTexts, cache: FeatureCache) -
 
 
 def _read_images(encoder: Encoder, store: ImageStore, views: AugmentedViews) -> Generator[Array]:
-    """Yield the features of the images in their order, (images, views, width); zeros for unreadable ones. The next batch is gathered meanwhile."""
+    """Yield the features of images in order, (images, views, width), zeros for unreadable ones; the next batch is gathered meanwhile."""
     compiled, size = _compile(encoder.network), min(MOST_AT_ONCE, rows_at_once(encoder.network))
     levels = np.iinfo(store.pixels.dtype).max
     batches = (np.arange(start, min(start + size, len(store.pixels))) for start in range(0, len(store.pixels), size))
