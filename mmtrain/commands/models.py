@@ -12,10 +12,10 @@ from mmtrain.errors import RunError
 
 def list_models() -> list[ModelAtHand]:
     """Return the models that the name of a `pretrained` architecture can be, sorted by name. Reads tables of files, not the weights."""
-    return [_described(name, path) for name, path in models_at_hand().items()]
+    return [_describe(name, path) for name, path in models_at_hand().items()]
 
 
-def _described(name: str, path: Path) -> ModelAtHand:
+def _describe(name: str, path: Path) -> ModelAtHand:
     kind = family = problem = ""
     parameters = size = 0
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmtrain.encoders.base import Built, Family, family
 from mmtrain.encoders.layer_builder import HALVES, IMAGENET, image_input
@@ -46,8 +46,6 @@ class Architecture:
 class KerasApplications(Family):
     """Every network of `keras.applications`, by its name there."""
 
-    known: ClassVar[tuple[str, ...]] = tuple(SCALES)
-
     def recognize(self, checkpoint: Checkpoint, name: str) -> Architecture | None:
         """Return the network of that name, whose weights are in a file of Keras."""
         path = checkpoint.paths[0]
@@ -57,7 +55,7 @@ class KerasApplications(Family):
         """Return the network of an image to the mean of the last maps, with its weights. Raises RunError when they do not fit."""
         import keras
 
-        image, values = _scaled(spec, SCALES[architecture.name])
+        image, values = _scale_input(spec, SCALES[architecture.name])
         make = getattr(keras.applications, architecture.name)
         options = {"include_top": False, "weights": None, "pooling": "avg", "input_shape": (*spec.shape[:2], 3)}
         policy = keras.config.dtype_policy()
@@ -75,7 +73,7 @@ def _load(network: Any, architecture: Architecture) -> None:
     """Put the weights into the network. Keras leaves arrays that it does not find as they are, and those left over unread."""
     fix = "Give the weights without the classifier (`include_top=False`), or name the network that they are of."
     try:
-        count = _arrays(architecture.weights)
+        count = _count_arrays(architecture.weights)
     except (OSError, RuntimeError) as error:  # of HDF5, for a file that is cut off
         what = f"the file is damaged, or does not hold weights: {error}."
         raise RunError(Problem(architecture.weights, what, "Fetch it again, or give another file.")) from error
@@ -91,7 +89,7 @@ def _load(network: Any, architecture: Architecture) -> None:
         raise RunError(Problem(architecture.weights, what, fix)) from error
 
 
-def _arrays(path: str) -> int:
+def _count_arrays(path: str) -> int:
     """Return the number of arrays in a file, without those of an optimizer."""
     import h5py
 
@@ -101,7 +99,7 @@ def _arrays(path: str) -> int:
     return sum(not name.startswith("optimizer") for name in arrays)
 
 
-def _scaled(spec: TensorSpec, scale: Scale) -> tuple[Any, Any]:
+def _scale_input(spec: TensorSpec, scale: Scale) -> tuple[Any, Any]:
     """Return the input and the same in the scaling that a network was trained on."""
     if not isinstance(spec, ImageSpec):
         raise ValueError("they are not images")

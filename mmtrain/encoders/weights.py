@@ -68,7 +68,7 @@ class WeightFile(ABC):
         """Open `path` and read the table of its arrays. Raises RunError for a file that is damaged or holds anything else."""
         self.path = path
         self.shapes: dict[str, tuple[int, ...]] = {}
-        with self._located():
+        with self._locate_errors():
             self._open()
 
     @abstractmethod
@@ -81,11 +81,11 @@ class WeightFile(ABC):
 
     def read(self, name: str) -> Array:
         """Return an array of `shapes` as float32, in a copy of its own. Raises RunError when the file is damaged."""
-        with self._located():
+        with self._locate_errors():
             return np.array(self._values(name), dtype=np.float32)
 
     @contextmanager
-    def _located(self) -> Iterator[None]:
+    def _locate_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -139,7 +139,7 @@ class SafetensorsFile(WeightFile):
 
     def _values(self, name: str) -> Array:
         dtype, shape, place = self._entries[name]
-        return _decoded(self._bytes[place], dtype).reshape(shape)
+        return _decode(self._bytes[place], dtype).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class _Tensor:
     stride: tuple[int, ...]
 
     @classmethod
-    def rebuilt(cls, storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object) -> _Tensor:
+    def rebuild(cls, storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object) -> _Tensor:
         """Take the place of `torch._utils._rebuild_tensor_v2`. Raises ValueError for a view that leaves its storage."""
         shape, stride = tuple(shape), tuple(stride)
         _check_whole((offset, *shape, *stride))
@@ -183,7 +183,7 @@ class _Unpickler(pickle.Unpickler):
 
     KNOWN: Mapping[tuple[str, str], Any] = {
         ("collections", "OrderedDict"): OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): _Tensor.rebuilt,
+        ("torch._utils", "_rebuild_tensor_v2"): _Tensor.rebuild,
         ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
         ("torch", "Size"): tuple,
         **{("torch", name): dtype for name, dtype in STORAGE_TYPES.items()},
@@ -230,21 +230,21 @@ class TorchFile(WeightFile):
             entry = archive.getinfo(f"{prefix}data/{storage.key}")
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != storage.length * _item_size(storage.dtype):
                 raise ValueError(f"storage {storage.key} is compressed, or of another size than its tensors say")
-            return _decoded(np.frombuffer(archive.read(entry), np.uint8), storage.dtype)
+            return _decode(np.frombuffer(archive.read(entry), np.uint8), storage.dtype)
 
         return _Unpickler(io.BytesIO(archive.read(names[0]))).load(), numbers
 
     def _stream(self) -> tuple[Any, Callable[[_Storage], Array]]:
         """Return the same of a file from before PyTorch 1.6: five pickles, then each storage behind its length."""
-        if _load(self._bytes) != LEGACY_MAGIC or _load(self._bytes) != LEGACY_PROTOCOL:
+        if _unpickle(self._bytes) != LEGACY_MAGIC or _unpickle(self._bytes) != LEGACY_PROTOCOL:
             raise ValueError("it is neither a zip archive nor a file of PyTorch before 1.6")
-        if not _load(self._bytes).get("little_endian", True):
+        if not _unpickle(self._bytes).get("little_endian", True):
             raise ValueError("its numbers are big-endian")
         unpickler = _Unpickler(self._bytes)
         content = unpickler.load()
         known = {tensor.storage.key: tensor.storage for tensor in _state(content).values()}
         places, place = {}, 0
-        keys = _load(self._bytes)
+        keys = _unpickle(self._bytes)
         place = self._bytes.tell()
         for key in keys:
             length = int.from_bytes(self._bytes[place : place + 8], "little")
@@ -255,10 +255,10 @@ class TorchFile(WeightFile):
                 raise ValueError("it ends before its last number")
             places[key] = slice(place + 8, place + 8 + size)
             place += 8 + size
-        return content, lambda storage: _decoded(np.frombuffer(self._bytes, np.uint8)[places[storage.key]], storage.dtype)
+        return content, lambda storage: _decode(np.frombuffer(self._bytes, np.uint8)[places[storage.key]], storage.dtype)
 
 
-def _load(file: Any) -> Any:
+def _unpickle(file: Any) -> Any:
     return _Unpickler(file).load()
 
 
@@ -275,7 +275,7 @@ def _state(content: Any) -> dict[str, _Tensor]:
     return tensors
 
 
-def _decoded(raw: Array, dtype: str) -> Array:
+def _decode(raw: Array, dtype: str) -> Array:
     """Return numbers from their bytes; those of bfloat16 as float32, which has the same exponent and 16 bits more behind it."""
     raw = np.ascontiguousarray(raw)
     return (raw.view("<u2").astype("<u4") << 16).view("<f4") if dtype == BFLOAT16 else raw.view(dtype)

@@ -46,7 +46,7 @@ class EncodePieces(Encode):
         pieces = self._reader.pieces(texts)[:, : length - 2]
         lengths = tf.cast(pieces.row_lengths(), tf.int32)[:, None]
         dense = pieces.to_tensor(default_value=self._padding, shape=(None, length - 2))
-        # Joined as tensors: of ragged ones TensorFlow transposes int64, of which oneDNN reports on standard error that it cannot.
+        # Padded as tensors: joining ragged ones transposes int64, and oneDNN writes to standard error that it cannot.
         dense = tf.pad(tf.pad(dense, [[0, 0], [1, 0]], constant_values=self._first), [[0, 0], [0, 1]], constant_values=self._padding)
         dense = tf.ensure_shape(tf.where(tf.range(length) == lengths + 1, self._last, dense), (None, length))
         known = lengths > 0
@@ -77,8 +77,8 @@ class WordPieceReader:
         words = self._words(spellings)
         names, codes = tf.unique(words.flat_values)
         of_words = tf.gather(self._cut(names), codes)  # (words of all spellings, pieces), ragged
-        of_spellings = _joined(of_words, words.row_splits)
-        return _joined(tf.gather(of_spellings, spelling_of), runs.row_splits)
+        of_spellings = _merge_rows(of_words, words.row_splits)
+        return _merge_rows(tf.gather(of_spellings, spelling_of), runs.row_splits)
 
     def _words(self, spellings: Any) -> Any:
         """(spellings, 0 or more words), ragged."""
@@ -110,7 +110,7 @@ class WordPieceReader:
         state = tf.while_loop(unfinished, lambda state: (step(state),), (state,))[0]
         written = tf.cond(
             state["steps"] > 0,
-            # Transposed as float32, exact below 2**24: of int32 oneDNN reports on standard error that it cannot.
+            # Transposed as float32, exact below 2**24: for int32, oneDNN writes to standard error that it cannot.
             lambda: tf.cast(tf.transpose(tf.cast(state["ids"].stack(), tf.float32)), tf.int32),
             lambda: tf.zeros((count, 0), tf.int32),
         )  # (words, steps): a piece in the step that completes it, else NOWHERE
@@ -164,6 +164,6 @@ def _trie(tokenizer: WordPiece) -> tuple[dict[int, int], list[int]]:
     return edges, accepted
 
 
-def _joined(ragged: Any, row_splits: Any) -> Any:
+def _merge_rows(ragged: Any, row_splits: Any) -> Any:
     """Join neighbouring rows of a ragged tensor (rows, values): row i has those from `row_splits[i]` to `row_splits[i + 1]`."""
     return tf.RaggedTensor.from_row_splits(ragged.flat_values, tf.gather(ragged.row_splits, row_splits), validate=False)

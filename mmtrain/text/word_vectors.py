@@ -53,7 +53,7 @@ def _read(file: Path, words: tuple[str, ...], *state: int) -> WordVectors:  # no
     import numpy as np
 
     position_of = {word: position for position, word in enumerate(words)}
-    found = _of_array(file, position_of) if file.suffix == ".npy" else _of_lines(file, position_of)
+    found = _read_array(file, position_of) if file.suffix == ".npy" else _read_lines(file, position_of)
     vectors: dict[int, Any] = {}
     width = 0
     for position, vector in found:
@@ -65,7 +65,7 @@ def _read(file: Path, words: tuple[str, ...], *state: int) -> WordVectors:  # no
     return WordVectors(np.fromiter(vectors, np.int64, len(vectors)), array)
 
 
-def _of_lines(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int, Any]]:
+def _read_lines(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int, Any]]:
     """Yield position and vector of every known word. The first line without a header says how wide vectors are."""
     import numpy as np
 
@@ -97,7 +97,7 @@ def _of_lines(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int,
             yield wanted[word], vector
 
 
-def _of_array(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int, Any]]:
+def _read_array(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int, Any]]:
     import numpy as np
 
     try:
@@ -110,7 +110,7 @@ def _of_array(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int,
         what = f"its shape is {vectors.shape} and its type {vectors.dtype}; (words, width) of real numbers is what can be read."
         raise RunError(Problem(str(file), what, FIX))
     rows = 0
-    for row, word in enumerate(_words_of(file)):
+    for row, word in enumerate(_read_words(file)):
         rows += 1
         if word in position_of and row < len(vectors):
             vector = np.array(vectors[row])
@@ -121,7 +121,7 @@ def _of_array(file: Path, position_of: Mapping[str, int]) -> Iterator[tuple[int,
         raise RunError(Problem(str(file), f"it has {len(vectors):,} rows, and its list {rows:,} words.", FIX))
 
 
-def _words_of(file: Path) -> Iterator[str]:
+def _read_words(file: Path) -> Iterator[str]:
     same = [file.with_suffix(suffix) for suffix in LISTS if file.with_suffix(suffix).is_file()]
     lists = same[:1] or [one for one in sorted(file.parent.iterdir()) if one.suffix in LISTS]
     if len(lists) != 1:

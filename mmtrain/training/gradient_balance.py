@@ -30,7 +30,7 @@ class GradientBalance:
             for branch in models.branches
         }
 
-    def modulated(self, gradients: Sequence[Any], factors: Mapping[str, Any], step: Any) -> list[Any]:
+    def modulate(self, gradients: Sequence[Any], factors: Mapping[str, Any], step: Any) -> list[Any]:
         """Return the gradients of all variables, those of each branch times its factor; `step` is a number that no step repeats."""
         changed = list(gradients)
         for branch, places in self._places.items():

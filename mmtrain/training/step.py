@@ -164,7 +164,7 @@ class TrainStep:
             scaled = self.optimizer.scale_loss(minimized)
         # Read while tracing: those that the current stage trains.
         variables = self.models.trained.trainable_variables
-        gradients = self._balanced(tape.gradient(scaled, variables), variables, outputs, batch)
+        gradients = self._balance_gradients(tape.gradient(scaled, variables), variables, outputs, batch)
         if self.reported_targets != self.fitted.targets:
             losses, auxiliary = self._all_losses(outputs, batch, self.reported_targets)
             total = self._total(losses)
@@ -174,7 +174,9 @@ class TrainStep:
         self.optimizer.apply(gradients, variables)
         return reported
 
-    def _balanced(self, gradients: Sequence[Any], variables: Sequence[Any], outputs: tuple[Any, Any, Any], batch: Mapping[str, Any]) -> Any:
+    def _balance_gradients(
+        self, gradients: Sequence[Any], variables: Sequence[Any], outputs: tuple[Any, Any, Any], batch: Mapping[str, Any]
+    ) -> Any:
         """Return the gradients as `fusion.balance` modulates them; `outputs` are those of `models.trained`."""
         if self.models.balance == "none" or not self.models.branches:
             return gradients
@@ -182,7 +184,7 @@ class TrainStep:
         factors = balance.factors(outputs[1], outputs[2], batch, self.reported_targets)
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         # `iterations` counts updates; this counts batches, also those whose gradients are only accumulated, and is in checkpoints.
-        return balance.modulated(gradients, factors, tf.cast(inner._iterations, tf.int32))
+        return balance.modulate(gradients, factors, tf.cast(inner._iterations, tf.int32))
 
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""

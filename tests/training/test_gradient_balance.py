@@ -84,7 +84,7 @@ def test_noise_has_the_deviation_of_its_gradient_and_repeats_only_for_the_same_s
     balance, factors = GradientBalance(steps.models, steps.variables, 5), {"table": 0.5, "note": 1.0}
     random = tensorflow.random.Generator.from_seed(1)
     gradients = [random.normal(variable.shape, stddev=3.0) for variable in steps.variables]
-    first, again, next_one = (balance.modulated(gradients, factors, step) for step in (7, 7, 8))
+    first, again, next_one = (balance.modulate(gradients, factors, step) for step in (7, 7, 8))
     kernel, bias = steps.models.groups["branches.table"][0].trainable_weights
     place = {id(variable): number for number, variable in enumerate(steps.variables)}
     noise = {step: (found[place[id(kernel)]] - 0.5 * gradients[place[id(kernel)]]).numpy() for step, found in ((7, first), (8, next_one))}
