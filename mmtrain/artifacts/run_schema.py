@@ -218,11 +218,11 @@ class BranchEncoder(Model):
     """The pretrained encoder of a branch."""
 
     model: str
-    """Its name, folder or file, as the experiment says."""
+    """Name of the model."""
     sha256: str
-    """Of the weights' files."""
+    """SHA-256 of the weights' files."""
     frozen: bool
-    """Whether the training left its weights as they were."""
+    """False where the training changed its weights."""
     parameters: Count
     """Number of all its weights."""
 

@@ -207,7 +207,7 @@ class Features:
     """Members of an ensemble inside the branch; 0 for none. Fusion, heads and losses see each member as a row of its own, and the
     prediction is the mean of the members'."""
     notes: tuple[str, ...] = ()
-    """What the user is told of this network before the training, sentences."""
+    """Sentences for the user about this network, printed before the training."""
     frozen: Tensor | None = None
     """(batch, width): the output of the frozen encoder that the branch is registered with. Trainings take it from the cache."""
 

@@ -20,7 +20,7 @@ Embeddings = Annotated[
         "vocabulary are read, `width` is that of the file, and other words begin with random vectors. Left out: all begin with random ones."
     ),
 ]
-TrainEmbeddings = Annotated[bool, Field(description="Whether word vectors are trained; false keeps those of `embeddings` as they are.")]
+TrainEmbeddings = Annotated[bool, Field(description="Train word vectors; false keeps those of `embeddings` as they are.")]
 
 
 @dataclass(frozen=True, eq=False)

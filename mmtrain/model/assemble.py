@@ -61,11 +61,11 @@ class Models:
     """Weight of the mean of the losses of those heads."""
     balance: Literal["none", "ogm", "ogm_ge"] = "none"
     balance_strength: float = 0.0
-    """How gradients of branches are modulated, see `fusions.base`."""
+    """Modulation of the gradients of branches, see `fusions.base`."""
     encoders: Mapping[str, FrozenEncoder] = field(default_factory=dict)
     """The frozen encoders whose features the inputs hold, by column; the features are of `FrozenEncoder.spec`."""
     notes: tuple[str, ...] = ()
-    """What the user is told of the branches before the training, sentences."""
+    """Sentences for the user about the branches, printed before the training."""
 
     def with_encoders(self, model: Any) -> Any:
         """Return a model like `model`, one of these inputs, that takes the columns themselves and has the encoders in its branches."""
@@ -422,7 +422,7 @@ def _fusion(
 def model_summary(models: Models, branches: Mapping[str, Branch], fusion: FusionSection, fitted: Fitted) -> dict[str, Any]:
     """Summarize the `branches` with their `inputs`, the `fusion` and the `targets`; each gives a vector of `width` numbers.
 
-    `auxiliary_heads`, after training with auxiliary losses only, are no part of the network: parameters of the heads of each branch.
+    `auxiliary_heads`, after training with auxiliary losses only, are not part of the network: parameters of the heads of each branch.
     """
     names = names_of_layers(branches, fitted)
     parameters = models.parameters()
