@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmtrain.api import progress as progress_display
 from mmtrain.api.findings import Check, DataInspection, Starter
@@ -26,9 +25,6 @@ from mmtrain.api.inputs import (
     temporary_table,
 )
 from mmtrain.api.results import TrainedRun
-
-if TYPE_CHECKING:
-    pass
 
 
 def fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +13,6 @@ from mmtrain.columns import RowSource
 from mmtrain.data.encoded_column import EncodedColumn, joined_columns
 from mmtrain.input_layout import InputLayout, Stack, presence_of
 from mmtrain.specs import TensorSpec
-
-if TYPE_CHECKING:
-    pass
-
 
 Array = np.ndarray[Any, Any]
 
