@@ -59,7 +59,7 @@ class Registry(Generic[Entry]):
     def add(self, name: str, entry: Entry) -> Entry:
         """Register `entry`. Raises ValueError when the name is taken by another definition."""
         known = self._entries.get(name)
-        # The same function imported again is no conflict.
+        # The same function imported again is not a conflict.
         if known is not None and _origin(known) != _origin(entry):
             raise ValueError(
                 f"The {self.noun} name {name!r} is already taken by {_origin(known)}. Register {_origin(entry)} under another name."

@@ -86,7 +86,7 @@ class Trackers:
     def _attempt(self, key: str, work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except Exception as error:  # any: what a tracker does is no reason to lose a training
+        except Exception as error:  # any: an error of a tracker must not end a training
             self._made.pop(key, None)
             self._warn(f"the tracker `{key}` failed and is left out from now on: {type(error).__name__}: {error}".rstrip(".: ") + ".")
             return None

@@ -77,6 +77,6 @@ def _is_number(column: str, fitted: Fitted) -> bool:
         if column.startswith(prefix) and (name in NUMBERS or name.startswith(PROBABILITIES)):
             return True
         if column.startswith(prefix) and name in ("truth", "prediction"):
-            # Of a target with classes the answer is a name, else a number.
+            # For a target with classes the answer is a name, else a number.
             return not target.columns
     return False

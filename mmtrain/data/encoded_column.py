@@ -158,9 +158,8 @@ class ArrayLayout:
     columns: int = 1
 
     @property
-    # Presence is float32, one number per row and column.
     def size(self) -> int:
-        """Bytes of codes and presence."""
+        """Bytes of codes and presence, which is float32, one number per row and column."""
         return self.rows * (math.prod(self.shape) * np.dtype(self.dtype).itemsize + 4 * self.columns)
 
 

@@ -78,7 +78,7 @@ class Architecture:
 
     names: Names
     prefix: str
-    """What the names of all weights begin with, such as `bert.`."""
+    """Beginning of the names of all weights, such as `bert.`."""
     norm: tuple[str, str]
     """Names of scale and offset of a normalization: `weight` and `bias`, in old checkpoints `gamma` and `beta`."""
     vocabulary: int

@@ -70,7 +70,7 @@ class Architecture:
     convolved: bool
     """True if the dense layers of a block are stored as convolutions of single pixels."""
     epsilon: float
-    """Of the last normalization; that of all others is 1e-6."""
+    """Epsilon of the last normalization; that of all others is 1e-6."""
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 

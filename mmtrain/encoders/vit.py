@@ -104,7 +104,7 @@ class Architecture:
 
     naming: str
     prefix: str
-    """What names begin with in a checkpoint with a head, such as `vit.`."""
+    """Beginning of the names in a checkpoint with a head, such as `vit.`."""
     depth: int
     width: int
     hidden: int

@@ -199,6 +199,6 @@ def _sum_over_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | N
     """Sum over all axes behind those of `shape`; None if the activations of a hook do not have these axes."""
     if any(one.shape[: len(shape)] != shape for one in values):
         return None
-    # Of several branches that read a column, the attributions add up.
+    # Attributions of several branches that read a column add up.
     total: Array = np.sum([one.sum(axis=tuple(range(len(shape), one.ndim))) for one in values], axis=0)
     return total

@@ -181,7 +181,7 @@ class EncodeText(Lookup):
         known = tf.expand_dims(ids.row_lengths() > 0, 1)  # (batch, 1)
         dense = _dense(ids, settings["length"])
         if self.pairs is not None:
-            # Joined as tensors: of ragged ones TensorFlow transposes int64, of which oneDNN reports on standard error that it cannot.
+            # Padded as tensors: joining ragged ones transposes int64, and oneDNN writes to standard error that it cannot.
             pairs = neighbour_codes(ids[:, : settings["length"]], self.pairs, self._size)
             dense = tf.concat([dense, _dense(pairs, settings["length"] - 1)], axis=1)
         missing = tf.one_hot(0, width, dtype=tf.int32)  # id 1 in the first place, padding after it

@@ -41,7 +41,7 @@ def keep_owner_sections(card: str, before: str) -> str:
     """Return a new card with the owner's sections of the card `before`; those that only it has are appended."""
     new, old = _sections(card), _sections(before)
     titles = {title for title, _ in new}
-    # What only the old card has was written by a person, unless its title comes from another state of the run.
+    # Sections that only the old card has were written by a person, unless its title comes from another state of the run.
     added = [body for title, body in old if title not in titles and not GENERATED.match(title)]
     owned = {title: "".join(body for other, body in old if other == title) for title in OWNED}
     # An empty text counts as not written: then the new section stays.

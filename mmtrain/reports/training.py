@@ -103,7 +103,7 @@ def weights(contents: ReportData) -> Section:
     blocks: list[Block] = []
     for key, target in contents.fitted.targets.items():
         by_class, counts = target.class_weights, target.class_counts
-        # Equal weights are no weights.
+        # Equal weights are the same as none.
         if len(set(by_class.values())) <= 1:
             equal = f"{key}: every {target.noun} counts the same in the loss."
             blocks.append(Paragraph(equal if by_class else f"{key}: a number has no class weights."))

@@ -96,7 +96,7 @@ class Balance:
         wanted = np.outer(shares, np.append(total, total.sum()))
         self.parts = range(len(shares))
         self.wanted: list[list[float]] = wanted.tolist()
-        # What each part still lacks counts as negative excess.
+        # The rows that a part still lacks count as negative excess.
         self.excess: list[list[float]] = (-wanted).tolist()
         self._starts, self._labels, self._rows = tally.starts(), tally.label, tally.rows
 
@@ -123,7 +123,7 @@ class Balance:
         counts = [int(round(ideal, 9)) for ideal in self._ideal(cells, alike)] if alike > 1 else [0 for _ in self.parts]
         for part in self.parts:
             self.add(part, cells, counts[part])
-        # What rounding down has left, one at a time to the part whose distance grows least.
+        # Hand out the rest of rounding down, one at a time to the part whose distance grows least.
         for _ in range(alike - sum(counts)):
             costs = [self.growth(part, cells) for part in self.parts]
             best = costs.index(min(costs))

@@ -169,7 +169,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
 
         if not self.prior:
             return None
-        # What the network has learned to expect of a class: its rows times their weight.
+        # The frequency of a class that the network has learned: its rows times their weight.
         learned = np.array(self.counts) * np.array(self.weights)
         factors = np.divide(np.array(self.prior), learned, out=np.zeros(len(learned)), where=learned > 0)
         # Only ratios matter; 1 for the largest keeps the products within float32.

@@ -86,7 +86,7 @@ def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
 def _colours(uniforms: Any, how: Augment, levels: float, channels: int) -> tuple[Any, Any]:
     """Return contrast about the middle grey, then brightness, then the balance of colours, as a factor and an addend.
 
-    Both are (batch, 1, 1, 1), with `color` (batch, 1, 1, channels); opacity is no colour.
+    Both are (batch, 1, 1, 1), with `color` (batch, 1, 1, channels); opacity is not a colour.
     """
     contrast = (1.0 + _signed(uniforms[:, 7]) * how.contrast)[:, None, None, None]
     brightness = (_signed(uniforms[:, 6]) * how.brightness * levels)[:, None, None, None]

@@ -188,7 +188,7 @@ class _Attempt:
 def _time_in_turns(one: _Attempt, other: _Attempt) -> tuple[float, float]:
     """Return the median seconds per step of two attempts. Their rounds alternate, so that other load on the machine affects both."""
     rounds = [(one.seconds_per_step(), other.seconds_per_step()) for _ in range(ROUNDS)]
-    # Of three rounds, the median forgives one that other load disturbed.
+    # The median of three rounds forgives one that other load disturbed.
     return median(first for first, _ in rounds), median(second for _, second in rounds)
 
 

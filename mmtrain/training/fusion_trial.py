@@ -2,7 +2,7 @@
 
 Each candidate is trained for the same few epochs, with the same seed, on a network that is thrown away. Another method than the first one
 is taken only if its loss on validation rows is lower beyond noise: by the two-sided test of paired differences, corrected for the number
-of candidates (Bonferroni). Most differences between fusions are noise, and the best of five by chance would be worse than the plain one.
+of candidates (Bonferroni). Most differences between fusions are noise, and the best of five at random would be worse than the plain one.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def choose_fusion(
         groups: (rows of the table,) codes of rows that belong together and count as one observation; None for none.
     """
     untuned = training.with_settings(jit="off", steps_per_call=1).without_trial()
-    of_groups = None if groups is None else groups[partition.validation]
+    codes = None if groups is None else groups[partition.validation]
     sections = candidates(section)
     losses = []
     for one in sections:
         forget_networks()
         prepare(untuned.seed, deterministic=untuned.deterministic, precision=untuned.precision)
         losses.append(_validation_losses(make_step(one, untuned), float(untuned.learning_rate), arrays, partition))
-    best = best_candidate(losses, of_groups)
+    best = best_candidate(losses, codes)
     means = [f"{one.method} {mean.mean():.4g}" for one, mean in zip(sections, losses, strict=True)]
     verdict = "lower than that of" if best else "not higher beyond noise than that of"
     others = sections[0].method if best else "the others"

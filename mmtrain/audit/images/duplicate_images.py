@@ -133,7 +133,7 @@ def _sets(used: ImageUsage, shared: NDArray[np.int64], within: NDArray[np.int64]
     """Return the sets of cells with the same number in `shared` that have several rows and several numbers in `within`."""
     _, codes = np.unique(shared, return_inverse=True)
     count = int(codes.max(initial=-1)) + 1
-    # Several rows, and several images or files: one image in one row is no duplicate.
+    # Several rows, and several images or files: one image in one row is not a duplicate.
     wanted = (has_several(codes, used.rows, count) & has_several(codes, within, count))[codes]
     used, (_, numbers) = used.select(wanted), np.unique(codes[wanted], return_inverse=True)
     members = np.column_stack([numbers, used.rows])

@@ -92,7 +92,7 @@ def _told(header: str, target: TargetView, sure: Sequence[tuple[BinaryTargetView
         if score.best is not None and score.best.score >= CERTAIN["AUC"] and score.best.low >= LOWEST
     ]
     strong = [(answer, score) for answer, score in sure if score.score >= STRONG[score.name] and score.low >= LOWEST]
-    # Of one class found, the strong score of the whole target would say the same more weakly.
+    # With one class found, the strong score of the whole target would say the same more weakly.
     return single or ([_strong(header, target, strong, grouped=grouped)] if strong else [])
 
 

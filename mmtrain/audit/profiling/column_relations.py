@@ -69,7 +69,7 @@ def resolve_relations(
         guesses[group] = guesses[group].model_copy(update={"used": False, "reason": reason, "options": {}})
         group = None
     holders = pairs.get((group, target)) if group else None
-    # Of a group, a class counts once: a class in one group of a hundred rows still cannot be divided.
+    # A class counts once in each group: a class in one group of a hundred rows still cannot be divided.
     least = min(counts.values(), default=3) if holders is None or not len(holders) else int(holders[1].value_counts().min())
     return counts, least < 3
 

@@ -41,7 +41,7 @@ def guess_by_files(guesses: dict[str, Guess], profiles: Mapping[str, Profile], i
         if (
             guesses[header].content == "images"
             or profile.distinct < 2
-            # All of the frequent values: a category that happens to be the name of one file is no image.
+            # All of the frequent values: a category that happens to be the name of one file is not an image.
             or not all(isinstance(finder.find(name), ImageFile) for name in names)
         ):
             continue

@@ -43,7 +43,7 @@ def _several_in_one(labels: LabelIndex) -> list[Finding]:
     classes = f"{lists.labels:,} labels make {len(labels.names):,} classes"
     what = f"{quote_value(lists.example)} looks like several labels{lists.between}: {classes}."
     why = "Each combination is learned as if it had nothing in common with the others, from its own rows alone."
-    # Of several such classes the first: one example is enough to find the separator.
+    # The first of several such classes: one example is enough to find the separator.
     rows = labels.holders(labels.names.index(lists.example))
     fix = f"{lists.fix} if a row can have several of them."
     return [Finding("warning", "label_lists", labels.header, what, why, fix, first_rows(rows), count=len(rows))]

@@ -176,7 +176,7 @@ def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
 
 
 def _mixed(cells: ColumnValues, odd: NDArray[np.int64], names: dict[str, int], units: dict[str, int], commas: int) -> Finding:
-    # What neither a comma nor a unit explains.
+    # Numbers that neither a comma nor a unit explains.
     words = len(odd) - commas - sum(units.values())
     parts = [f"{commas:,} with a decimal comma"] if commas else []
     if units:
@@ -245,7 +245,7 @@ def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.in
     # One number in many groups, 9999 for instance, is a code for missing however many rows have it.
     if not few and not np.count_nonzero(values) == 1 < holders:
         return nothing
-    # At last the gap: a cell that continues the tail of the others is no outlier.
+    # At last the gap: a cell that continues the tail of the others is not an outlier.
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 
 
@@ -265,7 +265,7 @@ def _long_tail(cells: ColumnValues) -> list[Finding]:
         return []
     ranked = cells.ranked
     if len(ranked.values) < LEAST_ROWS:
-        # Of fewer different numbers the quartiles say little about a tail.
+        # With fewer different numbers, the quartiles say little about a tail.
         return []
     numbers = cells.numbers[~np.isnan(cells.numbers)]
     low, middle, high = ranked.quantiles((0.25, 0.5, 0.75)).tolist()

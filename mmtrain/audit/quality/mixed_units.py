@@ -49,7 +49,7 @@ def mixed_units(cells: ColumnValues, units: NDArray[np.int64], targets: Sequence
     if not cells.use.is_number or cells.numbers is None:
         return []
     known = np.flatnonzero(cells.numbers > 0)
-    # Zeros and negative numbers have no logarithm; where they are many, the column is no physical quantity.
+    # Zeros and negative numbers have no logarithm; where they are many, the column is not a physical quantity.
     if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
         return []
     logs = np.log(cells.numbers[known])  # another unit is a shift of logarithms

@@ -55,7 +55,7 @@ def _near(cells: ColumnValues, metadata: RowMetadata) -> list[Finding]:
         return []
     rows = np.flatnonzero(several[codes])
     what = _in_several_ways(len(np.unique(keys[several])), "name", _example(cells, prints, keys, codes[rows[0]]), rows)
-    # Of a grouping column alone: a patient in training and test under two spellings is a leak.
+    # For a grouping column only: a patient in training and test under two spellings is a leak.
     if torn := _on_two_sides(keys[codes[rows]], rows, metadata) if cells.use.purpose == "grouping" else 0:
         what = f"{what} The spellings of {torn:,} of them are on two sides of the split."
     level: Level = "note" if cells.use.content == "names" else "warning"

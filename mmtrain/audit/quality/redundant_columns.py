@@ -128,7 +128,7 @@ def _maybe_renamed(seen: NDArray[np.uint64], distinct: list[int]) -> Callable[[i
         block = product(first // together)[begin : begin + widths[first], starts[first + 1] :]  # rows of each pair of categories
         bounds = starts[first + 1 : -1] - starts[first + 1]
         rows = np.add.reduceat(block, bounds, axis=1)
-        # Of each pair the rows of its larger category: a small one inside a large one is no new name for it.
+        # The rows of the larger category of each pair: a small one inside a large one is not a new name for it.
         wholes = np.maximum(np.repeat(rows, widths[first + 1 :], axis=1), block.sum(axis=0))
         pairs = np.maximum.reduceat(block / np.maximum(wholes, 1), bounds, axis=1)
         # Renamed categories share at least half of the rows of the larger one; of fewer than LEAST_ROWS the sample shows nothing.

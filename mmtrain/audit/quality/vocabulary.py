@@ -65,7 +65,7 @@ def _parted(cells: ColumnValues, sample: NDArray[np.int64], spaced: Callable[[An
     runs = pc.utf8_split_whitespace(lowered)
     # Language repeats itself: each distinct run is split once, and its words are then copied to every text that has it.
     run, spellings = pd.factorize(runs.flatten().to_numpy(zero_copy_only=False))
-    # Variation selectors are no part of a word: the network drops them too.
+    # Variation selectors are not part of a word: the network drops them too.
     plain = pc.replace_substring_regex(pa.array(spellings, pa.large_string()), VARIANTS, "")
     word_run, word, names = _pairs(pc.split_pattern(spaced(plain), " "))
     counts = np.bincount(word_run, minlength=len(spellings))
