@@ -70,25 +70,26 @@ class Trackers:
 
     def __init__(self, sections: Iterable[TrackerSection], folder: Path, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._made: dict[str, Any] = {}
-        for section in sections:
-            made = self._attempt(section.name, partial(_build, section, folder))
+        self._trackers: dict[int, tuple[str, Any]] = {}  # by position: two may have the same name and other options
+        for position, section in enumerate(sections):
+            made = self._attempt(position, section.name, partial(_build, section, folder))
             if made is not None:
-                self._made[section.name] = made
+                self._trackers[position] = section.name, made
 
     def __call__(self, event: Any) -> None:
         """Call the method of the event's name on every tracker that has one."""
-        name = _lower_case(type(event).__name__)
-        for key, made in list(self._made.items()):
-            if (method := getattr(made, name, None)) is not None:
-                self._attempt(key, partial(method, event))
+        method_name = _lower_case(type(event).__name__)
+        for position, (name, made) in list(self._trackers.items()):
+            if (method := getattr(made, method_name, None)) is not None:
+                self._attempt(position, name, partial(method, event))
 
-    def _attempt(self, key: str, work: Callable[[], Any]) -> Any:
+    def _attempt(self, position: int, name: str, work: Callable[[], Any]) -> Any:
         try:
             return work()
         except Exception as error:  # any: an error of a tracker must not end a training
-            self._made.pop(key, None)
-            self._warn(f"the tracker `{key}` failed and is left out from now on: {type(error).__name__}: {error}".rstrip(".: ") + ".")
+            # First left out, then reported: a warning is an event for trackers, too.
+            self._trackers.pop(position, None)
+            self._warn(f"the tracker `{name}` failed and is left out from now on: {type(error).__name__}: {error}".rstrip(".: ") + ".")
             return None
 
 

@@ -47,6 +47,21 @@ def test_a_tracker_gets_the_events_that_it_has_a_method_for(registered, tmp_path
     assert told == [(tmp_path, "y"), EPOCH, Ended(1, 1)]
 
 
+def test_two_trackers_of_one_name_both_follow_the_training(registered, tmp_path):
+    calls = []
+
+    @tracker
+    class Mine:
+        def __init__(self, folder, *, word: str = "x"):
+            self.word = word
+
+        def ended(self, event):
+            calls.append(self.word)
+
+    Trackers([section("mine", word="y"), section("mine")], tmp_path, pytest.fail)(Ended(1, 1))
+    assert calls == ["y", "x"]
+
+
 def test_a_tracker_that_fails_is_left_out_with_a_warning_and_the_others_go_on(registered, tmp_path):
     warnings, told = [], []
 
