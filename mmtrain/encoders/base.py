@@ -283,16 +283,18 @@ def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
             raise RunError(Problem(str(path), what, "Fetch the model again, or choose another one.")) from error
         if architecture is not None:
             return Recognized(name, checkpoint, entry, architecture)
-    what = f"the weights are of no family of encoders of the kind {kind!r}; {_description(checkpoint)}."
+    where, what = str(path), f"the weights are of no family of encoders of the kind {kind!r}"
+    if not checkpoint.shapes:  # a file of Keras: its arrays have no names that a family could know
+        fix = "Give the name of a network of keras.applications as `model`, and this file as `weights`."
+        raise RunError(Problem(where, f"{what}; a file that Keras has written does not name its network.", fix))
     known = [key for key, entry in families.items() if entry.kind == kind]
-    raise RunError(Problem(str(path), what, f"Known families: {listed(known)}. A config.json next to the weights tells them apart."))
+    fix = f"Known families: {listed(known)}. A config.json next to the weights tells them apart."
+    raise RunError(Problem(where, f"{what}; {_description(checkpoint)}.", fix))
 
 
 def _description(checkpoint: Checkpoint) -> str:
-    named = next(
-        (f"its config.json names {checkpoint.config[key]!r}" for key in ("architecture", "model_type") if key in checkpoint.config), ""
-    )
-    return named or f"its first weight is `{next(iter(checkpoint.shapes), '')}`"
+    key = next((key for key in ("architecture", "model_type") if key in checkpoint.config), None)
+    return f"its config.json names {checkpoint.config[key]!r}" if key else f"its first weight is `{next(iter(checkpoint.shapes))}`"
 
 
 def load_encoder(reference: str, spec: TensorSpec, *, weights: str = "", owner: str = "", shared: bool = True) -> Encoder:

@@ -206,6 +206,15 @@ def test_a_link_to_nowhere_next_to_the_weights_is_left_out(tmp_path):
     assert load_encoder(str(path), IMAGE).width == 6
 
 
+def test_a_file_of_keras_needs_the_name_of_its_network(tmp_path):
+    path = tmp_path / "some.weights.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert refusal(lambda: recognize(str(path), "image")) == (
+        f"{path}: the weights are of no family of encoders of the kind 'image'; a file that Keras has written does not name its network. "
+        "Give the name of a network of keras.applications as `model`, and this file as `weights`."
+    )
+
+
 def test_a_model_is_found_by_path_and_in_the_folders_of_models(tmp_path):
     path = tiny_resnet(tmp_path / "models")
     assert find_weights("tiny_resnet") == path
