@@ -185,21 +185,13 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
     means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
     predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
-    groups: dict[str, list[Any]] = {}
-    for key, part in parts.items():
-        groups[f"branches.{key}"] = [part.model]
-        groups |= {f"branches.{key}.{group}": list(layers) for group, layers in part.groups.items()}
-    groups |= {"fusion": [network.get_layer(names.fusion)]}
-    for key, layer in names.heads.items():
-        # The heads of single branches learn with their target: a stage that freezes the target freezes them too.
-        groups[f"targets.{key}"] = [network.get_layer(layer), *(trained.get_layer(names.branch_heads[branch][key]) for branch in single)]
     models = Models(
         network,
         trained,
         predictor,
         None,
         activations,
-        groups,
+        _parameter_groups(parts, trained, names, single),
         members=ensemble.members,
         means=means,
         branches=tuple(single),
@@ -210,6 +202,21 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
         notes=tuple(note for part in parts.values() for note in part.notes),
     )
     return replace(models, end_to_end=EndToEnd(encoder(fitted.columns), models.with_encoders(predictor), name=layer_names([name])[name]))
+
+
+def _parameter_groups(
+    parts: Mapping[str, _BranchModel], trained: Any, names: NetworkLayerNames, single: Collection[str]
+) -> dict[str, list[Any]]:
+    """Return the layers of each branch, of its groups, of the fusion and of each target, which stages freeze and give rates to."""
+    groups: dict[str, list[Any]] = {}
+    for key, part in parts.items():
+        groups[f"branches.{key}"] = [part.model]
+        groups |= {f"branches.{key}.{group}": list(layers) for group, layers in part.groups.items()}
+    groups["fusion"] = [trained.get_layer(names.fusion)]
+    for key, layer in names.heads.items():
+        # The heads of single branches learn with their target: a stage that freezes the target freezes them too.
+        groups[f"targets.{key}"] = [trained.get_layer(layer), *(trained.get_layer(names.branch_heads[branch][key]) for branch in single)]
+    return groups
 
 
 def network_inputs(layout: InputLayout) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Optional packages that an experiment needs, and the user's Keras callbacks."""
+"""Packages, weights of pretrained encoders, word vectors and Keras callbacks that an experiment needs: checks before a training."""
 
 from __future__ import annotations
 
