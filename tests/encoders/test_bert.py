@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_encoders import BERT, DISTILBERT, POSITIONS, ROBERTA, VOCABULARY, WIDTH, checkpoint, last_states, mean_vectors, write_model
 
-from mmtrain.encoders.base import recognize
+from mmtrain.encoders.loading import recognize
 from mmtrain.encoders.tokenizer import read_tokenizer
 from mmtrain.errors import RunError
 from mmtrain.specs import PieceSpec
@@ -23,7 +23,7 @@ CASES = {
 
 
 def vectors(folder, ids, padding=0):
-    from mmtrain.encoders.base import load_encoder
+    from mmtrain.encoders.loading import load_encoder
 
     return np.asarray(load_encoder(str(folder), PieceSpec(6, VOCABULARY, padding)).network(np.array(ids, np.int32)))
 
@@ -115,7 +115,7 @@ def test_weights_that_do_not_fit_are_named(tensorflow, tmp_path, change, message
 
 
 def test_longer_texts_than_positions_are_refused(tensorflow, tmp_path):
-    from mmtrain.encoders.base import load_encoder
+    from mmtrain.encoders.loading import load_encoder
 
     folder = write_model(tmp_path / "tiny", ROBERTA)
     with pytest.raises(RunError, match=re.escape("it reads 7 pieces at most, and `max_length` is 8")):

@@ -172,7 +172,8 @@ def test_a_vision_transformer_with_other_values_is_refused(tmp_path, config):
     assert known.architecture.heads == 2
     known.check(ImageSpec(2, 2, 3))
     assert refusal(lambda: known.check(ImageSpec(2, 1, 3))) == (
-        f"{tmp_path / 'vit'}: vit cannot read these inputs: images need at least 2 pixels each way."
+        f"{tmp_path / 'vit'}: vit cannot read these inputs: images need at least 2 pixels each way. "
+        "Change `size` or `max_length` of the column, or choose another model."
     )
     (tmp_path / "vit" / "config.json").write_text(json.dumps({"architecture": "vit_tiny", **config}))
     assert "are not those of a vit: " in refusal(lambda: recognize(str(tmp_path / "vit"), "image"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from checkpoints import NAMED, write_legacy_torch, write_safetensors, write_torch
 
-from mmtrain.encoders.base import SUFFIXES
+from mmtrain.encoders.loading import SUFFIXES
 from mmtrain.encoders.weights import CONTAINERS, Checkpoint, SafetensorsFile, TorchFile
 from mmtrain.errors import RunError
 

@@ -15,7 +15,7 @@ import mmtrain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.pack import pack, unpack
 from mmtrain.config import load
-from mmtrain.encoders import base
+from mmtrain.encoders import loading
 from mmtrain.errors import ConfigError
 
 TEXTS = ("The dress fit, a dress!", "good", "bad dresses", "A good fit, the bad", "", "good fit")
@@ -40,7 +40,7 @@ def run(tensorflow, tmp_path_factory):
     write_model(folder / "models" / "tiny", modules=["Transformer", "Pooling", "Normalize"], pooling={"pooling_mode_mean_tokens": True})
     result = mmtrain.fit(write_experiment(folder / "notes.yaml", TREE), output=folder / "runs")
     (folder / "models").rename(folder / "elsewhere")
-    base._load_encoder.cache_clear()
+    loading._load_encoder.cache_clear()
     return Path(result.folder), folder
 
 
