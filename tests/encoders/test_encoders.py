@@ -267,10 +267,12 @@ PUBLISHED = {
 
 
 PUBLISHED_NETWORKS = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
+LARGE = ("tf_efficientnet_b0", "tf_mobilenetv3_large_075")
+"""Networks that take a second each and of whose family there are smaller ones."""
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("name", PUBLISHED_NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in PUBLISHED_NETWORKS])
 def test_a_checkpoint_in_the_published_format_gives_the_features_of_the_published_network(tmp_path, name):
     """Names, shapes and features are those of timm and Transformers; `make_published.py` has written them."""
     known = PUBLISHED_NETWORKS[name]
@@ -294,7 +296,14 @@ def test_the_paddings_of_a_name_without_config_are_not_guessed(tmp_path):
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("name", "scaling"), [("MobileNetV3Small", "mobilenet_v3"), ("VGG16", "vgg16"), ("MobileNetV2", "mobilenet_v2")])
+@pytest.mark.parametrize(
+    ("name", "scaling"),
+    [
+        ("VGG16", "vgg16"),
+        pytest.param("MobileNetV3Small", "mobilenet_v3", marks=pytest.mark.slow),
+        pytest.param("MobileNetV2", "mobilenet_v2", marks=pytest.mark.slow),
+    ],
+)
 def test_networks_of_keras_read_images_in_their_own_scaling(tmp_path, name, scaling):
     import keras
 
@@ -305,10 +314,17 @@ def test_networks_of_keras_read_images_in_their_own_scaling(tmp_path, name, scal
     encoder = load_encoder(name, ImageSpec(size, size, 3), weights=str(tmp_path / f"{name}.weights.h5"))
     scaled = getattr(keras.applications, scaling).preprocess_input(image_of(size).astype(np.float32))
     assert np.allclose(encoder.network(image_of(size)), network(scaled), rtol=1e-4, atol=1e-5)
-    if name == "MobileNetV2":
-        message = refusal(lambda: load_encoder("VGG16", ImageSpec(size, size, 3), weights=str(tmp_path / f"{name}.weights.h5")))
-        what = "the weights are not those of VGG16: there are 260 arrays, and the network has 26."
-        assert message.startswith(f"{tmp_path}/MobileNetV2.weights.h5: {what} Give the weights without the classifier")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_weights_of_another_network_of_keras_are_refused(tmp_path):
+    import keras
+
+    path = tmp_path / "other.weights.h5"
+    keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3)]).save_weights(path)
+    message = refusal(lambda: load_encoder("VGG16", ImageSpec(32, 32, 3), weights=str(path)))
+    what = "the weights are not those of VGG16: there are 2 arrays, and the network has 26."
+    assert message.startswith(f"{path}: {what} Give the weights without the classifier")
 
 
 def test_every_network_of_keras_has_its_scaling():

@@ -165,7 +165,7 @@ STAGES = (
 )
 
 
-@pytest.mark.parametrize(("tune", "changed"), [("last_blocks, blocks: 1", 3), ("all", 6)])
+@pytest.mark.parametrize(("tune", "changed"), [("last_blocks, blocks: 1", 3), pytest.param("all", 6, marks=pytest.mark.slow)])
 def test_the_last_blocks_of_an_encoder_are_tuned_in_a_later_stage(tmp_path, tune, changed):
     """A tiny ResNet has a stem of one convolution, a block of two and one of three; each has a kernel and a bias."""
     from mmtrain.encoders import load_encoder

@@ -18,6 +18,7 @@ from mmtrain.config import load
 from mmtrain.encoders import loading
 from mmtrain.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
 TEXTS = ("The dress fit, a dress!", "good", "bad dresses", "A good fit, the bad", "", "good fit")
 TREE = {
     "data": {"cache": {"folder": "cache"}},
@@ -113,6 +114,7 @@ def test_equal_texts_are_encoded_once(run):
     assert shape == (6, 1, 8)  # of 60 rows
 
 
+@pytest.mark.slow
 def test_saved_model_takes_raw_strings_with_tensorflow_alone(run):
     folder, _ = run
     result = export(str(folder), ExportOptions("saved_model"))
