@@ -42,14 +42,12 @@ class Encoder:
     name: str
     """Name of the model, such as `efficientnet_lite0`."""
     network: Any
-    """Keras model from the encoded input to the vector, (batch, width); with `length` to [vector, tokens]."""
+    """Keras model from the encoded input to the vector, (batch, width)."""
     width: int
     fingerprint: str
     """SHA-256 of the weights' files."""
     blocks: Sequence[Sequence[Any]] = ()
     """The layers with weights, from the input to the output, in groups that are tuned together."""
-    length: int = 0
-    """Number of tokens, (batch, length, width), that the network gives after the vector; 0 for none."""
     design: str = ""
     """The architecture in a line: with the fingerprint, all that the features depend on but the input."""
 
@@ -71,9 +69,11 @@ class Built:
     """A network that a family has built, without its weights."""
 
     network: Any
+    """Keras model as that of an `Encoder`."""
     slots: Sequence[Slot]
+    """The weights of every layer that has any; empty where the family has put them in already."""
     blocks: Sequence[Sequence[Any]] = ()
-    length: int = 0
+    """The layers with weights, as those of an `Encoder`."""
 
 
 class Family(ABC):

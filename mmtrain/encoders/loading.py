@@ -205,9 +205,7 @@ def _load_encoder(reference: str, spec: TensorSpec, weights: str, owner: str, st
     fill(built.slots, known)
     built.network.trainable = False
     output = built.network.outputs[0]
-    return Encoder(
-        known.name, built.network, int(output.shape[-1]), known.checkpoint.fingerprint, built.blocks, built.length, repr(known.architecture)
-    )
+    return Encoder(known.name, built.network, int(output.shape[-1]), known.checkpoint.fingerprint, built.blocks, repr(known.architecture))
 
 
 def fill(slots: Sequence[Slot], known: Recognized) -> None:
