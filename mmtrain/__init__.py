@@ -47,7 +47,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `columns/` `targets/` `branches/` `fusions/` `splits/` `optim/` `metrics/` `trackers.py` | what experiments can name | 1-2 |
 | `encoders/` | pretrained networks from local files: families, readers of weights | 1-3 |
 | `registry.py` `result_model.py` `specs.py` `input_layout.py` `image_decoding/` `layers/` `system/` | registries, tensors, layers | 1-3 |
-| `text/` | tokenization, spelling, dates | 1-2 |
+| `text/` | words and pieces of texts, word vectors, spelling, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
 
 `config/`, `commands/`, `pipeline/` and `api/` know the whole experiment. Below them a function takes the section or the values it uses.
