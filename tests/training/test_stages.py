@@ -191,7 +191,11 @@ def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflo
     from mmtrain.training.events import EpochBegan
 
     overrides = ["training.weight_average=0.5", "training.schedule={method: plateau, patience: 1}"]
-    overrides += ["training.optimizer={method: sgd, momentum: 0.9}", "fusion.auxiliary=0.5"]  # momenta, of which Adam has two
+    overrides += [
+        "training.optimizer={method: sgd, momentum: 0.9}",
+        "fusion.auxiliary=0.5",
+        "fusion.balance=ogm_ge",
+    ]  # momenta, of which Adam has two
     path = experiment(tmp_path, stages)
     whole = fit(path, overrides=overrides, output=tmp_path / "whole").run
     assert {"train_auxiliary_first_loss", "train_auxiliary_second_loss"} <= set(lines(whole / "metrics.jsonl")[0])
