@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 DRAWN = ("test_report.py", "test_report_browser", "test_report_results", "test_report_worst", "test_plot")
 """What the files of tests begin with that look at plots."""
+READS_REPORTS = re.compile(r'report.*read_text|read_text.*report|plots["/]|import .*model_card')
+"""A line of a test that reads report.html or a file of a plot."""
 
 
 def pytest_collection_finish():
@@ -137,7 +140,7 @@ def schema_made_once():
 def undrawn_plots(request):
     """Outside of the tests of reports every figure is made and none is drawn: drawing takes half of the time of an evaluation.
 
-    Where no test speaks of a report, it has no sections.
+    Where no test reads a report, it has no sections.
     """
     if request.path.name.startswith(DRAWN):
         yield
@@ -151,6 +154,6 @@ def undrawn_plots(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plot_style, "as_markup", lambda figure, *, salt: "<svg></svg>")
         patch.setattr(plot_style, "save", save)
-        if "report" not in request.path.read_text(encoding="utf-8"):
+        if not READS_REPORTS.search(request.path.read_text(encoding="utf-8")):
             patch.setattr(report, "sections", lambda contents, writer: ())
         yield
