@@ -85,6 +85,7 @@ def test_the_same_random_state_gives_the_same_model(classifier):
     np.testing.assert_array_equal(again.predict_proba(frame), classifier.predict_proba(frame))
 
 
+@pytest.mark.slow  # fitted on a frame by the classifier above
 def test_a_regressor_on_an_array_names_its_columns_and_keeps_its_run(tensorflow, tmp_path):
     frame = table()
     cells = frame[["x"]].to_numpy()

@@ -267,7 +267,7 @@ PUBLISHED = {
 
 
 PUBLISHED_NETWORKS = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
-LARGE = ("tf_efficientnet_b0", "tf_mobilenetv3_large_075")
+LARGE = ("efficientnet_b0", "tf_efficientnet_b0", "tf_mobilenetv3_large_075")
 """Networks that take a second each and of whose family there are smaller ones."""
 
 

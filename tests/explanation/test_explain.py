@@ -141,7 +141,7 @@ def check_adds_up(found, expected):
     assert elements == pytest.approx(attributed.total, abs=1e-6)
 
 
-QUICK = ("cnn", "embedding_average", "text_gru", "attention")
+QUICK = ("cnn", "embedding_average", "attention")
 """Architectures and fusions that are explained every time, attention with `mlp` and `linear`; the others have the same hooks."""
 
 

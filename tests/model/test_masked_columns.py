@@ -138,7 +138,8 @@ def test_an_absent_number_is_not_the_average_number(material, everything, name):
     assert not np.isclose(answer(material, models, absent), answer(material, models, average), rtol=0, atol=1e-5).any()
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.slow  # tests/model/test_members.py saves and cuts such a network
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
 def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(material, name, tmp_path):
     import keras
 

@@ -133,6 +133,7 @@ assert [run([*command, '--code', 'counts.py']) for command in (['schema'], ['che
 """
 
 
+@pytest.mark.slow  # a fresh process; tests/cli/test_extending.py has one for all that a file registers
 def test_schema_and_check_know_a_task_of_ones_own(folder):
     done = subprocess.run([sys.executable, "-c", IN_ONE], cwd=folder, capture_output=True, text=True, timeout=300, check=True)
     schema, end = json.JSONDecoder().raw_decode(done.stdout)

@@ -56,6 +56,7 @@ def chosen(path, *overrides):
     return experiment.training.learning_rate, tuning.reasons[0]
 
 
+@pytest.mark.slow  # two tests of 200 steps; a run has one below
 @pytest.mark.usefixtures("tensorflow")
 def test_the_rate_follows_from_the_seed_and_the_training_rows(path):
     rate, reason = chosen(path)
