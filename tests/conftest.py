@@ -53,7 +53,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 DRAWN = ("test_report.py", "test_report_browser", "test_report_results", "test_report_worst", "test_plot")
 """What the files of tests begin with that look at plots."""
-READS_REPORTS = re.compile(r'report.*read_text|read_text.*report|plots["/]|import .*model_card')
+READS_REPORTS = re.compile(r'report_page|report.*read_text|read_text.*report|plots["/]|import .*model_card')
 """A line of a test that reads report.html or a file of a plot."""
 
 
