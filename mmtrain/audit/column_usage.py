@@ -121,14 +121,20 @@ def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
         if not len(filled):
             continue
         patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
-        if any(_matching_share(pattern, filled) >= NEARLY_ALL for pattern in patterns):
+        if any(_nearly_all_match(pattern, filled) for pattern in patterns):
             usages.append(ColumnUsage(header, "", unused="dates"))
         elif header not in used and names_person(header) and FEW_GROUPS <= len(set(filled)) < len(filled):
             usages.append(ColumnUsage(header, "", unused="persons"))
     return usages
 
 
-def _matching_share(pattern: str, cells: NDArray[np.object_]) -> float:
-    """Share of the cells that the pattern matches. `Series.str.match` parses the pattern anew in every call, which takes 5 ms."""
-    matches = re.compile(pattern).match
-    return sum(matches(cell) is not None for cell in cells) / len(cells)
+def _nearly_all_match(pattern: str, cells: NDArray[np.object_]) -> bool:
+    """Return whether the pattern matches `NEARLY_ALL` of the cells."""
+    # `Series.str.match` parses the pattern anew in every call, which takes 5 ms.
+    matches, misses = re.compile(pattern).match, 0
+    # Most columns have no dates: a few misses settle that, where all cells of 1,000 columns took 3 s.
+    for cell in cells:
+        misses += matches(cell) is None
+        if (len(cells) - misses) / len(cells) < NEARLY_ALL:
+            return False
+    return True

@@ -28,7 +28,7 @@ from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.pipeline.audit import audit_experiment, audit_table
 from mmtrain.pipeline.checks.validate import ValidationReport, load_experiment, validate_experiment
-from mmtrain.targets import Target
+from mmtrain.targets import Target, as_target
 from mmtrain.targets.yes_no import is_yes
 
 MOST_CLASSES = 1000
@@ -68,7 +68,8 @@ def inspect_experiment(
     report = validate_experiment(experiment, origin, progress=progress)
     try:
         # Targets need all of their classes; other columns show the most frequent values.
-        profiles = profile_columns(table, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
+        answers = experiment.targets
+        profiles = profile_columns(table, readable, most={header: MOST_CLASSES for key, header in uses if key in answers})
     except DataError as error:
         raise DataError(dict.fromkeys((*error.problems, *report.problems))) from error
     rows = next((profile.rows for profile in profiles.values()), 0)
@@ -100,7 +101,7 @@ def _inspect_column(
     experiment: Experiment, file: TableFile, key: str, header: str, profile: Profile | None, report: ValidationReport
 ) -> InspectedColumn:
     column = experiment.columns[key]
-    target = experiment.targets.get(key)
+    target = as_target(column)
     task = target.task if target is not None else ""
     if profile is None:
         return InspectedColumn(key=key, header=header, role=column.role, task=task, profile=None)
