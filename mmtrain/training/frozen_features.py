@@ -29,13 +29,13 @@ from mmtrain.errors import counted
 from mmtrain.model.model_file import rows_at_once
 from mmtrain.specs import FeatureSpec, PieceSpec
 from mmtrain.system.threads import in_threads
-from mmtrain.training.augment import UNIFORMS_PER_IMAGE, augment_images
+from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.distinct_texts import DistinctTexts
 
 VERSION = 1
 """Part of the name of every entry; to be raised when encoders give other features for the same inputs and weights."""
 MOST_AT_ONCE = 64
-"""Images of a batch; a larger one is no faster on a CPU."""
+"""Images of a batch; larger ones gained nothing on a CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,8 @@ class AugmentedViews:
         """Return the pixels of a view, 0 for the images themselves. Its random numbers follow from the view and the image."""
         if view == 0 or self.augment is None:
             return tf.constant(pixels)
-        return augment_images(tf.constant(pixels), tf.constant(uniform(0, view, images, UNIFORMS_PER_IMAGE)), self.augment, levels)
+        numbers = uniform(0, view, images, uniforms_for(self.augment))
+        return augment_images(tf.constant(pixels), tf.constant(numbers), self.augment, levels)
 
 
 @dataclass(frozen=True)
