@@ -215,7 +215,7 @@ class ModelAtHand(ResultModel):
     family: str
     """Family of networks, such as `efficientnet`; empty where it is unknown."""
     parameters: Count
-    """Numbers in all arrays."""
+    """Numbers in all arrays; 0 where the file does not name them, as that of Keras."""
     size: Count
     """Bytes of the weights on the disk."""
     path: FilePath

@@ -32,7 +32,8 @@ def show(as_json: Json = False) -> None:
     if models:
         table = plain_table("model", "kind", "family", "parameters", "size")
         for one in models:
-            table.add_row(escape(one.name), one.kind, escape(one.family), f"{one.parameters / 1e6:,.1f} M", format_bytes(one.size))
+            parameters = f"{one.parameters / 1e6:,.1f} M" if one.parameters else ""
+            table.add_row(escape(one.name), one.kind, escape(one.family), parameters, format_bytes(one.size))
         out().print(table)
     for one in models:
         if one.problem:

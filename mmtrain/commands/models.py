@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from mmtrain.artifacts.command_results import ModelAtHand
-from mmtrain.encoders import families, models_at_hand, open_checkpoint
+from mmtrain.encoders import families, identify, models_at_hand, open_checkpoint
 from mmtrain.errors import RunError
 
 
@@ -22,9 +22,11 @@ def _describe(name: str, path: Path) -> ModelAtHand:
         checkpoint = open_checkpoint(path)
         size = sum(file.stat().st_size for file in checkpoint.paths)
         parameters = sum(math.prod(shape) for shape in checkpoint.shapes.values())
-        known = ((key, entry) for key, entry in families.items() if entry.recognize(checkpoint, name) is not None)
-        family, kind = next(((key, entry.kind) for key, entry in known), ("", ""))
-        problem = "" if family else "it is of no known family"
+        known = identify(checkpoint, name, families)
+        if known is None:
+            problem = "its family is not known."
+        else:
+            family, kind = known.family.name, known.family.kind
     except RunError as error:
         problem = error.problems[0].what
     return ModelAtHand(name=name, kind=kind, family=family, parameters=parameters, size=size, path=path, problem=problem)

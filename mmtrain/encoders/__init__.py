@@ -12,6 +12,7 @@ from mmtrain.encoders.efficientnet import EfficientNet as EfficientNet
 from mmtrain.encoders.keras_applications import KerasApplications as KerasApplications
 from mmtrain.encoders.loading import Recognized as Recognized
 from mmtrain.encoders.loading import find_weights as find_weights
+from mmtrain.encoders.loading import identify as identify
 from mmtrain.encoders.loading import load_encoder as load_encoder
 from mmtrain.encoders.loading import model_folders as model_folders
 from mmtrain.encoders.loading import models_at_hand as models_at_hand

@@ -1,4 +1,4 @@
-"""Pretrained encoders: the contract of a family, and the way from the name of a model to its network with its weights.
+"""Pretrained encoders: the contract of a family. `mmtrain.encoders.loading` leads from the name of a model to its network.
 
 An encoder is a Keras model from one encoded input, as a branch receives it, to a vector, (batch, width). A family builds the networks of
 one design from a checkpoint: it recognizes the checkpoint, builds the layers, and lists for every layer the arrays it is made of. Reading,
@@ -85,6 +85,8 @@ class Family(ABC):
     """Python packages with weights, by name of the model: the package, and the path of the file that it installs."""
     hubs: ClassVar[Mapping[str, str]] = {}
     """Repositories of a model hub with weights, by name of the model; for messages, as nothing is downloaded."""
+    name: str = ""
+    """The name that the family is registered under, set by `@family`."""
     kind: Kind = ""
     """The kind of input, set by `@family`."""
 
@@ -113,15 +115,15 @@ def family(kind: Kind, name: str = "") -> Callable[[FamilyClass], FamilyClass]:
 
     def register(class_: FamilyClass) -> FamilyClass:
         entry = class_()
-        entry.kind = kind
-        families.add(name or class_.__module__.rpartition(".")[2], entry)
+        entry.name, entry.kind = name or class_.__module__.rpartition(".")[2], kind
+        families.add(entry.name, entry)
         return class_
 
     return register
 
 
 def read_json(path: Path, fix: str = "Fetch the model again.") -> Any:
-    """Return the content of a JSON file of a model; None where there is no file. Raises RunError for a damaged one, with `fix`."""
+    """Return the content of a JSON file of a model; None where it does not exist. Raises RunError for a damaged one, with `fix`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -131,6 +133,6 @@ def read_json(path: Path, fix: str = "Fetch the model again.") -> Any:
 
 
 def read_json_map(path: Path, fix: str = "Fetch the model again.") -> dict[str, Any]:
-    """Return the map in a JSON file; an empty one where there is no file, or anything else in it. Raises as `read_json`."""
+    """Return the map in a JSON file; an empty one where it does not exist, or holds anything else. Raises as `read_json`."""
     values = read_json(path, fix)
     return values if isinstance(values, dict) else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -48,9 +48,7 @@ def find_weights(reference: str) -> Path:
         if path.exists():
             return path
     places = [folder / f"{reference}{suffix}" for folder in model_folders() for suffix in ("", *SUFFIXES)]
-    packages = _by_model("packages")
-    if reference in packages:
-        places += [Path(folder) / packages[reference][1] for folder in sys.path]
+    places += _in_packages(reference)
     with suppress(OSError):
         if existing := next((place for place in places if place.exists()), None):
             return existing
@@ -67,10 +65,16 @@ def models_at_hand() -> dict[str, Path]:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix in SUFFIXES or (path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir())):
                 places.setdefault(path.name if path.is_dir() else path.stem, path)
-    for name, (_, file) in _by_model("packages").items():
-        if found := next((path for folder in sys.path if (path := Path(folder) / file).exists()), None):
-            places.setdefault(name, found)
+    for name in _by_model("packages"):
+        if installed := next((path for path in _in_packages(name) if path.exists()), None):
+            places.setdefault(name, installed)
     return dict(sorted(places.items()))
+
+
+def _in_packages(name: str) -> list[Path]:
+    """Return the places that the weights of a model have in installed Python packages; none where no package has it."""
+    _, file = _by_model("packages").get(name, ("", ""))
+    return [Path(folder) / file for folder in sys.path] if file else []
 
 
 def _not_found_message(reference: str) -> tuple[str, str]:
@@ -149,6 +153,22 @@ class Recognized:
             raise RunError(Problem(str(self.checkpoint.place), f"{self.name} cannot read these inputs: {error}.", fix)) from error
 
 
+def identify(checkpoint: Checkpoint, name: str, among: Iterable[str]) -> Recognized | None:
+    """Return a checkpoint with its family, the first `among` these that knows it; None where none does.
+
+    Raises RunError for a config.json, or arrays, that contradict the family.
+    """
+    for key in among:
+        try:
+            architecture = families[key].recognize(checkpoint, name)
+        except _NOT_UNDERSTOOD as error:
+            what = f"its config.json or its weights are not those of a {key}: {str(error).rstrip('.') or type(error).__name__}."
+            raise RunError(Problem(str(checkpoint.place), what, "Fetch the model again, or choose another one.")) from error
+        if architecture is not None:
+            return Recognized(name, checkpoint, families[key], architecture)
+    return None
+
+
 def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
     """Return the family of the checkpoint that `reference` names; with `weights`, of those weights under that name.
 
@@ -157,20 +177,14 @@ def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
     path = find_weights(weights or reference)
     checkpoint = open_checkpoint(path)
     name = Path(reference).name if reference else path.name
-    for key, entry in families.items():
-        try:
-            architecture = entry.recognize(checkpoint, name) if entry.kind == kind else None
-        except _NOT_UNDERSTOOD as error:
-            what = f"its config.json or its weights are not those of a {key}: {str(error).rstrip('.') or type(error).__name__}."
-            raise RunError(Problem(str(path), what, "Fetch the model again, or choose another one.")) from error
-        if architecture is not None:
-            return Recognized(name, checkpoint, entry, architecture)
+    names = [key for key, entry in families.items() if entry.kind == kind]
+    if recognized := identify(checkpoint, name, names):
+        return recognized
     where, what = str(path), f"the weights are of no family of encoders of the kind {kind!r}"
     if not checkpoint.shapes:  # a file of Keras: its arrays have no names that a family could know
         fix = "Give the name of a network of keras.applications as `model`, and this file as `weights`."
         raise RunError(Problem(where, f"{what}; a file that Keras has written does not name its network.", fix))
-    known = [key for key, entry in families.items() if entry.kind == kind]
-    fix = f"Known families: {listed(known)}. A config.json next to the weights tells them apart."
+    fix = f"Known families: {listed(names)}. A config.json next to the weights tells them apart."
     raise RunError(Problem(where, f"{what}; {_description(checkpoint)}.", fix))
 
 
