@@ -189,10 +189,10 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     Args:
         columns: What each column is for, by name: a role (`"numeric"`) or a dictionary of the experiment's section `columns`. Columns
             that are not named are not used. Left out: guessed.
-        branches: As in an experiment. Left out: a branch per image, one per text, one for all the rest.
+        branches: As in an experiment. Left out, with `fusion`: those that `mmtrain init` writes.
         fusion: As in an experiment.
-        training: As in an experiment, over the defaults of 30 epochs and early stopping after 5 without improvement. With numbers and
-            categories alone, and neither `branches` nor `fusion`, all three are those that `mmtrain init` writes.
+        training: As in an experiment, over what `mmtrain init` writes; with `branches` or `fusion` of your own over 30 epochs and early
+            stopping after 5 without improvement.
         split: As in an experiment, over the default of 15 % validation rows and no test rows.
         output: The folder that holds the runs. Left out: a temporary one.
         random_state: Seed of the split, the initial weights and the order of rows; with one, training is deterministic.

@@ -27,7 +27,6 @@ from mmtrain.targets import tasks
 TRIED_FUSIONS = ("concatenate", "gated", "low_rank", "film", "attention", "late")
 """Fusions of `fusion: auto`, one of each kind; the first is kept unless another is better beyond noise."""
 
-
 PRETRAINED, PRETRAINED_TEXT = "pretrained", "text_pretrained"
 """The architecture of pretrained encoders in short, and its name for texts, which are read in the pieces of the model's tokenizer."""
 

@@ -143,7 +143,9 @@ def test_a_file_that_no_row_can_have_is_not_read_again_without_a_store(tmp_path)
 def test_views_are_changed_images_next_to_the_image_itself(tmp_path):
     from mmtrain.training.frozen_features import with_features
 
-    views = TREE.replace("missing: mask", "missing: mask, augment: {flip: both, brightness: 0.3, color: 0.2}").replace("units: [4], d", "views: 2, d")
+    views = TREE.replace("missing: mask", "missing: mask, augment: {flip: both, brightness: 0.3, color: 0.2}").replace(
+        "units: [4], d", "views: 2, d"
+    )
     made, plain = (ready(written(tmp_path, tree)) for tree in (views, TREE))
     arrays, alone = (
         with_features(one.arrays, one.experiment.branches, one.experiment.columns, one.data.stores, one.experiment.data.cache)
