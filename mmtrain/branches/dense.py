@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -22,15 +22,34 @@ names of emoji it lowered the log loss from .800 to .781."""
 LinearPath = Annotated[int, Field(ge=0, le=1024)]
 
 
-def normalized(values: Tensor, normalization: Normalization) -> Tensor:
-    """Return the values after the normalization."""
+def normalization_layers(normalization: Normalization) -> list[Any]:
+    """Return the layer of a normalization; none for `none`."""
     import keras
 
     if normalization == "none":
-        return values
+        return []
     # Momentum 0.9: with a few dozen steps an epoch, 0.99 would still remember the initial statistics at the first validation.
-    layer = keras.layers.LayerNormalization() if normalization == "layer" else keras.layers.BatchNormalization(momentum=0.9)
-    return layer(values)
+    return [keras.layers.LayerNormalization() if normalization == "layer" else keras.layers.BatchNormalization(momentum=0.9)]
+
+
+def normalized(values: Tensor, normalization: Normalization) -> Tensor:
+    """Return the values after the normalization."""
+    for layer in normalization_layers(normalization):
+        values = layer(values)
+    return values
+
+
+def dense_head(vector: Tensor, units: Units, activation: str, dropout: float) -> tuple[Tensor, list[Any]]:
+    """Return the vector behind dense layers, and these layers. Dropout is in front of each of them and behind the last.
+
+    Without layers and dropout, too, the result is another tensor than `vector`.
+    """
+    import keras
+
+    layers = [keras.layers.Dense(width, activation=activation) for width in units]
+    for layer in layers:
+        vector = layer(keras.layers.Dropout(dropout)(vector) if dropout else vector)
+    return keras.layers.Dropout(dropout)(vector), layers
 
 
 @branch("vector", "index", "bag")

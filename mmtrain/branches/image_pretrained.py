@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Pretrained, Units, branch
-from mmtrain.branches.dense import Normalization
+from mmtrain.branches.dense import Normalization, dense_head, normalization_layers
 from mmtrain.specs import ImageSpec
 
 if TYPE_CHECKING:
@@ -58,23 +58,16 @@ def image_pretrained(  # noqa: PLR0913 (options)
 
     The layers of the network are the group `backbone`, those behind it `head`.
     """
-    import keras
-
     ((column, image),) = inputs.items()
     encoder = _pretrained(model=model, weights=weights, tune=tune, views=views).load(image.spec, owner=column)
     if tune != "none":
         unfreeze(encoder, blocks if tune == "last_blocks" else len(encoder.blocks))
     vector = frozen = encoder.network(image.masked().tensor)
-    head: list[Any] = []
-    if normalization != "none":
-        head.append(keras.layers.LayerNormalization() if normalization == "layer" else keras.layers.BatchNormalization(momentum=0.9))
-        vector = head[-1](vector)
-    for width in units:
-        head.append(keras.layers.Dense(width, activation=activation))
-        vector = head[-1](keras.layers.Dropout(dropout)(vector) if dropout else vector)
-    # A branch without a layer behind the encoder still ends in one: its output is another tensor than the encoder's.
-    vector = keras.layers.Dropout(dropout)(vector)
-    return Features(vector, groups={"backbone": [encoder.network], "head": head}, frozen=frozen if tune == "none" else None)
+    norm = normalization_layers(normalization)
+    for layer in norm:
+        vector = layer(vector)
+    vector, dense = dense_head(vector, units, activation, dropout)
+    return Features(vector, groups={"backbone": [encoder.network], "head": [*norm, *dense]}, frozen=frozen if tune == "none" else None)
 
 
 def unfreeze(encoder: Encoder, blocks: int) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Pretrained, Units, branch
+from mmtrain.branches.dense import dense_head
 from mmtrain.specs import PieceSpec
 
 Model = Annotated[
@@ -19,8 +20,8 @@ Model = Annotated[
 ]
 
 
-def _pretrained(*, model: str, tune: str, **_: Any) -> Pretrained:
-    return Pretrained(model, frozen=tune == "none")
+def _pretrained(*, model: str, **_: Any) -> Pretrained:
+    return Pretrained(model)
 
 
 @branch("pieces", most_columns=1, groups=("backbone", "head"), pretrained=_pretrained)
@@ -28,25 +29,20 @@ def text_pretrained(
     inputs: Mapping[str, Input[PieceSpec]],
     *,
     model: Model = "all-minilm-l6-v2",
-    tune: Annotated[Literal["none"], Field(description="Blocks of the encoder that the training changes.")] = "none",
     units: Annotated[Units, Field(description="Widths of dense layers behind the encoder; empty: its vector as it is.")] = (),
     activation: ActivationOption = "relu",
     dropout: DropoutOption = 0.2,
 ) -> Features:
-    """The vector of a pretrained transformer, normalized, then dense layers. A frozen one reads every text once; its vectors are cached.
+    """The vector of a pretrained transformer, normalized, then dense layers. It is frozen: every text is read once, and its vector cached.
 
     The layers of the network are the group `backbone`, those behind it `head`. Its text column has `vectorize: pieces`.
     """
     import keras
 
     ((column, text),) = inputs.items()
-    encoder = _pretrained(model=model, tune=tune).load(text.spec, owner=column)
+    encoder = _pretrained(model=model).load(text.spec, owner=column)
     frozen = encoder.network(text.masked().tensor)
     # Vectors of length 1 have values near 0.05, which a dense layer with the usual learning rates would take long to make use of.
     vector = keras.layers.LayerNormalization(center=False, scale=False)(frozen)
-    head = []
-    for width in units:
-        head.append(keras.layers.Dense(width, activation=activation))
-        vector = head[-1](keras.layers.Dropout(dropout)(vector) if dropout else vector)
-    vector = keras.layers.Dropout(dropout)(vector) if dropout else vector
+    vector, head = dense_head(vector, units, activation, dropout)
     return Features(vector, groups={"backbone": [encoder.network], "head": head}, frozen=frozen)

@@ -26,7 +26,7 @@ def test_column_is_divided_by_the_tokenizer_of_the_branch(tmp_path):
     experiment = load(tmp_path, {"model": "models"}, max_length=32)
     note, words = experiment.columns["note"], experiment.branches["words"]
     assert (note.vectorize, note.model, note.max_length) == ("pieces", str(tmp_path / "models"), 32)
-    assert (words.architecture, words.model, words.tune) == ("text_pretrained", str(tmp_path / "models"), "none")
+    assert (words.architecture, words.model) == ("text_pretrained", str(tmp_path / "models"))
 
 
 def test_name_of_a_model_stays_a_name(tmp_path):
