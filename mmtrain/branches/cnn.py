@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, branch
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, branch
+from mmtrain.branches.inputs import Input
 from mmtrain.specs import ImageSpec, Tensor
 
 Kernel = Annotated[int, Field(ge=1, le=15, description="Height and width of the convolution kernels, in pixels.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import Activation, ActivationOption, DropoutOption, Features, Input, Rate, Stacked, Units, Width, branch, stacked
+from mmtrain.branches.base import Activation, ActivationOption, DropoutOption, Features, Rate, Units, Width, branch
 from mmtrain.branches.dense import AUTO, NormalizationOption, normalized
 from mmtrain.branches.encodings import (
     EmbeddingDropout,
@@ -20,6 +20,7 @@ from mmtrain.branches.encodings import (
     project_texts,
     summed,
 )
+from mmtrain.branches.inputs import Input, Stacked, stacked
 from mmtrain.specs import Tensor, TensorSpec, VectorSpec
 
 Blocks = Annotated[int, Field(ge=1, le=64, description="Number of blocks.")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mmtrain.branches.base import Input
+from mmtrain.branches.inputs import Input
 from mmtrain.specs import Tensor, TokenSpec
 from mmtrain.text.word_vectors import read_word_vectors
 

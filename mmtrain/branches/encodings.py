@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mmtrain.branches.base import Rate, Stacked
+from mmtrain.branches.base import Rate
+from mmtrain.branches.inputs import Stacked
 from mmtrain.specs import BagSpec, NumberEncoding, Tensor, VectorSpec
 
 ALL_BINS = 8192

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import Features, Input, Rate, branch, stacked
+from mmtrain.branches.base import Features, Rate, branch
 from mmtrain.branches.dense import AUTO
 from mmtrain.branches.encodings import embed_codes, encode_numbers
+from mmtrain.branches.inputs import Input, stacked
 from mmtrain.branches.transformer_blocks import Blocks, Heads, TokenWidth, transformer_blocks
 from mmtrain.specs import Tensor, TensorSpec
 

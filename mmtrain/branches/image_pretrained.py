@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Pretrained, Units, branch
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Pretrained, Units, branch
 from mmtrain.branches.dense import Normalization, dense_head, normalization_layers
+from mmtrain.branches.inputs import Input
 from mmtrain.specs import ImageSpec
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, branch, stacked
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, branch
 from mmtrain.branches.dense import AUTO, LinearPath
 from mmtrain.branches.encodings import EmbeddingDropout, EmbeddingWidth, deep_vector, linear_path, project_texts, summed, with_every_bin
+from mmtrain.branches.inputs import Input, stacked
 from mmtrain.specs import Tensor, TensorSpec
 
 TEXT_WIDTH = 64

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Pretrained, Units, branch
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Pretrained, Units, branch
 from mmtrain.branches.dense import dense_head
+from mmtrain.branches.inputs import Input
 from mmtrain.specs import PieceSpec
 
 Model = Annotated[

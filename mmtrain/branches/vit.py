@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import DropoutOption, Features, Input, branch
+from mmtrain.branches.base import DropoutOption, Features, branch
+from mmtrain.branches.inputs import Input
 from mmtrain.branches.transformer_blocks import Blocks, Heads, TokenWidth, transformer_blocks
 from mmtrain.specs import ImageSpec
 

@@ -22,7 +22,7 @@ import keras
 from keras import ops
 
 from mmtrain.branches import Branch, Features, Inputs, frozen_columns
-from mmtrain.branches.base import masked_of
+from mmtrain.branches.inputs import masked_of
 from mmtrain.columns import Column
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
