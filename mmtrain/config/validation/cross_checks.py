@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mmtrain.branches import Branch, architectures
-from mmtrain.columns import InputColumn, role_class, roles
+from mmtrain.columns import role_class, roles
 from mmtrain.columns.base import Purpose
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.training import group_names, groups_below
-from mmtrain.config.validation.partial_validation import ValidParts, has_only, valid_parts
+from mmtrain.config.validation.network_checks import NETWORK_RULES
+from mmtrain.config.validation.partial_validation import ValidParts, as_number, has_only, valid_parts
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.fusions import fusions
 from mmtrain.optim import losses
 from mmtrain.splits import SplitMethod, split_methods
 from mmtrain.targets import TaskTraits, tasks
@@ -77,122 +76,6 @@ def _keys(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("columns", key), "a key cannot be empty or hold a slash.", remedy
 
 
-def _branch_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Branches read input columns, each column in one branch only."""
-    owner: dict[str, str] = {}
-    for name, number, key in _read(sound):
-        where: Location = ("branches", name, "columns", number)
-        column = sound.columns.get(key)
-        if key not in sound.columns:
-            yield where, f"there is no column {key!r}.", _columns_to_read(sound, key)
-        elif key in owner:
-            twice = "this branch" if owner[key] == name else f"the branch {owner[key]!r}"
-            fix = f"Name it once, or declare it twice: `{key}_2: {{column: {key}, ...}}`."
-            yield where, f"the column {key!r} is read by {twice} already.", fix
-        elif column is not None and not column.part_of_model:
-            what = f"the column {key!r} has the role `{column.role}`, which feeds no branch."
-            yield where, what, "A branch reads image, numeric, categorical and text columns."
-        owner.setdefault(key, name)
-
-
-def _read(sound: ValidParts) -> Iterator[tuple[str, int, str]]:
-    """Yield branch, position and key of every column that a valid branch reads, if there are columns at all."""
-    for name, branch in sound.branches.items() if sound.columns else ():
-        for number, key in enumerate(branch.columns if branch is not None else ()):
-            yield name, number, key
-
-
-def _columns_to_read(sound: ValidParts, key: str) -> str:
-    able = [name for name, column in sound.columns.items() if column is None or column.part_of_model]
-    fallback = f"The input columns are {listed(able)}." if able else f"Declare it under `columns`: `{key}: {{role: ...}}`."
-    return did_you_mean(key, able) or fallback
-
-
-def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """An architecture gets only kinds that it takes, and not more columns."""
-    for name, branch in sound.branches.items():
-        if branch is None:
-            continue
-        most = architectures[branch.architecture].most_columns
-        refused = [(number, key) for number, key in enumerate(branch.columns) if _kind_mismatch(sound, branch, key)]
-        for number, key in refused:
-            what = f"`{branch.architecture}` cannot read {key!r}, {sound.inputs[key].description}."
-            yield ("branches", name, "columns", number), what, _alternatives(sound.inputs[key], branch)
-        out = {key for _, key in refused}
-        fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in out]
-        if most is not None and len(fitting) > most:
-            what = f"`{branch.architecture}` reads {most} column; found {len(fitting)}."
-            yield ("branches", name, "columns"), what, "Give every column a branch of its own."
-
-
-def _models(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """A pretrained branch reads the pieces of its own tokenizer."""
-    for name, branch in sound.branches.items():
-        pretrained = branch.pretrained() if branch is not None else None
-        if branch is None or pretrained is None:
-            continue
-        for key in branch.columns:
-            model = dict(sound.inputs[key]).get("model") if key in sound.inputs and key not in sound.flawed else None
-            if model and model != pretrained.reference and not _kind_mismatch(sound, branch, key):
-                what = f"the branch reads pieces by {pretrained.reference}, and the column {key!r} gives those of {model}."
-                yield ("branches", name, "model"), what, "Leave `model` out of the column."
-
-
-def _kind_mismatch(sound: ValidParts, branch: Branch, key: str) -> bool:
-    """Return True if the branch cannot read the column; a column with a mistake may become another kind when it is corrected."""
-    return key in sound.inputs and key not in sound.flawed and sound.inputs[key].kind not in architectures[branch.architecture].kinds
-
-
-def _alternatives(column: InputColumn, branch: Branch) -> str:
-    able = [other for other in architectures if column.kind in architectures[other].kinds]
-    fix = f"Put it into a branch with the architecture {listed(able, 'or')}" if able else "Take it out of the branch"
-    if option := column.option_for(architectures[branch.architecture].kinds):
-        fix += f", or set `{option}`"
-    return f"{fix}."
-
-
-def _unused_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Every input column is in a branch; silent while a branch is broken or names a column that does not exist."""
-    read = {key for _, _, key in _read(sound)}
-    if not sound.branches or None in sound.branches.values() or not read <= set(sound.columns):
-        return
-    for key in sound.inputs:
-        if key not in read:
-            yield ("columns", key), "no branch reads this column.", "Add it to the `columns` of a branch, or remove it."
-
-
-def _fusion_of_one(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Options for several branches have several branches."""
-    section = sound.tree.get("fusion")
-    if not isinstance(section, dict) or len(sound.branches) != 1:
-        return
-    for option in ("auxiliary", "modality_dropout", "trial"):
-        if _number(section.get(option)) or (option == "trial" and section.get(option)):
-            what = f"`{option}` has no effect with a single branch."
-            yield ("fusion", option), what, "Leave it out, or give columns branches of their own."
-
-
-def _fusion_balance(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Gradients are balanced by heads of single branches."""
-    section = sound.tree.get("fusion")
-    if isinstance(section, dict) and section.get("balance") in ("ogm", "ogm_ge") and not _number(section.get("auxiliary")):
-        yield (
-            ("fusion", "balance"),
-            "`balance` compares the branches by heads of their own.",
-            "Set `auxiliary` as well, to 0.3 for example.",
-        )
-
-
-def _fusion_trial(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Methods that are tried exist."""
-    section = sound.tree.get("fusion")
-    tried = section.get("trial") if isinstance(section, dict) else None
-    for number, name in enumerate(tried if isinstance(tried, list) else ()):
-        if isinstance(name, str) and name not in fusions:
-            fix = did_you_mean(name, fusions) or f"It is one of {listed(list(fusions), 'or', most=30)}."
-            yield ("fusion", "trial", number), f"there is no method {name!r}.", fix
-
-
 def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | None:
     """Return the split section with its method, or None if it names no known method."""
     split = sound.tree.get("split")
@@ -208,7 +91,7 @@ def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
         return
     split, fields = chosen[0], chosen[1].section.model_fields
     given = {key: fields[key].default if split.get(key) is None else split[key] for key in ("validation", "test")}
-    shares = {key: _number(value) for key, value in given.items()}
+    shares = {key: as_number(value) for key, value in given.items()}
     known = [share for share in shares.values() if share is not None and 0 <= share < 1]
     # Options with a mistake of their own are reported by their section.
     if len(known) == len(shares) and sum(known) >= 1:
@@ -319,13 +202,6 @@ def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
                     yield where, f"there is no parameter group {name!r}.", did_you_mean(name, names) or f"The groups are {listed(names)}."
 
 
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
 DECIDED: tuple[tuple[str, Callable[[type[TaskTraits]], bool]], ...] = (
     ("calibration", lambda task: task.calibratable),
     ("threshold", lambda task: task.thresholdable),
@@ -341,13 +217,7 @@ RULES = (
     _single_roles,
     _answers_as_inputs,
     _keys,
-    _branch_columns,
-    _kinds,
-    _models,
-    _unused_inputs,
-    _fusion_of_one,
-    _fusion_balance,
-    _fusion_trial,
+    *NETWORK_RULES,
     _fractions,
     _split_columns,
     _decisions,

@@ -82,3 +82,11 @@ def _column_adapter(*versions: int) -> TypeAdapter[Any]:  # noqa: ARG001
 @lru_cache(maxsize=2)
 def _branch_adapter(*versions: int) -> TypeAdapter[Any]:  # noqa: ARG001
     return TypeAdapter(AnyBranch)
+
+
+def as_number(value: Any) -> float | None:
+    """Return a value as a number; None for anything else, which validation has reported."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
