@@ -173,9 +173,10 @@ class Scoring:
         truths = {key: np.concatenate(pieces) for key, pieces in self._truths.items() if key in self._answered}
         # A table whose classes are all new has no row to be scored.
         for key in [key for key, truth in truths.items() if not self._fitted.targets[key].known_rows(truth).any()]:
-            del truths[key]
+            rows = len(truths.pop(key))
             names = listed([repr(name) for name in self._fitted.targets[key].columns])
-            say(f"No scores of {key}: no row has an answer that training knows{f'; it knows {names}' if names else ''}.")
+            what = f"no row has an answer that training knows{f'; it knows {names}' if names else ''}" if rows else "no row was predicted"
+            say(f"No scores of {key}: {what}.")
         # By its hash, as the table of the training may be predicted under another name.
         if truths and file_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")

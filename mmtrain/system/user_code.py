@@ -50,8 +50,7 @@ def may_import(name: str) -> bool:
 
 def _import(path: Path) -> None:
     if fault := input_fault(path):
-        what = f"{path} is not a Python file." if fault.absent or fault.kind == "a folder" else f"{path} {fault.what}."
-        raise UsageError(Problem("--code", what, "Give the path of a file ending in .py."))
+        raise UsageError(Problem("--code", f"{path} {fault.what}.", "Give the path of a file ending in .py."))
     name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -353,7 +353,7 @@ def test_mistakes_are_one_json_document(mmtrain, tmp_path, command):
             ["explain", "--part", "test", "--data", "t.csv"],
             "mmtrain explain: --part and --data cannot be given together: another table has",
         ),
-        (["check", "a.yaml", "--code", "nowhere.py"], "--code: nowhere.py is not a Python file. Give the path of a file ending in .py."),
+        (["check", "a.yaml", "--code", "nowhere.py"], "--code: nowhere.py does not exist. Give the path of a file ending in .py."),
         (["check", "a.yaml", "--set", "training"], "--set training: an override is written key.sub=value."),
     ],
 )

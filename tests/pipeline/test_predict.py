@@ -246,7 +246,7 @@ def test_who_scores_or_explains_names_the_folder_of_the_images_too(clinic, mmtra
 
 
 def test_a_folder_without_one_image_is_asked_about(clinic, mmtrain_called):
-    write_table(clinic / "elsewhere.csv", [GOOD | {"who": f"new{row}"} for row in range(20)])
+    write_table(clinic / "elsewhere.csv", [GOOD | {"who": f"new{row}", "y": "low"} for row in range(20)])
     (clinic / "other").mkdir()
     code, _, err = mmtrain_called("predict", "clinic", "elsewhere.csv", "--images", "other", "-o", "out.csv")
     assert code == 0
@@ -254,6 +254,7 @@ def test_a_folder_without_one_image_is_asked_about(clinic, mmtrain_called):
         "note: film: 100% of the rows have no usable value, in training 0%. "
         "Not one cell has an image: is `--images` the right folder, and this the column of the images?"
     ) in err.splitlines()
+    assert "No scores of y: no row was predicted." in err.splitlines()
 
 
 def test_a_table_without_rows_is_refused(clinic, mmtrain_called):
