@@ -99,7 +99,7 @@ def _network(contents: ReportData) -> tuple[Block, ...]:
         for branch in outline.branches
     ]
     fusion = outline.fusion
-    # Without a guard there is no sentence.
+    # Nothing is reported without a guard.
     guarded = postprocessing.describe_guard(contents.facts.fusion_guard or {})
     return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")), *map(Paragraph, guarded))
 

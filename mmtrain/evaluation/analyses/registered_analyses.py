@@ -1,7 +1,7 @@
 """Analyses of evaluated rows that a user's own file adds to `evaluate`.
 
-An analysis is a function `(rows) -> AnalysisTable | None` of the scored rows of one target, called for every target; None where it has
-nothing to report. Its table is stored in metrics.json and shown by `evaluate`, with `--json`, and in the report. An example:
+An analysis is a function `(rows) -> AnalysisTable | None` that takes the scored rows of a target and is called once per target; None
+where it has nothing to report. Its table is stored in metrics.json and shown by `evaluate`, with `--json`, and in the report. An example:
 
     @analysis
     def loss_by_hour(rows):
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedRows:
-    """The scored rows of one target that have a known answer."""
+    """The scored rows of a target that have a known answer."""
 
     key: str
     """Key of the target."""

@@ -38,7 +38,7 @@ def check_encoders(branches: Mapping[str, Branch], columns: Mapping[str, Column]
         vectors = dict(branch).get("embeddings")
         if vectors and not Path(str(vectors)).is_file():
             fix = "Give the path of a file of word vectors, from the folder of the experiment file."
-            problems.append(Problem(place("branches", key, "embeddings"), f"there is no file {vectors}.", fix))
+            problems.append(Problem(place("branches", key, "embeddings"), f"the file {vectors} does not exist.", fix))
         pretrained = branch.pretrained()
         column = columns.get(branch.columns[0])
         if pretrained is None or not isinstance(column, InputColumn):
