@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import PartResults, WorstPrediction
 from mmtrain.artifacts.run_schema import Checkpoint, Data, EpochLine, Network, RunFacts
 
@@ -21,6 +22,7 @@ SHAPES: dict[str, Any] = {
     "network.json": Network,
     LINE: EpochLine,
     "position.json": Checkpoint,
+    "cross_validation.json": CrossValidation,
     "metrics.json": dict[str, PartResults],
     "worst_predictions_": dict[str, list[WorstPrediction]],
 }

@@ -1,0 +1,88 @@
+"""cross_validation.json: scores of a group of trainings (folds, repeats, seeds), one value per member, with mean, spread and interval."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from mmtrain.metrics.score import ScoreName
+from mmtrain.result_model import Count, ResultModel, both_or_neither
+
+
+class Member(ResultModel):
+    """One training of a group, a child run of it."""
+
+    name: str
+    """`<group>/<name>` of the child run: `folds/0`, `seeds/2`, `folds/0-seed-2`."""
+    fold: Count
+    """Number of the partition in split.csv; repeats go on counting, so that fold 7 of 5 is fold 2 of repeat 1. 0 without folds."""
+    repeat: Count = 0
+    seed: Count = 0
+    """Position of the seed, from 0; the seed of the training is that of the experiment plus this."""
+    train_rows: Count = 0
+    """Number of rows that the training learned from."""
+    rows: Count = 0
+    """Number of rows that were scored: those of the fold, in no other use of this member."""
+
+
+class MemberScores(ResultModel):
+    """One score of every member, in the order of `CrossValidation.members`, and its summary.
+
+    A member's value is null where its score is undefined; mean and deviation leave it out.
+    """
+
+    values: list[float | None]
+    mean: float | None = None
+    """Mean of the folds; with several seeds, of the means over seeds."""
+    deviation: float | None = None
+    """Sample standard deviation over folds (of means over seeds); without folds, over seeds. None for fewer than two values."""
+    low: float | None = None
+    """Lower limit of the confidence interval of the expected score."""
+    high: float | None = None
+    """Upper limit of that interval."""
+    method: str = ""
+    """Method of the interval, as a noun phrase; empty without one."""
+    out_of_fold: float | None = None
+    """The same score of all out-of-fold predictions together; null where it is undefined or there are none."""
+
+    @model_validator(mode="after")
+    def _limits(self) -> MemberScores:
+        both_or_neither(self.low, self.high)
+        return self
+
+
+ScoresOfMembers = Annotated[dict[ScoreName, MemberScores], Field(min_length=1)]
+
+
+class CrossValidation(ResultModel):
+    """Scores of a group of trainings on the rows that each of them left out."""
+
+    folds: Count
+    """Number of folds; 1 without folds."""
+    repeats: Count = 1
+    seeds: Count = 1
+    members: Annotated[list[Member], Field(min_length=1)]
+    """In the order of training: by fold, then by seed."""
+    rows: Count
+    """Rows with an out-of-fold prediction; those of the test part without folds."""
+    confidence: float = 0.95
+    """Confidence level of the intervals."""
+    part: str = "test"
+    """Use of the scored rows in the partition of each member: `test`; `validation` for seeds alone, whose test part is left alone."""
+    main: dict[str, str]
+    """By target, the score by which members are compared."""
+    targets: dict[str, ScoresOfMembers]
+    """By target and score."""
+    predictions: str = "predictions_oof.csv"
+    """File with the out-of-fold predictions; empty without folds."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> CrossValidation:
+        """Check that every score has a value for each member."""
+        count = len(self.members)
+        if any(len(score.values) != count for scores in self.targets.values() for score in scores.values()):
+            raise ValueError("a score has one value per member")
+        if self.main.keys() != self.targets.keys() or any(name not in self.targets[key] for key, name in self.main.items()):
+            raise ValueError("the main score of a target is one of its scores")
+        return self
