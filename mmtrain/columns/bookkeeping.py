@@ -11,7 +11,7 @@ from mmtrain.columns.base import Column, Evidence, Guess, Purpose, role
 from mmtrain.columns.cells import CellError, missing_cell_error
 from mmtrain.columns.numbers import AT_ONCE, number_errors, parse_numbers
 from mmtrain.columns.profile import FEW_NAMES, Profile, name_words
-from mmtrain.columns.split_words import SplitWords, guess_split, misread, split_words
+from mmtrain.columns.split_words import MOST_FOLDS, SplitWords, are_folds, guess_split, misread, split_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,11 +167,19 @@ def _may_repeat(cells: pd.Series[str]) -> bool:
 
 @role("split")
 class Split(Column):
-    """Says which part a row belongs to, for `split: {method: column}`; other usual words, such as `val` or `Testing`, are understood."""
+    """Says which part a row belongs to, for `split: {method: column}`; other usual words, such as `val` or `Testing`, are understood.
+
+    Or the fold of the row, for cross-validation.
+    """
 
     purpose: ClassVar[Purpose] = "assigning"
 
     role: Literal["split"] = "split"
+    folds: bool | None = Field(
+        None,
+        description="true: every word but those for parts names a fold, such as a hospital; a row is scored by the training of its fold. "
+        "Left out: numbers of folds, as 0 to 4 or fold_1 to fold_5, are recognized.",
+    )
 
     @classmethod
     def guess(cls, profile: Profile) -> Guess | None:
@@ -183,20 +191,34 @@ class Split(Column):
         return split_words(str(word) for word in cells.dropna().unique())
 
     def parts(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """The part of each row, of cells without faults."""
-        return cells.map(self.words(cells).parts)
+        """Return the part of each row, of cells without faults, or the name of its fold as the table has it."""
+        parts = self.words(cells).parts
+        return cells.map({word: parts.get(word, word) for word in cells.unique()})
+
+    def fold_words(self, cells: pd.Series[str]) -> list[str]:
+        """Return the words that name folds; none for a column of parts."""
+        words = self.words(cells)
+        others = [str(word) for word in cells.dropna().unique() if word not in words.parts and word not in words.doubts]
+        named = self.folds or (self.folds is None and are_folds(others))
+        return others if named else []
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
-        """Return as faults all cells but the words for the three parts, and words with two possible readings."""
+        """Return as faults all cells but the words for the three parts and those for folds, and words with two possible readings."""
         import numpy as np
 
         words = self.words(cells)
+        if len(folds := self.fold_words(cells)) > MOST_FOLDS:
+            what = f"the column has {len(folds):,} different words, each of which would be a fold."
+            return [CellError(np.flatnonzero(cells == folds[-1])[:1], what, f"Name at most {MOST_FOLDS} folds.")]
+        if self.folds and len(folds) < 2:
+            named = f"one fold only, {folds[0]!r}" if folds else "no fold"
+            return [CellError(np.arange(1), f"the column names {named}.", "Write the fold of each row, or leave `folds` out.")]
         first: dict[str, str] = {}
         for word, doubt in words.doubts.items():
             first.setdefault(doubt, word)
         # Only the first cell of each doubt: one line of a message per doubt is enough.
         faults = [CellError(np.flatnonzero(cells == word)[:1], f"{word!r} {doubt}", NAME_PARTS) for doubt, word in first.items()]
-        unknown = [str(word) for word in cells.dropna().unique() if word not in words.parts and word not in words.doubts]
+        unknown = [str(w) for w in cells.dropna().unique() if w not in words.parts and w not in words.doubts and w not in folds]
         if sentences := misread(unknown, self.column):
             return [*faults, CellError(np.flatnonzero(cells.isin(unknown))[:1], *sentences)]
         bad = np.flatnonzero(cells.isna() | cells.isin(unknown))
@@ -204,7 +226,7 @@ class Split(Column):
             return faults
         cell = cells.iloc[bad[0]]
         what = f"{cell!r} is not a part." if isinstance(cell, str) else "the cell is empty."
-        return [*faults, CellError(bad, what, NAME_PARTS)]
+        return [*faults, CellError(bad, what, "Write the fold of the row." if folds else NAME_PARTS)]
 
 
 @role("weight")

@@ -39,6 +39,7 @@ HEADER_WORDS = {"split", "splits", "partition", "subset", "cv"}
 FLAG_WORDS = {"train", "istrain", "istest", "holdout"}
 """Words of headers over yes and no; `is_training` and `is_test` are two words."""
 PARTS_EXPECTED = f"the parts of a split have to be called {listed(PARTS)} in every row"
+FOLDS_FOUND = "looks like fold numbers; with this role and `split: {method: column}`, they are used for cross-validation"
 _YES = ("true", "yes", "y", "t", "1", "1.0")
 _NO = ("false", "no", "n", "f", "0", "0.0")
 
@@ -86,24 +87,21 @@ def split_words(words: Iterable[str]) -> SplitWords:
 
 
 def misread(words: Collection[str], header: str) -> tuple[str, str] | None:
-    """Return what a column holds that says folds or yes and no instead of parts, with a remedy; None for other words."""
+    """Return the fault of a column that says yes and no instead of parts, with a remedy; None for other words."""
     lower = {word: word.strip(BLANKS).casefold() for word in words}
-    if lower and set(lower.values()) <= {*_YES, *_NO}:
-        return _yes_or_no(lower, header)
-    matches = {word: match for word, name in lower.items() if (match := _FOLD.fullmatch(name))}
-    numbers = {word: int(match[2]) for word, match in matches.items()}
-    if len(numbers) < len(lower) or not 2 <= len(numbers) <= MOST_FOLDS:
-        return None
-    # Folds count from 0 or from 1, without gaps.
-    counted_up = set(numbers.values()) in (set(range(len(numbers))), set(range(1, len(numbers) + 1)))
-    if not counted_up and not all(match[1] for match in matches.values()):
-        return None
-    ranked = sorted(numbers, key=lambda word: numbers[word])
-    what = f"{_quoted(ranked)} look like the numbers of folds, which are for cross-validation; mmtrain does not have that yet."
-    fix = "Leave the column out and use `split: {method: stratified}`, or write the parts instead"
-    if len(ranked) > 2:
-        fix = f"{fix}: test for '{ranked[-1]}', validation for '{ranked[-2]}' and train for the others, say"
-    return what, f"{fix}."
+    return _yes_or_no(lower, header) if lower and set(lower.values()) <= {*_YES, *_NO} else None
+
+
+def are_folds(words: Collection[str]) -> bool:
+    """Return whether words are the numbers of folds: 0 to k - 1, 1 to k, or `fold_3`; 0 and 1 alone say yes and no."""
+    lower = {word.strip(BLANKS).casefold() for word in words}
+    matches = [match for name in lower if (match := _FOLD.fullmatch(name))]
+    numbers = {int(match[2]) for match in matches}
+    if lower <= {*_YES, *_NO} or len(matches) < len(lower) or len(numbers) < len(lower) or not 2 <= len(numbers) <= MOST_FOLDS:
+        return False
+    # Folds count from 0 or from 1, without gaps, or each is called a fold.
+    counted_up = numbers in (set(range(len(numbers))), set(range(1, len(numbers) + 1)))
+    return counted_up or all(match[1] for match in matches)
 
 
 def _yes_or_no(lower: Mapping[str, str], header: str) -> tuple[str, str]:
@@ -168,6 +166,8 @@ def _trouble(profile: Profile) -> str:
         return f"{PARTS_EXPECTED}; {doubt or f'some of its {profile.rows:,} cells are empty'}"
     named = bool(HEADER_WORDS.intersection(header))
     flag = profile.distinct == 2 and (bool(FLAG_WORDS.intersection(header)) or header in (["is", "training"], ["is", "test"]))
+    if named and are_folds(set(profile.values) - words.parts.keys()):
+        return FOLDS_FOUND
     if (named or flag) and (odd := misread(profile.values, profile.header)):
         return odd[0].rstrip(".")
     parts = set(words.parts.values())
@@ -182,4 +182,4 @@ def _folds(profile: Profile) -> str:
     named = any(word.rstrip("0123456789") in {"fold", "folds", "kfold"} for word in name_words(profile.header)) and profile.whole
     if profile.distinct > MOST_FOLDS or not (named or all(value.casefold().startswith("fold") for value in profile.values)):
         return ""
-    return "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet"
+    return FOLDS_FOUND

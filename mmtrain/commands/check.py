@@ -31,6 +31,6 @@ def check(
 
     experiment, data, plan = load_checked(path, overrides, progress=progress, say=note)
     check_callbacks(experiment.training.callbacks, path, overrides)
-    parts = summarize(experiment.columns, data.table, plan.holdout)
+    parts = summarize(experiment.columns, data.table, plan)
     rows = {part.part: part.rows for part in parts}
     return CheckResult(rows=len(data.table), dropped=len(data.table.dropped), parts=rows, notes=tuple(notes), summary=parts)

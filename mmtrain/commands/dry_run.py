@@ -37,7 +37,7 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     """
     listeners = listeners or Listeners()
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
-    partition = split.holdout
+    partition = split.trainings[0]
     listeners.say(CHECKED)
     start_tensorflow()
     check_callbacks(experiment.training.callbacks, path, overrides)

@@ -51,8 +51,15 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     _fusion_trial(tree)
     likely = "stratified" if any(_stratifies(column) for column in columns.values()) else "random"
     _short_form(tree, "split", likely, (entry.section for _, entry in split_methods.items()))
+    _folds(tree["split"])
     _training(tree)
     return tree
+
+
+def _folds(split: Any) -> None:
+    """With folds, every row is scored by one of them, so that a test part is left out unless it is asked for."""
+    if isinstance(split, dict) and split.get("folds") is not None and split.get("test") is None:
+        split["test"] = 0
 
 
 def _fusion_trial(tree: dict[str, Any]) -> None:

@@ -91,8 +91,8 @@ def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArr
     """Return the part of each row of the file: that of the split or, if the split is refused, that of the table's split column."""
     if tried.table is not None and tried.divided is not None:
         codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
-        # `tried.table` may have dropped rows; parts are given by the row of the file.
-        codes[tried.table.rows] = part_codes(tried.divided.holdout, len(tried.table))
+        # `tried.table` may have dropped rows; parts are given by the row of the file. Of several folds, the first one.
+        codes[tried.table.rows] = part_codes(tried.divided.trainings[0], len(tried.table))
         return codes
     return _marked(sheet) if given else None
 

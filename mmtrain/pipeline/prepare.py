@@ -113,36 +113,41 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
     """Return the plan of a table by the experiment's section `split`, with the calibration rows of `evaluation.conformal`.
 
     Raises:
-        DataError: the rows cannot be divided in this way, or the plan has several partitions, and one training takes one.
+        DataError: the rows cannot be divided in this way.
 
     """
     rows, evaluation = strata(experiment.columns, table), experiment.evaluation
     plan = experiment.split.plan(rows)
-    try:
-        partition = plan.holdout
-    except ValueError as error:
-        fix = "Return a plan of one partition."
-        raise DataError(Problem(f"the split method `{experiment.split.method}`", f"{error}.", fix)) from None
+    partitions, test = plan.partitions, plan.test
+    if len(partitions) == 1:
+        try:
+            partitions, test = (plan.holdout,), test[:0]
+        except ValueError as error:
+            fix = "Return one set of test rows."
+            raise DataError(Problem(f"the split method `{experiment.split.method}`", f"{error}.", fix)) from None
     if evaluation.conformal is None:
         return plan
     fewest = fewest_units(evaluation.conformal)
-    calibrated = hold_out_calibration(partition, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
-    # Outer test rows are in `partition.test` by now.
-    plan = replace(plan, partitions=(calibrated,), test=plan.test[:0])
+    calibrated = [
+        hold_out_calibration(partition, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
+        for partition in partitions
+    ]
+    plan = replace(plan, partitions=tuple(calibrated), test=test)
     # The plan was changed after its method was checked.
     plan.check(rows)
     return plan
 
 
-def check_parts(experiment: Experiment, table: Table, partition: Partition) -> None:
-    """Raise DataError if the training rows have a single class or no weight, although the whole table has more.
+def check_parts(experiment: Experiment, table: Table, partition: Partition, fold: int | None = None) -> None:
+    """Raise DataError if the training rows, those of a `fold` if there are several, have a single class or no weight.
 
     Validation rows need a weight as well if their loss is monitored: without one it would be 0 in every epoch. Scores ignore weights.
     Only the first problem of each column is reported, as the others follow from it.
     """
-    problems = part_problems(experiment.columns, table, "train", partition.train, ("answer", "weighting"))
+    columns = experiment.columns
+    problems = part_problems(columns, table, "train", partition.train, ("answer", "weighting"), fold)
     if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
-        problems += part_problems(experiment.columns, table, "validation", partition.validation, ("weighting",))
+        problems += part_problems(columns, table, "validation", partition.validation, ("weighting",), fold)
     if problems:
         raise DataError(problems)
 
@@ -160,13 +165,18 @@ def doubts(columns: Mapping[str, Column], table: Table) -> list[Problem]:
 
 
 def part_problems(
-    columns: Mapping[str, Column], table: Table, part: str, rows: np.ndarray[Any, Any], purposes: tuple[Purpose, ...]
+    columns: Mapping[str, Column],
+    table: Table,
+    part: str,
+    rows: np.ndarray[Any, Any],
+    purposes: tuple[Purpose, ...],
+    fold: int | None = None,
 ) -> list[Problem]:
     """Return the problems of columns with these purposes in the `rows` of one part, at most one per header."""
-    name = "training" if part == "train" else part
+    name = f"{'training' if part == 'train' else part} part{'' if fold is None else f' of fold {fold}'}"
     remedy = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
     return [
-        Problem(f"{table.path.name}: {header}", f"in the {name} part, {fault.what}", f"{fault.fix} {remedy}")
+        Problem(f"{table.path.name}: {header}", f"in the {name}, {fault.what}", f"{fault.fix} {remedy}")
         for column in columns.values()
         if column.purpose in purposes
         for header in column.reads()
@@ -248,6 +258,7 @@ def strata(columns: Mapping[str, Column], table: Table) -> Rows:
         groups=None if group is None else intern_cells(table.cells(group.column)),
         labels=labels(targets_among(columns), table),
         given=None if given is None else intern_cells(given.parts(table.cells(given.column))),
+        folds=given is not None and bool(given.fold_words(table.cells(given.column))),
         times=times,
         time_cells=moments,
         headers={name: column.column for name, column in dividing.items() if column is not None},

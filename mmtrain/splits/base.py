@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, overload
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mmtrain.errors import DataError, Problem
 from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
@@ -22,6 +22,18 @@ Need = Literal["labels", "given", "times"]
 
 ValidationShare = Annotated[float, Field(gt=0, lt=1, description="Share of the rows that choose the best epoch.")]
 TestShare = Annotated[float, Field(ge=0, lt=1, description="Share of the rows kept for `evaluate`; 0: no test part.")]
+Folds = Annotated[
+    int | None,
+    Field(
+        ge=2,
+        le=100,
+        description="Number of folds for cross-validation: as many trainings, each scored on the rows that it left out. Left out: one "
+        "training. With folds, `validation` is a share of the rows that a fold does not score, and `test`, 0 if left out, the share of "
+        "outer test rows that no fold sees.",
+        examples=[5],
+    ),
+]
+Repeats = Annotated[PositiveInt, Field(le=100, description="Number of times that the rows are dealt to the folds anew.")]
 Seed = Annotated[NonNegativeInt, Field(description="Another seed deals the rows differently.")]
 
 

@@ -39,11 +39,13 @@ class Rows:
     labels: TextPerRow | None = None
     """Classes; None where the target has none."""
     given: TextPerRow | None = None
-    """`train`, `validation` or `test`, from the column with the role `split`."""
+    """`train`, `validation` or `test`, or the name of a fold, from the column with the role `split`."""
     times: npt.NDArray[np.float64] | None = None
     """From the column with the role `time`; larger is later."""
     time_cells: TextPerRow | None = None
     """The same as the table writes them."""
+    folds: bool = False
+    """True if the column with the role `split` names folds."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of the columns that `groups`, `given` and `times` come from, by these names."""
 
@@ -51,11 +53,11 @@ class Rows:
         """Return only these rows."""
         import numpy as np
 
-        values = {name: cells for name, cells in vars(self).items() if name not in ("count", "headers") and cells is not None}
+        values = {name: cells for name, cells in vars(self).items() if name not in ("count", "headers", "folds") and cells is not None}
         picked: dict[str, Any] = {
             name: (np.asarray(cells) if name == "times" else by_position(cells))[positions] for name, cells in values.items()
         }
-        return Rows(len(positions), headers=self.headers, **picked)
+        return Rows(len(positions), folds=self.folds, headers=self.headers, **picked)
 
 
 def by_position(cells: TextPerRow) -> npt.NDArray[np.object_] | pd.Categorical[Any]:
@@ -131,6 +133,8 @@ class Partition:
 
 
 USES = tuple(Partition.__dataclass_fields__)
+UNUSED = "unused"
+"""Part of a row that a partition leaves out, as folds of time leave out later rows."""
 USE_NAMED = {**{use: use for use in USES}, "conformal": "calibration"}
 """Names by which a user may call a use: its name, or what calibration rows are for."""
 
@@ -139,7 +143,7 @@ USE_NAMED = {**{use: use for use in USES}, "conformal": "calibration"}
 class SplitPlan:
     """One or several partitions of the same rows, and perhaps outer test rows that no partition has.
 
-    A hold-out is a plan of one partition, k folds are k partitions.
+    A hold-out is a plan of one partition, k folds are k partitions; the rows that a fold scores are the test rows of its partition.
     """
 
     partitions: tuple[Partition, ...]
@@ -151,6 +155,10 @@ class SplitPlan:
     """Sentences for the user."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that the run keeps in data.json."""
+    repeats: int = 1
+    """Number of times that the rows were dealt to folds; the partitions of a repeat follow each other."""
+    partial: bool = False
+    """True if a partition may leave rows out, as folds of time leave out those later than the scored ones."""
 
     @classmethod
     def of(cls, *partitions: Partition, **more: Any) -> SplitPlan:
@@ -172,9 +180,30 @@ class SplitPlan:
             raise ValueError("the plan has outer test rows besides the test rows of its only partition")
         return replace(partition, test=self.test)
 
+    @property
+    def folds(self) -> int:
+        """Number of folds of each repeat; 1 for a hold-out."""
+        return len(self.partitions) // self.repeats
+
+    @property
+    def trainings(self) -> tuple[Partition, ...]:
+        """The partition of each training: that of `holdout`, or those of the folds."""
+        return self.partitions if len(self.partitions) > 1 else (self.holdout,)
+
+    def items(self) -> Iterator[tuple[str, IntArray]]:
+        """Yield parts and positions for a summary: those of the only partition, or the rows that each fold of one repeat scores."""
+        if len(self.partitions) == 1:
+            yield from self.holdout.items()
+            return
+        for number, partition in enumerate(self.partitions[: self.folds]):
+            yield f"fold {number}", partition.test
+        if len(self.test):
+            yield "test", self.test
+
     def record(self) -> dict[str, Any]:
         """Return what a run keeps of the plan besides its rows: JSON values."""
-        return {"description": self.description, "notes": list(self.notes), **self.facts}
+        folds = {"folds": self.folds, "repeats": self.repeats} if len(self.partitions) > 1 else {}
+        return {"description": self.description, "notes": list(self.notes), **folds, **self.facts}
 
     def check(self, rows: Rows) -> None:
         """Look once more, by other means than the method used, that every row has one use and every group is on one side.
@@ -189,6 +218,10 @@ class SplitPlan:
                 raise RuntimeError(f"The split is unsound{where}: {', '.join(faults)}.")
         if not self.partitions:
             raise RuntimeError("The split is unsound: it has no partition.")
+        if len(self.partitions) % self.repeats:
+            raise RuntimeError(f"The split is unsound: {len(self.partitions)} partitions in {self.repeats} repeats.")
+        if len(self.partitions) > 1 and not all(len(partition.test) for partition in self.partitions):
+            raise RuntimeError("The split is unsound: a fold has no row to score.")
 
     def _faults(self, partition: Partition, rows: Rows) -> list[str]:
         import numpy as np
@@ -203,7 +236,7 @@ class SplitPlan:
         faults = [
             f"{counted(len(positions_at_fault), 'row')} in {where} (first: {positions_at_fault[0]})"
             for where, positions_at_fault in (("no part", np.flatnonzero(times == 0)), ("several parts", np.flatnonzero(times > 1)))
-            if len(positions_at_fault)
+            if len(positions_at_fault) and not (self.partial and where == "no part")
         ]
         if not len(partition.train):
             faults.append("no row to train on")

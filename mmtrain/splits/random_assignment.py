@@ -45,11 +45,14 @@ class Draw:
             return cls(groups, Tally.of_rows(groups, labels), "row", names, marked)
         return cls(groups, Tally.of(groups, labels), "group", names, marked)
 
-    def refusals(self, fractions: npt.NDArray[np.float64]) -> list[Problem]:
-        """Too few rows or groups, in all or of a class."""
+    def refusals(self, fractions: npt.NDArray[np.float64], sides: str = "") -> list[Problem]:
+        """Return the problem of too few rows or groups, in all or of a class, for parts with these shares.
+
+        `sides` names the parts and their number, `5 folds`; by default they are the parts of a hold-out.
+        """
         parts = int(np.count_nonzero(fractions))
         if self.tally.groups < parts:
-            return [self._too_few(parts)]
+            return [self._too_few(parts, sides)]
         if not self.classes:
             return []
         holders = self.tally.holders
@@ -59,10 +62,10 @@ class Draw:
         where = " marked train" if self.marked else ""
         if len(rare) == 1:
             name = self.classes[rare[0]]
-            what = f"class '{name}' has {counted(int(holders[rare[0]]), self.noun)}{where}, fewer than the {parts} parts."
+            what = f"class '{name}' has {counted(int(holders[rare[0]]), self.noun)}{where}, fewer than the {sides or f'{parts} parts'}."
         else:
             named = listed([f"'{self.classes[label]}' ({holders[label]})" for label in rare], most=NAMED)
-            what = f"{len(rare)} classes have fewer {self.noun}s{where} than the {parts} parts: {named}."
+            what = f"{len(rare)} classes have fewer {self.noun}s{where} than the {sides or f'{parts} parts'}: {named}."
         return [Problem("split", what, self._rare_fix(len(rare)))]
 
     def _rare_fix(self, classes: int) -> str:
@@ -70,8 +73,10 @@ class Draw:
         last = "mark the validation rows in the split column" if self.marked else "use `split: {method: random}`"
         return f"Merge {which} with another class, leave those rows out, or {last}."
 
-    def _too_few(self, parts: int) -> Problem:
+    def _too_few(self, parts: int, sides: str) -> Problem:
         count = counted(self.tally.groups, self.noun)
+        if sides:
+            return Problem("split", f"there are {count}, fewer than the {sides}.", f"Add {self.noun}s, or lower `split.folds`.")
         if self.marked:
             what = f"{count} marked train cannot be divided into train and validation."
             return Problem("split", what, f"Mark more {self.noun}s train, or mark some validation.")
@@ -79,8 +84,11 @@ class Draw:
         without_test = ", or set `test: 0`" if self.tally.groups > 1 and parts > 2 else ""
         return Problem("split", what, f"Add {self.noun}s{without_test}.")
 
-    def codes(self, fractions: npt.NDArray[np.float64], seed: int) -> IntArray:
-        """Part of each row; raises DataError when a class could not be brought into every part."""
+    def codes(self, fractions: npt.NDArray[np.float64], seed: int | tuple[int, ...]) -> IntArray:
+        """Part of each row; raises DataError when a class could not be brought into every part.
+
+        Different tuples of numbers as `seed` give independent draws.
+        """
         parts = np.flatnonzero(fractions)
         generator = np.random.Generator(np.random.PCG64(seed))
         absent = np.zeros(0, np.int64)

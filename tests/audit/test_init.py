@@ -196,7 +196,7 @@ GUESSES = [
             [cells.format(i % 10) for i in range(N)],
             "split",
             False,
-            "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet",
+            "looks like fold numbers; with this role and `split: {method: column}`, they are used for cross-validation",
         )
         for header, cells in (("fold", "{}"), ("cv_fold", "{}.0"), ("part", "Fold_{}"))
     ],

@@ -62,8 +62,6 @@ def test_two_names_of_one_part_are_in_doubt(words, doubts):
     assert set(split_words(words).doubts.values()) == {doubts}
 
 
-FOLDS = "are for cross-validation; mmtrain does not have that yet."
-LEAVE_OUT = "Leave the column out and use `split: {method: stratified}`, or write the parts instead"
 TWO = "Write test instead of 'True' and train instead of 'False'."
 
 
@@ -75,18 +73,6 @@ TWO = "Write test instead of 'True' and train instead of 'False'."
             ["train", "dev", "val"],
             "'dev' is one of several names of the validation part in this column: 'dev' and 'val'.",
             "Write train, validation or test.",
-        ),
-        (
-            "fold",
-            ["1", "0", "2"],
-            f"'0', '1' and '2' look like the numbers of folds, which {FOLDS}",
-            f"{LEAVE_OUT}: test for '2', validation for '1' and train for the others, say.",
-        ),
-        (
-            "set",
-            ["fold_3", "fold_7"],
-            f"'fold_3' and 'fold_7' look like the numbers of folds, which {FOLDS}",
-            f"{LEAVE_OUT}.",
         ),
         ("is_test", ["True", "False"], "'True' and 'False' say yes or no, not which part a row belongs to.", TWO),
         (
@@ -101,6 +87,41 @@ TWO = "Write test instead of 'True' and train instead of 'False'."
 )
 def test_other_words_are_refused_with_what_they_look_like(header, cells, what, fix):
     fault = Split(column=header).faults(pd.Series(cells, dtype="str"))[0]
+    assert (fault.what, fault.fix) == (what, fix)
+
+
+@pytest.mark.parametrize(
+    ("cells", "folds", "expected"),
+    [
+        (["1", "0", "2", "2"], None, ["1", "0", "2"]),
+        (["1.0", "2.0", "3.0", "test"], None, ["1.0", "2.0", "3.0"]),
+        (["fold_3", "Fold 7"], None, ["fold_3", "Fold 7"]),
+        (["north", "south", "Holdout"], True, ["north", "south"]),
+        (["0", "1"], True, ["0", "1"]),
+        (["0", "1"], None, []),
+        (["2", "5"], None, []),
+        (["0", "1", "2"], False, []),
+    ],
+)
+def test_words_that_name_folds(cells, folds, expected):
+    assert Split(column="cv", folds=folds).fold_words(pd.Series(cells, dtype="str")) == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "what", "fix"),
+    [
+        (["north", "test"], "the column names one fold only, 'north'.", "Write the fold of each row, or leave `folds` out."),
+        (["train", "test"], "the column names no fold.", "Write the fold of each row, or leave `folds` out."),
+        (["north", "south", None], "the cell is empty.", "Write the fold of the row."),
+        (
+            [f"site {number}" for number in range(101)],
+            "the column has 101 different words, each of which would be a fold.",
+            "Name at most 100 folds.",
+        ),
+    ],
+)
+def test_a_column_of_folds_is_refused(cells, what, fix):
+    fault = Split(column="cv", folds=True).faults(pd.Series(cells, dtype="str"))[0]
     assert (fault.what, fault.fix) == (what, fix)
 
 

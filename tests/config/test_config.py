@@ -380,7 +380,7 @@ def test_the_resolved_file_writes_every_default_out(tmp_path):
             **{"dropout": 0.0, "embedding_width": 0, "embedding_dropout": 0.0, "linear": None},
         }
     }
-    assert resolved["split"] == {"method": "stratified", "validation": 0.15, "test": 0.15, "seed": 0}
+    assert resolved["split"] == {"method": "stratified", "validation": 0.15, "test": 0.15, "folds": None, "repeats": 1, "seed": 0}
     assert resolved["training"]["early_stopping"] == {
         "monitor": "validation_loss",
         "direction": "minimize",

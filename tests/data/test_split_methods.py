@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from tiny import two_blobs, write_experiment
 
@@ -60,9 +61,11 @@ def experiment(folder, split):
 @pytest.mark.parametrize(
     ("split", "expected"),
     [
-        ("random", {"method": "random", "validation": 0.15, "test": 0.15, "seed": 0}),
-        ("{seed: 3}", {"method": "stratified", "validation": 0.15, "test": 0.15, "seed": 3}),
-        ("{method: random, test: 0}", {"method": "random", "validation": 0.15, "test": 0.0, "seed": 0}),
+        ("random", {"method": "random", "validation": 0.15, "test": 0.15, "folds": None, "repeats": 1, "seed": 0}),
+        ("{seed: 3}", {"method": "stratified", "validation": 0.15, "test": 0.15, "folds": None, "repeats": 1, "seed": 3}),
+        ("{method: random, test: 0}", {"method": "random", "validation": 0.15, "test": 0.0, "folds": None, "repeats": 1, "seed": 0}),
+        ("{method: random, folds: 4}", {"method": "random", "validation": 0.15, "test": 0.0, "folds": 4, "repeats": 1, "seed": 0}),
+        ("{folds: 4, test: 0.2}", {"method": "stratified", "validation": 0.15, "test": 0.2, "folds": 4, "repeats": 1, "seed": 0}),
     ],
 )
 def test_a_method_has_its_parameters_as_options(tmp_path, split, expected):
@@ -121,14 +124,12 @@ UNSOUND = "A plan uses every row once in each partition, and a group on one side
         (lambda codes: SplitPlan.of(Partition.from_codes(codes[:-1])), f"the split is unsound: 1 row in no part (first: 19). {UNSOUND}"),
         (Partition.from_codes, f"the split is a Partition, not a SplitPlan. {UNSOUND}"),
         (
-            lambda codes: SplitPlan.of(Partition.from_codes(codes), Partition.from_codes(codes)),
-            "the plan has 2 partitions, and one training takes one. Return a plan of one partition.",
+            lambda codes: SplitPlan((Partition.from_codes(codes[:-2]),), test=np.array([18, 19])),
+            "the plan has outer test rows besides the test rows of its only partition. Return one set of test rows.",
         ),
     ],
 )
 def test_a_plan_that_cannot_be_used_is_a_mistake_of_the_method(tmp_path, registered, plan, problem):
-    import numpy as np
-
     @split_method
     def mistaken(rows: Rows) -> SplitPlan:
         return plan(np.arange(rows.count) % 3)

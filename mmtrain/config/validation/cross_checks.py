@@ -87,7 +87,8 @@ def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | Non
 def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Some rows are left to train on."""
     chosen = _split_method(sound)
-    if chosen is None or not chosen[1].shares_all_rows:
+    # With folds, validation is a share of other rows than test.
+    if chosen is None or not chosen[1].shares_all_rows or chosen[0].get("folds") is not None:
         return
     split, fields = chosen[0], chosen[1].section.model_fields
     given = {key: fields[key].default if split.get(key) is None else split[key] for key in ("validation", "test")}
@@ -97,6 +98,17 @@ def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
     if len(known) == len(shares) and sum(known) >= 1:
         what = f"validation {given['validation']} and test {given['test']} leave nothing to train on."
         yield ("split",), what, "Together they have to stay below 1."
+
+
+def _repeats(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Repeats are of folds."""
+    chosen = _split_method(sound)
+    if chosen is None or "repeats" not in chosen[1].section.model_fields or chosen[0].get("folds") is not None:
+        return
+    repeats = as_number(chosen[0].get("repeats"))
+    if repeats is not None and repeats > 1:
+        what = "without folds, a repeat would be the same training again."
+        yield ("split", "repeats"), what, "Set `folds` as well, or `training.seeds` for trainings with other seeds."
 
 
 def _split_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
@@ -219,6 +231,7 @@ RULES = (
     _keys,
     *NETWORK_RULES,
     _fractions,
+    _repeats,
     _split_columns,
     _decisions,
     _class_weights,

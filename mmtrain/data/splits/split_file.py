@@ -11,7 +11,7 @@ import pandas as pd
 
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError
-from mmtrain.splits.plan import USES, IntArray, Partition, SplitPlan
+from mmtrain.splits.plan import UNUSED, USES, IntArray, Partition, SplitPlan
 
 HEADER = ("row", "id", "fold", "part")
 CHUNK_ROWS = 65_536
@@ -35,13 +35,15 @@ class WrittenSplit:
 def to_csv(plan: SplitPlan, rows: Sequence[int] | IntArray, ids: Callable[[IntArray], Sequence[str]] | None = None) -> Iterator[str]:
     """Yield the text of `split.csv` in chunks; `rows` are the positions of the table's rows in its file, `ids` names some of the rows."""
     of_file = np.asarray(rows, np.int64)
-    words = np.array([*USES, ""], dtype=object)
+    # Code -1 is the last word.
+    words = np.array([*USES, UNUSED], dtype=object)
     outer = np.full(len(of_file), -1, np.int64)
     # -1: rows that are in a partition and not outer test rows.
     outer[plan.test] = USES.index("test")
     header = True
+    inside = outer < 0
     for fold, codes in [*((str(number), one.codes(len(of_file))) for number, one in enumerate(plan.partitions)), (OUTER, outer)]:
-        used = np.flatnonzero(codes >= 0)
+        used = np.flatnonzero(codes >= 0 if fold == OUTER else inside)
         for start in range(0, len(used), CHUNK_ROWS):
             lines = used[start : start + CHUNK_ROWS]
             texts = "" if ids is None else list(ids(lines))
@@ -77,7 +79,7 @@ def read_sizes(path: Path) -> dict[str, int]:
     counts = np.zeros(len(USES), np.int64)
     try:
         for chunk in _chunks(path, columns=("fold", "part")):
-            counts += np.bincount(chunk["code"], minlength=len(USES))
+            counts += np.bincount(chunk["code"], minlength=len(USES) + 1)[: len(USES)]
     except (OSError, ValueError, KeyError, OverflowError) as error:
         raise _unreadable(path, error) from error
     return {use: int(count) for use, count in zip(USES, counts, strict=True) if use != "calibration" or count}
@@ -93,7 +95,7 @@ def _chunks(path: Path, columns: tuple[str, ...] = HEADER) -> Iterator[pd.DataFr
     lines = 0
     with pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", usecols=columns.__contains__, chunksize=CHUNK_ROWS) as read:
         for chunk in read:
-            codes = pd.Index(USES).get_indexer(pd.Index(chunk["part"])).astype(np.int8)
+            codes = pd.Index([*USES, UNUSED]).get_indexer(pd.Index(chunk["part"])).astype(np.int8)
             if (codes < 0).any():
                 place = int(np.argmax(codes < 0))
                 # Lines count from 1, and the first one is the header.
@@ -111,7 +113,7 @@ def _plan(path: Path, count: int, position: IntArray, fold: IntArray, codes: Int
     """Return the plan of these lines. Raises RunError for a row that a partition has twice or not at all."""
     inside = fold >= 0
     test = np.sort(position[~inside])
-    partitions = []
+    partitions, partial = [], False
     for number in np.unique(fold[inside]):
         lines = np.flatnonzero(fold == number)
         of_row = np.full(count, -1, np.int8)
@@ -122,7 +124,8 @@ def _plan(path: Path, count: int, position: IntArray, fold: IntArray, codes: Int
         if len(lines) + len(test) != count or (of_row < 0).any():
             raise RunError(Problem(str(path), f"the file does not have every row once in fold {number}.", RESTORE))
         of_row[test] = -1
+        partial |= bool((codes[lines] == len(USES)).any())
         partitions.append(Partition.from_codes(of_row))
     if not partitions:
         raise RunError(Problem(str(path), "the file has no rows to train on.", RESTORE))
-    return SplitPlan(tuple(partitions), test)
+    return SplitPlan(tuple(partitions), test, partial=partial)

@@ -11,12 +11,12 @@ from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.columns import Column, Group, column_of_role
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.data.tables.table import Table
-from mmtrain.splits.plan import Partition
+from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.targets import Target, targets_among
 
 
-def summarize(columns: Mapping[str, Column], table: Table, partition: Partition) -> tuple[PartSummary, ...]:
-    """Summarise each part of a checked table."""
+def summarize(columns: Mapping[str, Column], table: Table, parts: Partition | SplitPlan) -> tuple[PartSummary, ...]:
+    """Summarise each part of a checked table, or the rows that each fold scores."""
     targets, group = targets_among(columns), column_of_role(columns, Group)
     counted = _counted_target(targets.values())
     groups = None if group is None else pd.factorize(table.cells(group.column))[0]
@@ -24,7 +24,7 @@ def summarize(columns: Mapping[str, Column], table: Table, partition: Partition)
     names = [] if counted is None else counted.answers(answers)
     values = {key: parse_numbers(table.cells(one.column)) for key, one in targets.items() if one.is_continuous}
     summaries = []
-    for part, rows in partition.items():
+    for part, rows in parts.items():
         times = {} if counted is None else counted.tally({header: cells.iloc[rows] for header, cells in answers.items()})
         summaries.append(
             PartSummary(

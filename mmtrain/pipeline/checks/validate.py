@@ -81,7 +81,7 @@ def load_checked(
         say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.plan is None:
         raise tried.error or RuntimeError("A validation without problems must return data and a plan.")
-    for note in (*tried.plan.notes, *notices(experiment.columns, tried.data.table, tried.plan.holdout)):
+    for note in (*tried.plan.notes, *notices(experiment.columns, tried.data.table, tried.plan.trainings[0])):
         say(note)
     return experiment, tried.data, tried.plan
 
@@ -206,11 +206,12 @@ def _divide(
         errors.append(error)
         return None, ()
     try:
-        check_parts(experiment, table, plan.holdout)
-        check_monitor(experiment.training.early_stopping.monitor, experiment.targets, table, plan.holdout, origin)
+        for fold, partition in enumerate(plan.trainings):
+            check_parts(experiment, table, partition, fold if len(plan.partitions) > 1 else None)
+            check_monitor(experiment.training.early_stopping.monitor, experiment.targets, table, partition, origin)
     except (ConfigError, DataError) as error:
         errors.append(error)
-    return plan, summarize(experiment.columns, table, plan.holdout)
+    return plan, summarize(experiment.columns, table, plan)
 
 
 def _problems(errors: Iterable[DataError | ConfigError]) -> tuple[Problem, ...]:
