@@ -21,14 +21,18 @@
         plots/*.png, report.html, model_card.md
         baselines/<branch>/   a child run, the branch trained alone, with the baseline `single_branch`
         explanations/<part>/  an image per explained row, explanations.csv, completeness.csv
+        cross_validation.json, predictions_oof.csv, targets.json    of a group: scores of its members, their predictions together
+        predictions_member.csv    of a member: its predictions of the rows that it is scored on
+        folds/<n>/, seeds/<n>/    members of a group, complete runs
         manifest.json         contents and omissions of the archive that the run was unpacked from
         exports/<format>/     the model for other programs, with its contract and a program that runs it
         .lock                 held by the process that trains the run
 
 Runs form a tree: a child run `<group>/<name>` is another training on the table of its parent, in a folder below the parent's. It has
 files of the same names (run.json, columns.json, metrics.jsonl, checkpoints/, model.keras, decisions.json, .lock) and is locked,
-interrupted and resumed in the same way. Files that it shares with the parent (config.yaml, data.json, split.csv) are not repeated:
-its run.json holds the differences as `plan`, and the parent's run.json the plan and the state of every child.
+interrupted and resumed in the same way. A baseline does not repeat the files that it shares with the parent (config.yaml, data.json,
+split.csv): its run.json holds the differences as `plan`, and the parent's run.json the plan and the state of every child. The folds and
+seeds of a group are complete runs, which commands take; the group itself has no model.
 
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
 """
@@ -237,6 +241,11 @@ class Run:
                     shutil.rmtree(path)
                 elif path.name != LOCK:
                     path.unlink()
+
+    @property
+    def is_group(self) -> bool:
+        """True if this is a group of trainings, its child runs: folds or seeds."""
+        return bool(self.read_json("run.json").get("members"))
 
     @property
     def is_trained(self) -> bool:

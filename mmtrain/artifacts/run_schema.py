@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from mmtrain.artifacts.group_results import Member
 from mmtrain.result_model import Count, ResultModel
 
 
@@ -157,6 +158,8 @@ class RunFacts(Model):
     children: dict[str, ChildRecord] | None = None
     plan: dict[str, Any] | None = None
     """Of a child run; see `ChildRecord`."""
+    members: list[Member] | None = None
+    """Of a group of trainings: its folds and seeds."""
 
 
 class Dropped(Model):

@@ -53,11 +53,26 @@ def _update_latest_link(run: Run) -> None:
             temporary.write_text(run.folder.name, encoding="utf-8")
 
 
-def find(which: str | None, output: Path) -> Run:
+def find(which: str | None, output: Path, *, group: bool = False) -> Run:
     """Return the run that a user names: a folder, a name (its latest run), `name/number`, or None (the latest run of all).
+
+    A `group` of trainings, which has no model of its own, is returned only if asked for.
 
     Raises UsageError if there is none, RunError if another version made it or its sealed files have changed.
     """
+    run = _find(which, output)
+    if run.is_group and not group:
+        raise UsageError(_several_trainings(run))
+    return run
+
+
+def _several_trainings(run: Run) -> Problem:
+    names = [member["name"] for member in run.read_json("run.json")["members"]]
+    what = f"this run is a group of {len(names)} trainings, {listed(names, most=5)}, and the command takes one training."
+    return Problem(str(run.folder), what, f"Name one of them: {run.folder / names[0]}")
+
+
+def _find(which: str | None, output: Path) -> Run:
     # Any depth below would find child runs as well.
     if which is None:
         folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
@@ -74,7 +89,7 @@ def find(which: str | None, output: Path) -> Run:
             raise UsageError(fault.problem(folder, "the run"))
         numbers = [int(path.parent.name) for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
         if numbers:
-            _refuse_child(which, folder / str(max(numbers)))
+            _refuse_child(which, folder / str(max(numbers)), members=True)
             return open_run(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
     none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
@@ -82,11 +97,14 @@ def find(which: str | None, output: Path) -> Run:
     raise UsageError(Problem(which, "there is no such run.", hint))
 
 
-def _refuse_child(which: str, folder: Path) -> None:
-    """Raise UsageError for a child run, which commands take only as a part of its parent."""
+def _refuse_child(which: str, folder: Path, *, members: bool = False) -> None:
+    """Raise UsageError for a child run that commands take only as a part of its parent: it lacks files that it shares with the parent.
+
+    `members` refuses the members of a group as well.
+    """
     # Resolved: the user may have named the link `latest`.
     run = Run(folder.resolve())
-    if run.parent is not None:
+    if run.parent is not None and (members or not (run / "config.yaml").is_file()):
         name = f"{run.folder.parent.name}/{run.folder.name}"
         fix = f"Name the run that it belongs to: {run.parent.folder}"
         raise UsageError(Problem(which, f"this is the child run {name} of {run.parent}.", fix))

@@ -12,6 +12,7 @@ from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output,
 if TYPE_CHECKING:
     from mmtrain.artifacts.command_results import DryRun
     from mmtrain.artifacts.run_folder import Run
+    from mmtrain.pipeline.run_group import GroupResult
     from mmtrain.pipeline.train_run import TrainingResult
     from mmtrain.training.signals import Interrupted
 
@@ -26,6 +27,9 @@ def command(
     ] = None,
     table: Table = None,
     images: Images = None,
+    fold: Annotated[
+        int | None, typer.Option("--fold", metavar="N", help="Train one fold only, numbered from 0 as in split.csv.", show_default=False)
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train on a few batches only, to estimate time, memory and disk; no run is made.")
     ] = False,
@@ -37,10 +41,13 @@ def command(
 ) -> None:
     """Train the experiment in a file; the results are in a run folder."""
     _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
+    if dry_run:
+        fold = None
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.fit import Listeners, fit, resume
     from mmtrain.pipeline.prepare import Moved
+    from mmtrain.pipeline.run_group import GroupResult
     from mmtrain.training.signals import Interrupted
 
     # With --dry-run a file is always given, see `_one_of`.
@@ -51,9 +58,9 @@ def command(
         try:
             listeners = Listeners(shown.event, shown.plan, shown.images, shown.say)
             if config is not None:
-                done = fit(config, overrides=overrides or (), output=output, listeners=listeners)
+                done = fit(config, overrides=overrides or (), output=output, listeners=listeners, fold=fold)
             else:
-                done = resume(resume_run, output=output, listeners=listeners, moved=Moved(table, images))
+                done = resume(resume_run, output=output, listeners=listeners, moved=Moved(table, images), fold=fold)
         except Interrupted as stopped:
             shown.close()
             # Before there is a run, nothing is kept.
@@ -61,7 +68,10 @@ def command(
                 raise
             print_kept_files(shown.run, stopped)
             raise typer.Exit(stopped.exit_code) from None
-    _result(done, as_json=as_json, quiet=quiet)
+    if isinstance(done, GroupResult):
+        _group_result(done, as_json=as_json, quiet=quiet)
+    else:
+        _result(done, as_json=as_json, quiet=quiet)
 
 
 def print_kept_files(run: Run, stopped: Interrupted) -> None:
@@ -69,6 +79,11 @@ def print_kept_files(run: Run, stopped: Interrupted) -> None:
     from mmtrain.cli.views.console import note
     from mmtrain.errors import shell_command
 
+    if run.is_group:
+        done = sum(child.state == "finished" for child in run.children().values())
+        note(f"{stopped} {done} of {len(run.read('run.json').members)} trainings of {run.folder} are finished.")
+        note(f"Resume the others: {shell_command('fit', '--resume', run.folder)}")
+        return
     if run.is_trained:
         note(f"{stopped} The training had ended, and its model is kept in {run.folder}; the report is not written.")
         note(f"Write it: {shell_command('report', run.folder)}")
@@ -127,6 +142,24 @@ def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Report: {done.run / 'report.html'}", quiet=quiet, whole=True)
     note(f"Score it on the test part: {shell_command('evaluate', done.run.folder)}", quiet=quiet)
+
+
+def _group_result(done: GroupResult, *, as_json: bool, quiet: bool) -> None:
+    from mmtrain.cli.views.console import note, out, print_json
+    from mmtrain.cli.views.cross_validation import show_members
+    from mmtrain.errors import shell_command
+
+    if as_json:
+        scores = {} if done.scores is None else {"cross_validation": done.scores.to_json()}
+        print_json({"run": str(done.run.folder), "state": done.run.state, **scores})
+        return
+    if done.scores is None:
+        note(f"The other folds are not trained. Train them: {shell_command('fit', '--resume', done.run.folder)}", quiet=quiet)
+    elif not quiet:
+        show_members(done.scores)
+    out().print(str(done.run.folder), soft_wrap=True, markup=False)
+    if done.scores is not None and done.scores.predictions:
+        note(f"Out-of-fold predictions: {done.run / done.scores.predictions}", quiet=quiet, whole=True)
 
 
 def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,18 +21,21 @@ from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.data.images.store import Progress
 from mmtrain.data.splits.summary import summarize
-from mmtrain.errors import Problem, UsageError
+from mmtrain.errors import Problem, UsageError, counted, shell_command
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.build import assemble_training, encode_table
+from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table, tune_device
 from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.prepare import LoadedData, Moved
-from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data
+from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
+from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup, finish_group, is_group
 from mmtrain.pipeline.run_record import RECORDED_FILES, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
+from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.events import Listener
 
 if TYPE_CHECKING:
+    from mmtrain.training.callbacks import Named
     from mmtrain.training.training_data import TrainingData
 
 CHECKED = "Data checked; starting TensorFlow."
@@ -66,11 +69,19 @@ class Listeners:
 
 
 def fit(
-    path: Path | NotInFile, *, overrides: Iterable[str] = (), output: Path = Path("runs"), listeners: Listeners | None = None
-) -> TrainingResult:
+    path: Path | NotInFile,
+    *,
+    overrides: Iterable[str] = (),
+    output: Path = Path("runs"),
+    listeners: Listeners | None = None,
+    fold: int | None = None,
+) -> TrainingResult | GroupResult:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
+    An experiment with folds or seeds is a group of trainings, all of them or those of one `fold`.
+
     Raises:
+        UsageError: the split has no such fold.
         ConfigError: the experiment has mistakes; the error lists all of them, and those of the data.
         DataError: the table or its images have mistakes.
         RunError: the training failed, or the run folder cannot be written.
@@ -80,8 +91,13 @@ def fit(
     listeners = listeners or Listeners()
     # Steps 1 to 3: the experiment, its table with its images, and the split of its rows.
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
+    check_fold(fold, split)
     listeners.say(CHECKED)
     start_tensorflow()  # takes 3 to 5 s, so it comes after all checks that do without it
+    if is_group(experiment, split):
+        return _fit_group(
+            experiment, data, split, output, listeners, lambda: make_callbacks(experiment.training.callbacks, path, overrides), fold
+        )
     callbacks = make_callbacks(experiment.training.callbacks, path, overrides)
     # Steps 4 and 5: the columns learn from the training rows, then every row is encoded once.
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
@@ -100,19 +116,94 @@ def fit(
     return result
 
 
+def _fit_group(
+    experiment: Experiment,
+    data: LoadedData,
+    split: SplitPlan,
+    output: Path,
+    listeners: Listeners,
+    callbacks: Callable[[], Sequence[Named]],
+    fold: int | None,
+) -> GroupResult:
+    """Train every fold and seed: steps 4 to 8 for each of them on one table, and step 9 for all together."""
+    partition = split.trainings[fold or 0]
+    fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
+    table = encode_table(experiment, data, partition, fitted, listeners.say)
+    # Once for all of them: a trial takes seconds, and no row decides on it.
+    experiment, tuning = tune_device(table, listeners.say)
+    table = replace(table, experiment=experiment)
+    run = runs.create(experiment.name, output)
+    group = RunGroup(run, experiment, data, split, callbacks)
+    with run_lock(run), run_state(run):
+        group.record(tuning)
+        return _train_group(group, fold, listeners, table)
+
+
+def _train_group(group: RunGroup, fold: int | None, listeners: Listeners, table: EncodedTable | None = None) -> GroupResult:
+    """Train the members that are left, and finish the group unless only those of one `fold` were to be trained."""
+    run, data = group.run, group.data
+    parts = summarize(group.experiment.columns, data.table, group.plan)
+    listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
+    group.train(fold, table, listeners.watch, listeners.say)
+    if not group.is_complete:
+        run.update(state="interrupted", error=f"only fold {fold} was to be trained")
+        return GroupResult(run, None)
+    return GroupResult(run, finish_group(run, group.experiment))
+
+
+def check_fold(fold: int | None, split: SplitPlan) -> None:
+    """Raise UsageError if the split has no such fold."""
+    count = len(split.partitions) if len(split.partitions) > 1 else 0
+    if fold is not None and not 0 <= fold < count:
+        what = f"the split has {counted(count, 'fold')}, numbered from 0." if count else "the split has no folds."
+        fix = f"Name one from 0 to {count - 1}." if count else "Set `split.folds`, or leave --fold out."
+        raise UsageError(Problem(f"--fold {fold}", what, fix))
+
+
 def resume(
-    which: str | None, *, output: Path = Path("runs"), listeners: Listeners | None = None, moved: Moved | None = None
-) -> TrainingResult:
+    which: str | None,
+    *,
+    output: Path = Path("runs"),
+    listeners: Listeners | None = None,
+    moved: Moved | None = None,
+    fold: int | None = None,
+) -> TrainingResult | GroupResult:
     """Continue a run that was interrupted or killed from its newest whole checkpoint, as if it had never stopped.
+
+    Of a group, finished trainings are kept, and the others are continued or begun: all of them, or those of one `fold`.
 
     `moved` gives the present places of its table and its images.
 
     Raises UsageError for a run that is finished, has nothing to continue from, or is trained by another process, DataError if its data
     have changed.
     """
-    run = runs.find(which, output)
+    run = runs.find(which, output, group=True)
+    if run.parent is not None:
+        what = f"this is one training of the group {run.parent}."
+        raise UsageError(Problem(str(run.folder), what, f"Resume the group: {shell_command('fit', '--resume', run.parent.folder)}"))
     with run_lock(run):
+        if run.is_group:
+            return _resume_group(run, listeners or Listeners(), moved or Moved(), fold)
+        if fold is not None:
+            raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
         return _resume(run, listeners or Listeners(), moved or Moved())
+
+
+def _resume_group(run: Run, listeners: Listeners, moved: Moved, fold: int | None) -> GroupResult:
+    _check_resumable(run, GROUP_FILES)
+    experiment = moved.applied(config.load(run / "config.yaml"))
+    if run.is_trained:
+        listeners.say("All trainings had ended; their results are written now.")
+        with run_state(run):
+            return GroupResult(run, finish_group(run, experiment))
+    data, split = restore_plan(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
+    check_fold(fold, split)
+    listeners.say(CHECKED)
+    start_tensorflow()
+    group = RunGroup(run, experiment, data, split, lambda: make_callbacks(experiment.training.callbacks, run / "config.yaml"))
+    with run_state(run):
+        run.reopen(GROUP_FILES)
+        return _train_group(group, fold, listeners)
 
 
 def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
@@ -143,12 +234,12 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     return result
 
 
-def _check_resumable(run: Run) -> None:
+def _check_resumable(run: Run, recorded: Sequence[str] = RECORDED_FILES) -> None:
     """Raise UsageError for a run that is finished, or that was stopped before its inputs were recorded."""
     fix = "Train again with `mmtrain fit CONFIG`."
     if run.state == "finished":
         raise UsageError(Problem(str(run.folder), "the run is finished; there is nothing to resume.", fix))
-    if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED_FILES):
+    if not all(name in run.read_json("run.json").get("files", {}) for name in recorded):
         raise UsageError(Problem(str(run.folder), "the run was stopped before its training began.", fix))
 
 

@@ -211,6 +211,11 @@ class Training(Section):
         examples=[["steps"], [{"name": "steps", "every": 100}]],
     )
     seed: NonNegativeInt = Field(0, description="Random seed of initial weights, order of rows, dropout and augmentation.")
+    seeds: PositiveInt = Field(
+        1,
+        le=1000,
+        description="Number of trainings on the same rows, with the seeds `seed`, `seed` + 1, and so on; with folds, of each fold.",
+    )
     deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")
 
     @model_validator(mode="after")

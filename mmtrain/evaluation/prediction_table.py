@@ -12,7 +12,7 @@ from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.evaluation.postprocessing.fit_postprocessing import columns as postprocessed_columns
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS
+from mmtrain.targets.base import PROBABILITY, TRUTH, UNKNOWN_LABELS
 
 Array = np.ndarray[Any, Any]
 
@@ -31,9 +31,9 @@ def prediction_frame(
     a second one that lists the unknown labels of each row, if there are any.
     """
     columns: dict[str, Any] = {"row": rows, "id": ids}
-    for key, target in targets.items():
+    for key in targets:
         if key in truths:
-            columns |= {f"{_prefix(key, targets)}{name}": values for name, values in target.truth_columns(truths[key]).items()}
+            columns |= truth_columns(key, targets, truths[key])
         columns |= prediction_columns(key, targets, decisions or Postprocessing(), predictions[key])
     return pd.DataFrame(columns)
 
@@ -46,6 +46,16 @@ def prediction_columns(
     columns = target.outputs(prediction, probabilities=probabilities)
     columns |= postprocessed_columns(target, decisions.of(key), prediction, probabilities=probabilities)
     return {f"{prefix}{name}": values for name, values in columns.items()}
+
+
+def truth_columns(key: str, targets: Mapping[str, FittedTarget], truth: Array) -> dict[str, Array]:
+    """Return the columns with the answers to one target, of encoded answers."""
+    return {f"{_prefix(key, targets)}{name}": values for name, values in targets[key].truth_columns(truth).items()}
+
+
+def probability_columns(key: str, targets: Mapping[str, FittedTarget]) -> list[str]:
+    """Return the names of the columns with the probabilities of the classes or labels of one target."""
+    return [f"{_prefix(key, targets)}{PROBABILITY.format(name)}" for name in targets[key].columns]
 
 
 def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> tuple[Array, Array]:

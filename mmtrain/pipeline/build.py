@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
-from mmtrain.config.training import Training
+from mmtrain.config.training import UNTRIED, Training
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Say
@@ -101,6 +101,29 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
         say(note)
     data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
     return experiment, data, tuning
+
+
+def tune_device(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experiment, TuningResult]:
+    """Return the experiment with the settings that fit this device, for several trainings on the table, and their trial.
+
+    They are chosen once: precision, XLA, steps per call and batch size have the same answer for every fold. A learning rate or a fusion
+    that is `auto` stays so, since rows decide on them.
+    """
+    from mmtrain.model.memory_errors import step_oom_errors
+    from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.frozen_features import with_features
+
+    experiment, training = table.experiment, table.experiment.training
+    rate = training.learning_rate
+    tried = experiment.decided(learning_rate=UNTRIED["learning_rate"] if rate == "auto" else rate)
+    if not tried.training.open_settings:
+        return experiment, TuningResult(training)
+    arrays = with_features(table.arrays, experiment.branches, experiment.columns, table.data.stores, experiment.data.cache, say)
+    with step_oom_errors(experiment.name, training.batch_size):
+        tuning = _tune_settings(replace(table, experiment=tried, arrays=arrays))
+    for reason in tuning.reasons:
+        say(reason)
+    return experiment.model_copy(update={"training": tuning.training.with_settings(learning_rate=rate)}), tuning
 
 
 def _choose_fusion(table: EncodedTable, say: Callable[[str], None]) -> tuple[EncodedTable, list[str]]:

@@ -9,10 +9,10 @@ the state of each child.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.atomic_files import disk_errors
@@ -22,9 +22,14 @@ from mmtrain.config import Experiment
 from mmtrain.data.images.store import Say
 from mmtrain.errors import RunError
 from mmtrain.pipeline.build import EncodedTable, assemble_training
-from mmtrain.pipeline.train_run import newest_checkpoint, run_state, train, versions
+from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train, versions
 from mmtrain.splits.plan import Partition
 from mmtrain.training.events import Listener
+
+if TYPE_CHECKING:
+    from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.callbacks import Named
+    from mmtrain.training.training_data import TrainingData
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +46,28 @@ class ChildPlan:
     """The rows of the child; None for those of the parent."""
     last_epoch: int | None = None
     """Last epoch of the child; None for all epochs of its experiment."""
+    recorded: ClassVar[tuple[str, ...]] = ("columns.json",)
+    """Files that are written and sealed before the first step, and do not change after it."""
 
     def record(self) -> dict[str, Any]:
         """Return the plan as it is stored in run.json."""
         return {**self.differences, "last_epoch": self.last_epoch}
+
+    def settled(self, child: Run) -> Experiment:  # noqa: ARG002
+        """Return the experiment, with settings that an earlier process chose for this child in a trial."""
+        return self.experiment
+
+    def callbacks(self) -> Sequence[Named]:
+        """Return the callbacks of the training."""
+        return ()
+
+    def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:  # noqa: ARG002
+        """Write and seal the `recorded` files, before the first step."""
+        child.write_text("columns.json", table.fitted.model_dump_json(indent=1) + "\n")
+        child.seal(*self.recorded)
+
+    def write_results(self, child: Run, table: EncodedTable, data: TrainingData, result: TrainingResult) -> None:
+        """Write the files that a finished child has in addition to its model."""
 
 
 def finished_child(parent: Run, plan: ChildPlan) -> Run | None:
@@ -86,8 +109,8 @@ def _facts(child: Run, plan: ChildPlan) -> dict[str, Any] | None:
 def _begin_or_reopen(child: Run, plan: ChildPlan, say: Say) -> str | None:
     """Return the checkpoint to resume from; None for a new child."""
     # Stopped and unchanged: go on from its newest checkpoint.
-    if _facts(child, plan) is not None:
-        child.reopen()
+    if (facts := _facts(child, plan)) is not None:
+        child.reopen(name for name in plan.recorded if name in facts.get("files", {}))
         return newest_checkpoint(child, say)
     # Another plan, or files that do not match their seal: begin again.
     child.clear()
@@ -114,15 +137,16 @@ def _recorded(parent: Run, child: Run, plan: ChildPlan) -> Iterator[None]:
 def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | None, listener: Listener, say: Say) -> None:
     from mmtrain.training.device import forget_networks
 
-    child_table = table.for_child(plan.experiment, plan.partition, say)
-    child.write_text("columns.json", child_table.fitted.model_dump_json(indent=1) + "\n")
-    # Sealed before the training, so that a resumed child is known to have the same columns.
-    child.seal("columns.json")
+    child_table = table.for_child(plan.settled(child), plan.partition, say)
     with _precision_restored():
         forget_networks()  # that of the training before
-        experiment, data, _ = assemble_training(child_table, say)
+        experiment, data, tuning = assemble_training(child_table, say)
+        child_table = replace(child_table, experiment=experiment)
+        # Sealed before the training, so that a resumed child is known to have the same columns.
+        plan.write_inputs(child, child_table, data, tuning)
         child.update(versions=versions(), seed=experiment.training.seed)
-        train(child, data, experiment.evaluation, listener, checkpoint, last_epoch=plan.last_epoch)
+        result = train(child, data, experiment.evaluation, listener, checkpoint, plan.callbacks(), last_epoch=plan.last_epoch)
+        plan.write_results(child, child_table, data, result)
     child.update(state="finished", trained=None)
     shutil.rmtree(child / "checkpoints", ignore_errors=True)  # a finished child is never resumed; they take four times its model
 

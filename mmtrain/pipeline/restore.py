@@ -25,7 +25,7 @@ from mmtrain.errors import DataError, Problem, RunError, UsageError, shell_comma
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, read_data
-from mmtrain.splits.plan import Partition
+from mmtrain.splits.plan import Partition, SplitPlan
 
 TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
 MOVED = {
@@ -98,7 +98,20 @@ def restore_data(
     say: Say = lambda _: None,
     exactly: bool = False,
 ) -> tuple[LoadedData, Partition]:
-    """Return the table that a run was trained on, and the partition of its rows.
+    """Return the table that a run was trained on, and the partition of its rows; arguments and errors are those of `restore_plan`."""
+    data, plan = restore_plan(run, experiment, progress=progress, say=say, exactly=exactly)
+    return data, plan.holdout
+
+
+def restore_plan(
+    run: Run,
+    experiment: Experiment,
+    *,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+    exactly: bool = False,
+) -> tuple[LoadedData, SplitPlan]:
+    """Return the table that a run, or a group of them, was trained on, and the plan of its rows.
 
     Images whose files have changed are only reported, since a copy has another modification time; with `exactly` they are refused.
 
@@ -126,7 +139,7 @@ def restore_data(
             raise DataError(changed)
         for problem in changed:
             say(f"note: {problem.where}: {problem.what}")
-    return data, written.plan.holdout
+    return data, written.plan
 
 
 def _missing_table(run: Run, path: Path) -> Problem:

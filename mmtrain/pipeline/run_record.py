@@ -57,15 +57,15 @@ def record_inputs(
     train = training_data.partition.train
     learned = learn_statistics(experiment.columns, fitted, data.table, table.arrays, train, experiment.data.images_folder)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
-    run.write_json("data.json", _describe_data(experiment, data, split, training_data))
+    run.write_json("data.json", {**describe_data(experiment, data, split), "answers": count_labels(training_data)})
     # The seal comes last: a run whose files are sealed has recorded all its inputs, so that it can be resumed.
     run.write_json("network.json", model_summary(training_data.models, experiment.branches, experiment.fusion, fitted))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=tuning.record)
     run.seal(*RECORDED_FILES)
 
 
-def _describe_data(experiment: Experiment, data: LoadedData, split: SplitPlan, training_data: TrainingData) -> dict[str, Any]:
-    """Return table, split, labels and images as data.json has them."""
+def describe_data(experiment: Experiment, data: LoadedData, split: SplitPlan) -> dict[str, Any]:
+    """Return table, split and images as data.json has them."""
     table = data.table
     return {
         "table": table.path.name,
@@ -75,7 +75,6 @@ def _describe_data(experiment: Experiment, data: LoadedData, split: SplitPlan, t
         "used": len(table),
         "dropped": [asdict(dropped) for dropped in table.dropped],
         "split": {"method": experiment.split.method, **split.record()},
-        "answers": count_labels(training_data),
         "images": {key: store.key for key, store in data.stores.items()},
     }
 

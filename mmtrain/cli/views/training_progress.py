@@ -134,6 +134,8 @@ class Display:
         show_splits(self.console, plan.parts)
         for target, weights in plan.class_weights.items():
             self.say(f"class weights of {target}: {', '.join(f'{name} {weight:.3g}' for name, weight in weights.items())}")
+        if not plan.parameters:  # a group: each training has its network
+            return
         parameters = ", ".join(f"{name.removeprefix('branch_')} {count:,}" for name, count in plan.parameters.items())
         self.say(f"{sum(plan.parameters.values()):,} parameters: {parameters}")
 
@@ -174,7 +176,7 @@ class Display:
 
     def _start(self, event: Started) -> None:
         self._images.close()
-        self._started = event
+        self._started, self._ended = event, []
         if event.done or event.done_steps:
             step = f" and step {event.done_steps} of the next" if event.done_steps else ""
             self.say(f"Resuming after epoch {event.done} of {event.epochs}{step}.")

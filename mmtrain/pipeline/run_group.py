@@ -1,0 +1,272 @@
+"""Groups: several trainings from one experiment, one for each fold and seed, as child runs on one table.
+
+The table is read, its images are decoded and its texts are encoded by frozen encoders once. Columns learn from the training rows of each
+fold, and are encoded again only where that changed them. A member is a complete run below the group (`folds/0`, `seeds/2`,
+`folds/0-seed-2`), which commands take as any other; it is trained, interrupted and resumed by the functions of child runs.
+
+The files of a group are derived from those of its members alone, once all of them are finished: predictions_oof.csv and
+cross_validation.json. Until then, the state of every member is in run.json of the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from mmtrain import config
+from mmtrain.artifacts import run_folder, runs
+from mmtrain.artifacts.group_results import CrossValidation, Member
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.arrays import Array
+from mmtrain.data.images.store import Say
+from mmtrain.data.splits import split_file
+from mmtrain.errors import Problem, RunError, counted
+from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_members
+from mmtrain.evaluation.prediction_table import prediction_columns, to_csv, truth_columns
+from mmtrain.pipeline.build import EncodedTable, encode_table
+from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
+from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
+from mmtrain.pipeline.prepare import LoadedData
+from mmtrain.pipeline.restore import check_encoders_unchanged
+from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
+from mmtrain.pipeline.train_run import TrainingResult, versions
+from mmtrain.splits.plan import Partition, SplitPlan
+from mmtrain.training.events import Listener
+
+if TYPE_CHECKING:
+    from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.callbacks import Named
+    from mmtrain.training.training_data import TrainingData
+
+GROUP_FILES = ("config.yaml", "split.csv", "data.json", "targets.json")
+"""Files of a group that are written before its first training and never change after it."""
+MEMBER_PREDICTIONS = "predictions_member.csv"
+"""File of a member with its predictions of the rows that it is scored on."""
+CROSS_VALIDATION = "cross_validation.json"
+"""File of a group with the scores of its members."""
+
+
+def is_group(experiment: Experiment, plan: SplitPlan) -> bool:
+    """Return whether an experiment takes several trainings: folds or seeds."""
+    return len(plan.partitions) > 1 or experiment.training.seeds > 1
+
+
+def list_members(plan: SplitPlan, seeds: int) -> list[Member]:
+    """Return the trainings of a group in their order, by fold, then by seed; their numbers count from 0.
+
+    >>> partition = Partition(*(np.arange(number, number + 1) for number in range(4)))
+    >>> [member.name for member in list_members(SplitPlan.of(partition, partition), seeds=2)]
+    ['folds/0-seed-0', 'folds/0-seed-1', 'folds/1-seed-0', 'folds/1-seed-1']
+    >>> [member.name for member in list_members(SplitPlan.of(partition), seeds=2)]
+    ['seeds/0', 'seeds/1']
+    """
+    members = []
+    for fold, partition in enumerate(plan.trainings):
+        folds = len(plan.trainings) > 1
+        rows = {"train_rows": len(partition.train), "rows": len(partition.test if folds else partition.validation)}
+        for seed in range(seeds):
+            name = f"folds/{fold}{f'-seed-{seed}' if seeds > 1 else ''}" if folds else f"seeds/{seed}"
+            members.append(Member(name=name, fold=fold, repeat=fold // plan.folds, seed=seed, **rows))
+    return members
+
+
+@dataclass(frozen=True, eq=False)
+class RunGroup:
+    """A group of trainings: its run, and everything that its members share."""
+
+    run: Run
+    experiment: Experiment
+    """Without settings that are left to a trial on the device."""
+    data: LoadedData
+    plan: SplitPlan
+    make_callbacks: Callable[[], Sequence[Named]] = lambda: ()
+    """Makes the callbacks of one training."""
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """All trainings, in their order."""
+        return list_members(self.plan, self.experiment.training.seeds)
+
+    @cached_property
+    def labels(self) -> encode.Fitted:
+        """The targets with the classes of all rows that any member learns from or is scored on, to write answers; no training uses them."""
+        used = [rows for one in self.plan.trainings for rows in (one.train, one.validation, scored_rows(one, self.plan))]
+        rows = np.unique(np.concatenate(used))
+        return encode.fit(self.experiment.targets, self.data.table, rows, self.experiment.training.class_weights)
+
+    @cached_property
+    def truths(self) -> dict[str, Array]:
+        """The answers of all rows, encoded by `labels`."""
+        return encode.encode_targets(self.experiment.targets, self.labels, self.data.table)[0]
+
+    def member_plan(self, member: Member) -> MemberPlan:
+        """Return the plan of one training."""
+        training = self.experiment.training
+        experiment = self.experiment.decided(seed=training.seed + member.seed, seeds=1)
+        return MemberPlan(member.name, experiment, {"fold": member.fold, "seed": member.seed}, group=self, member=member)
+
+    def record(self, tuning: TuningResult) -> None:
+        """Write and seal `GROUP_FILES`, before the first training."""
+        run, table = self.run, self.data.table
+        run.write_text("config.yaml", config.to_yaml(self.experiment, run.folder))
+        run.write_pieces("split.csv", split_file.to_csv(self.plan, table.rows, table.ids))
+        run.write_json("data.json", describe_data(self.experiment, self.data, self.plan))
+        run.write_text("targets.json", self.labels.model_dump_json(indent=1) + "\n")
+        training = self.experiment.training
+        run.update(
+            versions=versions(),
+            seed=training.seed,
+            deterministic=training.deterministic,
+            trial=tuning.record,
+            members=[member.to_json() for member in self.members],
+        )
+        # The seal comes last: a group whose files are sealed can be resumed.
+        run.seal(*GROUP_FILES)
+
+    def encode(self, member: Member, before: EncodedTable | None, say: Say) -> EncodedTable:
+        """Return the table of a training; what its columns learned as those of the table `before` did is not encoded again."""
+        partition, experiment = self.plan.trainings[member.fold], self.experiment
+        if before is not None:
+            return before if before.partition is partition else before.for_child(experiment, partition, say)
+        fitted = encode.fit(experiment.columns, self.data.table, partition.train, experiment.training.class_weights)
+        return encode_table(experiment, self.data, partition, fitted, say)
+
+    def train(
+        self, fold: int | None = None, table: EncodedTable | None = None, listener: Listener = lambda _: None, say: Say = lambda _: None
+    ) -> None:
+        """Train the members that are not finished, or those of one `fold`; `table` is that of any of them, if it is encoded already.
+
+        Raises RunError, UsageError and Interrupted as `train_child` does.
+        """
+        for member in self.members:
+            plan = self.member_plan(member)
+            if fold in (None, member.fold) and finished_child(self.run, plan) is None:
+                say(f"{self.title(member)}: {counted(member.train_rows, 'training row')}; {self.run / member.name}.")
+                table = self.encode(member, table, say)
+                train_child(self.run, plan, table, listener, say)
+
+    def title(self, member: Member) -> str:
+        """Return `Fold 2 of 5`, `Repeat 1 of 2, fold 2 of 5, seed 3 of 3`; counted from 1."""
+        plan, seeds = self.plan, self.experiment.training.seeds
+        places = []
+        if plan.repeats > 1:
+            places.append(f"repeat {member.repeat + 1} of {plan.repeats}")
+        if plan.folds > 1:
+            places.append(f"fold {member.fold % plan.folds + 1} of {plan.folds}")
+        if seeds > 1:
+            places.append(f"seed {member.seed + 1} of {seeds}")
+        text = ", ".join(places)
+        return f"{text[:1].upper()}{text[1:]}"
+
+    @property
+    def is_complete(self) -> bool:
+        """True if every member is finished."""
+        return all(finished_child(self.run, self.member_plan(member)) is not None for member in self.members)
+
+
+@dataclass(frozen=True, eq=False)
+class MemberPlan(ChildPlan):
+    """The plan of one training of a group, whose child is a complete run: every command takes it."""
+
+    group: RunGroup = None  # type: ignore[assignment]  # a base class with defaults
+    member: Member = None  # type: ignore[assignment]
+    recorded: ClassVar[tuple[str, ...]] = RECORDED_FILES
+
+    def settled(self, child: Run) -> Experiment:
+        """Return the experiment, with the fusion and the learning rate that an earlier process chose on the rows of this member."""
+        if "config.yaml" not in child.read_json("run.json").get("files", {}):
+            return self.experiment
+        before = config.load(child / "config.yaml")
+        return self.experiment.model_copy(update={"training": before.training, "fusion": before.fusion})
+
+    def callbacks(self) -> Sequence[Named]:
+        """Return new callbacks: what those of another training keep in memory is not for this one."""
+        return self.group.make_callbacks()
+
+    def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:
+        """Write and seal the files by which commands restore a run; rows outside of the fold are in no use."""
+        if (child / "network.json").is_file():
+            check_encoders_unchanged(child, table.experiment.branches, table.fitted)
+        group = self.group.plan
+        fold = f"fold {self.member.fold}: " if len(group.partitions) > 1 else ""
+        plan = SplitPlan.of(table.partition, description=f"{fold}{group.description}", partial=True)
+        record_inputs(child, table.experiment, table, plan, data, tuning)
+
+    def write_results(self, child: Run, table: EncodedTable, data: TrainingData, result: TrainingResult) -> None:
+        """Write the predictions of the rows that this member is scored on, with answers by the names that all members know."""
+        from mmtrain.model import model_file
+
+        rows = scored_rows(table.partition, self.group.plan)
+        if any(guard.chosen for guard in result.guard.values()):
+            # The saved network gives the prediction of a branch, not that of the trained network.
+            predictor, arrays = model_file.of_run(child, table.experiment.branches, data.fitted)[1], table.arrays
+        else:
+            predictor, arrays = data.models.predictor, data.arrays
+        predictions = model_file.predict(predictor, arrays, rows)
+        fitted, source = apply_postprocessing(data.fitted, result.decisions), table.data.table
+        columns: dict[str, Any] = {"row": source.rows[rows], "id": source.ids(rows)}
+        labels = self.group.labels.targets
+        for key in labels:
+            columns |= truth_columns(key, labels, self.group.truths[key][rows])
+            columns |= prediction_columns(key, fitted.targets, result.decisions, predictions[key])
+        child.write_text(MEMBER_PREDICTIONS, to_csv(pd.DataFrame(columns)))
+        child.seal(MEMBER_PREDICTIONS)
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """The outcome of a group of trainings."""
+
+    run: Run
+    scores: CrossValidation | None
+    """None while members are left to train."""
+
+
+def scored_rows(partition: Partition, plan: SplitPlan) -> Array:
+    """Return the rows on which a member is scored: those of its fold; without folds validation rows, as `evaluate` scores the test part."""
+    return partition.test if len(plan.partitions) > 1 else partition.validation
+
+
+def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
+    """Combine and score the predictions of finished members, write the report, and mark the group as finished.
+
+    Raises RunError for a member that is missing or damaged.
+    """
+    members = read_members(run, experiment)
+    facts = [run.child(one.member.name).read("run.json") for one in members]
+    seconds = sum(one.seconds.training for one in facts if one.seconds is not None)
+    run.update(trained=run_folder.now(), ended=run_folder.now(), seconds={"training": round(seconds, 3)})
+    labels = encode.read_fitted(run.read_json("targets.json")).targets
+    combined = Combined(members, labels)
+    folds, repeats = len({one.member.fold for one in members}) > 1, max(one.member.repeat for one in members) + 1
+    result = score_members(members, combined, experiment.training.early_stopping.monitor, folds=folds, repeats=repeats)
+    if folds:
+        run.write_text(result.predictions, to_csv(combined.frame()))
+    run.write_json(CROSS_VALIDATION, result)
+    run.seal(CROSS_VALIDATION, *([result.predictions] if folds else ()))
+    run.update(state="finished", trained=None, error=None)
+    return result
+
+
+def read_members(run: Run, experiment: Experiment) -> list[MemberPredictions]:
+    """Return the predictions of the members of a group, in their order. Raises RunError for one that is missing or damaged."""
+    return [_read_member(run, member, experiment) for member in run.read("run.json").members or ()]
+
+
+def _read_member(run: Run, member: Member, experiment: Experiment) -> MemberPredictions:
+    child = runs.open_run(run / member.name)
+    fitted = encode.of_run(child, experiment.columns)
+    targets = apply_postprocessing(fitted, read_postprocessing(child, experiment, fitted)).targets
+    path = child / MEMBER_PREDICTIONS
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RunError(Problem(str(path), f"the predictions of this training cannot be read: {error}.", run_folder.RESTORE)) from None
+    return MemberPredictions(member, rows, targets)
