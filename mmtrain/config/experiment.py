@@ -18,6 +18,7 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.table_format import TableFormat
 from mmtrain.config.training import Training, group_names
+from mmtrain.config.tune import Tune
 from mmtrain.fusions import AnyFusion
 from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
@@ -100,6 +101,11 @@ class Experiment(Section):
     split: AnySplit = Field(description="How rows are divided into train, validation and test.", examples=[{"method": "stratified"}])
     training: Training = Field(description="Settings of the training.")
     evaluation: Evaluation = Field(Evaluation(), description="Scores, baselines and analyses of the trained model.")
+    tune: Tune | None = Field(
+        None,
+        description="The search of `mmtrain tune`; other commands ignore it.",
+        examples=[{"trials": 40, "space": {"training.learning_rate": {"low": 0.0001, "high": 0.01, "scale": "log"}}}],
+    )
 
     @property
     def inputs(self) -> dict[str, InputColumn]:

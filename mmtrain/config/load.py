@@ -41,17 +41,22 @@ def load(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Experiment:
 def validated(source: Source, path: Path) -> Experiment:
     """Validate the tree of a source and return its experiment. Raises ConfigError, see `load`."""
     # Defaults first: sections that were left out take part in validation.
-    tree = fill_defaults(source.tree, path)
+    experiment, located = validate_tree(fill_defaults(source.tree, path))
+    problems = source.problems(located)
+    if problems or experiment is None:
+        raise ConfigError(problems)
+    return experiment
+
+
+def validate_tree(tree: dict[str, Any]) -> tuple[Experiment | None, list[LocatedProblem]]:
+    """Return the experiment of a tree with its defaults, None if a section is invalid, and all problems of the tree."""
     mistakes: list[LocatedProblem] = []
     experiment: Experiment | None = None
     try:
         experiment = _model().model_validate(tree)
     except ValidationError as error:
         mistakes = messages.located_problems(error.errors(include_url=False), Experiment)
-    problems = source.problems([*mistakes, *cross_checks.located_problems(tree)])
-    if problems or experiment is None:
-        raise ConfigError(problems)
-    return experiment
+    return experiment, [*mistakes, *cross_checks.located_problems(tree)]
 
 
 def load_sound(path: Path | NotInFile, overrides: Iterable[str] = ()) -> tuple[Data | None, dict[str, Column]]:
@@ -84,14 +89,18 @@ def _model() -> type[Experiment]:
     return Experiment
 
 
-def to_yaml(experiment: Experiment, folder: Path) -> str:
+REPEATS = "# Every value of this experiment, defaults included. `mmtrain fit` on this file repeats the run.\n"
+
+
+def to_yaml(experiment: Experiment, folder: Path, header: str = REPEATS) -> str:
     """Return the text of the resolved file: every value, and paths relative to `folder`, the folder of the file."""
     values = experiment.model_dump(mode="json")
+    if experiment.tune is None:
+        del values["tune"]
     for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder")):
         if holder[key] is not None:
             # Relative to the run, so that a folder with its table can be moved as a whole.
             holder[key] = Path(os.path.relpath(holder[key], folder.resolve())).as_posix()
-    header = "# Every value of this experiment, defaults included. `mmtrain fit` on this file repeats the run.\n"
     return header + yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
 
 

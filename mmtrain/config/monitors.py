@@ -64,7 +64,7 @@ def stopping_rule(sound: ValidParts) -> Iterator[LocatedProblem]:
     where: Location = ("training", "early_stopping")
     known = monitored(sound.targets)
     if _general(monitor, sound.targets) not in known:
-        yield (*where, "monitor"), f"there is no score {monitor!r} for these targets.", _nearest(monitor, known)
+        yield (*where, "monitor"), f"there is no score {monitor!r} for these targets.", nearest_monitor(monitor, known)
         return
     right = direction_of(monitor)
     wrong = {"minimize": "maximize", "maximize": "minimize"}[right]
@@ -75,7 +75,7 @@ def stopping_rule(sound: ValidParts) -> Iterator[LocatedProblem]:
 _HIGH = {"minimize": "lower", "maximize": "higher"}
 
 
-def _nearest(monitor: str, known: dict[str, str]) -> str:
+def nearest_monitor(monitor: str, known: dict[str, str]) -> str:
     """Return the same score under its right name, a score of a similar spelling, or all scores."""
     # The same score under another prefix: `val_auc`, or `validation_auc` where there are several targets.
     score = _score_of(monitor)

@@ -13,6 +13,7 @@ from mmtrain.columns.base import Purpose
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.training import group_names, groups_below
+from mmtrain.config.tune import search_score
 from mmtrain.config.validation.network_checks import NETWORK_RULES
 from mmtrain.config.validation.partial_validation import ValidParts, as_number, has_only, valid_parts
 from mmtrain.config.yaml_source import LocatedProblem, Location
@@ -240,4 +241,5 @@ RULES = (
     _options_of_others,
     _stage_groups,
     stopping_rule,
+    search_score,
 )

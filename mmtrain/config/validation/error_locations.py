@@ -66,12 +66,19 @@ def locate_error(path: Location, experiment: type[BaseModel]) -> ErrorLocation:
             written.append(part)
         # So does the type of a union that was tried, `dict[str,float]`.
         elif len(arms := _arms(here)) > 1:
-            here = next((arm for arm in arms if str(part).startswith(f"{getattr(get_origin(arm), '__name__', '?')}[")), None)
+            here = next((arm for arm in arms if _is_named(arm, str(part))), None)
         else:
             written.append(part)
             here, section = _inside(arms[0], part), None
             example = next(iter(example.values())) if isinstance(example, dict) else None
     return ErrorLocation(tuple(written), here, section, choice, example)
+
+
+def _is_named(arm: Any, part: str) -> bool:
+    """Return True if pydantic names this type of a union so: `dict[str,float]`, `Range`, `function-after[check(), Range]`."""
+    if _is_model(arm):
+        return part == arm.__name__ or part.endswith(f" {arm.__name__}]")
+    return part.startswith(f"{getattr(get_origin(arm), '__name__', '?')}[")
 
 
 def _is_model(here: Any) -> bool:
