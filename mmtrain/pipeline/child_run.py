@@ -22,7 +22,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.images.store import Say
 from mmtrain.errors import RunError
 from mmtrain.pipeline.build import EncodedTable, assemble_training
-from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train, versions
+from mmtrain.pipeline.train_run import StopRule, TrainingResult, after_epoch, newest_checkpoint, run_state, train, versions
 from mmtrain.splits.plan import Partition
 from mmtrain.training.events import Listener
 
@@ -46,6 +46,8 @@ class ChildPlan:
     """The rows of the child; None for those of the parent."""
     last_epoch: int | None = None
     """Last epoch of the child; None for all epochs of its experiment."""
+    keep_model: bool = True
+    """False for a child of which only the scores of its epochs are needed."""
     recorded: ClassVar[tuple[str, ...]] = ("columns.json",)
     """Files that are written and sealed before the first step, and do not change after it."""
 
@@ -77,8 +79,17 @@ def finished_child(parent: Run, plan: ChildPlan) -> Run | None:
     return child if facts is not None and facts["state"] == "finished" else None
 
 
-def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, listener: Listener = lambda _: None, say: Say = lambda _: None) -> Run:
+def train_child(
+    parent: Run,
+    plan: ChildPlan,
+    table: EncodedTable,
+    listener: Listener = lambda _: None,
+    say: Say = lambda _: None,
+    stop: StopRule | None = None,
+) -> Run:
     """Train a child of `parent` on the parent's table, from its newest checkpoint if it was stopped; return the finished child.
+
+    It ends early for a reason of `stop`, which is not called if the plan has a last epoch.
 
     Raises:
         RunError: the training diverged, or the disk is full; the child can be resumed.
@@ -93,7 +104,7 @@ def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, listener: Lis
         if finished_child(parent, plan) is None:  # another process may have finished it while this one waited for the lock
             checkpoint = _begin_or_reopen(child, plan, say)
             with _recorded(parent, child, plan), run_state(child):
-                _train(child, plan, table, checkpoint, listener, say)
+                _train(child, plan, table, checkpoint, listener, say, stop)
     return child
 
 
@@ -134,7 +145,9 @@ def _recorded(parent: Run, child: Run, plan: ChildPlan) -> Iterator[None]:
             record()
 
 
-def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | None, listener: Listener, say: Say) -> None:
+def _train(
+    child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | None, listener: Listener, say: Say, stop: StopRule | None
+) -> None:
     from mmtrain.training.device import forget_networks
 
     child_table = table.for_child(plan.settled(child), plan.partition, say)
@@ -145,7 +158,8 @@ def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | N
         # Sealed before the training, so that a resumed child is known to have the same columns.
         plan.write_inputs(child, child_table, data, tuning)
         child.update(versions=versions(), seed=experiment.training.seed)
-        result = train(child, data, experiment.evaluation, listener, checkpoint, plan.callbacks(), last_epoch=plan.last_epoch)
+        rule = stop if plan.last_epoch is None else after_epoch(plan.last_epoch)
+        result = train(child, data, experiment.evaluation, listener, checkpoint, plan.callbacks(), stop=rule, keep_model=plan.keep_model)
         plan.write_results(child, child_table, data, result)
     child.update(state="finished", trained=None)
     shutil.rmtree(child / "checkpoints", ignore_errors=True)  # a finished child is never resumed; they take four times its model

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from mmtrain.training.callbacks import Named
     from mmtrain.training.training_data import TrainingData
 
-
+StopRule = Callable[[Event], str]
+"""Takes the events of a training, and returns the reason to end it with the current epoch; empty to go on."""
 VERSIONED_PACKAGES = ("mmtrain", "tensorflow", "keras", "numpy", "pandas", "pillow", "pyarrow")
 
 
@@ -54,13 +55,15 @@ def train(
     listener: Listener,
     checkpoint: str | None = None,
     callbacks: Sequence[Named] = (),
-    last_epoch: int | None = None,
+    stop: StopRule | None = None,
+    *,
+    keep_model: bool = True,
 ) -> TrainingResult:
     """Train, from `checkpoint` on if given, and save the best model with its postprocessing, whatever ends the training.
 
-    The first SIGINT or SIGTERM ends it with a checkpoint. It ends after `last_epoch` even if the experiment allows more epochs; the
-    learning rate follows its schedule over all epochs of the experiment. The state of the run stays `running`: the caller sets
-    `finished` once its own files are written.
+    The first SIGINT or SIGTERM ends it with a checkpoint. It ends after an epoch for which `stop` gives a reason; the learning rate
+    follows its schedule over all epochs of the experiment. Without `keep_model` the scores of its epochs are all that it leaves. The
+    state of the run stays `running`: the caller sets `finished` once its own files are written.
 
     Raises RunError if the loss diverges or the disk is full, Interrupted on SIGINT or SIGTERM.
     """
@@ -68,17 +71,18 @@ def train(
 
     with GracefulShutdown(lambda times: listener(StopAsked(times))) as interruption:
         listeners = _listeners(run, data, listener, callbacks, interruption)
-        if last_epoch is not None:
-            listeners.append(_epoch_limit(last_epoch, interruption))
+        if stop is not None:
+            listeners.append(_stopper(stop, interruption))
         begun = time.perf_counter()
         try:
             ended = loop.train(data, run, all_of(*listeners), checkpoint, interruption)
         except BaseException:
             with suppress(RunError):  # report the reason of the stop, and not that the disk has no room for the model either
                 run.update(seconds=_seconds(run, begun))
-                _save_best(run, data, evaluation)
+                if keep_model:
+                    _save_best(run, data, evaluation)
             raise
-        decisions, guard = _save_best(run, data, evaluation)
+        decisions, guard = _save_best(run, data, evaluation) if keep_model else (Postprocessing(), {})
         facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
         run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
     return TrainingResult(run, ended, data.training.early_stopping.monitor, decisions, guard)
@@ -130,16 +134,23 @@ def _listeners(
     return listeners
 
 
-def _epoch_limit(last: int, interruption: GracefulShutdown) -> Listener:
-    """Return a listener that ends the training after epoch `last`, also if it is resumed after that epoch."""
+def after_epoch(last: int) -> StopRule:
+    """Return a rule that ends a training after epoch `last`, also one that is resumed after that epoch."""
 
-    def stop_after(event: Event) -> None:
+    def reason(event: Event) -> str:
         done = event.done if isinstance(event, Started) else event.epoch if isinstance(event, EpochEnded) else 0
         # In both events, as a resumed training may already be at its limit.
-        if done >= last:
-            interruption.after_epoch = f"limited to {counted(last, 'epoch')}"
+        return f"limited to {counted(last, 'epoch')}" if done >= last else ""
 
-    return stop_after
+    return reason
+
+
+def _stopper(stop: StopRule, interruption: GracefulShutdown) -> Listener:
+    def pass_on(event: Event) -> None:
+        if reason := stop(event):
+            interruption.after_epoch = reason
+
+    return pass_on
 
 
 def _seconds(run: Run, begun: float) -> dict[str, float]:
