@@ -1,0 +1,251 @@
+"""The study of a search: Optuna's sampler and pruner over one append-only file in the run folder, shared by several processes.
+
+Optuna proposes values by the tree-structured Parzen estimator (Bergstra et al. 2011), with the constant liar for trials that run at the
+same time. Every change is a line of `journal.log`, so that a killed process loses the trials that it was running and nothing else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmtrain.artifacts.atomic_files import disk_errors
+from mmtrain.errors import ConfigError, Problem
+from mmtrain.search.space import SearchSpace, Setting
+
+if TYPE_CHECKING:
+    import optuna
+
+JOURNAL = "journal.log"
+NAME = "search"
+RANDOM_TRIALS = 8
+"""Trials before the sampler models the scores; Optuna's default of 10 is half of a short search."""
+FULL_TRIALS = 4
+"""Trials that end by themselves before the median prunes one."""
+RESUMED = 1_000
+"""Added to the sampler's seed for every trial that the study has when it is opened; more than there are workers."""
+IMPORTANT_QUANTILE = 0.25
+"""Share of the trials that counts as good in the importance of settings; of 20 trials, 5."""
+
+Outcome = Literal["complete", "pruned", "failed", "out of time", "lost", "running"]
+ENDED: Mapping[Outcome, str] = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "PRUNED", "out of time": "FAIL", "lost": "FAIL"}
+"""Optuna's state for each outcome. A failed trial, one that diverged for example, counts as worse than all others, so that the sampler
+avoids its values; one that was cut off says nothing about them."""
+UNCOUNTED = ("lost", "out of time")
+"""Outcomes of trials that are repeated when the search goes on."""
+
+
+def require_optuna(place: str) -> None:
+    """Raise ConfigError if Optuna is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("optuna") is None:
+        raise ConfigError(Problem(place, "a search needs Optuna, which is not installed.", "Run `pip install 'mmtrain[tune]'`."))
+
+
+class FileLock:
+    """A lock of the kernel on a file, for `JournalFileBackend`: it is released however its process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        """Release the lock."""
+        os.close(self._descriptor)
+
+
+class Study:
+    """The trials of a search, in the order of their beginnings."""
+
+    def __init__(self, folder: Path, *, maximize: bool, pruner: str, seed: int, epochs: int) -> None:
+        """Open the study in a run folder, or begin it.
+
+        Args:
+            folder: The run folder, which holds the journal.
+            maximize: True if larger scores are better.
+            pruner: As in the section `tune`.
+            seed: Seed of the sampler. With several workers the values depend on the order in which trials end, too.
+            epochs: Maximum number of epochs of a trial.
+
+        """
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._lock = FileLock(folder / f".{JOURNAL}.trials")
+        with disk_errors(folder / JOURNAL):
+            backend = JournalFileBackend(str(folder / JOURNAL), lock_obj=FileLock(folder / f".{JOURNAL}.lock"))  # type: ignore[arg-type]
+            self._study = optuna.create_study(
+                study_name=NAME,
+                storage=JournalStorage(backend),
+                pruner=_pruner(pruner, epochs),
+                direction="maximize" if maximize else "minimize",
+                load_if_exists=True,
+            )
+        # A resumed search with the same seed would draw the same values again.
+        seed += RESUMED * len(self._study.get_trials(deepcopy=False))
+        with warnings.catch_warnings():
+            # The constant liar is experimental in Optuna's words, and since version 2.8 unchanged.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=True)
+
+    def begin(self, space: SearchSpace) -> None:
+        """Make the file's own values the first trial, unless the study has trials already."""
+        if not self._study.get_trials(deepcopy=False):
+            stored = {key: _stored(space, key, value) for key, value in space.values.items()}
+            self._study.enqueue_trial(stored, user_attrs={"own": True})
+
+    def ask(self, most: int) -> Trial | None:
+        """Begin the next trial; None if there are `most` trials already, not counting `UNCOUNTED`."""
+        with self._exclusive():
+            begun = sum(outcome_of(trial) not in (*UNCOUNTED, "waiting") for trial in self._study.get_trials(deepcopy=False))
+            return Trial(self._study.ask(), self._study) if begun < most else None
+
+    def repeat_lost(self) -> int:
+        """Ask again for the values of trials that were lost or cut off; return their number.
+
+        To be called while no process trains a trial: one that is still recorded as running has lost its process.
+        """
+        from optuna.trial import TrialState
+
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._study.tell(trial.number, state=TrialState.FAIL)
+        trials = self._study.get_trials(deepcopy=False)
+        repeated = {trial.user_attrs.get("repeats") for trial in trials}
+        lost = [trial for trial in trials if outcome_of(trial) in UNCOUNTED and trial.number not in repeated]
+        for trial in lost:
+            attributes = {name: trial.user_attrs[name] for name in ("own",) if name in trial.user_attrs}
+            self._study.enqueue_trial(trial.params, user_attrs={**attributes, "repeats": trial.number})
+        return len(lost)
+
+    def trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Return all trials that have begun."""
+        return [trial for trial in self._study.get_trials(deepcopy=False) if outcome_of(trial) != "waiting"]
+
+    def importance(self) -> dict[str, float]:
+        """Return the share of each setting in what distinguishes good trials, largest first; empty where there are too few trials.
+
+        PED-ANOVA (Watanabe et al. 2023, arXiv:2304.10255): the difference between the values of the best quarter of the trials and those
+        of all, summing to 1.
+        """
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+        from optuna.trial import TrialState
+
+        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if len(complete) < 2 * RANDOM_TRIALS or len({trial.value for trial in complete}) < 2:
+            return {}
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=IMPORTANT_QUANTILE, evaluate_on_local=False)
+        shares = get_param_importances(self._study, evaluator=evaluator)
+        return {key: float(share) for key, share in shares.items()} if all(map(math.isfinite, shares.values())) else {}
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Keep other workers from beginning a trial in the block, so that there are never more than asked for."""
+        self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+class Trial:
+    """A trial that runs in this process."""
+
+    def __init__(self, trial: optuna.trial.Trial, study: optuna.Study) -> None:
+        self._trial, self._study = trial, study
+
+    @property
+    def number(self) -> int:
+        """Its number, from 0."""
+        return self._trial.number
+
+    @property
+    def is_own(self) -> bool:
+        """True for the trial of the file's own values."""
+        return bool(self._trial.user_attrs.get("own", False))
+
+    def suggest(self, space: SearchSpace) -> dict[str, Any]:
+        """Return values of the settings, those that choose a section first; options of other sections are left out.
+
+        The trial of the file's own values changes nothing, also where the space does not include them.
+        """
+        values: dict[str, Any] = {}
+        for setting in sorted(space.settings, key=lambda one: not one.chooses_section):
+            if (self.is_own and setting.key not in space.values) or not space.applies(setting, {} if self.is_own else values):
+                continue
+            value = self._suggest(setting)
+            if not self.is_own:
+                values[setting.key] = value
+        return values
+
+    def _suggest(self, setting: Setting) -> Any:
+        if setting.choices:
+            # Optuna compares choices by equality and stores texts and numbers only.
+            return json.loads(self._trial.suggest_categorical(setting.key, [json.dumps(choice) for choice in setting.choices]))
+        if setting.whole:
+            return self._trial.suggest_int(setting.key, int(setting.low), int(setting.high), log=setting.log)
+        return setting.number(self._trial.suggest_float(setting.key, setting.low, setting.high, log=setting.log))
+
+    def report(self, epoch: int, score: float) -> bool:
+        """Record the score of an epoch; return True if the trial should end with it."""
+        self._trial.report(score, epoch)
+        return self._trial.should_prune()
+
+    def end(self, outcome: Outcome, score: float | None = None, **facts: Any) -> None:
+        """Record the outcome, with the score of a complete trial, and facts for `trials.csv`."""
+        from optuna.trial import TrialState
+
+        for name, fact in {"outcome": outcome, "score": score, **facts}.items():
+            self._trial.set_user_attr(name, fact)
+        self._study.tell(self._trial, score if outcome == "complete" else None, state=TrialState[ENDED[outcome]])
+
+
+def outcome_of(trial: optuna.trial.FrozenTrial) -> Outcome | Literal["waiting"]:
+    """Return the outcome of a trial; one that has ended without any was lost with its process."""
+    if trial.state.name == "WAITING":
+        return "waiting"
+    outcome: Outcome = trial.user_attrs.get("outcome", "lost") if trial.state.is_finished() else "running"
+    return outcome
+
+
+def _stored(space: SearchSpace, key: str, value: Any) -> Any:
+    setting = next(one for one in space.settings if one.key == key)
+    return json.dumps(value) if setting.choices else value
+
+
+def _pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
+    import optuna
+
+    if name == "median":
+        # Not in the first third of the epochs: networks with small rates are slow at first, and schedules gain most at their end.
+        return optuna.pruners.MedianPruner(n_startup_trials=FULL_TRIALS, n_warmup_steps=max(2, epochs // 3))
+    if name == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
+    return optuna.pruners.NopPruner()
+
+
+def mend_journal(folder: Path) -> None:
+    """Cut off a last line without its end, which the crash of a machine may leave; Optuna would refuse the file.
+
+    To be called while no process writes the journal.
+    """
+    if not (folder / JOURNAL).is_file():
+        return
+    with (folder / JOURNAL).open("r+b") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
