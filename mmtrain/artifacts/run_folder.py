@@ -24,6 +24,9 @@
         cross_validation.json, predictions_oof.csv, targets.json    of a group: scores of its members, their predictions together
         predictions_member.csv    of a member: its predictions of the rows that it is scored on
         folds/<n>/, seeds/<n>/    members of a group, complete runs
+        search.json, journal.log  the space of a search (`mmtrain tune`), and every event of its trials
+        best.yaml, trials.csv the best experiment of a search, and its trials
+        trials/<number>/      a child run, one trial of a search; it has no model
         manifest.json         contents and omissions of the archive that the run was unpacked from
         exports/<format>/     the model for other programs, with its contract and a program that runs it
         .lock                 held by the process that trains the run
@@ -62,6 +65,8 @@ FORMAT = 3
 RESTORE = "Train again, or restore the folder."
 LOCK = ".lock"
 """Lock file of a run; names the process that trains it, or the last one that did."""
+SEARCH_FILE = "search.json"
+"""Space of a search; a run with this file has trials and no model."""
 CHILD_GROUPS = ("folds", "seeds", "trials", "baselines")
 """Folders of a run that hold its child runs, one folder per child."""
 CHILD_NAME = rf"(?:{'|'.join(CHILD_GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*"

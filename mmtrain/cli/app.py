@@ -14,7 +14,23 @@ from typing import Annotated, Any
 
 import typer
 
-from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, models, pack, predict, report, schema
+from mmtrain.cli import (
+    cache,
+    check,
+    compare,
+    evaluate,
+    explain,
+    export,
+    fit,
+    init,
+    inspect_data,
+    models,
+    pack,
+    predict,
+    report,
+    schema,
+    tune,
+)
 from mmtrain.cli.options import COMMANDS, Command, Group, help_of, import_allowed
 from mmtrain.errors import MmtrainError, RunError
 from mmtrain.system.paths import homeless_cache, is_homeless, refused_by_system
@@ -30,6 +46,7 @@ app = typer.Typer(
 )
 COMMANDS |= {
     "fit": fit.command,
+    "tune": tune.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
     "predict": predict.command,
@@ -45,9 +62,9 @@ COMMANDS |= {
 }
 
 
-CACHING = frozenset({"fit", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
+CACHING = frozenset({"fit", "tune", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
 """Commands that may keep decoded images and encoded columns."""
-CUTTING = frozenset({"fit", "evaluate", "predict", "inspect-data", "check"})
+CUTTING = frozenset({"fit", "tune", "evaluate", "predict", "inspect-data", "check"})
 """Commands with `--all`, which may find a problem in every row."""
 HOMELESS = "this user has no home folder, so decoded images are cached in {folder}. Set MMTRAIN_CACHE to a permanent folder."
 

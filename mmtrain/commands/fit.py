@@ -14,7 +14,7 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.artifacts.lock import run_lock
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.commands.report import finish, finish_trained
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile
@@ -207,6 +207,8 @@ def _resume_group(run: Run, listeners: Listeners, moved: Moved, fold: int | None
 
 
 def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
+    if (run / SEARCH_FILE).is_file():
+        raise UsageError(Problem(str(run.folder), "this is a search.", f"Resume it: {shell_command('tune', '--resume', run.folder)}"))
     # The process was stopped after the training: its report is missing, and neither data nor TensorFlow are needed for it.
     if run.is_trained and (run.state != "finished" or not (run / "report.html").is_file()):
         listeners.say("The training had ended; its report is written now.")

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmtrain import config
 from mmtrain.artifacts.manifest import MANIFEST
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.branches import Branch, frozen_columns
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import FITTED_SETTINGS
@@ -42,6 +42,9 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
     ConfigError for other mistakes.
     """
     settings = tuple(overrides)
+    if (run / SEARCH_FILE).is_file():
+        what = "this is a search, whose trials keep no model."
+        raise RunError(Problem(str(run.folder), what, f"Train its best experiment: {shell_command('fit', run / 'best.yaml')}"))
     if not (run / "model.keras").is_file():
         raise RunError(
             Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
