@@ -172,6 +172,8 @@ class DryRun(ResultModel):
     """Steps of an epoch."""
     epochs: Count
     """Epochs at most."""
+    seconds_of_features: float = 0.0
+    """Estimated time of frozen encoders for what the cache lacks, once before the first epoch."""
     seconds_per_step: float
     """Measured, without compilation."""
     seconds_per_epoch: float

@@ -208,6 +208,21 @@ class Sized(Model):
     """Number of trainable weights."""
 
 
+class BranchEncoder(Model):
+    """The pretrained encoder of a branch, or of a column that a branch reads as numbers."""
+
+    model: str
+    """Name of the model."""
+    sha256: str
+    """SHA-256 of the weights' files."""
+    design: str = ""
+    """Architecture of the network in a line; empty in runs of older versions."""
+    frozen: bool
+    """False where the training changed its weights."""
+    parameters: Count
+    """Number of all its weights."""
+
+
 class BranchInput(Model):
     """Input of a branch."""
 
@@ -215,19 +230,8 @@ class BranchInput(Model):
     kind: str
     shape: list[Count]
     """Without the axis of rows."""
-
-
-class BranchEncoder(Model):
-    """The pretrained encoder of a branch."""
-
-    model: str
-    """Name of the model."""
-    sha256: str
-    """SHA-256 of the weights' files."""
-    frozen: bool
-    """False where the training changed its weights."""
-    parameters: Count
-    """Number of all its weights."""
+    encoder: BranchEncoder | None = None
+    """The frozen encoder that makes numbers of the column."""
 
 
 class Branch(Sized):
@@ -260,6 +264,12 @@ class Network(Model):
     targets: Annotated[list[Target], Field(min_length=1)]
     auxiliary_heads: dict[str, Count] | None = None
     """By branch: trainable weights of the heads by which it also predicts alone in training; they are in no count of the other parts."""
+
+    @property
+    def encoders(self) -> dict[str, BranchEncoder]:
+        """The encoders by the column that each reads."""
+        known = {branch.inputs[0].name: branch.encoder for branch in self.branches if branch.encoder is not None}
+        return known | {one.name: one.encoder for branch in self.branches for one in branch.inputs if one.encoder is not None}
 
 
 class EpochLine(Model):

@@ -120,14 +120,20 @@ class Pretrained:
         return load_encoder(self.reference, spec, weights=self.weights, owner=owner, shared=self.frozen)
 
 
-def frozen_columns(branches: Mapping[str, Branch]) -> dict[str, Pretrained]:
-    """Return the columns that a frozen encoder alone reads, each with the encoder: in a training, its features take their place."""
+def frozen_columns(branches: Mapping[str, Branch], columns: Mapping[str, Any]) -> dict[str, Pretrained]:
+    """Return the columns that frozen encoders alone read, each with its encoder: in a training, its features take their place.
+
+    They are those of `columns` with an `encoder` of their own, and the only column of a branch that begins with one.
+    """
     readers = Counter(column for branch in branches.values() for column in branch.columns)
     frozen = {}
     for branch in branches.values():
         pretrained = branch.pretrained()
         if pretrained is not None and pretrained.frozen and len(branch.columns) == 1 and readers[branch.columns[0]] == 1:
             frozen[branch.columns[0]] = pretrained
+        for column in branch.columns:
+            if option := columns[column].vector_encoder:
+                frozen[column] = Pretrained(option.model, option.weights)
     return frozen
 
 

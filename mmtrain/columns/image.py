@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import Content, Guess, InputColumn, role
+from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Guess, InputColumn, role
 from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
 from mmtrain.columns.image_cells import guess_images
@@ -241,6 +241,7 @@ class Image(InputColumn):
         "error: refuse; drop: leave the row out; mask: the branch goes without.",
     )
     augment: Augment = Augment()
+    encoder: ColumnEncoder | None = ENCODER
 
     @model_validator(mode="after")
     def _deep_images_are_grey(self) -> Image:
@@ -255,8 +256,8 @@ class Image(InputColumn):
 
     @property
     def kind(self) -> Kind:
-        """Always an image."""
-        return "image"
+        """An image, or the numbers of its encoder."""
+        return "vector" if self.encoder else "image"
 
     @property
     def empty_cells_drop_rows(self) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import Content, Evidence, Guess, InputColumn, Names, role
+from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Evidence, Guess, InputColumn, Names, role
 from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import CellError, missing_cell_error, missing_words
 from mmtrain.columns.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
@@ -179,6 +179,7 @@ class Text(InputColumn):
         "",
         description="Folder or name of the pretrained encoder whose vocabulary `pieces` are from. Left out: that of the branch.",
     )
+    encoder: ColumnEncoder | None = ENCODER
     ngrams: int | None = Field(
         None,
         ge=1,
@@ -207,6 +208,14 @@ class Text(InputColumn):
         return self
 
     @model_validator(mode="after")
+    def _pieces_of_the_encoder(self) -> Text:
+        if self.encoder and self.vectorize != "pieces":
+            raise ValueError("`encoder` needs `vectorize: pieces`; leave `vectorize` out.")
+        if self.encoder and self.model != self.encoder.model:
+            raise ValueError("`encoder` reads the pieces of its own model; leave `model` out.")
+        return self
+
+    @model_validator(mode="after")
     def _pieces_of_a_model(self) -> Text:
         if self.vectorize == "pieces" and not self.model:
             raise ValueError("`vectorize: pieces` needs `model`, the folder or name of the encoder that reads them.")
@@ -225,8 +234,8 @@ class Text(InputColumn):
 
     @property
     def kind(self) -> Kind:
-        """A bag for TF-IDF, else tokens or pieces."""
-        return "bag" if self.vectorize == "tfidf" else self.vectorize
+        """A bag for TF-IDF, else tokens or pieces; the numbers of an encoder."""
+        return "vector" if self.encoder else "bag" if self.vectorize == "tfidf" else self.vectorize
 
     @property
     def description(self) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts.command_results import DryRun
-from mmtrain.columns import images_among
 from mmtrain.commands.fit import CHECKED, Listeners, training_plan
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
@@ -18,9 +17,11 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import check_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
+from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.system.memory import available_memory, peak_memory
 
 if TYPE_CHECKING:
+    from mmtrain.training.frozen_features import FeatureEstimate
     from mmtrain.training.step import TrainStep
     from mmtrain.training.training_data import TrainingData
 
@@ -46,7 +47,8 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
 
     fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
-    experiment, training_data, tuning = assemble_training(table, listeners.say)
+    estimates: list[FeatureEstimate] = []
+    experiment, training_data, tuning = assemble_training(table, listeners.say, estimates)
     plan = training_plan(None, experiment, data, training_data)
     listeners.announce(plan)
     steps = TrainStep(experiment.training, experiment.columns, fitted, training_data.models)
@@ -62,10 +64,11 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
         reasons=list(tuning.reasons),
         steps=epoch_steps,
         epochs=training.epochs,
+        seconds_of_features=sum(one.seconds for one in estimates),
         seconds_per_step=step,
         seconds_per_epoch=step * epoch_steps + validation,
         peak_memory=peak_memory.bytes(),
-        disk=_disk(training_data, steps),
+        disk=_disk(data, training_data, steps, estimates),
     )
 
 
@@ -90,11 +93,12 @@ def _measure_seconds(data: TrainingData, steps: TrainStep) -> tuple[float, float
     return median(durations[1:] or durations), validation
 
 
-def _disk(data: TrainingData, steps: TrainStep) -> dict[str, int]:
-    """Return the bytes of the image stores and of the run folder: three checkpoints and the model, without its small files."""
-    sources, images = data.arrays.inputs, images_among(data.columns)
-    stores = {f"images of {key}": sources[key].nbytes for key in images if sources[key].nbytes}
+def _disk(loaded: LoadedData, data: TrainingData, steps: TrainStep, estimates: Sequence[FeatureEstimate]) -> dict[str, int]:
+    """Return the bytes of the image stores, of features, and of the run folder: three checkpoints and the model without small files."""
+    stores = {f"images of {key}": store.nbytes for key, store in loaded.stores.items() if store.nbytes}
+    features = {f"features of {one.column}": one.size for one in estimates}
     weights, state = (
         sum(variable.numpy().nbytes for variable in tensors) for tensors in (data.models.trained.variables, steps.optimizer.variables)
     )
-    return {**stores, "run folder": 4 * weights + 3 * state}  # best, last and previous, and model.keras without optimizer state
+    # Best, last and previous, and model.keras without optimizer state.
+    return {**stores, **features, "run folder": 4 * weights + 3 * state}

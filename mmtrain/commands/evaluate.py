@@ -37,7 +37,7 @@ from mmtrain.pipeline.checks.requirements import check_packages
 from mmtrain.pipeline.checks.subgroups import resolve_subgroups
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, Moved, groups, later_table, other_data
-from mmtrain.pipeline.restore import restore_data, restore_training
+from mmtrain.pipeline.restore import restore_data, restore_training, with_cached_features
 from mmtrain.pipeline.run_record import record_evaluation, remarks
 from mmtrain.reports import report
 from mmtrain.reports.wording import CAVEATS, often
@@ -93,7 +93,7 @@ def evaluate(
     by = resolve_subgroups(experiment.evaluation.divisions, data.table.file, options.subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    subject = score_subject(run, experiment, fitted, data, rows, say)
+    subject = score_subject(run, experiment, fitted, data, rows, say, own_table=table is None)
     results = analyze(subject, with_postprocessing(subject.scored, decisions), by.divisions, say)
     results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject, progress, say))
     # Recorded before the results are shown: a look at the test part that is interrupted counts.
@@ -102,17 +102,20 @@ def evaluate(
     return evaluate_subject(subject, results, looks, by.remarks)
 
 
-def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data: LoadedData, rows: Array, say: Say) -> AnalysisInput:
+def score_subject(
+    run: Run, experiment: Experiment, fitted: encode.Fitted, data: LoadedData, rows: Array, say: Say, *, own_table: bool
+) -> AnalysisInput:
     """Predict the `rows` of a table with the weights of the best epoch, and score every target."""
     from mmtrain.model import model_file
 
     # The whole table and not only `rows`, as training encoded it: the cache then has the arrays of a large table.
     arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
-    _, predictor = model_file.of_run(run, experiment.branches, fitted)
-    predictions = model_file.predict(predictor, arrays, rows)
+    _, whole = model_file.of_run(run, experiment.branches, fitted)
+    predictor, inputs = with_cached_features(run, whole, experiment, fitted, (data, arrays), say, own_table=own_table)
+    predictions = model_file.predict(predictor, inputs, rows)
     drawn = resampling(experiment, data.table, rows)
     scored = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
-    return AnalysisInput(run, experiment, fitted, data, arrays, rows, predictor, predictions, drawn, scored)
+    return AnalysisInput(run, experiment, fitted, data, arrays, rows, inputs, predictor, predictions, drawn, scored)
 
 
 def evaluate_subject(

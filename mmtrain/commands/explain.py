@@ -34,7 +34,7 @@ from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedR
 from mmtrain.explanation.selection import ExplainedOutputs, Method, select_rows, selector_error
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows, other_data
-from mmtrain.pipeline.restore import restore_data, restore_training
+from mmtrain.pipeline.restore import restore_data, restore_training, with_cached_features
 from mmtrain.pipeline.run_record import NAMED_ROWS, other_label
 
 MAX_COMPARED_IDS = 10_000
@@ -71,6 +71,7 @@ class _Rows:
     parts: Array
     positions: Array
     named: bool
+    own_table: bool
 
 
 def explain(
@@ -110,6 +111,7 @@ def explain(
 
 def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
     """Return the table and the rows that are named or may be chosen; if rows are named, the others are dropped."""
+    own_table = options.table is None
     if options.table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
         data, partition = restore_data(run, experiment, progress=progress, say=say)
@@ -122,10 +124,12 @@ def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: P
         named = _named(data.table, options.rows, numbered=column is None or not data.table.has(column.column))
         # Sorted and each once, as the table keeps its own order; `searchsorted` leads back to the order of the names.
         together = np.unique(named)
-        return _Rows(keep_rows(data, together, "not named"), parts[together], np.searchsorted(together, named), named=True)
+        return _Rows(
+            keep_rows(data, together, "not named"), parts[together], np.searchsorted(together, named), named=True, own_table=own_table
+        )
     if not len(positions):
         raise DataError(Problem(str(run.folder), f"the {options.part} part is empty.", "Choose another part with --part."))
-    return _Rows(data, parts, positions, named=False)
+    return _Rows(data, parts, positions, named=False, own_table=own_table)
 
 
 def _named(table: Table, names: tuple[str, ...], *, numbered: bool) -> Array:
@@ -166,7 +170,10 @@ def _explained(
     table = rows.data.table
     arrays = encode.encode(experiment.columns, fitted, table, rows.data.stores, cache=experiment.data.cache, say=say)
     target, truths = fitted.targets[outputs.target], arrays.targets.get(outputs.target)
-    predictions = model_file.predict(predictor, arrays, rows.positions)[outputs.target]
+    behind, inputs = predictor, arrays
+    if not rows.named:  # of a whole part; a few named rows are read by the encoders themselves
+        behind, inputs = with_cached_features(run, predictor, experiment, fitted, (rows.data, arrays), say, own_table=rows.own_table)
+    predictions = model_file.predict(behind, inputs, rows.positions)[outputs.target]
     answers = None if truths is None else truths[rows.positions]
     wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else select_rows(target, answers, predictions)
     say(f"Explaining {len(wanted)} {'row' if len(wanted) == 1 else 'rows'}.")

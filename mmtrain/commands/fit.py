@@ -225,7 +225,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
         listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
     fitted = encode.of_run(run, experiment.columns)
     # Before the features: a large table takes minutes to be read by an encoder.
-    check_encoders_unchanged(run, experiment.branches, fitted)
+    check_encoders_unchanged(run, experiment, fitted)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
     experiment, training_data, _ = assemble_training(table, listeners.say)
     with run_state(run):

@@ -192,7 +192,10 @@ def _by_name(section: Section) -> Section:
     Only a training reads those files: the model holds their numbers.
     """
     files = {name: value for name in LEARNED_FILES if isinstance(value := getattr(section, name, None), str) and Path(value).is_absolute()}
-    return section.model_copy(update={name: Path(value).name for name, value in files.items()})
+    names: dict[str, Any] = {name: Path(value).name for name, value in files.items()}
+    if isinstance(encoder := getattr(section, "encoder", None), Section):
+        names["encoder"] = _by_name(encoder)
+    return section.model_copy(update=names)
 
 
 def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mapping[str, bytes], folder: str = "") -> str:

@@ -44,6 +44,7 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
             column["column"] = key
         if isinstance(column, dict) and isinstance(column.get("loss"), str):
             column["loss"] = {"method": column["loss"]}
+    _column_encoders(columns, path.resolve().parent)
     _model_paths(tree.get("branches"), path.resolve().parent)
     _text_models(tree, path.resolve().parent)
     _branches(tree)
@@ -163,6 +164,19 @@ def _model_paths(branches: Any, folder: Path) -> None:
             _absolute(branch, ("embeddings",), folder)
 
 
+def _column_encoders(columns: dict[str, Any], folder: Path) -> None:
+    """`encoder: NAME` means `encoder: {model: NAME}`; a text is divided into the pieces of this model."""
+    for column in columns.values():
+        if not isinstance(column, dict) or not column.get("encoder"):
+            continue
+        if isinstance(column["encoder"], str):
+            column["encoder"] = {"model": column["encoder"]}
+        if isinstance(column["encoder"], dict):
+            _absolute(column["encoder"], ("model", "weights"), folder)
+            if column.get("role") == "text":
+                _set_pieces(column, column["encoder"].get("model"))
+
+
 def _absolute(section: dict[str, Any], keys: Iterable[str], folder: Path) -> None:
     """Make those values absolute that are paths of something in `folder`."""
     for key in keys:
@@ -206,7 +220,8 @@ def _branches(tree: dict[str, Any]) -> None:
     kind_of = {key: column.kind for key, column in inputs.items()}
     given = tree.get("branches")
     if given is None or isinstance(given, str):
-        alone = {key: {"columns": [key]} for key, column in inputs.items() if column.own_branch}
+        # Numbers of an encoder belong to the table.
+        alone = {key: {"columns": [key]} for key, column in inputs.items() if column.own_branch and column.kind != "vector"}
         rest = [key for key in kind_of if key not in alone]
         if given is not None and not rest:
             return  # refused by validation: there is no branch for the architecture

@@ -175,10 +175,9 @@ def encoded_column(
     if cache is None or layout.size < (MIN_DISK_BYTES if least is None else least):
         return _in_memory(layout, pieces)
     known = provenance()
-    folder = cache.folder or cache_folder()
-    name = sha256(_key(known, layout).encode()).hexdigest()
-    if column := _opened(folder / name, layout):
+    if column := cached_column(layout, known, cache):
         return column
+    folder, name = cache.folder or cache_folder(), _entry_name(known, layout)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder)
@@ -188,6 +187,15 @@ def encoded_column(
     except OSError as error:
         reason = f"the disk of {folder} is full" if error.errno in FULL else f"{folder} cannot be written"
     return _in_memory(layout, pieces, _notice(layout, reason))
+
+
+def cached_column(layout: ArrayLayout, provenance: Provenance, cache: Cache) -> EncodedColumn | None:
+    """Return the column from the cache; None where it is not there."""
+    return _opened((cache.folder or cache_folder()) / _entry_name(provenance, layout), layout)
+
+
+def _entry_name(provenance: Provenance, layout: ArrayLayout) -> str:
+    return sha256(_key(provenance, layout).encode()).hexdigest()
 
 
 def _key(provenance: Provenance, layout: ArrayLayout) -> str:

@@ -20,6 +20,32 @@ class FirstView(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
+class PrincipalComponents(keras.layers.Layer):  # type: ignore[misc]
+    """Principal components of features, (batch, width) to (batch, components): (features - mean) @ matrix, which no training changes."""
+
+    def __init__(self, *, components: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.components = components
+
+    def build(self, input_shape: Any) -> None:
+        """Create mean and matrix, all zero until they are set."""
+        width = input_shape[-1]
+        self.mean = self.add_weight(name="mean", shape=(width,), initializer="zeros", trainable=False)
+        self.matrix = self.add_weight(name="matrix", shape=(width, self.components), initializer="zeros", trainable=False)
+        self.built = True
+
+    def call(self, features: Any) -> Any:
+        return ops.matmul(features - self.mean, self.matrix)
+
+    def compute_output_spec(self, features: Any) -> Any:
+        return keras.KerasTensor((features.shape[0], self.components), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "components": self.components}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
 class NormalizedPixels(keras.layers.Layer):  # type: ignore[misc]
     """Integer pixels, (batch, height, width, channels), to three channels of (brightness - mean) / deviation.
 

@@ -8,13 +8,13 @@ Models share their layers:
 - `end_to_end`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
   input per column, called as the column.
 
-Where a frozen encoder is the only reader of a column, the first three take its features, which are cached, in place of the column
-(`Models.encoders`), and so hold no weights of it. The saved model always has the whole network.
+Where frozen encoders alone read a column, the first three take their features, which are cached, in place of the column
+(`Models.encoders`), and so hold no weights of them. The saved model always has the whole network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -31,8 +31,8 @@ from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
-from mmtrain.layers.pretrained import FirstView
 from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
+from mmtrain.model.encoder_inputs import Components, EncodedVector, behind_encoders, inputs_with_vectors, with_branches
 from mmtrain.model.ensemble import Ensemble
 from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 
@@ -64,19 +64,15 @@ class Models:
     """Modulation of the gradients of branches, see `fusions.base`."""
     encoders: Mapping[str, FrozenEncoder] = field(default_factory=dict)
     """The frozen encoders whose features the inputs hold, by column; the features are of `FrozenEncoder.spec`."""
+    whole_branches: Mapping[str, Any] = field(default_factory=dict)
+    """The branches from the columns themselves, by name of the layer that reads features."""
     notes: tuple[str, ...] = ()
     """Sentences for the user about the branches, printed before the training."""
 
     def with_encoders(self, model: Any) -> Any:
         """Return a model like `model`, one of these inputs, that takes the columns themselves and has the encoders in its branches."""
-        if not self.encoders:
-            return model
         raw = {one.tensor.name: one.tensor for one in self.encoders.values()}
-        inputs = {tensor.name: raw.get(tensor.name, tensor) for tensor in model.inputs}
-        whole = {one.branch.name: one.branch for one in self.encoders.values()}
-        given = keras.tree.pack_sequence_as(model._inputs_struct, [inputs[tensor.name] for tensor in model.inputs])
-        outputs = model._run_through_graph(given, operation_fn=lambda layer: whole.get(layer.name, layer))
-        return keras.Model(inputs, outputs, name=model.name)
+        return with_branches(model, raw, self.whole_branches) if raw else model
 
     def mean_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return raw values, (batch, units) per target, from the outputs of `network`."""
@@ -99,15 +95,12 @@ def _trainable(layer: Any) -> int:
 
 @dataclass(frozen=True, eq=False)
 class FrozenEncoder:
-    """A frozen encoder that is the only reader of a column."""
+    """A frozen encoder whose features the networks of the training take in place of a column."""
 
     encoder: Encoder
     spec: FeatureSpec
-    """Spec of the features that the networks of the training take in place of the column."""
     tensor: Any
     """Input of the column itself."""
-    branch: Any
-    """The branch from the column, of the name that the branch from the features has."""
 
 
 @dataclass(frozen=True)
@@ -149,26 +142,33 @@ def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNa
     )
 
 
-def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusion: FusionSection, fitted: Fitted, *, name: str) -> Models:
+def assemble(
+    branches: Mapping[str, Branch],
+    columns: Mapping[str, Column],
+    fusion: FusionSection,
+    fitted: Fitted,
+    *,
+    name: str,
+    components: Mapping[str, Components] | None = None,
+) -> Models:
     """Build the models with fresh weights, which follow from Keras's random seed.
 
     Args:
         branches: Section `branches` of the experiment.
-        columns: Section `columns`; says which inputs are masked where they are missing.
+        columns: Section `columns`; says which inputs are masked where they are missing, and which are read by an encoder.
         fusion: Section `fusion`.
         fitted: Columns and targets as fitted on training rows.
         name: Name of the end-to-end model.
+        components: Principal components by column with an `encoder`, fitted on training rows; None leaves them at zero.
 
     Raises UsageError when an architecture of the user's own does not keep the contract of a branch.
     """
     specs = {key: column.spec for key, column in fitted.columns.items()}
     names = names_of_layers(branches, fitted)
-    parts = {key: _branch(branches[key], columns, specs, layer, reads_tokens=fusion.reads_tokens) for key, layer in names.branches.items()}
-    encoders = _frozen_encoders(branches, parts, specs)
-    parts = {
-        key: part.on_features(encoders[branches[key].columns[0]].spec) if branches[key].columns[0] in encoders else part
-        for key, part in parts.items()
-    }
+    make = _BranchMaker(branches, columns, specs, components or {}, reads_tokens=fusion.reads_tokens)
+    whole = {key: make.branch(key, layer) for key, layer in names.branches.items()}
+    encoders = _frozen_encoders(branches, columns, specs)
+    parts = {key: part.on_features({column: one.spec for column, one in encoders.items()}) for key, part in whole.items()}
     layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})
     inputs = network_inputs(layout)
     features, present, tokens = _features(parts, layout, inputs, names)
@@ -199,6 +199,7 @@ def assemble(branches: Mapping[str, Branch], columns: Mapping[str, Column], fusi
         balance=fusion.balance,
         balance_strength=fusion.balance_strength,
         encoders=encoders,
+        whole_branches={names.branches[key]: part.model for key, part in whole.items() if part is not parts[key]},
         notes=tuple(note for part in parts.values() for note in part.notes),
     )
     return replace(models, end_to_end=EndToEnd(encoder(fitted.columns), models.with_encoders(predictor), name=layer_names([name])[name]))
@@ -281,48 +282,74 @@ class _BranchModel:
     model: Any
     groups: Mapping[str, Sequence[Any]]
     members: int
-    frozen: Any = None
-    """Inside the model, the output of a frozen encoder."""
+    frozen: Mapping[str, Any]
+    """Layers of the model that are frozen encoders, by the column that each reads."""
     notes: tuple[str, ...] = ()
 
-    def on_features(self, spec: FeatureSpec) -> _BranchModel:
-        """Return the branch behind its encoder, with the same layers: its input is that of the encoder's features."""
-        (column,) = self.inputs.layout.specs
-        layout = InputLayout({column: spec})
-        features = keras.Input(spec.shape, dtype=spec.dtype)
-        behind = keras.Model(self.frozen, self.model.output)
-        outputs = behind(FirstView()(features))
-        return replace(self, inputs=BranchInputs(layout, ()), model=keras.Model([features], outputs, name=self.model.name))
+    def on_features(self, specs: Mapping[str, FeatureSpec]) -> _BranchModel:
+        """Return the branch behind its encoders, with the same layers; its inputs are features, of these specs by column."""
+        layout = self.inputs.layout
+        if not (columns := [column for column in layout.specs if column in specs]):
+            return self
+        position = {column: layout.names.index(column) for column in columns}
+        encoders = {position[column]: self.frozen[column] for column in columns}
+        model = behind_encoders(self.model, encoders, {position[column]: specs[column] for column in columns})
+        layout = InputLayout({column: specs.get(column, spec) for column, spec in layout.specs.items()})
+        return replace(self, inputs=replace(self.inputs, layout=layout), model=model)
 
 
-def _branch(
-    branch: Branch, columns: Mapping[str, Column], specs: Mapping[str, TensorSpec], layer: str, *, reads_tokens: bool
-) -> _BranchModel:
-    described = BranchInputs.of(branch, columns, specs)
-    shapes = described.layout.inputs
-    tensors = {name: keras.Input(shapes[name].shape, dtype=shapes[name].dtype) for name in described.layout.names}
-    # (batch, masked columns) of float 0 or 1
-    present = {name: keras.Input((len(masked),), dtype="float32") for name, masked in described.presence.items()}
-    inputs = Inputs(described.layout, tensors, present, described.masked)
-    features = branch.build(inputs)
-    # After `build` only: until then `inputs` cannot know which presences the branch reads.
-    _check_masks(branch, inputs)
-    outputs = features.vector if features.tokens is None or not reads_tokens else [features.vector, features.tokens]
-    model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
-    _check_groups(branch, model, features)
-    return _BranchModel(described, model, features.groups, features.members, features.frozen, features.notes)
+@dataclass(frozen=True)
+class _BranchMaker:
+    """Builds the branches of an experiment from the columns as they are encoded."""
+
+    branches: Mapping[str, Branch]
+    columns: Mapping[str, Column]
+    specs: Mapping[str, TensorSpec]
+    components: Mapping[str, Components]
+    reads_tokens: bool
+
+    def branch(self, name: str, layer: str) -> _BranchModel:
+        """Return a branch as a model called `layer`."""
+        branch = self.branches[name]
+        described = BranchInputs.of(branch, self.columns, self.specs)
+        shapes = described.layout.inputs
+        tensors = {key: keras.Input(shapes[key].shape, dtype=shapes[key].dtype) for key in described.layout.names}
+        # (batch, masked columns) of float 0 or 1
+        present = {key: keras.Input((len(masked),), dtype="float32") for key, masked in described.presence.items()}
+        vectors = self._vectors(name, tensors)
+        inputs = inputs_with_vectors(described.layout, tensors, present, described.masked, vectors)
+        features = branch.build(inputs)
+        # After `build` only: until then `inputs` cannot know which presences the branch reads.
+        _check_masks(branch, inputs)
+        outputs = features.vector if features.tokens is None or not self.reads_tokens else [features.vector, features.tokens]
+        model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
+        _check_groups(branch, model, features)
+        frozen = {column: vector.encoder for column, vector in vectors.items()}
+        if features.frozen is not None:
+            frozen[branch.columns[0]] = features.frozen._keras_history.operation
+        return _BranchModel(described, model, features.groups, features.members, frozen, features.notes)
+
+    def _vectors(self, name: str, tensors: Mapping[str, Any]) -> dict[str, EncodedVector]:
+        """Return the numbers of those columns of a branch that have an encoder."""
+        options = {column: option for column in self.branches[name].columns if (option := self.columns[column].vector_encoder)}
+        vectors = {}
+        for column, layer in layer_names(options, "encoder_").items():
+            first = next(key for key, branch in self.branches.items() if column in branch.columns)
+            # A network of its own in every branch: Keras cannot save a layer in two.
+            owner, spec, components = column if first == name else f"{column}\n{name}", self.specs[column], self.components.get(column)
+            vectors[column] = EncodedVector.of(options[column], tensors[column], spec, owner=owner, name=layer, components=components)
+        return vectors
 
 
 def _frozen_encoders(
-    branches: Mapping[str, Branch], parts: Mapping[str, _BranchModel], specs: Mapping[str, TensorSpec]
+    branches: Mapping[str, Branch], columns: Mapping[str, Column], specs: Mapping[str, TensorSpec]
 ) -> dict[str, FrozenEncoder]:
-    """Return the frozen encoders by the column that they, and no other branch, read."""
-    of_column = {branches[key].columns[0]: part for key, part in parts.items()}
+    """Return the frozen encoders by the column that they alone read."""
     encoders = {}
-    for column, pretrained in frozen_columns(branches).items():
+    for column, pretrained in frozen_columns(branches, columns).items():
         encoder = pretrained.load(specs[column], owner=column)
         tensor = network_inputs(InputLayout({column: specs[column]}))[column]
-        encoders[column] = FrozenEncoder(encoder, FeatureSpec(encoder.width, 1 + pretrained.views), tensor, of_column[column].model)
+        encoders[column] = FrozenEncoder(encoder, FeatureSpec(encoder.width, 1 + pretrained.views), tensor)
     return encoders
 
 
@@ -443,7 +470,7 @@ def model_summary(models: Models, branches: Mapping[str, Branch], fusion: Fusion
             {
                 "name": key,
                 "architecture": branch.architecture,
-                "inputs": _inputs(branch.columns, fitted),
+                "inputs": _inputs(branch, models, fitted),
                 **part(names.branches[key]),
                 **_encoder(branch, fitted),
             }
@@ -461,8 +488,12 @@ def _encoder(branch: Branch, fitted: Fitted) -> dict[str, Any]:
     if pretrained is None:
         return {}
     encoder = pretrained.load(fitted.columns[column].spec, owner=column)
-    facts = {"model": encoder.name, "sha256": encoder.fingerprint, "frozen": pretrained.frozen}
-    return {"encoder": {**facts, "parameters": int(encoder.network.count_params())}}
+    return {"encoder": _encoder_record(encoder, frozen=pretrained.frozen)}
+
+
+def _encoder_record(encoder: Encoder, *, frozen: bool) -> dict[str, Any]:
+    facts = {"model": encoder.name, "sha256": encoder.fingerprint, "design": encoder.design, "frozen": frozen}
+    return {**facts, "parameters": int(encoder.network.count_params())}
 
 
 def _vector(layer: Any) -> Any:
@@ -470,6 +501,13 @@ def _vector(layer: Any) -> Any:
     return layer.output[0] if isinstance(layer.output, list) else layer.output
 
 
-def _inputs(columns: Iterable[str], fitted: Fitted) -> list[Mapping[str, Any]]:
-    specs = [(key, fitted.columns[key].spec) for key in columns]
-    return [{"name": key, "kind": spec.kind, "shape": list(spec.shape)} for key, spec in specs]
+def _inputs(branch: Branch, models: Models, fitted: Fitted) -> list[dict[str, Any]]:
+    """Return the columns of a branch, with the encoder of a column that has one of its own."""
+    entries = []
+    for key in branch.columns:
+        spec = fitted.columns[key].spec
+        entry: dict[str, Any] = {"name": key, "kind": spec.kind, "shape": list(spec.shape)}
+        if key in models.encoders and branch.pretrained() is None:
+            entry["encoder"] = _encoder_record(models.encoders[key].encoder, frozen=True)
+        entries.append(entry)
+    return entries

@@ -22,6 +22,7 @@ from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.model.assemble import BranchInputs, NetworkLayerNames, names_of_layers
 from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.model_file import concatenate_predictions, rows_at_once
+from mmtrain.specs import TensorSpec
 
 FUSION_ROWS = 8192
 """Rows that go through the half behind the fusion at once."""
@@ -56,10 +57,18 @@ class BranchFeatures:
 class SplitPredictor:
     """Both halves of a predictor, each compiled once."""
 
-    def __init__(self, predictor: Any, branches: Mapping[str, Branch], columns: Mapping[str, Column], fitted: Fitted) -> None:
+    def __init__(
+        self,
+        predictor: Any,
+        branches: Mapping[str, Branch],
+        columns: Mapping[str, Column],
+        fitted: Fitted,
+        specs: Mapping[str, TensorSpec] | None = None,
+    ) -> None:
+        """Take a predictor and the parts of its experiment; `specs` are those of its inputs by column, if not those of `fitted`."""
         names = names_of_layers(branches, fitted)
         self._columns = {key: branch.columns for key, branch in branches.items()}
-        specs = {key: column.spec for key, column in fitted.columns.items()}
+        specs = specs or {key: column.spec for key, column in fitted.columns.items()}
         self._inputs = {key: BranchInputs.of(branch, columns, specs) for key, branch in branches.items()}
         layers = {key: predictor.get_layer(names.branches[key]) for key in self._columns}
         self._branches = {key: _compile_branch(layer) for key, layer in layers.items()}

@@ -12,17 +12,23 @@ import tensorflow as tf
 
 import mmtrain.layers.registered  # noqa: F401 (registers our layers under the names in the file)
 from mmtrain.artifacts.run_folder import RESTORE, Run
+from mmtrain.artifacts.run_schema import Network
 from mmtrain.batches import sequential_batches
+from mmtrain.branches import Branch, frozen_columns
+from mmtrain.columns import Column
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
+from mmtrain.encoders import Encoder
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.network import BagProjection
 from mmtrain.layers.stacks import CodeVectors
 from mmtrain.model.assemble import names_of_layers
+from mmtrain.model.encoder_inputs import behind_encoders, encoder_behind, with_branches
 from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.safe_loading import first_line, inspect_model
+from mmtrain.specs import FeatureSpec
 
 ROWS_AT_ONCE = 1024
 """Most rows of a batch: models of tables reach their full speed here. The prediction of a row is the same for any number."""
@@ -79,6 +85,44 @@ def of_run(run: Run, branches: Collection[str], fitted: Fitted) -> tuple[Any, An
     ):
         raise RunError(Problem(str(path), "the network does not belong to config.yaml and columns.json.", RESTORE))
     return model, predictor
+
+
+def on_features(
+    predictor: Any, branches: Mapping[str, Branch], columns: Mapping[str, Column], fitted: Fitted, network: Network, *, views: bool = True
+) -> tuple[Any, dict[str, Encoder]]:
+    """Return a predictor of `of_run` behind its frozen encoders, and these by the column that each reads.
+
+    Its inputs are features, as `training.frozen_features.with_features` puts them in the place of columns. The weights of the encoders
+    are those in the file of the model; `network` is network.json, which has the identity under which features are cached. Encoders that
+    older versions did not record stay in the predictor.
+
+    Args:
+        predictor: The predictor of a run.
+        branches: Section `branches` of the experiment.
+        columns: Section `columns`.
+        fitted: The fitted columns.
+        network: The content of network.json.
+        views: False for features without augmented views.
+    """
+    known = {column: one for column, one in network.encoders.items() if one.frozen and one.design}
+    encoders: dict[str, Encoder] = {}
+    replaced, inputs = {}, {}
+    frozen = {column: one for column, one in frozen_columns(branches, columns).items() if column in known}
+    for key, layer in names_of_layers(branches, fitted).branches.items():
+        branch = predictor.get_layer(layer)
+        names = InputLayout({column: fitted.columns[column].spec for column in branches[key].columns}).names
+        position = {column: names.index(column) for column in branches[key].columns if column in frozen}
+        cut, specs = {}, {}
+        for column, place in position.items():
+            if (encoder := encoder_behind(branch, place)) is None:  # a branch of the user's own reads the column in another way
+                return predictor, {}
+            width = int(encoder.outputs[0].shape[-1])
+            encoders[column] = Encoder(known[column].model, encoder, width, known[column].sha256, design=known[column].design)
+            cut[place], specs[place] = encoder, FeatureSpec(width, 1 + frozen[column].views * views)
+            inputs[column] = keras.Input(specs[place].shape, dtype=specs[place].dtype, name=column)
+        if cut:
+            replaced[layer] = behind_encoders(branch, cut, specs)
+    return (with_branches(predictor, inputs, replaced) if replaced else predictor), encoders
 
 
 def _signature(tensors: Iterable[Any]) -> dict[str, Any]:

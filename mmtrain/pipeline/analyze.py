@@ -45,8 +45,11 @@ class AnalysisInput:
     fitted: Fitted
     data: LoadedData
     arrays: Arrays
+    """The table as it is encoded."""
     rows: Array
     """Positions in the table."""
+    inputs: Arrays
+    """The table as `predictor` reads it: features in place of columns that frozen encoders read."""
     predictor: Any
     predictions: Mapping[str, Array]
     resampling: Resampling
@@ -180,11 +183,12 @@ class _Perturbed:
         from mmtrain.model.branch_features import SplitPredictor
 
         experiment = self._subject.experiment
-        return SplitPredictor(self._subject.predictor, experiment.branches, experiment.columns, self._subject.fitted)
+        subject = self._subject
+        return SplitPredictor(subject.predictor, experiment.branches, experiment.columns, subject.fitted, subject.inputs.specs)
 
     @cached_property
     def _features(self) -> Any:
-        return self._halves.features(self._subject.arrays, self._rows)
+        return self._halves.features(self._subject.inputs, self._rows)
 
     @cached_property
     def predictions(self) -> dict[str, Array]:
@@ -211,7 +215,7 @@ class _Perturbed:
         # Features of a whole branch depend on their row alone: they are reordered, not computed again.
         else:
             rows = {column: self._rows[donors] if column in one.columns else self._rows for column in self._subject.branches[one.branch]}
-            features = self._features.replace_branch(one.branch, *self._halves.of_branch(one.branch, self._subject.arrays, rows))
+            features = self._features.replace_branch(one.branch, *self._halves.of_branch(one.branch, self._subject.inputs, rows))
         outputs: dict[str, Array] = self._halves.predictions(features)
         return outputs
 

@@ -34,7 +34,7 @@ from mmtrain.pipeline.analyze import AnalysisInput
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
 from mmtrain.pipeline.postprocess import read_postprocessing
-from mmtrain.pipeline.restore import restore_data
+from mmtrain.pipeline.restore import restore_data, with_cached_features
 from mmtrain.specs import layer_names
 from mmtrain.targets import FittedTarget
 from mmtrain.training.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
@@ -143,8 +143,11 @@ def _branch_alone(branch: str, subject: AnalysisInput, context: BaselineContext,
     # `context.table` is evaluated only for a branch that has to be trained: it may read and encode the whole table.
     child = finished_child(subject.run, plan) or train_child(subject.run, plan, context.table, watch, context.say)
     decisions = read_postprocessing(child, plan.experiment, subject.fitted)
-    _, predictor = model_file.of_run(child, plan.experiment.branches, subject.fitted.of(plan.experiment.inputs))
-    predictions = model_file.predict(predictor, subject.arrays.of(subject.branches[branch]), subject.rows)
+    fitted, scored = subject.fitted.of(plan.experiment.inputs), (subject.data, subject.arrays.of(subject.branches[branch]))
+    _, whole = model_file.of_run(child, plan.experiment.branches, fitted)
+    own_table = context.scored is not None
+    predictor, inputs = with_cached_features(child, whole, plan.experiment, fitted, scored, context.say, own_table=own_table)
+    predictions = model_file.predict(predictor, inputs, subject.rows)
     targets = decisions.with_thresholds(subject.fitted.targets)
     return BaselinePredictions("single_branch", f"{branch} alone", f"{branch} alone", targets, predictions)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
@@ -18,7 +18,9 @@ from mmtrain.splits.plan import Partition
 
 if TYPE_CHECKING:
     from mmtrain.model.assemble import Models
+    from mmtrain.model.encoder_inputs import Components
     from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.frozen_features import FeatureEstimate
     from mmtrain.training.training_data import TrainingData
 
 
@@ -32,6 +34,8 @@ class EncodedTable:
     fitted: encode.Fitted
     """The columns, fitted on the training rows of `partition`."""
     arrays: Arrays
+    components: Mapping[str, Components] = field(default_factory=dict)
+    """Principal components of the features of columns with an `encoder`, fitted on the same rows; known where `arrays` has features."""
 
     def for_child(self, experiment: Experiment, partition: Partition | None, say: Say) -> EncodedTable:
         """Return the table for a training with another experiment, or on another partition of the rows.
@@ -65,25 +69,28 @@ def encode_table(experiment: Experiment, data: LoadedData, partition: Partition,
     return EncodedTable(experiment, data, partition, fitted, arrays)
 
 
-def assemble_network(experiment: Experiment, fitted: encode.Fitted) -> Models:
-    """Assemble the network of an experiment with initial weights drawn with Keras's random seed."""
+def assemble_network(experiment: Experiment, fitted: encode.Fitted, components: Mapping[str, Components] | None = None) -> Models:
+    """Assemble the network of an experiment with initial weights drawn with Keras's random seed; `components` are as for `assemble`."""
     from mmtrain.model.assemble import assemble
 
-    return assemble(experiment.branches, experiment.columns, experiment.fusion, fitted, name=experiment.name)
+    return assemble(experiment.branches, experiment.columns, experiment.fusion, fitted, name=experiment.name, components=components)
 
 
-def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experiment, TrainingData, TuningResult]:
+def assemble_training(
+    table: EncodedTable, say: Callable[[str], None], estimates: list[FeatureEstimate] | None = None
+) -> tuple[Experiment, TrainingData, TuningResult]:
     """Choose the settings that are `auto` by trials on this device, and assemble the network with weights drawn with the seed.
 
-    In the returned experiment no setting is `auto`.
+    In the returned experiment no setting is `auto`. With `estimates`, frozen encoders do not read the table: see `with_features`.
     """
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.device import forget_networks, prepare
-    from mmtrain.training.frozen_features import with_features
+    from mmtrain.training.frozen_features import fit_components, with_features
     from mmtrain.training.training_data import TrainingData
 
     columns, section, cache = table.experiment.columns, table.experiment.branches, table.experiment.data.cache
-    table = replace(table, arrays=with_features(table.arrays, section, columns, table.data.stores, cache, say))
+    arrays = with_features(table.arrays, section, columns, table.data.stores, cache, say, estimates=estimates)
+    table = replace(table, arrays=arrays, components=fit_components(arrays, columns, table.partition.train))
     with step_oom_errors(table.experiment.name, table.experiment.training.batch_size):
         table, reasons = _choose_fusion(table, say)
         tuning = _tune_settings(table)
@@ -96,7 +103,8 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
     experiment = table.experiment.model_copy(update={"training": training})
     # Seeded here, after the trials: initial weights do not depend on how many networks were tried.
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-    models, codes = assemble_network(experiment, table.fitted), groups(experiment.columns, table.data.table)
+    models = assemble_network(experiment, table.fitted, table.components)
+    codes = groups(experiment.columns, table.data.table)
     for note in models.notes:
         say(note)
     data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
@@ -137,7 +145,7 @@ def _choose_fusion(table: EncodedTable, say: Callable[[str], None]) -> tuple[Enc
 
     def make_step(fusion: FusionSection, training: Training) -> TrainStep:
         tried = experiment.model_copy(update={"fusion": fusion})
-        return TrainStep(training, tried.columns, table.fitted, assemble_network(tried, table.fitted))
+        return TrainStep(training, tried.columns, table.fitted, assemble_network(tried, table.fitted, table.components))
 
     names = [one.method for one in candidates(experiment.fusion)]
     say(f"Trying {len(names)} fusions for {EPOCHS} epochs each: {listed(names, most=20)}.")
@@ -156,7 +164,7 @@ def _tune_settings(table: EncodedTable) -> TuningResult:
     training = experiment.training
 
     def make_step(settings: Training) -> TrainStep:
-        return TrainStep(settings, experiment.columns, table.fitted, assemble_network(experiment, table.fitted))
+        return TrainStep(settings, experiment.columns, table.fitted, assemble_network(experiment, table.fitted, table.components))
 
     reasons = []
     if training.batch_size == "auto":

@@ -64,7 +64,11 @@ class ChildPlan:
         return ()
 
     def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:  # noqa: ARG002
-        """Write and seal the `recorded` files, before the first step."""
+        """Write network.json, and write and seal the `recorded` files, before the first step."""
+        from mmtrain.model.assemble import model_summary
+
+        experiment = table.experiment
+        child.write_json("network.json", model_summary(data.models, experiment.branches, experiment.fusion, table.fitted))
         child.write_text("columns.json", table.fitted.model_dump_json(indent=1) + "\n")
         child.seal(*self.recorded)
 

@@ -12,10 +12,11 @@ import numpy as np
 from mmtrain import config
 from mmtrain.artifacts.manifest import MANIFEST
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.branches import Branch, frozen_columns
+from mmtrain.branches import frozen_columns
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import FITTED_SETTINGS
 from mmtrain.data import encode
+from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import Say
 from mmtrain.data.splits.split_file import read_split
@@ -80,17 +81,45 @@ def check_overrides(overrides: Iterable[str]) -> None:
         raise UsageError(problems)
 
 
-def check_encoders_unchanged(run: Run, branches: Mapping[str, Branch], fitted: encode.Fitted) -> None:
+def check_encoders_unchanged(run: Run, experiment: Experiment, fitted: encode.Fitted) -> None:
     """Raise RunError unless the weights of every frozen encoder are those that the training began with."""
-    frozen = frozen_columns(branches)
-    for branch in run.read("network.json").branches:
-        column = branch.inputs[0].name
-        if branch.encoder is None or column not in frozen:
+    frozen = frozen_columns(experiment.branches, experiment.columns)
+    network = run.read("network.json")
+    reader = {one.name: branch.name for branch in network.branches for one in branch.inputs}
+    for column, known in network.encoders.items():
+        if column not in frozen:
             continue
         encoder = frozen[column].load(fitted.columns[column].spec, owner=column)
-        if branch.encoder.sha256 != encoder.fingerprint:
-            what = f"the weights of {encoder.name}, which branch {branch.name} begins with, have changed since the training began."
+        if known.sha256 != encoder.fingerprint:
+            what = f"the weights of {encoder.name}, which branch {reader[column]} begins with, have changed since the training began."
             raise RunError(Problem(str(run.folder), what, "Put the former file back, or train again."))
+
+
+def with_cached_features(
+    run: Run, predictor: Any, experiment: Experiment, fitted: encode.Fitted, scored: tuple[LoadedData, Arrays], say: Say, *, own_table: bool
+) -> tuple[Any, Arrays]:
+    """Return a predictor of `model_file.of_run` behind its frozen encoders, and the arrays that it reads.
+
+    Features are those in the cache; what it lacks is read by the encoders in the saved model, whose files need not be there.
+
+    Args:
+        run: The run of the predictor.
+        predictor: It reads the columns themselves.
+        experiment: The experiment of the run.
+        fitted: The fitted columns of the run.
+        scored: A table, and its rows as they are encoded.
+        say: Takes sentences about features that are computed now.
+        own_table: Whether the run was trained on this table: augmented views of its images are in the cache already.
+    """
+    if not frozen_columns(experiment.branches, experiment.columns) or not (run / "network.json").is_file():
+        return predictor, scored[1]
+    from mmtrain.model import model_file
+    from mmtrain.training.frozen_features import with_features
+
+    branches, columns, (data, arrays) = experiment.branches, experiment.columns, scored
+    behind, encoders = model_file.on_features(predictor, branches, columns, fitted, run.read("network.json"), views=own_table)
+    cache = experiment.data.cache
+    return behind, with_features(arrays, branches, columns, data.stores, cache, say, encoders=encoders, views=own_table)
 
 
 def restore_data(

@@ -193,7 +193,7 @@ class MemberPlan(ChildPlan):
     def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:
         """Write and seal the files by which commands restore a run; rows outside of the fold are in no use."""
         if (child / "network.json").is_file():
-            check_encoders_unchanged(child, table.experiment.branches, table.fitted)
+            check_encoders_unchanged(child, table.experiment, table.fitted)
         group = self.group.plan
         fold = f"fold {self.member.fold}: " if len(group.partitions) > 1 else ""
         plan = SplitPlan.of(table.partition, description=f"{fold}{group.description}", partial=True)

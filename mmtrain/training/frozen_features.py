@@ -2,15 +2,18 @@
 
 A frozen network gives the same vector for the same input in every epoch, so that the training needs the vectors only: at 160 pixels,
 EfficientNet-Lite0 reads 103 images a second on two cores, and 9,800 vectors are trained on in that time. An entry of the cache depends on
-the weights, the architecture, and the pieces of the texts or the decoded images with their size and augmented views; later runs, children
-and folds find it, and so do other tables with the same texts.
+the weights, the architecture, and the pieces of the texts or the decoded images with their size and augmented views; later runs, children,
+folds and `evaluate` find it, and so do other columns and tables with the same images or texts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +21,17 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.branches import Branch, frozen_columns
-from mmtrain.columns import Column
+from mmtrain.columns import Column, RowSource
 from mmtrain.config.experiment import Cache
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import uniform
-from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
+from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, cached_column, encoded_column
 from mmtrain.data.images.store import ImageStore, Say
 from mmtrain.encoders import Encoder
 from mmtrain.errors import counted
+from mmtrain.model.encoder_inputs import Components
 from mmtrain.model.model_file import rows_at_once
-from mmtrain.specs import FeatureSpec, PieceSpec
+from mmtrain.specs import FeatureSpec, PieceSpec, TensorSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.distinct_texts import DistinctTexts
@@ -36,6 +40,13 @@ VERSION = 1
 """Part of the name of every entry; to be raised when encoders give other features for the same inputs and weights."""
 MOST_AT_ONCE = 64
 """Images of a batch; larger ones gained nothing on a CPU."""
+SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 5.0, 20.0
+"""Time after which an encoder says how far it is, for the first time and again."""
+BATCHES_OF_ESTIMATE = 3
+"""Batches that an estimate reads. The first warms up the network and is not timed."""
+
+ROWS_OF_COMPONENTS, ROWS_OF_CHUNK = 20_000, 4_096
+"""Most rows that principal components are fitted on, and those in memory at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,31 +76,103 @@ class FeatureSource:
         return np.asarray(self.index[rows] >= 0, dtype=np.float32)[:, None]
 
 
-def with_features(
+@dataclass(frozen=True)
+class FeatureEstimate:
+    """The work of an encoder that has not been done yet, and its speed on a few inputs."""
+
+    column: str
+    model: str
+    count: int
+    """Images with their views, or distinct texts, that it has to read."""
+    noun: str
+    seconds: float
+    """Time that it will take."""
+    size: int
+    """Bytes of the features."""
+
+
+def with_features(  # noqa: PLR0913 (a table, an experiment and options)
     arrays: Arrays,
     branches: Mapping[str, Branch],
     columns: Mapping[str, Column],
     stores: Mapping[str, ImageStore],
     cache: Cache,
     say: Say = lambda _: None,
+    *,
+    encoders: Mapping[str, Encoder] | None = None,
+    views: bool = True,
+    estimates: list[FeatureEstimate] | None = None,
 ) -> Arrays:
-    """Return `arrays` with features, as the networks of a training take them, in place of columns that a frozen encoder alone reads.
+    """Return `arrays` with features, as the networks of a training take them, in place of columns that frozen encoders alone read.
 
-    `stores` are the images by column. `say` gets a sentence about every column whose features are computed now.
+    Args:
+        arrays: The encoded table.
+        branches: Section `branches` of the experiment.
+        columns: Section `columns`.
+        stores: The images by column.
+        cache: The cache that features are found in and written to.
+        say: Takes a sentence about every column whose features are computed now, and on the way how far it is.
+        encoders: Encoders by column, such as those of a saved model; columns without one stay. None loads them from their files.
+        views: False leaves out augmented views, which only a training reads.
+        estimates: Where given, features that the cache lacks are estimated and not computed: each estimate is appended, and the rows have
+            the features of a few others.
+
     Raises RunError for missing, damaged or other weights.
     """
-    for column, pretrained in frozen_columns(branches).items():
+    known: list[_Read] = []
+    for column, pretrained in frozen_columns(branches, columns).items():
         spec = arrays.specs[column]
-        encoder = pretrained.load(spec, owner=column)
-        feature_cache = FeatureCache(columns[column].column, cache, say)
+        encoder = pretrained.load(spec, owner=column) if encoders is None else encoders.get(column)
+        if encoder is None:
+            continue
+        count = pretrained.views if views else 0
+        feature_cache = FeatureCache(columns[column].column, cache, say, estimates)
         if isinstance(spec, PieceSpec):
             texts = DistinctTexts.of(arrays.inputs[column], arrays.present[column], spec)
             source = FeatureSource(text_features(encoder, texts, feature_cache), texts.index)
         else:
-            views = AugmentedViews(pretrained.views, columns[column])
-            source = FeatureSource(image_features(encoder, stores[column], views, feature_cache), stores[column].index)
-        arrays = arrays.with_source(column, source, FeatureSpec(encoder.width, 1 + pretrained.views))
+            store = stores[column]
+            same = [one for one in known if one.is_read_as(encoder, spec) and not count and estimates is None]
+            features = image_features(encoder, store, AugmentedViews(count, columns[column]), feature_cache, same)
+            source = FeatureSource(features, store.index)
+            known += [] if count else [_Read(encoder, spec, store, features)]
+        if estimates is not None:
+            source = FeatureSource(source.features, np.where(source.index < 0, -1, source.index % max(1, len(source.features.codes))))
+        arrays = arrays.with_source(column, source, FeatureSpec(encoder.width, 1 + count))
     return arrays
+
+
+def fit_components(arrays: Arrays, columns: Mapping[str, Column], train: Array) -> dict[str, Components]:
+    """Fit the principal components of the features in `arrays` on the training rows that have an image or text, by column.
+
+    At most ROWS_OF_COMPONENTS rows are read, evenly spaced. Where rows or features have fewer directions, the other components are zero.
+    """
+    fitted = {}
+    for key in arrays.inputs:
+        option = columns[key].vector_encoder
+        if option is None or option.reduce != "pca":
+            continue
+        rows = train[arrays.present[key][train, 0] > 0]
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), ROWS_OF_COMPONENTS)).astype(np.int64)]
+        fitted[key] = _components(arrays.inputs[key], rows, arrays.specs[key].shape[-1], option.components)
+    return fitted
+
+
+def _components(source: RowSource, rows: Array, width: int, most: int) -> Components:
+    chunks = [rows[start : start + ROWS_OF_CHUNK] for start in range(0, len(rows), ROWS_OF_CHUNK)]
+    count, mean = max(1, len(rows)), np.zeros(width)
+    for chunk in chunks:
+        mean += source.take(chunk)[:, 0].sum(axis=0, dtype=np.float64) / count
+    covariance = np.zeros((width, width))
+    for chunk in chunks:
+        centred = source.take(chunk)[:, 0] - mean  # float64
+        covariance += centred.T @ centred / count
+    variances, directions = (values[..., ::-1][..., :most] for values in np.linalg.eigh(covariance))
+    # A direction may point either way; its largest number is made positive, so that the same rows give the same components.
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
+    known = variances > 1e-9 * max(float(variances[0]), 1e-30)
+    scale = np.where(known, np.sign(largest) / np.sqrt(np.where(known, variances, 1)), 0)
+    return Components(mean.astype(np.float32), (directions * scale).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -118,48 +201,113 @@ class AugmentedViews:
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """The cache of the features of one column, under its `header`; `say` gets a sentence when features are computed."""
+    """The cache of the features of one column, under its `header`; `say` gets sentences when features are computed."""
 
     header: str
     cache: Cache
     say: Say
+    estimates: list[FeatureEstimate] | None = None
+    """Takes an estimate in place of the computation."""
 
     def column(
-        self, encoder: Encoder, layout: ArrayLayout, content: Mapping[str, Any], read: Callable[[], Iterable[Array]], noun: str
+        self,
+        encoder: Encoder,
+        layout: ArrayLayout,
+        content: Mapping[str, Any],
+        read: Callable[[], Generator[Array]],
+        noun: str,
+        work: Array,
     ) -> EncodedColumn:
-        """Return the features of the inputs that `content` identifies, from the cache or from `read`, which yields them in order."""
+        """Return the features of the inputs that `content` identifies, from the cache or from `read`, which yields them in order.
 
-        def provenance() -> Provenance:
-            facts = {"features": VERSION, "weights": encoder.fingerprint, "model": encoder.design, "tensorflow": tf.__version__}
-            return Provenance({**facts, **content}, Path(encoder.name), f"{self.header} by {encoder.name}")
+        `work` is in proportion to the time that each input takes.
+        """
+        facts = {"features": VERSION, "weights": encoder.fingerprint, "model": encoder.design, "tensorflow": tf.__version__}
+        # Not under the header: other columns may have the same images or texts.
+        provenance = Provenance({**facts, **content}, Path(encoder.name), f"features of {noun}s by {encoder.name}")
+        if self.estimates is not None:
+            return cached_column(layout, provenance, self.cache) or self._estimated(encoder, layout, read(), noun, work)
 
         def chunks() -> Generator[tuple[Array, Array]]:
-            begun = time.perf_counter()
-            for values in read():
+            for values in self._reported(read(), encoder, layout, noun):
                 yield values, np.ones((len(values), 1), np.float32)
-            seconds, count = time.perf_counter() - begun, layout.rows * layout.shape[0]
-            self.say(f"{self.header}: {encoder.name} has read {counted(count, noun)} in {seconds:.0f} s ({count / seconds:.0f} a second).")
 
-        return encoded_column(layout, provenance, chunks, self.cache, least=0)
+        return encoded_column(layout, lambda: provenance, chunks, self.cache, least=0)
+
+    def _reported(self, batches: Iterable[Array], encoder: Encoder, layout: ArrayLayout, noun: str) -> Generator[Array]:
+        """Yield the batches; say how far they are after some time, and at the end how long they took."""
+        begun = time.perf_counter()
+        done, total, due = 0, layout.rows * layout.shape[0], begun + SECONDS_TO_FIRST_LINE
+        for values in batches:
+            yield values
+            done, moment = done + values.shape[0] * values.shape[1], time.perf_counter()
+            if moment > due and done < total:
+                rate, due = done / (moment - begun), moment + SECONDS_BETWEEN_LINES
+                where = f"{self.header}: {encoder.name} has read {done:,} of {counted(total, noun)}"
+                self.say(f"{where} ({rate:,.0f} a second, {_duration((total - done) / rate)} left).")
+        seconds = time.perf_counter() - begun
+        pace = f"in {_duration(seconds)} ({total / seconds:,.0f} a second)"
+        self.say(f"{self.header}: {encoder.name} has read {counted(total, noun)} {pace}.")
+
+    def _estimated(self, encoder: Encoder, layout: ArrayLayout, batches: Generator[Array], noun: str, work: Array) -> EncodedColumn:
+        """Time a few batches, and return their features as if they were all."""
+        values: list[Array] = []
+        timed = seconds = 0.0
+        start, begun = 0, time.perf_counter()
+        with closing(batches):
+            for batch in islice(batches, BATCHES_OF_ESTIMATE):
+                elapsed, begun = time.perf_counter() - begun, time.perf_counter()
+                if values or len(batch) == layout.rows:
+                    timed, seconds = timed + float(work[start : start + len(batch)].sum()), seconds + elapsed
+                start += len(batch)
+                values.append(batch)
+        codes = np.concatenate([*values, np.zeros((0, *layout.shape), np.float32)])
+        total = layout.rows * layout.shape[0]
+        if self.estimates is not None and total:
+            whole = seconds * float(work.sum()) / timed
+            one = FeatureEstimate(self.header, encoder.name, total, noun, whole, layout.size)
+            self.estimates.append(one)
+            pace = f"in about {_duration(whole)} ({total / max(whole, 1e-9):,.0f} a second)"
+            self.say(f"{self.header}: {encoder.name} would read {counted(total, noun)} {pace}; {len(codes):,} of them were read.")
+        return EncodedColumn(codes, np.ones((len(codes), 1), np.float32))
 
 
-def image_features(encoder: Encoder, store: ImageStore, views: AugmentedViews, cache: FeatureCache) -> EncodedColumn:
-    """Return the features of every image of a store, (images, views, width)."""
+def _duration(seconds: float) -> str:
+    """`40 s`, `3.2 min`."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """Images that were read by an encoder, without augmented views."""
+
+    encoder: Encoder
+    spec: TensorSpec
+    store: ImageStore
+    features: EncodedColumn
+
+    def is_read_as(self, encoder: Encoder, spec: TensorSpec) -> bool:
+        """Return whether images of this spec have the same features by this encoder."""
+        return (encoder.fingerprint, encoder.design, spec) == (self.encoder.fingerprint, self.encoder.design, self.spec)
+
+
+def image_features(
+    encoder: Encoder, store: ImageStore, views: AugmentedViews, cache: FeatureCache, known: Sequence[_Read] = ()
+) -> EncodedColumn:
+    """Return the features of every image of a store, (images, views, width); images that are among the `known` ones are not read again."""
     layout = ArrayLayout(len(store.pixels), (1 + views.count, encoder.width), "float32")
     content = {"pixels": store.digest, "views": views.record()}
-    return cache.column(encoder, layout, content, lambda: _read_images(encoder, store, views), "image")
+    return cache.column(encoder, layout, content, lambda: _read_images(encoder, store, views, known), "image", np.ones(layout.rows))
 
 
 def text_features(encoder: Encoder, texts: DistinctTexts, cache: FeatureCache) -> EncodedColumn:
     """Return the features of every distinct text, (texts, 1, width)."""
     layout = ArrayLayout(len(texts.rows), (1, encoder.width), "float32")
-    return cache.column(encoder, layout, {"pieces": texts.digest}, lambda: _read_texts(encoder, texts), "distinct text")
+    return cache.column(encoder, layout, {"pieces": texts.digest}, lambda: _read_texts(encoder, texts), "distinct text", texts.lengths)
 
 
-def _read_images(encoder: Encoder, store: ImageStore, views: AugmentedViews) -> Generator[Array]:
-    """Yield the features of images in order, (images, views, width), zeros for unreadable ones; the next batch is gathered meanwhile."""
-    compiled, size = _compile(encoder.network), min(MOST_AT_ONCE, rows_at_once(encoder.network))
-    levels = np.iinfo(store.pixels.dtype).max
+def _pixel_batches(store: ImageStore, size: int) -> Iterable[tuple[Array, Array, Array]]:
+    """Yield positions, which of them are readable, and pixels, zeros for the others; the next batch is gathered meanwhile."""
     batches = (np.arange(start, min(start + size, len(store.pixels))) for start in range(0, len(store.pixels), size))
 
     def gathered(images: Array) -> tuple[Array, Array, Array]:
@@ -169,10 +317,37 @@ def _read_images(encoder: Encoder, store: ImageStore, views: AugmentedViews) -> 
         pixels[~readable] = 0
         return images, readable, pixels
 
-    for images, readable, pixels in in_threads(gathered, batches, most=1):
-        features = np.stack([compiled(views.of(pixels, images, view, levels)).numpy() for view in range(1 + views.count)], axis=1)
-        features[~readable] = 0
+    return in_threads(gathered, batches, most=1)
+
+
+def _read_images(encoder: Encoder, store: ImageStore, views: AugmentedViews, known: Sequence[_Read]) -> Generator[Array]:
+    """Yield the features of images in order, (images, views, width), zeros for unreadable ones."""
+    compiled, size = _compile(encoder.network), min(MOST_AT_ONCE, rows_at_once(encoder.network))
+    levels = np.iinfo(store.pixels.dtype).max
+    found = _known_images(known, size)
+    for images, readable, pixels in _pixel_batches(store, size):
+        features = np.zeros((len(images), 1 + views.count, encoder.width), np.float32)
+        places = [found.get(_digest(image)) for image in pixels] if found else [None] * len(images)
+        fresh = readable & np.array([place is None for place in places])
+        for view in range(1 + views.count) if fresh.any() else ():
+            features[fresh, view] = compiled(views.of(pixels[fresh], images[fresh], view, levels)).numpy()
+        for row, place in enumerate(places):
+            if place is not None and readable[row]:
+                features[row] = place[0].take(np.array([place[1]]))[0]
         yield features
+
+
+def _known_images(known: Sequence[_Read], size: int) -> dict[bytes, tuple[EncodedColumn, int]]:
+    """Return the features of images by the digest of their pixels: 500 MB/s, where an encoder reads 8 MB/s."""
+    found: dict[bytes, tuple[EncodedColumn, int]] = {}
+    for one in known:
+        for images, _, pixels in _pixel_batches(one.store, size):
+            found |= {_digest(image): (one.features, int(position)) for position, image in zip(images, pixels, strict=True)}
+    return found
+
+
+def _digest(pixels: Array) -> bytes:
+    return blake2b(np.ascontiguousarray(pixels).data, digest_size=16).digest()
 
 
 def _read_texts(encoder: Encoder, texts: DistinctTexts) -> Generator[Array]:

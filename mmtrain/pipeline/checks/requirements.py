@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain.branches import Branch, Pretrained
-from mmtrain.columns import Column, InputColumn
+from mmtrain.columns import Column, InputColumn, inputs_among
 from mmtrain.config.training import Callback
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.encoders import recognize
@@ -43,16 +44,29 @@ def check_encoders(branches: Mapping[str, Branch], columns: Mapping[str, Column]
         column = columns.get(branch.columns[0])
         if pretrained is None or not isinstance(column, InputColumn):
             continue
-        try:
-            known = recognize(pretrained.reference, column.kind, pretrained.weights)
-            if spec := column.declared_spec():
-                known.check(spec)
-        except RunError as error:
-            where = place("branches", key, "weights" if pretrained.weights else "model")
-            problems += [Problem(where, f"{problem.where}: {problem.what}", problem.fix) for problem in error.problems]
+        problems += _check_weights(pretrained, column, partial(place, "branches", key))
         problems += _check_views(key, branch.columns[0], column, pretrained, place)
+    for key, column in inputs_among(dict(columns)).items():
+        if option := column.vector_encoder:
+            problems += _check_weights(Pretrained(option.model, option.weights), column, partial(place, "columns", key, "encoder"))
+            if column.augmentation is not None:
+                what = "the encoder of the column reads every image once, so that its random changes have no effect."
+                problems.append(Problem(place("columns", key, "augment"), what, "Remove it."))
     if problems:
         raise ConfigError(problems)
+
+
+def _check_weights(pretrained: Pretrained, column: InputColumn, place: Callable[..., str]) -> list[Problem]:
+    """Return the problems of an encoder for a column; `place` says where an option of the encoder was written."""
+    try:
+        spec = column.declared_spec()
+        known = recognize(pretrained.reference, spec.kind if spec else column.kind, pretrained.weights)
+        if spec:
+            known.check(spec)
+    except RunError as error:
+        where = place("weights" if pretrained.weights else "model")
+        return [Problem(where, f"{problem.where}: {problem.what}", problem.fix) for problem in error.problems]
+    return []
 
 
 def _check_views(key: str, name: str, column: InputColumn, pretrained: Pretrained, place: Callable[..., str]) -> list[Problem]:
