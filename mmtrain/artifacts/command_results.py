@@ -220,6 +220,10 @@ class ModelAtHand(ResultModel):
     """Numbers in all arrays; 0 where the file does not name them, as that of Keras."""
     size: Count
     """Bytes of the weights on the disk."""
+    per_second: float | None = None
+    """Images of 224 x 224 pixels, or texts of 64 pieces, that it reads in a second on this machine; left out where it was not measured."""
+    memory: Count | None = None
+    """Bytes of the weights and a batch of 16 in memory, measured with the speed."""
     path: FilePath
     problem: str
     """Why the weights cannot be used; empty where they can."""

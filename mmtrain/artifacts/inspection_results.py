@@ -98,6 +98,21 @@ class ProfiledColumn(FullResult):
     images: ImageProfile | None = None
 
 
+class EncoderProposal(FullResult):
+    """A pretrained encoder for the images of a table, and the time that it takes on this machine."""
+
+    columns: tuple[str, ...]
+    """Headers of the columns of images."""
+    model: str
+    images: Count
+    """Images that it has to read, once."""
+    per_second: float
+    """Images a second on this machine, measured."""
+    minutes: float
+    used: bool
+    """False where it would take long, so that it is only named."""
+
+
 class TableProfile(FullResult):
     """A table without an experiment, and the guesses."""
 
@@ -118,6 +133,8 @@ class TableProfile(FullResult):
     """A sentence on the way the table was read; empty for the usual way."""
     missing_words: tuple[str, ...] = ()
     """Cells that mean missing in every column, in the order of the columns that need it."""
+    encoder: EncoderProposal | None = Field(None, exclude=True)
+    """The encoder that `init` proposes; None without images, or without an encoder at hand."""
 
     @property
     def used(self) -> tuple[ProfiledColumn, ...]:

@@ -2,7 +2,7 @@
 
 An encoder is a Keras model from one encoded input, as a branch receives it, to a vector, (batch, width). A family builds the networks of
 one design from a checkpoint: it recognizes the checkpoint, builds the layers, and lists for every layer the arrays it is made of. Reading,
-the comparison of names and shapes, and the errors are the same for all families. Nothing is ever downloaded.
+the comparison of names and shapes, and the errors are the same for all families. Nothing is downloaded unless a user asks for it.
 
     @family("image")
     class Plain(Family):
@@ -84,7 +84,7 @@ class Family(ABC):
     packages: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Python packages with weights, by name of the model: the package, and the path of the file that it installs."""
     hubs: ClassVar[Mapping[str, str]] = {}
-    """Repositories of a model hub with weights, by name of the model; for messages, as nothing is downloaded."""
+    """Repositories of a model hub with weights, by name of the model; for messages, and for `mmtrain models download`."""
     name: str = ""
     """The name that the family is registered under, set by `@family`."""
     kind: Kind = ""

@@ -1,6 +1,6 @@
 """The way from the name of a model to its network with its weights: files, family, architecture, layers, weights.
 
-Nothing is ever downloaded.
+Nothing is downloaded here; `mmtrain.encoders.download` does where a user asks for it.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def models_at_hand() -> dict[str, Path]:
     places: dict[str, Path] = {}
     for folder in model_folders():
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.startswith("."):  # a download that has not ended
+                continue
             if path.suffix in SUFFIXES or (path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir())):
                 places.setdefault(path.name if path.is_dir() else path.stem, path)
     for name in _by_model("packages"):
