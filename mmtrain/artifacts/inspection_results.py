@@ -104,7 +104,7 @@ class EncoderProposal(FullResult):
     columns: tuple[str, ...]
     """Headers of the columns of images."""
     model: str
-    images: Count
+    images: int
     """Images that it has to read, once."""
     per_second: float
     """Images a second on this machine, measured."""

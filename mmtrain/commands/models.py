@@ -49,5 +49,14 @@ def _describe(name: str, path: Path, *, measure: bool = False) -> ModelAtHand:
             speed = (measured_speed if measure else known_speed)(name, path)
     except RunError as error:
         problem = error.problems[0].what
-    pace = {} if speed is None else {"per_second": speed.per_second, "memory": speed.memory}
-    return ModelAtHand(name=name, kind=kind, family=family, parameters=parameters, size=size, path=path, problem=problem, **pace)
+    return ModelAtHand(
+        name=name,
+        kind=kind,
+        family=family,
+        parameters=parameters,
+        size=size,
+        per_second=None if speed is None else speed.per_second,
+        memory=None if speed is None else speed.memory,
+        path=path,
+        problem=problem,
+    )

@@ -73,7 +73,9 @@ def repository_of(name: str) -> str:
     raise UsageError(Problem(name, "no family of encoders has a model of this name.", fix))
 
 
-def download_model(repository: str, folder: Path, *, hub: str, sha256: str, revision: str = "main", progress: Progress | None = None) -> Path:
+def download_model(
+    repository: str, folder: Path, *, hub: str, sha256: str, revision: str = "main", progress: Progress | None = None
+) -> Path:
     """Fetch a repository of a hub into `folder`, and return the folder.
 
     Args:
@@ -130,7 +132,9 @@ def _locked(folder: Path) -> Iterator[None]:
     except BlockingIOError as error:
         raise RunError(Problem(str(folder), "another process is fetching this model.", "Wait until it has ended.")) from error
     except OSError as error:
-        raise RunError(Problem(str(folder), f"a file cannot be written: {error.strerror or error}.", "Make room, then try again.")) from error
+        raise RunError(
+            Problem(str(folder), f"a file cannot be written: {error.strerror or error}.", "Make room, then try again.")
+        ) from error
 
 
 def _fetch(address: str, path: Path, progress: Progress | None = None) -> bool:

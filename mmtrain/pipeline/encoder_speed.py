@@ -48,7 +48,7 @@ class EncoderSpeed:
 
 def known_speed(name: str, path: Path) -> EncoderSpeed | None:
     """Return the speed that was measured before; None where there is none, or the file has changed."""
-    known = _read().get(_key(name, path))
+    known = _read().get(_key(name, path), {})
     with suppress(TypeError, KeyError, ValueError):
         return EncoderSpeed(float(known["per_second"]), int(known["memory"]))
     return None

@@ -1,4 +1,4 @@
-"""Limits of the result: reasons to trust the scores less, and analyses that were not done."""
+"""Limits of the result: reasons to trust the scores less, and analyses that were not done; and what may help."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ FEW_OF_CLASS = 30
 """Below this one row more or less changes the recall of a class by over 3 points."""
 MANY_LEFT_OUT = 0.02
 """Share of the table from which rows that were left out are mentioned."""
+MANY_IMAGES = 20_000
+"""Training rows up to which a pretrained image network is suggested. With 3,518 images of clothing the accuracy was .797 from scratch, and
+.851 with frozen features of EfficientNet-Lite0."""
 STATES = {
     "running": "The training has not ended, or was killed: the weights may still improve.",
     "interrupted": "The training was interrupted: the weights are those of the best epoch so far.",
@@ -26,6 +29,27 @@ STATES = {
 def section(contents: ReportData) -> Section:
     """List the limits, one point each."""
     return Section("Limits", (Points((*_of_training(contents), test_accesses(contents), *_of_scores(contents), *_of_rows(contents))),))
+
+
+def next_steps(contents: ReportData) -> tuple[Section, ...]:
+    """Say what would probably help; nothing where nothing is known to."""
+    points = tuple(_pretrained_images(contents))
+    return (Section("What to do next", (Points(points),)),) if points else ()
+
+
+def _pretrained_images(contents: ReportData) -> Iterator[str]:
+    """Suggest pretrained weights for branches that learned to see from few images."""
+    rows = contents.sizes["train"]
+    if contents.network is None or rows >= MANY_IMAGES:
+        return
+    for branch in contents.network.branches:
+        if branch.encoder is None and any(one.kind == "image" and one.encoder is None for one in branch.inputs):
+            learned = f"The branch {branch.name} learned from {counted(rows, 'training row')} alone."
+            option = f"set `architecture: pretrained` in branches.{branch.name}, with a `model` that `mmtrain models list` shows"
+            yield (
+                f"{learned} Frozen features of a pretrained network are usually better with so few: {option}, or fetch one with "
+                "`mmtrain models download`. `mmtrain init` estimates the minutes that a model at hand takes."
+            )
 
 
 def test_accesses(contents: ReportData) -> str:

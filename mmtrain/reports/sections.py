@@ -26,6 +26,7 @@ def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
         *scores.worst_predictions(contents),
         training.weights(contents),
         limits.section(contents),
+        *limits.next_steps(contents),
         training.learned_columns(contents),
         training.experiment(contents),
         training.provenance(contents),

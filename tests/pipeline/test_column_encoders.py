@@ -62,7 +62,7 @@ def trained(tensorflow, tmp_path_factory):
 
 
 def test_all_columns_are_numbers_of_one_branch(trained):
-    run, _, folder = trained
+    run, _, _ = trained
     experiment = config.load(run / "config.yaml")
     assert {key: branch.columns for key, branch in experiment.branches.items()} == {"table": ("back", "front", "note", "x")}
     (branch,) = run.read("network.json").branches
@@ -79,7 +79,7 @@ def test_all_columns_are_numbers_of_one_branch(trained):
 
 
 def test_images_of_several_columns_are_read_once(trained):
-    _, notices, folder = trained
+    _, notices, _ = trained
     read = [notice for notice in notices if "has read" in notice]
     assert [notice.split(" in ")[0] for notice in read] == [
         "back: tiny_resnet has read 25 images",

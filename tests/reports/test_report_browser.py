@@ -106,7 +106,7 @@ def test_report_after_fit_says_no_word_of_test_rows(reports, shown):
     shown.open(reports["fit"])
     headings = shown.value("[...document.querySelectorAll('h2')].map(found => found.textContent)")
     assert headings == [
-        *("Summary", "Rows", "Network", "Training", "Class weights", "Limits"),
+        *("Summary", "Rows", "Network", "Training", "Class weights", "Limits", "What to do next"),
         *("What the columns learned", "Experiment", "Versions and hashes"),
     ]
     text = shown.value("document.querySelector('main').innerText")
