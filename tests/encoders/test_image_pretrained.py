@@ -8,7 +8,7 @@ import pytest
 from checkpoints import resnet_arrays, tiny_resnet, write_safetensors
 from tiny import lines, paint, ready, two_blobs, write_experiment
 
-from mmtrain.commands.evaluate import evaluate
+from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.config import load
 from mmtrain.errors import ConfigError, RunError
@@ -101,9 +101,14 @@ def test_predictions_of_the_whole_network_are_those_of_the_cached_features(train
     assert len(np.unique(cached)) > 30
 
 
-def test_the_run_is_evaluated_and_its_encoder_is_in_the_model_card(trained):
+def test_the_run_is_evaluated_and_its_encoder_is_in_the_model_card(trained, monkeypatch):
+    """Also with a baseline, which is a child run: all of them find the features of the training."""
+    from mmtrain.training import frozen_features
+
     run, _, _ = trained
-    evaluate(str(run.folder))
+    monkeypatch.setattr(frozen_features, "_compile", lambda _: pytest.fail("an encoder was asked to read"))
+    results = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[single_branch]",))).targets["y"]
+    assert [one.label for one in results.baselines] == ["majority", "scan alone", "x alone"]
     assert "behind the pretrained tiny_resnet (frozen, " in (run / "model_card.md").read_text(encoding="utf-8")
 
 
@@ -112,6 +117,7 @@ def test_the_run_is_evaluated_and_its_encoder_is_in_the_model_card(trained):
     [
         ("", 1),
         ("columns.scan.size=[12, 10]", 2),
+        ("branches.scan.views=2", 2),
         ("weights", 2),
     ],
 )
@@ -119,7 +125,9 @@ def test_other_weights_or_pixels_have_other_features(tmp_path, change, count):
     from mmtrain.training.frozen_features import with_features
 
     path = written(tmp_path)
-    for overrides in ([], [change] if "=" in change else []):
+    changed = [change] if "=" in change else []
+    changed += ["columns.scan.augment={flip: both}"] if "views" in change else []
+    for overrides in ([], changed):
         made = ready(path, overrides)
         with_features(made.arrays, made.experiment.branches, made.experiment.columns, made.data.stores, made.experiment.data.cache)
         if change == "weights":

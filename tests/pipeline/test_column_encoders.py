@@ -115,11 +115,16 @@ def test_known_images_do_not_go_through_the_encoder_again(trained, monkeypatch):
 MODELS = {"back": "tiny_resnet", "front": "tiny_resnet", "note": "words"}
 
 
-def test_evaluate_and_explain_read_the_cache_and_need_no_files_of_encoders(trained, monkeypatch):
-    run, _, folder = trained
+@pytest.fixture
+def never_read(monkeypatch):
+    """No encoder reads an image or a text for features."""
     from mmtrain.training import frozen_features
 
     monkeypatch.setattr(frozen_features, "_compile", lambda _: pytest.fail("an encoder was asked to read"))
+
+
+def test_evaluate_reads_the_cache_and_needs_no_files_of_encoders(trained, never_read):
+    run, _, folder = trained
     notices = []
     result = evaluate(str(run.folder), say=notices.append)
     assert not [notice for notice in notices if "has read" in notice]
@@ -129,9 +134,15 @@ def test_evaluate_and_explain_read_the_cache_and_need_no_files_of_encoders(train
     predicted = mmtrain.load(run.folder).predict(frame, proba=True, images=folder)
     name = next(name for name in scored.columns if name.startswith("probability"))
     np.testing.assert_allclose(predicted.loc[scored["row"], name], scored[name], rtol=0, atol=1e-5)
-    assert explain(str(run.folder), ExplainOptions(method="attribution"), say=notices.append).rows
 
 
+@pytest.mark.slow
+def test_explain_chooses_its_rows_by_cached_features(trained, never_read):
+    run, _, _ = trained
+    assert explain(str(run.folder), ExplainOptions(method="attribution")).rows
+
+
+@pytest.mark.slow
 def test_another_table_is_read_by_the_encoders_of_the_saved_model(trained, tmp_path):
     run, _, folder = trained
     frame = pd.read_csv(folder / "table.csv", dtype=str, keep_default_na=False)
@@ -206,7 +217,7 @@ def test_a_dry_run_estimates_the_encoders_from_a_few_rows(tmp_path, monkeypatch)
 
     monkeypatch.setattr(frozen_features, "MOST_AT_ONCE", 4)
     notices = []
-    result = dry_run(written(tmp_path), listeners=Listeners(say=notices.append))
+    result = dry_run(written(tmp_path, change=("branches: tabm", "branches: linear")), listeners=Listeners(say=notices.append))
     front = next(notice for notice in notices if notice.startswith("front: tiny_resnet would read 40 images in about "))
     assert front.endswith("; 12 of them were read.") and result.seconds_of_features > 0
     assert result.disk["features of front"] == 40 * 6 * 4 + 40 * 4
