@@ -21,7 +21,7 @@ from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.system.memory import available_memory, peak_memory
 
 if TYPE_CHECKING:
-    from mmtrain.training.frozen_features import FeatureEstimate
+    from mmtrain.training.feature_cache import FeatureEstimate
     from mmtrain.training.step import TrainStep
     from mmtrain.training.training_data import TrainingData
 

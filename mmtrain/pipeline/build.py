@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmtrain.model.assemble import Models
     from mmtrain.model.encoder_inputs import Components
     from mmtrain.training.autotune import TuningResult
-    from mmtrain.training.frozen_features import FeatureEstimate
+    from mmtrain.training.feature_cache import FeatureEstimate
     from mmtrain.training.training_data import TrainingData
 
 

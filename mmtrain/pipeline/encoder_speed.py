@@ -77,8 +77,10 @@ def propose_encoder(profile: TableProfile) -> EncoderProposal | None:
         if speed := measured_speed(name, path):
             images = profile.rows * len(columns)
             minutes = images / speed.per_second / 60
-            pace = {"images": images, "per_second": speed.per_second, "minutes": minutes}
-            return EncoderProposal(columns=tuple(columns), model=name, used=minutes <= MOST_MINUTES, **pace)
+            used = minutes <= MOST_MINUTES
+            return EncoderProposal(
+                columns=tuple(columns), model=name, images=images, per_second=speed.per_second, minutes=minutes, used=used
+            )
     return None
 
 

@@ -8,13 +8,9 @@ folds and `evaluate` find it, and so do other columns and tables with the same i
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,26 +21,19 @@ from mmtrain.columns import Column, RowSource
 from mmtrain.config.experiment import Cache
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import uniform
-from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, cached_column, encoded_column
+from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn
 from mmtrain.data.images.store import ImageStore, Say
 from mmtrain.encoders import Encoder
-from mmtrain.errors import counted
 from mmtrain.model.encoder_inputs import Components
 from mmtrain.model.model_file import rows_at_once
 from mmtrain.specs import FeatureSpec, PieceSpec, TensorSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.distinct_texts import DistinctTexts
+from mmtrain.training.feature_cache import FeatureCache, FeatureEstimate
 
-VERSION = 1
-"""Part of the name of every entry; to be raised when encoders give other features for the same inputs and weights."""
 MOST_AT_ONCE = 64
 """Images of a batch; larger ones gained nothing on a CPU."""
-SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 5.0, 20.0
-"""Time after which an encoder says how far it is, for the first time and again."""
-BATCHES_OF_ESTIMATE = 3
-"""Batches that an estimate reads. The first warms up the network and is not timed."""
-
 ROWS_OF_COMPONENTS, ROWS_OF_CHUNK = 20_000, 4_096
 """Most rows that principal components are fitted on, and those in memory at once."""
 
@@ -74,21 +63,6 @@ class FeatureSource:
     def present(self, rows: Array) -> Array:
         """Return (len(rows), 1) float32, 0 or 1."""
         return np.asarray(self.index[rows] >= 0, dtype=np.float32)[:, None]
-
-
-@dataclass(frozen=True)
-class FeatureEstimate:
-    """The work of an encoder that has not been done yet, and its speed on a few inputs."""
-
-    column: str
-    model: str
-    count: int
-    """Images with their views, or distinct texts, that it has to read."""
-    noun: str
-    seconds: float
-    """Time that it will take."""
-    size: int
-    """Bytes of the features."""
 
 
 def with_features(  # noqa: PLR0913 (a table, an experiment and options)
@@ -197,84 +171,6 @@ class AugmentedViews:
             return tf.constant(pixels)
         numbers = uniform(0, view, images, uniforms_for(self.augment))
         return augment_images(tf.constant(pixels), tf.constant(numbers), self.augment, levels)
-
-
-@dataclass(frozen=True)
-class FeatureCache:
-    """The cache of the features of one column, under its `header`; `say` gets sentences when features are computed."""
-
-    header: str
-    cache: Cache
-    say: Say
-    estimates: list[FeatureEstimate] | None = None
-    """Takes an estimate in place of the computation."""
-
-    def column(
-        self,
-        encoder: Encoder,
-        layout: ArrayLayout,
-        content: Mapping[str, Any],
-        read: Callable[[], Generator[Array]],
-        noun: str,
-        work: Array,
-    ) -> EncodedColumn:
-        """Return the features of the inputs that `content` identifies, from the cache or from `read`, which yields them in order.
-
-        `work` is in proportion to the time that each input takes.
-        """
-        facts = {"features": VERSION, "weights": encoder.fingerprint, "model": encoder.design, "tensorflow": tf.__version__}
-        # Not under the header: other columns may have the same images or texts.
-        provenance = Provenance({**facts, **content}, Path(encoder.name), f"features of {noun}s by {encoder.name}")
-        if self.estimates is not None:
-            return cached_column(layout, provenance, self.cache) or self._estimated(encoder, layout, read(), noun, work)
-
-        def chunks() -> Generator[tuple[Array, Array]]:
-            for values in self._reported(read(), encoder, layout, noun):
-                yield values, np.ones((len(values), 1), np.float32)
-
-        return encoded_column(layout, lambda: provenance, chunks, self.cache, least=0)
-
-    def _reported(self, batches: Iterable[Array], encoder: Encoder, layout: ArrayLayout, noun: str) -> Generator[Array]:
-        """Yield the batches; say how far they are after some time, and at the end how long they took."""
-        begun = time.perf_counter()
-        done, total, due = 0, layout.rows * layout.shape[0], begun + SECONDS_TO_FIRST_LINE
-        for values in batches:
-            yield values
-            done, moment = done + values.shape[0] * values.shape[1], time.perf_counter()
-            if moment > due and done < total:
-                rate, due = done / (moment - begun), moment + SECONDS_BETWEEN_LINES
-                where = f"{self.header}: {encoder.name} has read {done:,} of {counted(total, noun)}"
-                self.say(f"{where} ({rate:,.0f} a second, {_duration((total - done) / rate)} left).")
-        seconds = time.perf_counter() - begun
-        pace = f"in {_duration(seconds)} ({total / seconds:,.0f} a second)"
-        self.say(f"{self.header}: {encoder.name} has read {counted(total, noun)} {pace}.")
-
-    def _estimated(self, encoder: Encoder, layout: ArrayLayout, batches: Generator[Array], noun: str, work: Array) -> EncodedColumn:
-        """Time a few batches, and return their features as if they were all."""
-        values: list[Array] = []
-        timed = seconds = 0.0
-        start, begun = 0, time.perf_counter()
-        with closing(batches):
-            for batch in islice(batches, BATCHES_OF_ESTIMATE):
-                elapsed, begun = time.perf_counter() - begun, time.perf_counter()
-                if values or len(batch) == layout.rows:
-                    timed, seconds = timed + float(work[start : start + len(batch)].sum()), seconds + elapsed
-                start += len(batch)
-                values.append(batch)
-        codes = np.concatenate([*values, np.zeros((0, *layout.shape), np.float32)])
-        total = layout.rows * layout.shape[0]
-        if self.estimates is not None and total:
-            whole = seconds * float(work.sum()) / timed
-            one = FeatureEstimate(self.header, encoder.name, total, noun, whole, layout.size)
-            self.estimates.append(one)
-            pace = f"in about {_duration(whole)} ({total / max(whole, 1e-9):,.0f} a second)"
-            self.say(f"{self.header}: {encoder.name} would read {counted(total, noun)} {pace}; {len(codes):,} of them were read.")
-        return EncodedColumn(codes, np.ones((len(codes), 1), np.float32))
-
-
-def _duration(seconds: float) -> str:
-    """`40 s`, `3.2 min`."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 @dataclass(frozen=True, eq=False)

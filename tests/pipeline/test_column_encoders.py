@@ -14,6 +14,7 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import Listeners, fit
+from mmtrain.commands.pack import pack, unpack
 from mmtrain.encoders import loading
 from mmtrain.errors import ConfigError
 
@@ -90,7 +91,8 @@ def test_images_of_several_columns_are_read_once(trained):
 
 def test_known_images_do_not_go_through_the_encoder_again(trained, monkeypatch):
     from mmtrain.training import frozen_features
-    from mmtrain.training.frozen_features import AugmentedViews, FeatureCache, _Read, image_features
+    from mmtrain.training.feature_cache import FeatureCache
+    from mmtrain.training.frozen_features import AugmentedViews, _Read, image_features
 
     _, _, folder = trained
     made = ready(folder / "experiment.yaml", [f"columns.{key}.encoder.model={folder / name}.away" for key, name in MODELS.items()])
@@ -113,6 +115,15 @@ def test_known_images_do_not_go_through_the_encoder_again(trained, monkeypatch):
 
 
 MODELS = {"back": "tiny_resnet", "front": "tiny_resnet", "note": "words"}
+
+
+def test_a_packed_run_names_the_encoders_without_their_folders(trained, tmp_path):
+    run, _, folder = trained
+    pack(str(run.folder), tmp_path / "run.zip")
+    unpack(tmp_path / "run.zip", tmp_path / "there")
+    assert str(folder) not in (tmp_path / "there" / "config.yaml").read_text(encoding="utf-8")
+    columns = config.load(tmp_path / "there" / "config.yaml").columns
+    assert [columns[key].encoder.model for key in MODELS] == ["tiny_resnet", "tiny_resnet", "words"]
 
 
 @pytest.fixture

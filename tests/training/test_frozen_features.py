@@ -63,7 +63,8 @@ def read(tmp_path):
     """A function that gives features, and whether an encoder has read texts for them."""
     from mmtrain.config.experiment import Cache
     from mmtrain.encoders import load_encoder
-    from mmtrain.training.frozen_features import FeatureCache, text_features
+    from mmtrain.training.feature_cache import FeatureCache
+    from mmtrain.training.frozen_features import text_features
 
     def features(folder, ids=IDS):
         said = []
@@ -88,3 +89,24 @@ def test_features_are_found_again_and_never_mixed_up(tensorflow, read, tmp_path)
     assert len(read(folder, changed)) == 1
     assert len(read(write_model(tmp_path / "other", arrays=checkpoint(seed=4)))) == 1
     assert len(read(write_model(tmp_path / "first", modules=["Transformer", "Pooling"], pooling={"pooling_mode_cls_token": True}))) == 1
+
+
+def test_a_long_reading_says_how_far_it_is(tensorflow, monkeypatch, tmp_path):
+    """The time left follows from the work of the rest: texts come shortest first."""
+    from types import SimpleNamespace
+
+    from mmtrain.config.experiment import Cache
+    from mmtrain.data.encoded_column import ArrayLayout
+    from mmtrain.training import feature_cache
+
+    clock = iter(range(0, 100, 10))
+    monkeypatch.setattr(feature_cache, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    said, encoder = [], SimpleNamespace(name="tiny", fingerprint="1", design="one")
+    batches = [np.zeros((2, 1, 3), np.float32)] * 3
+    cache = feature_cache.FeatureCache("note", Cache(folder=tmp_path, disk=0), said.append)
+    work = np.array([1, 1, 2, 2, 7, 7])
+    assert cache.column(encoder, ArrayLayout(6, (1, 3), "float32"), {}, lambda: iter(batches), "text", work).codes.shape == (6, 1, 3)
+    assert said == [
+        "note: tiny has read 2 of 6 texts (0 a second, 90 s left).",
+        "note: tiny has read 6 texts in 40 s (0 a second).",
+    ]
