@@ -76,7 +76,13 @@ def cell_encoder(
     import tensorflow as tf
 
     model = encoder(columns, layout)
-    run = tf.function(model.encode_parts, reduce_retracing=True, autograph=False) if compiled else model.encode_parts
+    run = model.encode_parts
+    if compiled:
+        given = {key: column.raw_inputs(key)[key] for key, column in columns.items()}
+        parts = [[given[key] for key in part.columns] for part in model.parts]
+        signature = [[tf.TensorSpec((None, sum(one.shape[0] for one in part)), part[0].dtype)] for part in parts]
+        # Traced eagerly: otherwise TensorFlow warns about retracing when a process opens several models.
+        run = tf.function(model.encode_parts, autograph=False).get_concrete_function(signature)
 
     def encoded(cells: Mapping[str, pd.Series[str]]) -> EncodedCells:
         raw = {key: column.raw(cells[key]) for key, column in columns.items()}

@@ -116,7 +116,7 @@ class DriftMonitor:
     def add(self, piece: Chunk) -> None:
         """Count the next rows."""
         for key, accumulator in self._accumulators.items():
-            paths = [file.source for file in piece.files.get(key, ())]
+            paths = [file.source for file in (piece.decoded[key].files if key in piece.decoded else ())]
             cells = piece.cells.get(self._headers[key])
             accumulator.add(SeenRows(cells, piece.raw.get(key), piece.inputs[key], piece.inputs[f"{key}_present"], paths))
 

@@ -5,9 +5,9 @@ Nothing is refused here but missing columns: what cannot be predicted is remarke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,17 @@ class RawChunk(NamedTuple):
     texts: Cells
 
 
+class DecodedCells(NamedTuple):
+    """The cells of one image column, decoded; see `decode_cells`."""
+
+    pixels: Array
+    """(rows, height, width, channels), zeros where there is no image."""
+    present: Array
+    """(rows, 1) float32."""
+    remarks: list[CellWarning]
+    files: list[ImageFile]
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Rows of a `RawChunk`, encoded for the network."""
@@ -63,8 +74,8 @@ class Chunk:
     """The inputs of the network."""
     raw: dict[str, Array] = field(default_factory=dict)
     """The raw arrays by column, for all but images."""
-    files: dict[str, list[ImageFile]] = field(default_factory=dict)
-    """The decoded files by image column."""
+    decoded: dict[str, DecodedCells] = field(default_factory=dict)
+    """The cells of image columns."""
     remarks: list[tuple[str, CellWarning]] = field(default_factory=list)
     """Each with the header of its column."""
 
@@ -97,6 +108,13 @@ class Chunk:
         return texts
 
 
+class MakeChunk(Protocol):
+    """Function that `Chunks.maker` returns."""
+
+    def __call__(self, cells: RawChunk, like: Chunk | None = None, /) -> Chunk:
+        """Decode and encode cells; the decoded images are those of `like`, a chunk of the same cells, if there is one."""
+
+
 class Chunks:
     """Makes pieces; the columns' encoders are compiled once, for all tables. May be called from several threads."""
 
@@ -127,15 +145,18 @@ class Chunks:
             yield RawChunk(start, cells)
             start += len(next(iter(cells.values())))
 
-    def maker(self, source: Source) -> Callable[[RawChunk], Chunk]:
-        """Return the function that decodes and encodes the cells of this table."""
+    def maker(self, source: Source) -> MakeChunk:
+        """Return the function that decodes and encodes cells of this table.
+
+        Chunks of the same cells may share decoded images if their columns are declared alike.
+        """
         finders = {key: ImageFinder(source.images, cells.suffix) for key, cells in self._images.items()}
         respell = [
             key for key, column in self._inputs.items() if any(respelled(self._fitted, source.file, header) for header in column.reads())
         ]
-        return lambda cells: self._piece(cells, finders, respell)
+        return lambda cells, like=None: self._piece(cells, finders, respell, like)
 
-    def _piece(self, cells: RawChunk, finders: Mapping[str, ImageFinder], respell: Sequence[str]) -> Chunk:
+    def _piece(self, cells: RawChunk, finders: Mapping[str, ImageFinder], respell: Sequence[str], like: Chunk | None) -> Chunk:
         piece = Chunk(cells.start, cells.texts)
         texts = {key: cells_of(column.reads(), cells.texts) for key, column in self._inputs.items()}
         texts |= {key: self._columns[key].spelled(texts[key]) for key in respell}
@@ -143,13 +164,12 @@ class Chunks:
             raw, encoded = self._encode(texts)
             piece.raw.update(raw)
             piece.batch.update(encoded)
-        remarks_of = {}
         for key, images in self._images.items():
-            decoded = decode_cells(texts[key], images.layout, finders[key], policy=self._inputs[key].policy)
-            piece.batch[key], piece.batch[presence_of(key)], remarks_of[key], piece.files[key] = decoded
+            one = like.decoded[key] if like else decode_cells(texts[key], images.layout, finders[key], policy=self._inputs[key].policy)
+            piece.decoded[key], piece.batch[key], piece.batch[presence_of(key)] = one, one.pixels, one.present
         piece.inputs.update(self._layout.split(piece.batch))
         for key, column in self._inputs.items():
-            remarks = remarks_of[key] if key in self._images else column.remarks(texts[key], piece.raw[key], piece.inputs[key])
+            remarks = piece.decoded[key].remarks if key in self._images else column.remarks(texts[key], piece.raw[key], piece.inputs[key])
             for header in column.reads() if column.holds_numbers else ():
                 if (rows := cells.texts.unclear.get(header)) is not None:
                     remarks = [*remarks, CellWarning(rows, f"{cells.texts[header].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
@@ -179,10 +199,8 @@ def check_source(source: Source, columns: Mapping[str, Column]) -> list[str]:
     return headers
 
 
-def decode_cells(
-    cells: pd.Series[str], layout: Layout, finder: ImageFinder, *, policy: str
-) -> tuple[Array, Array, list[CellWarning], list[ImageFile]]:
-    """Return pixels (rows, height, width, channels), presence (rows, 1), remarks, and the files that were decoded.
+def decode_cells(cells: pd.Series[str], layout: Layout, finder: ImageFinder, *, policy: str) -> DecodedCells:
+    """Return pixels, presence, remarks, and the files that were decoded.
 
     Training decodes into a store, because it takes every image many times; a prediction takes each once, so nothing is stored.
     Images are zeros where there is none. A file that several cells name is decoded once. `policy` is the column's for missing images.
@@ -207,7 +225,7 @@ def decode_cells(
     if len(empty := np.flatnonzero(codes < 0)):
         remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[policy]))
     index = images[codes]
-    return _gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files
+    return DecodedCells(_gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files)
 
 
 def _remark(rows: Array, policy: str, refusal: Refusal) -> CellWarning:
