@@ -75,7 +75,7 @@ def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:
         mmtrain.load("clinic").predict(frame, proba=True)
 
     """
-    opened = TrainedRun(find(_which(run), as_path(output)))
+    opened = TrainedRun(find(_which(run), as_path(output), group=True))
     opened.start()
     return opened
 

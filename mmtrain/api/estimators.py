@@ -160,7 +160,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """The fitted model, read once in a process."""
         # Weak keys: the model is freed together with its estimator.
         if self not in _opened:
-            from mmtrain.pipeline.predictor import load
+            from mmtrain.pipeline.ensemble import load
 
             with TemporaryDirectory(prefix="mmtrain_") as folder:
                 for name, content in self._files.items():

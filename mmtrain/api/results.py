@@ -171,7 +171,7 @@ class TrainedRun(Result):
 
     @cached_property
     def _loaded(self) -> Predictor:
-        from mmtrain.pipeline.predictor import load
+        from mmtrain.pipeline.ensemble import load
 
         return load(self.folder)
 

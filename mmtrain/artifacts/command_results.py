@@ -41,8 +41,8 @@ class EvaluationResult(CommandResult):
     """The score that stands for each target."""
     predictions: FilePath
     """The CSV file of the predictions."""
-    report: FilePath
-    """The page of the report."""
+    report: FilePath | None
+    """The page of the report; a group has none of its evaluations."""
 
 
 class DeLong(ResultModel):

@@ -92,4 +92,5 @@ def _show(done: EvaluationResult, *, quiet: bool) -> None:
     for remark in done.remarks:
         note(remark)
     note(f"Predictions: {done.predictions}", quiet=quiet, whole=True)
-    note(f"Report:      {done.report}", quiet=quiet, whole=True)
+    if done.report is not None:
+        note(f"Report:      {done.report}", quiet=quiet, whole=True)

@@ -21,23 +21,26 @@ from mmtrain.artifacts.run_schema import EvaluationRecord
 from mmtrain.columns import Group
 from mmtrain.config import Experiment
 from mmtrain.data import encode
+from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.tables.table import Table
-from mmtrain.errors import DataError, Problem, did_you_mean, listed, shell_command
+from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed, shell_command
 from mmtrain.evaluation.analyses.worst_predictions import worst_predictions
+from mmtrain.evaluation.baselines import BaselinePredictions
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.evaluation.prediction_table import prediction_frame, to_csv, truth_column
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.analyze import AnalysisInput, analyze
-from mmtrain.pipeline.baselines import BaselineContext, add_baselines
+from mmtrain.pipeline.baselines import BaselineContext, add_baselines, compare_with
 from mmtrain.pipeline.checks.check_labels import check_answers, unlearned
 from mmtrain.pipeline.checks.requirements import check_packages
 from mmtrain.pipeline.checks.subgroups import resolve_subgroups
+from mmtrain.pipeline.ensemble import predict_rows
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, Moved, groups, later_table, other_data
-from mmtrain.pipeline.restore import restore_data, restore_training, with_cached_features
+from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training, with_cached_features
 from mmtrain.pipeline.run_record import record_evaluation, remarks
 from mmtrain.reports import report
 from mmtrain.reports.wording import CAVEATS, often
@@ -81,8 +84,8 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     part, table = options.part, options.table
-    run = runs.find(which, output)
-    experiment, fitted, decisions = restore_training(run, options.overrides)
+    run = runs.find(which, output, group=True)
+    experiment, fitted, decisions = (restore_group if run.is_group else restore_training)(run, options.overrides)
     check_packages(experiment.evaluation.baselines, lambda *keys: ".".join(keys))
     if table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
@@ -93,9 +96,14 @@ def evaluate(
     by = resolve_subgroups(experiment.evaluation.divisions, data.table.file, options.subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    subject = score_subject(run, experiment, fitted, data, rows, say, own_table=table is None)
-    results = analyze(subject, with_postprocessing(subject.scored, decisions), by.divisions, say)
-    results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject, progress, say))
+    if run.is_group:
+        subject, members = score_ensemble(run, experiment, fitted, data, rows, say, own_table=table is None)
+        results = analyze(subject, with_postprocessing(subject.scored, decisions), by.divisions, say)
+        results = compare_with(members, results, subject)
+    else:
+        subject = score_subject(run, experiment, fitted, data, rows, say, own_table=table is None)
+        results = analyze(subject, with_postprocessing(subject.scored, decisions), by.divisions, say)
+        results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject, progress, say))
     # Recorded before the results are shown: a look at the test part that is interrupted counts.
     looks = record_evaluation(run, data.table, rows, part if table is None else None)
     save_results(subject, looks[-1].part, results, decisions)
@@ -118,12 +126,26 @@ def score_subject(
     return AnalysisInput(run, experiment, fitted, data, arrays, rows, inputs, predictor, predictions, drawn, scored)
 
 
+def score_ensemble(
+    run: Run, experiment: Experiment, fitted: encode.Fitted, data: LoadedData, rows: Array, say: Say, *, own_table: bool
+) -> tuple[AnalysisInput, list[BaselinePredictions]]:
+    """Predict the `rows` of a table with the mean of the trainings of a group, and score every target.
+
+    The predictions of the trainings come along. The arrays of the result hold the answers alone.
+    """
+    predictions, members = predict_rows(run, fitted, data, rows, say, own_table=own_table)
+    arrays = Arrays({}, {}, *encode.encode_targets(experiment.columns, fitted, data.table), {})
+    drawn = resampling(experiment, data.table, rows)
+    scored = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
+    return AnalysisInput(run, experiment, fitted, data, arrays, rows, arrays, None, predictions, drawn, scored), members
+
+
 def evaluate_subject(
     subject: AnalysisInput, results: dict[str, TargetResult], looks: Sequence[EvaluationRecord], notes: Sequence[str]
 ) -> EvaluationResult:
     """Write the report with this evaluation, the last of the `looks`, and return the result."""
     run, look = subject.run, looks[-1]
-    written = report.write(run, subject.experiment.columns, subject.experiment.training, subject.fitted)
+    written = None if run.is_group else report.write(run, subject.experiment.columns, subject.experiment.training, subject.fitted)
     times = sum(one.is_test_access for one in looks) if look.is_test_access else 0
     caveat = [CAVEATS[look.part]] if look.part in CAVEATS else []
     experiment, table = subject.experiment, subject.data.table
@@ -149,10 +171,17 @@ def repeated(looks: int) -> tuple[str, ...]:
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array]:
     """Return the table of a run and the positions of one part. Raises DataError if the table has changed or the part is empty."""
-    data, partition = restore_data(run, experiment, progress=progress, say=say)
-    if not len(partition[part]):
+    data, plan = restore_plan(run, experiment, progress=progress, say=say)
+    if len(plan.partitions) > 1 and (part != "test" or not len(plan.test)):
+        what = "each fold has parts of its own, and the group has no test part outside of the folds."
+        if len(plan.test):
+            what = "each fold has parts of its own; outside of the folds, the group has test rows only."
+        scored = f"The out-of-fold scores are in {run / 'cross_validation.json'}; new rows are scored with `--data FILE`."
+        raise UsageError(Problem(f"--part {part}", what, scored))
+    rows = plan.test if len(plan.partitions) > 1 else plan.holdout[part]
+    if not len(rows):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
-    return data, partition[part]
+    return data, rows
 
 
 def table_data(

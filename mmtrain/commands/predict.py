@@ -31,6 +31,7 @@ from mmtrain.errors import listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
 from mmtrain.evaluation.scoring import score_target
+from mmtrain.pipeline.ensemble import open_predictor
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.predictor import OnError, PredictedChunk, Predictor
 from mmtrain.pipeline.prepare import group_codes
@@ -79,8 +80,8 @@ def predict(
     """
     if isinstance(options.to, Path):
         check_name(options.to, spreadsheet=options.spreadsheet)
-    run = runs.find(which, output)
-    loaded = Predictor(run)
+    run = runs.find(which, output, group=True)
+    loaded = open_predictor(run)
     data = loaded.experiment.data
     if isinstance(options.to, Path):
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
@@ -196,7 +197,7 @@ class Scoring:
             return 0
         split = read_split(self._run / "split.csv")
         # Rows without an id have an empty one, which would match all others.
-        learned = set(split.ids[split.plan.holdout.train]) - {""}
+        learned = set(split.ids[np.unique(np.concatenate([one.train for one in split.plan.partitions]))]) - {""}
         return int(pd.concat(self._ids).isin(learned).sum())
 
     def _resampling(self) -> Resampling:

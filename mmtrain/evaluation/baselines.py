@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,7 +25,8 @@ Array = np.ndarray[Any, Any]
 class BaselinePredictions:
     """Predictions of one baseline, per target."""
 
-    kind: BaselineKind
+    kind: BaselineKind | Literal["member"]
+    """`member`: one training of a group."""
     label: str
     name: str
     targets: Mapping[str, FittedTarget]

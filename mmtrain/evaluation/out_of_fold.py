@@ -16,7 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.group_results import CrossValidation, Member, MemberScores
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import EvalSet
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
 from mmtrain.evaluation.prediction_table import parse_predictions, prediction_frame, probability_columns
 from mmtrain.evaluation.scoring import main_score
 from mmtrain.targets import FittedTarget
@@ -98,6 +100,17 @@ class Combined:
         frame = prediction_frame(self.rows, ids.tolist(), self.targets, truths, predictions)
         frame.insert(2, "fold", [" ".join(map(str, numbers)) for numbers in folds])
         return frame
+
+    def postprocessing(self, section: Evaluation) -> Postprocessing:
+        """Return calibration, threshold and conformal bound of the mean of the members, as `section` configures them.
+
+        They are fitted on the combined predictions, each of which was made for a row that its members have not learned from. One member
+        is a little worse than the mean of all, so the bound errs on the safe side.
+        """
+        if not section.decides:
+            return Postprocessing()
+        rows = {key: EvalSet.of(target, *self._parsed[key], None) for key, target in self.labels.items()}
+        return Postprocessing(targets={key: fit_postprocessing(section, one, one) for key, one in rows.items()})
 
     def scores(self, key: str) -> dict[str, float | None]:
         """Return the scores of one target by name, of all rows with a known answer."""

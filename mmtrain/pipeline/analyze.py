@@ -51,6 +51,7 @@ class AnalysisInput:
     inputs: Arrays
     """The table as `predictor` reads it: features in place of columns that frozen encoders read."""
     predictor: Any
+    """None for a group of trainings, whose predictions are the mean of several predictors."""
     predictions: Mapping[str, Array]
     resampling: Resampling
     scored: Mapping[str, ScoredTarget]
@@ -82,10 +83,16 @@ class AnalysisInput:
 def analyze(
     subject: AnalysisInput, results: Mapping[str, TargetResult], divisions: Sequence[SubgroupSpec], say: Say = lambda _: None
 ) -> dict[str, TargetResult]:
-    """Add permutation importance, missing inputs, subgroups and registered analyses to the results, where there is something to report."""
-    mixed = _Perturbed(subject)
-    contributed = compute_permutation_importance(subject, mixed, Budget(say=say))
-    missing = compute_missing_inputs(subject, mixed)
+    """Add permutation importance, missing inputs, subgroups and registered analyses to the results, where there is something to report.
+
+    Permutation importance and missing inputs need one predictor, which a group of trainings does not have.
+    """
+    contributed: dict[str, PermutationImportance] = {}
+    missing: dict[str, MissingPatterns] = {}
+    if subject.predictor is not None:
+        mixed = _Perturbed(subject)
+        contributed = compute_permutation_importance(subject, mixed, Budget(say=say))
+        missing = compute_missing_inputs(subject, mixed)
     by_column = compute_subgroups(subject, divisions)
     tables = registered_tables(subject.truths, subject.predictions, subject.data.table, subject.rows)
     return {

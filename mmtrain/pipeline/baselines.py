@@ -12,7 +12,7 @@ of whole epochs of the model, at the learning rates of the full number of epochs
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count
@@ -69,14 +69,20 @@ def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, c
     """Return the results with every baseline of `evaluation.baselines`, and with the difference of the model to each."""
     outcomes = [*_unimodal(subject, context), *_tabular(subject, context)]
     baselines = [one for one in outcomes if isinstance(one, BaselinePredictions)]
-    notes = [one for one in outcomes if isinstance(one, str)]
+    return compare_with(baselines, results, subject, notes=[one for one in outcomes if isinstance(one, str)])
+
+
+def compare_with(
+    others: Sequence[BaselinePredictions], results: Mapping[str, TargetResult], subject: AnalysisInput, notes: Sequence[str] = ()
+) -> dict[str, TargetResult]:
+    """Return the results with the dummy baseline and `others`, and with the difference of the model to each."""
     return {
-        key: result.model_copy(update={"baselines": _compare(key, result, subject, baselines), "baseline_notes": notes})
+        key: result.model_copy(update={"baselines": _compare(key, result, subject, others), "baseline_notes": list(notes)})
         for key, result in results.items()
     }
 
 
-def _compare(key: str, result: TargetResult, subject: AnalysisInput, others: list[BaselinePredictions]) -> list[BaselineResult]:
+def _compare(key: str, result: TargetResult, subject: AnalysisInput, others: Sequence[BaselinePredictions]) -> list[BaselineResult]:
     """Score every baseline on the rows with a known label, the dummy baseline first."""
     model = subject.scored[key].bootstrap_scores
     if model is None:

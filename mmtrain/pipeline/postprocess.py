@@ -53,10 +53,15 @@ def fit_and_save_postprocessing(run: Run, data: TrainingData, evaluation: Evalua
         )
         by_target[key] = fit_postprocessing(evaluation, rows, held_back)
     decisions = Postprocessing(targets=by_target)
+    save_postprocessing(run, decisions)
+    return decisions
+
+
+def save_postprocessing(run: Run, decisions: Postprocessing) -> None:
+    """Write and seal decisions.json."""
     run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
     # A sealed file that changes later is refused when the run is opened.
     run.seal(FILE)
-    return decisions
 
 
 def read_postprocessing(run: Run, experiment: Experiment, fitted: Fitted) -> Postprocessing:

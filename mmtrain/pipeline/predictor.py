@@ -1,4 +1,4 @@
-"""A trained run, opened to predict: the core of `mmtrain.load(run).predict(frame)` and of `mmtrain predict`."""
+"""A trained run, opened to predict: the core of `mmtrain.load(run).predict(frame)` and of `mmtrain predict`; see also `ensemble`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.runs import find
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.arrays import Array
 from mmtrain.data.drift import DriftMonitor, read_statistics
-from mmtrain.data.prediction_chunks import Chunk, Chunks, RawChunk, Source, check_source
+from mmtrain.data.prediction_chunks import Chunk, Chunks, MakeChunk, RawChunk, Source, check_source
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.data.tables.table_problems import too_few_rows
 from mmtrain.errors import DataError, Problem, UsageError, listed
@@ -34,19 +33,6 @@ MAX_SHOWN_CELLS = 20
 """Maximum number of refused cells of one column that are reported one by one; the rest are counted."""
 
 
-def load(run: str | Path | None = None, *, output: str | Path = "runs") -> Predictor:
-    """Open a run to predict with it: a folder, a name (its latest run under `output`), or None (the latest run of all).
-
-    Raises:
-        UsageError: there is no such run.
-        RunError: the run is damaged, or has no model.
-
-    """
-    loaded = Predictor(find(None if run is None else str(run), Path(output)))
-    loaded.start()
-    return loaded
-
-
 @dataclass(frozen=True)
 class PredictedChunk:
     """A piece of a table and its predictions, per target and row, also of rows that are refused."""
@@ -56,7 +42,7 @@ class PredictedChunk:
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """The parts that need TensorFlow."""
 
     pieces: Chunks
@@ -81,12 +67,12 @@ class Predictor:
         _ = self._ready
 
     @cached_property
-    def _ready(self) -> _Ready:
+    def _ready(self) -> Ready:
         start_tensorflow()
         from mmtrain.model import model_file
 
         _, model = model_file.of_run(self.run, self.experiment.branches, self.fitted)
-        return _Ready(Chunks(self.experiment.columns, self.fitted), model_file.compile_predictor(model), model_file.rows_at_once(model))
+        return Ready(Chunks(self.experiment.columns, self.fitted), model_file.compile_predictor(model), model_file.rows_at_once(model))
 
     def predict(
         self,
@@ -145,24 +131,35 @@ class Predictor:
 
         `source` was checked by `check_source`. Raises DataError for a damaged file, or a table without rows.
         """
-        ready = self._ready
         count = 0
-        pieces = ready.pieces
-        made = pieces.maker(source)
-
-        def predict_piece(cells: RawChunk) -> PredictedChunk:
-            piece = made(cells)
-            return PredictedChunk(piece, _predicted(piece, ready))
-
+        pieces = self._ready.pieces
         # The network is not a stage of its own: it leaves a core idle here and there, which another piece then uses.
         # `closing`: a caller that stops early must not leave threads decoding.
-        with closing(in_threads(predict_piece, pieces.cells(source), most=pieces.workers)) as coming:
+        with closing(in_threads(self.chunk_predictor(source), pieces.cells(source), most=pieces.workers)) as coming:
             for one in coming:
                 count += len(one.piece)
                 watch.add(one.piece)
                 yield one
         if not count:
             raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))
+
+    def chunk_predictor(self, source: Source) -> Callable[[RawChunk], PredictedChunk]:
+        """Return the function that decodes, encodes and predicts cells of a table."""
+        make = self.chunk_maker(source)
+
+        def predict_chunk(cells: RawChunk) -> PredictedChunk:
+            piece = make(cells)
+            return PredictedChunk(piece, self.predict_encoded(piece))
+
+        return predict_chunk
+
+    def chunk_maker(self, source: Source) -> MakeChunk:
+        """Return the function that decodes and encodes cells of a table, see `Chunks.maker`."""
+        return self._ready.pieces.maker(source)
+
+    def predict_encoded(self, piece: Chunk) -> dict[str, Array]:
+        """Return the predictions of an encoded chunk, per target."""
+        return _predicted(piece, self._ready)
 
     def frame(self, predicted: PredictedChunk, source: Source, *, proba: bool, on_error: OnError) -> pd.DataFrame:
         """Return the predictions of one chunk as a table; raises DataError for refused cells where `on_error` is `fail`."""
@@ -183,7 +180,7 @@ class Predictor:
         return frame[~refused] if on_error == "skip" else frame
 
 
-def _predicted(piece: Chunk, ready: _Ready) -> dict[str, Array]:
+def _predicted(piece: Chunk, ready: Ready) -> dict[str, Array]:
     from mmtrain.model.model_file import concatenate_predictions
 
     size = ready.rows_at_once

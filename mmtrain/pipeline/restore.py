@@ -22,12 +22,14 @@ from mmtrain.data.images.store import Say
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.table import headers_of
 from mmtrain.data.tables.table_file import content_hash
-from mmtrain.errors import DataError, Problem, RunError, UsageError, shell_command
+from mmtrain.errors import DataError, Problem, RunError, UsageError, counted, shell_command
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, read_data
 from mmtrain.splits.plan import Partition, SplitPlan
 
+GROUP_TARGETS = "targets.json"
+"""File of a group: its targets with the classes of all members."""
 TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
 MOVED = {
     "data.table": "Give its present place with `--table FILE`.",
@@ -54,13 +56,34 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
     experiment = config.load(run / "config.yaml", settings)
     fitted = encode.of_run(run, experiment.columns)
     decisions = read_postprocessing(run, experiment, fitted)
-    # A run of an older mmtrain may have learned a class whose name is one of the words for a missing answer now.
-    columns = {
-        **experiment.columns,
-        **{key: target.with_answers(fitted.targets[key].columns) for key, target in experiment.targets.items()},
-    }
-    experiment = experiment.model_copy(update={"columns": columns})
-    return experiment, apply_postprocessing(fitted, decisions), decisions
+    return with_known_answers(experiment, fitted), apply_postprocessing(fitted, decisions), decisions
+
+
+def restore_group(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Postprocessing]:
+    """Return the experiment of a finished group, its targets with the chosen thresholds, and what was fitted on its predictions.
+
+    Raises RunError for a group with trainings that have not ended, and otherwise as `restore_training` does.
+    """
+    if run.state != "finished":
+        members = run.read("run.json").members or ()
+        left = sum(not (run / f"{one.name}/model.keras").is_file() for one in members)
+        what = f"{counted(left, 'training')} of this group of {len(members)} {'is' if left == 1 else 'are'} not finished."
+        raise RunError(Problem(str(run.folder), what, f"Resume it: {shell_command('fit', '--resume', run.folder)}"))
+    settings = tuple(overrides)
+    check_overrides(settings)
+    experiment = config.load(run / "config.yaml", settings)
+    labels = encode.read_fitted(run.read_json(GROUP_TARGETS))
+    decisions = read_postprocessing(run, experiment, labels)
+    return with_known_answers(experiment, labels), apply_postprocessing(labels, decisions), decisions
+
+
+def with_known_answers(experiment: Experiment, fitted: encode.Fitted) -> Experiment:
+    """Return the experiment with targets that know the classes of the training as answers.
+
+    A run of an older mmtrain may have learned a class whose name is one of the words for a missing answer now.
+    """
+    answers = {key: target.with_answers(fitted.targets[key].columns) for key, target in experiment.targets.items()}
+    return experiment.model_copy(update={"columns": {**experiment.columns, **answers}})
 
 
 def check_overrides(overrides: Iterable[str]) -> None:

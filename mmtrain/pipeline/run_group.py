@@ -32,7 +32,7 @@ from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_me
 from mmtrain.evaluation.prediction_table import prediction_columns, to_csv, truth_columns
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
-from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
+from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing, save_postprocessing
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import check_encoders_unchanged
 from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
@@ -250,6 +250,7 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
     if folds:
         run.write_text(result.predictions, to_csv(combined.frame()))
     run.write_json(CROSS_VALIDATION, result)
+    save_postprocessing(run, combined.postprocessing(experiment.evaluation))
     run.seal(CROSS_VALIDATION, *([result.predictions] if folds else ()))
     run.update(state="finished", trained=None, error=None)
     return result

@@ -18,7 +18,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.prediction_chunks import Source
 from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import DataError, UsageError
-from mmtrain.pipeline.predictor import load
+from mmtrain.pipeline.ensemble import load
 from mmtrain.system.memory import anonymous_memory
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")

@@ -1,0 +1,146 @@
+"""The trainings of a group (folds, seeds) as one predictor: the mean of what its members predict.
+
+Every member reads a row by what its own training rows taught its columns. A table is read and its images are decoded once for all of
+them; members whose columns learned the same, as those of several seeds do, share the encoded rows as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mmtrain.artifacts import runs
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.columns import CellWarning
+from mmtrain.data import encode
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.images.store import Say
+from mmtrain.data.prediction_chunks import Chunk, RawChunk, Source
+from mmtrain.evaluation.baselines import BaselinePredictions
+from mmtrain.pipeline.predictor import PredictedChunk, Predictor, Ready
+from mmtrain.pipeline.prepare import LoadedData
+from mmtrain.pipeline.restore import restore_group, restore_training, with_cached_features
+from mmtrain.targets import FittedTarget
+
+
+def load(run: str | Path | None = None, *, output: str | Path = "runs") -> Predictor:
+    """Open a run or a group to predict with it: a folder, a name (its latest run under `output`), or None (the latest run of all).
+
+    Raises:
+        UsageError: there is no such run.
+        RunError: the run is damaged, or has no model.
+
+    """
+    loaded = open_predictor(runs.find(None if run is None else str(run), Path(output), group=True))
+    loaded.start()
+    return loaded
+
+
+def open_predictor(run: Run) -> Predictor:
+    """Open a run, or a group of trainings as one predictor. Raises RunError as `load` does."""
+    return Ensemble(run) if run.is_group else Predictor(run)
+
+
+class Ensemble(Predictor):
+    """A group with the models of all members in memory. Its drift is measured against the training rows of the first member."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.experiment, labels, self.decisions = restore_group(run)
+        self.members = [Predictor(member) for member in open_members(run)]
+        first = self.members[0]
+        self.fitted = first.fitted.model_copy(update={"targets": labels.targets})
+        self.statistics = first.statistics
+
+    @cached_property
+    def _ready(self) -> Ready:
+        for member in self.members:
+            member.start()
+        return self.members[0]._ready
+
+    def chunk_predictor(self, source: Source) -> Callable[[RawChunk], PredictedChunk]:
+        """Return the function that decodes cells once, encodes them for each member, and averages the predictions."""
+        makers = [member.chunk_maker(source) for member in self.members]
+        encodings = [member.fitted.columns for member in self.members]
+        # The first member that reads rows in the same way, of each member.
+        likes = [encodings.index(columns) for columns in encodings]
+
+        def predict_chunk(cells: RawChunk) -> PredictedChunk:
+            chunks: dict[int, Chunk] = {}
+            predictions = []
+            for number, (member, like) in enumerate(zip(self.members, likes, strict=True)):
+                if like == number:
+                    chunks[number] = makers[number](cells, chunks.get(0))
+                predicted = member.predict_encoded(chunks[like])
+                predictions.append(for_labels(self.fitted.targets, member.fitted.targets, predicted))
+            chunk = replace(chunks[0], remarks=merge_remarks([one.remarks for one in chunks.values()]))
+            return PredictedChunk(chunk, mean_predictions(predictions))
+
+        return predict_chunk
+
+
+def open_members(run: Run) -> list[Run]:
+    """Return the trainings of a group in their order, checked. Raises RunError for one that is missing or damaged."""
+    return [runs.open_run(run / member.name) for member in run.read("run.json").members or ()]
+
+
+def predict_rows(
+    run: Run, labels: encode.Fitted, data: LoadedData, rows: Array, say: Say, *, own_table: bool
+) -> tuple[dict[str, Array], list[BaselinePredictions]]:
+    """Predict `rows` of a table with every member of a group; return the mean, per target, and the predictions of each member.
+
+    One model is in memory at a time. `own_table` is that of `with_cached_features`.
+    """
+    from mmtrain.model import model_file
+
+    before: tuple[encode.Fitted, Arrays] | None = None
+    members = []
+    for member in open_members(run):
+        own, fitted, _ = restore_training(member)
+        if before is None or before[0].columns != fitted.columns:
+            before = fitted, encode.encode(own.columns, fitted, data.table, data.stores, cache=own.data.cache, say=say)
+        whole = model_file.of_run(member, own.branches, fitted)[1]
+        predictor, inputs = with_cached_features(member, whole, own, fitted, (data, before[1]), say, own_table=own_table)
+        name = f"{member.folder.parent.name}/{member.folder.name}"
+        predicted = for_labels(labels.targets, fitted.targets, model_file.predict(predictor, inputs, rows))
+        chosen = {key: target.decision_threshold for key, target in fitted.targets.items()}
+        targets = {key: target if (at := chosen[key]) is None else target.with_threshold(at) for key, target in labels.targets.items()}
+        members.append(BaselinePredictions("member", f"{name} alone", f"the training {name} alone", targets, predicted))
+    return mean_predictions([one.predictions for one in members]), members
+
+
+def mean_predictions(members: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the mean of the members' predictions per target, (rows, ...) float32; row i is row i of every member.
+
+    Probabilities are averaged as such, numbers in the unit of the table. Summed in float64, so that the order of the members does not
+    show in float32.
+    """
+    return {key: np.asarray(np.mean([one[key] for one in members], axis=0, dtype=np.float64), np.float32) for key in members[0]}
+
+
+def for_labels(labels: Mapping[str, FittedTarget], own: Mapping[str, FittedTarget], predictions: Mapping[str, Array]) -> dict[str, Array]:
+    """Return a member's predictions, (rows, classes), with a column for every class or label of the group.
+
+    A class that no training row of the member has gets a probability of 0 from it.
+    """
+    aligned = {}
+    for key, prediction in predictions.items():
+        names, known = labels[key].columns, own[key].columns
+        if names == known:
+            aligned[key] = prediction
+        else:
+            aligned[key] = np.zeros((len(prediction), len(names)), prediction.dtype)
+            aligned[key][:, [names.index(name) for name in known]] = prediction
+    return aligned
+
+
+def merge_remarks(remarks: Sequence[Sequence[tuple[str, CellWarning]]]) -> list[tuple[str, CellWarning]]:
+    """Return the remarks that any member makes on cells, each once, in the order of the first member that makes them."""
+    merged: dict[tuple[str, str, str], list[Array]] = {}
+    for header, one in (pair for member in remarks for pair in member):
+        merged.setdefault((header, one.what, one.fix), []).append(one.rows)
+    return [(header, CellWarning(np.unique(np.concatenate(rows)), what, fix)) for (header, what, fix), rows in merged.items()]

@@ -1,0 +1,133 @@
+"""The trainings of a group as one predictor: the mean of its members, row by row."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import two_blobs, write_experiment
+
+from mmtrain.artifacts.runs import find
+from mmtrain.columns import CellWarning
+from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+from mmtrain.commands.fit import fit
+from mmtrain.commands.predict import PredictOptions, predict
+from mmtrain.errors import RunError, UsageError
+from mmtrain.pipeline.ensemble import for_labels, load, mean_predictions, merge_remarks
+from mmtrain.targets.multiclass import MulticlassTarget
+
+EXPERIMENT = """
+name: folds
+columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}
+branches: {x: {columns: [x, city], units: [4]}}
+split: {method: stratified, folds: 2, test: 0.2, validation: 0.3, seed: 3}
+training: {epochs: 2, batch_size: 16, deterministic: true, learning_rate: 0.05}
+evaluation: {threshold: {aim: youden}, calibration: temperature, draws: 100}
+"""
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory):
+    """A group of two folds, each of which has learned a mean of `x` and the cities of its own rows."""
+    folder = tmp_path_factory.mktemp("folds")
+    two_blobs(folder, city=lambda row: f"c{row % 25}")
+    done = fit(write_experiment(folder / "folds.yaml", EXPERIMENT), output=folder / "runs")
+    return done.run
+
+
+@pytest.fixture(scope="module")
+def table(group):
+    return pd.read_csv(group.folder.parents[2] / "table.csv")
+
+
+def test_prediction_of_a_group_is_the_mean_of_its_members(group, table):
+    together = load(group.folder).predict(table, proba=True)
+    alone = [load(group.child(f"folds/{fold}").folder).predict(table, proba=True) for fold in (0, 1)]
+    expected = np.mean([one["probability_low"].to_numpy(np.float64) for one in alone], axis=0)
+    assert not np.allclose(alone[0]["probability_low"], alone[1]["probability_low"], atol=1e-3)
+    np.testing.assert_allclose(together["probability_low"], expected, atol=1e-7)
+
+
+def test_row_i_of_a_group_is_row_i_in_any_order(group, table):
+    ordered = load(group.folder).predict(table, proba=True)
+    shuffled = table.sample(frac=1, random_state=4)
+    moved = load(group.folder).predict(shuffled, proba=True)
+    np.testing.assert_array_equal(moved["probability_low"], ordered["probability_low"].to_numpy()[shuffled.index])
+
+
+def test_remarks_of_any_member_are_in_the_status(group, table):
+    split = pd.read_csv(group / "split.csv", keep_default_na=False)
+    known = [set(table.city.iloc[split[(split.fold == str(fold)) & (split.part == "train")].row]) for fold in (0, 1)]
+    status = load(group.folder).predict(table)["status"]
+    unknown = ~(table.city.isin(known[0]) & table.city.isin(known[1]))
+    assert unknown.any() and not unknown.all()
+    assert ((status != "ok") == unknown).all()
+
+
+def test_group_is_scored_on_its_outer_test_rows_next_to_its_members(group):
+    done = evaluate(str(group.folder))
+    result = done.targets["y"]
+    assert (done.part, result.rows, done.report) == ("test", 12, None)
+    assert [(one.kind, one.label) for one in result.baselines] == [
+        ("majority", "majority"),
+        ("member", "folds/0 alone"),
+        ("member", "folds/1 alone"),
+    ]
+    assert result.operating_point is not None and result.calibration.after is not None
+    rows = pd.read_csv(done.predictions)
+    outer = pd.read_csv(group / "split.csv", keep_default_na=False).query("fold == ''").row
+    assert sorted(rows.row) == sorted(outer)
+    assert json.loads((group / "run.json").read_text())["evaluations"][-1]["rows"] == 12
+
+
+def test_decisions_of_a_group_are_fitted_on_out_of_fold_predictions(group):
+    decisions = json.loads((group / "decisions.json").read_text())["targets"]["y"]
+    rows = pd.read_csv(group / "predictions_oof.csv")
+    threshold = decisions["operating_point"]["threshold"]
+    # Youden's index is largest at the chosen threshold.
+    gains = [
+        (rows.probability_low[rows.truth == "low"] >= at).mean() - (rows.probability_low[rows.truth == "high"] >= at).mean()
+        for at in (threshold, *rows.probability_low)
+    ]
+    positive = "low" if gains[0] >= 0 else "high"
+    assert positive == "low" and gains[0] == pytest.approx(max(gains))
+
+
+def test_parts_of_folds_are_refused_for_the_group(group):
+    with pytest.raises(UsageError, match="each fold has parts of its own"):
+        evaluate(str(group.folder), EvaluateOptions("validation"))
+
+
+def test_new_answers_are_scored_by_predict(group, table, tmp_path):
+    table.head(20).assign(x=lambda rows: rows.x + 0.01).to_csv(tmp_path / "new.csv", index=False)
+    done = predict(str(group.folder), tmp_path / "new.csv", PredictOptions(tmp_path / "out.csv"))
+    assert done.rows == 20 and done.results["y"].rows == 20
+
+
+def test_group_that_is_not_finished_says_what_to_do(group, tmp_path):
+    run = find(str(group.folder), tmp_path, group=True)
+    run.update(state="interrupted")
+    try:
+        with pytest.raises(RunError, match="of this group of 2 are not finished") as refused:
+            load(run.folder)
+    finally:
+        run.update(state="finished")
+    assert "fit --resume" in refused.value.problems[0].fix
+
+
+def test_class_that_a_member_never_saw_has_probability_0():
+    target = MulticlassTarget(column="y", role="target", task="multiclass")
+    labels, own = (target.fit({"y": pd.Series(cells)}, "none") for cells in (["a", "b", "c"], ["c", "a"]))
+    aligned = for_labels({"y": labels}, {"y": own}, {"y": np.array([[0.25, 0.75]], np.float32)})
+    np.testing.assert_array_equal(aligned["y"], [[0.25, 0, 0.75]])
+
+
+def test_mean_is_taken_in_float64():
+    members = [{"y": np.full((1, 1), value, np.float32)} for value in (1e8, 1, 1, 1, 1)]
+    assert mean_predictions(members)["y"][0, 0] == np.float32((1e8 + 4) / 5)
+
+
+def test_remark_that_two_members_make_is_there_once():
+    one, other = CellWarning(np.array([0, 2]), "unknown"), CellWarning(np.array([2, 3]), "unknown")
+    [(header, merged)] = merge_remarks([[("city", one)], [("city", other)]])
+    assert (header, merged.what, merged.rows.tolist()) == ("city", "unknown", [0, 2, 3])
