@@ -5,7 +5,8 @@ Words are the runs of letters, marks, digits and apostrophes of the lower-cased 
 words at all counts as missing. `vectorize: tfidf` gives kind `bag` (ids sorted, so that equal texts are equal tensors);
 `vectorize: tokens` gives kind `tokens` (reading order). With `ngrams: 2` pairs of neighbouring words are in the vocabulary of a bag,
 by the same frequencies; one that is not in it adds nothing. Runs of Chinese, Japanese, Thai are their overlapping pairs of characters.
-`vectorize: pieces` divides texts for a pretrained encoder, see `mmtrain.columns.text_pieces`.
+`vectorize: pieces` divides texts for a pretrained encoder, see `mmtrain.columns.text_pieces`; `vectorize: hashed` keeps no vocabulary,
+see `mmtrain.columns.text_hashes`.
 
 Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, the smoothed form of scikit-learn.
 """
@@ -25,6 +26,7 @@ from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import CellError, missing_cell_error, missing_words
 from mmtrain.columns.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
+from mmtrain.columns.text_hashes import BUCKETS, CHARACTERS, FittedHashes, fit_hashes
 from mmtrain.columns.text_pieces import MOST_PIECES, FittedPieces, declared_pieces, fit_pieces
 from mmtrain.errors import counted
 from mmtrain.registry import Section
@@ -161,7 +163,7 @@ class FittedText(FittedColumn):
         return EncodeText(words=list(self.words), length=self.length, ordered=ordered, masked=self.masked, ngrams=self.ngrams, **reading)
 
 
-@role("text", fitted=Annotated[FittedText | FittedPieces, Field(discriminator="vectorize")])
+@role("text", fitted=Annotated[FittedText | FittedHashes | FittedPieces, Field(discriminator="vectorize")])
 class Text(InputColumn):
     """Free text."""
 
@@ -170,9 +172,10 @@ class Text(InputColumn):
     streamed: ClassVar[bool] = True
 
     role: Literal["text"] = "text"
-    vectorize: Literal["tfidf", "tokens", "pieces"] = Field(
+    vectorize: Literal["tfidf", "hashed", "tokens", "pieces"] = Field(
         "tfidf",
-        description="tfidf: which words occur, weighted by how rare they are; tokens: word by word; pieces: parts of words in the "
+        description="tfidf: which words occur, weighted by how rare they are; hashed: the same of words and runs of characters without a "
+        "vocabulary, for misspellings and languages with long words; tokens: word by word; pieces: parts of words in the "
         "vocabulary of a pretrained encoder, as a branch with `architecture: pretrained` reads them.",
     )
     model: str = Field(
@@ -184,8 +187,13 @@ class Text(InputColumn):
         None,
         ge=1,
         le=2,
-        description="2: pairs of neighbouring words are in the vocabulary, too, if in two training texts or more; with tfidf alone. "
-        "Left out: 2 with tfidf, 1 with tokens.",
+        description="2: pairs of neighbouring words are in the vocabulary, too, if in two training texts or more, with hashed all of "
+        "them. Left out: 2 with tfidf and hashed, 1 with tokens.",
+    )
+    buckets: int = Field(BUCKETS, ge=2, le=2**22, description="Numbers that hashed n-grams are mapped to; each has weights of its own.")
+    characters: tuple[Annotated[int, Field(ge=1, le=16)], ...] = Field(
+        CHARACTERS,
+        description="With `hashed`: fewest and most characters of the runs that are read of each word; [] for whole words alone.",
     )
     max_tokens: PositiveInt = Field(
         20_000, description="Size of the vocabulary; the most frequent words, and pairs of words, of training rows are kept."
@@ -216,6 +224,12 @@ class Text(InputColumn):
         return self
 
     @model_validator(mode="after")
+    def _runs_of_characters(self) -> Text:
+        if len(self.characters) not in (0, 2) or list(self.characters) != sorted(self.characters):
+            raise ValueError("`characters` are the fewest and the most of a run, as [3, 5], or [] for none.")
+        return self
+
+    @model_validator(mode="after")
     def _pieces_of_a_model(self) -> Text:
         if self.vectorize == "pieces" and not self.model:
             raise ValueError("`vectorize: pieces` needs `model`, the folder or name of the encoder that reads them.")
@@ -234,8 +248,8 @@ class Text(InputColumn):
 
     @property
     def kind(self) -> Kind:
-        """A bag for TF-IDF, else tokens or pieces; the numbers of an encoder."""
-        return "vector" if self.encoder else "bag" if self.vectorize == "tfidf" else self.vectorize
+        """A bag for TF-IDF and hashes, else tokens or pieces; the numbers of an encoder."""
+        return "vector" if self.encoder else "bag" if self.vectorize in ("tfidf", "hashed") else self.vectorize
 
     @property
     def description(self) -> str:
@@ -252,9 +266,20 @@ class Text(InputColumn):
         given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         if self.vectorize == "pieces":
             what = "`{}` has no effect with `vectorize: pieces`: the vocabulary is that of the model."
-            return {name: (what.format(name), "Leave it out.") for name in ("ngrams", "max_tokens", "min_count") if name in given}
+            words = ("ngrams", "max_tokens", "min_count", "buckets", "characters")
+            return {name: (what.format(name), "Leave it out.") for name in words if name in given}
+        useless = {}
+        if self.vectorize == "hashed":
+            what = "`{}` has no effect with `vectorize: hashed`, which has no vocabulary."
+            useless = {
+                name: (what.format(name), "Set `buckets`, or leave it out.") for name in ("max_tokens", "min_count") if name in given
+            }
+        for name in ("buckets", "characters") if self.vectorize != "hashed" else ():
+            if name in given:
+                what = f"`{name}` has no effect with `vectorize: {self.vectorize}`."
+                useless[name] = (what, "Set `vectorize: hashed`, or leave it out.")
         what = f"`model` has no effect with `vectorize: {self.vectorize}`."
-        return {"model": (what, "Set `vectorize: pieces`, or leave it out.")} if self.model else {}
+        return useless | ({"model": (what, "Set `vectorize: pieces`, or leave it out.")} if self.model else {})
 
     def declared_spec(self) -> PieceSpec | None:
         """Return the spec of pieces; None for words. Raises RunError where the tokenizer of the model cannot be read."""
@@ -264,10 +289,20 @@ class Text(InputColumn):
         """Missing cells where those are refused."""
         return missing_cell_error(cells, self.missing, MISSING)
 
-    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText | FittedPieces:
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText | FittedHashes | FittedPieces:
         """Count in how many training texts each word occurs; of pieces, only how many texts are missing."""
         if self.vectorize == "pieces":
             return fit_pieces(cells, self.model, self.max_length or MOST_PIECES, masked=self.missing == "mask")
+        if self.vectorize == "hashed":
+            return fit_hashes(
+                cells,
+                buckets=self.buckets,
+                ngrams=self.ngrams or 2,
+                characters=self.characters,
+                max_length=self.max_length or LONGEST,
+                cut=self.max_length is not None,
+                masked=self.missing == "mask",
+            )
         counts = DocumentCounts()
         ngrams = self.ngrams or (2 if self.vectorize == "tfidf" else 1)
         # Chunks are tokenized in threads; the counts are added in their order here.

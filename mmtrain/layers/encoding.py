@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.layers.words import neighbour_codes, word_codes
+from mmtrain.layers.words import hashed_ngrams, neighbour_codes, word_codes
 from mmtrain.text.spelling import BLANK_ENDS
 
 
@@ -192,3 +192,31 @@ class EncodeText(Lookup):
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         return keras.KerasTensor((raw.shape[0], self._width), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class EncodeHashes(Encode):
+    """(batch, 1) strings to (batch, width) int32 ids of hashed n-grams: 0 padding, 1 missing text, 3 + bucket, sorted (largest first).
+
+    Words, then pairs of words and runs of characters, as `mmtrain.layers.words.hashed_ngrams` finds them in the first `length` words;
+    of more than `width`, the first are kept.
+    """
+
+    def __init__(
+        self, *, buckets: int, length: int, width: int, ngrams: int, characters: Sequence[int], masked: bool, **kwargs: Any
+    ) -> None:
+        settings = {"buckets": buckets, "length": length, "width": width, "ngrams": ngrams}
+        super().__init__({**settings, "characters": list(characters), "masked": masked}, **kwargs)
+
+    def call(self, raw: Any) -> tuple[Any, Any]:
+        settings = self.settings
+        options = {name: settings[name] for name in ("buckets", "length", "ngrams", "characters")}
+        found, words = hashed_ngrams(tf.reshape(raw, (-1,)), **options)
+        known = tf.expand_dims(words > 0, 1)  # (batch, 1)
+        # Ids 0 to 2 mean the same as in other texts: padding, missing, unseen.
+        dense = _dense(found.with_flat_values(found.flat_values + 3), settings["width"])
+        encoded = tf.where(known, dense, tf.one_hot(0, settings["width"], dtype=tf.int32))
+        return tf.sort(encoded, axis=1, direction="DESCENDING"), presence(known, settings["masked"])
+
+    def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
+        return keras.KerasTensor((raw.shape[0], self.settings["width"]), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")

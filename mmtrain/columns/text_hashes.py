@@ -1,0 +1,193 @@
+"""`role: text` with `vectorize: hashed`: words, pairs of words and runs of characters, hashed into a fixed number of buckets.
+
+No vocabulary is kept (Weinberger et al. 2009, arXiv:0902.2206): misspelt and compound words share runs of characters with those of
+training, and n-grams that fall into one bucket share its weight. Only in how many training texts each bucket occurs is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.categorical import texts
+from mmtrain.columns.cells import missing_words
+from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
+from mmtrain.errors import counted
+from mmtrain.registry import Section
+from mmtrain.specs import BagSpec
+from mmtrain.system.threads import in_threads
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.columns.summaries.base import Accumulator
+
+FIRST_ID = 3
+"""Id of the first bucket, as that of the first word of other texts."""
+MOST_IDS = 2_048
+"""Most n-grams that are kept of a text."""
+BUCKETS = 32_768
+CHARACTERS = (3, 5)
+
+
+class FittedHashes(FittedColumn):
+    """The options of the hashes, and the inverse document frequency of each bucket."""
+
+    attributed_to: ClassVar[Literal["words"]] = "words"
+
+    role: Literal["text"] = "text"
+    vectorize: Literal["hashed"] = "hashed"
+    idf: tuple[float, ...] = Field(description="Of each id, the three special ones included.")
+    ngrams: int
+    characters: tuple[int, ...] = Field(description="Fewest and most characters of a run; empty for none.")
+    length: int = Field(description="Words that are read of a text.")
+    width: int = Field(description="N-grams that are kept of a text.")
+    longest: int = Field(description="Words in the longest training text.")
+    masked: bool
+    missing: int = Field(description="Training rows without a text.")
+
+    @property
+    def buckets(self) -> int:
+        """Number of buckets."""
+        return len(self.idf) - FIRST_ID
+
+    @property
+    def spec(self) -> BagSpec:
+        """(batch, width) ids."""
+        return BagSpec(self.width, self.idf)
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """One string, empty for missing."""
+        return {name: RawInput((1,), "string")}
+
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """(rows, 1) str."""
+        return texts(cells)[:, None]
+
+    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
+        """Missing texts, and buckets that are met once."""
+        from mmtrain.columns.summaries.codes import CodeAccumulator
+
+        return CodeAccumulator("text", self.spec.size, FIRST_ID)
+
+    def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
+        """The number of buckets in use, and how much of a text is kept."""
+        # Buckets that no training text has share the largest value.
+        used = sum(value < max(self.idf) for value in self.idf[FIRST_ID:])
+        words = f"{used} of {counted(self.buckets, 'bucket')} in use"
+        length = f"{counted(self.length, 'word')} kept of each text, the longest has {number(self.longest)}"
+        return "; ".join([words, length, missing_words(self.missing)])
+
+    def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:
+        """Return whether the text has no words."""
+        return bool((entry == 1).any())
+
+    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:
+        """Divide among words: `values` (width,) belong to the places of the ids; a pair of words is halved between them.
+
+        An n-gram in several words, or several n-grams in one bucket, share its attribution evenly. What words beyond `width` n-grams
+        have is not read.
+        """
+        import numpy as np
+        import tensorflow as tf
+
+        from mmtrain.columns.text import words_of
+        from mmtrain.layers.words import hashed_ngrams
+
+        words = words_of(cell)
+        read, unread = words[: self.length], max(0, len(words) - self.length)
+        options: dict[str, Any] = {"buckets": self.buckets, "length": self.length, "characters": self.characters}
+        owners: list[tuple[int, ...]] = []
+        ids: list[int] = []
+        for place, word in enumerate(read):
+            of_word = hashed_ngrams(tf.constant([word]), **options, ngrams=1)[0].flat_values.numpy().tolist()
+            ids += of_word
+            owners += [(place,)] * len(of_word)
+        whole = hashed_ngrams(tf.constant([cell]), **options, ngrams=self.ngrams)[0].flat_values.numpy().tolist()
+        # Pairs come last, in the order of their first words.
+        owners += [(place, place + 1) for place in range(len(whole) - len(ids))]
+        kept = np.array(whole[: self.width], dtype=np.int64) + FIRST_ID
+        size = self.spec.size
+        shares = np.bincount(entry[0], weights=values, minlength=size) / np.maximum(np.bincount(kept, minlength=size), 1)
+        of_places = np.zeros(max(1, len(read)))
+        for number, owner in zip(kept.tolist(), owners, strict=False):
+            of_places[list(owner)] += shares[number] / len(owner)
+        sums = dict.fromkeys(read, 0.0)
+        for word, value in zip(read, of_places.tolist(), strict=False):
+            sums[word] += value
+        return CellAttribution(tuple(sums.items()), tuple(zip(read, of_places.tolist(), strict=False)), unread)
+
+    def recipe(self) -> EncodingDescription:
+        """N-grams and their ids."""
+        from mmtrain.text.tokenization import CHARACTER, VARIANTS, WORD
+
+        runs = ""
+        if self.characters:
+            fewest, most = self.characters
+            runs = f"; the runs of {fewest} to {most} characters of <word>, with a blank in front of each"
+        pairs = "; the pairs of neighbouring words, with a blank between them" if self.ngrams > 1 else ""
+        encoded = (
+            f"Lower-case the text, take out {VARIANTS}, take the matches of {WORD}, divide each run of {CHARACTER} into its overlapping "
+            f"pairs (abc into ab, bc) (RE2), keep {self.length} words at most. N-grams: each word and its runs, word after word"
+            f"{runs}{pairs}; the first {self.width}. An id is {FIRST_ID} + the FarmHash Fingerprint64 of the UTF-8 bytes modulo "
+            f"{self.buckets}; sorted, the largest first, 0 after the last. A text without words is the one id 1."
+        )
+        present = "1 if there is a word, else 0." if self.masked else "Always 1."
+        return EncodingDescription("A text.", encoded, present, "an example")
+
+    def preprocessing(self) -> Any:
+        """Splits into words and hashes their n-grams."""
+        from mmtrain.layers.encoding import EncodeHashes
+
+        options = {"buckets": self.buckets, "length": self.length, "width": self.width, "ngrams": self.ngrams}
+        return EncodeHashes(**options, characters=list(self.characters), masked=self.masked)
+
+
+def fit_hashes(
+    cells: Iterable[pd.Series[str]], *, buckets: int, ngrams: int, characters: tuple[int, ...], max_length: int, cut: bool, masked: bool
+) -> FittedHashes:
+    """Count in how many training texts each bucket occurs. `cut`: `max_length` holds even if the longest text is shorter."""
+    import numpy as np
+
+    documents, rows, missing, longest, width = np.zeros(buckets, dtype=np.int64), 0, 0, 0, 1
+    count = partial(_count, buckets=buckets, ngrams=ngrams, characters=characters, length=max_length)
+    with closing(in_threads(count, cells)) as pieces:
+        for of_buckets, words, most in pieces:
+            documents += of_buckets
+            rows, missing = rows + len(words), missing + int((words == 0).sum())
+            longest, width = max(longest, int(words.max(initial=0))), max(width, most)
+    idf = np.log((1 + rows) / (1 + documents)) + 1
+    # Padding, a missing text, and an unseen word, which hashes do not have.
+    special = (0.0, 1.0, float(np.log(1 + rows) + 1))
+    return FittedHashes(
+        idf=(*special, *(float(value) for value in idf)),
+        ngrams=ngrams,
+        characters=characters,
+        length=max_length if cut else max(1, min(longest, max_length)),
+        width=min(width, MOST_IDS),
+        longest=longest,
+        masked=masked,
+        missing=missing,
+    )
+
+
+def _count(
+    cells: pd.Series[str], *, buckets: int, ngrams: int, characters: tuple[int, ...], length: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], int]:
+    """Return the texts of one chunk that have each bucket, the words of each text, and the most n-grams of a text."""
+    import numpy as np
+    import tensorflow as tf
+
+    from mmtrain.layers.words import hashed_ngrams
+
+    options: dict[str, Any] = {"buckets": buckets, "length": length, "ngrams": ngrams, "characters": characters}
+    found, words = hashed_ngrams(tf.constant(texts(cells), dtype=tf.string), **options)
+    rows, ids = found.value_rowids().numpy(), found.flat_values.numpy()
+    # A bucket counts once for a text.
+    once = np.unique(rows.astype(np.int64) * buckets + ids)
+    return np.bincount(once % buckets, minlength=buckets), words.numpy(), int(found.row_lengths().numpy().max(initial=0))
