@@ -122,6 +122,21 @@ class FusionGuard(Model):
     """The branch that answers in place of the fusion; left out if the fused prediction is kept."""
 
 
+class LinearBaseChoice(Model):
+    """Choice between the linear model that a network began with, the network, and the mean of both, on validation rows."""
+
+    factor: float
+    """Factor of what the network adds to the linear model: 0, 0.5 or 1."""
+    rows: Count
+    """Validation rows."""
+    linear: float
+    """Mean loss of the linear model."""
+    mean: float
+    """That of the mean of both."""
+    network: float
+    """That of the network."""
+
+
 class RunFacts(Model):
     """State and history of a run."""
 
@@ -148,6 +163,8 @@ class RunFacts(Model):
     best_epoch: Count = 0
     fusion_guard: dict[str, FusionGuard] | None = None
     """By target, after a training with auxiliary losses: the choice between the fusion and single branches."""
+    linear_base: LinearBaseChoice | None = None
+    """After a training that began with a linear model: how much of what the network adds to it was kept."""
     stopped: str = ""
     """Reason for which the training ended before its last epoch."""
     error: str = ""

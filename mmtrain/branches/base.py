@@ -44,6 +44,20 @@ DropoutOption = Annotated[Rate, Field(description="Dropout rate: the share of va
 
 
 @dataclass(frozen=True, eq=False)
+class LinearInputs:
+    """What a linear model of the answers reads: encoded numbers and the codes of categories."""
+
+    numbers: Tensor | None
+    """(batch, width) floats; None without any."""
+    codes: Tensor | None
+    """(batch, columns) int32; None without any."""
+    sizes: tuple[int, ...] = ()
+    """Number of codes of each column of `codes`."""
+    plain: int = 0
+    """Last values of `numbers` that are numbers as they are; those before them are their bins."""
+
+
+@dataclass(frozen=True, eq=False)
 class Features:
     """The output of a branch."""
 
@@ -58,6 +72,9 @@ class Features:
     prediction is the mean of the members'."""
     notes: tuple[str, ...] = ()
     """Sentences for the user about this network, printed before the training."""
+    linear: LinearInputs | None = None
+    """Inputs of a linear model that is fitted before the training, and whose errors the network then learns. It takes effect where the
+    branch is the only one and the fusion passes its vector on unchanged."""
     frozen: Tensor | None = None
     """(batch, width): the output of the frozen encoder that the branch is registered with. Trainings take it from the cache."""
 

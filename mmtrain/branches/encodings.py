@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mmtrain.branches.base import Rate
+from mmtrain.branches.base import LinearInputs, Rate
 from mmtrain.branches.inputs import Stacked
 from mmtrain.specs import BagSpec, NumberEncoding, Tensor, VectorSpec
 
@@ -158,26 +158,39 @@ def embed_codes(stacked: Stacked, width: int = 0) -> Tensor:
     return CodeVectors(sizes=[spec.size for spec in specs], widths=widths, one_hot=one_hot)(stacked.codes)
 
 
-def linear_path(
-    stacked: Stacked, units: int, *, auto: NumberEncoding, numbers_too: bool = False, start: str = "glorot_uniform"
-) -> list[Tensor]:
-    """Return terms, (batch, units), whose sum is linear in the encoded numbers, the one-hot categories and TF-IDF texts.
+def linear_inputs(stacked: Stacked, *, auto: NumberEncoding, numbers_too: bool = False) -> LinearInputs:
+    """Return encoded numbers side by side and the codes of categories, as a linear model reads them.
 
-    With `piecewise_linear` it is a generalized additive model; with `numbers_too` it reads the numbers themselves as well. `start` is the
-    initializer of the weights of numbers.
+    With `piecewise_linear` that is a generalized additive model; with `numbers_too` it reads the numbers themselves as well.
     """
     import keras
 
-    from mmtrain.layers.tabular import SumOfColumns
-
-    terms = []
+    joined, plain = None, None
     if stacked.numbers is not None:
         encoded = encode_numbers(stacked, auto)
         flat = [keras.layers.Flatten()(values) for _, values in encoded.expanded]
         plain = stacked.numbers if numbers_too else encoded.plain
         flat += [plain] if plain is not None else []
         joined = flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)
-        terms.append(keras.layers.Dense(units, kernel_initializer=start)(joined))
+    sizes = tuple(spec.size for spec in stacked.code_specs)
+    return LinearInputs(joined, stacked.codes, sizes, 0 if plain is None else plain.shape[1])
+
+
+def linear_path(
+    stacked: Stacked, units: int, *, auto: NumberEncoding, inputs: LinearInputs | None = None, start: str = "glorot_uniform"
+) -> list[Tensor]:
+    """Return terms, (batch, units), whose sum is linear in the encoded numbers, the one-hot categories and TF-IDF texts.
+
+    `inputs` are those of `linear_inputs`, if there are any already. `start` is the initializer of the weights of numbers.
+    """
+    import keras
+
+    from mmtrain.layers.tabular import SumOfColumns
+
+    inputs = inputs or linear_inputs(stacked, auto=auto)
+    terms = []
+    if inputs.numbers is not None:
+        terms.append(keras.layers.Dense(units, kernel_initializer=start)(inputs.numbers))
     if stacked.codes is not None:
         terms.append(SumOfColumns(columns=len(stacked.code_specs))(embed_codes(stacked, units)))
     return terms + project_texts(stacked, units, use_bias=not terms)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, branch
 from mmtrain.branches.dense import AUTO, LinearPath
-from mmtrain.branches.encodings import EmbeddingDropout, EmbeddingWidth, deep_vector, linear_path, project_texts, summed, with_every_bin
+from mmtrain.branches.encodings import (
+    EmbeddingDropout,
+    EmbeddingWidth,
+    deep_vector,
+    linear_inputs,
+    linear_path,
+    project_texts,
+    summed,
+    with_every_bin,
+)
 from mmtrain.branches.inputs import Input, stacked
 from mmtrain.specs import Tensor, TensorSpec
 
@@ -18,7 +27,7 @@ TEXT_WIDTH = 64
 
 
 @branch("vector", "index", "bag")
-def tabm(
+def tabm(  # noqa: PLR0913 (options)
     inputs: Mapping[str, Input[TensorSpec]],
     *,
     members: Annotated[int, Field(ge=2, le=64, description="Networks in the ensemble.")] = 8,
@@ -30,6 +39,13 @@ def tabm(
     linear: Annotated[
         LinearPath, Field(description="Width of a linear path next to the members, on numbers, bins, categories and texts; 0 for none.")
     ] = 32,
+    base: Annotated[
+        Literal["linear", "none"],
+        Field(
+            description="linear: before the training, a ridge or logistic regression of the same inputs is fitted to training rows, and "
+            "the members learn what it leaves. It takes effect where the branch is the only one without texts and `fusion.units` is []."
+        ),
+    ] = "linear",
 ) -> Features:
     """Members share the matrices of their dense layers and have factors of their own (Gorishniy et al. 2024, arXiv:2410.24210).
 
@@ -52,8 +68,9 @@ def tabm(
         values = keras.layers.Activation(activation)(MemberDense(units=width, members=members, signs=not number)(values))
         if dropout:
             values = keras.layers.Dropout(dropout)(values)
+    inputs_of_linear = linear_inputs(columns, auto=AUTO, numbers_too=True)
     if linear:
         # Zeros, as weights that training rows leave undecided would keep their random start.
-        path = summed(linear_path(columns, linear, auto=AUTO, numbers_too=True, start="zeros"))
+        path = summed(linear_path(columns, linear, auto=AUTO, inputs=inputs_of_linear, start="zeros"))
         values = keras.layers.Concatenate()([values, ForMembers(members=members)(path)])
-    return Features(values, members=members)
+    return Features(values, members=members, linear=None if base == "none" or texts else inputs_of_linear)

@@ -268,7 +268,7 @@ class Text(InputColumn):
             what = "`{}` has no effect with `vectorize: pieces`: the vocabulary is that of the model."
             words = ("ngrams", "max_tokens", "min_count", "buckets", "characters")
             return {name: (what.format(name), "Leave it out.") for name in words if name in given}
-        useless = {}
+        useless: dict[str, tuple[str, str]] = {}
         if self.vectorize == "hashed":
             what = "`{}` has no effect with `vectorize: hashed`, which has no vocabulary."
             useless = {

@@ -204,6 +204,41 @@ class SumOfColumns(_Configured):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
+class LinearBase(_Configured):
+    """A linear model that the training leaves as it is: a list of numbers (batch, width) and codes (batch, columns), either may be missing.
+
+    Returns (batch, units) float32: numbers times `kernel`, plus the row of `table` of each code, plus `bias`; zeros until it is fitted.
+    Column i has `sizes[i]` codes, whose rows begin behind those of the columns before it.
+    """
+
+    def __init__(self, *, units: int, sizes: Sequence[int], **kwargs: Any) -> None:
+        super().__init__({"units": units, "sizes": list(sizes)}, autocast=False, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        units, sizes = self.settings["units"], self.settings["sizes"]
+        self.starts = np.cumsum([0, *sizes[:-1]]).astype(np.int32) if sizes else None
+        numbers = len(input_shape) > bool(sizes)
+        self.kernel = self._fixed("kernel", (input_shape[0][-1], units)) if numbers else None
+        self.table = self._fixed("table", (sum(sizes), units)) if sizes else None
+        self.bias = self._fixed("bias", (units,))
+        self.built = True
+
+    def _fixed(self, name: str, shape: tuple[int, ...]) -> Any:
+        return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False, dtype="float32")
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        raw = ops.cast(self.bias, "float32")
+        if self.kernel is not None:
+            raw = raw + ops.matmul(ops.cast(inputs[0], "float32"), self.kernel)
+        if self.table is not None:
+            raw = raw + ops.sum(ops.take(self.table, inputs[-1] + self.starts, axis=0), axis=1)
+        return raw
+
+    def compute_output_spec(self, inputs: Sequence[Any]) -> Any:
+        return keras.KerasTensor((inputs[0].shape[0], self.settings["units"]), "float32")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
 class Scale(_Configured):
     """Each number times a learned factor that begins at 1, (batch, width)."""
 

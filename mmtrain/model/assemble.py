@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from mmtrain.branches import Branch, Features, Inputs, frozen_columns
+from mmtrain.branches.base import LinearInputs
 from mmtrain.branches.inputs import masked_of
 from mmtrain.columns import Column
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
@@ -32,8 +34,9 @@ from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
+from mmtrain.layers.tabular import ForMembers, LinearBase
 from mmtrain.model.encoder_inputs import Components, EncodedVector, behind_encoders, inputs_with_vectors, with_branches
-from mmtrain.model.ensemble import Ensemble
+from mmtrain.model.ensemble import Base, Ensemble
 from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 
 
@@ -68,6 +71,8 @@ class Models:
     """The branches from the columns themselves, by name of the layer that reads features."""
     notes: tuple[str, ...] = ()
     """Sentences for the user about the branches, printed before the training."""
+    base: LinearModel | None = None
+    """The linear model whose errors the network learns, still to be fitted; None without one."""
 
     def with_encoders(self, model: Any) -> Any:
         """Return a model like `model`, one of these inputs, that takes the columns themselves and has the encoders in its branches."""
@@ -91,6 +96,45 @@ class Models:
 
 def _trainable(layer: Any) -> int:
     return sum(int(ops.size(weight)) for weight in layer.trainable_weights)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """A linear model inside the only branch of a network."""
+
+    layer: Any
+    """Its weights, a `LinearBase`; the targets side by side, in their order."""
+    inputs: Any
+    """Keras model from the inputs of the branch, in `Models` from those of the network, to those of the layer, a list."""
+    plain: int
+    """Last numbers of its input that are numbers as they are, and not bins of one."""
+    heads: tuple[Any, ...] = ()
+    """The layers from the rest of the vector to what the network adds to the linear model, one per target."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of codes of each category."""
+        return tuple(self.layer.settings["sizes"])
+
+    @property
+    def width(self) -> int:
+        """Features: bins, then numbers, then the codes of categories."""
+        return sum(self.sizes) + (0 if self.layer.kernel is None else int(self.layer.kernel.shape[0]))
+
+    @property
+    def bins(self) -> int:
+        """The first features, which are bins of numbers."""
+        return self.width - sum(self.sizes) - self.plain
+
+    @property
+    def fitted(self) -> bool:
+        """False while the weights are zeros."""
+        return any(bool(ops.any(weight != 0)) for weight in self.layer.weights)
+
+    def read(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the numbers and the codes of a batch of inputs of the network, as arrays; None for what there is not."""
+        outputs = [values.numpy() for values in keras.tree.flatten(self.inputs(dict(batch), training=False))]
+        return outputs[0] if self.layer.kernel is not None else None, outputs[-1] if self.sizes else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,13 +212,21 @@ def assemble(
     make = _BranchMaker(branches, columns, specs, components or {}, reads_tokens=fusion.reads_tokens)
     whole = {key: make.branch(key, layer) for key, layer in names.branches.items()}
     encoders = _frozen_encoders(branches, columns, specs)
-    parts = {key: part.on_features({column: one.spec for column, one in encoders.items()}) for key, part in whole.items()}
+    behind = {key: part.on_features({column: one.spec for column, one in encoders.items()}) for key, part in whole.items()}
     layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})
+    bases = {key: target.units for key, target in fitted.targets.items()} if len(behind) == 1 and not fusion.units else {}
+    parts = {key: part.with_linear_base(sum(bases.values())) if bases else part for key, part in behind.items()}
+    base = next(iter(parts.values())).base
     inputs = network_inputs(layout)
     features, present, tokens = _features(parts, layout, inputs, names)
     ensemble = Ensemble.of({key: part.members for key, part in parts.items()})
     vector = _fusion(fusion, features, present, tokens, ensemble, name=names.fusion)
-    raw = {key: ensemble.head(fitted.targets[key], vector, layer) for key, layer in names.heads.items()}
+    # The last values of the vector are the raw values of the linear model, target by target.
+    places = dict(zip(bases, accumulate(bases.values(), initial=0), strict=False)) if base is not None else {}
+    raw = {
+        key: ensemble.head(fitted.targets[key], vector, layer, Base(places[key], sum(bases.values())) if places else None)
+        for key, layer in names.heads.items()
+    }
     network = keras.Model(inputs, raw, name="network")
     # With one branch, as in its unimodal baseline, the head of the branch would be that of the target once more.
     single = _branch_heads(features, present, ensemble, fitted, names) if fusion.auxiliary and len(parts) > 1 else {}
@@ -199,8 +251,14 @@ def assemble(
         balance=fusion.balance,
         balance_strength=fusion.balance_strength,
         encoders=encoders,
-        whole_branches={names.branches[key]: part.model for key, part in whole.items() if part is not parts[key]},
+        whole_branches={names.branches[key]: part.model for key, part in whole.items() if part is not behind[key]},
         notes=tuple(note for part in parts.values() for note in part.notes),
+        base=base
+        and replace(
+            base,
+            inputs=keras.Model(inputs, base.inputs(_given(next(iter(parts.values())), layout, inputs))),
+            heads=tuple(network.get_layer(names.heads[key]).get_layer("head") for key in raw),
+        ),
     )
     return replace(models, end_to_end=EndToEnd(encoder(fitted.columns), models.with_encoders(predictor), name=layer_names([name])[name]))
 
@@ -285,6 +343,22 @@ class _BranchModel:
     frozen: Mapping[str, Any]
     """Layers of the model that are frozen encoders, by the column that each reads."""
     notes: tuple[str, ...] = ()
+    linear: LinearInputs | None = None
+    base: LinearModel | None = None
+
+    def with_linear_base(self, units: int) -> _BranchModel:
+        """Return the branch with the values of a linear model, `units` zeros until it is fitted, behind its vector."""
+        if self.linear is None:
+            return self
+        given = [tensor for tensor in (self.linear.numbers, self.linear.codes) if tensor is not None]
+        layer = LinearBase(units=units, sizes=self.linear.sizes)
+        values = layer(given)
+        values = ForMembers(members=self.members)(values) if self.members else values
+        vector = keras.layers.Concatenate()([self.model.outputs[0], values])
+        model = keras.Model(
+            self.model.inputs, [vector, *self.model.outputs[1:]] if len(self.model.outputs) > 1 else vector, name=self.model.name
+        )
+        return replace(self, model=model, base=LinearModel(layer, keras.Model(self.model.inputs, given), self.linear.plain))
 
     def on_features(self, specs: Mapping[str, FeatureSpec]) -> _BranchModel:
         """Return the branch behind its encoders, with the same layers; its inputs are features, of these specs by column."""
@@ -295,7 +369,8 @@ class _BranchModel:
         encoders = {position[column]: self.frozen[column] for column in columns}
         model = behind_encoders(self.model, encoders, {position[column]: specs[column] for column in columns})
         layout = InputLayout({column: specs.get(column, spec) for column, spec in layout.specs.items()})
-        return replace(self, inputs=replace(self.inputs, layout=layout), model=model)
+        # The inputs of a linear model are tensors of the branch as it was.
+        return replace(self, inputs=replace(self.inputs, layout=layout), model=model, linear=None)
 
 
 @dataclass(frozen=True)
@@ -327,7 +402,7 @@ class _BranchMaker:
         frozen = {column: vector.encoder for column, vector in vectors.items()}
         if features.frozen is not None:
             frozen[branch.columns[0]] = features.frozen._keras_history.operation
-        return _BranchModel(described, model, features.groups, features.members, frozen, features.notes)
+        return _BranchModel(described, model, features.groups, features.members, frozen, features.notes, features.linear)
 
     def _vectors(self, name: str, tensors: Mapping[str, Any]) -> dict[str, EncodedVector]:
         """Return the numbers of those columns of a branch that have an encoder."""
@@ -383,15 +458,11 @@ def _features(
     present: dict[str, Any] = {}
     tokens: dict[str, Any] = {}
     for key, part in parts.items():
-        of_branch = part.inputs.layout
-        # The columns behind each input of the branch: the input itself, or all columns of a stack.
-        columns = {name: (name,) for name in of_branch.names} | {stack.name: stack.columns for stack in of_branch.stacks}
+        of_branch, columns = part.inputs.layout, _columns_behind(part.inputs.layout)
         shown = [_presence(layout, inputs, columns[name]) for name in of_branch.names]
         # (batch, columns) to (batch, 1): a stack is present when any of its columns is.
         shown = [one if one.shape[1] == 1 else AnyPresent()(one) for one in shown]
-        masks = [_presence(layout, inputs, masked) for masked in part.inputs.presence.values()]
-        # In the order of the branch model's inputs: values first, then the presence of masked columns.
-        output = part.model([_values(layout, inputs, columns[name]) for name in of_branch.names] + masks)
+        output = part.model(_given(part, layout, inputs))
         if isinstance(output, list):
             features[key], tokens[key] = output
         else:
@@ -399,6 +470,18 @@ def _features(
         # Presence is 0 or 1, so the maximum means "any".
         present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(shown)
     return features, present, tokens
+
+
+def _given(part: _BranchModel, layout: InputLayout, inputs: Mapping[str, Any]) -> list[Any]:
+    """Return the inputs of a branch model in its order: values first, then the presence of masked columns."""
+    columns = _columns_behind(part.inputs.layout)
+    masks = [_presence(layout, inputs, masked) for masked in part.inputs.presence.values()]
+    return [_values(layout, inputs, columns[name]) for name in part.inputs.layout.names] + masks
+
+
+def _columns_behind(layout: InputLayout) -> dict[str, tuple[str, ...]]:
+    """Return the columns behind each input of a branch: the input itself, or all columns of a stack."""
+    return {name: (name,) for name in layout.names} | {stack.name: stack.columns for stack in layout.stacks}
 
 
 def _values(layout: InputLayout, inputs: Mapping[str, Any], columns: Sequence[str]) -> Any:

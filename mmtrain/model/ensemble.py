@@ -11,8 +11,17 @@ import keras
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions.base import masked
 from mmtrain.layers.network import Exponential, QuantileInverse
+from mmtrain.layers.stacks import TakePlaces
 from mmtrain.layers.tabular import FoldMembers, MemberMean, UnfoldMembers
 from mmtrain.targets import FittedTarget
+
+
+@dataclass(frozen=True)
+class Base:
+    """The place of a target's raw values by a linear model, among the last `width` values of the vector."""
+
+    first: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -51,12 +60,16 @@ class Ensemble:
         # Of the tensor's own type: in mixed precision, raw values stay float32.
         return UnfoldMembers(members=self.members, dtype=vector.dtype)(vector) if self.members else vector
 
-    def head(self, target: FittedTarget, vector: Any, name: str) -> Any:
-        """Return the raw values of a target, with members (batch, members, units), through one layer or model with this name."""
-        if not self.members:
+    def head(self, target: FittedTarget, vector: Any, name: str, base: Base | None = None) -> Any:
+        """Return the raw values of a target, with members (batch, members, units), through one layer or model with this name.
+
+        With a `base`, they are the sum of its values and of those of the head on the rest of the vector.
+        """
+        if not self.members and base is None:
             return target.head(vector, name)
         given = keras.Input(vector.shape[1:], dtype=vector.dtype)
-        raw = target.head(FoldMembers(members=self.members, shared=False)(given), "head")
+        rows = FoldMembers(members=self.members, shared=False)(given) if self.members else given
+        raw = target.head(rows, "head") if base is None else _on_base(target, rows, base)
         return keras.Model(given, self.unfold(raw), name=name)(vector)
 
     def branch_head(self, branch: str, target: FittedTarget, vector: Any, present: Any, name: str) -> Any:
@@ -77,3 +90,11 @@ class Ensemble:
                 return MemberMean(link=link, numbers=activation.numbers, dtype="float32", name=name)
         function: Any = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
         return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)
+
+
+def _on_base(target: FittedTarget, vector: Any, base: Base) -> Any:
+    """Return the head on all of the vector but its last values, plus those of them that are the target's."""
+    width = vector.shape[-1] - base.width
+    raw = target.head(TakePlaces(places=range(width))(vector), "head")
+    places = range(width + base.first, width + base.first + target.units)
+    return keras.layers.Add(dtype="float32")([raw, TakePlaces(places=places)(vector)])

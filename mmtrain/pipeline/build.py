@@ -86,6 +86,7 @@ def assemble_training(
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.device import forget_networks, prepare
     from mmtrain.training.frozen_features import fit_components, with_features
+    from mmtrain.training.linear_base import fit_linear_base
     from mmtrain.training.training_data import TrainingData
 
     columns, section, cache = table.experiment.columns, table.experiment.branches, table.experiment.data.cache
@@ -108,6 +109,8 @@ def assemble_training(
     for note in models.notes:
         say(note)
     data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
+    if sentence := fit_linear_base(data):
+        say(sentence)
     return experiment, data, tuning
 
 

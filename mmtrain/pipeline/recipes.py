@@ -70,7 +70,7 @@ def _table_training(rows: int) -> dict[str, Any]:
         "learning_rate": float(f"{max(LOWEST_RATE, 0.001 * (size / 32) ** 0.5):.2g}"),
         "schedule": "cosine",
         "weight_decay": float(f"{min(MOST_DECAY, ROWS_OF_DECAY / rows):.1g}"),
-        "early_stopping": {"monitor": "validation_loss", "standard_errors": 1},
+        "early_stopping": {"monitor": "validation_loss"},
     }
 
 

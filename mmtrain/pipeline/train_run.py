@@ -173,6 +173,11 @@ def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> tuple[Po
         # Only with auxiliary losses, which give single branches heads of their own.
         data, guard = _guard_fusion(data, evaluation)
         run.update(fusion_guard={key: one.to_json() for key, one in guard.items()})
+    if data.models.base is not None:
+        from mmtrain.training.linear_base import settle_linear_base
+
+        choice = settle_linear_base(data)
+        run.update(linear_base=choice and choice.to_json())
     # Keras refuses a file without the suffix .keras.
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
         data.models.end_to_end.save(temporary)
