@@ -18,7 +18,8 @@ from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, Raw
 from mmtrain.errors import counted
 from mmtrain.registry import Section
 from mmtrain.specs import PieceSpec
-from mmtrain.text.wordpiece import WordPiece
+from mmtrain.text.pieces import PieceTokenizer
+from mmtrain.text.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MOST_PIECES = 128
 """Pieces kept of a text when `max_length` is not given: about 100 words. The time of an encoder grows with them."""
 
+METHODS = {"wordpiece": "WordPiece", "byte_pairs": "byte-level byte-pair encoding", "unigram": "SentencePiece's unigram model"}
+
 
 class FittedPieces(FittedColumn):
     """A tokenizer, and the number of pieces that are kept of a text."""
@@ -36,7 +39,7 @@ class FittedPieces(FittedColumn):
     role: Literal["text"] = "text"
     vectorize: Literal["pieces"] = "pieces"
     model: str = Field(description="Name of the encoder that the vocabulary is from.")
-    tokenizer: WordPiece
+    tokenizer: Tokenizer
     length: int
     masked: bool
     missing: int = Field(description="Training rows without a text.")
@@ -59,16 +62,16 @@ class FittedPieces(FittedColumn):
         from mmtrain.columns.summaries.codes import PieceAccumulator
 
         tokenizer = self.tokenizer
-        framing = [tokenizer.id_of[name] for name in (tokenizer.padding, tokenizer.first, tokenizer.last)]
-        return PieceAccumulator(self.spec.size, framing=framing, unknown=tokenizer.id_of[tokenizer.unknown])
+        framing = [tokenizer.id_of[tokenizer.padding], *tokenizer.framing]
+        return PieceAccumulator(self.spec.size, framing=framing, unknown=tokenizer.id_of.get(tokenizer.unknown))
 
     def baseline(self, learned: Any) -> str:  # noqa: ARG002
         """Return the empty text."""
         return ""
 
     def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:
-        """Return whether the text has no pieces but the first and the last, which every text has."""
-        return bool((entry != self.spec.padding).sum() <= 2)
+        """Return whether the text has no pieces but those that stand around every text."""
+        return bool((entry != self.spec.padding).sum() <= len(self.tokenizer.framing))
 
     def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """The vocabulary, and how much of a text is kept."""
@@ -77,10 +80,12 @@ class FittedPieces(FittedColumn):
 
     def recipe(self) -> EncodingDescription:
         """Pieces and their ids."""
-        first, last = self.tokenizer.first, self.tokenizer.last
+        first, last, method = self.tokenizer.first, self.tokenizer.last, METHODS[self.tokenizer.method]
+        places = [place for place in (first and f"after {first}", last and f"before {last}") if place]
+        between = f"between {first} and {last}" if first and last else " ".join(places)
         encoded = (
-            f"Divide the text with the tokenizer of {self.model} (WordPiece; `tokenizer` of columns.json holds its pieces in the order of "
-            f"their ids, and its rules), keep {self.length - 2} pieces at most, between {first} and {last}; "
+            f"Divide the text with the tokenizer of {self.model} ({method}; `tokenizer` of columns.json holds its pieces in the order of "
+            f"their ids, and its rules), keep {self.length - len(places)} pieces at most, {between or 'nothing around them'}; "
             f"{self.spec.padding} after the last."
         )
         present = "1 if there is a piece, else 0." if self.masked else "Always 1."
@@ -88,12 +93,12 @@ class FittedPieces(FittedColumn):
 
     def preprocessing(self) -> Any:
         """Divides texts and looks their pieces up."""
-        from mmtrain.layers.wordpiece import EncodePieces
+        from mmtrain.layers.tokenizers.encode import EncodePieces
 
         return EncodePieces(tokenizer=self.tokenizer.model_dump(mode="json"), length=self.length, masked=self.masked)
 
 
-def read_tokenizer_of(model: str) -> WordPiece:
+def read_tokenizer_of(model: str) -> PieceTokenizer:
     """Return the tokenizer of a model. Raises RunError where the model is not there, or has another tokenizer."""
     from mmtrain.encoders.loading import find_weights
     from mmtrain.encoders.tokenizer import read_tokenizer

@@ -5,8 +5,8 @@ lower-cased and lose their accents, punctuation and Chinese characters get space
 A word is cut into the longest pieces of the vocabulary from left to right; pieces inside of a word have the prefix `##`; a word that
 cannot be cut is unknown as a whole.
 
-The first step looks at single characters, so it is a table from code point to text. `mmtrain.layers.wordpiece` reads texts by that table
-and the vocabulary, in tables, requests and exports alike.
+The first step looks at single characters, so it is a table from code point to text. `mmtrain.layers.tokenizers.wordpiece` reads texts
+by that table and the vocabulary, in tables, requests and exports alike.
 
 Texts that spell a special token, such as a literal `[CLS]`, are words like any other: a cell of a table gives no commands to the encoder.
 """
@@ -14,11 +14,12 @@ Texts that spell a special token, such as a literal `[CLS]`, are words like any 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
+
+from mmtrain.text.pieces import PieceTokenizer
 
 PREFIX = "##"
 LONGEST_WORD = 100
@@ -76,7 +77,7 @@ def _is_punctuation(character: str) -> bool:
     return character in _ASCII_PUNCTUATION or unicodedata.category(character).startswith("P")
 
 
-class WordPiece(BaseModel):
+class WordPiece(PieceTokenizer):
     """A vocabulary in the order of its ids, and the rules of its tokenizer.
 
     >>> tokenizer = WordPiece(pieces=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "play", "##ing", "!"))
@@ -84,24 +85,9 @@ class WordPiece(BaseModel):
     (5, '[PAD]')
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     method: Literal["wordpiece"] = "wordpiece"
-    pieces: tuple[str, ...]
     rules: CleaningRules = CleaningRules()
     unknown: str = "[UNK]"
     first: str = "[CLS]"
     last: str = "[SEP]"
     padding: str = "[PAD]"
-
-    @model_validator(mode="after")
-    def _has_special_pieces(self) -> WordPiece:
-        for name in (self.unknown, self.first, self.last, self.padding):
-            if name not in self.id_of:
-                raise ValueError(f"the vocabulary has no piece {name!r}")
-        return self
-
-    @cached_property
-    def id_of(self) -> Mapping[str, int]:
-        """Id of each piece; where a vocabulary has one twice, the later id, as the library `tokenizers` reads it."""
-        return {piece: number for number, piece in enumerate(self.pieces)}

@@ -146,12 +146,12 @@ def test_tokenizer_of_either_file(tmp_path):
 
 NO_SPECIAL = "it is not a vocabulary of WordPiece: the vocabulary has no piece '[CLS]'."
 WRONG_TOKENIZERS = {
-    "method": (tokenizer_json(model={"type": "Unigram"}), "its `model` is 'Unigram'; 'WordPiece' is what can be read."),
+    "method": (tokenizer_json(model={"type": "WordLevel"}), "its `model` is 'WordLevel'; WordPiece, BPE or Unigram is what can be read."),
     "prefix": (tokenizer_json(model={"continuing_subword_prefix": "@@"}), "its `continuing_subword_prefix` is '@@'; '##' is what can be"),
     "holes": (tokenizer_json(model={"vocab": {"a": 0, "b": 2}}), "its vocabulary does not number the pieces from 0 on."),
     "ids that are texts": (tokenizer_json(model={"vocab": {"a": "x", "b": 1}}), "its vocabulary does not number the pieces from 0 on."),
     "no special pieces": (tokenizer_json(model={"vocab": {"[UNK]": 0}}), NO_SPECIAL),
-    "no normalizer": (json.dumps({"model": {}}), "it has no part `normalizer`."),
+    "no normalizer": (json.dumps({"model": {"type": "WordPiece"}}), "it has no part `normalizer`."),
     "not JSON": ("{", "it cannot be read as JSON"),
 }
 
@@ -170,5 +170,10 @@ def test_a_vocabulary_that_is_not_text_is_refused(tmp_path):
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
-    with pytest.raises(RunError, match=re.escape("it has no tokenizer: neither tokenizer.json nor vocab.txt is there.")):
+    with pytest.raises(
+        RunError,
+        match=re.escape(
+            "it has no tokenizer: neither tokenizer.json, sentencepiece.bpe.model, spiece.model, vocab.json nor vocab.txt is there."
+        ),
+    ):
         read_tokenizer(tmp_path)

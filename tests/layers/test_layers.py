@@ -242,8 +242,9 @@ def network_of(encoded):
 @pytest.fixture(scope="module")
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
-    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, pretrained, stacks, tabular, wordpiece
+    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, pretrained, stacks, tabular
     from mmtrain.layers import transformer_encoder as transformers
+    from mmtrain.layers.tokenizers import encode
 
     ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
     strings = np.array([["B c"], [""]], dtype=object)
@@ -327,7 +328,7 @@ def layers_to_save():
         "SpecialTokens": (pretrained.SpecialTokens(special=1, registers=2), (members,)),
         "AttendHeads": (pretrained.AttendHeads(heads=1), (members, members, members, np.array([[1, 1, 0], [1, 0, 0]], np.float32))),
         "ChannelScale": (pretrained.ChannelScale(), (members,)),
-        "EncodePieces": (wordpiece.EncodePieces(tokenizer=pieces, length=4, masked=True), (strings,)),
+        "EncodePieces": (encode.EncodePieces(tokenizer=pieces, length=4, masked=True), (strings,)),
         "PieceMask": (transformers.PieceMask(padding=0), (ids,)),
         "TrimPadding": (transformers.TrimPadding(padding=0), (ids,)),
         "PiecePositions": (transformers.PiecePositions(positions=6, start=1, counted=True), words),

@@ -74,7 +74,7 @@ def test_pieces_of_a_text(tokenizer, text):
 
 
 def test_graph_finds_the_same_pieces(tensorflow, tokenizer):
-    from mmtrain.layers.wordpiece import WordPieceReader
+    from mmtrain.layers.tokenizers.wordpiece import WordPieceReader
 
     reader = WordPieceReader(tokenizer)
     texts = [*CASES, *random_texts(300)]
@@ -87,7 +87,7 @@ def test_graph_finds_the_same_pieces(tensorflow, tokenizer):
 
 
 def test_layer_frames_cuts_and_pads(tensorflow, tokenizer):
-    from mmtrain.layers.wordpiece import EncodePieces
+    from mmtrain.layers.tokenizers.encode import EncodePieces
 
     layer = EncodePieces(tokenizer=tokenizer.model_dump(mode="json"), length=6, masked=True)
     texts = [["words, don't!"], [""], ["end"], ["words, don't!"], ["\u200b"]]

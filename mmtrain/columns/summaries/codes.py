@@ -86,13 +86,16 @@ class CodeAccumulator(Accumulator):
 class PieceAccumulator(CodeAccumulator):
     """Adds up the pieces of texts, (rows, length) ids of a pretrained vocabulary.
 
-    `framing` are the ids of padding and of the pieces that begin and end every text, `unknown` is that of what the vocabulary has not.
+    `framing` are the ids of padding and of the pieces that begin and end every text, `unknown` is that of what the vocabulary has not,
+    None where it has everything.
     """
 
-    def __init__(self, size: int, *, framing: Sequence[int], unknown: int) -> None:
+    def __init__(self, size: int, *, framing: Sequence[int], unknown: int | None) -> None:
         super().__init__("text", 3 + size, 3)
         self._code_of = np.arange(3, 3 + size)
-        self._code_of[list(framing)], self._code_of[unknown] = 0, 2
+        self._code_of[list(framing)] = 0
+        if unknown is not None:
+            self._code_of[unknown] = 2
 
     def add(self, seen: SeenRows) -> None:
         """Count pieces, and texts that have none as missing."""

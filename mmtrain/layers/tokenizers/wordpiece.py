@@ -2,58 +2,20 @@
 
 Each distinct run of characters between blanks is cleaned once, and each distinct word is cut into pieces once, however often they occur
 in a batch: that is most of the work. Words are cut by walking through a trie of the vocabulary, all words at the same time: an edge is
-an entry of a hash table, (node, code point) -> node.
+an entry of a hash table, node * POINTS + code point -> node.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.layers.encoding import Encode, presence
+from mmtrain.layers.tokenizers.characters import POINTS, merge_rows
 from mmtrain.text.wordpiece import ABOVE, LONGEST_WORD, PREFIX, TABLE_SIZE, WordPiece, character_table
 
-POINTS = 2**21
-"""Above every code point: an edge of the trie has the key node * POINTS + code point."""
 NOWHERE = -1
-
-
-@keras.saving.register_keras_serializable(package="mmtrain")
-class EncodePieces(Encode):
-    """(batch, 1) strings to (batch, length) int32 ids of a pretrained vocabulary, and presence (batch, 1).
-
-    `tokenizer` is a `WordPiece` as plain values. The pieces of a text stand between its first and its last special piece, padding
-    behind them; what is longer is cut. A text without pieces has the special ones alone.
-    """
-
-    def __init__(self, *, tokenizer: dict[str, Any], length: int, masked: bool, **kwargs: Any) -> None:
-        super().__init__({"tokenizer": tokenizer, "length": length, "masked": masked}, **kwargs)
-        pieces = WordPiece.model_validate(tokenizer)
-        self._reader = WordPieceReader(pieces)
-        self._first, self._last, self._padding = (pieces.id_of[name] for name in (pieces.first, pieces.last, pieces.padding))
-
-    @property
-    def tables(self) -> list[Any]:
-        """All tables that the layer reads, which an export has to keep."""
-        return [self._reader.edges]
-
-    def call(self, raw: Any) -> tuple[Any, Any]:
-        length = self.settings["length"]
-        texts, text_of = tf.unique(tf.reshape(raw, (-1,)))
-        pieces = self._reader.pieces(texts)[:, : length - 2]
-        lengths = tf.cast(pieces.row_lengths(), tf.int32)[:, None]
-        dense = pieces.to_tensor(default_value=self._padding, shape=(None, length - 2))
-        # Padded as tensors: joining ragged ones transposes int64, and oneDNN writes to standard error that it cannot.
-        dense = tf.pad(tf.pad(dense, [[0, 0], [1, 0]], constant_values=self._first), [[0, 0], [0, 1]], constant_values=self._padding)
-        dense = tf.ensure_shape(tf.where(tf.range(length) == lengths + 1, self._last, dense), (None, length))
-        known = lengths > 0
-        return tf.gather(dense, text_of), presence(tf.gather(known, text_of), self.settings["masked"])
-
-    def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
-        return keras.KerasTensor((raw.shape[0], self.settings["length"]), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
 
 
 class WordPieceReader:
@@ -69,6 +31,11 @@ class WordPieceReader:
         self.edges = tf.lookup.StaticHashTable(entries, default_value=NOWHERE)
         self._accepted = np.array(accepted, dtype=np.int32)
 
+    @property
+    def tables(self) -> list[Any]:
+        """All tables that are read."""
+        return [self.edges]
+
     def pieces(self, texts: Any) -> Any:
         """Strings (batch,) to the ids of their pieces, ragged (batch, pieces) int32, without special tokens."""
         joined = tf.strings.regex_replace(texts, "[\x0b\x0c]", "")  # blanks for `split`, but nothing for BERT
@@ -77,8 +44,8 @@ class WordPieceReader:
         words = self._words(spellings)
         names, codes = tf.unique(words.flat_values)
         of_words = tf.gather(self._cut(names), codes)  # (words of all spellings, pieces), ragged
-        of_spellings = _merge_rows(of_words, words.row_splits)
-        return _merge_rows(tf.gather(of_spellings, spelling_of), runs.row_splits)
+        of_spellings = merge_rows(of_words, words.row_splits)
+        return merge_rows(tf.gather(of_spellings, spelling_of), runs.row_splits)
 
     def _words(self, spellings: Any) -> Any:
         """(spellings, 0 or more words), ragged."""
@@ -162,8 +129,3 @@ def _trie(tokenizer: WordPiece) -> tuple[dict[int, int], list[int]]:
         if node > 1:
             accepted[node] = number
     return edges, accepted
-
-
-def _merge_rows(ragged: Any, row_splits: Any) -> Any:
-    """Join neighbouring rows of a ragged tensor (rows, values): row i has those from `row_splits[i]` to `row_splits[i + 1]`."""
-    return tf.RaggedTensor.from_row_splits(ragged.flat_values, tf.gather(ragged.row_splits, row_splits), validate=False)

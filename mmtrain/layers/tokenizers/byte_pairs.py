@@ -1,0 +1,148 @@
+"""Byte-level byte-pair encoding with operations of TensorFlow alone; `mmtrain.text.byte_pairs` has the rules.
+
+Each distinct word is cut into pieces once. Words are flat arrays of pieces; in every round each of them has its first pair merged, all at
+the same time, and words without a pair leave the arrays. Where no merge of the vocabulary can ever join two neighbouring bytes, a word
+falls apart from the start: Chinese sentences, which are one word each, become short that way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mmtrain.layers.tokenizers.characters import Characters, merge_rows
+from mmtrain.text.byte_pairs import WORD_END, BytePairs, byte_characters
+from mmtrain.text.composition import canonical_replacements
+
+NO_RANK = 2**31 - 1
+"""Rank of a pair that is not merged."""
+END = b"\xff"
+"""Ends words; no text in UTF-8 has this byte, and RE2 matches it with nothing."""
+_BLANK = r"\t-\r\x{85}\p{Z}"
+"""Unicode's White_Space, which `\\s` is in the reference and not in RE2."""
+_CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
+_WORDS = {
+    "gpt2": rf"{_CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^{_BLANK}\p{{L}}\p{{N}}]+|[{_BLANK}]+",
+    "clip": rf"{_CONTRACTIONS}|\p{{L}}+|\p{{N}}|[^{_BLANK}\p{{L}}\p{{N}}]+",
+}
+_LAST_BLANK = rf"([{_BLANK}]+)([{_BLANK}])([^{_BLANK}])"
+"""Of several blanks before a word, GPT-2's words begin with the last."""
+
+
+class BytePairReader:
+    """The tables of one vocabulary, and the operations that read texts with them."""
+
+    def __init__(self, tokenizer: BytePairs) -> None:
+        self._rules = tokenizer.words
+        self._leading_space = tokenizer.leading_space
+        self._characters = Characters(canonical_replacements(), compose=True, sort_marks=True) if tokenizer.words == "clip" else None
+        ids = tokenizer.id_of
+        self._inner = np.array([ids[piece] for piece in tokenizer.byte_pieces], np.int32)
+        self._last = np.array([ids[piece] for piece in tokenizer.last_byte_pieces], np.int32)
+        triples = np.array(tokenizer.id_triples, np.int64).reshape(-1, 3)
+        self._merged = np.append(triples[:, 2], 0).astype(np.int32)
+        self._size = len(tokenizer.pieces)
+        self._joined = _joined_bytes(tokenizer)
+        keys, first = np.unique(triples[:, 0] * self._size + triples[:, 1], return_index=True)
+        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(keys), tf.constant(first.astype(np.int32)))
+        self._ranks = tf.lookup.StaticHashTable(entries, default_value=NO_RANK)
+
+    @property
+    def tables(self) -> list[Any]:
+        """All tables that are read."""
+        return [self._ranks, *(self._characters.tables if self._characters else ())]
+
+    def pieces(self, texts: Any) -> Any:
+        """Strings (batch,) to the ids of their pieces, ragged (batch, pieces) int32, without special tokens."""
+        if self._characters is None:
+            return self._pieces_of(self._divide(_space_in_front(texts) if self._leading_space else texts))
+        runs = tf.strings.split(texts)  # (batch, runs), ragged
+        spellings, spelling_of = tf.unique(runs.flat_values)
+        # One by one, in the reference: a Greek final sigma looks at its neighbours elsewhere.
+        plain = tf.strings.lower(tf.strings.regex_replace(self._characters.replace(spellings), "Σ", "σ"), encoding="utf-8")
+        of_spellings = self._pieces_of(self._divide(tf.strings.regex_replace(plain, f"[{_BLANK}]+", END)))
+        return merge_rows(tf.gather(of_spellings, spelling_of), runs.row_splits)
+
+    def _divide(self, texts: Any) -> Any:
+        """(texts, 0 or more words), ragged."""
+        if self._rules == "gpt2":
+            texts = tf.strings.regex_replace(texts, _LAST_BLANK, rb"\1" + END + rb"\2\3")
+        ended = tf.strings.regex_replace(texts, _WORDS[self._rules], rb"\0" + END)
+        words = tf.strings.split(ended, END)
+        return tf.ragged.boolean_mask(words, words != "")
+
+    def _pieces_of(self, words: Any) -> Any:
+        """Words (texts, words) to the ids of all their pieces, (texts, pieces), both ragged."""
+        names, codes = tf.unique(words.flat_values)
+        return merge_rows(tf.gather(self._cut(names), codes), words.row_splits)
+
+    def _cut(self, words: Any) -> Any:
+        """(words, 1 or more pieces), ragged."""
+        lengths = tf.strings.length(words)
+        data = tf.cast(tf.io.decode_raw(tf.strings.reduce_join(words), tf.uint8), tf.int32)
+        word = tf.repeat(tf.range(tf.size(words)), lengths)
+        begins = tf.concat([tf.ones_like(word[:1], tf.bool), word[1:] != word[:-1]], axis=0)
+        ends = tf.concat([begins[1:], tf.ones_like(begins[:1])], axis=0)
+        symbols = tf.where(ends, tf.gather(self._last, data), tf.gather(self._inner, data))
+        apart = tf.concat([begins[:1], ~tf.gather_nd(self._joined, tf.stack([data[:-1], data[1:]], axis=1))], axis=0)
+        parts = tf.cumsum(tf.cast(begins | apart, tf.int32)) - 1
+        symbols, parts = self._merge(symbols, parts)
+        part_word = tf.gather(word, tf.where(begins | apart)[:, 0])
+        rows = tf.cast(tf.gather(part_word, parts), tf.int64)
+        return tf.RaggedTensor.from_value_rowids(symbols, rows, nrows=tf.size(words, out_type=tf.int64), validate=False)
+
+    def _merge(self, symbols: Any, parts: Any) -> tuple[Any, Any]:
+        """Merge the pieces of all parts, and return them with the number of the part of each, which rises."""
+
+        def array() -> Any:
+            return tf.TensorArray(tf.int32, size=0, dynamic_size=True, infer_shape=False, element_shape=(None,))
+
+        state = (symbols, parts, self._pair_ranks(symbols, parts), tf.constant(0), array(), array())
+        flat = tf.TensorShape([None])
+        invariants = (flat, flat, flat, tf.TensorShape([]), tf.TensorShape(None), tf.TensorShape(None))
+        _, _, _, _, done, done_parts = tf.while_loop(
+            lambda symbols, *_: tf.size(symbols) > 0, self._merge_once, state, shape_invariants=invariants
+        )
+        all_parts = tf.concat([done_parts.concat(), parts[:0]], axis=0)
+        order = tf.argsort(all_parts, stable=True)
+        return tf.gather(tf.concat([done.concat(), symbols[:0]], axis=0), order), tf.gather(all_parts, order)
+
+    def _merge_once(self, symbols: Any, parts: Any, ranks: Any, step: Any, done: Any, done_parts: Any) -> tuple[Any, ...]:
+        """Put parts without a pair away, and merge the first of the lowest pairs of every other part."""
+        begins = tf.concat([[True], parts[1:] != parts[:-1]], axis=0)
+        row = tf.cumsum(tf.cast(begins, tf.int32)) - 1
+        lowest = tf.gather(tf.math.segment_min(ranks, row), row)
+        ended = lowest == NO_RANK
+        done, done_parts = done.write(step, symbols[ended]), done_parts.write(step, parts[ended])
+        hit = (ranks == lowest) & ~ended
+        # The first hit of a row is the one that no hit of the row stands before.
+        count = tf.cumsum(tf.cast(hit, tf.int32))
+        before = count - tf.cast(hit, tf.int32)
+        first = hit & (before == tf.gather(tf.math.segment_min(before, row), row))
+        symbols = tf.where(first, tf.gather(self._merged, tf.minimum(lowest, len(self._merged) - 1)), symbols)
+        kept = tf.where(~ended & ~tf.concat([[False], first[:-1]], axis=0))[:, 0]
+        symbols, parts = tf.gather(symbols, kept), tf.gather(parts, kept)
+        return symbols, parts, self._pair_ranks(symbols, parts), step + 1, done, done_parts
+
+    def _pair_ranks(self, symbols: Any, parts: Any) -> Any:
+        """Rank of the pair that each piece makes with the next one of its part."""
+        keys = tf.cast(symbols[:-1], tf.int64) * self._size + tf.cast(symbols[1:], tf.int64)
+        ranks = tf.where(parts[:-1] == parts[1:], self._ranks.lookup(keys), NO_RANK)
+        return tf.concat([ranks, tf.fill(tf.shape(symbols[:1]), NO_RANK)], axis=0)
+
+
+def _space_in_front(texts: Any) -> Any:
+    """Put a space in front of texts that neither are empty nor begin with one."""
+    return tf.strings.regex_replace(texts, "^([^ ])", r" \1")
+
+
+def _joined_bytes(tokenizer: BytePairs) -> Any:
+    """(256, 256) bool, True where a merge has a left piece with this last byte, and a right piece with this first byte."""
+    byte_of = {character: byte for byte, character in enumerate(byte_characters())}
+    joined = np.zeros((256, 256), bool)
+    for merge in tokenizer.merges:
+        left, _, right = merge.partition(" ")
+        joined[byte_of[left.removesuffix(WORD_END)[-1]], byte_of[right[0]]] = True
+    return joined

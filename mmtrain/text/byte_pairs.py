@@ -1,0 +1,77 @@
+"""Byte-level byte-pair encoding, the tokenizer of GPT-2, RoBERTa and CLIP (Radford et al. 2019, section 2.2; Sennrich et al. 2016).
+
+A text is divided into words by the kind of its characters; a word is the bytes of its UTF-8 text. Neighbouring pieces of a word are
+merged, always the pair that stands first in the list of merges, and of several places of that pair the first, until none is listed.
+Every text has pieces, so nothing is unknown.
+
+Two ways to divide texts are known. GPT-2's keeps all blanks: one space belongs to the word behind it. CLIP's composes accents (Unicode's
+NFC), lower-cases, drops blanks, takes digits one by one, and marks the last byte of a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Literal
+
+from pydantic import model_validator
+
+from mmtrain.text.pieces import PieceTokenizer
+
+WordRule = Literal["gpt2", "clip"]
+WORD_END = "</w>"
+"""Behind the last byte of a word, in CLIP's pieces."""
+
+
+def byte_characters() -> tuple[str, ...]:
+    """Return the character that stands for each byte in the vocabularies: the byte itself where it can be printed, else U+0100 onwards."""
+    printed = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printed]
+    return tuple(chr(byte) if byte in printed else chr(256 + others.index(byte)) for byte in range(256))
+
+
+class BytePairs(PieceTokenizer):
+    """A vocabulary, and the pairs of pieces that are merged, the first ones first.
+
+    >>> tokenizer = BytePairs(pieces=("<s>", "</s>", *byte_characters(), "lo", "low"), merges=("l o", "lo w"), first="<s>", last="</s>")
+    >>> [tokenizer.pieces[number] for number in tokenizer.id_triples[1]]
+    ['lo', 'w', 'low']
+    """
+
+    method: Literal["byte_pairs"] = "byte_pairs"
+    merges: tuple[str, ...]
+    words: WordRule = "gpt2"
+    leading_space: bool = False
+    """True if a text is read as though a space stood in front of it."""
+    unknown: str = ""
+    first: str = "<s>"
+    last: str = "</s>"
+    padding: str = ""
+
+    @model_validator(mode="after")
+    def _has_bytes_and_merges(self) -> BytePairs:
+        for piece in (*self.byte_pieces, *self.last_byte_pieces):
+            if piece not in self.id_of:
+                raise ValueError(f"the vocabulary has no piece {piece!r} for a byte")
+        for merge in self.merges:
+            left, _, right = merge.partition(" ")
+            if not {left, right, left + right} <= self.id_of.keys():
+                raise ValueError(f"the vocabulary lacks a piece of the merge {merge!r}")
+        return self
+
+    @property
+    def byte_pieces(self) -> tuple[str, ...]:
+        """The piece of each byte inside of a word."""
+        return byte_characters()
+
+    @property
+    def last_byte_pieces(self) -> tuple[str, ...]:
+        """The piece of each byte at the end of a word."""
+        return tuple(piece + (WORD_END if self.words == "clip" else "") for piece in byte_characters())
+
+    @cached_property
+    def id_triples(self) -> tuple[tuple[int, int, int], ...]:
+        """Ids of left piece, right piece and merged piece of every merge, in their order."""
+        id_of: Mapping[str, int] = self.id_of
+        parts = (merge.partition(" ")[::2] for merge in self.merges)
+        return tuple((id_of[left], id_of[right], id_of[left + right]) for left, right in parts)

@@ -1,0 +1,15 @@
+"""All tokenizers of pretrained encoders; `method` tells them apart in a columns.json and in a saved network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from mmtrain.text.byte_pairs import BytePairs
+from mmtrain.text.unigram import Unigram
+from mmtrain.text.wordpiece import WordPiece
+
+Tokenizer = Annotated[WordPiece | BytePairs | Unigram, Field(discriminator="method")]
+tokenizer_values: TypeAdapter[WordPiece | BytePairs | Unigram] = TypeAdapter(Tokenizer)
+"""Reads a tokenizer from plain values. Raises ValidationError."""
