@@ -101,7 +101,7 @@ class FittedPieces(FittedColumn):
 def read_tokenizer_of(model: str) -> PieceTokenizer:
     """Return the tokenizer of a model. Raises RunError where the model is not there, or has another tokenizer."""
     from mmtrain.encoders.loading import find_weights
-    from mmtrain.encoders.tokenizer import read_tokenizer
+    from mmtrain.encoders.tokenizers.reading import read_tokenizer
 
     return read_tokenizer(find_weights(model))
 

@@ -7,7 +7,10 @@ from mmtrain.encoders.base import Slot as Slot
 from mmtrain.encoders.base import families as families
 from mmtrain.encoders.base import family as family
 from mmtrain.encoders.bert import Bert as Bert
+from mmtrain.encoders.clip import ClipImage as ClipImage
+from mmtrain.encoders.clip import ClipText as ClipText
 from mmtrain.encoders.convnext import ConvNeXt as ConvNeXt
+from mmtrain.encoders.dinov3 import DinoV3 as DinoV3
 from mmtrain.encoders.efficientnet import EfficientNet as EfficientNet
 from mmtrain.encoders.keras_applications import KerasApplications as KerasApplications
 from mmtrain.encoders.loading import Recognized as Recognized

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mmtrain.encoders.base import Built, Family, Slot, family, read_json, read_json_map
-from mmtrain.encoders.layer_builder import LayerBuilder
+from mmtrain.encoders.layer_builder import LayerBuilder, activation_layer
 from mmtrain.encoders.weights import Checkpoint
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.specs import PieceSpec, TensorSpec
@@ -30,6 +30,8 @@ MODEL_TYPES: Mapping[str, Names] = {
 }
 COUNTED = ("roberta", "xlm-roberta", "camembert")
 """Model types whose positions count the pieces of a text, from the padding id + 1."""
+XLM_R_PADDING = 1
+"""Id of padding in the vocabulary of XLM-RoBERTa."""
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu")
 """Values of `hidden_act`. `gelu` is exact; the next two are its approximation by tanh."""
 POOLINGS: Mapping[str, Pooling] = {
@@ -116,6 +118,8 @@ class Bert(Family):
         "all-minilm-l6-v2": "sentence-transformers/all-MiniLM-L6-v2",
         "bge-small-en-v1.5": "BAAI/bge-small-en-v1.5",
         "e5-small-v2": "intfloat/e5-small-v2",
+        "multilingual-e5-small": "intfloat/multilingual-e5-small",
+        "all-distilroberta-v1": "sentence-transformers/all-distilroberta-v1",
     }
     unused = (
         r"(.*[.])?embeddings[.](position|token_type)_ids",
@@ -157,7 +161,8 @@ def _architecture(checkpoint: Checkpoint, kind: str) -> Architecture:
     activation = config.text("hidden_act", "gelu")
     if activation not in ACTIVATIONS:
         raise config.refused("hidden_act", f"known are {listed(ACTIVATIONS)}")
-    pooling, normalize = sentence_vector(checkpoint.place if checkpoint.place.is_dir() else checkpoint.place.parent)
+    folder = checkpoint.place if checkpoint.place.is_dir() else checkpoint.place.parent
+    pooling, normalize = sentence_vector(folder)
     return Architecture(
         names=names,
         prefix=prefix,
@@ -171,11 +176,17 @@ def _architecture(checkpoint: Checkpoint, kind: str) -> Architecture:
         epsilon=float(config.value("layer_norm_eps", 1e-12)),
         positions=config.count("max_position_embeddings"),
         segments=config.count("type_vocab_size", 0 if names == "distilbert" else 2),
-        padding=config.count("pad_token_id", 0),
+        padding=_padding(config, folder),
         counted=kind in COUNTED,
         pooling=pooling,
         normalize=normalize,
     )
+
+
+def _padding(config: _Config, folder: Path) -> int:
+    """Return the id of padding. Multilingual MiniLM and E5 are a `bert` whose config.json has BERT's, and have the tokenizer of XLM-R."""
+    named = config.text("tokenizer_class", "") or str(read_json_map(folder / "tokenizer_config.json").get("tokenizer_class", ""))
+    return XLM_R_PADDING if named.startswith("XLMRoberta") else config.count("pad_token_id", 0)
 
 
 class _Config:
@@ -272,14 +283,6 @@ def _block(layers: LayerBuilder, pieces: Any, mask: Any, one: Architecture, numb
     projected = [layers.dense(pieces, names[part], one.width) for part in ("query", "key", "value")]
     mixed = layers.dense(AttendHeads(heads=one.heads, dtype="float32")(*projected, mask), names["mixed"], one.width)
     pieces = layers.normalize(layers.add(mixed, pieces), names["first_norm"], one.norm)
-    inner = _activation(one.activation)(layers.dense(pieces, names["inner"], one.inner))
+    inner = activation_layer(one.activation)(layers.dense(pieces, names["inner"], one.inner))
     outer = layers.dense(inner, names["outer"], one.width)
     return layers.normalize(layers.add(outer, pieces), names["last_norm"], one.norm)
-
-
-def _activation(name: str) -> Any:
-    import keras
-
-    from mmtrain.layers.transformer_encoder import Gelu
-
-    return Gelu(approximate=name != "gelu") if name.startswith("gelu") else keras.layers.Activation(name, dtype="float32")

@@ -103,14 +103,14 @@ class LayerBuilder:
         self._slot(layer, name, (width, 1, kernel, kernel), width, norm, bias=bias, axes=(2, 3, 0, 1))
         return output
 
-    def cut_patches(self, values: Any, name: str, width: int, side: int) -> Any:
+    def cut_patches(self, values: Any, name: str, width: int, side: int, *, bias: bool = True) -> Any:
         """Return patches of `side` pixels that do not overlap, as vectors of this width."""
         import keras
 
         layer = keras.layers.Conv2D(width, side, strides=side, name=_layer_name(name), dtype="float32")
         shape = (width, values.shape[-1], side, side)
         output = layer(values)
-        self._slot(layer, name, shape, width, "", bias=True, axes=(2, 3, 1, 0))
+        self._slot(layer, name, shape, width, "", bias=bias, axes=(2, 3, 1, 0))
         return output
 
     def dense(self, values: Any, name: str, width: int, *, bias: bool = True, activation: str = "linear", convolved: bool = False) -> Any:
@@ -206,3 +206,14 @@ class LayerBuilder:
 
 def _layer_name(name: str) -> str:
     return name.strip("_").replace(".", "_")
+
+
+def activation_layer(name: str) -> Any:
+    """Return the layer of an activation by its name in config.json. `gelu` is exact, `gelu_new` and `gelu_pytorch_tanh` by tanh."""
+    import keras
+
+    from mmtrain.layers.transformer_encoder import Gelu, QuickGelu
+
+    if name == "quick_gelu":
+        return QuickGelu()
+    return Gelu(approximate=name != "gelu") if name.startswith("gelu") else keras.layers.Activation(name, dtype="float32")

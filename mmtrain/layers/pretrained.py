@@ -77,28 +77,25 @@ class SpecialTokens(keras.layers.Layer):  # type: ignore[misc]
     """Learned tokens in front of patches, (batch, length, width), to which positions are added.
 
     The output is (batch, special + registers + length, width). Tokens have their positions in them already; `registers` follow the
-    `special` ones, of which the first is the class token.
+    `special` ones, of which the first is the class token. Without `positions`, patches stay as they are.
     """
 
-    def __init__(self, *, special: int, registers: int, **kwargs: Any) -> None:
+    def __init__(self, *, special: int, registers: int, positions: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.special, self.registers = special, registers
+        self.special, self.registers, self.with_positions = special, registers, positions
 
     def build(self, input_shape: Any) -> None:
         """Create the tokens and the table of positions."""
         length, width = input_shape[1:]
-        self.tokens = self.add_weight(name="tokens", shape=(self.special, width), initializer="zeros")
-        self.register_tokens = None
-        if self.registers:
-            self.register_tokens = self.add_weight(name="registers", shape=(self.registers, width), initializer="zeros")
-        self.positions = self.add_weight(name="positions", shape=(length, width), initializer="zeros")
+        counts = {"tokens": self.special, "registers": self.registers}
+        self.tokens = [self.add_weight(name=name, shape=(count, width), initializer="zeros") for name, count in counts.items() if count]
+        self.positions = self.add_weight(name="positions", shape=(length, width), initializer="zeros") if self.with_positions else None
         self.built = True
 
     def call(self, patches: Any) -> Any:
-        first = [self.tokens, *([] if self.register_tokens is None else [self.register_tokens])]
-        tokens = ops.cast(ops.concatenate(first, axis=0), patches.dtype)
+        placed = patches if self.positions is None else patches + ops.cast(self.positions, patches.dtype)
         rows = ops.zeros_like(patches[:, :1, :1])  # (batch, 1, 1): the tokens for every row
-        return ops.concatenate([tokens[None] + rows, patches + ops.cast(self.positions, patches.dtype)], axis=1)
+        return ops.concatenate([*(ops.cast(token, patches.dtype)[None] + rows for token in self.tokens), placed], axis=1)
 
     def compute_output_spec(self, patches: Any) -> Any:
         length = patches.shape[1] + self.special + self.registers
@@ -106,7 +103,63 @@ class SpecialTokens(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
-        return {**super().get_config(), "special": self.special, "registers": self.registers}
+        return {**super().get_config(), "special": self.special, "registers": self.registers, "positions": self.with_positions}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class LearnedToken(keras.layers.Layer):  # type: ignore[misc]
+    """One learned vector, (batch, 1, width), for every row of tokens, (batch, length, width)."""
+
+    def build(self, input_shape: Any) -> None:
+        """Create the vector."""
+        self.token = self.add_weight(name="token", shape=(1, input_shape[-1]), initializer="zeros")
+        self.built = True
+
+    def call(self, tokens: Any) -> Any:
+        return ops.cast(self.token, tokens.dtype)[None] + ops.zeros_like(tokens[:, :1, :1])
+
+    def compute_output_spec(self, tokens: Any) -> Any:
+        return keras.KerasTensor((tokens.shape[0], 1, tokens.shape[2]), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class RotaryPositions(keras.layers.Layer):  # type: ignore[misc]
+    """Rotation of queries or keys, (batch, special + rows * columns, width), by the places of their patches, as DINOv3 does.
+
+    The first and the second quarter of a head have angles of the row and of the column, -1 to 1 times 2 pi times falling frequencies, and
+    are rotated with the third and the fourth. The `special` tokens in front are not rotated. `base` is that of the frequencies.
+    """
+
+    def __init__(self, *, heads: int, special: int, rows: int, columns: int, base: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = {"heads": heads, "special": special, "rows": rows, "columns": columns, "base": base}
+
+    def call(self, tokens: Any) -> Any:
+        heads, special, width = self.settings["heads"], self.settings["special"], tokens.shape[-1]
+        cosines, sines = self._angles(width // heads)
+        split = ops.reshape(tokens, (-1, tokens.shape[1], heads, width // heads))
+        patches = split[:, special:]
+        first, second = ops.split(patches, 2, axis=-1)
+        rotated = patches * cosines + ops.concatenate([-second, first], axis=-1) * sines
+        return ops.reshape(ops.concatenate([split[:, :special], rotated], axis=1), (-1, tokens.shape[1], width))
+
+    def _angles(self, width: int) -> tuple[Any, Any]:
+        """Cosines and sines for a head, (patches, 1, width)."""
+        import numpy as np
+
+        rows, columns = self.settings["rows"], self.settings["columns"]
+        places = np.stack(np.meshgrid(*((np.arange(count) + 0.5) / count * 2 - 1 for count in (rows, columns)), indexing="ij"), axis=-1)
+        frequencies = self.settings["base"] ** -np.arange(0, 1, 4 / width)
+        angles = 2 * np.pi * places.reshape(-1, 2, 1) * frequencies  # (patches, 2, width / 4)
+        angles = np.tile(angles.reshape(len(angles), 1, -1), 2)
+        return tuple(ops.convert_to_tensor(function(angles), self.compute_dtype) for function in (np.cos, np.sin))  # type: ignore[return-value]
+
+    def compute_output_spec(self, tokens: Any) -> Any:
+        return keras.KerasTensor(tokens.shape, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), **self.settings}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -114,20 +167,25 @@ class AttendHeads(keras.layers.Layer):  # type: ignore[misc]
     """Scaled dot-product attention of `heads` heads (Vaswani et al. 2017) over queries, keys and values, (batch, length, width) each.
 
     Given one tensor, (batch, length, 3 * width), it holds the three side by side. `known`, (batch, length) of 0 or 1, is 0 for padding,
-    which has no weight.
+    which has no weight; where `causal`, what stands behind a query has none.
     """
 
-    def __init__(self, *, heads: int, **kwargs: Any) -> None:
+    def __init__(self, *, heads: int, causal: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.heads = heads
+        self.heads, self.causal = heads, causal
 
     def call(self, queries: Any, keys: Any = None, values: Any = None, known: Any = None) -> Any:
         if keys is None:
             queries, keys, values = ops.split(queries, 3, axis=-1)
         length, width = ops.shape(queries)[1], queries.shape[-1]
-        shape = (-1, length, self.heads, width // self.heads)
-        queries, keys, values = (ops.transpose(ops.reshape(part, shape), (0, 2, 1, 3)) for part in (queries, keys, values))
+        depth = width // self.heads
+        queries, keys, values = (
+            ops.transpose(ops.reshape(part, (-1, ops.shape(part)[1], self.heads, depth)), (0, 2, 1, 3)) for part in (queries, keys, values)
+        )
         scores = ops.matmul(queries * (width // self.heads) ** -0.5, ops.transpose(keys, (0, 1, 3, 2)))  # (batch, heads, length, length)
+        if self.causal:
+            places = ops.arange(length)
+            scores += (ops.cast(ops.expand_dims(places, 1) >= ops.expand_dims(places, 0), scores.dtype) - 1.0) * 1e9
         if known is not None:
             # Not an index with new axes: LiteRT has no strided slice of four dimensions.
             scores += (ops.expand_dims(known, (1, 2)) - 1.0) * 1e9
@@ -139,7 +197,7 @@ class AttendHeads(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
-        return {**super().get_config(), "heads": self.heads}
+        return {**super().get_config(), "heads": self.heads, "causal": self.causal}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-Pooling = Literal["mean", "first", "maximum"]
+Pooling = Literal["mean", "first", "maximum", "last"]
 
 
 class _Float32(keras.layers.Layer):  # type: ignore[misc]
@@ -53,6 +53,22 @@ class TrimPadding(_Float32):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
+class FixedLength(_Float32):
+    """Ids (batch, any length) to (batch, length), with `fill` in the place of padding: for networks that read padding as a piece."""
+
+    def __init__(self, *, length: int, padding: int, fill: int, **kwargs: Any) -> None:
+        super().__init__({"length": length, "padding": padding, "fill": fill}, **kwargs)
+
+    def call(self, ids: Any) -> Any:
+        length, fill = self.settings["length"], self.settings["fill"]
+        filled = ops.where(ops.equal(ids, self.settings["padding"]), fill, ids)[:, :length]
+        return ops.concatenate([filled, ops.full((ops.shape(ids)[0], length - ops.shape(filled)[1]), fill, ids.dtype)], axis=1)
+
+    def compute_output_spec(self, ids: Any) -> Any:
+        return keras.KerasTensor((ids.shape[0], self.settings["length"]), ids.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
 class PiecePositions(_Float32):
     """Add a vector for each position, and one that all texts share, to the vectors of pieces, (batch, length, width).
 
@@ -83,7 +99,10 @@ class PiecePositions(_Float32):
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class PoolPieces(_Float32):
-    """One vector per text, (batch, width), from those of its pieces: their mean, the first, or the maximum; of length 1 if `normalize`."""
+    """One vector per text, (batch, width), from those of its pieces: their mean, the first, the maximum, or the last.
+
+    It has length 1 if `normalize`.
+    """
 
     def __init__(self, *, pooling: Pooling, normalize: bool = False, **kwargs: Any) -> None:
         super().__init__({"pooling": pooling, "normalize": normalize}, **kwargs)
@@ -94,6 +113,10 @@ class PoolPieces(_Float32):
             pooled = ops.sum(vectors * shown, axis=1) / ops.maximum(ops.sum(shown, axis=1), 1e-9)
         elif self.settings["pooling"] == "maximum":
             pooled = ops.max(ops.where(shown > 0, vectors, -1e9), axis=1)
+        elif self.settings["pooling"] == "last":
+            places = ops.cast(ops.arange(ops.shape(known)[1]), "float32")
+            chosen = ops.equal(places, ops.sum(known, axis=1, keepdims=True) - 1)  # padding stands behind all pieces
+            pooled = ops.sum(ops.where(ops.expand_dims(chosen, -1), vectors, 0.0), axis=1)
         else:
             pooled = vectors[:, 0]
         if not self.settings["normalize"]:
@@ -113,6 +136,20 @@ class Gelu(_Float32):
 
     def call(self, values: Any) -> Any:
         return ops.gelu(values, approximate=self.settings["approximate"])
+
+    def compute_output_spec(self, values: Any) -> Any:
+        return keras.KerasTensor(values.shape, "float32")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class QuickGelu(_Float32):
+    """x times the logistic function of 1.702 x, another approximation of GELU; that of CLIP."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__({}, **kwargs)
+
+    def call(self, values: Any) -> Any:
+        return values * ops.sigmoid(1.702 * values)
 
     def compute_output_spec(self, values: Any) -> Any:
         return keras.KerasTensor(values.shape, "float32")

@@ -3,7 +3,7 @@
     python tests/encoders/make_published.py
 
 needs torch, timm and transformers, which no test does. Arrays follow from their names, so that tests make the same ones. Made with
-torch 2.13.0, timm 1.0.31 and transformers 5.18.0.
+torch 2.13.0, timm 1.0.31 and transformers 5.18.0; CLIP, SigLIP and DINOv3 with torch 2.14.1 and transformers 5.24.0.
 """
 
 import json
@@ -18,6 +18,10 @@ from timm.models import convnext, resnet, vision_transformer
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
 STAGES = {"num_stages": 2, "hidden_sizes": [6, 8], "depths": [1, 2]}
+TOWER = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 30, "max_position_embeddings": 8}
+TEXTS = {"clip": [[28, 5, 9, 4, 29], [28, 29], [28, 1, 2, 3, 5, 6, 7, 29]], "siglip": [[5, 9, 4, 1], [1], [2, 3, 4, 5, 6, 7, 8, 1]]}
+"""Ids of texts without padding, the special pieces included."""
+CLIP_SCALING = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
 HALVES, IMAGENET = ([0.5] * 3, [0.5] * 3), ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 
@@ -46,21 +50,49 @@ def transformers_models():
     yield "dinov2", transformers.Dinov2Model(transformers.Dinov2Config(**SMALL, mlp_ratio=2)), IMAGENET, 32, pooled
     registers = transformers.Dinov2WithRegistersConfig(**SMALL, mlp_ratio=2)
     yield "dinov2_with_registers", transformers.Dinov2WithRegistersModel(registers), IMAGENET, 32, pooled
+    rotated = {**SMALL, "num_register_tokens": 2, "intermediate_size": 24}
+    yield "dinov3", transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**rotated)), IMAGENET, (32, 40), pooled
+    gated = transformers.DINOv3ViTConfig(**rotated, use_gated_mlp=True, hidden_act="silu", num_channels=3)
+    yield "dinov3_gated", transformers.DINOv3ViTModel(gated), IMAGENET, (32, 40), pooled
     yield "convnext", transformers.ConvNextModel(transformers.ConvNextConfig(**STAGES)), IMAGENET, 40, pooled
 
 
+def towers():
+    """Name, network of two towers, scaling, and length that texts are padded to, by which piece."""
+    clip = {**TOWER, "hidden_size": 12, "eos_token_id": 29, "bos_token_id": 28, "pad_token_id": 29}
+    config = transformers.CLIPConfig(text_config=clip, vision_config={**SMALL, "intermediate_size": 24}, projection_dim=10)
+    yield "clip", transformers.CLIPModel(config), CLIP_SCALING, 8, 29
+    siglip = {**TOWER, "hidden_size": 16, "eos_token_id": 1, "bos_token_id": 0, "pad_token_id": 1}
+    config = transformers.SiglipConfig(text_config=siglip, vision_config={**SMALL, "intermediate_size": 24})
+    yield "siglip", transformers.SiglipModel(config), HALVES, 8, 1
+
+
+def published_towers(name, model, scaling, length, padding):
+    """The entry of a network of two towers: that of its image tower, texts, and the vectors of their text tower."""
+    config = json.loads(model.config.to_json_string())
+    features = lambda out: out.pooler_output  # noqa: E731
+    model.forward = lambda pixels: model.get_image_features(pixel_values=pixels)
+    entry = published(name, model, config, scaling, 32, features, names_in_files(model))
+    ids = torch.tensor([[*text, *[padding] * (length - len(text))] for text in TEXTS[name]])
+    with torch.no_grad():
+        vectors = features(model.get_text_features(input_ids=ids)).numpy()
+    return entry | {"texts": TEXTS[name], "text_features": np.round(vectors[:, :8].astype(float), 5).tolist()}
+
+
 def published(name, model, config, scaling, size, features, saved):
-    """The entry of one network; `saved` are the names in its published files, by the name in memory."""
+    """The entry of one network; `saved` are the names in its published files, by the name in memory. `size` may be height and width."""
+    height, width = size if isinstance(size, tuple) else (size, size)
     state = {key: torch.tensor(array_of(saved[key], tuple(value.shape))) for key, value in model.state_dict().items() if key in saved}
     missing = model.load_state_dict(state, strict=False)
     assert not missing.unexpected_keys
     assert all("num_batches" in key or "relative" in key for key in missing.missing_keys), missing
     mean, deviation = (torch.tensor(one, dtype=torch.float32)[None, :, None, None] for one in scaling)
-    pixels = torch.tensor(image_of(size)).permute(0, 3, 1, 2).float() / 255
+    pixels = torch.tensor(image_of(width)[:, :height]).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         values = features(model.eval()((pixels - mean) / deviation)).numpy()
     shapes = {saved[key]: list(value.shape) for key, value in model.state_dict().items() if key in saved}
-    return {"config": config, "size": size, "shapes": shapes, "features": np.round(values[0, :8].astype(float), 5).tolist()}
+    size = {"size": width} | ({"height": height} if height != width else {})
+    return {"config": config, **size, "shapes": shapes, "features": np.round(values[0, :8].astype(float), 5).tolist()}
 
 
 def main():
@@ -72,6 +104,8 @@ def main():
     for name, model, scaling, size, features in transformers_models():
         saved = names_in_files(model)
         entries[name] = published(name, model, model.config.to_diff_dict(), scaling, size, features, saved)
+    for name, model, scaling, length, padding in towers():
+        entries[name] = published_towers(name, model, scaling, length, padding)
     Path(__file__).with_name("published.json").write_text(json.dumps(entries, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ import pytest
 from tiny_encoders import BERT, DISTILBERT, POSITIONS, ROBERTA, VOCABULARY, WIDTH, checkpoint, last_states, mean_vectors, write_model
 
 from mmtrain.encoders.loading import recognize
-from mmtrain.encoders.tokenizer import read_tokenizer
+from mmtrain.encoders.tokenizers.reading import read_tokenizer
 from mmtrain.errors import RunError
 from mmtrain.specs import PieceSpec
 
@@ -177,3 +177,12 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
         ),
     ):
         read_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_padding_of_a_bert_with_the_tokenizer_of_xlm_roberta(tmp_path, file):
+    """Multilingual E5 and MiniLM: their config.json has BERT's id of padding."""
+    folder = write_model(tmp_path / "tiny", BERT, checkpoint())
+    values = json.loads((folder / file).read_text()) if (folder / file).exists() else {}
+    (folder / file).write_text(json.dumps({**values, "tokenizer_class": "XLMRobertaTokenizerFast"}))
+    assert recognize(str(folder), "pieces").architecture.padding == 1

@@ -13,7 +13,7 @@ from mmtrain.encoders import families, find_weights, load_encoder, recognize
 from mmtrain.encoders.keras_applications import SCALES
 from mmtrain.encoders.vit import resample
 from mmtrain.errors import RunError
-from mmtrain.specs import ImageSpec
+from mmtrain.specs import ImageSpec, PieceSpec
 
 IMAGE = ImageSpec(13, 11, 3)
 
@@ -272,16 +272,24 @@ LARGE = ("efficientnet_b0", "tf_efficientnet_b0", "tf_mobilenetv3_large_075")
 """Networks that take a second each and of whose family there are smaller ones."""
 
 
+def write_published(folder, known, change=lambda arrays: None):
+    """Write a checkpoint in the published format into a folder."""
+    arrays = {key: array_of(key, tuple(shape)) for key, shape in known["shapes"].items()}
+    change(arrays)
+    write_safetensors(folder / "model.safetensors", arrays)
+    (folder / "config.json").write_text(json.dumps(known["config"]), encoding="utf-8")
+    return folder
+
+
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in PUBLISHED_NETWORKS])
 def test_a_checkpoint_in_the_published_format_gives_the_features_of_the_published_network(tmp_path, name):
     """Names, shapes and features are those of timm and Transformers; `make_published.py` has written them."""
     known = PUBLISHED_NETWORKS[name]
-    arrays = {key: array_of(key, tuple(shape)) for key, shape in known["shapes"].items()}
-    write_safetensors(tmp_path / name / "model.safetensors", arrays)
-    (tmp_path / name / "config.json").write_text(json.dumps(known["config"]), encoding="utf-8")
-    encoder = load_encoder(str(tmp_path / name), ImageSpec(known["size"], known["size"], 3))
-    features = np.asarray(encoder.network(image_of(known["size"])))[0]
+    write_published(tmp_path / name, known)
+    height = known.get("height", known["size"])
+    encoder = load_encoder(str(tmp_path / name), ImageSpec(height, known["size"], 3))
+    features = np.asarray(encoder.network(image_of(known["size"])[:, :height]))[0]
     assert np.allclose(features[:8], known["features"], rtol=1e-4, atol=1e-4)
     assert sum(len(block) for block in encoder.blocks) >= 4
     assert {id(layer) for block in encoder.blocks for layer in block} == {id(layer) for layer in encoder.network.layers if layer.weights}
@@ -343,3 +351,57 @@ def test_positions_of_patches_are_resampled_as_bicubic_interpolation_does():
 
 
 RESAMPLED = [-0.086806, 0.21875, 1.430555, 3.152778, 6.78125, 9.434029]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_text_towers_give_the_vectors_of_the_published_network(tmp_path, name):
+    """Padding is a piece of our own; SigLIP reads it as its last piece, up to its whole length, and CLIP not at all."""
+    known = PUBLISHED_NETWORKS[name]
+    folder = write_published(tmp_path / name, known)
+    size = known["shapes"]["text_model.embeddings.token_embedding.weight"][0]
+    encoder = load_encoder(str(folder), PieceSpec(8, size + 1, size))
+    ids = np.array([[*text, *[size] * (8 - len(text))] for text in known["texts"]], np.int32)
+    vectors = np.asarray(encoder.network(ids))
+    assert np.allclose(vectors[:, :8], known["text_features"], rtol=1e-4, atol=1e-4)
+    shorter = np.asarray(encoder.network(ids[:2, :6]))  # as batches of short texts are
+    assert np.allclose(shorter, vectors[:2], atol=1e-5)
+    assert {id(layer) for block in encoder.blocks for layer in block} == {id(layer) for layer in encoder.network.layers if layer.weights}
+
+
+WRONG_TOWERS = {
+    "missing": (lambda arrays: arrays.pop("text_model.final_layer_norm.bias"), "`text_model.final_layer_norm.bias` is missing for"),
+    "surplus": (lambda arrays: arrays.update({"text_model.extra": np.zeros(2)}), "`text_model.extra` is not part of"),
+    "shape": (
+        lambda arrays: arrays.update({"text_projection.weight": np.zeros((9, 13))}),
+        "`text_projection.weight` is (9, 13) instead of",
+    ),
+}
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("change", "message"), WRONG_TOWERS.values(), ids=list(WRONG_TOWERS))
+def test_arrays_of_a_tower_that_do_not_fit_are_named(tmp_path, change, message):
+    folder = write_published(tmp_path / "clip", PUBLISHED_NETWORKS["clip"], change)
+    assert message in refusal(lambda: load_encoder(str(folder), PieceSpec(8, 31, 30)))
+    if message.startswith("`text"):  # the image tower does not need them
+        assert recognize(str(folder), "image").family.name == "clip"
+
+
+def test_inputs_that_a_tower_cannot_read_are_refused(tmp_path):
+    folder = str(write_published(tmp_path / "clip", PUBLISHED_NETWORKS["clip"]))
+    text = recognize(folder, "pieces")
+    assert "it reads 8 pieces at most, and `max_length` is 9" in refusal(lambda: text.check(PieceSpec(9, 31, 30)))
+    assert "its tokenizer has 32 pieces, and its weights are of 30" in refusal(lambda: text.check(PieceSpec(8, 32, 31)))
+    assert "images need at least 8 pixels" in refusal(lambda: recognize(folder, "image").check(ImageSpec(7, 9, 3)))
+
+
+def test_a_config_that_contradicts_its_family_is_refused(tmp_path):
+    for name, part, message in (
+        ("clip", {"vision_config": {"num_attention_heads": 3}}, "`num_attention_heads` is 3, which does not divide the width 16"),
+        ("siglip", {"vision_config": {"hidden_act": "mish"}}, "`hidden_act` is 'mish'; known are quick_gelu, gelu, gelu_pytorch_tanh"),
+        ("dinov3", {"num_attention_heads": 8}, "`num_attention_heads` is 8; heads of the width 16 have to be multiples of 4"),
+    ):
+        known = PUBLISHED_NETWORKS[name]
+        folder = write_published(tmp_path / name, {**known, "config": {**known["config"], **part}})
+        assert message in refusal(lambda: recognize(str(folder), "image"))  # noqa: B023 (called at once)

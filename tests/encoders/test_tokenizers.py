@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtrain.encoders.tokenizer import read_tokenizer
+from mmtrain.encoders.tokenizers.reading import read_tokenizer
 from mmtrain.errors import RunError
 from mmtrain.text.pieces import OWN_PADDING
 

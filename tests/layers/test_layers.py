@@ -326,13 +326,17 @@ def layers_to_save():
         "FirstView": (pretrained.FirstView(), (members,)),
         "NormalizedPixels": (pretrained.NormalizedPixels(levels=255, mean=[0.1, 0.2, 0.3], deviation=[1.0, 2.0, 3.0]), (pixels,)),
         "SpecialTokens": (pretrained.SpecialTokens(special=1, registers=2), (members,)),
+        "LearnedToken": (pretrained.LearnedToken(), (members,)),
+        "RotaryPositions": (pretrained.RotaryPositions(heads=1, special=1, rows=1, columns=2, base=100.0), (np.tile(members, 2),)),
         "AttendHeads": (pretrained.AttendHeads(heads=1), (members, members, members, np.array([[1, 1, 0], [1, 0, 0]], np.float32))),
         "ChannelScale": (pretrained.ChannelScale(), (members,)),
         "EncodePieces": (encode.EncodePieces(tokenizer=pieces, length=4, masked=True), (strings,)),
         "PieceMask": (transformers.PieceMask(padding=0), (ids,)),
         "TrimPadding": (transformers.TrimPadding(padding=0), (ids,)),
+        "FixedLength": (transformers.FixedLength(length=6, padding=0, fill=2), (ids,)),
         "PiecePositions": (transformers.PiecePositions(positions=6, start=1, counted=True), words),
         "PoolPieces": (transformers.PoolPieces(pooling="mean", normalize=True), words),
+        "QuickGelu": (transformers.QuickGelu(), (pair_of_numbers,)),
         "Gelu": (transformers.Gelu(approximate=True), (pair_of_numbers,)),
     }
 
@@ -364,7 +368,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
-    assert rebuilt == 61
+    assert rebuilt == 65
 
 
 @DECODING
@@ -387,7 +391,7 @@ def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save, u
             unknown += [name] * (None in one.shape[1:])
         checked += 1
     assert unknown == ["TrimPadding"]
-    assert checked == 61 - len(uncalled)
+    assert checked == 65 - len(uncalled)
 
 
 def dtype_of(array):

@@ -94,7 +94,7 @@ def leaves(annotation):
 
 
 CHECKED = {
-    ("mmtrain>EncodePieces", "tokenizer"): "a `WordPiece`, which pydantic validates: pieces that are looked up, and switches",
+    ("mmtrain>EncodePieces", "tokenizer"): "a tokenizer, which pydantic validates: pieces that are looked up, and switches",
     ("mmtrain>MemberMean", "numbers"): "numbers and lists of them by name",
 }
 """Maps of plain values, and what checks them."""

@@ -1,8 +1,9 @@
 """The tokenizer in the folder of a pretrained encoder, from the first of these files that is there.
 
-`tokenizer.json` describes a pipeline; those of BERT, RoBERTa, CLIP, XLM-RoBERTa and SigLIP are read, see `mmtrain.encoders.tokenizer_json`.
-Else `sentencepiece.bpe.model` or `spiece.model` of SentencePiece, `vocab.json` with `merges.txt` of byte pairs, or `vocab.txt` of
-WordPiece, with the rules of `tokenizer_config.json`. Options that are not known are refused: other pieces would give other vectors.
+`tokenizer.json` describes a pipeline, see `mmtrain.encoders.tokenizers.tokenizer_json`; those of BERT, RoBERTa, CLIP, XLM-RoBERTa and
+SigLIP are read. Else `sentencepiece.bpe.model` or `spiece.model` of SentencePiece, `vocab.json` with `merges.txt` of byte pairs, or
+`vocab.txt` of WordPiece, with the rules of `tokenizer_config.json`. Options that are not known are refused: other pieces would give other
+vectors.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmtrain.encoders.base import read_json_map
-from mmtrain.encoders.sentencepiece_file import read_sentencepiece
-from mmtrain.encoders.tokenizer_json import FETCH, in_order, read_pipeline, validate, with_padding
+from mmtrain.encoders.tokenizers.sentencepiece_file import read_sentencepiece
+from mmtrain.encoders.tokenizers.tokenizer_json import FETCH, in_order, read_pipeline, validate, with_padding
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.text.byte_pairs import WORD_END, BytePairs
 from mmtrain.text.pieces import PieceTokenizer

@@ -1,0 +1,1 @@
+"""Tokenizers of pretrained encoders from the files in their folders."""
