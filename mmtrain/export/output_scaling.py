@@ -27,7 +27,9 @@ def without_units(exportable: ExportableModel) -> tuple[ExportableModel, LossSca
     for layer in predictor.layers:
         # The activation of a regression without a transform is an `Affine` layer.
         for key in [key for key, tensor in predictor.output.items() if isinstance(layer, Affine) and layer.output is tensor]:
-            outputs[key], units[exportable.outputs[key]] = layer.input, (layer.scale, layer.offset)
+            # Of several values, such as those of bins, the first is the number.
+            number = layer.input if layer.input.shape[-1] == 1 else layer.input[..., :1]
+            outputs[key], units[exportable.outputs[key]] = number, (layer.scale, layer.offset)
     return replace(exportable, predictor=keras.Model(predictor.input, outputs)), units
 
 

@@ -206,21 +206,49 @@ class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class Affine(keras.layers.Layer):  # type: ignore[misc]
-    """A fixed `x * scale + offset` in float32, from standardized predictions back to the target's own unit."""
+    """A fixed `x * scale + offset` in float32, from standardized predictions back to the target's own unit.
+
+    x is the first of several values, (batch, ..., values), as `BinExpectation` gives them.
+    """
 
     def __init__(self, *, scale: float, offset: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = scale, offset
 
     def call(self, raw: Any) -> Any:
-        return ops.cast(raw, "float32") * self.scale + self.offset
+        first = raw if raw.shape[-1] == 1 else raw[..., :1]
+        return ops.cast(first, "float32") * self.scale + self.offset
 
     def compute_output_spec(self, raw: Any) -> Any:
-        return keras.KerasTensor(raw.shape, "float32")
+        return keras.KerasTensor((*raw.shape[:-1], 1), "float32")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""
         return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class BinExpectation(keras.layers.Layer):  # type: ignore[misc]
+    """The expectation of a number by the logits of its bins, (batch, bins), in front of them: (batch, 1 + bins) float32.
+
+    `bins` are the numbers that the bins stand for.
+    """
+
+    def __init__(self, *, bins: list[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bins = list(bins)
+
+    def call(self, logits: Any) -> Any:
+        logits = ops.cast(logits, "float32")
+        numbers = ops.convert_to_tensor([[one] for one in self.bins], "float32")
+        return ops.concatenate([ops.matmul(ops.softmax(logits), numbers), logits], axis=-1)
+
+    def compute_output_spec(self, logits: Any) -> Any:
+        return keras.KerasTensor((*logits.shape[:-1], 1 + len(self.bins)), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), "bins": self.bins}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -1,16 +1,20 @@
 """`task: regression`: a number; the raw output is standardised by training rows, the prediction is in the target's unit.
 
-With `transform` the raw output is the standardised transform of the number.
+With `transform` the raw output is the standardised transform of the number. With `bins` the network classifies among numbers from the
+smallest to the largest training answer, and the prediction is their expectation: the raw output is the expectation, then a logit per bin.
+The label of an answer between two bins is divided between them so that its expectation is the answer. Cross-entropy has steadier gradients
+than a squared error, from which deep networks learn better features (Farebrother et al. 2024, arXiv:2403.03950).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmtrain.columns.cells import CellError
 from mmtrain.columns.numbers import center_and_scale, number_errors, parse_numbers
+from mmtrain.errors import listed
 from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.optim import losses
 from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task
@@ -56,6 +60,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
     transform: NumberTransform | None = None
     mean: float | None = Field(None, description="Of training rows, where `center` is that of their transform.")
     deviation: float | None = Field(None, gt=0, description="Their standard deviation, where `scale` is that of their transform.")
+    bins: tuple[float, ...] = Field((), description="Standardised numbers that are classified among, ascending; none without `bins`.")
 
     @property
     def spread(self) -> float:
@@ -91,9 +96,33 @@ class FittedRegression(RegressionTraits, FittedTarget):
         learned = answers if self.transform is None else self.transform.apply(answers)
         return tf.cast((learned - self.center) / self.scale, tf.float32)
 
+    def head(self, features: Any, name: str) -> Any:
+        """Return the raw output: (batch, 1), with bins (batch, 1 + bins)."""
+        if not self.bins:
+            return super().head(features, name)
+        import keras
+
+        from mmtrain.layers.network import BinExpectation
+
+        given = keras.Input(features.shape[1:], dtype=features.dtype)
+        logits = keras.layers.Dense(len(self.bins), dtype="float32")(given)
+        return keras.Model(given, BinExpectation(bins=list(self.bins), dtype="float32")(logits), name=name)(features)
+
     def row_loss(self, truth: Any, raw: Any) -> Any:
-        """Squared, absolute or Huber error of the standardized number."""
-        return losses[self.error].build(self, truth, raw)
+        """Squared, absolute or Huber error of the standardized number; with bins the cross-entropy."""
+        return self._cross_entropy(truth, raw) if self.bins else losses[self.error].build(self, truth, raw)
+
+    def _cross_entropy(self, truth: Any, raw: Any) -> Any:
+        import tensorflow as tf
+
+        bins = tf.constant(self.bins, tf.float32)
+        answers = tf.clip_by_value(self.standardized(truth), bins[0], bins[-1])[:, None]
+        gaps = bins[1:] - bins[:-1]
+        # Shares (batch, bins): 1 at a bin, falling linearly to 0 at its neighbours.
+        rising = tf.pad((answers - bins[:-1]) / gaps, [[0, 0], [1, 0]], constant_values=1.0)
+        falling = tf.pad((bins[1:] - answers) / gaps, [[0, 0], [0, 1]], constant_values=1.0)
+        shares = tf.maximum(tf.minimum(rising, falling), 0.0)
+        return tf.nn.softmax_cross_entropy_with_logits(shares, raw[:, 1:])
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The distance, in the target's unit."""
@@ -166,6 +195,26 @@ class RegressionTarget(RegressionTraits, Target):
         description="What is learned in place of a skewed number; predictions and scores stay in its unit. log: its logarithm, for numbers "
         "of 0 or more; quantile: the normal quantile of its rank. Its price: predictions are nearer to the median than to the mean.",
     )
+    bins: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Learn the number as a classification among so many quantiles of the training answers, 20 for example, and predict the "
+        "expectation; 0: by its error. For pretrained encoders that are tuned.",
+    )
+
+    @model_validator(mode="after")
+    def _one_loss(self) -> Self:
+        others = [
+            name
+            for name, given in (("error", self.error != "squared"), ("loss", self.loss), ("transform", self.transform != "none"))
+            if given
+        ]
+        if self.bins == 1:
+            raise ValueError("`bins: 1` leaves nothing to learn. Set 20 for example, or 0.")
+        if self.bins and others:
+            raise ValueError(f"`bins` is a loss of its own; it excludes {listed([f'`{name}`' for name in others])}. Leave one of them out.")
+        return self
 
     @property
     def holds_numbers(self) -> bool:
@@ -220,5 +269,14 @@ class RegressionTarget(RegressionTraits, Target):
             maximum=float(values.max()),
             error=self.error,
             transform=transform,
+            bins=self._bins(values, center, scale),
             **unit,
         )
+
+    def _bins(self, values: np.ndarray[Any, Any], center: float, scale: float) -> tuple[float, ...]:
+        """Return quantiles of the training answers, standardised, from the smallest to the largest answer; equal ones once."""
+        import numpy as np
+
+        quantiles = np.quantile(values, np.linspace(0, 1, self.bins)) if self.bins else np.empty(0)
+        # Of float32, in which the network computes: closer ones would be equal there.
+        return tuple(np.unique(((quantiles - center) / scale).astype(np.float32)).astype(float).tolist())

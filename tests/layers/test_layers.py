@@ -283,6 +283,7 @@ def layers_to_save():
         "Mask": (fusion.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
         "MaskedColumn": (network.MaskedColumn(flag=True), (np.ones((2, 3), dtype=np.float32), here)),
         "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
+        "BinExpectation": (network.BinExpectation(bins=[-1.0, 0.0, 2.0]), (pair_of_numbers @ np.eye(2, 3, dtype=np.float32),)),
         "Exponential": (network.Exponential(scale=2.0, offset=1.0, low=-1.0, high=4.0, shift=0.5), (here,)),
         "QuantileInverse": (network.QuantileInverse(scale=2.0, offset=-1.0, points=[-1.0, 0.0, 2.0], values=[3.0, 4.0, 9.0]), (here,)),
         "TokenMaximum": (network.TokenMaximum(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
@@ -368,7 +369,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save, uncalled):
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
-    assert rebuilt == 65
+    assert rebuilt == len(ours) > 0
 
 
 @DECODING
