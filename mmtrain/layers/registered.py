@@ -1,1 +1,12 @@
 """Import of all our layers, which registers the names that model.keras uses; see `mmtrain.with_keras`."""
+
+import mmtrain.layers.encoding
+import mmtrain.layers.end_to_end
+import mmtrain.layers.fusion
+import mmtrain.layers.image_decoding
+import mmtrain.layers.network
+import mmtrain.layers.pretrained
+import mmtrain.layers.stacks
+import mmtrain.layers.tabular
+import mmtrain.layers.tokenizers.encode
+import mmtrain.layers.transformer_encoder
