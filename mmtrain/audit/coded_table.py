@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns.numbers import parse_numbers
+from mmtrain.columns.numbers import parse_texts
 from mmtrain.data.counter_rng import mix_bits
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile, as_series, gather
@@ -56,7 +56,7 @@ class CodedColumn:
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
         """(values,): each value as a number, NaN where it is not one."""
-        return parse_numbers(self.series)
+        return parse_texts(self.values)
 
     def named(self, codes: NDArray[np.int64]) -> pd.Series[str]:
         """Return the values of some codes, none of them of a missing cell."""
@@ -141,6 +141,16 @@ def _batched(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield several
 
 
+def text_bytes(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the bytes of at least one large string, none missing, and their bounds: text i is `data[bounds[i] : bounds[i + 1]]`."""
+    _, offsets, characters = texts.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    first, last = int(bounds[0]), int(bounds[-1])
+    # Arrow has no buffer for empty texts only.
+    data = np.frombuffer(characters, dtype=np.uint8)[first:last] if last > first else np.empty(0, dtype=np.uint8)
+    return data, bounds - first
+
+
 def fingerprints(texts: pa.Array) -> NDArray[np.uint64]:
     """Return a 64-bit hash of each large string, none missing; never 0, and equal for equal texts in any table.
 
@@ -148,19 +158,19 @@ def fingerprints(texts: pa.Array) -> NDArray[np.uint64]:
     """
     if not len(texts):
         return np.empty(0, dtype=np.uint64)
-    _, offsets, characters = texts.buffers()
-    bounds = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    first, last = int(bounds[0]), int(bounds[-1])
-    padded = np.zeros(last - first + 8, dtype=np.uint8)
-    if last > first:
-        padded[:-8] = np.frombuffer(characters, dtype=np.uint8)[first:last]
+    data, bounds = text_bytes(texts)
+    padded = np.append(data, np.zeros(8, dtype=np.uint8))
     # The eight bytes that begin at each byte: a view, without a copy.
-    words = np.ndarray((last - first + 1,), dtype="<u8", buffer=padded, strides=(1,))
-    starts, lengths = bounds[:-1] - first, np.diff(bounds)
-    prints = mix_bits(lengths.astype(np.uint64))  # a text and the same text with trailing zero bytes differ
+    words = np.ndarray((len(data) + 1,), dtype="<u8", buffer=padded, strides=(1,))
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    longest = int(lengths.max())
+    # A text and the same text with trailing zero bytes differ. Lengths are few: most often the hash of each is computed once.
+    of_lengths = np.arange(longest + 1) if longest < len(texts) else lengths
+    prints = mix_bits(of_lengths.astype(np.uint64))
+    prints = prints[lengths] if longest < len(texts) else prints
     rows = np.flatnonzero(lengths)
     # All texts advance together; those that end leave, so that the work is linear in the characters.
-    for done in range(0, int(lengths.max()), 8):
+    for done in range(0, longest, 8):
         rows = rows if done == 0 else rows[lengths[rows] > done]
         left = np.minimum(lengths[rows] - done, 8).astype(np.uint64)
         beyond = np.uint64(8) * (np.uint64(8) - left)  # bits of the word that belong to the next text

@@ -91,7 +91,7 @@ class _Gatherer(ABC):
         """Add the next chunk, whose first row is `start`."""
 
     def cells(self) -> ColumnValues:
-        values: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in self._arrays.items()}
+        values: dict[str, Any] = {name: arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for name, arrays in self._arrays.items()}
         return ColumnValues(self.use, **values, **self._more())
 
     def _more(self) -> dict[str, Any]:

@@ -311,7 +311,8 @@ def role(name: str, *, fitted: Any = None) -> Callable[[Any], Any]:
 
 def role_class(name: str) -> type[Column]:
     """Return the class of a role, with its traits; of an unregistered name `Column`, which has none."""
-    entry = dict(roles.items()).get(name, Column)
+    # Called some sixty times for each column of a table: without a copy of the registry.
+    entry = roles[name] if name in roles else Column  # noqa: SIM401 (a registry has no `get`)
     # An annotated union stands for classes with the same traits; the first one has them.
     cls: type[Column] = next(iter(get_args(entry)), entry)
     return cls

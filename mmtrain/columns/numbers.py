@@ -10,6 +10,7 @@ from mmtrain.columns.cells import CellError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
 
 LARGEST = 3.4028234663852886e38
@@ -27,34 +28,46 @@ AT_ONCE = 100_000
 def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Parse cells as float64; NaN where a cell is missing or not a number up to `LARGEST`. Blanks around a number are ignored."""
     import numpy as np
+    import pyarrow as pa
 
     if len(cells) <= AT_ONCE:
-        values = _parse(cells)
-        # Comparisons with NaN are false, so NaN stays NaN.
-        return np.where(np.abs(values) <= LARGEST, values, np.nan)
+        return parse_texts(pa.array(cells, pa.large_string(), from_pandas=True))
     numbers = np.empty(len(cells), dtype=np.float64)
     for start in range(0, len(cells), AT_ONCE):
         numbers[start : start + AT_ONCE] = parse_numbers(cells.iloc[start : start + AT_ONCE])
     return numbers
 
 
-def _parse(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Parse cells as float64, infinities included; NaN for other texts."""
+def parse_texts(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Parse large strings as `parse_numbers` does, all at once."""
+    import numpy as np
+
+    values = _parse(texts)
+    # Comparisons with NaN are false, so NaN stays NaN.
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
+
+
+def _parse(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Parse large strings as float64, infinities included; NaN for other texts."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = pc.utf8_trim_whitespace(pa.array(cells, pa.large_string(), from_pandas=True))
     try:
-        values = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
+        # Tables give cells without blanks at their ends, so that the first attempt is enough for a column of numbers.
+        return np.asarray(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    except pa.ArrowInvalid:
+        texts = pc.utf8_trim_whitespace(texts)
+    try:
+        return np.asarray(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
     except pa.ArrowInvalid:  # some cell is not a number; pandas takes fifteen times as long, and gives the same bits
         values = np.full(len(texts), np.nan)
-        # Cells that cannot be numbers are left to NaN: pandas would try each of them.
-        likely = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, NUMBER_BEGINS), False).to_numpy(zero_copy_only=False))
-        parsed = pd.to_numeric(texts.take(pa.array(likely)).to_pandas(), errors="coerce")
-        values[likely] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(values, dtype=np.float64)
+    # Cells that cannot be numbers are left to NaN: pandas would try each of them.
+    likely = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, NUMBER_BEGINS), False).to_numpy(zero_copy_only=False))
+    parsed = pd.to_numeric(texts.take(pa.array(likely)).to_pandas(), errors="coerce")
+    values[likely] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
 
 
 def number_errors(cells: pd.Series[str], instead: str = "") -> list[CellError]:
@@ -88,9 +101,9 @@ def _not_a_number(cell: str) -> tuple[str, str]:
 
 def _is_number(cell: str) -> bool:
     import numpy as np
-    import pandas as pd
+    import pyarrow as pa
 
-    return not np.isnan(_parse(pd.Series([cell], dtype="str"))[0])
+    return not np.isnan(_parse(pa.array([cell], pa.large_string()))[0])
 
 
 def center_and_scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:

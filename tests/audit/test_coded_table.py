@@ -11,7 +11,7 @@ from mmtrain.audit import coded_table
 from mmtrain.audit.coded_table import CodedTable, fingerprints
 from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.audit.leakage.predictive_power import ClassOutcome
-from mmtrain.audit.profiling.profile import profile_columns
+from mmtrain.audit.profiling.profile import _plain_numbers, profile_columns
 from mmtrain.audit.ranked_numbers import rank_numbers
 from mmtrain.audit.read_values import read_table_values
 from mmtrain.cli.views import inspection
@@ -47,6 +47,15 @@ def test_fingerprints_are_equal_for_equal_texts_only():
     apart = np.concatenate([fingerprints(pa.array([text], pa.large_string())) for text in TEXTS])
     np.testing.assert_array_equal(prints, apart)
     np.testing.assert_array_equal(prints[3:9], fingerprints(pa.array(TEXTS, pa.large_string()).slice(3, 6)))
+
+
+def test_plain_numbers_have_the_words_of_the_tokenizer():
+    plain = ["7", "-7", "+1.5", ".5", "5.", "20240331", "0" * 398, "1.25"]
+    others = ["", "-", ".", "1.2.3", "1,5", "--7", "7 ", "1e5", "a", "\u0661", "0" * 400, "9" * 70_000 + "."]
+    texts = pa.array(["x", *plain, *others], pa.large_string()).slice(1)
+    words, compact = _plain_numbers(texts)
+    assert words.tolist() == [1, 1, 2, 1, 1, 1, 1, 2, *[0] * len(others)]
+    assert compact.tolist() == [plain.index("20240331")]
 
 
 def test_inspect_data_reads_every_column_once(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain.columns.categorical import FittedCategorical
+from mmtrain.columns.profile import Range
 from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.columns.summaries import CodeStatistics, ImageStatistics, Statistics
 from mmtrain.columns.summaries.base import Moments, SeenRows, exceeds
@@ -195,3 +196,13 @@ def test_quantiles_of_many_numbers_are_taken_of_some_by_chance():
     assert spread.range().maximum == 99_999
     assert spread.quantiles((0.25, 0.5, 0.75)) == pytest.approx((25_000, 50_000, 75_000), abs=6000)
     assert QuantileSketch(10).quantiles((0.5,)) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 1001])
+def test_the_middle_of_numbers_is_the_quantile_of_numpy(count):
+    numbers = np.random.default_rng(count).normal(size=count).round(2)
+    sketch = QuantileSketch(2000)
+    assert sketch.range() is None
+    for part in np.array_split(numbers, 3):
+        sketch.add(part)
+    assert sketch.range() == Range(minimum=numbers.min(), median=np.quantile(numbers, 0.5), maximum=numbers.max())

@@ -12,7 +12,7 @@ from tiny import write_experiment, write_table
 from mmtrain.commands.check import check
 from mmtrain.commands.inspect_data import inspect_experiment, inspect_table
 from mmtrain.errors import DataError
-from mmtrain.text.spelling import BLANKS, WHITE_SPACE, keys, rounded, trimmed
+from mmtrain.text.spelling import BLANKS, WHITE_SPACE, few_strings, keys, rounded, trimmed
 
 
 @cache
@@ -67,6 +67,24 @@ def test_the_layer_takes_a_category_of_blanks_for_a_missing_one_and_bytes_that_a
 )
 def test_near_spellings_have_one_key(alike, key):
     assert keys(pa.array(alike, pa.large_string())).to_pylist() == [key] * len(alike)
+
+
+def test_few_names_have_the_keys_of_many():
+    """Python reads few names, Arrow many."""
+    names = ["P7", " p7\t", "007", "+7.0", "-0.50", "new  york", "a\tb", "1.2.0", "", " ", "1.23457E+14", "-5,1e+12", "1e5"]
+    few, many = pa.array(names, pa.large_string()), pa.array([*names, *map(str, range(200))], pa.large_string())
+    assert few_strings(few) == names
+    assert few_strings(many) is None
+    assert few_strings(pa.array(["a", None], pa.large_string())) is None
+    assert few_strings(pa.array(["\u00eb"], pa.large_string())) is None
+    assert keys(few).to_pylist() == keys(many).to_pylist()[: len(names)]
+    assert rounded(few).to_pylist() == rounded(many).to_pylist()[: len(names)]
+
+
+@pytest.mark.parametrize("cells", [["a", "b "], ["a", "\u00a0b"], ["a", None, "\tb"], ["a", "b"], ["a b", "~!"], ["", None], []])
+def test_ends_are_trimmed_whether_or_not_the_bytes_show_it(cells):
+    texts = pa.array(["x ", *cells, " x"], pa.large_string()).slice(1, len(cells))
+    assert trimmed(texts).to_pylist() == [None if cell is None else cell.strip() for cell in cells]
 
 
 def test_other_names_have_keys_of_their_own():

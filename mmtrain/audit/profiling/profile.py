@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.coded_table import CodedColumn, CodedTable, for_columns
+from mmtrain.audit.coded_table import CodedColumn, CodedTable, for_columns, text_bytes
 from mmtrain.audit.profiling.value_counts import FREQUENT, ValueCounts, take
 from mmtrain.columns.cells import MISSING_WORDS
 from mmtrain.columns.image_cells import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
@@ -19,6 +19,7 @@ from mmtrain.columns.profile import Profile
 from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.text.date_patterns import DATE
 from mmtrain.text.label_lists import recognise
+from mmtrain.text.spelling import few_strings
 from mmtrain.text.tokenization import ASCII_WORD, WORD
 
 if TYPE_CHECKING:
@@ -31,8 +32,12 @@ MOST_NUMBERS = 1_000_000
 LIKENESSES = ("number_cells", "wordless", "spaced", "images", "unread_images", "image_lists", "addresses", "dates")
 """Counts of a `Profile`."""
 
-FEW_TEXTS = 100
-"""Distinct texts of a chunk up to which Python's regular expressions are faster than Arrow's."""
+_POINT = ord(".")
+_SIGNS = np.frombuffer(b"+-", dtype=np.uint8)
+_DIGITS_AND_POINTS = np.zeros(256, dtype=np.uint32)
+_DIGITS_AND_POINTS[ord("0") : ord("9") + 1] = 1
+_DIGITS_AND_POINTS[_POINT] = 1 << 16
+"""By byte: 1 for a digit, 65,536 for a point."""
 
 
 def profile_columns(table: CodedTable, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
@@ -144,23 +149,27 @@ def _plain_numbers(texts: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int
     Regular expressions would take most of the time of a table of numbers. Of all likenesses, plain numbers can only be dates such as
     `20240331`.
     """
-    import pyarrow.compute as pc
-
-    unsigned = pc.ascii_ltrim(texts, characters="+-")
-    figures = pc.replace_substring(unsigned, ".", "", max_replacements=1)
-    plain = pc.and_(pc.ascii_is_decimal(figures), pc.less(pc.binary_length(figures), 400)).to_numpy(zero_copy_only=False)
-    inside = pc.binary_length(unsigned).to_numpy() > pc.binary_length(figures).to_numpy()
-    for at_an_end in (pc.starts_with(unsigned, "."), pc.ends_with(unsigned, ".")):
-        inside &= ~at_an_end.to_numpy(zero_copy_only=False)
-    compact = plain & ~inside & (pc.binary_length(texts).to_numpy() == 8)
-    return np.where(plain, 1 + inside, 0).astype(np.float32), np.flatnonzero(compact)
+    data, bounds = text_bytes(texts)
+    starts, ends = bounds[:-1], bounds[1:]
+    lengths = ends - starts
+    # One running sum counts digits in its lower and points in its upper half; differences are right even where it wraps around.
+    sums = np.append(np.uint32(0), np.cumsum(_DIGITS_AND_POINTS[data], dtype=np.uint32))
+    counts = sums[ends] - sums[starts]
+    digits, points = counts & 0xFFFF, counts >> 16
+    # An empty text begins where the next one does: its length is 0, which no count of digits matches. One byte stands after the last.
+    data = np.append(data, np.uint8(0))
+    signs = np.isin(data[starts], _SIGNS)
+    # Above 400 characters the halves of the sum may run into each other.
+    plain = (digits > 0) & (points <= 1) & (digits + points + signs == lengths) & (lengths < 400)
+    inside = plain & (points == 1) & (data[starts + signs] != _POINT) & (data[ends - 1] != _POINT)
+    return np.where(plain, 1 + inside, 0).astype(np.float32), np.flatnonzero(plain & (points == 0) & (lengths == 8))
 
 
 def _matches(texts: pa.Array, expression: str) -> NDArray[np.bool_]:
     """Mark the texts that match the expression somewhere."""
     import pyarrow.compute as pc
 
-    if (few := _few(texts)) is not None:
+    if (few := few_strings(texts)) is not None:
         pattern = re.compile(expression, re.ASCII)  # Python keeps what it has compiled
         return np.array([pattern.search(text) is not None for text in few], dtype=np.bool_)
     return np.asarray(pc.match_substring_regex(texts, expression).to_numpy(zero_copy_only=False), dtype=np.bool_)
@@ -169,14 +178,6 @@ def _matches(texts: pa.Array, expression: str) -> NDArray[np.bool_]:
 def _word_counts(texts: pa.Array) -> NDArray[np.int64]:
     import pyarrow.compute as pc
 
-    if (few := _few(texts)) is not None:
+    if (few := few_strings(texts)) is not None:
         return np.array([len(re.findall(ASCII_WORD, text)) for text in few], dtype=np.int64)
     return np.asarray(pc.count_substring_regex(texts, WORD).to_numpy(), dtype=np.int64)
-
-
-def _few(texts: pa.Array) -> list[str] | None:
-    """Return the texts as Python strings where they are few and ASCII: Arrow takes a millisecond to compile an expression."""
-    if len(texts) > FEW_TEXTS:
-        return None
-    strings: list[str] = texts.to_pylist()
-    return strings if all(text.isascii() for text in strings) else None

@@ -122,7 +122,7 @@ def _id_like(cells: ColumnValues) -> list[Finding]:
 
 def names_each_row(cells: ColumnValues) -> bool:
     """Return True where categories hardly ever occur twice."""
-    filled = int((~cells.missing).sum())
+    filled = int(np.count_nonzero(cells.prints))
     return filled >= LEAST_ROWS and len(cells.different) >= OWN * filled
 
 

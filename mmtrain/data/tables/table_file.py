@@ -34,7 +34,7 @@ MAX_GATHERED_BYTES = 8_000_000
 TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
 """The dtype that pandas calls `str`."""
 
-GATHERED_ROWS = 4096
+GATHERED_ROWS = 8192
 """Rows that are."""
 
 
