@@ -23,7 +23,7 @@ from mmtrain.api.inputs import (
     as_table,
     named_as_given,
 )
-from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
+from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun, trained_run
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
@@ -57,7 +57,7 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
 
     with progress_display.watching(progress) as shown:
         done = go_on(_which(run), output=as_path(output), listeners=progress_display.listeners_of(shown))
-    return TrainedRun(done.run)
+    return trained_run(done.run)
 
 
 def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:

@@ -24,7 +24,7 @@ from mmtrain.api.inputs import (
     named_as_given,
     temporary_table,
 )
-from mmtrain.api.results import TrainedRun
+from mmtrain.api.results import TrainedRun, trained_run
 
 
 def fit(
@@ -49,7 +49,8 @@ def fit(
         progress: Show the progress in the notebook or on standard error.
 
     Returns:
-        The trained run: `scores` and `history` as DataFrames, `report`, `evaluate`, `predict`, `explain`, `export`.
+        The trained run: `scores` and `history` as DataFrames, `report`, `evaluate`, `predict`, `explain`, `export`. With `split.folds`
+        or `training.seeds`, a group of runs: `scores`, the out-of-fold `predictions`, and the runs as `members`.
 
     Raises:
         ConfigError: the experiment has mistakes; the error lists every one with its place.
@@ -69,7 +70,7 @@ def fit(
     wanted = wanted.on(file, images)
     with named_as_given(file), progress_display.watching(progress) as shown:
         done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=progress_display.listeners_of(shown))
-    return TrainedRun(done.run)
+    return trained_run(done.run)
 
 
 def check(

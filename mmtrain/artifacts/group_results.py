@@ -74,8 +74,8 @@ class CrossValidation(ResultModel):
     """By target, the score by which members are compared."""
     targets: dict[str, ScoresOfMembers]
     """By target and score."""
-    predictions: str = "predictions_oof.csv"
-    """File with the out-of-fold predictions; empty without folds."""
+    predictions: str = ""
+    """File with the out-of-fold predictions, predictions_oof.csv; empty without folds."""
 
     @model_validator(mode="after")
     def _complete(self) -> CrossValidation:

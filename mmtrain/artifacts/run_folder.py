@@ -80,7 +80,8 @@ class Run:
         self.folder = folder
 
     def __str__(self) -> str:
-        return f"{self.folder.parent.name}/{self.folder.name}"
+        name = f"{self.folder.parent.name}/{self.folder.name}"
+        return name if self.parent is None else f"{self.parent}/{name}"
 
     def __truediv__(self, name: str) -> Path:
         """Return the path of a file of the run. Raises RunError for a name that leads out of it."""

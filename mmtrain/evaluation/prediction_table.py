@@ -12,7 +12,7 @@ from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.evaluation.postprocessing.fit_postprocessing import columns as postprocessed_columns
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.base import PROBABILITY, TRUTH, UNKNOWN_LABELS
+from mmtrain.targets.base import PREDICTION, PROBABILITY, TRUTH, UNKNOWN_LABELS
 
 Array = np.ndarray[Any, Any]
 
@@ -87,6 +87,11 @@ def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTa
 def truth_column(key: str, targets: Mapping[str, FittedTarget]) -> str:
     """Return the column of predictions_<part>.csv with the answers to a target."""
     return f"{_prefix(key, targets)}{TRUTH}"
+
+
+def prediction_column(key: str, targets: Mapping[str, FittedTarget]) -> str:
+    """Return the column of predictions_<part>.csv with the decisions on a target."""
+    return f"{_prefix(key, targets)}{PREDICTION}"
 
 
 def _prefix(key: str, targets: Mapping[str, FittedTarget]) -> str:

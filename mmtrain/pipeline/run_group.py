@@ -28,7 +28,7 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Say
 from mmtrain.data.splits import split_file
 from mmtrain.errors import Problem, RunError, counted
-from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_members
+from mmtrain.evaluation.out_of_fold import GROUP, Combined, MemberPredictions, score_members
 from mmtrain.evaluation.prediction_table import prediction_columns, to_csv, truth_columns
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
@@ -212,6 +212,8 @@ class MemberPlan(ChildPlan):
         predictions = model_file.predict(predictor, arrays, rows)
         fitted, source = apply_postprocessing(data.fitted, result.decisions), table.data.table
         columns: dict[str, Any] = {"row": source.rows[rows], "id": source.ids(rows)}
+        if data.groups is not None:
+            columns[GROUP] = data.groups[rows]
         labels = self.group.labels.targets
         for key in labels:
             columns |= truth_columns(key, labels, self.group.truths[key][rows])
