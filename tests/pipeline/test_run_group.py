@@ -1,0 +1,281 @@
+"""Groups of trainings: folds and seeds on one table, killed and resumed, and their out-of-fold predictions."""
+
+import csv
+import random
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from tensorflow.python.framework import config as tf_config  # the public part of TensorFlow has no way back
+from tiny import start, write_experiment, write_table
+
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.runs import find
+from mmtrain.cli.app import run as command
+from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.data import encode
+from mmtrain.data.splits.split_file import read_split
+from mmtrain.errors import UsageError
+from mmtrain.training.events import EpochBegan
+
+EXPERIMENT = """
+name: folded
+columns:
+  who: {role: id}
+  x: {role: numeric}
+  city: {role: categorical, min_count: 1}
+  person: {role: group}
+  y: {role: target, task: binary, positive: high}
+branches: {table: {columns: [x, city], units: [4], dropout: 0.3}}
+split: {method: random, folds: 3, test: 0.2, validation: 0.25}
+training: {epochs: 3, batch_size: 16, deterministic: true, learning_rate: 0.05, optimizer: sgd, momentum: 0.9}
+evaluation: {threshold: {aim: youden}, draws: 100, permutations: 0}
+"""
+ROWS = 60
+LEARNED = ("columns.json", "statistics.json", "metrics.jsonl", "decisions.json")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_here():
+    """TensorFlow stays deterministic until it is told otherwise; the other tests are not."""
+    yield
+    tf_config.disable_op_determinism()
+
+
+def cells(row):
+    return {
+        "who": f"r{row}",
+        "x": (row % 2) * 2 - 1 + (row % 7) / 5,
+        "city": f"c{row % 3}",
+        "person": f"p{row // 2}",
+        "y": ("low", "high")[(row % 2) ^ (row % 11 == 0)],
+    }
+
+
+def write(folder, changed=(), experiment=EXPERIMENT):
+    """The cells of `changed` rows are as wild as they can be, their answers turned over; ids and groups stay."""
+    rows = [cells(row) for row in range(ROWS)]
+    for row in changed:
+        rows[row] |= {"x": 1e6 * (row + 1), "city": f"somewhere {row}", "y": {"low": "high", "high": "low"}[rows[row]["y"]]}
+    write_table(folder / "table.csv", rows)
+    return write_experiment(folder / "folded.yaml", experiment)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("folded")
+
+
+@pytest.fixture(scope="module")
+def outcome(folder):
+    """Three folds, and a copy of their folder as SIGKILL would have left it in the second epoch of the second one."""
+    moments, said = [], []
+
+    def watch(event):
+        moments.append(event)
+        if isinstance(event, EpochBegan) and event.epoch == 2 and sum(isinstance(one, EpochBegan) for one in moments) == 5:
+            shutil.copytree(folder / "runs/folded/1", folder / "killed/folded/1")
+
+    encoded, original = [], encode.encode
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            encode, "encode", lambda given, fitted, *a, **n: encoded.append([*fitted.columns]) or original(given, fitted, *a, **n)
+        )
+        done = fit(write(folder), output=folder / "runs", listeners=Listeners(watch=watch, say=said.append))
+    return done, said, encoded
+
+
+@pytest.fixture(scope="module")
+def group(outcome):
+    return outcome[0].run
+
+
+def bits(run):
+    """The bytes of everything that a group has learned and scored."""
+    names = ["predictions_oof.csv", "cross_validation.json", "split.csv", "targets.json"]
+    for member in run.read("run.json").members:
+        names += [f"{member.name}/{name}" for name in (*LEARNED, "predictions_member.csv")]
+    return {name: (run / name).read_bytes() for name in names}
+
+
+def oof(run):
+    return list(csv.DictReader((run / "predictions_oof.csv").read_text().splitlines()))
+
+
+# Rows
+
+
+def test_every_row_is_scored_once_by_the_training_that_left_it_out(group):
+    """Row i in is row i out."""
+    plan, rows = read_split(group / "split.csv").plan, oof(group)
+    fold_of = {int(row): fold for fold, one in enumerate(plan.partitions) for row in one.test}
+    assert [int(row["row"]) for row in rows] == sorted(fold_of) == np.setdiff1d(np.arange(ROWS), plan.test).tolist()
+    assert len(plan.test) == 12
+    for row in rows:
+        number = int(row["row"])
+        assert (row["id"], row["truth"], row["fold"]) == (f"r{number}", cells(number)["y"], str(fold_of[number]))
+        member = pd.read_csv(group / f"folds/{row['fold']}/predictions_member.csv", dtype=str).set_index("row")
+        assert row["probability_high"] == member.loc[row["row"], "probability_high"]
+        assert row["prediction"] == member.loc[row["row"], "prediction"]  # by the threshold of its fold
+
+
+def test_nothing_that_a_fold_learns_sees_the_rows_that_it_scores(group, tmp_path):
+    """Other cells and answers in these rows, and in the outer test rows, change no bit of what the fold has learned."""
+    plan = read_split(group / "split.csv").plan
+    path = write(tmp_path, changed=[*plan.partitions[1].test.tolist(), *plan.test.tolist()])
+    done = fit(path, output=tmp_path / "runs", fold=1)
+    assert (done.scores, done.run.state) == (None, "interrupted")
+    assert [one.is_dir() for one in (done.run / "folds/0", done.run / "folds/1")] == [False, True]
+    for name in LEARNED:
+        assert (done.run / f"folds/1/{name}").read_bytes() == (group / f"folds/1/{name}").read_bytes(), name
+    assert (done.run / "split.csv").read_bytes() == (group / "split.csv").read_bytes()
+    assert (done.run / "folds/1/predictions_member.csv").read_bytes() != (group / "folds/1/predictions_member.csv").read_bytes()
+
+
+def test_columns_that_learned_the_same_are_encoded_once(outcome):
+    """The three cities are in the training rows of every fold, and the mean of `x` is another in each."""
+    assert outcome[2] == [["x", "city"], ["x"], ["x"]]
+
+
+# Scores
+
+
+def test_scores_are_those_of_the_members_on_their_rows(outcome, group):
+    scores = outcome[0].scores
+    assert [(one.name, one.fold, one.rows) for one in scores.members] == [(f"folds/{fold}", fold, 16) for fold in range(3)]
+    assert (scores.folds, scores.seeds, scores.rows, scores.part, scores.main) == (3, 1, 48, "test", {"y": "auc"})
+    auc = scores.targets["y"]["auc"]
+    assert auc.mean == pytest.approx(np.mean(auc.values))
+    assert auc.deviation == pytest.approx(np.std(auc.values, ddof=1))
+    rows = oof(group)
+    right = [row["truth"] == row["prediction"] for row in rows]
+    assert scores.targets["y"]["accuracy"].out_of_fold == pytest.approx(np.mean(right))
+    by_fold = [np.mean([hit for hit, row in zip(right, rows, strict=True) if row["fold"] == str(fold)]) for fold in range(3)]
+    assert scores.targets["y"]["accuracy"].values == pytest.approx(by_fold)
+    assert group.read("cross_validation.json") == scores
+
+
+# Kills
+
+
+def test_a_killed_group_ends_with_the_same_bits(outcome, group, folder):
+    killed = Run(folder / "killed/folded/1")
+    assert [killed.child(f"folds/{fold}").state for fold in (0, 1)] == ["finished", "running"]
+    said = []
+    done = resume("folded/1", output=folder / "killed", listeners=Listeners(say=said.append))
+    assert [line for line in said if line.startswith("Fold")] == [
+        f"Fold {fold + 1} of 3: 24 training rows; {killed.folder}/folds/{fold}." for fold in (1, 2)
+    ]
+    assert bits(done.run) == bits(group)
+    assert done.run.state == "finished"
+    with pytest.raises(UsageError, match="the run is finished; there is nothing to resume"):
+        resume("folded/1", output=folder / "killed")
+
+
+def test_a_group_killed_after_its_last_training_needs_no_table(group, tmp_path):
+    shutil.copytree(group.folder, tmp_path / "folded/1")
+    run = Run(tmp_path / "folded/1")
+    for name in ("predictions_oof.csv", "cross_validation.json"):
+        (run / name).unlink()
+    run.update(state="running", trained=run.read_json("run.json")["ended"], files=None)
+    run.seal("config.yaml", "split.csv", "data.json", "targets.json")
+    done = resume("folded/1", output=tmp_path)
+    assert bits(done.run) == bits(group)
+
+
+KILLS = 20
+MANY = EXPERIMENT.replace("epochs: 3", "seeds: 2, epochs: 12, checkpoint_minutes: 1.0e-9")
+
+
+@pytest.mark.slow  # 20 processes
+def test_a_group_killed_twenty_times_ends_with_the_same_bits(tmp_path):
+    path = write(tmp_path, experiment=MANY)
+    whole = fit(path, output=tmp_path / "whole").run
+    assert [member.name for member in whole.read("run.json").members][:3] == ["folds/0-seed-0", "folds/0-seed-1", "folds/1-seed-0"]
+    draw, killed, run, kills, begun = random.Random(3), [], Run(tmp_path / "runs/folded/1"), 0, False
+    while kills < KILLS:
+        process = start("fit", *(["--resume", "folded/1"] if begun else [str(path)]), "--output", str(tmp_path / "runs"), folder=tmp_path)
+        # Steps of this experiment take milliseconds: kills are spread over the trainings, and not over the start of TensorFlow.
+        before = progress(run)
+        while progress(run) == before and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.6))
+        process.kill()
+        process.communicate()
+        kills += 1
+        if run.folder.exists() and run.state == "finished":
+            shutil.rmtree(run.folder)
+        begun = run.folder.exists() and "targets.json" in run.read_json("run.json").get("files", {})
+        if not begun and run.folder.exists():
+            shutil.rmtree(run.folder)
+        killed.append(progress(run))
+    if begun:
+        process = start("fit", "--resume", "folded/1", "--output", str(tmp_path / "runs"), folder=tmp_path)
+    else:
+        process = start("fit", str(path), "--output", str(tmp_path / "runs"), folder=tmp_path)
+    _, told = process.communicate(timeout=600)
+    assert process.returncode == 0, told
+    assert len(set(killed)) > KILLS // 2  # at different moments
+    assert bits(run) == bits(whole)
+
+
+def progress(run):
+    """The epochs that all members of a run have behind them, and the number of its files."""
+    lines = sum(path.read_text().count("\n") for path in run.folder.glob("*/*/metrics.jsonl"))
+    return lines, sum(1 for _ in run.folder.glob("*/*/*"))
+
+
+# Commands
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate"],
+        ["predict", "table.csv", "-o", "predicted.csv"],
+        ["explain"],
+        ["export", "--format", "saved_model"],
+    ],
+)
+def test_commands_name_the_members_of_a_group(group, capsys, arguments):
+    name, *more = arguments
+    assert command([name, str(group.folder), *more]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert (
+        f"{group.folder}: this run is a group of 3 trainings, folds/0, folds/1 and folds/2, and the command takes one training. "
+        f"Name one of them: {group.folder}/folds/0"
+    ) in told
+
+
+def test_a_member_has_a_name_and_is_not_resumed_alone(group, folder):
+    assert str(find(f"{group.folder}/folds/1", folder)) == "folded/1/folds/1"
+    with pytest.raises(UsageError) as refused:
+        resume(f"{group.folder}/folds/1")
+    assert str(refused.value) == (
+        f"{group.folder}/folds/1: this is one training of the group folded/1. Resume the group: mmtrain fit --resume {group.folder}"
+    )
+
+
+def test_a_member_is_a_run_of_its_own(group, folder, tmp_path, capsys):
+    shutil.copytree(group.folder, tmp_path / "runs/folded/1")  # an evaluation writes into the run
+    shutil.copy(folder / "table.csv", tmp_path)
+    name = str(tmp_path / "runs/folded/1/folds/1")
+    assert command(["evaluate", name, "--json"]) == 0
+    assert '"rows": 16' in capsys.readouterr().out
+    assert command(["report", name]) == 0
+
+
+@pytest.mark.parametrize(
+    ("fold", "problem"),
+    [
+        (3, "--fold 3: the split has 3 folds, numbered from 0. Name one from 0 to 2."),
+        (-1, "--fold -1: the split has 3 folds, numbered from 0. Name one from 0 to 2."),
+    ],
+)
+def test_a_fold_that_the_split_does_not_have(tmp_path, fold, problem):
+    with pytest.raises(UsageError) as refused:
+        fit(write(tmp_path), output=tmp_path / "runs", fold=fold)
+    assert str(refused.value) == problem
+    assert not (tmp_path / "runs").exists()
