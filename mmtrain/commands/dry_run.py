@@ -18,6 +18,7 @@ from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import check_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.prepare import LoadedData
+from mmtrain.pipeline.run_group import is_group
 from mmtrain.system.memory import available_memory, peak_memory
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     listeners = listeners or Listeners()
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     partition = split.trainings[0]
+    if is_group(experiment, split):
+        listeners.say("One of them, the first, is tried.")
     listeners.say(CHECKED)
     start_tensorflow()
     check_callbacks(experiment.training.callbacks, path, overrides)

@@ -138,6 +138,17 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
     return plan
 
 
+def describe_trainings(experiment: Experiment, plan: SplitPlan) -> str:
+    """Return `15 trainings: 5 folds, each with 3 seeds`; empty for an experiment of one training."""
+    seeds, folds = experiment.training.seeds, len(plan.partitions)
+    if folds * seeds == 1:
+        return ""
+    if folds == 1:
+        return f"{seeds} trainings, with {seeds} seeds"
+    repeats = f", dealt {plan.repeats} times" if plan.repeats > 1 else ""
+    return f"{folds * seeds} trainings: {plan.folds} folds{repeats}{f', each with {seeds} seeds' if seeds > 1 else ''}"
+
+
 def check_parts(experiment: Experiment, table: Table, partition: Partition, fold: int | None = None) -> None:
     """Raise DataError if the training rows, those of a `fold` if there are several, have a single class or no weight.
 

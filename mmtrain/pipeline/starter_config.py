@@ -164,6 +164,7 @@ def _split(survey: TableProfile) -> list[tuple[str, str]]:
         method,
         ("validation: 0.15", "share of the rows that choose the best epoch"),
         ("test: 0.15", "share of the rows kept for `evaluate`"),
+        ("# folds: 5", "cross-validation: 5 trainings, each scored on the rows that it left out; then `test: 0` keeps no others"),
     ]
 
 

@@ -623,6 +623,7 @@ split:
   method: stratified  # the same mix of classes in every part; rows of one 'patient' stay together
   validation: 0.15    # share of the rows that choose the best epoch
   test: 0.15          # share of the rows kept for `evaluate`
+  # folds: 5          # cross-validation: 5 trainings, each scored on the rows that it left out; then `test: 0` keeps no others
 training:
   epochs: 60
   batch_size: 16

@@ -32,7 +32,7 @@ from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantl
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.requirements import check_encoders, check_packages
 from mmtrain.pipeline.checks.subgroups import check_subgroups
-from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, doubts, split_rows
+from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, describe_trainings, doubts, split_rows
 from mmtrain.splits.plan import Partition, SplitPlan
 
 LEAST_ROWS = 2
@@ -81,7 +81,12 @@ def load_checked(
         say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.plan is None:
         raise tried.error or RuntimeError("A validation without problems must return data and a plan.")
-    for note in (*tried.plan.notes, *notices(experiment.columns, tried.data.table, tried.plan.trainings[0])):
+    trainings = describe_trainings(experiment, tried.plan)
+    for note in (
+        *([f"{trainings}."] if trainings else []),
+        *tried.plan.notes,
+        *notices(experiment.columns, tried.data.table, tried.plan.trainings[0]),
+    ):
         say(note)
     return experiment, tried.data, tried.plan
 
