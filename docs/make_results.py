@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mmtrain.artifacts import command_results, export_results, inspection_results, run_schema
+from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
@@ -32,6 +33,7 @@ be null is always present. Lists and maps of objects name the table that describ
 DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "metrics.json": ("By part, then by target:", TargetResult),
     "worst_predictions_<part>.json": ("By target, a list, the highest loss first, of:", WorstPrediction),
+    "cross_validation.json": ("A group of trainings:", CrossValidation),
     "run.json": ("", run_schema.RunFacts),
     "data.json": ("", run_schema.Data),
     "network.json": ("", run_schema.Network),
