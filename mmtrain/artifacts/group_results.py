@@ -18,6 +18,7 @@ class Member(ResultModel):
     fold: Count
     """Number of the partition in split.csv; repeats go on counting, so that fold 7 of 5 is fold 2 of repeat 1. 0 without folds."""
     repeat: Count = 0
+    """Number of the repeat, from 0."""
     seed: Count = 0
     """Position of the seed, from 0; the seed of the training is that of the experiment plus this."""
     train_rows: Count = 0
@@ -33,6 +34,7 @@ class MemberScores(ResultModel):
     """
 
     values: list[float | None]
+    """By member."""
     mean: float | None = None
     """Mean of the folds; with several seeds, of the means over seeds."""
     deviation: float | None = None
@@ -61,11 +63,13 @@ class CrossValidation(ResultModel):
     folds: Count
     """Number of folds; 1 without folds."""
     repeats: Count = 1
+    """Number of times that the rows were dealt to the folds."""
     seeds: Count = 1
+    """Number of seeds of each fold."""
     members: Annotated[list[Member], Field(min_length=1)]
     """In the order of training: by fold, then by seed."""
     rows: Count
-    """Rows with an out-of-fold prediction; those of the test part without folds."""
+    """Number of rows with an out-of-fold prediction; without folds, of validation rows."""
     confidence: float = 0.95
     """Confidence level of the intervals."""
     part: str = "test"
