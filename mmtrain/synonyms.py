@@ -100,6 +100,9 @@ WORDS_OF = {
     "validation": "val valid dev validation_split validation_size val_size val_split eval",
     "test": "holdout hold_out test_size test_split",
     "stratified": "stratify",
+    "folds": "k n_splits n_folds num_folds kfold k_fold cv",
+    "repeats": "n_repeats num_repeats repetitions",
+    "seeds": "n_seeds num_seeds",
     "random": "shuffle shuffled",
     # Training
     "epochs": "epoch num_epochs n_epochs max_epochs iterations",
