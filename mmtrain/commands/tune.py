@@ -32,13 +32,13 @@ from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table
 from mmtrain.pipeline.checks.validate import load_checked, load_experiment
 from mmtrain.pipeline.restore import restore_data
 from mmtrain.pipeline.run_record import record_inputs
+from mmtrain.pipeline.search.proposal import propose_space
+from mmtrain.pipeline.search.space import SearchSpace, load_space, search_score, value_at
+from mmtrain.pipeline.search.study import Study, mend_journal, require_optuna
+from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, save_space, trial_results, trial_table
+from mmtrain.pipeline.search.worker import wait, workers
 from mmtrain.pipeline.train_run import run_state
-from mmtrain.pipeline.trial_worker import wait, workers
-from mmtrain.pipeline.trials import Search, open_study, read_space, run_trials, save_space, trial_results, trial_table
 from mmtrain.reports import search_page
-from mmtrain.search.proposal import propose_space
-from mmtrain.search.space import SearchSpace, load_space, search_score, value_at
-from mmtrain.search.study import Study, mend_journal, require_optuna
 from mmtrain.training.signals import Interrupted
 
 if TYPE_CHECKING:

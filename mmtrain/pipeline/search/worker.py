@@ -1,4 +1,4 @@
-"""Worker processes of a search: `python -m mmtrain.pipeline.trial_worker FOLDER` runs trials beside others of the same search.
+"""Worker processes of a search: `python -m mmtrain.pipeline.search.worker FOLDER` runs trials beside others of the same search.
 
 Each process has TensorFlow and the encoded table of its own; images and cached columns are mapped and shared. A worker ends with its
 parent: its standard input is a pipe, which the kernel closes when the parent ends, however it ends.
@@ -24,7 +24,7 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import encode_table
 from mmtrain.pipeline.restore import restore_data
-from mmtrain.pipeline.trials import Search, open_study, read_space, run_trials, trial_table
+from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, trial_table
 from mmtrain.system.threads import cores
 from mmtrain.system.user_code import import_code
 from mmtrain.training.signals import Interrupted, at_once
@@ -75,7 +75,7 @@ class Worker:
         limits = {name: str(threads) for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")}
         # -P: nothing is imported from the current folder, which may be a stranger's.
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", "mmtrain.pipeline.trial_worker", json.dumps(options)],
+            [sys.executable, "-P", "-m", "mmtrain.pipeline.search.worker", json.dumps(options)],
             env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **limits, **os.environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

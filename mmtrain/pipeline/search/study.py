@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.errors import ConfigError, Problem
-from mmtrain.search.space import SearchSpace, Setting
+from mmtrain.pipeline.search.space import SearchSpace, Setting
 
 if TYPE_CHECKING:
     import optuna

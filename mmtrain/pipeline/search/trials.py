@@ -20,8 +20,8 @@ from mmtrain.data.images.store import Say
 from mmtrain.errors import ConfigError, MmtrainError, Problem, RunError, did_you_mean, listed
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.child_run import ChildPlan, train_child
-from mmtrain.search.space import SearchSpace, Setting, search_score, value_at
-from mmtrain.search.study import Outcome, Study, Trial, outcome_of
+from mmtrain.pipeline.search.space import SearchSpace, Setting, search_score, value_at
+from mmtrain.pipeline.search.study import Outcome, Study, Trial, outcome_of
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, StepsBegan
 
 
