@@ -19,7 +19,7 @@ def start_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet_native_stderr(), _hidden(KERAS_EXTRAS), _without_gc():
+    with quiet_native_stderr(), hidden(KERAS_EXTRAS), _without_gc():
         import keras  # noqa: F401
         import tensorflow
 
@@ -46,7 +46,7 @@ def quiet_native_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def _hidden(names: tuple[str, ...]) -> Iterator[None]:
+def hidden(names: tuple[str, ...]) -> Iterator[None]:
     """Context in which these packages cannot be imported, unless they are already."""
     new = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(new))  # type: ignore[arg-type]  # importing a name that holds None raises ImportError

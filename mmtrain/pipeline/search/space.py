@@ -13,6 +13,7 @@ knows are left out of trials with another one, and so are options of the file th
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,16 +86,20 @@ class Setting:
         return ("low", self.number(self.low)), ("high", self.number(self.high))
 
     def number(self, value: float) -> float | int:
-        """Return a number of the range as the file would have it, with four significant digits.
+        """Return a number of the range as the file would have it, with four digits.
 
         >>> Setting("training.learning_rate", low=1e-4, high=1e-2).number(0.00123456)
         0.001235
+        >>> Setting("fusion.dropout", low=0, high=0.5).number(0.00123456)
+        0.0012
         >>> Setting("training.batch_size", low=8, high=64, whole=True).number(17.0)
         17
         """
         if self.whole or (float(value).is_integer() and abs(value) < 1e9):
             return round(value)
-        return min(self.high, max(self.low, float(f"{value:.4g}")))
+        # Digits of the value where any factor is as likely, of the range where any sum is.
+        digits = 3 - math.floor(math.log10(abs(value) if self.log else self.high - self.low))
+        return min(self.high, max(self.low, round(value, digits)))
 
 
 @dataclass(frozen=True)
