@@ -1,0 +1,199 @@
+"""Trials of a search without TensorFlow: what becomes of trainings that go well, are slow, fail, or come too late."""
+
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from tiny import write_experiment
+
+from mmtrain import config
+from mmtrain.artifacts.run_folder import begin
+from mmtrain.commands.tune import best_trial, trials_table
+from mmtrain.config.tune import Tune
+from mmtrain.config.yaml_source import Origin
+from mmtrain.errors import Problem, RunError
+from mmtrain.pipeline.build import EncodedTable
+from mmtrain.pipeline.search import trials as module
+from mmtrain.pipeline.search.space import load_space
+from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, save_space, trial_results, trial_table
+from mmtrain.splits.plan import Partition
+from mmtrain.training.events import Ended, EpochBegan, EpochEnded
+from mmtrain.training.signals import Interrupted
+
+EXPERIMENT = """
+columns: {x: {role: numeric}, y: {role: target, task: binary}}
+branches: {table: {columns: [x], architecture: mlp}}
+training: {epochs: 9, learning_rate: 0.5, early_stopping: {monitor: validation_auc}, trackers: [steps], tensorboard: true,
+           callbacks: [{name: keras.callbacks.TerminateOnNaN}]}
+tune:
+  space: {training.learning_rate: {low: 0.001, high: 1, scale: log}, branches.table: [mlp, tabm], branches.table.members: [2, 4]}
+"""
+
+
+@pytest.fixture
+def search(tmp_path):
+    experiment = config.load(write_experiment(tmp_path / "a.yaml", EXPERIMENT))
+    space = load_space(Origin(tmp_path / "a.yaml"), experiment.tune.space, experiment)
+    (tmp_path / "run").mkdir()
+    run = begin(tmp_path / "run", "a")
+    section = experiment.tune.model_copy(update={"trials": 6})
+    study = open_study(run, space, section)
+    study.begin(space)
+    return Search(run, space, section, SimpleNamespace(), study)
+
+
+def train(monkeypatch, score, before_epoch=lambda plan, epoch: None):
+    """Trainings whose score of an epoch is `score(experiment, epoch)`; return their plans."""
+    plans = []
+
+    def train_child(parent, plan, table, listener, say, stop):
+        plans.append(plan)
+        best, best_epoch, reason = None, 0, ""
+        for epoch in range(1, plan.experiment.training.epochs + 1):
+            before_epoch(plan, epoch)
+            listener(EpochBegan(epoch))
+            value = score(plan.experiment, epoch)
+            is_best = value is not None and (best is None or value > best)
+            best, best_epoch = (value, epoch) if is_best else (best, best_epoch)
+            event = EpochEnded(epoch, {"validation_auc": value}, 0.1, 1.0, 1.0, is_best, best_epoch)
+            listener(event)
+            if reason := stop(event):
+                break
+        listener(Ended(epoch, best_epoch or epoch, {}, reason))
+
+    monkeypatch.setattr(module, "train_child", train_child)
+    return plans
+
+
+def near(experiment, epoch):
+    """The score of a search whose best learning rate is 0.01; the third epoch is the best."""
+    return 1 - abs(np.log10(experiment.training.learning_rate) + 2) / 4 - 0.01 * abs(epoch - 3)
+
+
+def outcomes(search):
+    return [trial.outcome for trial in trial_results(search.study, search.space)]
+
+
+def test_the_score_of_a_trial_is_that_of_the_kept_epoch(search, monkeypatch):
+    train(monkeypatch, near)
+    run_trials(search)
+    results = trial_results(search.study, search.space)
+    assert [one.trial for one in results] == [0, 1, 2, 3, 4, 5]
+    own, *others = results
+    assert (own.own, own.outcome, own.best_epoch, own.epochs) == (True, "complete", 3, 9)
+    assert own.score == pytest.approx(1 - abs(np.log10(0.5) + 2) / 4)
+    assert own.settings == {"training.learning_rate": 0.5, "branches.table.architecture": "mlp"}
+    assert not any(one.own for one in others)
+    assert best_trial(results, "validation_auc").score == max(one.score for one in results if one.outcome == "complete")
+    assert best_trial(results, "validation_loss").score == min(one.score for one in results if one.outcome == "complete")
+
+
+def test_trials_are_children_without_models_callbacks_or_open_settings(search, monkeypatch):
+    plans = train(monkeypatch, near)
+    run_trials(search)
+    assert [plan.name for plan in plans] == [f"trials/{number}" for number in range(6)]
+    assert plans[0].differences == {"settings": {}}
+    for plan in plans:
+        training = plan.experiment.training
+        assert (training.callbacks, training.trackers, training.tensorboard, training.open_settings) == ((), (), False, [])
+        assert (plan.keep_model, plan.partition, plan.experiment.tune) == (False, None, None)
+
+
+def test_a_trial_below_the_median_is_pruned_and_cannot_be_the_best(search, monkeypatch):
+    train(monkeypatch, lambda experiment, epoch: 0.9)
+    run_trials(search)
+    assert outcomes(search) == ["complete"] * 6
+    train(monkeypatch, lambda experiment, epoch: 0.1)
+    run_trials(replace(search, section=Tune(trials=7)))
+    results = trial_results(search.study, search.space)
+    assert (results[-1].outcome, results[-1].epochs, results[-1].reason) == ("pruned", 3, "validation_auc was 0.1 in epoch 3")
+    assert best_trial(results, "validation_loss").score == 0.9
+
+
+def test_the_search_goes_on_after_a_training_that_failed(search, monkeypatch):
+    def fail(plan, epoch):
+        if plan.name == "trials/1":
+            raise RunError(Problem("trials/1", "the loss became nan in epoch 1, step 3."))
+
+    train(monkeypatch, near, fail)
+    run_trials(search)
+    assert outcomes(search)[:3] == ["complete", "failed", "complete"]
+    assert trial_results(search.study, search.space)[1].reason == "the loss became nan in epoch 1, step 3."
+
+
+def test_a_full_disk_ends_the_search(search, monkeypatch):
+    def fail(plan, epoch):
+        raise RunError(Problem("a", "the file cannot be written: no space left on device.")) from OSError(28, "No space left on device")
+
+    train(monkeypatch, near, fail)
+    with pytest.raises(RunError, match="no space left"):
+        run_trials(search)
+
+
+def test_a_trial_without_a_defined_score_is_failed(search, monkeypatch):
+    train(monkeypatch, lambda experiment, epoch: None)
+    run_trials(replace(search, section=Tune(trials=1)))
+    (result,) = trial_results(search.study, search.space)
+    assert (result.outcome, result.reason) == ("failed", "validation_auc is undefined in the kept epoch")
+
+
+def test_trials_end_at_the_deadline_and_are_repeated_when_the_search_goes_on(search, monkeypatch):
+    late = replace(search, deadline=time.time() + 0.3)
+    train(monkeypatch, near, lambda plan, epoch: time.sleep(0.2 if plan.name != "trials/0" else 0))
+    run_trials(late)
+    assert outcomes(search) == ["complete", "out of time"]
+    assert search.study.repeat_lost() == 1
+    train(monkeypatch, near)
+    run_trials(search)
+    again = trial_results(search.study, search.space)
+    assert len(again) == 7
+    assert again[2].settings == again[1].settings
+
+
+def test_an_interrupted_trial_is_repeated(search, monkeypatch):
+    def interrupt(plan, epoch):
+        if plan.name == "trials/1":
+            raise Interrupted(2)
+
+    train(monkeypatch, near, interrupt)
+    with pytest.raises(Interrupted):
+        run_trials(search)
+    assert outcomes(search) == ["complete", "running"]
+    search.study.repeat_lost()
+    train(monkeypatch, near)
+    run_trials(search)
+    assert outcomes(search)[:3] == ["complete", "lost", "complete"]
+    assert len(outcomes(search)) == 7
+
+
+def test_no_row_of_the_test_part_is_in_the_table_of_trials(search):
+    rows = np.arange(10)
+    partition = Partition(rows[:6], rows[6:8], rows[8:])
+    table = trial_table(EncodedTable(search.space.experiment, None, partition, None, None), search.space)
+    assert (table.partition.train.tolist(), table.partition.validation.tolist()) == (rows[:6].tolist(), [6, 7])
+    assert len(table.partition.test) == 0
+
+
+def test_the_space_of_a_search_is_read_again_as_it_was(search):
+    save_space(search.run, search.space)
+    text = config.to_yaml(search.space.experiment, search.run.folder)
+    search.run.write_text("config.yaml", text)
+    # Places of data are those of config.yaml: the folder may have moved.
+    assert "table.csv" not in (search.run / "search.json").read_text()
+    space = read_space(search.run, config.load(search.run / "config.yaml"))
+    assert (space.settings, dict(space.values)) == (search.space.settings, dict(search.space.values))
+    values = {"branches.table.architecture": "tabm", "branches.table.members": 2, "training.learning_rate": 0.25}
+    assert space.trial_experiment(values) == search.space.trial_experiment(values)
+
+
+def test_the_table_of_trials_has_a_column_for_each_setting(search, monkeypatch):
+    train(monkeypatch, near)
+    run_trials(search)
+    keys = [setting.key for setting in search.space.settings]
+    table = trials_table(trial_results(search.study, search.space), keys, "validation_auc")
+    assert list(table) == ["trial", "outcome", "validation_auc", "best_epoch", "epochs", "seconds", *keys, "reason"]
+    assert table["branches.table.members"].notna().tolist() == (table["branches.table.architecture"] == "tabm").tolist()
+    assert yaml.safe_load(str(table["training.learning_rate"][0])) == 0.5
