@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mmtrain.artifacts import command_results, export_results, inspection_results, run_schema
+from mmtrain.artifacts import command_results, export_results, inspection_results, run_schema, search_results
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import Run
@@ -40,6 +40,7 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "metrics.jsonl": ("One line per epoch. Losses, scores and the learning rate are further fields of it:", run_schema.EpochLine),
     "decisions.json": ("Postprocessing fitted on validation and calibration rows:", Postprocessing),
     "signature.json": ("An export, with the check that it has passed:", export_results.Signature),
+    "tune --json": ("", search_results.SearchResult),
     "evaluate --json": ("", command_results.EvaluationResult),
     "compare --json": ("", command_results.Comparison),
     "explain --json": ("", command_results.Explanation),
