@@ -55,8 +55,8 @@ class Tune(Section):
     )
     pruner: Literal["median", "hyperband", "none"] = Field(
         "median",
-        description="Rule that ends trials early. median: those whose best score so far is below the median of earlier trials at the same "
-        "epoch; hyperband: successive halving at several rates (Li et al. 2018).",
+        description="Rule that ends trials early. median: those whose best score so far is worse than the median of all trials until this "
+        "epoch, after a third of the epochs; hyperband: successive halving at several rates (Li et al. 2018).",
     )
     space: Space | None = Field(
         None,

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmtrain.artifacts.atomic_files import disk_errors
@@ -29,7 +30,7 @@ NAME = "search"
 RANDOM_TRIALS = 8
 """Trials before the sampler models the scores; Optuna's default of 10 is half of a short search."""
 FULL_TRIALS = 4
-"""Trials that end by themselves before the median prunes one."""
+"""Trials that have to end before the median prunes one."""
 RESUMED = 1_000
 """Added to the sampler's seed for every trial that the study has when it is opened; more than there are workers."""
 IMPORTANT_QUANTILE = 0.25
@@ -237,12 +238,36 @@ def _stored(space: SearchSpace, key: str, value: Any) -> Any:
 def _pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
     import optuna
 
-    if name == "median":
-        # Not in the first third of the epochs: networks with small rates are slow at first, and schedules gain most at their end.
-        return optuna.pruners.MedianPruner(n_startup_trials=FULL_TRIALS, n_warmup_steps=max(2, epochs // 3))
     if name == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
-    return optuna.pruners.NopPruner()
+    if name == "none":
+        return optuna.pruners.NopPruner()
+    # Not in the first third of the epochs: networks with small rates are slow at first, and schedules gain most at their end.
+    first = max(2, epochs // 3)
+
+    class MedianOfAll(optuna.pruners.BasePruner):
+        """Prune a trial whose best score so far is worse than the median of all trials.
+
+        Optuna's own rule compares with complete trials only, those that were never below it: on the clinic data it pruned 15 of 20.
+        """
+
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            epoch = trial.last_step
+            if epoch is None or epoch < first:
+                return False
+            from optuna.trial import TrialState
+
+            sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
+            ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+            others = [_best_until(one, epoch, sign) for one in ended]
+            return len(others) >= FULL_TRIALS and _best_until(trial, epoch, sign) < median(others)
+
+    return MedianOfAll()
+
+
+def _best_until(trial: optuna.trial.FrozenTrial, epoch: int, sign: float) -> float:
+    """Return the best score until an epoch times `sign`; a pruned trial keeps its own, one that failed is worse than all."""
+    return max((sign * value for step, value in trial.intermediate_values.items() if step <= epoch), default=-math.inf)
 
 
 def mend_journal(folder: Path) -> None:
