@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mmtrain.artifacts import command_results, export_results, inspection_results, run_schema, search_results
+from mmtrain.artifacts import command_results, export_results, inspection_results, run_lists, run_schema, search_results
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import Run
@@ -43,6 +43,8 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "tune --json": ("", search_results.SearchResult),
     "evaluate --json": ("", command_results.EvaluationResult),
     "compare --json": ("", command_results.Comparison),
+    "leaderboard --json": ("", run_lists.Leaderboard),
+    "runs --json": ("", run_lists.RunList),
     "explain --json": ("", command_results.Explanation),
     "export --json": ("", export_results.ExportResult),
     "check --json": ("", inspection_results.CheckResult),

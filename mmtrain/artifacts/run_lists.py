@@ -1,0 +1,86 @@
+"""Lists of runs: `runs --json` and `leaderboard --json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmtrain.artifacts.command_results import CommandResult, RunFolder
+from mmtrain.metrics.score import Score
+from mmtrain.result_model import Count
+
+
+class RunEntry(CommandResult):
+    """One run of a list."""
+
+    run: RunFolder
+    name: str
+    """Name and number, `clinic/3`."""
+    kind: str
+    """`training`, or `search` for a run of `mmtrain tune`."""
+    state: str
+    """`finished`, `interrupted`, `failed` or `running`; `damaged` if its files cannot be read."""
+    started: str
+    """In UTC, ISO 8601."""
+    minutes: float | None
+    """Duration of the training or the search; null before its end."""
+    parameters: Count
+    """Number of trained weights; 0 where it is unknown."""
+    epochs: Count
+    """Number of epochs trained; of a search, the number of its trials that have ended."""
+    monitor: str
+    """The score that chose the best epoch; of a search, the optimized score."""
+    value: float | None
+    """Its value in that epoch, or in the best trial; null before the first epoch."""
+    scored: dict[str, Score]
+    """By part or other table: the main score of the first target with its interval."""
+    problem: str = ""
+    """Why the run cannot be read."""
+
+
+class RunList(CommandResult):
+    """`runs --json`: runs in an output folder, the latest first."""
+
+    output: str
+    """The folder."""
+    runs: list[RunEntry]
+
+
+class LeaderboardEntry(CommandResult):
+    """A run of a leaderboard."""
+
+    run: RunFolder
+    name: str
+    """Name and number, `clinic/3`."""
+    score: Score
+    """The main score on the part, with its interval."""
+    monitor: str
+    """The score that chose the best epoch."""
+    value: float | None
+    """Its value in that epoch."""
+    minutes: float | None
+    """Duration of the training."""
+    parameters: Count
+    """Number of trained weights."""
+    test_looks: Count
+    """Number of evaluations of its test part."""
+    differences: dict[str, Any]
+    """By dotted key: settings that differ from those of the best run; empty for that run itself."""
+
+
+class Leaderboard(CommandResult):
+    """`leaderboard --json`: runs that were scored on the same rows, the best first."""
+
+    part: str
+    """The part, or the name under which the runs scored another table."""
+    target: str
+    score: str
+    """Name of the score by which they are sorted."""
+    higher_is_better: bool
+    """True if larger values of the score are better."""
+    rows: Count
+    """Number of rows that all were scored on."""
+    runs: list[LeaderboardEntry]
+    unscored: list[RunEntry]
+    """Runs with the same rows that have not been scored on them since their training."""
+    others: Count
+    """Other runs in the folder: other rows, other targets, or no model."""

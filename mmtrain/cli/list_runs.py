@@ -1,0 +1,141 @@
+"""`mmtrain runs` and `mmtrain leaderboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmtrain.cli.options import Json, Output, Quiet
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mmtrain.artifacts.run_lists import Leaderboard, RunList
+
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write a CSV file.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page to read in a browser.")]
+MOST_DIFFERENCES = 4
+"""Settings that the terminal shows for a run; CSV, JSON and the page have all."""
+
+
+def runs_command(
+    name: Annotated[str | None, typer.Argument(help="Name of the runs. Left out: all.", show_default=False)] = None,
+    output: Output = Path("runs"),
+    csv: Csv = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, the latest first: state, duration, size, the score of the best epoch, and scores of `evaluate`.
+
+    Example: `mmtrain runs clinic`.
+    """
+    _check_files(csv)
+    from mmtrain.cli.views.console import note, out, print_json
+    from mmtrain.commands.list_runs import list_runs, runs_table
+    from mmtrain.data.tables.csv_text import csv_text
+
+    done = list_runs(name, output=output)
+    if csv is not None:
+        csv.write_text(csv_text(runs_table(done), spreadsheet=True), encoding="utf-8")
+    if as_json:
+        print_json(done.to_json())
+        return
+    out().print(_runs(done))
+    for one in done.runs:
+        if one.problem:
+            note(f"{one.run.folder}: {one.problem}")
+
+
+def _runs(done: RunList) -> Table:
+    from mmtrain.cli.views.console import format_cell, number, plain_table
+    from mmtrain.cli.views.training_progress import duration
+    from mmtrain.commands.list_runs import started_at
+
+    table = plain_table("run", "state", "started", "time", "weights", "epochs", "validation", "evaluated")
+    for one in done.runs:
+        length = "–" if one.minutes is None else duration(60 * one.minutes)
+        best = "–" if one.value is None else f"{one.monitor.removeprefix('validation_')} {number(one.value)}"
+        scored = ", ".join(f"{part} {score.name} {number(score.value)}" for part, score in one.scored.items())
+        count = f"{one.epochs} trials" if one.kind == "search" else str(one.epochs or "–")
+        weights = f"{one.parameters:,}" if one.parameters else "–"
+        table.add_row(*map(format_cell, (one.name, one.state, started_at(one), length, weights, count, best, scored)))
+    return table
+
+
+def leaderboard_command(
+    run: Annotated[
+        str | None, typer.Argument(help="A run: a folder or a name. Left out: the latest one that was scored.", show_default=False)
+    ] = None,
+    *,
+    part: Annotated[
+        str, typer.Option("--part", metavar="PART", help="test, validation, train, or the name under which the runs scored another table.")
+    ] = "test",
+    target: Annotated[str | None, typer.Option("--target", help="Key of the target. Left out: the first one.", show_default=False)] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", help="Score to sort by. Left out: that which chose the best epoch.", show_default=False)
+    ] = None,
+    output: Output = Path("runs"),
+    csv: Csv = None,
+    html: Html = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rank the runs that were scored on the same rows as a run: scores with intervals, duration, size, and what differs from the best.
+
+    Nothing is scored again, so this does not count as an evaluation of the test part. Example: `mmtrain leaderboard --score log_loss`.
+    """
+    _check_files(csv, html)
+    from mmtrain.cli.views.console import line, note, out, print_json
+    from mmtrain.commands.list_runs import leaderboard, leaderboard_table, write_leaderboard_page
+    from mmtrain.data.tables.csv_text import csv_text
+    from mmtrain.errors import counted, shell_command
+
+    done = leaderboard(run, part=part, target=target, score=score, output=output)
+    if csv is not None:
+        csv.write_text(csv_text(leaderboard_table(done), spreadsheet=True), encoding="utf-8")
+    if html is not None:
+        write_leaderboard_page(done, html)
+        note(f"Page: {html}", quiet=quiet, whole=True)
+    if as_json:
+        print_json(done.to_json())
+        return
+    better = "higher" if done.higher_is_better else "lower"
+    line(out(), f"{done.target} on the {counted(done.rows, 'row')} of {done.part}, by {done.score} ({better} is better)")
+    out().print(_leaderboard(done))
+    for one in done.unscored:
+        note(f"Not scored: {one.name}. {shell_command('evaluate', one.run.folder, '--part', done.part)}", quiet=quiet)
+    if len(done.runs) > 1:
+        pair = shell_command("compare", done.runs[0].name, done.runs[1].name)
+        note(f"The best of many runs looks better than it is; whether two differ: {pair}", quiet=quiet)
+    if done.others:
+        note(f"{counted(done.others, 'other run')} with other rows or targets.", quiet=quiet)
+
+
+def _leaderboard(done: Leaderboard) -> Table:
+    from mmtrain.cli.views.console import format_cell, interval, number, plain_table
+    from mmtrain.cli.views.training_progress import duration
+    from mmtrain.reports.search_page import format_setting
+
+    table = plain_table("", "run", done.score, "interval", "validation", "time", "weights", "test looks", "differs from the best")
+    for place, one in enumerate(done.runs, start=1):
+        settings = [f"{key} {format_setting(value)}" for key, value in list(one.differences.items())[:MOST_DIFFERENCES]]
+        more = len(one.differences) - len(settings)
+        length = "–" if one.minutes is None else duration(60 * one.minutes)
+        cells = (
+            *(str(place), one.name, number(one.score.value), interval(one.score.interval), number(one.value), length),
+            *(f"{one.parameters:,}", str(one.test_looks), ", ".join([*settings, *([f"{more} more"] if more else [])])),
+        )
+        table.add_row(*map(format_cell, cells))
+    table.columns[-1].justify = "left"
+    return table
+
+
+def _check_files(*paths: Path | None) -> None:
+    """Raise UsageError for a file that cannot be written."""
+    from mmtrain.errors import UsageError
+    from mmtrain.system.paths import output_fault
+
+    for path in paths:
+        if path is not None and (fault := output_fault(path)):
+            raise UsageError(fault.problem(path, "the file"))

@@ -1,0 +1,174 @@
+"""`mmtrain runs` and `mmtrain leaderboard`, on run folders with the files that they read: no model, no TensorFlow."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from tiny import two_blobs, write_experiment
+
+from mmtrain import config
+from mmtrain.artifacts.results import BaselineResult, TargetResult
+from mmtrain.artifacts.runs import create
+from mmtrain.cli.app import run as run_command
+from mmtrain.commands.list_runs import leaderboard, list_runs
+from mmtrain.errors import UsageError
+from mmtrain.metrics.score import Score
+
+EXPERIMENT = "{columns: {x: {role: numeric}, y: {role: target, task: binary}}, training: {early_stopping: {monitor: validation_auc}}}"
+
+
+def scores(auc, low=None, high=None):
+    return {one.name: one for one in (Score("auc", auc, low=low, high=high), Score("log_loss", 1 - (auc or 0)))}
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """A function that makes a run: its name, its AUC on the test part, and what differs."""
+    monkeypatch.chdir(tmp_path)
+    two_blobs(tmp_path, 20)
+    clock = iter(range(10, 60))
+
+    def made(name="clinic", auc=None, *, overrides=(), test=(16, 17, 18, 19), value=0.75, sha256="a" * 64, state="finished"):
+        run = create(name, Path("runs"))
+        experiment = config.load(write_experiment(tmp_path / f"{name}.yaml", EXPERIMENT), overrides)
+        run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
+        rows = "".join(f"{row},,0,{'test' if row in test else 'validation' if row < 3 else 'train'}\n" for row in range(20))
+        run.write_text("split.csv", f"row,id,fold,part\n{rows}")
+        run.write_json("data.json", {"table": "table.csv", "sha256": sha256, "rows": 20, "used": 20, "dropped": []})
+        sized = {"width": 4, "parameters": 100}
+        branch = {"name": "table", "architecture": "mlp", "inputs": [{"name": "x", "kind": "vector", "shape": [1]}], **sized}
+        network = {
+            "branches": [branch],
+            "fusion": {"method": "concatenate", **sized},
+            "targets": [{"name": "y", "task": "binary", **sized}],
+        }
+        run.write_json("network.json", network)
+        for epoch in (1, 2):
+            run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": 0.1, "validation_auc": value if epoch == 1 else 0.1})
+        moment = next(clock)
+        facts = {"started": f"2026-11-30T10:{moment}:00.000+00:00", "ended": f"2026-11-30T10:{moment}:30.000+00:00"}
+        run.seal("split.csv")
+        run.update(state=state, epochs=2, best_epoch=1, seconds={"training": 90.0}, **facts)
+        if auc is not None:
+            baseline = BaselineResult(kind="majority", label="", name="", scores=scores(0.5), differences={})
+            result = TargetResult(task="binary", rows=4, unknown_answers=0, scores=scores(auc, auc - 0.1, auc + 0.1), baselines=[baseline])
+            run.write_json("metrics.json", {"test": {"y": result}})
+            run.update(evaluations=[{"part": "test", "when": f"2026-11-30T10:{moment}:45.000+00:00", "rows": 4, "table": "table.csv"}])
+        return run
+
+    return made
+
+
+def test_runs_are_listed_the_latest_first_with_what_they_reached(make):
+    make(auc=0.8)
+    make("other", value=None, state="interrupted")
+    first, second = list_runs().runs
+    assert first.problem == second.problem == ""
+    assert (first.name, first.state, first.value, first.scored) == ("other/1", "interrupted", None, {})
+    assert (second.name, second.kind, second.minutes, second.parameters, second.epochs) == ("clinic/1", "training", 1.5, 300, 2)
+    assert (second.monitor, second.value, second.scored["test"].name, second.scored["test"].value) == ("validation_auc", 0.75, "auc", 0.8)
+    assert [one.name for one in list_runs("clinic").runs] == ["clinic/1"]
+
+
+def test_a_run_that_cannot_be_read_is_listed_as_damaged(make):
+    run = make()
+    (run / "run.json").write_text("{")
+    (entry,) = list_runs().runs
+    assert (entry.state, entry.problem) == ("damaged", "the file is damaged.")
+
+
+def test_a_name_that_does_not_exist_is_reported(make):
+    make()
+    with pytest.raises(UsageError, match=r"clinc: there are no runs of this name under runs\. Did you mean 'clinic'\?"):
+        list_runs("clinc")
+
+
+def test_a_folder_without_runs_is_reported(tmp_path):
+    with pytest.raises(UsageError, match=r"the folder holds no runs\."):
+        list_runs(output=tmp_path)
+
+
+def test_the_leaderboard_ranks_runs_on_the_same_rows_by_their_scores(make):
+    make(auc=0.7, overrides=["training.learning_rate=0.5"])
+    make("better", auc=0.9)
+    make("worst", auc=0.6, overrides=["training.epochs=3"])
+    make("rows", auc=0.99, test=(15, 16, 17, 18))
+    make("table", auc=0.99, sha256="b" * 64)
+    make("unscored")
+    board = leaderboard("clinic")
+    assert [(one.name, one.score.value, one.differences) for one in board.runs] == [
+        ("better/1", 0.9, {}),
+        ("clinic/1", 0.7, {"training.learning_rate": 0.5}),
+        ("worst/1", 0.6, {"training.epochs": 3}),
+    ]
+    assert [one.name for one in board.unscored] == ["unscored/1"]
+    assert (board.others, board.rows, board.target, board.score, board.higher_is_better) == (2, 4, "y", "auc", True)
+
+
+def test_another_score_may_be_better_when_it_is_lower(make):
+    make(auc=0.7)
+    make(auc=0.9)
+    board = leaderboard(score="log_loss")
+    assert [(one.name, round(one.score.value, 3)) for one in board.runs] == [("clinic/2", 0.1), ("clinic/1", 0.3)]
+    assert not board.higher_is_better
+
+
+def test_scores_from_before_a_resumed_training_do_not_count(make):
+    make(auc=0.7)
+    make(auc=0.9).update(resumed=["2026-11-30T12:00:00.000+00:00"])
+    board = leaderboard()
+    assert ([one.name for one in board.runs], [one.name for one in board.unscored]) == (["clinic/1"], ["clinic/2"])
+
+
+def test_without_a_score_the_command_that_scores_is_named(make):
+    make()
+    with pytest.raises(UsageError) as caught:
+        leaderboard()
+    assert str(caught.value) == "runs: no run has scores called 'test'. Score one: mmtrain evaluate runs/clinic/1 --part test"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"score": "acu"}, r"--score: y has no score 'acu'\. Did you mean 'auc'\?"),
+        ({"target": "z"}, r"--target: clinic/1 has no target 'z'\. The targets are y\."),
+    ],
+)
+def test_an_unknown_score_or_target_is_reported(make, options, message):
+    make(auc=0.7)
+    with pytest.raises(UsageError, match=message):
+        leaderboard(**options)
+
+
+def test_the_command_writes_json_csv_and_a_page(make, capsys):
+    make(auc=0.7, overrides=["training.learning_rate=0.5"])
+    make(auc=0.9)
+    assert run_command(["leaderboard", "--json", "--csv", "board.csv", "--html", "board.html"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["score"]["value"] for one in document["runs"]] == [0.9, 0.7]
+    with Path("board.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["run"], row["auc"], row["low"], row["training.learning_rate"]) for row in rows] == [
+        ("clinic/2", "0.9", "0.8", ""),
+        ("clinic/1", "0.7", "0.6", "0.5"),
+    ]
+    page = Path("board.html").read_text()
+    assert all(text in page for text in ("Leaderboard: y", "0.900 (0.800 to 1.000)", "training.learning_rate"))
+
+
+def test_the_terminal_shows_both_lists(make, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    make(auc=0.7)
+    make("worse", auc=0.6)
+    make("unscored")
+    assert run_command(["runs"]) == 0
+    listed = capsys.readouterr().out
+    assert "unscored/1" in listed
+    assert "test auc 0.700" in listed
+    assert run_command(["leaderboard"]) == 0
+    shown = capsys.readouterr()
+    assert "y on the 4 rows of test, by auc (higher is better)" in shown.out
+    assert "0.600 to 0.800" in shown.out
+    assert "Not scored: unscored/1. mmtrain evaluate runs/unscored/1 --part test" in shown.err
+    assert "whether two differ: mmtrain compare clinic/1 worse/1" in shown.err
