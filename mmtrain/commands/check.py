@@ -1,4 +1,4 @@
-"""`mmtrain check`: everything that `fit` would refuse, without training; TensorFlow is started for callbacks alone."""
+"""`mmtrain check`: everything that `fit` and `tune` would refuse, without training; TensorFlow is started for callbacks alone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mmtrain.artifacts.inspection_results import CheckResult
-from mmtrain.config.yaml_source import NotInFile
+from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.splits.summary import summarize
 from mmtrain.pipeline.checks.requirements import check_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
+from mmtrain.pipeline.search.space import load_space
 
 
 def check(
@@ -29,8 +30,11 @@ def check(
         notes.append(text)
         say(text)
 
-    experiment, data, plan = load_checked(path, overrides, progress=progress, say=note)
-    check_callbacks(experiment.training.callbacks, path, overrides)
+    origin = Origin(path, tuple(overrides))
+    experiment, data, plan = load_checked(path, origin.overrides, progress=progress, say=note)
+    if experiment.tune is not None and experiment.tune.space is not None:
+        load_space(origin, experiment.tune.space, experiment)
+    check_callbacks(experiment.training.callbacks, path, origin.overrides)
     parts = summarize(experiment.columns, data.table, plan)
     rows = {part.part: part.rows for part in parts}
     return CheckResult(rows=len(data.table), dropped=len(data.table.dropped), parts=rows, notes=tuple(notes), summary=parts)
