@@ -50,6 +50,7 @@ def command(
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.tune import Limits, SearchListeners, resume, tune
+    from mmtrain.training.events import EpochBegan, Event
     from mmtrain.training.signals import Interrupted
 
     begun: list[Run] = []
@@ -58,8 +59,12 @@ def command(
         begun.append(run)
         shown.say(f"Search in {run.folder}: {', '.join(keys)}.")
 
+    def watch(number: int, event: Event) -> None:
+        if isinstance(event, EpochBegan):
+            shown.status(f"trial {number}, epoch {event.epoch}")
+
     with progress_display(quiet=quiet or as_json) as shown:
-        listeners = SearchListeners(lambda one: shown.say(trial_line(one)), began, shown.images, shown.say)
+        listeners = SearchListeners(lambda one: shown.say(trial_line(one)), began, shown.images, shown.say, watch)
         limits, files = Limits(trials, minutes, workers), tuple(path.absolute() for path in code or ())
         try:
             if config is not None:

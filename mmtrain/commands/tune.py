@@ -39,15 +39,16 @@ from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_t
 from mmtrain.pipeline.search.worker import wait, workers
 from mmtrain.pipeline.train_run import run_state
 from mmtrain.reports import search_page
+from mmtrain.splits.plan import SplitPlan
+from mmtrain.training.events import Event
 from mmtrain.training.signals import Interrupted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BEST, TRIALS = "best.yaml", "trials.csv"
-RESULT_SHARE = 0.03
-"""Share of the minutes that is kept for the results, at most `RESULT_SECONDS`."""
-RESULT_SECONDS = 5.0
+RESULT_SHARE, RESULT_SECONDS = 0.1, 6.0
+"""Share of the minutes that is kept for the results, at most so many seconds: the page and its plots take 2 to 6 s."""
 ROUNDS = 2
 """Times that trials of worker processes that failed are tried."""
 
@@ -76,6 +77,8 @@ class SearchListeners:
     """Takes the number of images decoded so far."""
     say: Say = lambda _: None
     """Takes sentences for the user."""
+    watch: Callable[[int, Event], None] = lambda _number, _event: None
+    """Takes the number of a trial and the events of its training, without worker processes."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def tune(
     assert section.space is not None  # noqa: S101
     space = load_space(origin, section.space, experiment)
     _, data, split = load_checked(path, origin.overrides, progress=listeners.progress, say=listeners.say)
+    if len(split.partitions) > 1:  # trials are compared on the validation rows of one fold; its scored rows are in no trial
+        split = SplitPlan.of(split.partitions[0], description=split.description)
     start_tensorflow()
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)
@@ -205,7 +210,7 @@ def _run_search(
     study.repeat_lost()
     listeners.began(run, tuple(setting.key for setting in space.settings))
     reporter = _Reporter(study, space, section.trials, listeners)
-    search = Search(run, space, section, trial_table(table, space), study, clock.deadline)
+    search = Search(run, space, section, trial_table(table, space), study, clock.deadline, watch=listeners.watch)
     try:
         if section.workers == 1:
             run_trials(search, reporter.report)
@@ -229,7 +234,7 @@ def _run_workers(search: Search, code: Sequence[Path], reporter: _Reporter) -> N
     failure = ""
     for _ in range(ROUNDS):
         with workers(search, code) as running:
-            wait(running, search.deadline, reporter.report)
+            wait(running, search, reporter.report)
             failure = next((worker.failure for worker in running if worker.failure), "")
         if search.time_is_up or not search.study.repeat_lost():
             break

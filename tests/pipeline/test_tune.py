@@ -206,7 +206,7 @@ def test_a_search_of_several_processes_that_is_killed_loses_only_the_trials_that
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     time.sleep(1.0)  # its workers end with it
     resumed = start("tune", "--resume", "searched", *options, folder=tmp_path)
     out, err = resumed.communicate(timeout=300)
@@ -220,9 +220,9 @@ def test_a_search_of_several_processes_that_is_killed_loses_only_the_trials_that
 @pytest.mark.slow
 def test_a_search_keeps_its_minutes(tmp_path):
     write(tmp_path)
-    began = time.monotonic()
-    process = start("tune", "a.yaml", "--minutes", "0.5", "--trials", "1000", "--json", folder=tmp_path)
+    process = start("tune", "a.yaml", "--minutes", "1", "--trials", "1000", "--json", folder=tmp_path)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert time.monotonic() - began < 33 + 3  # and what the import of Python modules takes before the clock starts
-    assert len(json.loads(out)["trials"]) > 1
+    result = json.loads(out)
+    assert 54 < result["seconds"] < 66
+    assert len(result["trials"]) > 1

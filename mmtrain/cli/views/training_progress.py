@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.status import Status
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -100,6 +102,7 @@ class Display:
         self.quiet = quiet
         self.run: Run | None = None
         self._live: Live | None = None
+        self._status: Status | None = None
         self._drawn = 0.0
         self._begun = time.perf_counter()
         self._images = ImageProgress(console)
@@ -112,6 +115,15 @@ class Display:
         """Print one sentence; `whole` as for `line`."""
         if not self.quiet:
             line(self.console, text, whole=whole)
+
+    def status(self, text: str) -> None:
+        """Show on a terminal what is being done, on a line that the next text replaces."""
+        if self.quiet or not self.console.is_terminal:
+            return
+        if self._status is None:
+            self._status = Status(escape(text), console=self.console, refresh_per_second=2)
+            self._status.start()
+        self._status.update(escape(text))
 
     def images(self, done: int, total: int, size: int) -> None:
         """Show the images decoded so far, and the bytes of their pixels."""
@@ -161,6 +173,9 @@ class Display:
     def close(self) -> None:
         """Stop the live view, which stays on the screen, and remove a bar."""
         self._images.close()
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -42,6 +42,8 @@ class Search:
     deadline: float | None = None
     """Time at which trials are cut off, in seconds since 1970; None for no limit."""
     say: Say = lambda _: None
+    watch: Callable[[int, Event], None] = lambda _number, _event: None
+    """Takes the number of a trial in this process and the events of its training."""
 
     @property
     def score(self) -> str:
@@ -141,6 +143,7 @@ class _Course:
 
     def listen(self, event: Event) -> None:
         """Record the scores. Raises OutOfTimeError before a step after the deadline."""
+        self._search.watch(self._trial.number, event)
         if isinstance(event, StepsBegan | EpochBegan) and self._search.time_is_up:
             raise OutOfTimeError(Problem(f"trial {self._trial.number}", "the minutes of the search are over."))
         if isinstance(event, EpochEnded):

@@ -32,8 +32,8 @@ from mmtrain.training.signals import Interrupted, at_once
 POLL_SECONDS = 0.5
 STOP_SECONDS = 10.0
 """Time that a worker has to end after SIGTERM."""
-GRACE_SECONDS = 20.0
-"""Time after the deadline in which a worker may end by itself: the longest call of a compiled step, and a validation."""
+GRACE_SHARE, MOST_GRACE = 0.04, 20.0
+"""Share of the minutes, at most so many seconds, for which a worker may go on after the deadline until its step or its validation ends."""
 MOST_OUTPUT = 2_000
 
 
@@ -56,11 +56,12 @@ def workers(search: Search, code: Iterable[Path] = ()) -> Iterator[list[Worker]]
             worker.stop()
 
 
-def wait(running: list[Worker], deadline: float | None, poll: Callable[[], None]) -> None:
-    """Wait until all workers have ended, and call `poll` meanwhile; those that still run after the deadline are stopped."""
+def wait(running: list[Worker], search: Search, poll: Callable[[], None]) -> None:
+    """Wait until all workers have ended, or until shortly after the deadline; `poll` is called meanwhile."""
+    grace = min(MOST_GRACE, GRACE_SHARE * 60 * (search.section.minutes or 0.0))
     while any(worker.process.poll() is None for worker in running):
         poll()
-        if deadline is not None and time.time() > deadline + GRACE_SECONDS:
+        if search.deadline is not None and time.time() > search.deadline + grace:
             return
         time.sleep(POLL_SECONDS)
     poll()
