@@ -44,8 +44,8 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `api/` | the Python API: `mmtrain.fit` and the others, result objects, scikit-learn estimators | 0-2 |
 | `cli/` | one module per command: options, printing, exit codes | 0 |
 | `commands/` | one function per command; read these first | 2, TensorFlow inside |
-| `pipeline/` | steps that commands share: validate, encode, train a run or a child run, restore, predict | 2, TensorFlow inside |
-| `training/` `search/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, audit, reports, exports | 2-3 |
+| `pipeline/` | steps that commands share: validate, encode, train a run or a child run, search, restore, predict | 2, TensorFlow inside |
+| `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks of data, reports, exports | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
