@@ -51,13 +51,13 @@ def names_of(config):
 
 def write_safetensors(path, arrays):
     """The published format: length of the table, table, numbers."""
-    table, numbers = {}, b""
+    table, numbers, place = {}, [], 0
     for name, values in arrays.items():
-        raw = np.ascontiguousarray(values, dtype="<f4").tobytes()
-        table[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [len(numbers), len(numbers) + len(raw)]}
-        numbers += raw
+        numbers.append(np.ascontiguousarray(values, dtype="<f4").tobytes())
+        table[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [place, place + len(numbers[-1])]}
+        place += len(numbers[-1])
     head = json.dumps(table).encode()
-    path.write_bytes(struct.pack("<Q", len(head)) + head + numbers)
+    path.write_bytes(b"".join([struct.pack("<Q", len(head)), head, *numbers]))
 
 
 def checkpoint(config=BERT, norm=("weight", "bias"), seed=3):
