@@ -152,7 +152,7 @@ class RotaryPositions(keras.layers.Layer):  # type: ignore[misc]
         frequencies = self.settings["base"] ** -np.arange(0, 1, 4 / width)
         angles = 2 * np.pi * places.reshape(-1, 2, 1) * frequencies  # (patches, 2, width / 4)
         angles = np.tile(angles.reshape(len(angles), 1, -1), 2)
-        return tuple(ops.convert_to_tensor(function(angles), self.compute_dtype) for function in (np.cos, np.sin))  # type: ignore[return-value]
+        return tuple(ops.convert_to_tensor(function(angles), self.compute_dtype) for function in (np.cos, np.sin))
 
     def compute_output_spec(self, tokens: Any) -> Any:
         return keras.KerasTensor(tokens.shape, self.compute_dtype)

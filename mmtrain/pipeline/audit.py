@@ -17,11 +17,13 @@ from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import by_level
 from mmtrain.audit.images.checks import image_findings
 from mmtrain.audit.images.image_column import ImageColumn
+from mmtrain.audit.images.text_agreement import agreement_findings
 from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.missing_value_policies import plan_missing_values
 from mmtrain.audit.read_values import read_table_values
 from mmtrain.audit.row_metadata import LEFT_OUT, RowMetadata, part_codes
 from mmtrain.audit.target_view import target_views
+from mmtrain.branches import Pretrained
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
@@ -57,7 +59,15 @@ def audit_experiment(
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given, by_time=needs == "times")
     views = target_views(sheet, cohort)
     images = image_findings(tried.images, experiment.data.images_folder, cohort, views, progress=progress)
+    images += agreement_findings(tried.images, _encoders(experiment, tried.images), sheet)
     return by_level([*table_findings(sheet, cohort), *images], table.file), plan_missing_values(sheet, cohort)
+
+
+def _encoders(experiment: Experiment, images: Iterable[ImageColumn]) -> list[Pretrained | None]:
+    """Return the pretrained encoder of a branch that reads each image column; None for one without."""
+    branches = experiment.branches.values()
+    described = [(experiment.columns[branch.columns[0]], branch.pretrained()) for branch in branches]
+    return [next((one for column, one in described if one is not None and column is image.column), None) for image in images]
 
 
 def audit_table(survey: TableProfile, table: CodedTable, *, progress: Progress | None = None) -> tuple[Finding, ...]:
