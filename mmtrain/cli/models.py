@@ -80,6 +80,7 @@ def _table(models: list[ModelAtHand]) -> None:
 
     from mmtrain.cli.views.console import out, plain_table
     from mmtrain.config.byte_size import format_bytes
+    from mmtrain.specs import kinds
 
     if not models:
         return
@@ -87,8 +88,7 @@ def _table(models: list[ModelAtHand]) -> None:
     table = plain_table("model", "kind", "family", "parameters", "size", *(("speed here", "memory") if measured else ()))
     for one in models:
         parameters = f"{one.parameters / 1e6:,.1f} M" if one.parameters else ""
-        noun = "images" if one.kind == "image" else "texts"
-        pace = "" if one.per_second is None else f"{one.per_second:,.0f} {noun}/s"
+        pace = "" if one.per_second is None else f"{one.per_second:,.0f} {kinds[one.kind].architecture_prefix}s/s"
         more = (pace, "" if one.memory is None else format_bytes(one.memory)) if measured else ()
         table.add_row(escape(one.name), one.kind, escape(one.family), parameters, format_bytes(one.size), *more)
     out().print(table)

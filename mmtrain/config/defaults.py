@@ -221,7 +221,7 @@ def _branches(tree: dict[str, Any]) -> None:
     given = tree.get("branches")
     if given is None or isinstance(given, str):
         # Numbers of an encoder belong to the table.
-        alone = {key: {"columns": [key]} for key, column in inputs.items() if column.own_branch and column.kind != "vector"}
+        alone = {key: {"columns": [key]} for key, column in inputs.items() if column.own_branch and column.vector_encoder is None}
         rest = [key for key in kind_of if key not in alone]
         if given is not None and not rest:
             return  # refused by validation: there is no branch for the architecture

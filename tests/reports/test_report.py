@@ -314,16 +314,22 @@ def test_a_network_that_learned_from_few_images_alone_is_told_of_pretrained_ones
     from types import SimpleNamespace
 
     from mmtrain.artifacts.run_schema import BranchEncoder, Network
+    from mmtrain.columns import Image
     from mmtrain.reports.limits import next_steps
 
     sized = {"width": 4, "parameters": 9}
     branch = {"name": "scan", "architecture": "image_resnet", "inputs": [{"name": "scan", "kind": "image", "shape": [8, 8, 3]}], **sized}
     outline = {"branches": [branch], "fusion": {"method": "concatenate", **sized}, "targets": [{"name": "y", "task": "binary", **sized}]}
     network = Network.model_validate(outline)
-    (section,) = next_steps(SimpleNamespace(network=network, sizes={"train": 240}))
+    columns = {"scan": Image(column="scan")}
+
+    def contents(network, rows):
+        return SimpleNamespace(network=network, sizes={"train": rows}, columns=columns)
+
+    (section,) = next_steps(contents(network, 240))
     (point,) = section.blocks[0].texts
     assert point.startswith("The branch scan learned from 240 training rows alone. Frozen features of a pretrained network ")
-    assert next_steps(SimpleNamespace(network=network, sizes={"train": 30_000})) == ()
+    assert next_steps(contents(network, 30_000)) == ()
     encoder = BranchEncoder(model="lite", sha256="0", frozen=True, parameters=1)
     known = network.model_copy(update={"branches": [network.branches[0].model_copy(update={"encoder": encoder})]})
-    assert next_steps(SimpleNamespace(network=known, sizes={"train": 240})) == ()
+    assert next_steps(contents(known, 240)) == ()
