@@ -24,7 +24,7 @@ from mmtrain.data.splits.summary import summarize
 from mmtrain.errors import Problem, UsageError, counted, shell_command
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table, tune_device
-from mmtrain.pipeline.checks.requirements import make_callbacks
+from mmtrain.pipeline.checks.requirements import make_callbacks, unguarded_fusion
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
@@ -111,6 +111,8 @@ def fit(
         listeners.announce(training_plan(run, experiment, data, training_data))
         # Steps 7 and 8: the training, then what is fitted on validation rows for its best model.
         result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=callbacks)
+        if note := unguarded_fusion(experiment):
+            listeners.say(note)
         # Step 9: the report. The test part is scored by `evaluate` alone.
         finish(run, experiment, training_data.fitted)
     return result

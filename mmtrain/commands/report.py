@@ -46,6 +46,7 @@ def finish_trained(run: Run) -> TrainingResult:
     best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)
     scores = {} if best is None else {name: value for name, value in best.values.items() if name != "learning_rate"}
     ended = Ended(facts.epochs, facts.best_epoch, scores, facts.stopped)
+    decisions = read_postprocessing(run, experiment, fitted)
     return TrainingResult(
-        run, ended, experiment.training.early_stopping.monitor, read_postprocessing(run, experiment, fitted), facts.fusion_guard or {}
+        run, ended, experiment.training.early_stopping.monitor, decisions, facts.fusion_guard or {}, facts.linear_base
     )

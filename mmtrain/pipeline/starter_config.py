@@ -216,10 +216,7 @@ def _cost(encoder: EncoderProposal) -> str:
 
 def _training(survey: TableProfile) -> list[tuple[str, str]]:
     recipe = _recipe(survey)["training"]
-    why = {
-        "schedule": "the learning rate falls to 0 at the last epoch",
-        "standard_errors": "the latest epoch as good as the best one within noise",
-    }
+    why = {"schedule": "the learning rate falls to 0 at the last epoch"}
     entries = [(f"{name}: {_value(value)}", why.get(name, "")) for name, value in recipe.items() if name != "early_stopping"]
     total = sum(survey.classes.values())
     if survey.classes and min(survey.classes.values()) < RARE_CLASS * total / len(survey.classes):
@@ -228,5 +225,4 @@ def _training(survey: TableProfile) -> list[tuple[str, str]]:
         percent = f"{share:.0%}" if share >= 0.01 else "less than 1%"
         balance = "to predict every class as well as the others, add `decision: {prior: balanced}` to the target"
         entries.append(("class_weights: none", f"the rarest class, {rarest!r}, has {percent} of the rows; {balance}"))
-    stopping = recipe["early_stopping"]
-    return [*entries, (f"early_stopping: {_map(stopping)}", next((why[name] for name in stopping if name in why), ""))]
+    return [*entries, (f"early_stopping: {_map(recipe['early_stopping'])}", "")]

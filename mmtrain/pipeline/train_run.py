@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import FusionGuard
+from mmtrain.artifacts.run_schema import FusionGuard, LinearBaseChoice
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
@@ -46,6 +46,8 @@ class TrainingResult:
     """What was fitted on validation rows for the best model."""
     guard: Mapping[str, FusionGuard] = field(default_factory=dict)
     """By target, after a training with auxiliary losses: the choice between the fusion and single branches."""
+    base: LinearBaseChoice | None = None
+    """After a training that began with a linear model: how much of what the network adds to it was kept."""
 
 
 def train(
@@ -82,10 +84,10 @@ def train(
                 if keep_model:
                     _save_best(run, data, evaluation)
             raise
-        decisions, guard = _save_best(run, data, evaluation) if keep_model else (Postprocessing(), {})
+        decisions, guard, base = _save_best(run, data, evaluation) if keep_model else (Postprocessing(), {}, None)
         facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
         run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
-    return TrainingResult(run, ended, data.training.early_stopping.monitor, decisions, guard)
+    return TrainingResult(run, ended, data.training.early_stopping.monitor, decisions, guard, base)
 
 
 @contextmanager
@@ -159,12 +161,15 @@ def _seconds(run: Run, begun: float) -> dict[str, float]:
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> tuple[Postprocessing, dict[str, FusionGuard]]:
-    """Save the model with its best weights, its guarded fusion and its postprocessing; nothing before the first epoch has ended."""
+def _save_best(
+    run: Run, data: TrainingData, evaluation: Evaluation
+) -> tuple[Postprocessing, dict[str, FusionGuard], LinearBaseChoice | None]:
+    """Save the model with its best weights, what guards it and its postprocessing; nothing before the first epoch has ended."""
     from mmtrain.training import checkpoints
+    from mmtrain.training.linear_base import settle_linear_base
 
     if not (run / "checkpoints" / "best").is_dir():
-        return Postprocessing(), {}
+        return Postprocessing(), {}, None
     checkpoints.load(run / "checkpoints", "best", data.models.trained)
     # The postprocessing of the old model must not survive next to the new one.
     forget(run)
@@ -173,16 +178,14 @@ def _save_best(run: Run, data: TrainingData, evaluation: Evaluation) -> tuple[Po
         # Only with auxiliary losses, which give single branches heads of their own.
         data, guard = _guard_fusion(data, evaluation)
         run.update(fusion_guard={key: one.to_json() for key, one in guard.items()})
-    if data.models.base is not None:
-        from mmtrain.training.linear_base import settle_linear_base
-
-        choice = settle_linear_base(data)
-        run.update(linear_base=choice and choice.to_json())
+    base = settle_linear_base(data)
+    if base is not None:
+        run.update(linear_base=base.to_json())
     # Keras refuses a file without the suffix .keras.
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
         data.models.end_to_end.save(temporary)
     run.seal("model.keras")
-    return fit_and_save_postprocessing(run, data, evaluation), guard
+    return fit_and_save_postprocessing(run, data, evaluation), guard, base
 
 
 def _guard_fusion(data: TrainingData, evaluation: Evaluation) -> tuple[TrainingData, dict[str, FusionGuard]]:

@@ -99,9 +99,9 @@ def _network(contents: ReportData) -> tuple[Block, ...]:
         for branch in outline.branches
     ]
     fusion = outline.fusion
-    # Nothing is reported without a guard.
-    guarded = postprocessing.describe_guard(contents.facts.fusion_guard or {})
-    return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")), *map(Paragraph, guarded))
+    # Nothing is reported without a linear model and without a guard.
+    chosen = (*postprocessing.describe_base(contents.facts.linear_base), *postprocessing.describe_guard(contents.facts.fusion_guard or {}))
+    return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")), *map(Paragraph, chosen))
 
 
 def _encoder(branch: Branch) -> str:

@@ -628,11 +628,11 @@ training:
   epochs: 60
   batch_size: 16
   learning_rate: 0.002
-  schedule: cosine                                                # the learning rate falls to 0 at the last epoch
+  schedule: cosine     # the learning rate falls to 0 at the last epoch
   weight_decay: 3.0
-  class_weights: none                                             # the rarest class, 'yes', has 17% of the rows; \
+  class_weights: none  # the rarest class, 'yes', has 17% of the rows; \
 to predict every class as well as the others, add `decision: {prior: balanced}` to the target
-  early_stopping: {monitor: validation_loss, standard_errors: 1}  # the latest epoch as good as the best one within noise
+  early_stopping: {monitor: validation_loss}
 """
 
 
@@ -1025,7 +1025,7 @@ def test_recipe_of_a_table_follows_its_rows(rows, epochs, batch, rate, decay):
         "fusion": {"units": []},
         "training": {
             **{"epochs": epochs, "batch_size": batch, "learning_rate": rate, "schedule": "cosine", "weight_decay": decay},
-            "early_stopping": {"monitor": "validation_loss", "standard_errors": 1},
+            "early_stopping": {"monitor": "validation_loss"},
         },
     }
 

@@ -17,6 +17,7 @@ from mmtrain.errors import ConfigError, Problem, RunError, listed
 from mmtrain.layers.start import start_tensorflow
 
 if TYPE_CHECKING:
+    from mmtrain.config import Experiment
     from mmtrain.training.callbacks import Named
 
 
@@ -108,3 +109,18 @@ def make_callbacks(callbacks: Sequence[Callback], path: Path | NotInFile, overri
     from mmtrain.training.callbacks import make_callbacks
 
     return make_callbacks(callbacks, path, overrides)
+
+
+def unguarded_fusion(experiment: Experiment) -> str:
+    """Return a sentence if several branches are fused and nothing compares the fusion with each of them, else an empty one.
+
+    `auxiliary: 0` in the file, and the baseline `single_branch`, are answers to it.
+    """
+    fusion = experiment.fusion
+    compared = "auxiliary" in fusion.model_fields_set or "single_branch" in experiment.evaluation.baselines
+    if len(experiment.branches) < 2 or fusion.auxiliary or compared:
+        return ""
+    return (
+        "note: nothing tells whether the fusion is better than its best branch alone. With `fusion: {auxiliary: 1}` each branch learns to "
+        "predict alone and answers if it is better beyond noise; `evaluation.baselines: [majority, single_branch]` trains each one alone."
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from mmtrain.artifacts.analysis_results import Calibration, PredictionIntervals, PredictionSets, ThresholdResult, ThresholdSelection
 from mmtrain.artifacts.results import TargetResult
-from mmtrain.artifacts.run_schema import FusionGuard
+from mmtrain.artifacts.run_schema import FusionGuard, LinearBaseChoice
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
 from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim
@@ -66,6 +66,17 @@ def describe_guard(guard: Mapping[str, FusionGuard]) -> Iterator[str]:
         yield f"Fusion of {key}: replaced by the branch {one.chosen} alone in all rows that have it. " + (
             f"On {rows} its {name} is {value}, that of the fusion {fusion}{interval}."
         )
+
+
+def describe_base(choice: LinearBaseChoice | None) -> Iterator[str]:
+    """Describe how much of what the network adds to its linear model was kept, in a sentence; nothing without such a model."""
+    if choice is None:
+        return
+    kept = {0.0: "the linear model alone answers", 0.5: "the mean of both answers", 1.0: "the network answers"}[choice.factor]
+    beyond = "" if choice.factor == 0.5 else ", better beyond noise"
+    losses = ", ".join(f"{name} {significant(loss)}" for name, loss in (("alone", choice.linear), ("mean of both", choice.mean)))
+    rows = counted(choice.rows, "validation row")
+    yield f"Linear model and network: {kept}{beyond}. Losses on {rows}: linear model {losses}, network {significant(choice.network)}."
 
 
 def sentences(result: TargetResult) -> tuple[str, ...]:
