@@ -47,6 +47,4 @@ def finish_trained(run: Run) -> TrainingResult:
     scores = {} if best is None else {name: value for name, value in best.values.items() if name != "learning_rate"}
     ended = Ended(facts.epochs, facts.best_epoch, scores, facts.stopped)
     decisions = read_postprocessing(run, experiment, fitted)
-    return TrainingResult(
-        run, ended, experiment.training.early_stopping.monitor, decisions, facts.fusion_guard or {}, facts.linear_base
-    )
+    return TrainingResult(run, ended, experiment.training.early_stopping.monitor, decisions, facts.fusion_guard or {}, facts.linear_base)

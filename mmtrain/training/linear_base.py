@@ -30,8 +30,8 @@ PENALTIES = (10_000.0, 1_000.0, 100.0, 10.0, 1.0, 0.1)
 """L2 penalties on the sum of the losses, strongest first; 1 / C of scikit-learn's logistic regression."""
 MOST_FEATURES = 640
 """Most features, or rows if these are fewer: their matrix of products is decomposed, in 0.2 s."""
-MOST_VALUES = 30_000_000
-"""Most values of the matrix of features, 120 MB in float32; of more rows a random part is read."""
+MOST_VALUES = 15_000_000
+"""Most values of the matrix of features, 60 MB in float32; of more rows a random part is read."""
 FOLDS, MANY_ROWS = 3, 2_000
 """Folds of the cross-validation, and training rows from which only one of them is held out."""
 MOST_STEPS, GRADIENT, MEMORY = 20, 2e-3, 8
@@ -88,14 +88,14 @@ def fit_linear_base(data: TrainingData) -> str:
     The sentence is empty where nothing is fitted: without such a model, with too few rows, and with more features than `MOST_FEATURES`.
     """
     base = data.models.base
-    rows = _fitted_rows(data)
-    if base is None or len(rows) < 4 * FOLDS:
+    if base is None:
+        return ""
+    rows = _fitted_rows(data, base)
+    # First features of the model without bins, which come first, and of that with them.
+    candidates = [start for start in dict.fromkeys((base.bins, 0)) if min(base.width - start, len(rows)) <= MOST_FEATURES]
+    if len(rows) < 4 * FOLDS or not candidates:
         return ""
     features, labels = _features(data, base, rows), Labels.of(data, rows)
-    # (features of numbers without bins and of categories) behind those of bins
-    candidates = [start for start in dict.fromkeys((base.bins, 0)) if min(features.shape[1] - start, len(rows)) <= MOST_FEATURES]
-    if not candidates:
-        return ""
     folds = _folds(data, rows)
     trials = [(start, *_cross_validate(features[:, start:], labels, folds)) for start in candidates]
     # The plain model first: bins have to be better beyond one standard error.
@@ -154,13 +154,13 @@ def _raw(data: TrainingData, rows: Array) -> dict[str, Array]:
     return {key: np.concatenate([batch[key].numpy() for batch in batches]) for key in batches[0]}
 
 
-def _fitted_rows(data: TrainingData) -> Array:
+def _fitted_rows(data: TrainingData, base: LinearModel) -> Array:
     """Return training rows with a label, in their order; a random part of very many."""
-    rows, base = data.partition.train, data.models.base
+    rows = data.partition.train
     known = [target.known_rows(data.arrays.targets[key][rows]) for key, target in data.fitted.targets.items()]
     # A row without the label of one target would put an unknown one into its loss.
     rows = rows[np.logical_and.reduce(known)]
-    most = max(MANY_ROWS, MOST_VALUES // (1 if base is None else base.width))
+    most = max(MANY_ROWS, MOST_VALUES // base.width)
     return rows if len(rows) <= most else np.sort(np.random.default_rng(data.training.seed).choice(rows, most, replace=False))
 
 

@@ -582,7 +582,7 @@ FOLLOW_UPS = {
     ),
     "what a text becomes is unknown while its option is wrong": (
         [("role: text", "role: text, vectorize: token"), ("[note]", "[note], architecture: embedding_average")],
-        ["6: columns.note.vectorize: expected tfidf, tokens or pieces; found 'token'. Did you mean 'tokens'?"],
+        ["6: columns.note.vectorize: expected tfidf, hashed, tokens or pieces; found 'token'. Did you mean 'tokens'?"],
     ),
     "a branch with a wrong option still reads its columns": (
         [("units: [32]", "units: [0]")],

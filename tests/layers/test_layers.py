@@ -276,6 +276,10 @@ def layers_to_save():
             (np.concatenate([strings, strings], axis=1),),
         ),
         "EncodeText": (encoding.EncodeText(words=["b", "c"], length=3, ordered=False, masked=True), (strings,)),
+        "EncodeHashes": (
+            encoding.EncodeHashes(buckets=50, length=3, width=6, ngrams=2, characters=[2, 3], masked=True),
+            (strings,),
+        ),
         "EncodeImage": (image_decoding.EncodeImage(**layout), (strings,)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
         "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
@@ -303,6 +307,7 @@ def layers_to_save():
         "ColumnDense": (tabular.ColumnDense(units=2, activation="relu"), (members,)),
         "SumOfColumns": (tabular.SumOfColumns(columns=2), (pair_of_numbers,)),
         "Scale": (tabular.Scale(), (pair_of_numbers,)),
+        "LinearBase": (tabular.LinearBase(units=2, sizes=[3]), ([pair_of_numbers, np.array([[2], [0]], dtype=np.int32)],)),
         "FirstToken": (tabular.FirstToken(), (members,)),
         "Cross": (tabular.Cross(rank=1), (pair_of_numbers, pair_of_numbers)),
         "MemberDense": (tabular.MemberDense(units=2, members=3), (members,)),

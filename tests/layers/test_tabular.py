@@ -121,3 +121,23 @@ def test_normal_scores_of_ranks_are_bounded():
 
     assert _normal_scores([0.5, 0.975]) == pytest.approx([0, NormalDist().inv_cdf(0.975)])
     assert _normal_scores([0.0, 1.0]) == pytest.approx([-3.09, 3.09], abs=1e-2)
+
+
+@pytest.mark.parametrize("given", [("numbers", "codes"), ("numbers",), ("codes",)])
+def test_linear_base_is_a_linear_model_of_numbers_and_one_hot_codes(given):
+    from mmtrain.layers.tabular import LinearBase
+
+    random = np.random.default_rng(4)
+    numbers, codes = random.normal(size=(5, 3)).astype(np.float32), random.integers(0, [4, 2], size=(5, 2)).astype(np.int32)
+    layer = LinearBase(units=2, sizes=[4, 2] if "codes" in given else [])
+    inputs = [{"numbers": numbers, "codes": codes}[name] for name in given]
+    assert not np.any(layer(inputs))
+    assert layer.trainable_weights == []
+    layer.set_weights([random.normal(size=weight.shape) for weight in layer.weights])
+    expected = np.tile(layer.bias.numpy(), (5, 1))
+    if "numbers" in given:
+        expected += numbers @ layer.kernel.numpy()
+    if "codes" in given:
+        hot = np.concatenate([np.eye(4)[codes[:, 0]], np.eye(2)[codes[:, 1]]], axis=1)
+        expected += hot @ layer.table.numpy()
+    assert layer(inputs).numpy() == pytest.approx(expected, abs=1e-6)
