@@ -23,6 +23,10 @@ class Metric:
     title: str = ""
     in_target_unit: bool = False
     """Shown with three significant digits; all others with three decimals."""
+    unbiased: bool = False
+    """True if its expectation on a few rows is its value on many, as that of a mean over rows, or over pairs of rows of two classes."""
+    minimum: float = -math.inf
+    maximum: float = math.inf
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", self.title or self.name.replace("_", " ").capitalize())
@@ -31,27 +35,27 @@ class Metric:
 _METRICS = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", higher_is_better=True),
-        Metric("auc", higher_is_better=True, title="AUC"),
-        Metric("balanced_accuracy", higher_is_better=True),
-        Metric("brier", higher_is_better=False, title="Brier score"),
-        Metric("ece", higher_is_better=False, title="Expected calibration error"),
-        Metric("f1", higher_is_better=True),
-        Metric("hamming_loss", higher_is_better=False),
-        Metric("log_loss", higher_is_better=False),
-        Metric("loss", higher_is_better=False),
-        Metric("macro_auc", higher_is_better=True, title="Macro AUC"),
-        Metric("macro_f1", higher_is_better=True, title="Macro F1"),
-        Metric("macro_pr_auc", higher_is_better=True, title="Macro PR-AUC"),
-        Metric("mae", higher_is_better=False, title="Mean absolute error", in_target_unit=True),
-        Metric("median_absolute_error", higher_is_better=False, in_target_unit=True),
-        Metric("pr_auc", higher_is_better=True, title="PR-AUC"),
-        Metric("r2", higher_is_better=True, title="R²"),
-        Metric("rmse", higher_is_better=False, title="Root mean squared error", in_target_unit=True),
-        Metric("sensitivity", higher_is_better=True),
-        Metric("specificity", higher_is_better=True),
-        Metric("subset_accuracy", higher_is_better=True),
-        Metric("weighted_f1", higher_is_better=True, title="Weighted F1"),
+        Metric("accuracy", higher_is_better=True, unbiased=True, minimum=0, maximum=1),
+        Metric("auc", higher_is_better=True, title="AUC", unbiased=True, minimum=0, maximum=1),
+        Metric("balanced_accuracy", higher_is_better=True, unbiased=True, minimum=0, maximum=1),
+        Metric("brier", higher_is_better=False, title="Brier score", unbiased=True, minimum=0, maximum=1),
+        Metric("ece", higher_is_better=False, title="Expected calibration error", minimum=0, maximum=1),
+        Metric("f1", higher_is_better=True, minimum=0, maximum=1),
+        Metric("hamming_loss", higher_is_better=False, unbiased=True, minimum=0, maximum=1),
+        Metric("log_loss", higher_is_better=False, unbiased=True, minimum=0),
+        Metric("loss", higher_is_better=False, unbiased=True),
+        Metric("macro_auc", higher_is_better=True, title="Macro AUC", unbiased=True, minimum=0, maximum=1),
+        Metric("macro_f1", higher_is_better=True, title="Macro F1", minimum=0, maximum=1),
+        Metric("macro_pr_auc", higher_is_better=True, title="Macro PR-AUC", minimum=0, maximum=1),
+        Metric("mae", higher_is_better=False, title="Mean absolute error", in_target_unit=True, unbiased=True, minimum=0),
+        Metric("median_absolute_error", higher_is_better=False, in_target_unit=True, minimum=0),
+        Metric("pr_auc", higher_is_better=True, title="PR-AUC", minimum=0, maximum=1),
+        Metric("r2", higher_is_better=True, title="R²", maximum=1),
+        Metric("rmse", higher_is_better=False, title="Root mean squared error", in_target_unit=True, minimum=0),
+        Metric("sensitivity", higher_is_better=True, unbiased=True, minimum=0, maximum=1),
+        Metric("specificity", higher_is_better=True, unbiased=True, minimum=0, maximum=1),
+        Metric("subset_accuracy", higher_is_better=True, unbiased=True, minimum=0, maximum=1),
+        Metric("weighted_f1", higher_is_better=True, title="Weighted F1", minimum=0, maximum=1),
     )
 }
 METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
