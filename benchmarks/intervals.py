@@ -1,6 +1,9 @@
 """The intervals of all scores of a part: drawn all at once, beside scoring the drawn rows one draw after the other.
 
     python benchmarks/intervals.py [--quick] [--json FILE]        (about two minutes)
+    python benchmarks/intervals.py --folds [--quick] [--json FILE]        (about two minutes)
+
+With --folds, the coverage of the intervals of cross-validation on simulated tables (see `fold_coverage.py`) instead.
 
 Every way has the same draws of the same 2,000 rows, simulated; the one by one is timed on a twentieth of them. Peak memory is that of
 the process, libraries included.
@@ -8,11 +11,13 @@ the process, libraries included.
 
 from __future__ import annotations
 
+import argparse
 import resource
 import time
 from collections.abc import Callable
 
 import numpy as np
+from fold_coverage import coverage
 from script import keep, parser
 
 from mmtrain.evaluation.bootstrap import Bootstrap
@@ -73,8 +78,31 @@ def timed(bootstrap: Bootstrap, resampled: Callable[[Counts], dict[str, Values]]
     return time.perf_counter() - begun, found[0]
 
 
+FOLDS = {(5, 1): 200, (3, 1): 200, (10, 1): 200, (2, 1): 200, (5, 4): 100}
+"""Number of simulated tables by folds and repeats."""
+
+
+def of_folds(options: argparse.Namespace) -> None:
+    """Print and keep the coverage of each method and score."""
+    draws, results = 200, {}
+    for (folds, repeats), tables in FOLDS.items():
+        found = coverage(folds, repeats, tables // 10 if options.quick else tables, draws)
+        results[f"{folds} folds, {repeats} repeats"] = found
+        print(f"{folds} folds, {repeats} repeats: coverage of 95 % intervals (with groups, without), and half of their width")
+        for method, scores in found.items():
+            for name, one in scores.items():
+                share = f"{one['all']:.3f} ({one['with_groups']:.3f}, {one['without']:.3f})"
+                print(f"  {method:14} {name:9} {share}  {one['half_width']:.3f}  {one['tables']} tables")
+    keep(options, {"draws": draws}, results)
+
+
 def main() -> None:
-    options = parser(__doc__, quick="A tenth of the draws.").parse_args()
+    arguments = parser(__doc__, quick="A tenth of the draws, or of the tables.")
+    arguments.add_argument("--folds", action="store_true", help="The intervals of cross-validation.")
+    options = arguments.parse_args()
+    if options.folds:
+        of_folds(options)
+        return
     rows, draws = 2000, 100 if options.quick else 1000
     results: dict[str, dict[str, float]] = {}
     for name, (target, truth, prediction) in tasks(rows).items():
