@@ -39,6 +39,11 @@ class MemberScores(ResultModel):
     """Mean of the folds; with several seeds, of the means over seeds."""
     deviation: float | None = None
     """Sample standard deviation over folds (of means over seeds); without folds, over seeds. None for fewer than two values."""
+    estimate: float | None = None
+    """Center of the interval: the mean of the folds or, for a score that is biased on few rows, the mean over repeats and seeds of the
+    score of all rows together. Null without folds."""
+    standard_error: float | None = None
+    """Of the estimate; null where there is no interval."""
     low: float | None = None
     """Lower limit of the confidence interval of the expected score."""
     high: float | None = None

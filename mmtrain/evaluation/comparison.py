@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.command_results import ComparedTarget, DeLong, PairedDifference
 from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.cross_validation import detectable_difference
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.ranking import placements
 from mmtrain.targets import FittedTarget
@@ -29,8 +30,16 @@ def compare_target(targets: Sequence[FittedTarget], truth: Array, predictions: S
         rows=len(first.rows),
         interval=resampling.info(first.bootstrap),
         scores=[one.scores for one in (first, *others)],
-        against_first=[PairedDifference(differences=other.minus(first), delong=_delong(first.rows, other.rows)) for other in others],
+        against_first=[_paired(first, other) for other in others],
     )
+
+
+def _paired(first: BootstrapScores, other: BootstrapScores) -> PairedDifference:
+    differences, confidence = other.minus(first), first.bootstrap.confidence
+    detectable = {
+        name: detectable_difference(score.interval, confidence) for name, score in differences.items() if score.interval is not None
+    }
+    return PairedDifference(differences=differences, delong=_delong(first.rows, other.rows), detectable=detectable)
 
 
 def _delong(first: EvalSet, other: EvalSet) -> DeLong | None:

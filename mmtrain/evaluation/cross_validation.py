@@ -24,12 +24,12 @@ the jackknife that leaves out one fold: k times the score of all rows minus k - 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import sqrt
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ NESTED = "nested cross-validation (Bates, Hastie and Tibshirani 2023)"
 POWER = 0.8
 """Probability with which a comparison finds the difference that it is said to find."""
 
+Value = TypeVar("Value")
 Draws = dict[str, Values]
 FoldScores = NDArray[np.float64]
 """(repeats, folds): the score of each fold, the mean over seeds; NaN where it is undefined."""
@@ -125,6 +126,26 @@ class OutOfFold:
     rows: EvalSet
     folds: NDArray[np.int64]
     """(rows,): the fold of each row, from 0 in every repeat."""
+    decided: EvalSet | None = None
+    """Where folds chose decision thresholds: the same rows, with predictions that have them all at 0.5."""
+    decisions: frozenset[str] = frozenset()
+    """Scores of the decisions, which are taken from `decided`."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def only(self, rows: NDArray[np.bool_]) -> OutOfFold:
+        """Return some of the rows, (rows,) bool."""
+        decided = None if self.decided is None else self.decided.only(rows)
+        return replace(self, rows=self.rows.only(rows), folds=self.folds[rows], decided=decided)
+
+    def map(self, scores: Callable[[EvalSet], Mapping[str, Value]]) -> dict[str, Value]:
+        """Return values by score, of predictions or, where thresholds matter, of decisions."""
+        values = dict(scores(self.rows))
+        if self.decided is not None:
+            of_decisions = scores(self.decided)
+            values |= {name: of_decisions[name] for name in self.decisions if name in of_decisions}
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +162,7 @@ class CrossValidated:
     @cached_property
     def pooled(self) -> dict[str, float]:
         """The scores of all rows of a repeat and seed together, the mean over these, by score; without those that are undefined."""
-        return _means([_scores(one.rows) for repeat in self.sets for one in repeat])
+        return _means([one.map(_scores) for repeat in self.sets for one in repeat])
 
     def center(self, name: str) -> float:
         """Return the estimate of a score; NaN where it is undefined."""
@@ -159,8 +180,8 @@ class CrossValidated:
     def _pseudo_values(self) -> dict[str, FoldScores]:
         count = next(iter(self.folds.values())).shape[1]
         # (repeats, folds) maps from scores to the mean over seeds of the rows outside of the fold.
-        outside = [[_means([_scores(one.rows.only(one.folds != fold)) for one in repeat]) for fold in range(count)] for repeat in self.sets]
-        whole = [_means([_scores(one.rows) for one in repeat]) for repeat in self.sets]
+        outside = [[_means([one.only(one.folds != fold).map(_scores) for one in repeat]) for fold in range(count)] for repeat in self.sets]
+        whole = [_means([one.map(_scores) for one in repeat]) for repeat in self.sets]
         return {
             name: np.array(
                 [
@@ -174,9 +195,9 @@ class CrossValidated:
     def draws(self, bootstrap: Bootstrap) -> dict[str, Values]:
         """Return the mean over repeats and seeds of every score on every draw, (draws,); all have the same draws."""
         total: dict[str, Values] = {}
-        every = [one.rows for repeat in self.sets for one in repeat]
+        every = [one for repeat in self.sets for one in repeat]
         for one in every if all(map(len, every)) else ():
-            for name, values in bootstrap.scores(one.target, one.truth, one.prediction).items():
+            for name, values in one.map(lambda rows: bootstrap.scores(rows.target, rows.truth, rows.prediction)).items():
                 total[name] = total.get(name, np.zeros(len(values))) + values / len(every)
         return total
 

@@ -18,14 +18,19 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.group_results import CrossValidation, Member, MemberScores
 from mmtrain.config.evaluation import Evaluation
+from mmtrain.evaluation.bootstrap import Bootstrap
+from mmtrain.evaluation.cross_validation import CrossValidated, Estimate, OutOfFold, estimate_scores
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
 from mmtrain.evaluation.prediction_table import parse_predictions, prediction_column, prediction_frame, probability_columns
 from mmtrain.evaluation.scoring import main_score
+from mmtrain.metrics.bootstrap_counts import mean_of_defined
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.base import UNCHOSEN
 
 Array = np.ndarray[Any, Any]
+MOST_VALIDATION = 1 / 3
+"""A fold learns from the rows that it does not score, of which at most this share are validation rows; a fold by time, from fewer."""
 GROUP = "group"
 """Column of a member's predictions with the code of the group of each row, for intervals."""
 
@@ -90,6 +95,18 @@ class Combined:
         # A class that the training rows of a member do not have has a probability of 0.
         absent = [name for name in probability_columns(key, self.labels) if name not in one.rows]
         return parse_predictions(one.rows.assign(**dict.fromkeys(absent, "0")), key, self.labels)
+
+    def out_of_fold(self, key: str, repeat_folds: int) -> OutOfFold:
+        """Return the rows of one target whose answer is known, for intervals; the members are those of one repeat and seed."""
+        target, (truth, prediction, stretched) = self.labels[key], self._parsed[key]
+        folds = np.zeros(len(self.rows), np.int64)
+        for one in self.members:
+            folds[np.searchsorted(self.rows, _positions(one))] = one.member.fold % repeat_folds
+        rows = EvalSet.of(target, truth, prediction, self.groups)
+        folds = folds[target.known_rows(truth)]
+        if np.array_equal(prediction, stretched):
+            return OutOfFold(rows, folds)
+        return OutOfFold(rows, folds, EvalSet.of(target, truth, stretched, self.groups), _scores_of_decisions(rows))
 
     def frame(self) -> pd.DataFrame:
         """Return predictions_oof.csv: row, id, fold, and per target truth, prediction and probabilities, in the order of the table.
@@ -184,6 +201,66 @@ def summarize(values: Sequence[float | None], seeds: int, out_of_fold: float | N
     deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
     mean = float(np.mean(means)) if means else None
     return MemberScores(values=list(values), mean=mean, deviation=deviation, out_of_fold=out_of_fold)
+
+
+def _scores_of_decisions(rows: EvalSet) -> frozenset[str]:
+    """Return the scores that another threshold changes."""
+    values = [
+        {score.name: score.value for score in rows.target.with_threshold(threshold).all_scores(rows.truth, rows.prediction)}
+        for threshold in (UNCHOSEN, 0.0, 1.1)
+    ]
+    return frozenset(name for name, value in values[0].items() if any(one[name] != value for one in values[1:]))
+
+
+def with_intervals(
+    result: CrossValidation, members: Sequence[MemberPredictions], combined: Combined, section: Evaluation
+) -> CrossValidation:
+    """Return the scores of a group with folds with their estimates and intervals; without folds as they are.
+
+    See `mmtrain.evaluation.cross_validation` for the methods.
+    """
+    if not result.predictions:
+        return result
+    targets = {}
+    for key, scores in result.targets.items():
+        scored = cross_validated(key, result, members, combined.labels)
+        known = scored.sets[0][0]
+        bootstrap = Bootstrap(len(known), groups=known.rows.groups, draws=section.draws, confidence=section.confidence, seed=section.seed)
+        estimates = estimate_scores(scored, bootstrap)
+        targets[key] = {name: _with_interval(one, scored, estimates.get(name), name, section.confidence) for name, one in scores.items()}
+    return result.model_copy(update={"targets": targets, "confidence": section.confidence})
+
+
+def cross_validated(
+    key: str, result: CrossValidation, members: Sequence[MemberPredictions], labels: Mapping[str, FittedTarget]
+) -> CrossValidated:
+    """Return one target of a cross-validation: its rows by repeat and seed, and the scores of its folds."""
+    sets = [
+        [
+            Combined([one for one in members if (one.member.repeat, one.member.seed) == (repeat, seed)], labels).out_of_fold(
+                key, result.folds
+            )
+            for seed in range(result.seeds)
+        ]
+        for repeat in range(result.repeats)
+    ]
+    shape = result.repeats, result.folds, result.seeds
+    folds = {
+        name: mean_of_defined(np.array([np.nan if value is None else value for value in one.values]).reshape(shape))
+        for name, one in result.targets[key].items()
+    }
+    scored = sum(one.rows for one in result.members)
+    learned = sum(min(result.rows - one.rows, one.train_rows / (1 - MOST_VALIDATION)) for one in result.members)
+    return CrossValidated(sets, folds, scored / learned)
+
+
+def _with_interval(one: MemberScores, scored: CrossValidated, estimate: Estimate | None, name: str, confidence: float) -> MemberScores:
+    if estimate is None:
+        center = scored.center(name)
+        return one if np.isnan(center) else one.model_copy(update={"estimate": center})
+    low, high = estimate.interval(confidence)
+    found = {"estimate": estimate.value, "low": low, "high": high, "standard_error": estimate.standard_error, "method": estimate.method}
+    return one.model_copy(update=found)
 
 
 def stretch(prediction: Array, threshold: float | None) -> Array:

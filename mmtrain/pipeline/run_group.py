@@ -28,7 +28,7 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Say
 from mmtrain.data.splits import split_file
 from mmtrain.errors import Problem, RunError, counted
-from mmtrain.evaluation.out_of_fold import GROUP, Combined, MemberPredictions, score_members
+from mmtrain.evaluation.out_of_fold import GROUP, Combined, MemberPredictions, score_members, with_intervals
 from mmtrain.evaluation.prediction_table import prediction_columns, to_csv, truth_columns
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
@@ -249,6 +249,7 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
     combined = Combined(members, labels)
     folds, repeats = len({one.member.fold for one in members}) > 1, max(one.member.repeat for one in members) + 1
     result = score_members(members, combined, experiment.training.early_stopping.monitor, folds=folds, repeats=repeats)
+    result = with_intervals(result, members, combined, experiment.evaluation)
     if folds:
         run.write_text(result.predictions, to_csv(combined.frame()))
     run.write_json(CROSS_VALIDATION, result)

@@ -1,0 +1,203 @@
+"""Intervals of groups of trainings, and comparisons of two groups: out-of-fold predictions without a training."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mmtrain.artifacts.group_results import CrossValidation, Member
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
+from mmtrain.config.evaluation import Evaluation
+from mmtrain.errors import UsageError
+from mmtrain.evaluation.cross_validation import NADEAU_BENGIO
+from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, cross_validated, score_members, with_intervals
+from mmtrain.evaluation.prediction_table import prediction_frame
+from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.regression import FittedRegression
+
+BINARY = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
+NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=-9, maximum=9, error="squared")
+SECTION = Evaluation(draws=200)
+
+
+def group(target, predictions, *, folds=4, repeats=1, groups=None, thresholds=None, order=0):
+    """A group of members; `predictions` (sets, rows, 1) are those of each repeat and seed."""
+    rows = predictions.shape[1]
+    truth = answers(target, rows)
+    seeds = len(predictions) // repeats
+    members = []
+    for repeat in range(repeats):
+        fold_of = (
+            np.random.default_rng(100 * order + repeat).permutation(np.arange(rows) % folds) if repeat or order else np.arange(rows) % folds
+        )
+        for fold in range(folds):
+            places = np.flatnonzero(fold_of == fold)
+            for seed in range(seeds):
+                number = repeat * folds + fold
+                member = Member(
+                    name=f"folds/{number}",
+                    fold=number,
+                    repeat=repeat,
+                    seed=seed,
+                    train_rows=max(rows - len(places) - 10, 1),
+                    rows=len(places),
+                )
+                own = target if thresholds is None else target.with_threshold(thresholds[fold])
+                values = predictions[repeat * seeds + seed][places]
+                frame = prediction_frame(places, [f"r{place}" for place in places], {"y": own}, {"y": truth[places]}, {"y": values})
+                if groups is not None:
+                    frame["group"] = groups[places]
+                members.append(MemberPredictions(member, frame.astype(str), {"y": own}))
+    return members
+
+
+def answers(target, rows):
+    random = np.random.default_rng(8)
+    return random.integers(0, 2, rows) if target is BINARY else random.normal(size=rows)
+
+
+def guesses(target, noise, rows=120, seed=0):
+    truth = answers(target, rows) + noise * np.random.default_rng(seed).normal(size=rows)
+    values = 1 / (1 + np.exp(0.5 - truth)) if target is BINARY else truth
+    return values[np.newaxis, :, np.newaxis].astype(np.float32)
+
+
+def scored(members, repeats=1):
+    combined = Combined(members, {"y": members[0].targets["y"].without_decision()})
+    result = score_members(members, combined, "validation_loss", folds=True, repeats=repeats)
+    return with_intervals(result, members, combined, SECTION)
+
+
+def test_the_ratio_is_that_of_scored_to_other_rows():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    result = scored(members)
+    assert cross_validated("y", result, members, {"y": BINARY}).ratio == pytest.approx(1 / 3)
+
+
+def test_folds_that_learn_from_few_rows_have_a_larger_ratio():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    early = [MemberPredictions(one.member.model_copy(update={"train_rows": 20}), one.rows, one.targets) for one in members]
+    assert cross_validated("y", scored(early), early, {"y": BINARY}).ratio == pytest.approx(30 / 30)
+
+
+def test_scores_get_an_interval_around_their_estimate():
+    result = scored(group(BINARY, guesses(BINARY, 1.0)))
+    auc, f1 = result.targets["y"]["auc"], result.targets["y"]["f1"]
+    assert auc.estimate == pytest.approx(auc.mean)
+    assert f1.estimate == pytest.approx(f1.out_of_fold) != f1.mean
+    assert auc.low < auc.estimate < auc.high
+    assert auc.method == "corrected resampled t (Nadeau and Bengio 2003), with the variance of folds and of a bootstrap of rows"
+    assert CrossValidation.model_validate(result.to_json()) == result
+
+
+def test_the_interval_is_wider_than_the_naive_one():
+    auc = scored(group(BINARY, guesses(BINARY, 1.0))).targets["y"]["auc"]
+    assert (auc.high - auc.low) / 2 > 1.96 * np.std(auc.values, ddof=1) / 2
+
+
+def test_groups_of_rows_are_drawn_together():
+    groups = np.arange(120) // 4 % 30
+    same = np.repeat(guesses(NUMBER, 1.0, rows=120)[:, ::4], 4, axis=1)
+    alone, together = (scored(group(NUMBER, same, groups=one)).targets["y"]["mae"] for one in (None, groups))
+    assert together.method.endswith("groups") and alone.method.endswith("rows")
+
+
+def test_repeats_and_seeds_share_the_draws():
+    sets = np.concatenate([guesses(NUMBER, 1.0, seed=seed) for seed in range(4)])
+    result = scored(group(NUMBER, sets, repeats=2), repeats=2)
+    one = result.targets["y"]["mae"]
+    assert (result.repeats, result.seeds, len(one.values)) == (2, 2, 16)
+    assert one.estimate == pytest.approx(np.mean(one.values))
+    r2 = result.targets["y"]["r2"]
+    each = [{score.name: score.value for score in NUMBER.all_scores(answers(NUMBER, 120), values)}["r2"] for values in sets]
+    assert r2.estimate == pytest.approx(np.mean(each), rel=1e-5)
+    assert r2.estimate < r2.out_of_fold  # that of the mean of the four predictions
+
+
+def test_decisions_follow_the_threshold_of_each_fold():
+    predictions = guesses(BINARY, 1.0)
+    fold = np.arange(120) % 4
+    shifted = np.clip(predictions * np.array([1.0, 0.5, 1.0, 0.5])[fold][np.newaxis, :, np.newaxis], 0, 1).astype(np.float32)
+    plain = scored(group(BINARY, predictions)).targets["y"]
+    moved = scored(group(BINARY, shifted, thresholds=[0.5, 0.25, 0.5, 0.25])).targets["y"]
+    for name in ("accuracy", "f1"):
+        assert moved[name].estimate == pytest.approx(plain[name].estimate)
+        assert moved[name].standard_error == pytest.approx(plain[name].standard_error)
+
+
+def test_seeds_alone_have_no_interval():
+    members = group(BINARY, guesses(BINARY, 1.0), folds=1)
+    combined = Combined(members, {"y": BINARY})
+    result = score_members(members, combined, "validation_loss", folds=False, repeats=1)
+    assert with_intervals(result, members, combined, SECTION) is result
+
+
+# Comparisons
+
+
+class Experiment:
+    evaluation = SECTION
+
+    def only(self, role):
+        return None
+
+
+def cross_validation(folder, members, repeats=1, sha256="a"):
+    folder.mkdir()
+    run = Run(folder)
+    run.write_json("data.json", {"table": "t.csv", "sha256": sha256, "rows": 120, "used": 120, "dropped": []})
+    return CrossValidatedRun(run, Experiment(), scored(members, repeats), members, {"y": members[0].targets["y"].without_decision()})
+
+
+def test_two_groups_are_compared_by_row_and_fold(tmp_path):
+    worse, better = (cross_validation(tmp_path / name, group(NUMBER, guesses(NUMBER, noise))) for name, noise in (("a", 1.0), ("b", 0.7)))
+    targets, remarks = compare_groups([worse, better])
+    compared, against = targets["y"], targets["y"].against_first[0]
+    values = [np.array(one.result.targets["y"]["mae"].values) for one in (worse, better)]
+
+    assert remarks == []
+    assert (compared.rows, compared.interval.text) == (120, "200 draws of 120 rows")
+    assert compared.method == "corrected resampled t (Nadeau and Bengio 2003), with the variance of folds and of a bootstrap of rows"
+    mae = against.differences["mae"]
+    assert mae.value == pytest.approx((values[1] - values[0]).mean())
+    assert mae.high < 0 and against.p["mae"] < 0.05
+    # Only the noise differs in size, so the pairs are exact.
+    assert against.of_rows["mae"].value == pytest.approx(mae.value)
+    assert mae.high - mae.low < compared.scores[0]["mae"].high - compared.scores[0]["mae"].low
+    assert against.detectable["mae"] > (mae.high - mae.low) / 2
+
+
+def test_p_is_below_5_percent_where_the_interval_excludes_0(tmp_path):
+    runs = [cross_validation(tmp_path / name, group(NUMBER, guesses(NUMBER, noise, seed=1))) for name, noise in (("a", 1.0), ("b", 0.9))]
+    against = compare_groups(runs)[0]["y"].against_first[0]
+    for name, score in against.differences.items():
+        assert (against.p[name] < 0.05) == (not score.low <= 0 <= score.high)
+
+
+def test_other_folds_are_refused(tmp_path):
+    runs = [cross_validation(tmp_path / str(order), group(BINARY, guesses(BINARY, 1.0), order=order)) for order in (0, 1)]
+    with pytest.raises(UsageError) as caught:
+        compare_groups(runs)
+    problem = caught.value.problems[0]
+    assert problem.what.startswith("its folds have other rows than those of ")
+    assert problem.fix == "Train both with the same `split`, its seed included."
+
+
+def test_another_table_is_refused(tmp_path):
+    runs = [cross_validation(tmp_path / sha256, group(BINARY, guesses(BINARY, 1.0)), sha256=sha256) for sha256 in ("a", "b")]
+    with pytest.raises(UsageError) as caught:
+        compare_groups(runs)
+    assert caught.value.problems[0].fix == "Train both on one table with the same `split`."
+
+
+def test_the_test_without_a_bootstrap_is_the_corrected_one():
+    """The same differences by SciPy's t distribution: mean / (s sqrt(1/4 + 1/3))."""
+    from mmtrain.evaluation.cross_validation import Estimate, nadeau_bengio
+
+    differences = np.array([[0.02, 0.05, 0.01, 0.03]])
+    variance = nadeau_bengio(differences, 1 / 3)
+    one = Estimate("auc", 0.0275, variance.value**0.5, variance.degrees, NADEAU_BENGIO)
+    t = 0.0275 / (differences.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3))
+    assert one.p == pytest.approx(2 * stats.t.sf(t, 3))
+    assert pd.isna(one.p) is False
