@@ -268,13 +268,13 @@ def export(
     return Export(TrainedRun(opened), done)
 
 
-def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText = "runs") -> Comparison:
+def compare(runs: Iterable[RunLike] = (), split: str = "test", *, output: PathOrText = "runs") -> Comparison:
     """Compare runs on rows that each has scored with `evaluate`, the first against the others: differences with intervals.
 
     Nothing is scored again.
 
     Args:
-        runs: Two or more runs: objects, folders or names.
+        runs: Two or more runs: objects, folders or names. Left out: the two latest of different experiments.
         split: The split, or the name under which the runs scored another table.
         output: The folder that holds the runs.
 

@@ -61,6 +61,13 @@ class PairedDifference(ResultModel):
     differences: Scores
     delong: DeLong | None = None
     """Of the AUC of a binary target."""
+    detectable: dict[str, float] = Field(default_factory=dict)
+    """By score, the smallest true difference that a comparison as exact as this one shows in 80 % of cases."""
+    p: dict[str, float] = Field(default_factory=dict)
+    """Of cross-validated runs, by score: the two-sided p-value of the corrected resampled t-test of a difference of 0."""
+    of_rows: Scores = Field(default_factory=dict)
+    """Of cross-validated runs: the same differences with intervals of a paired bootstrap of their out-of-fold rows. These hold for
+    the trained models; those of `differences` for trainings on other rows, too."""
 
 
 class ComparedTarget(ResultModel):
@@ -73,6 +80,8 @@ class ComparedTarget(ResultModel):
     """Of each run."""
     against_first: list[PairedDifference]
     """Of each run but the first."""
+    method: str = ""
+    """Of cross-validated runs: the method of the intervals of scores and differences."""
 
 
 class ComparedRun(CommandResult):
@@ -88,6 +97,7 @@ class Comparison(CommandResult):
     """`compare --json`: several runs on the same rows; everything in the order of the runs."""
 
     part: str
+    """The part, the name of another table, or `out-of-fold` for cross-validated runs."""
     runs: list[ComparedRun]
     targets: dict[str, ComparedTarget]
     settings: dict[str, list[Any]]

@@ -72,11 +72,36 @@ def _several_trainings(run: Run) -> Problem:
     return Problem(str(run.folder), what, f"Name one of them: {run.folder / names[0]}")
 
 
+def two_latest(output: Path) -> list[Run]:
+    """Return the latest run, after the latest other one of the same kind (a group or one training) whose experiment differs.
+
+    Raises UsageError if there are no such two.
+    """
+    every = sorted(_runs_under(output), key=_start_time, reverse=True)
+    latest = open_run(every[0]) if every else None
+    for folder in every[1:]:
+        if latest is not None and Run(folder).is_group == latest.is_group and _settings(folder) != _settings(latest.folder):
+            return [open_run(folder), latest]
+    fix = "Name the runs, or another folder with --output."
+    raise UsageError(Problem(str(output), "the folder does not hold two runs of different experiments to compare.", fix))
+
+
+def _runs_under(output: Path) -> list[Path]:
+    """Return the folders of all runs; any depth below would find child runs as well."""
+    folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
+    return [folder for folder in folders if Run(folder).parent is None]
+
+
+def _settings(folder: Path) -> str:
+    """Return the experiment of a run as text, without its name; empty if it stopped before its experiment was recorded."""
+    path = folder / "config.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return "\n".join(line for line in lines if not line.startswith("name:"))
+
+
 def _find(which: str | None, output: Path) -> Run:
-    # Any depth below would find child runs as well.
     if which is None:
-        folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
-        runs = [folder for folder in folders if Run(folder).parent is None]
+        runs = _runs_under(output)
         if not runs:
             raise UsageError(Problem(str(output), "the folder holds no runs.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return open_run(max(runs, key=_start_time))

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 def command(
     run: Annotated[
-        list[str], typer.Argument(help="Two or more runs: folders or names (their latest runs); the others are compared with the first.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Two or more runs: folders or names (their latest runs); the others are compared with the first. "
+            "Left out: the two latest runs of different experiments."
+        ),
+    ] = None,
     part: Annotated[
         str,
         typer.Option("--part", metavar="PART", help="test, validation, train, or the name under which the runs scored another table."),
@@ -34,7 +38,8 @@ def command(
     """Compare runs on rows that each has scored with `mmtrain evaluate`: the differences of their scores and of their experiments.
 
     Every bootstrap draw takes the same rows for all runs, so an interval is that of the paired difference. Nothing is scored
-    again, so this does not count as an evaluation of the test part.
+    again, so this does not count as an evaluation of the test part. Cross-validated runs are compared by their out-of-fold
+    predictions, paired by row and fold.
     """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.compare import compare
@@ -42,7 +47,7 @@ def command(
 
     import_code(code)
     # Another word for the same rows.
-    done = compare(run, part=Part.calibration if part == Part.conformal else part, output=output)
+    done = compare(run or (), part=Part.calibration if part == Part.conformal else part, output=output)
     if as_json:
         print_json(done.to_json())
         return
@@ -52,6 +57,9 @@ def command(
     _show_settings(console, done)
     for remark in done.remarks:
         note(remark)
+    note("Could have shown: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.", quiet=quiet)
+    if done.part == "out-of-fold":
+        return
     looks = ", ".join(f"{one.name} {one.test_looks}" for one in done.runs)
     note(f"Evaluations of the test part so far: {looks}. This comparison does not count as one.", quiet=quiet)
 
@@ -66,10 +74,12 @@ def _show_target(console: Console, done: Comparison, key: str, target: ComparedT
     for run, against in zip(done.runs[1:], target.against_first, strict=True):
         line(console, f"\n{run.name} minus {done.runs[0].name}")
         console.print(_differences(against, target.interval.percent))
+        if against.of_rows:
+            line(console, "by rows: a paired bootstrap of the out-of-fold rows, for these trained models alone")
         if against.delong:
             line(console, f"AUC: p = {_p(against.delong.p)} (DeLong)")
         show_remarks(console, against.differences.values())
-    line(console, f"{target.interval.percent} interval: {target.interval.text}")
+    line(console, f"{target.interval.percent} interval: {f'{target.method}; ' if target.method else ''}{target.interval.text}")
 
 
 def _scores(done: Comparison, target: ComparedTarget) -> Table:
@@ -87,9 +97,13 @@ def _differences(against: PairedDifference, percent: str) -> Table:
     from mmtrain.cli.views.console import format_cell, interval, number, plain_table
     from mmtrain.reports.target_results.baselines import compared_baselines
 
-    table = plain_table("score", "difference", f"{percent} interval", "run is")
+    tests = ["p", "by rows"] if against.of_rows else []
+    table = plain_table("score", "difference", f"{percent} interval", *tests, "could have shown", "run is")
     for name, score in against.differences.items():
-        table.add_row(format_cell(name), number(score.value), interval(score.interval), compared_baselines(score))
+        rows = against.of_rows.get(name)
+        p = [_p(against.p[name]) if name in against.p else "", interval(rows.interval if rows else None)] if tests else []
+        smallest = number(against.detectable[name]) if name in against.detectable else ""
+        table.add_row(format_cell(name), number(score.value), interval(score.interval), *p, smallest, compared_baselines(score))
     return table
 
 

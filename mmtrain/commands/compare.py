@@ -17,6 +17,7 @@ from mmtrain.artifacts.command_results import ComparedRun, ComparedTarget, Compa
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import EvaluationRecord, RunFacts
 from mmtrain.columns import Group, Id
+from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config import Experiment
 from mmtrain.data.arrays import Array
 from mmtrain.data.encode import Fitted
@@ -56,12 +57,20 @@ class ScoredRun:
 def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("runs")) -> Comparison:
     """Compare runs (see `runs.find`) on a part, or under the name of another table that all were scored on.
 
+    Cross-validated runs are compared by their out-of-fold predictions. Without names, the two latest runs of different experiments.
+
     Raises UsageError for runs that cannot be compared, RunError for one that cannot be used.
     """
-    chosen = [runs.find(name, output) for name in which]
+    chosen = [runs.find(name, output, group=True) for name in which] or runs.two_latest(output)
     folders = {run.folder for run in chosen}
     if len(folders) < max(2, len(chosen)):
         raise UsageError(Problem("mmtrain compare", "a comparison needs two or more different runs.", "Name each of them once."))
+    groups = [run for run in chosen if run.is_group]
+    if groups and len(groups) < len(chosen):
+        what = f"{listed([str(run) for run in groups])} has several trainings, and the others are single ones."
+        raise UsageError(Problem("mmtrain compare", what, "Compare runs of one kind."))
+    if groups:
+        return _compare_groups(groups)
     _check_scored(chosen, part)
     scored = [_scored_run(run, part) for run in chosen]
     by_id = _by_id(scored)
@@ -75,6 +84,19 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
         targets={key: _target(key, scored, resampling) for key in keys},
         settings=differing_settings([one.experiment for one in scored]),
         remarks=[*remarks, *ungrouped],
+    )
+
+
+def _compare_groups(groups: Sequence[Run]) -> Comparison:
+    """Compare cross-validated runs."""
+    every = [CrossValidatedRun.read(run) for run in groups]
+    targets, remarks = compare_groups(every)
+    return Comparison(
+        part="out-of-fold",
+        runs=[ComparedRun(run=run, name=str(run), test_looks=0) for run in groups],
+        targets=targets,
+        settings=differing_settings([one.experiment for one in every]),
+        remarks=remarks,
     )
 
 

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from tiny import two_blobs, write_experiment, write_table
 
 from mmtrain import config
+from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.artifacts.run_folder import FORMAT, Run
 from mmtrain.cli.app import run as command_line
@@ -443,6 +444,31 @@ def mmtrain(tmp_path, capsys, monkeypatch):
     return called
 
 
+def test_the_detectable_difference_is_2_8_standard_errors_of_the_bootstrap():
+    truth, first, second = two_scores(5, rows=300, decimals=3)
+    probabilities = [1 / (1 + np.exp(0.5 - score)) for score in (first, second)]
+    against = compared(truth, *probabilities).against_first[0]
+    low, high = against.differences["auc"].interval
+    assert against.detectable["auc"] == pytest.approx((high - low) / 2 * (norm.ppf(0.975) + norm.ppf(0.8)) / norm.ppf(0.975))
+    assert against.detectable.keys() <= against.differences.keys()
+
+
+def test_compare_without_names_takes_the_two_latest_of_different_experiments(tmp_path):
+    for name, number, minute, settings in (("a", 1, 1, "x: 1"), ("b", 1, 3, "x: 2"), ("a", 2, 2, "x: 2"), ("c", 1, 0, "x: 3")):
+        run = Run(tmp_path / name / str(number))
+        run.folder.mkdir(parents=True)
+        started = f"2026-01-01T00:0{minute}:00+00:00"
+        run.write_json("run.json", {"format": FORMAT, "name": name, "state": "finished", "started": started})
+        run.write_text("config.yaml", f"name: {name}\n{settings}\n")
+    # The latest is b/1, and a/2 differs from it in its name only.
+    assert [str(run) for run in runs.two_latest(tmp_path)] == ["a/1", "b/1"]
+
+
+def test_compare_without_names_needs_two_experiments(tmp_path):
+    with pytest.raises(UsageError, match="the folder does not hold two runs of different experiments to compare"):
+        compare([], output=tmp_path)
+
+
 def test_compare_prints_scores_differences_and_settings(mmtrain):
     code, captured = mmtrain("compare", "one", "second")
     lines = captured.out.splitlines()
@@ -450,7 +476,7 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
     assert lines[1] == "test: y, binary, 20 rows"
     assert lines[2].split() == ["score", "one/1", "second/1"]
     assert lines[13] == "second/1 minus one/1"
-    assert lines[14].split() == ["score", "difference", "95", "%", "interval", "run", "is"]
+    assert lines[14].split() == ["score", "difference", "95", "%", "interval", "could", "have", "shown", "run", "is"]
     assert "95 % interval: 200 draws of 20 rows" in lines
     assert lines[-9:-4] == [
         "Differences of the experiments:",
@@ -459,7 +485,10 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
         "training.optimizer.method: adam -> sgd",
         "training.optimizer.beta_1: 0.9 -> not set",
     ]
-    assert captured.err == "Evaluations of the test part so far: one/1 1, second/1 1. This comparison does not count as one.\n"
+    assert captured.err == (
+        "Could have shown: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.\n"
+        "Evaluations of the test part so far: one/1 1, second/1 1. This comparison does not count as one.\n"
+    )
 
 
 @pytest.mark.parametrize(
