@@ -12,8 +12,10 @@ from mmtrain.artifacts.run_schema import RunFacts
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
+from mmtrain.errors import Problem, UsageError, shell_command
 from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_training
+from mmtrain.pipeline.run_group import finish_group, report_group
 from mmtrain.pipeline.train_run import TrainingResult
 from mmtrain.reports import report as reports
 from mmtrain.training.events import Ended
@@ -24,10 +26,24 @@ def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:
 
     Raises UsageError for an unknown run or one that is being trained, RunError for one without a model.
     """
-    run = runs.find(which, output)
+    run = runs.find(which, output, group=True)
     with run_lock(run):
+        if run.is_group:
+            return _report_group(run)
         experiment, fitted, _ = restore_training(run)
         return finish(run, experiment, fitted) if run.is_trained else reports.write(run, experiment.columns, experiment.training, fitted)
+
+
+def _report_group(run: Run) -> Path:
+    """Write the results and the report of a group whose trainings have all ended."""
+    if not run.is_trained:
+        what = "its trainings are not all finished, so there is nothing to report yet."
+        raise UsageError(Problem(str(run), what, f"Finish them: {shell_command('fit', '--resume', run.folder)}"))
+    experiment = config.load(run / "config.yaml")
+    if run.state != "finished":
+        finish_group(run, experiment)
+        return run / "report.html"
+    return report_group(run, experiment)
 
 
 def finish(run: Run, experiment: Experiment, fitted: Fitted) -> Path:

@@ -17,14 +17,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.group_results import CrossValidation, Member, MemberScores
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.cross_validation import CrossValidated, Estimate, OutOfFold, estimate_scores
 from mmtrain.evaluation.evaluation_set import EvalSet
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
+from mmtrain.evaluation.postprocessing.fit_postprocessing import (
+    Postprocessing,
+    TargetPostprocessing,
+    evaluate_postprocessing,
+    fit_postprocessing,
+)
 from mmtrain.evaluation.prediction_table import parse_predictions, prediction_column, prediction_frame, probability_columns
-from mmtrain.evaluation.scoring import main_score
+from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.metrics.bootstrap_counts import mean_of_defined
+from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.base import UNCHOSEN
 
@@ -74,7 +81,7 @@ class Combined:
         return groups
 
     @cached_property
-    def _parsed(self) -> dict[str, tuple[Array, Array, Array]]:
+    def parsed(self) -> dict[str, tuple[Array, Array, Array]]:
         """The answers of each target, its mean predictions, and the same stretched to thresholds of 0.5; (rows, ...)."""
         return {key: self._parse(key) for key in self.labels}
 
@@ -98,7 +105,7 @@ class Combined:
 
     def out_of_fold(self, key: str, repeat_folds: int) -> OutOfFold:
         """Return the rows of one target whose answer is known, for intervals; the members are those of one repeat and seed."""
-        target, (truth, prediction, stretched) = self.labels[key], self._parsed[key]
+        target, (truth, prediction, stretched) = self.labels[key], self.parsed[key]
         folds = np.zeros(len(self.rows), np.int64)
         for one in self.members:
             folds[np.searchsorted(self.rows, _positions(one))] = one.member.fold % repeat_folds
@@ -120,7 +127,7 @@ class Combined:
             ids[places] = one.rows["id"].to_numpy()
             for place in places.tolist():
                 folds[place][one.member.fold] = None
-        truths, predictions, stretched = ({key: parsed[side] for key, parsed in self._parsed.items()} for side in range(3))
+        truths, predictions, stretched = ({key: parsed[side] for key, parsed in self.parsed.items()} for side in range(3))
         frame = prediction_frame(self.rows, ids.tolist(), self.labels, truths, predictions)
         for key, target in self.labels.items():
             frame[prediction_column(key, self.labels)] = target.predict_label(stretched[key])
@@ -135,12 +142,12 @@ class Combined:
         """
         if not section.decides:
             return Postprocessing()
-        rows = {key: EvalSet.of(target, *self._parsed[key][:2], None) for key, target in self.labels.items()}
+        rows = {key: EvalSet.of(target, *self.parsed[key][:2], None) for key, target in self.labels.items()}
         return Postprocessing(targets={key: fit_postprocessing(section, one, one) for key, one in rows.items()})
 
     def scores(self, key: str) -> dict[str, float | None]:
         """Return the scores of one target by name, of all rows with a known answer."""
-        target, (truth, prediction, stretched) = self.labels[key], self._parsed[key]
+        target, (truth, prediction, stretched) = self.labels[key], self.parsed[key]
         known = target.known_rows(truth)
         if not known.any():
             return {}
@@ -210,6 +217,18 @@ def _scores_of_decisions(rows: EvalSet) -> frozenset[str]:
         for threshold in (UNCHOSEN, 0.0, 1.1)
     ]
     return frozenset(name for name, value in values[0].items() if any(one[name] != value for one in values[1:]))
+
+
+def out_of_fold_result(key: str, combined: Combined, section: Evaluation) -> TargetResult:
+    """Return scores, confusion matrix and reliability of the combined predictions of one target.
+
+    Its scores have no intervals: those of a bootstrap alone would be too narrow for trainings on other rows.
+    """
+    target, (truth, prediction, stretched) = combined.labels[key], combined.parsed[key]
+    decided = score_target(key, target, truth, stretched).result
+    scores = {name: decided.scores[name] if value is None else Score(name, value) for name, value in combined.scores(key).items()}
+    rows = EvalSet.of(target, truth, prediction, combined.groups)
+    return evaluate_postprocessing(decided.model_copy(update={"scores": scores}), TargetPostprocessing(), rows.resample(section))
 
 
 def with_intervals(

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import check_encoders_unchanged
 from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, versions
+from mmtrain.reports import report as reports
 from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.training.events import Listener
 
@@ -245,8 +247,8 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
     facts = [run.child(one.member.name).read("run.json") for one in members]
     seconds = sum(one.seconds.training for one in facts if one.seconds is not None)
     run.update(trained=run_folder.now(), ended=run_folder.now(), seconds={"training": round(seconds, 3)})
-    labels = encode.read_fitted(run.read_json("targets.json")).targets
-    combined = Combined(members, labels)
+    labels = encode.read_fitted(run.read_json("targets.json"))
+    combined = Combined(members, labels.targets)
     folds, repeats = len({one.member.fold for one in members}) > 1, max(one.member.repeat for one in members) + 1
     result = score_members(members, combined, experiment.training.early_stopping.monitor, folds=folds, repeats=repeats)
     result = with_intervals(result, members, combined, experiment.evaluation)
@@ -255,8 +257,16 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
     run.write_json(CROSS_VALIDATION, result)
     save_postprocessing(run, combined.postprocessing(experiment.evaluation))
     run.seal(CROSS_VALIDATION, *([result.predictions] if folds else ()))
+    reports.write_group(run, experiment, labels, result, combined)
     run.update(state="finished", trained=None, error=None)
     return result
+
+
+def report_group(run: Run, experiment: Experiment) -> Path:
+    """Write the report of a finished group again; return the path of its page."""
+    labels = encode.read_fitted(run.read_json("targets.json"))
+    combined = Combined(read_members(run, experiment), labels.targets)
+    return reports.write_group(run, experiment, labels, run.read(CROSS_VALIDATION), combined)
 
 
 def read_members(run: Run, experiment: Experiment) -> list[MemberPredictions]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,12 @@ FENCE = re.compile(r"^ {0,3}(```|~~~)")
 
 def text(contents: ReportData, before: str = "") -> str:
     """Return the Markdown of the card, with the sections that its owner has written into the card `before`."""
-    return keep_owner_sections(_template().render(title=str(contents.run), facts=headline(contents), sections=sections(contents)), before)
+    return render(str(contents.run), headline(contents), sections(contents), before)
+
+
+def render(title: str, facts: Sequence[str], sections: Sequence[Section], before: str) -> str:
+    """Return the Markdown of a card of these generated sections, with the owner's sections of the card `before`."""
+    return keep_owner_sections(_template().render(title=title, facts=facts, sections=sections), before)
 
 
 def keep_owner_sections(card: str, before: str) -> str:

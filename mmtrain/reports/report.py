@@ -7,12 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Column
+from mmtrain.config import Experiment
 from mmtrain.config.training import Training
 from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.csv_text import TOLD
-from mmtrain.reports import csv_tables, model_card
+from mmtrain.evaluation.out_of_fold import Combined
+from mmtrain.reports import csv_tables, group_report, model_card
 from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter, style
@@ -39,6 +42,18 @@ def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: F
         page_sections = sections(contents, FigureWriter(run))
     footer = f"{FOOTER} {TOLD}" if formulas else FOOTER
     return run.write_text("report.html", limit_size(page_sections, title=str(run), facts=headline(contents), footer=footer))
+
+
+def write_group(run: Run, experiment: Experiment, labels: Fitted, result: CrossValidation, combined: Combined) -> Path:
+    """Write report.html, its plots and model_card.md of a finished group of trainings. Raises RunError for a damaged file."""
+    data = run_contents.read_group(run, experiment.columns, experiment.training, labels)
+    contents = group_report.read(data, result, combined, experiment)
+    facts = (*headline(data), contents.trainings)
+    card = model_card.render(str(run), facts, group_report.card_sections(contents), _read(run / "model_card.md"))
+    run.write_text("model_card.md", card)
+    with style():
+        page_sections = group_report.sections(contents, FigureWriter(run))
+    return run.write_text("report.html", limit_size(page_sections, title=str(run), facts=facts))
 
 
 def _read(path: Path) -> str:

@@ -23,6 +23,8 @@ from mmtrain.splits.plan import USES
 from mmtrain.targets import FittedTarget
 
 Numbers = npt.NDArray[np.float64]
+OUT_OF_FOLD = "out_of_fold"
+"""Label of the out-of-fold predictions of a group, which are the test rows of one fold each."""
 SCORE_AGAIN = "Score the run again with `mmtrain evaluate`."
 
 
@@ -100,6 +102,8 @@ class EvaluatedSplit:
     @property
     def called(self) -> str:
         """`test rows`, or `rows of newer.csv`."""
+        if self.label == OUT_OF_FOLD:
+            return "out-of-fold rows"
         return f"{self.label} rows" if self.label in USES else f"rows of {self.table or self.label}"
 
     @property
@@ -158,10 +162,7 @@ class ReportData:
 
 def read(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fitted) -> ReportData:
     """Read the contents of a run. Raises RunError for a damaged file, and for files that do not match."""
-    facts: RunFacts = run.read("run.json")
-    data: Data = run.read("data.json")
-    if facts.trained:  # only the report is missing, so it says finished
-        facts = facts.model_copy(update={"state": "finished"})
+    facts, data = _facts(run), run.read("data.json")
     sizes = read_sizes(run / "split.csv")
     for key, answers in data.answers.items():
         classes = fitted.targets[key].columns if key in fitted.targets else ()
@@ -180,6 +181,18 @@ def read(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fi
         _parts(run, facts),
         (run / "config.yaml").read_text(encoding="utf-8"),
     )
+
+
+def _facts(run: Run) -> RunFacts:
+    facts: RunFacts = run.read("run.json")
+    # Where only the report is missing, it says finished.
+    return facts.model_copy(update={"state": "finished"}) if facts.trained else facts
+
+
+def read_group(run: Run, columns: Mapping[str, Column], training: Training, labels: Fitted) -> ReportData:
+    """Read the contents of a group of trainings, without parts and epochs. Raises RunError for a damaged file."""
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    return ReportData(run, columns, training, labels, _facts(run), run.read("data.json"), None, {}, (), (), config)
 
 
 def read_epochs(run: Run) -> tuple[EpochLine, ...]:
