@@ -1,7 +1,7 @@
 """The intervals of all scores of a part: drawn all at once, beside scoring the drawn rows one draw after the other.
 
     python benchmarks/intervals.py [--quick] [--json FILE]        (about two minutes)
-    python benchmarks/intervals.py --folds [--quick] [--json FILE]        (about two minutes)
+    python benchmarks/intervals.py --folds [--quick] [--json FILE]        (about four minutes)
 
 With --folds, the coverage of the intervals of cross-validation on simulated tables (see `fold_coverage.py`) instead.
 
@@ -78,7 +78,7 @@ def timed(bootstrap: Bootstrap, resampled: Callable[[Counts], dict[str, Values]]
     return time.perf_counter() - begun, found[0]
 
 
-FOLDS = {(5, 1): 200, (3, 1): 200, (10, 1): 200, (2, 1): 200, (5, 4): 100}
+FOLDS = {(5, 1): 1000, (3, 1): 200, (10, 1): 200, (2, 1): 200, (5, 4): 100}
 """Number of simulated tables by folds and repeats."""
 
 

@@ -179,7 +179,7 @@ def _target(contents: GroupData, key: str, writer: FigureWriter) -> Section:
     heading = f"Scores of {key}" if contents.data.several else "Scores"
     blocks: list[Block] = [scores_table(contents, key)]
     blocks += [Paragraph(text) for text in spreads(contents, key)]
-    blocks += [Plots((plot,)) for plot in _plot(contents, key, writer)]
+    blocks += [Plots((plot,), wide=True) for plot in _plot(contents, key, writer)]
     return Section(heading, (*blocks, members_table(contents, key)))
 
 
@@ -264,8 +264,6 @@ def members_table(contents: GroupData, key: str) -> Table:
     notes = []
     if result.repeats > 1:
         notes.append(f"Folds go on counting in repeats: fold {result.folds} is fold 0 of the second one.")
-    if len(lines) > MOST_MEMBERS or len(names) > MOST_SCORES:
-        notes.append("cross_validation.json has all trainings and scores.")
     head = ("Training", "Training rows", "Scored rows", *(title(name) for name in shown))
     return Table(f"Each training: scores of {key}", head, tuple(lines[:MOST_MEMBERS]), " ".join(notes), csv="cross_validation.json")
 
@@ -310,7 +308,7 @@ def _limits(contents: GroupData) -> Iterator[str]:
             "deviation over seeds says how much they depend on the seed, and nothing about other rows."
         )
         return
-    yield "Settings that were chosen by these scores make them more optimistic; rows outside of all folds (`split.test`) tell by how much."
+    yield "Settings that were chosen by these scores make them more optimistic; only rows outside of all folds (split.test) are free of it."
     if result.folds <= FEW_FOLDS and result.repeats == 1:
         yield f"There are only {result.folds} folds, so it is hardly known how much trainings on other rows would differ."
     if column_of_role(contents.data.columns, Group) is None:

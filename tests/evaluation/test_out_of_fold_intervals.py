@@ -4,69 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from tiny_groups import BINARY, NUMBER, answers, group, guesses, scored
 
-from mmtrain.artifacts.group_results import CrossValidation, Member
+from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import UsageError
 from mmtrain.evaluation.cross_validation import NADEAU_BENGIO
 from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, cross_validated, score_members, with_intervals
-from mmtrain.evaluation.prediction_table import prediction_frame
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.regression import FittedRegression
 
-BINARY = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
-NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=-9, maximum=9, error="squared")
-SECTION = Evaluation(draws=200)
-
-
-def group(target, predictions, *, folds=4, repeats=1, groups=None, thresholds=None, order=0):
-    """A group of members; `predictions` (sets, rows, 1) are those of each repeat and seed."""
-    rows = predictions.shape[1]
-    truth = answers(target, rows)
-    seeds = len(predictions) // repeats
-    members = []
-    for repeat in range(repeats):
-        fold_of = (
-            np.random.default_rng(100 * order + repeat).permutation(np.arange(rows) % folds) if repeat or order else np.arange(rows) % folds
-        )
-        for fold in range(folds):
-            places = np.flatnonzero(fold_of == fold)
-            for seed in range(seeds):
-                number = repeat * folds + fold
-                member = Member(
-                    name=f"folds/{number}",
-                    fold=number,
-                    repeat=repeat,
-                    seed=seed,
-                    train_rows=max(rows - len(places) - 10, 1),
-                    rows=len(places),
-                )
-                own = target if thresholds is None else target.with_threshold(thresholds[fold])
-                values = predictions[repeat * seeds + seed][places]
-                frame = prediction_frame(places, [f"r{place}" for place in places], {"y": own}, {"y": truth[places]}, {"y": values})
-                if groups is not None:
-                    frame["group"] = groups[places]
-                members.append(MemberPredictions(member, frame.astype(str), {"y": own}))
-    return members
-
-
-def answers(target, rows):
-    random = np.random.default_rng(8)
-    return random.integers(0, 2, rows) if target is BINARY else random.normal(size=rows)
-
-
-def guesses(target, noise, rows=120, seed=0):
-    truth = answers(target, rows) + noise * np.random.default_rng(seed).normal(size=rows)
-    values = 1 / (1 + np.exp(0.5 - truth)) if target is BINARY else truth
-    return values[np.newaxis, :, np.newaxis].astype(np.float32)
-
-
-def scored(members, repeats=1):
-    combined = Combined(members, {"y": members[0].targets["y"].without_decision()})
-    result = score_members(members, combined, "validation_loss", folds=True, repeats=repeats)
-    return with_intervals(result, members, combined, SECTION)
+SECTION = Evaluation(draws=100)
 
 
 def test_the_ratio_is_that_of_scored_to_other_rows():
@@ -157,7 +105,7 @@ def test_two_groups_are_compared_by_row_and_fold(tmp_path):
     values = [np.array(one.result.targets["y"]["mae"].values) for one in (worse, better)]
 
     assert remarks == []
-    assert (compared.rows, compared.interval.text) == (120, "200 draws of 120 rows")
+    assert (compared.rows, compared.interval.text) == (120, "100 draws of 120 rows")
     assert compared.method == "corrected resampled t (Nadeau and Bengio 2003), with the variance of folds and of a bootstrap of rows"
     mae = against.differences["mae"]
     assert mae.value == pytest.approx((values[1] - values[0]).mean())

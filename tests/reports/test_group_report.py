@@ -1,0 +1,132 @@
+"""The page and the model card of a group of trainings."""
+
+import numpy as np
+from tiny_groups import BINARY, NUMBER, SECTION, group, guesses, scored
+
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.cli.views.cross_validation import show_members
+from mmtrain.columns.numeric import Numeric
+from mmtrain.data.encode import Fitted
+from mmtrain.evaluation.out_of_fold import Combined, score_members
+from mmtrain.reports import group_report, report
+
+STARTED = "2026-11-30T10:00:00+00:00"
+
+
+class Experiment:
+    """The sections that a report reads."""
+
+    def __init__(self):
+        self.columns, self.training, self.evaluation = {"age": Numeric(column="age")}, None, SECTION
+
+
+def written(folder, target, members, result):
+    """Write the report of a group; return its page and its card."""
+    run = Run(folder / "group" / "1")
+    run.folder.mkdir(parents=True)
+    run.write_json("run.json", {"format": 1, "name": "group", "state": "finished", "started": STARTED})
+    split = {"method": "stratified", "description": "The rows were dealt to 4 folds"}
+    run.write_json("data.json", {"table": "t.csv", "sha256": "a", "rows": 125, "used": 120, "dropped": [], "split": split})
+    run.write_text("config.yaml", "name: group\n")
+    report.write_group(run, Experiment(), Fitted(columns={}, targets={"y": target}), result, Combined(members, {"y": target}))
+    return (run / "report.html").read_text(), (run / "model_card.md").read_text(), sorted(path.name for path in (run / "plots").iterdir())
+
+
+def contents(members, result, target=BINARY):
+    """The contents of the report without a folder."""
+    data = group_report.ReportData(
+        None, Experiment().columns, None, Fitted(columns={}, targets={"y": target}), None, Facts(), None, {}, (), (), ""
+    )
+    return group_report.read(data, result, Combined(members, {"y": target}), Experiment())
+
+
+class Facts:
+    table, used, rows, dropped = "t.csv", 120, 120, ()
+
+
+def test_the_report_of_a_group_has_verdict_folds_and_curves(tmp_path):
+    members = group(BINARY, guesses(BINARY, 1.0))
+    result = scored(members)
+    page, card, plots = written(tmp_path, BINARY, members, result)
+    auc = result.targets["y"]["auc"]
+    verdict = f"AUC of y: {auc.estimate:.3f} (95 % interval {auc.low:.3f} to {auc.high:.3f}; higher is better)."
+    assert verdict in page and verdict in card
+    for text in ("Nadeau and Bengio 2003", "fold 3", "Confusion matrix of y", "The rows were dealt to 4 folds."):
+        assert text in page
+    assert plots == [
+        f"{name}.png"
+        for name in (
+            "confusion_out_of_fold",
+            "folds",
+            "precision_recall_out_of_fold",
+            "reliability_out_of_fold",
+            "roc_out_of_fold",
+            "thresholds_out_of_fold",
+        )
+    ]
+
+
+def test_the_report_of_seeds_has_no_interval(tmp_path):
+    members = group(NUMBER, np.concatenate([guesses(NUMBER, 1.0, seed=seed) for seed in (0, 1)]), folds=1)
+    result = score_members(members, Combined(members, {"y": NUMBER}), "validation_loss", folds=False, repeats=1)
+    page, _, plots = written(tmp_path, NUMBER, members, result)
+    assert "95 % interval" not in page
+    assert "standard deviation over seeds" in page
+    assert plots == ["folds.png"]
+
+
+def test_a_model_that_guesses_is_not_shown_to_beat_the_baseline():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    random = np.random.default_rng(0).random((1, 120, 1)).astype(np.float32)
+    guessed = group(BINARY, random)
+    good, bad = (group_report.verdicts(contents(each, scored(each)))[0] for each in (members, guessed))
+    assert good.tone == "good" and " The interval excludes the baseline (majority: class shares " in good.after
+    assert bad.tone == "bad" and " The model is not shown to beat the baseline " in bad.after
+
+
+def test_a_number_is_said_to_be_better_when_it_is_lower():
+    members = group(NUMBER, guesses(NUMBER, 0.1))
+    verdict = group_report.verdicts(contents(members, scored(members), NUMBER))[0]
+    assert verdict.tone == "good" and verdict.strong.endswith("lower is better).")
+
+
+def test_the_spread_over_seeds_is_that_within_folds():
+    members = group(NUMBER, np.concatenate([guesses(NUMBER, 1.0, seed=seed) for seed in range(3)]))
+    result = scored(members)
+    values = np.array(result.targets["y"]["rmse"].values).reshape(4, 3)
+    deviation = np.sqrt(values.var(axis=1, ddof=1).mean())
+    assert list(group_report.spreads(contents(members, result, NUMBER), "y")) == [
+        f"With another seed, the root mean squared error of a fold has a standard deviation of {deviation:.3f}."
+    ]
+
+
+def test_repeats_say_how_much_the_division_matters():
+    members = group(NUMBER, np.concatenate([guesses(NUMBER, 1.0, seed=seed) for seed in range(2)]), repeats=2)
+    text = list(group_report.spreads(contents(members, scored(members, 2), NUMBER), "y"))
+    assert len(text) == 1 and text[0].startswith("With another division into folds, their mean has a standard deviation of ")
+
+
+def test_the_table_of_trainings_has_the_main_score_first():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    result = scored(members)
+    table = group_report.members_table(contents(members, result), "y")
+    assert table.head[:4] == ("Training", "Training rows", "Scored rows", "AUC")
+    assert [cell.text for cell in table.rows[2]][:4] == ["fold 2", "80", "30", f"{result.targets['y']['auc'].values[2]:.3f}"]
+
+
+def test_limits_name_few_folds_and_missing_groups():
+    members = group(BINARY, guesses(BINARY, 1.0), folds=3)
+    points = group_report.limits(contents(members, scored(members))).blocks[0].texts
+    assert points[1] == "There are only 3 folds, so it is hardly known how much trainings on other rows would differ."
+    assert points[2].startswith("No column groups the rows.")
+
+
+def test_the_terminal_shows_estimates_with_intervals_and_the_method(capsys):
+    result = scored(group(BINARY, guesses(BINARY, 1.0)))
+    show_members(result)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "y: 4 folds; 120 rows are scored out of fold"
+    assert lines[1].split()[:6] == ["score", "estimate", "95", "%", "interval", "deviation"]
+    assert "95 % interval: corrected resampled t (Nadeau and Bengio 2003), with the variance of folds and of a bootstrap of" in " ".join(
+        lines
+    )
