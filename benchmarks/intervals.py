@@ -1,7 +1,7 @@
 """The intervals of all scores of a part: drawn all at once, beside scoring the drawn rows one draw after the other.
 
     python benchmarks/intervals.py [--quick] [--json FILE]        (about two minutes)
-    python benchmarks/intervals.py --folds [--quick] [--json FILE]        (about four minutes)
+    python benchmarks/intervals.py --folds [--quick] [--json FILE]        (about two minutes)
 
 With --folds, the coverage of the intervals of cross-validation on simulated tables (see `fold_coverage.py`) instead.
 
@@ -78,7 +78,7 @@ def timed(bootstrap: Bootstrap, resampled: Callable[[Counts], dict[str, Values]]
     return time.perf_counter() - begun, found[0]
 
 
-FOLDS = {(5, 1): 1000, (3, 1): 200, (10, 1): 200, (2, 1): 200, (5, 4): 100}
+FOLDS = {(5, 1): 400, (3, 1): 200, (10, 1): 200, (2, 1): 200, (5, 4): 100}
 """Number of simulated tables by folds and repeats."""
 
 
@@ -88,7 +88,7 @@ def of_folds(options: argparse.Namespace) -> None:
     for (folds, repeats), tables in FOLDS.items():
         found = coverage(folds, repeats, tables // 10 if options.quick else tables, draws)
         results[f"{folds} folds, {repeats} repeats"] = found
-        print(f"{folds} folds, {repeats} repeats: coverage of 95 % intervals (with groups, without), and half of their width")
+        print(f"{folds} folds, {repeats} repeats: coverage of 95 % intervals (with groups, without), and half of their width", flush=True)
         for method, scores in found.items():
             for name, one in scores.items():
                 share = f"{one['all']:.3f} ({one['with_groups']:.3f}, {one['without']:.3f})"
