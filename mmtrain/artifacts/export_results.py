@@ -93,7 +93,7 @@ class ExportSource(ResultModel):
 
     name: str
     model_sha256: str
-    """SHA-256 of its model.keras."""
+    """SHA-256 of its model.keras; of a group, that of the hashes of its trainings' files, one a line."""
 
 
 class Signature(ResultModel):

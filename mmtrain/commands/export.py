@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,14 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Progress, Say
-from mmtrain.errors import Problem, UsageError
+from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.export import check, contract, serving
-from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
+from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, export_formats, find_format, plain_names
 from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.ensemble import end_to_end, open_members, predict_rows
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
-from mmtrain.pipeline.restore import restore_data, restore_training
+from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training
 from mmtrain.pipeline.train_run import versions
 from mmtrain.text.printable import json_text, plain_json, printable
 
@@ -81,8 +83,12 @@ def export(
     """
     chosen = find_format(options.format)
     check_options(chosen, options.quantize, options.inputs)
-    run = runs.find(which, output)
-    experiment, fitted, _ = restore_training(run)
+    run = runs.find(which, output, group=True)
+    if run.is_group and chosen.inputs == "encoded":
+        raise UsageError(_encoded_by_each(run, chosen))
+    experiment, fitted, _ = (restore_group if run.is_group else restore_training)(run)
+    if run.is_group:  # columns of any member have the raw inputs of all
+        fitted = fitted.model_copy(update={"columns": encode.of_run(open_members(run)[0], experiment.columns).columns})
     experiment = options.moved.applied(experiment)
     folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()
     if folder.exists():
@@ -100,9 +106,17 @@ def export(
     return ExportResult(run=run, folder=folder, signature=signature)
 
 
+def _encoded_by_each(run: Run, chosen: Format) -> Problem:
+    what = f"the format {chosen.name} takes encoded cells, and each training of the group {run} encodes them in its own way."
+    able = listed([name for name, entry in export_formats.items() if entry.inputs == "raw"], "or")
+    return Problem(f"--format {chosen.name}", what, f"Export the group to {able}, or one of its trainings: {open_members(run)[0].folder}")
+
+
 def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array, Array]:
     """Return the rows for the check and the calibration, and the positions of each in them. The test part is not read."""
-    data, partition = restore_data(run, experiment, progress=progress, say=say)
+    data, plan = restore_plan(run, experiment, progress=progress, say=say)
+    # Of a group, the validation rows of its first training.
+    partition = plan.partitions[0] if run.is_group else plan.holdout
     checked = _spread(partition.validation, CHECK_ROWS)
     calibrating = _spread(partition.train, CALIBRATION_ROWS if quantize == "int8" else 0)
     # Rows of both uses in one table, each read and encoded once.
@@ -120,11 +134,7 @@ def _spread(positions: Array, most: int) -> Array:
 
 def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> Signature:
     """Write everything into `folder`, check it, and return the signature."""
-    from mmtrain.model import model_file
-
-    whole, original = model_file.of_run(subject.run, subject.experiment.branches, subject.fitted)
-    expected = model_file.predict(original, subject.arrays, subject.checked)
-    exportable = _exportable(subject, chosen, whole, original)
+    exportable, expected = (_group_exportable if subject.run.is_group else _exportable)(subject, chosen)
     facts = chosen.write(exportable, folder / chosen.file, options.quantize)
     check.give_runner(chosen, folder)
     inputs = contract.tensors(chosen.inputs, subject.fitted, exportable.inputs)
@@ -148,27 +158,45 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     return signature
 
 
-def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) -> ExportableModel:
-    """Return models, names and calibration rows, as writers of formats take them."""
+def _exportable(subject: _Subject, chosen: Format) -> tuple[ExportableModel, dict[str, Array]]:
+    """Return models, names and calibration rows, as writers of formats take them, and the predictions of the rows for the check."""
     from mmtrain.export.freeze import as_float32
+    from mmtrain.model import model_file
     from mmtrain.model.assemble import by_column
 
-    labels = contract.labels(chosen.inputs, subject.fitted)
-    # One call for inputs and outputs, so that no name occurs twice.
-    names = plain_names([*labels, *subject.fitted.targets])
+    whole, original = model_file.of_run(subject.run, subject.experiment.branches, subject.fitted)
     predictor = as_float32(original)
     single = by_column(predictor, subject.fitted) if chosen.inputs == "encoded" else predictor
-    return ExportableModel(
+    exportable = ExportableModel(
         source=subject.run / "model.keras",
         whole=whole,
         fitted=subject.fitted,
         predictor=single,
-        inputs={label: names[label] for label in labels},
-        outputs={key: names[key] for key in subject.fitted.targets},
         mixed=predictor is not original,
         # A batch of one row each, as converters take calibration data.
         calibration=[subject.arrays.columns(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))],
+        **_names(subject, chosen),
     )
+    return exportable, model_file.predict(original, subject.arrays, subject.checked)
+
+
+def _group_exportable(subject: _Subject, chosen: Format) -> tuple[ExportableModel, dict[str, Array]]:
+    """Return the same as `_exportable` for a group of trainings."""
+    from mmtrain.export.freeze import as_float32
+
+    whole = end_to_end(subject.run, subject.fitted)
+    mixed = any(as_float32(member) is not member for member in whole.predictor.members)
+    exportable = ExportableModel(source=None, whole=whole, fitted=subject.fitted, predictor=None, mixed=mixed, **_names(subject, chosen))
+    expected, _ = predict_rows(subject.run, subject.fitted, subject.data, subject.checked, lambda _: None, own_table=True)
+    return exportable, expected
+
+
+def _names(subject: _Subject, chosen: Format) -> dict[str, Any]:
+    """Return the names in the export of its inputs and outputs."""
+    labels = contract.labels(chosen.inputs, subject.fitted)
+    # One call for inputs and outputs, so that no name occurs twice.
+    names = plain_names([*labels, *subject.fitted.targets])
+    return {"inputs": {label: names[label] for label in labels}, "outputs": {key: names[key] for key in subject.fitted.targets}}
 
 
 def _given_rows(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
@@ -204,7 +232,7 @@ def _signature(
         takes=chosen.inputs,
         file=chosen.file,
         usage=chosen.usage.format(code="".join(f" --code {shlex.quote(file.name)}" for file in options.code)),
-        run=ExportSource(name=str(subject.run), model_sha256=file_hash(exportable.source)),
+        run=ExportSource(name=str(subject.run), model_sha256=_model_hash(subject.run)),
         versions={**versions(), **{name: version(name) for name in chosen.versions}},
         written=run_folder.now(),
         missing=[word.strip() for word in subject.experiment.data.missing_values],
@@ -213,6 +241,13 @@ def _signature(
         outputs=[one.model_copy(update={"branch": alone.get(one.target or "", "")}) for one in outputs],
         **facts,
     )
+
+
+def _model_hash(run: Run) -> str:
+    """Return the hash of model.keras; of a group that of the hashes of its members' files, one a line."""
+    if not run.is_group:
+        return file_hash(run / "model.keras")
+    return hashlib.sha256("\n".join(_model_hash(member) for member in open_members(run)).encode()).hexdigest()
 
 
 def _checked(

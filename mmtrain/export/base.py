@@ -32,12 +32,13 @@ RESERVED = ("file", "allow_pickle", "self")
 class ExportableModel:
     """The model to be exported. `predictor` computes in float32, also if the training was in mixed precision."""
 
-    source: Path
-    """model.keras of the run."""
+    source: Path | None
+    """model.keras of the run; None for a group of trainings, whose model is in no file."""
     whole: Any
-    """The model in that file."""
+    """The model in that file, or that of the group."""
     fitted: Fitted
     predictor: Any
+    """The network after the preprocessing; for a group None, since each of its networks encodes cells in its own way."""
     inputs: Mapping[str, str]
     """Names in the export by Keras input, see `plain_names`."""
     outputs: Mapping[str, str]

@@ -12,8 +12,11 @@ from mmtrain.export.subprocess_runner import run_with_json
 
 
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
-    """Copy model.keras; return its size."""
-    shutil.copyfile(exportable.source, path)
+    """Copy model.keras, or save the model of a group; return its size."""
+    if exportable.source is None:
+        exportable.whole.save(path)
+    else:
+        shutil.copyfile(exportable.source, path)
     return {"bytes": path.stat().st_size}
 
 

@@ -6,6 +6,7 @@ input and 7 ms of opening it, which for 2,000 columns are 20 s.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,16 @@ class EncodedTogether:
     widths: tuple[int, ...]
     """Width of each column in the second axis of the encoded tensor; not used for a single column."""
     layer: Any
+
+    def encode(self, raw: Sequence[Any]) -> Sequence[Any]:
+        """Return what the layer returns for the raw tensors; those of several columns may be one tensor already, (batch, columns)."""
+        tensors = [raw[0] if len(raw) == 1 else tf.concat(raw, axis=1)] if len(self.columns) > 1 else raw
+        outputs: Sequence[Any] = self.layer(*tensors)
+        return outputs
+
+    def take(self, raw: Mapping[str, Any]) -> list[Any]:
+        """Return the raw tensors of the part, of their types."""
+        return [_column(raw[name], *described) for name, described in self.raw.items()]
 
     def config(self) -> dict[str, Any]:
         """Return the part as plain JSON."""
@@ -93,23 +104,20 @@ class TableEncoder(_OfRawInputs):
 
     def with_status(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the inputs of the network, and the status of every image, (batch, 1) int32 by column."""
-        return self.encode_parts([[_column(raw[name], *described) for name, described in part.raw.items()] for part in self.parts])
+        return self.encode_parts([part.take(raw) for part in self.parts])
 
     def encode_parts(self, raw: Sequence[Sequence[Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the same as `with_status`.
 
         `raw` holds the raw tensors of each part; those of several columns may be one tensor already, (batch, columns).
         """
-        encoded: list[Any] = []
-        present: list[Any] = []
-        status: dict[str, Any] = {}
-        for part, layer, given in zip(self.parts, self.encoders, raw, strict=True):
-            tensors = [given[0] if len(given) == 1 else tf.concat(given, axis=1)] if len(part.columns) > 1 else given
-            # A third output of an image column is the status of its files.
-            values, shown, *more = layer(*tensors)
-            encoded.append(values)
-            present.append(shown)
-            status |= dict.fromkeys(part.columns, more[0]) if more else {}
+        return self.assembled([part.encode(given) for part, given in zip(self.parts, raw, strict=True)])
+
+    def assembled(self, outputs: Sequence[Sequence[Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the same as `with_status` from what the layers of the parts return."""
+        encoded, present = [one[0] for one in outputs], [one[1] for one in outputs]
+        # A third output of an image column is the status of its files.
+        status = {column: one[2] for part, one in zip(self.parts, outputs, strict=True) if len(one) > 2 for column in part.columns}
         inputs = {}
         for name, runs in self._plan.runs.items():
             inputs[name] = _joined([_slice(encoded[run.part], run.values) for run in runs])
@@ -125,6 +133,102 @@ class TableEncoder(_OfRawInputs):
     def of_config(cls, config: Mapping[str, Any]) -> TableEncoder:
         """Return what `config` describes."""
         return cls([EncodedTogether.of_config(part) for part in config["parts"]], config["stacks"], config["name"])
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class MemberEncoders(_OfRawInputs):
+    """Raw tensors to the inputs of every network of a group, a list; what several of them encode alike is encoded once."""
+
+    def __init__(self, members: Sequence[TableEncoder], name: str | None = None) -> None:
+        super().__init__(name)
+        self.members = list(members)
+        keys = [[json.dumps(part.config(), sort_keys=True) for part in member.parts] for member in members]
+        parts = {key: part for own, member in zip(keys, members, strict=True) for key, part in zip(own, member.parts, strict=True)}
+        # Lists of positions and of parts: Keras would take a dictionary for one of layers.
+        self._distinct = tuple(parts.values())
+        self._places = tuple(tuple(list(parts).index(key) for key in own) for own in keys)
+
+    @property
+    def encoders(self) -> list[Any]:
+        """The layers, each once."""
+        return [part.layer for part in self._distinct]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The raw inputs as symbolic tensors: those of any member."""
+        tensors: list[Any] = self.members[0].inputs
+        return tensors
+
+    def call(self, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the inputs of every network."""
+        return self.with_status(raw)[0]
+
+    def with_status(self, raw: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Return the inputs of every network, and the status of every image, (batch, 1) int32 by column."""
+        outputs = [part.encode(part.take(raw)) for part in self._distinct]
+        both = [member.assembled([outputs[place] for place in own]) for member, own in zip(self.members, self._places, strict=True)]
+        return [inputs for inputs, _ in both], both[0][1]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {"name": self.name, "members": [keras.saving.serialize_keras_object(member) for member in self.members]}
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any]) -> MemberEncoders:
+        """Return what `config` describes."""
+        return cls([keras.saving.deserialize_keras_object(member) for member in config["members"]], config["name"])
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class MeanOfMembers(keras.Model):  # type: ignore[misc]
+    """The inputs of every network of a group, a list, to the mean of their predictions by target.
+
+    Args:
+        members: The networks.
+        places: By target, for every network the place of each of its classes among those of the group; empty for a number.
+        widths: By target, the number of columns of the mean.
+    """
+
+    def __init__(
+        self, members: Sequence[Any], places: Mapping[str, Sequence[Sequence[int]]], widths: Mapping[str, int], name: str | None = None
+    ) -> None:
+        super().__init__(name=name, autocast=False)
+        self.members = list(members)
+        self._classes = {key: tuple(map(tuple, each)) for key, each in places.items()}
+        self._widths = dict(widths)
+        self.built = True
+
+    def call(self, inputs: Sequence[Mapping[str, Any]], training: bool | None = None) -> dict[str, Any]:
+        """Return the mean predictions by target, (batch, columns) float32."""
+        each = [member(own, training=training) for member, own in zip(self.members, inputs, strict=True)]
+        means = {}
+        for key, width in self._widths.items():
+            columns = [self._aligned(one[key], places, width) for one, places in zip(each, self._classes[key], strict=True)]
+            # In float64, as `predict` averages.
+            means[key] = tf.cast(tf.add_n([tf.cast(values, tf.float64) for values in columns]) / len(columns), tf.float32)
+        return means
+
+    def _aligned(self, prediction: Any, places: Sequence[int], width: int) -> Any:
+        """Return the prediction of a network with a column for every class of the group, 0 for those that it does not know."""
+        if list(places) == list(range(width)) or not places:
+            return prediction
+        return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        members = [keras.saving.serialize_keras_object(member) for member in self.members]
+        return {
+            "name": self.name,
+            "members": members,
+            "places": {key: list(map(list, each)) for key, each in self._classes.items()},
+            "widths": dict(self._widths),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MeanOfMembers:  # noqa: ARG003
+        """Return what `get_config` describes."""
+        members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
+        return cls(members, config["places"], config["widths"], config["name"])
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

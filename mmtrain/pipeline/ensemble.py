@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -113,6 +114,24 @@ def predict_rows(
     return mean_predictions([one.predictions for one in members]), members
 
 
+def end_to_end(run: Run, labels: encode.Fitted) -> Any:
+    """Return one model of a group, from raw cells to the mean of its members' predictions."""
+    from mmtrain.layers.end_to_end import EndToEnd, MeanOfMembers, MemberEncoders
+    from mmtrain.model import model_file
+
+    encoders, predictors = [], []
+    places: dict[str, list[list[int]]] = {key: [] for key in labels.targets}
+    for member in open_members(run):
+        own, fitted, _ = restore_training(member)
+        whole, predictor = model_file.of_run(member, own.branches, fitted)
+        encoders.append(whole.preprocessing)
+        predictors.append(predictor)
+        for key, target in labels.targets.items():
+            places[key].append([target.columns.index(name) for name in fitted.targets[key].columns] if target.units > 1 else [])
+    widths = {key: target.units for key, target in labels.targets.items()}
+    return EndToEnd(MemberEncoders(encoders), MeanOfMembers(predictors, places, widths), name="group")
+
+
 def mean_predictions(members: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     """Return the mean of the members' predictions per target, (rows, ...) float32; row i is row i of every member.
 
@@ -130,7 +149,7 @@ def for_labels(labels: Mapping[str, FittedTarget], own: Mapping[str, FittedTarge
     aligned = {}
     for key, prediction in predictions.items():
         names, known = labels[key].columns, own[key].columns
-        if names == known:
+        if names == known or labels[key].units == 1:
             aligned[key] = prediction
         else:
             aligned[key] = np.zeros((len(prediction), len(names)), prediction.dtype)

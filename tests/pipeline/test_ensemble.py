@@ -10,10 +10,12 @@ from tiny import two_blobs, write_experiment
 from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.commands.predict import PredictOptions, predict
 from mmtrain.errors import RunError, UsageError
-from mmtrain.pipeline.ensemble import for_labels, load, mean_predictions, merge_remarks
+from mmtrain.pipeline.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks
+from mmtrain.pipeline.restore import restore_group
 from mmtrain.targets.multiclass import MulticlassTarget
 
 EXPERIMENT = """
@@ -91,6 +93,27 @@ def test_decisions_of_a_group_are_fitted_on_out_of_fold_predictions(group):
     ]
     positive = "low" if gains[0] >= 0 else "high"
     assert positive == "low" and gains[0] == pytest.approx(max(gains))
+
+
+def test_one_model_holds_all_members(group, table):
+    labels = restore_group(find(str(group.folder), group.folder, group=True))[1]
+    raw = {"x": table[["x"]].to_numpy(), "city": table[["city"]].to_numpy(object)}
+    expected = load(group.folder).predict(table, proba=True)["probability_low"]
+    np.testing.assert_allclose(end_to_end(group, labels)(raw)["y"].numpy()[:, 0], expected, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["keras", "saved_model"])
+def test_export_of_a_group_holds_all_members(group, tmp_path, format):
+    done = export(str(group.folder), ExportOptions(format, folder=tmp_path / format))
+    # Checked in a fresh process against the mean of the members.
+    assert done.signature.check.rows > 5 and done.signature.check.largest_difference < 1e-6
+
+
+def test_encoded_inputs_of_folds_are_refused(group):
+    with pytest.raises(UsageError, match="encodes them in its own way") as refused:
+        export(str(group.folder), ExportOptions("onnx"))
+    assert "folds/0" in refused.value.problems[0].fix
 
 
 def test_parts_of_folds_are_refused_for_the_group(group):

@@ -98,7 +98,7 @@ CHECKED = {
     ("mmtrain>MemberMean", "numbers"): "numbers and lists of them by name",
 }
 """Maps of plain values, and what checks them."""
-COMPOSED = {"mmtrain>TableEncoder", "mmtrain>EndToEnd"}
+COMPOSED = {"mmtrain>TableEncoder", "mmtrain>EndToEnd", "mmtrain>MemberEncoders", "mmtrain>MeanOfMembers"}
 """Models that hold other layers and the names of columns; each layer in them is looked at by itself."""
 
 
