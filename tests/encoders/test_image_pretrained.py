@@ -203,6 +203,7 @@ def test_a_step_draws_one_view_of_every_row():
     assert drawn.tolist() == [[[4, 5]] * 3, [[8, 9]] * 3]
 
 
+@pytest.mark.slow  # other branches are in tests/training/test_resume.py
 def test_a_training_continues_bit_equal_and_refuses_other_weights(trained, tmp_path):
     run, _, folder = trained
 

@@ -327,6 +327,7 @@ def test_how_to_ask_for_branches_alone_is_told(run, first):
     ]
 
 
+@pytest.mark.slow  # gradient boosting is
 def test_linear_model_is_compared_like_the_others(run, first):
     result = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[linear]",))).targets["y"]
     (found,) = [one for one in result.baselines if one.kind == "linear"]

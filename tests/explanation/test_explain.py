@@ -141,8 +141,8 @@ def check_adds_up(found, expected):
     assert elements == pytest.approx(attributed.total, abs=1e-6)
 
 
-QUICK = ("cnn", "embedding_average", "attention")
-"""Architectures and fusions that are explained every time, attention with `mlp` and `linear`; the others have the same hooks."""
+QUICK = ("cnn", "embedding_average")
+"""Architectures that are explained every time; the others have the same hooks."""
 
 
 def some(names):
@@ -157,7 +157,8 @@ def test_attributions_of_every_architecture_add_up(material, name):
     check_adds_up(subject.explained(ROW), subject.raw(subject.encoded(ROW)))
 
 
-@pytest.mark.parametrize("method", some(fusions))
+@pytest.mark.slow  # hooks are on the inputs of the network, whatever its fusion
+@pytest.mark.parametrize("method", sorted(fusions))
 def test_attributions_of_every_fusion_add_up(material, method):
     columns = ["scan", "size", "note"]
     branches = {key: {"columns": [key], "architecture": OWN.get(key, "mlp")} for key in columns}
@@ -571,6 +572,7 @@ def test_the_gap_is_measured_by_the_difference_unless_columns_cancel(parts, diff
     assert found.gap == pytest.approx(gap)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_a_figure_bears_any_text_and_many_columns(tmp_path):
     from mmtrain.explanation import figure

@@ -240,6 +240,7 @@ ODD = [
 """Columns called like parts of the network, or like nothing TensorFlow would take for a name."""
 
 
+@pytest.mark.slow
 def test_columns_and_branches_may_be_called_anything(tmp_path):
     import keras
 

@@ -169,6 +169,7 @@ def test_child_that_was_killed_between_epochs_ends_with_the_same_bits(whole, tab
     assert killed.read_json("run.json")["children"]["seeds/3"]["state"] == "finished"
 
 
+@pytest.mark.slow  # of a run in tests/training/test_resume.py, by the same functions
 def test_child_that_was_interrupted_has_a_checkpoint_and_goes_on(whole, table, parent):
     def stop(event):
         if isinstance(event, EpochBegan) and event.epoch == 2:
@@ -194,6 +195,7 @@ def with_records(run):
     return run
 
 
+@pytest.mark.slow
 def test_child_with_a_last_epoch_is_not_trained_beyond_it(table, parent):
     child = train_child(parent, replace(seed_plan(table), last_epoch=2), table)
     assert [line["epoch"] for line in lines(child / "metrics.jsonl")] == [1, 2]

@@ -134,6 +134,7 @@ def test_another_table_is_predicted_and_scored_as_evaluate_does_it(clinic, mmtra
     assert evaluated.targets["y"].interval.units_text == "86 groups (house)"
 
 
+@pytest.mark.slow  # tests/data/test_table_formats.py reads such tables
 def test_a_table_with_decimal_commas_is_predicted_like_a_plain_one(clinic, mmtrain_called):
     rows = [cells(row) for row in range(60)]
     write_table(clinic / "points.csv", rows)
@@ -203,7 +204,7 @@ def test_rows_that_cannot_be_predicted_can_be_left_out(clinic, mmtrain_called):
     assert "3 rows: 2 predicted, 1 of them with a remark in their status; 1 could not be predicted and were left out." in err
 
 
-@pytest.mark.parametrize("to", [["-o", "never.csv"], pytest.param(["-o", "never.parquet"], marks=pytest.mark.slow), []])
+@pytest.mark.parametrize("to", [["-o", "never.csv"], *(pytest.param(to, marks=pytest.mark.slow) for to in (["-o", "never.parquet"], []))])
 def test_rows_that_cannot_be_predicted_can_stop_everything(clinic, mmtrain_called, to):
     write_table(clinic / "bad.csv", [GOOD, GOOD | {"x": ""}, GOOD | {"age": "old", "film": "lost/0815.png"}])
     before = sorted(path.name for path in clinic.iterdir())

@@ -94,6 +94,7 @@ def test_inputs_that_the_encoder_cannot_read_are_found_before_the_training(tmp_p
     assert "branches.words.model: " in str(error.value) and problem in str(error.value)
 
 
+@pytest.mark.slow  # other runs are packed in tests/artifacts/test_pack.py
 def test_a_packed_run_names_the_encoder_without_its_folder(run, tmp_path):
     folder, table = run
     pack(str(folder), tmp_path / "run.zip")
@@ -137,11 +138,13 @@ def test_saved_model_takes_raw_strings_with_tensorflow_alone(run):
     np.testing.assert_allclose(np.array(json.loads(probabilities))[:, -1], ours, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_litert_holds_the_encoder(run):
     folder, _ = run
     assert export(str(folder), ExportOptions("litert")).signature.check.largest_difference <= 1e-4
 
 
+@pytest.mark.slow
 def test_onnx_holds_the_encoder(run):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")

@@ -350,6 +350,7 @@ def test_split_order_augmentation_and_first_weights_follow_from_the_seed(numbere
     assert not all((a == b).all() for a, b in zip(weights, another, strict=True))
 
 
+@pytest.mark.slow  # two trainings of one experiment are equal in test_child_run.py
 def test_resolved_file_of_a_run_gives_the_same_run(run, tmp_path):
     with deterministic_for_now():
         again = fit(run / "config.yaml", output=tmp_path / "runs").run

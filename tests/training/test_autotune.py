@@ -158,13 +158,15 @@ def test_a_trial_that_would_not_pay_is_not_made(blobs, settings, reasons):
     assert decision.training.open_settings == []
 
 
+@pytest.mark.slow  # the run of `tried` is timed as well
 def test_a_short_training_is_timed_but_nothing_else(blobs):
     decision = tuned(ready(blobs), precision="auto")
     assert decision.reasons == ["precision float32: the training takes about 0 s, so a trial is not worth its time"]
     assert list(decision.seconds_per_step) == ["precision float32, jit off, steps_per_call 1"]
 
 
-@pytest.mark.parametrize("names", [["steps_per_call"], pytest.param(list(OPEN), marks=pytest.mark.slow)])
+@pytest.mark.slow  # trials that are timed
+@pytest.mark.parametrize("names", [["steps_per_call"], list(OPEN)])
 def test_what_is_fast_enough_is_taken_and_what_is_not_is_told(blobs, monkeypatch, names):
     """The real trial, of a training that is said to be long."""
     for name in ("ROUND_SECONDS", "SHORTEST_TRAINING_SECONDS"):

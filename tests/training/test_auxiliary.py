@@ -72,7 +72,7 @@ def values_of(layer):
     return [weight.numpy() for weight in layer.weights]
 
 
-QUICK = ("concatenate", "late")
+QUICK = ("concatenate",)
 """The others are given the same branches, and have no say in the losses of each alone."""
 
 

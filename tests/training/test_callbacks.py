@@ -208,7 +208,7 @@ def test_module_and_constructor_that_raise_are_told(experiment, tmp_path, monkey
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("command", ["check", "fit"])
+@pytest.mark.parametrize("command", ["check", pytest.param("fit", marks=pytest.mark.slow)])
 def test_file_of_a_stranger_has_no_module_imported_unless_the_user_says_so(experiment, tmp_path, monkeypatch, capsys, command):
     (tmp_path / "evil_callbacks.py").write_text(
         "open('imported', 'w').close()\nimport keras\nclass A(keras.callbacks.Callback):\n    pass\n"

@@ -262,6 +262,7 @@ def copy(left):
     return copied(left)
 
 
+@pytest.mark.slow
 def test_killed_before_the_first_checkpoint_begins_again(whole, copy):
     """Also when a line of metrics was already written."""
     shutil.rmtree(copy / "checkpoints")
@@ -363,6 +364,7 @@ def test_what_a_killed_process_left_half_written_is_removed(whole, copy):
 # Checkpoints within an epoch
 
 
+@pytest.mark.slow  # `left` has one, too
 def test_checkpoints_are_written_within_an_epoch_as_often_as_told_and_are_gone_on_from(light, whole, tmp_path):
     """Each is there before the next step; a kill in the middle of a step goes on from the one before."""
     path = light.with_name("often.yaml")
@@ -388,6 +390,7 @@ def test_checkpoints_are_written_within_an_epoch_as_often_as_told_and_are_gone_o
 # A full disk
 
 
+@pytest.mark.slow
 def test_full_disk_stops_the_training_with_its_last_whole_checkpoint(light, whole, tmp_path):
     """The largest file that this process may write stands for the disk: no checkpoint and no model fits any more."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -465,6 +468,7 @@ def keep_time(path, before):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+@pytest.mark.slow  # a changed table is above, and the same comparison
 def test_changed_images_are_refused_and_moved_ones_are_not(tmp_path):
     folder = tmp_path / "before"
     run = stopped(rich(folder, IMAGES), folder / "runs", 1, 2)

@@ -163,7 +163,8 @@ def experiment(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize(("presses", "step"), [pytest.param(2, 1, marks=pytest.mark.slow), (3, 0)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("presses", "step"), [(2, 1), (3, 0)])
 def test_impatience_never_costs_a_whole_checkpoint(experiment, tmp_path, presses, step):
     """The third time, what was done since the last checkpoint is lost, and no more."""
     seen = []

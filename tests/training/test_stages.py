@@ -133,6 +133,7 @@ def test_groups_inside_a_branch_are_trained_alone_and_a_frozen_normalization_kee
         assert {group for group, change in changes.items() if change > 0} == trained, stage
 
 
+@pytest.mark.slow  # weight decay at the rate of a group is below
 def test_groups_inside_a_branch_have_their_own_rates(tensorflow, tmp_path):
     rates = "{note: 0.0005, note.head: 0.05, branches.scan.backbone: 0.1}"
     steps, batch = train_step(scans(tmp_path / "groups", f"  learning_rate: 0.05\n  stages: [{{epochs: 1, learning_rate: {rates}}}]\n"))
@@ -184,9 +185,8 @@ class KilledError(Exception):
     """Stands for a killed process: nothing is cleaned up in the loop."""
 
 
-@pytest.mark.parametrize(
-    ("stages", "epoch"), [(TWO_STAGES, 2), *(pytest.param(STAGES, epoch, marks=pytest.mark.slow) for epoch in (1, 2, 3))]
-)
+@pytest.mark.slow  # a run of one stage is in test_resume.py
+@pytest.mark.parametrize(("stages", "epoch"), [(TWO_STAGES, 2), *((STAGES, epoch) for epoch in (1, 2, 3))])
 def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflow, tmp_path, stages, epoch):
     from mmtrain.training.events import EpochBegan
 

@@ -564,6 +564,7 @@ def test_loss_that_is_no_number_names_its_place_and_the_suspicious_input(tmp_pat
     assert not (folder / "metrics.jsonl").exists()
 
 
+@pytest.mark.slow  # the loss of training rows is above
 def test_validation_loss_that_is_no_number_is_told_alike(tmp_path):
     with pytest.raises(RunError) as caught:
         fit(with_outlier(tmp_path, "validation"), output=tmp_path / "runs")
