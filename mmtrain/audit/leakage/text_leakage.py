@@ -67,7 +67,8 @@ def sign_leakage(cells: ColumnValues, signs: Vocabulary, target: TargetView, met
         return []
     # Both count: a word in all texts is as useless as one in a single text.
     best = max(terms, key=lambda one: one.share * one.right)
-    holding = int(signs.holding(np.ones(len(signs.rows), dtype=np.bool_))[np.flatnonzero(signs.names == best.word)[0]])
+    # Not by comparing arrays: NumPy takes the null character for the end of a text.
+    holding = int(signs.holding(np.ones(len(signs.rows), dtype=np.bool_))[signs.names.tolist().index(best.word)])
     what = (
         f"the sign {quote_value(best.word)} tells {best.name} of '{target.header}' ({best}), "
         f"but no word holds it, so it is thrown away in {counted(holding, 'text')}."
