@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.columns import CellError, FittedColumn, InputColumn, RawInput, role
-from mmtrain.columns.base import EncodingDescription
+from mmtrain.columns.fitted_column import EncodingDescription
 from mmtrain.columns.numeric import number_errors, parse_numbers
 from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, share, statistics_kinds
 from mmtrain.specs import VectorSpec

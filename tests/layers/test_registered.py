@@ -18,8 +18,12 @@ def test_every_module_of_layers_is_registered_in_a_fresh_process():
     assert done.stdout.split() == [
         "mmtrain.layers.encoding",
         "mmtrain.layers.end_to_end",
+        "mmtrain.layers.fusion",
         "mmtrain.layers.image_decoding.decode_image_layer",
         "mmtrain.layers.network",
+        "mmtrain.layers.pretrained",
         "mmtrain.layers.stacks",
         "mmtrain.layers.tabular",
+        "mmtrain.layers.transformer_encoder",
+        "mmtrain.layers.wordpiece",
     ]
