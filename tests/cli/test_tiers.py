@@ -56,6 +56,7 @@ def test_help_of_every_command_imports_nothing_heavy(tmp_path):
     assert imported(program, *commands, folder=tmp_path) <= {"pydantic"}
 
 
+@pytest.mark.slow  # what it imports is tested above
 def test_help_takes_less_than_half_a_second(tmp_path):
     """Of the processor's time, so that a busy machine does not count."""
     seconds = []
