@@ -144,16 +144,6 @@ def models_opened_once(tensorflow):
         yield
 
 
-@pytest.fixture(scope="module")
-def schema_made_once():
-    """The schema that `init` writes beside each file does not depend on the table."""
-    from mmtrain import config
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "json_schema", functools.cache(config.json_schema))
-        yield
-
-
 @pytest.fixture(scope="module", autouse=True)
 def undrawn_plots(request):
     """Outside of the tests of reports every figure is made and none is drawn: drawing takes half of the time of an evaluation.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -112,5 +113,11 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.012345
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of the experiment file, for editors. It knows everything that is registered by now."""
-    return schema_of(_model())
+    """JSON Schema of the experiment file, for editors, to be read only. It knows everything that is registered by now."""
+    _model()
+    return _schema(_built[0])
+
+
+@lru_cache(maxsize=1)
+def _schema(versions: tuple[int, ...]) -> dict[str, Any]:  # noqa: ARG001 (those of the registries, from which it follows)
+    return schema_of(Experiment)

@@ -9,8 +9,6 @@ from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.errors import ConfigError, DataError
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 
 def images(folder, *places, each=6):
     """So many images in each place; all differ."""

@@ -35,9 +35,6 @@ def _cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
 
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
-
 def write(folder, columns, name="t.csv"):
     """A CSV of columns given as lists of cells."""
     path = folder / name

@@ -19,8 +19,6 @@ from mmtrain.errors import DataError, shell_command
 from mmtrain.system.paths import cache_folder, homeless_cache, input_fault, output_fault, refused_by_system
 from mmtrain.text.printable import json_text, printable
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 COLUMNS = {"x": {"role": "numeric"}, "y": {"role": "target", "task": "binary", "positive": "low"}}
 STRANGER = 54321
 

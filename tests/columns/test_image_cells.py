@@ -13,8 +13,6 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.errors import DataError
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 N = 60
 EACH = "One image is read per cell: give each a column of its own."
 FETCH = "Download the images first, and write their paths."

@@ -23,8 +23,6 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.system.folder_names import Listings
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 
 def nfc(text):
     return unicodedata.normalize("NFC", text)

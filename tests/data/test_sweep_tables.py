@@ -19,8 +19,6 @@ from tiny import paint
 from mmtrain.cli.app import run
 from mmtrain.text.printable import printable
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 CHUNK = 100
 HEADERS = ("row", "scan", "age", "sex", "note", "visit", "patient", "part", "tags", "sick", "dose")
 COLUMNS = {

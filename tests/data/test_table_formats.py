@@ -25,8 +25,6 @@ from mmtrain.data.tables.table import read
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.targets import MultilabelTarget, RegressionTarget
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 
 def opened(path, content, later=False, **options):
     path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -29,8 +29,6 @@ from mmtrain.pipeline.prepare import other_data, read_data
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget
 from mmtrain.targets.base import FittedTarget
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 NAN = np.nan
 TRUTH = np.array([[1, -1], [0, 1], [-1, 0], [1, 1], [0, -1], [1, 0], [-1, -1]], dtype=np.int8)
 SAID = np.array([[0.9, 0.2], [0.8, 0.7], [0.1, 0.6], [0.7, 0.4], [0.3, 0.9], [0.6, 0.1], [0.5, 0.5]])

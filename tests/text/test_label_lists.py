@@ -20,8 +20,6 @@ from mmtrain.errors import DataError
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget
 from mmtrain.text.label_lists import labels_in, read_list, recognise, written
 
-pytestmark = pytest.mark.usefixtures("schema_made_once")
-
 LABELS = ["scab", "rust", "mildew", "complex", "frog_eye"]
 N = 120
 
