@@ -64,11 +64,12 @@ class ChildPlan:
         return ()
 
     def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:  # noqa: ARG002
-        """Write network.json, and write and seal the `recorded` files, before the first step."""
+        """Write and seal the `recorded` files, before the first step; with frozen encoders network.json, too."""
         from mmtrain.model.assemble import model_summary
 
         experiment = table.experiment
-        child.write_json("network.json", model_summary(data.models, experiment.branches, experiment.fusion, table.fitted))
+        if data.models.encoders:  # `evaluate` then finds their features under the weights that this training read
+            child.write_json("network.json", model_summary(data.models, experiment.branches, experiment.fusion, table.fitted))
         child.write_text("columns.json", table.fitted.model_dump_json(indent=1) + "\n")
         child.seal(*self.recorded)
 
