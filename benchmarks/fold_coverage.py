@@ -194,7 +194,7 @@ class Simulated:
                 variance = nadeau_bengio(by_fold[name], test_to_train)
                 if variance is not None and variance.value > 0:
                     found[method][name] = Estimate(name, one.value, sqrt(variance.value), variance.degrees, method)
-        if repeats == 1:
+        if repeats == 1 and folds > 2:  # without two of two folds, no row is left to train
             found["nested"] = self.nested(names, by_fold, bootstrap, sets[0])
         return found
 

@@ -78,7 +78,7 @@ def timed(bootstrap: Bootstrap, resampled: Callable[[Counts], dict[str, Values]]
     return time.perf_counter() - begun, found[0]
 
 
-FOLDS = {(5, 1): 400, (3, 1): 200, (10, 1): 200, (2, 1): 200, (5, 4): 100}
+FOLDS = {(5, 1): 400, (3, 1): 200, (10, 1): 200, (2, 1): 100, (5, 4): 60}
 """Number of simulated tables by folds and repeats."""
 
 

@@ -14,7 +14,7 @@ the variance of one fold's score, and that of five scores is known with four deg
 a bootstrap of the out-of-fold predictions, by group where rows have groups, gives the variance that the choice of the scored rows causes.
 `pooled_correction` takes the mean of both, with the degrees of freedom of Satterthwaite (1946). In `benchmarks/intervals.py --folds` it
 covers the expected score as often as it says for 2 to 10 folds, with repeats, with groups and for unstable models, and is narrower than
-`nadeau_bengio` by a sixth for 5 folds and two thirds for 2.
+`nadeau_bengio` by a fifth for 5 folds and more than a half for 2.
 
 The expected score is that of a training on as many rows as a fold has, on new rows, and of new groups. A score that is a mean over rows,
 or over pairs of rows of two classes, is estimated by the mean of the folds; others (R², F1, PR-AUC, RMSE, medians), which are biased on
