@@ -57,7 +57,7 @@ def command(
     _show_settings(console, done)
     for remark in done.remarks:
         note(remark)
-    note("Could have shown: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.", quiet=quiet)
+    note("Detectable: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.", quiet=quiet)
     if done.part == "out-of-fold":
         return
     looks = ", ".join(f"{one.name} {one.test_looks}" for one in done.runs)
@@ -98,7 +98,7 @@ def _differences(against: PairedDifference, percent: str) -> Table:
     from mmtrain.reports.target_results.baselines import compared_baselines
 
     tests = ["p", "by rows"] if against.of_rows else []
-    table = plain_table("score", "difference", f"{percent} interval", *tests, "could have shown", "run is")
+    table = plain_table("score", "difference", f"{percent} interval", *tests, "detectable", "run is")
     for name, score in against.differences.items():
         rows = against.of_rows.get(name)
         p = [_p(against.p[name]) if name in against.p else "", interval(rows.interval if rows else None)] if tests else []

@@ -476,7 +476,7 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
     assert lines[1] == "test: y, binary, 20 rows"
     assert lines[2].split() == ["score", "one/1", "second/1"]
     assert lines[13] == "second/1 minus one/1"
-    assert lines[14].split() == ["score", "difference", "95", "%", "interval", "could", "have", "shown", "run", "is"]
+    assert lines[14].split() == ["score", "difference", "95", "%", "interval", "detectable", "run", "is"]
     assert "95 % interval: 200 draws of 20 rows" in lines
     assert lines[-9:-4] == [
         "Differences of the experiments:",
@@ -486,7 +486,7 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
         "training.optimizer.beta_1: 0.9 -> not set",
     ]
     assert captured.err == (
-        "Could have shown: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.\n"
+        "Detectable: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.\n"
         "Evaluations of the test part so far: one/1 1, second/1 1. This comparison does not count as one.\n"
     )
 

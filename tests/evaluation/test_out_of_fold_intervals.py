@@ -6,8 +6,10 @@ import pytest
 from scipy import stats
 from tiny_groups import BINARY, NUMBER, answers, group, guesses, scored
 
+from mmtrain.artifacts.command_results import ComparedRun, Comparison
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.cli.app import run as command_line
 from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import UsageError
@@ -149,3 +151,19 @@ def test_the_test_without_a_bootstrap_is_the_corrected_one():
     t = 0.0275 / (differences.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3))
     assert one.p == pytest.approx(2 * stats.t.sf(t, 3))
     assert pd.isna(one.p) is False
+
+
+def test_compare_of_groups_prints_the_test_and_the_bootstrap_of_rows(tmp_path, monkeypatch, capsys):
+    runs = [cross_validation(tmp_path / name, group(NUMBER, guesses(NUMBER, noise))) for name, noise in (("a", 1.0), ("b", 0.7))]
+    targets, remarks = compare_groups(runs)
+    compared = [ComparedRun(run=one.run, name=one.run.folder.name, test_looks=0) for one in runs]
+    done = Comparison(part="out-of-fold", runs=compared, targets=targets, settings={}, remarks=remarks)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("mmtrain.commands.compare.compare", lambda *_, **__: done)
+    assert command_line(["compare", "a", "b"]) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[1] == "out-of-fold: y, regression, 120 rows"
+    assert lines[9].split() == ["score", "difference", "95", "%", "interval", "p", "by", "rows", "detectable", "run", "is"]
+    assert "by rows: a paired bootstrap of the out-of-fold rows, for these trained models alone" in lines
+    assert "Evaluations of the test part" not in captured.err
