@@ -95,6 +95,9 @@ class Search(Result):
         self.own_score: float | None = done.own_score
         """Its value with the experiment's own settings; None if that trial was not completed."""
 
+        self.corrected_score: float | None = None if done.corrected is None else done.corrected.value
+        """The score of the best trial, corrected for having chosen it on the rows that score it; None where it is unknown."""
+
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial: outcome, score, epochs, seconds and a column for each setting, None where a trial does not have it."""
@@ -145,12 +148,12 @@ class Search(Result):
         return f"mmtrain search {self.folder}"
 
     def _lines(self) -> Iterable[str]:
-        from mmtrain.reports.search_page import count_outcomes
+        from mmtrain.reports.search_page import count_outcomes, describe_correction
         from mmtrain.reports.wording import decimals
 
         best = "" if self.best_score is None else f"; best {self.score} {decimals(self.best_score)} in trial {self._done.best.trial}"
         own = "" if self.own_score is None else f", the experiment's own settings {decimals(self.own_score)}"
-        return (f"{count_outcomes(self._done.trials)}{best}{own}",)
+        return (f"{count_outcomes(self._done.trials)}{best}{own}", *describe_correction(self._done))
 
     def _tables(self) -> Mapping[str, pd.DataFrame]:
         return {"Changes": self.changes.map(str), "Importance": self.importance}

@@ -26,7 +26,7 @@
         folds/<n>/, seeds/<n>/    members of a group, complete runs
         search.json, journal.log  the space of a search (`mmtrain tune`), and every event of its trials
         best.yaml, trials.csv the best experiment of a search, and its trials
-        trials/<number>/      a child run, one trial of a search; it has no model
+        trials/<number>/      a child run, one trial of a search: no model, but its predictions of validation rows, validation.npz
         manifest.json         contents and omissions of the archive that the run was unpacked from
         exports/<format>/     the model for other programs, with its contract and a program that runs it
         .lock                 held by the process that trains the run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmtrain.artifacts.command_results import CommandResult, FilePath, RunFolder
-from mmtrain.result_model import Count, ResultModel
+from mmtrain.result_model import Count, Fraction, ResultModel
 
 
 class TrialResult(ResultModel):
@@ -40,6 +40,26 @@ class SettingChange(ResultModel):
     """Its value in the best trial."""
 
 
+class CorrectedChoice(ResultModel):
+    """Score of choosing the best trial, corrected for the choice: chosen on the drawn rows of a bootstrap, scored on the others."""
+
+    score: str
+    """Name of the score."""
+    value: float
+    """Mean score of the trial that is the best in a draw, on the validation rows that the draw leaves out."""
+    own: float
+    """The same of the experiment file's own values, which need no choice."""
+    better: Fraction
+    """Share of the draws in which the chosen trial is better than the file's own values."""
+    draws: Count
+    """Number of draws of the bootstrap."""
+
+    @property
+    def gain(self) -> float:
+        """What is left of the gain, in the unit of the score."""
+        return self.value - self.own
+
+
 class SearchResult(CommandResult):
     """`tune --json`: a search over settings of an experiment."""
 
@@ -54,6 +74,8 @@ class SearchResult(CommandResult):
     """The best complete trial."""
     own_score: float | None
     """Score of the experiment file's own values; null if that trial was not completed."""
+    corrected: CorrectedChoice | None = None
+    """Left out with fewer than two complete trials, and where the score is undefined for most draws."""
     changes: dict[str, SettingChange]
     """By dotted key: settings of the best trial that differ from the file."""
     importance: dict[str, float]

@@ -123,7 +123,7 @@ def _settings(trial: TrialResult) -> str:
 def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.errors import shell_command
-    from mmtrain.reports.search_page import OPTIMISM, count_outcomes, format_setting
+    from mmtrain.reports.search_page import count_outcomes, describe_correction, format_setting
 
     if as_json:
         print_json(done.to_json())
@@ -136,8 +136,8 @@ def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:
     if done.importance:
         shares = ", ".join(f"{key} {share:.2f}" for key, share in list(done.importance.items())[:MOST_SHOWN])
         note(f"Importance: {shares}", quiet=quiet)
-    if not done.best.own:
-        note(OPTIMISM.partition(". ")[0] + ".", quiet=quiet)
+    for sentence in describe_correction(done):
+        note(sentence, quiet=quiet)
     # The file alone on standard output, so that a script can read it; all else is a note.
     out().print(str(done.experiment), soft_wrap=True, markup=False)
     note(f"Report: {done.report}", quiet=quiet, whole=True)

@@ -35,7 +35,16 @@ from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.search.proposal import propose_space
 from mmtrain.pipeline.search.space import SearchSpace, load_space, search_score, value_at
 from mmtrain.pipeline.search.study import Study, mend_journal, require_optuna
-from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, save_space, trial_results, trial_table
+from mmtrain.pipeline.search.trials import (
+    Search,
+    corrected_choice,
+    open_study,
+    read_space,
+    run_trials,
+    save_space,
+    trial_results,
+    trial_table,
+)
 from mmtrain.pipeline.search.worker import wait, workers
 from mmtrain.pipeline.train_run import run_state
 from mmtrain.reports import search_page
@@ -218,13 +227,13 @@ def _run_search(
             _run_workers(search, code, reporter)
     except Interrupted:
         with suppress(RunError):  # without a complete trial there are no results yet
-            _write_results(run, space, section, study, clock)
+            _write_results(search, clock)
         raise
     finally:
         # Also for a search that is interrupted, since its minutes count when it is resumed.
         with suppress(RunError):
             run.update(seconds={"training": round(clock.seconds, 3)})
-    result = _write_results(run, space, section, study, clock)
+    result = _write_results(search, clock)
     run.update(state="finished", ended=now())
     return result
 
@@ -273,9 +282,10 @@ def best_trial(results: Sequence[TrialResult], score: str) -> TrialResult | None
     return min(complete, key=lambda one: sign * (one.score or 0.0), default=None)
 
 
-def _write_results(run: Run, space: SearchSpace, section: Tune, study: Study, clock: _Clock) -> SearchResult:
+def _write_results(search: Search, clock: _Clock) -> SearchResult:
     """Write best.yaml, trials.csv and the report. Raises RunError if no trial was completed."""
-    results, score = trial_results(study, space), search_score(space.experiment)
+    run, space, section = search.run, search.space, search.section
+    results, score = trial_results(search.study, space), search.score
     best = best_trial(results, score)
     if best is None:
         raise RunError(_nothing_complete(run, results, section))
@@ -289,8 +299,9 @@ def _write_results(run: Run, space: SearchSpace, section: Tune, study: Study, cl
         trials=results,
         best=best,
         own_score=None if own is None else own.score,
+        corrected=corrected_choice(search, results),
         changes=_changes(space, experiment),
-        importance=study.importance(),
+        importance=search.study.importance(),
         experiment=run / BEST,
         table=run / TRIALS,
         report=run / "report.html",
@@ -323,7 +334,7 @@ def _header(result: SearchResult) -> str:
     own = "" if result.own_score is None or best.own else f"; the file's own values: {result.own_score:.4g}"
     lines = [
         f"Search {result.run}, the best of {counted(len(result.trials), 'trial')}: trial {best.trial}, {found} on validation rows{own}.",
-        "The best of many scores is too good: score it on the test part, with `mmtrain fit` on this file and `mmtrain evaluate`.",
+        *search_page.describe_correction(result),
         "Changed, from the experiment file to this one:" if result.changes else "Nothing is changed: the experiment file is the best.",
         *(
             f"  {key}: {search_page.format_setting(one.before)} -> {search_page.format_setting(one.after)}"

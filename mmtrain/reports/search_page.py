@@ -9,20 +9,41 @@ from typing import Any
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import SearchResult, TrialResult
 from mmtrain.errors import counted
+from mmtrain.metrics.score import higher_is_better
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, number
 from mmtrain.reports.figures import search_plots
 from mmtrain.reports.figures.plot_style import FigureWriter, style
 from mmtrain.reports.report import limit_size
-from mmtrain.reports.wording import significant
+from mmtrain.reports.wording import decimals, percent, significant
 
 FOOTER = "Written by mmtrain. Every plot is also a PNG file in the folder plots of the run; the files named here are next to this page."
 MOST_TRIALS = 30
 """Trials in the page's table, the best first; trials.csv has all."""
 MOST_AXES = 10
 """Settings of the plot of parallel coordinates, the most important first."""
-OPTIMISM = (
-    "It is the best of many scores of the same validation rows, so it is too good by an unknown amount. Train the best experiment with "
-    "`mmtrain fit`, and score it on the test part with `mmtrain evaluate`."
+OPTIMISM = "The best of many scores of the same validation rows is too good."
+HONEST = "Train it with `mmtrain fit`, and score it on the test part with `mmtrain evaluate`."
+
+
+def describe_correction(result: SearchResult) -> list[str]:
+    """Return sentences on how much of the best score is left once the choice among the trials is taken into account."""
+    if result.best.own:
+        return ["No trial is better than the experiment file."]
+    one = result.corrected
+    if one is None:
+        return [OPTIMISM, HONEST]
+    kept = f"chosen and scored on different validation rows (bootstrap), it is {one.score} {decimals(one.value)}, the file's own values"
+    share = f"{decimals(one.own)}; the choice is better in {percent(one.better)} of the draws."
+    gain = one.gain if higher_is_better(one.score) else -one.gain
+    verdict = HONEST if gain > 0 and one.better >= CLEAR else UNCLEAR
+    return [f"{OPTIMISM} Corrected for that, {kept} {share}", verdict]
+
+
+CLEAR = 0.8
+"""Share of the draws from which a choice is called better than the file: with a normal error, its gain is 0.8 standard errors or more."""
+UNCLEAR = (
+    "So the validation rows do not show that anything is gained: keep the experiment file, or search with more validation rows, fewer "
+    "settings or folds."
 )
 
 
@@ -52,7 +73,7 @@ def _summary(result: SearchResult) -> Section:
     sentence = f"Trial {best.trial} is the best: {result.score} {significant(best.score or 0.0)}"
     if result.own_score is not None and not best.own:
         sentence += f"; the values of the experiment file reach {significant(result.own_score)}"
-    blocks: list[Block] = [Paragraph("", f"{sentence}.", OPTIMISM if not best.own else "No trial is better than the experiment file.")]
+    blocks: list[Block] = [Paragraph("", f"{sentence}.", " ".join(describe_correction(result)))]
     if result.changes:
         lines = [(Cell(key), Cell(format_setting(one.before)), Cell(format_setting(one.after))) for key, one in result.changes.items()]
         blocks.append(Table("Changes of the best trial", ("Setting", "Experiment file", "Best trial"), tuple(lines)))

@@ -8,21 +8,58 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.artifacts.search_results import TrialResult
+from mmtrain.artifacts.search_results import CorrectedChoice, TrialResult
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.tune import Tune
 from mmtrain.data.images.store import Say
 from mmtrain.errors import ConfigError, MmtrainError, Problem, RunError, did_you_mean, listed
+from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.child_run import ChildPlan, train_child
+from mmtrain.pipeline.prepare import groups
 from mmtrain.pipeline.search.space import SearchSpace, Setting, search_score, value_at
 from mmtrain.pipeline.search.study import Outcome, Study, Trial, outcome_of
+from mmtrain.pipeline.train_run import TrainingResult
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, StepsBegan
+
+if TYPE_CHECKING:
+    from mmtrain.training.training_data import TrainingData
+
+PRUNED = "pruned: "
+"""Beginning of the reason for which a pruned training ended."""
+VALIDATION_FILE = "validation.npz"
+"""Predictions of the validation rows by a complete trial, in a file of NumPy: an array per target, in their order."""
+MOST_ROWS = 20_000
+"""Validation rows up to which predictions are kept: with more, the best of some dozen scores is hardly too good."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialPlan(ChildPlan):
+    """The plan of a trial, which keeps its predictions of the validation rows in place of its model."""
+
+    keep_model: bool = False
+
+    def write_results(self, child: Run, table: EncodedTable, data: TrainingData, result: TrainingResult) -> None:  # noqa: ARG002
+        """Write the predictions of the kept epoch, for the correction of the best score; a pruned trial is no candidate for it."""
+        from mmtrain.model import model_file
+        from mmtrain.training import checkpoints
+
+        rows = data.partition.validation
+        if result.ended.reason.startswith(PRUNED) or len(rows) > MOST_ROWS:
+            return
+        checkpoints.load(child / "checkpoints", "best", data.models.trained)
+        predictions = model_file.predict(data.models.predictor, data.arrays, rows)
+        with disk_errors(child / VALIDATION_FILE), atomic_write(child / VALIDATION_FILE, ".npz") as temporary:
+            np.savez(temporary, *(predictions[key] for key in data.fitted.targets))
 
 
 class OutOfTimeError(RunError):
@@ -106,12 +143,8 @@ def _run_trial(search: Search, trial: Trial) -> None:
     outcome: Outcome = "failed"
     reason = ""
     try:
-        plan = ChildPlan(
-            f"trials/{trial.number}",
-            for_trials(search.space.trial_experiment(values)).untried(),
-            {"settings": values},
-            keep_model=False,
-        )
+        experiment = for_trials(search.space.trial_experiment(values)).untried()
+        plan = TrialPlan(f"trials/{trial.number}", experiment, {"settings": values})
         train_child(search.run, plan, search.table, course.listen, search.say, course.stop)
         outcome = "pruned" if course.pruned else "complete" if course.score is not None else "failed"
         reason = course.pruned or ("" if course.score is not None else f"{search.score} is undefined in the kept epoch")
@@ -158,7 +191,7 @@ class _Course:
 
     def stop(self, event: Event) -> str:
         """Return the reason to end the training with this epoch; `listen` gets each event first."""
-        return f"pruned: {self.pruned}" if self.pruned and isinstance(event, EpochEnded) else ""
+        return f"{PRUNED}{self.pruned}" if self.pruned and isinstance(event, EpochEnded) else ""
 
     def _value(self, scores: dict[str, float | None]) -> float | None:
         name = self._search.score
@@ -192,3 +225,48 @@ def trial_results(study: Study, space: SearchSpace) -> list[TrialResult]:
             )
         )
     return results
+
+
+def corrected_choice(search: Search, results: Sequence[TrialResult]) -> CorrectedChoice | None:
+    """Return the score of the best trial, corrected for its choice; None where it cannot be computed.
+
+    Trials are compared as the search compares them: complete ones, by the optimized score or, for a loss, by the log loss.
+    """
+    complete = [one for one in results if one.outcome == "complete"]
+    own = next((place for place, one in enumerate(complete) if one.own), None)
+    named = _target_and_score(search)
+    files = [search.run / f"trials/{one.trial}" / VALIDATION_FILE for one in complete]
+    if own is None or len(complete) < 2 or named is None or not all(file.is_file() for file in files):
+        return None
+    from mmtrain.evaluation.selection_bias import correct_choice
+
+    key, score = named
+    rows, target = search.table.partition.validation, search.table.fitted.targets[key]
+    truth = search.table.arrays.targets[key][rows]
+    known = target.known_rows(truth)
+    position = list(search.table.fitted.targets).index(key)
+    predictions = [np.load(file)[f"arr_{position}"][known] for file in files]
+    codes = groups(search.table.experiment.columns, search.table.data.table)
+    section = search.space.experiment.evaluation
+    bootstrap = Bootstrap(
+        int(known.sum()),
+        groups=None if codes is None else codes[rows][known],
+        draws=section.draws,
+        confidence=section.confidence,
+        seed=section.seed,
+    )
+    return correct_choice(target, truth[known], predictions, own, score, bootstrap)
+
+
+def _target_and_score(search: Search) -> tuple[str, str] | None:
+    """Return the target and the name of the optimized score; of a loss, the log loss of the first target, None if it has none."""
+    targets = search.table.fitted.targets
+    name = search.score.removeprefix("validation_")
+    for key, target in targets.items():
+        known = {metric.name for metric in target.all_metrics}
+        plain = name.removeprefix(f"{key}_") if len(targets) > 1 else name
+        if plain.partition("[")[0] in known and (len(targets) == 1 or name.startswith(f"{key}_")):
+            return key, plain
+        if name.endswith("loss") and "log_loss" in known:
+            return key, "log_loss"
+    return None
