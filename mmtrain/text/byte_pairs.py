@@ -6,6 +6,9 @@ Every text has pieces, so nothing is unknown.
 
 Two ways to divide texts are known. GPT-2's keeps all blanks: one space belongs to the word behind it. CLIP's composes accents (Unicode's
 NFC), lower-cases, drops blanks, takes digits one by one, and marks the last byte of a word.
+
+With the vocabularies of GPT-2 and CLIP, 2,500 texts of ten scripts have the pieces that the library `tokenizers` 0.23 finds, but for
+texts that spell special tokens, which are words like any other here, and letters newer than the tables of RE2.
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@ Characters are replaced first (`replacements`, close to Unicode's NFKC), and acc
 spaces; a word begins with U+2581 in place of the space. Every piece has a score, the logarithm of its probability; a
 word is cut into the pieces whose scores have the largest sum. A character that no piece begins with alone is unknown, with a score 10
 below the lowest; neighbouring unknown characters are one unknown piece.
+
+With the 250,000 pieces of multilingual-e5-small, 2,500 texts of ten scripts have the pieces that SentencePiece 0.2.3 finds. The library
+`tokenizers` 0.23 differs from both in 151 of them, all with characters in parts, such as a letter and its accent: it composes clusters of
+less than six bytes only, and of two entries that begin a cluster it takes the shorter one.
 """
 
 from __future__ import annotations
