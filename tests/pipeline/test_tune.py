@@ -85,6 +85,7 @@ def test_trials_share_the_split_and_leave_only_their_scores(searched):
             ".lock",
             "columns.json",
             "metrics.jsonl",
+            "network.json",
             "run.json",
             "validation.npz",
         ]
@@ -115,6 +116,19 @@ def test_a_search_never_sees_a_test_row(searched, tmp_path):
     for number in range(2):
         mine, theirs = (one.run.child(f"trials/{number}") for one in (changed, result))
         assert (mine / "metrics.jsonl").read_bytes() == (theirs / "metrics.jsonl").read_bytes()
+
+
+def test_an_experiment_with_folds_is_searched_on_its_first_fold(tmp_path):
+    columns = "columns={x: {role: numeric}, y: {role: target, task: binary}}"
+    folds = [columns, "split={method: stratified, folds: 3, validation: 0.2}", "training.seeds=2"]
+    result = tune(write(tmp_path), overrides=folds, output=tmp_path / "runs", limits=Limits(trials=1))
+    assert (result.best.own, result.corrected) == (True, None)
+    with (result.run / "split.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["fold"] for row in rows} == {"0"}
+    assert len([row for row in rows if row["part"] == "test"]) == 20
+    best = config.load(result.experiment)
+    assert (best.split.folds, best.training.seeds) == (3, 2)
 
 
 def test_a_search_goes_on_with_more_trials_and_counts_its_seconds(searched, monkeypatch):
