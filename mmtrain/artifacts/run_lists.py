@@ -16,7 +16,7 @@ class RunEntry(CommandResult):
     name: str
     """Name and number, `clinic/3`."""
     kind: str
-    """`training`, or `search` for a run of `mmtrain tune`."""
+    """`training`, `group` for folds or seeds, `search` for a run of `mmtrain tune`."""
     state: str
     """`finished`, `interrupted`, `failed` or `running`; `damaged` if its files cannot be read."""
     started: str

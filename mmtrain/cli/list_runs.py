@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Json, Output, Quiet
+from mmtrain.cli.options import Code, Json, Output, Quiet, import_allowed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,7 +69,8 @@ def leaderboard_command(
     ] = None,
     *,
     part: Annotated[
-        str, typer.Option("--part", metavar="PART", help="test, validation, train, or the name under which the runs scored another table.")
+        str,
+        typer.Option("--part", metavar="PART", help="test, validation, train, folds for runs with folds, or the name of another table."),
     ] = "test",
     target: Annotated[str | None, typer.Option("--target", help="Key of the target. Left out: the first one.", show_default=False)] = None,
     score: Annotated[
@@ -78,6 +79,7 @@ def leaderboard_command(
     output: Output = Path("runs"),
     csv: Csv = None,
     html: Html = None,
+    code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -86,8 +88,9 @@ def leaderboard_command(
     Nothing is scored again, so this does not count as an evaluation of the test part. Example: `mmtrain leaderboard --score log_loss`.
     """
     _check_files(csv, html)
+    import_allowed(code)
     from mmtrain.cli.views.console import line, note, out, print_json
-    from mmtrain.commands.list_runs import leaderboard, leaderboard_table, write_leaderboard_page
+    from mmtrain.commands.leaderboard import leaderboard, leaderboard_table, write_leaderboard_page
     from mmtrain.data.tables.csv_text import csv_text
     from mmtrain.errors import counted, shell_command
 

@@ -11,7 +11,8 @@ from mmtrain import config
 from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.runs import create
 from mmtrain.cli.app import run as run_command
-from mmtrain.commands.list_runs import leaderboard, list_runs
+from mmtrain.commands.leaderboard import leaderboard
+from mmtrain.commands.list_runs import list_runs
 from mmtrain.errors import UsageError
 from mmtrain.metrics.score import Score
 
@@ -104,6 +105,33 @@ def test_the_leaderboard_ranks_runs_on_the_same_rows_by_their_scores(make):
     ]
     assert [one.name for one in board.unscored] == ["unscored/1"]
     assert (board.others, board.rows, board.target, board.score, board.higher_is_better) == (2, 4, "y", "auc", True)
+
+
+def as_group(run, auc):
+    """Make a cross-validated group of a run: two folds of its rows."""
+    rows = "".join(f"{row},,{fold},{'test' if row % 2 == fold else 'train'}\n" for fold in (0, 1) for row in range(20))
+    run.write_text("split.csv", f"row,id,fold,part\n{rows}")
+    run.seal("split.csv")
+    members = [{"name": f"folds/{fold}", "fold": fold} for fold in (0, 1)]
+    scores = {"auc": {"values": [auc, auc], "mean": auc, "estimate": auc, "low": auc - 0.05, "high": auc + 0.05}}
+    document = {"folds": 2, "members": members, "rows": 20, "main": {"y": "auc"}, "targets": {"y": scores}}
+    run.write_json("cross_validation.json", document)
+    run.update(members=members)
+    return run
+
+
+def test_groups_are_ranked_by_their_cross_validated_scores(make):
+    make(auc=0.99)
+    as_group(make("weak", overrides=["training.epochs=3"]), 0.7)
+    as_group(make("strong"), 0.8)
+    first = list_runs().runs[0]
+    assert (first.name, first.kind, list(first.scored)) == ("strong/1", "group", ["folds"])
+    board = leaderboard("weak")
+    assert [(one.name, one.score.value, one.score.low, one.differences) for one in board.runs] == [
+        ("strong/1", 0.8, 0.75, {}),
+        ("weak/1", 0.7, pytest.approx(0.65), {"training.epochs": 3}),
+    ]
+    assert (board.part, board.rows, board.unscored, board.others) == ("folds", 20, [], 1)
 
 
 def test_another_score_may_be_better_when_it_is_lower(make):

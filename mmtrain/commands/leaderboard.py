@@ -1,0 +1,201 @@
+"""`mmtrain leaderboard`: the runs that were scored on the same rows, the best first, from their files alone.
+
+Nothing is scored and no model is opened, so this does not count as an evaluation of the test part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain import config
+from mmtrain.artifacts import runs
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry, RunEntry
+from mmtrain.commands.compare import differing_settings
+from mmtrain.commands.list_runs import OUT_OF_FOLD, describe_run, list_runs, main_score, scores_of
+from mmtrain.config import Experiment
+from mmtrain.data.splits.split_file import read_split
+from mmtrain.errors import ConfigError, Problem, UsageError, did_you_mean, listed, shell_command
+from mmtrain.metrics.score import Score, higher_is_better
+from mmtrain.pipeline.run_group import CROSS_VALIDATION
+from mmtrain.reports.search_page import format_setting
+from mmtrain.splits.plan import USES
+
+IGNORED = ("name", "data", "tune")
+"""Sections that say nothing about a network."""
+
+
+def leaderboard(
+    which: str | None = None, *, part: str = "test", target: str | None = None, score: str | None = None, output: Path = Path("runs")
+) -> Leaderboard:
+    """Return the runs that were scored on the same rows as a run, the best first.
+
+    Args:
+        which: The run (see `runs.find`); None for the latest one that was scored on the part.
+        part: A part of the split, or the name under which the runs scored another table.
+        target: Key of the target; None for the first one.
+        score: Name of the score; None for that which chose the best epoch of the first run, or the main metric.
+        output: The folder that holds the runs.
+
+    Raises:
+        UsageError: no run was scored on the part, or there is no such target or score.
+        RunError: the run is damaged.
+
+    """
+    entries = [one for one in list_runs(output=output).runs if one.kind != "search" and one.state != "damaged"]
+    if which is not None:
+        reference = describe_run(runs.find(which, output, group=True))
+        part = OUT_OF_FOLD if reference.kind == "group" and part == "test" else part
+        entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
+    else:
+        reference = next((one for one in entries if part in one.scored), entries[0] if entries else None)  # type: ignore[assignment]
+    if reference is None or not any(part in one.scored for one in entries):
+        option = ("--part", part) if part in USES else ("--data", "TABLE")
+        fix = f"Score one: {shell_command('evaluate', *([] if reference is None else [reference.run.folder]), *option)}"
+        raise UsageError(Problem(str(output), f"no run has scores called '{part}'.", fix))
+    rows = _rows_of(reference.run, part)
+    same = [one for one in entries if _rows_of(one.run, part) == rows]
+    scored = [one for one in same if part in one.scored]
+    if not scored:
+        fix = f"Score it: {shell_command('evaluate', reference.run.folder, '--part', part)}"
+        raise UsageError(Problem(reference.name, f"neither it nor another run on its rows has scores called '{part}'.", fix))
+    key, name = _target_and_score(scored[0], part, target, score)
+    results = {one.name: scores_of(one.run, part) for one in scored}
+    comparable = [one for one in scored if name in results[one.name].get(key, {})]
+    higher = higher_is_better(name)
+    ranked = sorted(comparable, key=lambda one: _rank(results[one.name][key][name], higher=higher))
+    return Leaderboard(
+        part=part,
+        target=key,
+        score=name,
+        higher_is_better=higher,
+        rows=_scored_rows(ranked[0].run, part, key),
+        runs=_ranked_entries(ranked, {one.name: results[one.name][key][name] for one in ranked}),
+        unscored=[one for one in same if part not in one.scored and one.state != "running"],
+        others=len(entries) - len(ranked) - sum(part not in one.scored for one in same),
+    )
+
+
+def _rank(score: Score, *, higher: bool) -> float:
+    # An undefined score comes last.
+    return float("inf") if score.value is None else -score.value if higher else score.value
+
+
+def _scored_rows(run: Run, part: str, key: str) -> int:
+    return int(run.read(CROSS_VALIDATION).rows if part == OUT_OF_FOLD else run.read("metrics.json")[part][key].rows)
+
+
+def _target_and_score(entry: RunEntry, part: str, target: str | None, score: str | None) -> tuple[str, str]:
+    results = scores_of(entry.run, part)
+    if target is not None and target not in results:
+        hint = did_you_mean(target, results) or f"The targets are {listed(list(results))}."
+        raise UsageError(Problem("--target", f"{entry.name} has no target {target!r}.", hint))
+    key = target or next(iter(results))
+    known = results[key]
+    if score is not None and score not in known:
+        raise UsageError(
+            Problem("--score", f"{key} has no score {score!r}.", did_you_mean(score, known) or f"Its scores are {listed(list(known))}.")
+        )
+    return key, score or main_score(entry.run, key, known, entry.monitor)
+
+
+def _ranked_entries(ranked: list[RunEntry], scores: Mapping[str, Score]) -> list[LeaderboardEntry]:
+    experiments = [_experiment(one.run) for one in ranked]
+    entries = []
+    for one, experiment in zip(ranked, experiments, strict=True):
+        looks = [look for look in one.run.read("run.json").evaluations or () if look.is_test_access]
+        entries.append(
+            LeaderboardEntry(
+                run=one.run,
+                name=one.name,
+                score=scores[one.name],
+                monitor=one.monitor,
+                value=one.value,
+                minutes=one.minutes,
+                parameters=one.parameters,
+                test_looks=len(looks),
+                differences=_differences(experiments[0], experiment),
+            )
+        )
+    return entries
+
+
+def _experiment(run: Run) -> Experiment | None:
+    """Return the experiment of a run; None for one that needs files of `--code`."""
+    try:
+        return config.load(run / "config.yaml")
+    except ConfigError:
+        return None
+
+
+def _differences(best: Experiment | None, other: Experiment | None) -> dict[str, Any]:
+    if best is None or other is None or best is other:
+        return {}
+    differing = differing_settings([best, other])
+    return {key: values[1] for key, values in differing.items() if key.partition(".")[0] not in IGNORED}
+
+
+def _rows_of(run: Run, part: str) -> tuple[str, str]:
+    """Return what is the same for runs with the same rows: the hash of the table, and that of the rows of the part."""
+    if part not in (*USES, OUT_OF_FOLD):
+        looks = [look for look in run.read("run.json").evaluations or () if look.part == part]
+        return (looks[-1].sha256, "all") if looks else ("", str(run.folder))
+    sealed = (run.read_json("run.json").get("files") or {}).get("split.csv")
+    if sealed is None:
+        return "", str(run.folder)
+    return str(run.read("data.json").sha256), _part_digest(str(run / "split.csv"), sealed, part)
+
+
+@lru_cache(maxsize=1000)
+def _part_digest(path: str, sealed: str, part: str) -> str:
+    """Return the hash of the rows of a part in split.csv, whose own hash is `sealed`."""
+    split = read_split(Path(path))
+    partitions = split.plan.partitions
+    if part == OUT_OF_FOLD:
+        positions = np.unique(np.concatenate([partition.test for partition in partitions]))
+    elif len(partitions) > 1:
+        return sealed
+    else:
+        positions = split.plan.holdout[part]
+    return hashlib.sha256(split.rows[positions].tobytes()).hexdigest()
+
+
+def leaderboard_table(board: Leaderboard) -> pd.DataFrame:
+    """Return a leaderboard as a table: a row per run, a column for each setting that differs."""
+    keys = list(dict.fromkeys(key for one in board.runs for key in one.differences))
+    rows = [
+        {
+            "run": one.name,
+            board.score: one.score.value,
+            "low": one.score.low,
+            "high": one.score.high,
+            one.monitor: one.value,
+            "minutes": one.minutes,
+            "parameters": one.parameters,
+            "test_evaluations": one.test_looks,
+            **{key: _cell(one.differences[key]) for key in one.differences},
+        }
+        for one in board.runs
+    ]
+    table = pd.DataFrame(rows)
+    return table[[*(name for name in table if name not in keys), *keys]]
+
+
+def _cell(value: Any) -> Any:
+    return format_setting(value) if isinstance(value, list | dict) else value
+
+
+def write_leaderboard_page(board: Leaderboard, path: Path) -> None:
+    """Write a leaderboard as a page. Raises RunError when it cannot be written."""
+    from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
+    from mmtrain.reports.leaderboard_page import leaderboard_page
+
+    with disk_errors(path), atomic_write(path) as temporary:
+        temporary.write_text(leaderboard_page(board), encoding="utf-8")
