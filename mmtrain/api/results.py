@@ -232,14 +232,14 @@ class CrossValidatedRun(TrainedRun):
 
     @property
     def scores(self) -> pd.DataFrame:
-        """One row per target and score: mean, deviation, interval and score of all rows, and one column per training."""
+        """One row per target and score: estimate with its interval, mean, deviation, score of all rows, and one column per training."""
         result = self.cross_validation
         names = [member.name for member in result.members]
         return pd.DataFrame(
             [
                 {
-                    **{"target": key, "score": name, "mean": score.mean, "deviation": score.deviation},
-                    **{"low": score.low, "high": score.high, "out_of_fold": score.out_of_fold},
+                    **{"target": key, "score": name, "estimate": score.estimate, "low": score.low, "high": score.high},
+                    **{"mean": score.mean, "deviation": score.deviation, "out_of_fold": score.out_of_fold},
                     **dict(zip(names, score.values, strict=True)),
                 }
                 for key, by_name in result.targets.items()
