@@ -384,8 +384,9 @@ def test_saved_encoder_answers_to_anything(everything, tmp_path):
     assert found["größe (cm)"][:, 1].numpy().tolist() == [1, 1, 1, 0]
     assert found["dose_present"].numpy().ravel().tolist() == [0, 0, 0, 1]
     assert found["blood group"].numpy().ravel().tolist() == [0, 1, 1, 1]
-    assert found["note"].numpy().tolist() == [[1, 0, 0], [1, 0, 0], [4, 0, 0], [4, 4, 4]]
-    assert found["story"].numpy().tolist() == [[2, 0], [1, 0], [4, 3], [2, 0]]
+    # Bytes that are not UTF-8 become the replacement character, a symbol, which is a word that training did not know.
+    assert found["note"].numpy().tolist() == [[1, 0, 0], [1, 0, 0], [4, 2, 2], [4, 4, 4]]
+    assert found["story"].numpy().tolist() == [[2, 0], [1, 0], [4, 2], [2, 0]]
     assert found["story_present"].numpy().ravel().tolist() == [1, 0, 1, 1]
     assert found["scan"].numpy().reshape(4, 2).tolist() == [[0, 0]] * 4
     assert found["scan_present"].numpy().ravel().tolist() == [0, 0, 0, 0]
