@@ -48,19 +48,20 @@ def runs_command(
 
 
 def _runs(done: RunList) -> Table:
-    from mmtrain.cli.views.console import format_cell, number, plain_table
+    from mmtrain.cli.views.console import fitting_table, number, out
     from mmtrain.cli.views.training_progress import duration
     from mmtrain.commands.list_runs import started_at
 
-    table = plain_table("run", "state", "started", "time", "weights", "epochs", "validation", "evaluated")
+    rows = []
     for one in done.runs:
         length = "–" if one.minutes is None else duration(60 * one.minutes)
         best = "–" if one.value is None else f"{one.monitor.removeprefix('validation_')} {number(one.value)}"
         scored = ", ".join(f"{part} {score.name} {number(score.value)}" for part, score in one.scored.items())
         count = f"{one.epochs} trials" if one.kind == "search" else str(one.epochs or "–")
         weights = f"{one.parameters:,}" if one.parameters else "–"
-        table.add_row(*map(format_cell, (one.name, one.state, started_at(one), length, weights, count, best, scored)))
-    return table
+        rows.append((one.name, one.state, started_at(one), length, weights, count, best, scored))
+    headers = ("run", "state", "started", "time", "weights", "epochs", "validation", "evaluated")
+    return fitting_table(out(), headers, rows, less=("weights", "epochs", "time", "started"))
 
 
 def leaderboard_command(
@@ -116,20 +117,20 @@ def leaderboard_command(
 
 
 def _leaderboard(done: Leaderboard) -> Table:
-    from mmtrain.cli.views.console import format_cell, interval, number, plain_table
+    from mmtrain.cli.views.console import fitting_table, interval, number, out
     from mmtrain.cli.views.training_progress import duration
     from mmtrain.reports.search_page import format_setting
 
-    table = plain_table("", "run", done.score, "interval", "validation", "time", "weights", "test looks", "differs from the best")
+    rows = []
     for place, one in enumerate(done.runs, start=1):
         settings = [f"{key} {format_setting(value)}" for key, value in list(one.differences.items())[:MOST_DIFFERENCES]]
         more = len(one.differences) - len(settings)
         length = "–" if one.minutes is None else duration(60 * one.minutes)
-        cells = (
-            *(str(place), one.name, number(one.score.value), interval(one.score.interval), number(one.value), length),
-            *(f"{one.parameters:,}", str(one.test_looks), ", ".join([*settings, *([f"{more} more"] if more else [])])),
-        )
-        table.add_row(*map(format_cell, cells))
+        cells = (str(place), one.name, number(one.score.value), interval(one.score.interval), number(one.value), length)
+        differences = ", ".join([*settings, *([f"{more} more"] if more else [])])
+        rows.append((*cells, f"{one.parameters:,}", str(one.test_looks), differences))
+    headers = ("", "run", done.score, "interval", "validation", "time", "weights", "test looks", "differs from the best")
+    table = fitting_table(out(), headers, rows, less=("test looks", "weights", "time", "validation"))
     table.columns[-1].justify = "left"
     return table
 

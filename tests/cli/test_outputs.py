@@ -136,3 +136,22 @@ def test_a_parquet_file_has_no_formulas(tmp_path):
         check_name(tmp_path / "p.parquet", spreadsheet=True)
     assert str(caught.value) == "--spreadsheet: a Parquet file has no formulas. Leave the option out, or end the name in .csv."
     assert ParquetPredictions(tmp_path / "p.parquet").formulas == 0
+
+
+def test_a_narrow_terminal_loses_whole_columns_and_breaks_no_name():
+    import rich.console
+
+    from mmtrain.cli.views.console import fitting_table
+
+    def lines(width):
+        console = rich.console.Console(width=width)
+        table = fitting_table(
+            console, ("run", "auc", "weights", "time"), [("scan_and_demographics/1", "0.7", "26,266", "21 s")], ("weights", "time")
+        )
+        with console.capture() as captured:
+            console.print(table)
+        return [line.split() for line in captured.get().splitlines()]
+
+    assert lines(80) == [["run", "auc", "weights", "time"], ["scan_and_demographics/1", "0.7", "26,266", "21", "s"]]
+    assert lines(38) == [["run", "auc", "time"], ["scan_and_demographics/1", "0.7", "21", "s"]]
+    assert lines(30) == [["run", "auc"], ["scan_and_demographics/1", "0.7"]]

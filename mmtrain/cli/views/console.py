@@ -11,6 +11,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -40,6 +41,8 @@ TO_COPY = re.compile(r"`[^`\n]+`|\bmmtrain [a-z][a-z-]*(?: (?!mmtrain )\S+)*")
 LONGEST_SENTENCE = 2000
 """Maximum number of characters of a sentence about a cell that are shown."""
 
+UNLIMITED = 10_000
+"""Width of a console at which no table is broken."""
 SCREENFUL = 20
 """Number of problems that are shown before the others are counted."""
 
@@ -196,6 +199,18 @@ def format_value(value: float) -> str:
 def interval(limits: Interval | None) -> str:
     """`0.812 to 0.874`."""
     return "–" if limits is None else f"{number(limits.low)} to {number(limits.high)}"
+
+
+def fitting_table(console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]], less: Sequence[str]) -> Table:
+    """Return a table of these texts without the columns of `less`, the first ones first, that do not fit into the console's width."""
+    for left_out in range(len(less) + 1):
+        places = [place for place, header in enumerate(headers) if header not in less[:left_out]]
+        table = plain_table(*(headers[place] for place in places))
+        for row in rows:
+            table.add_row(*(format_cell(row[place]) for place in places))
+        if Measurement.get(console, console.options.update(max_width=UNLIMITED), table).maximum <= console.width:
+            break
+    return table
 
 
 def plain_table(*headers: str) -> Table:
