@@ -14,7 +14,7 @@ from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table
 from mmtrain.reports.figures import search_plots
 from mmtrain.reports.figures.plot_style import FigureWriter, style
 from mmtrain.reports.report import limit_size
-from mmtrain.reports.wording import decimals, percent, significant
+from mmtrain.reports.wording import decimals, significant
 
 FOOTER = "Written by mmtrain. Every plot is also a PNG file in the folder plots of the run; the files named here are next to this page."
 MOST_TRIALS = 30
@@ -33,17 +33,14 @@ def describe_correction(result: SearchResult) -> list[str]:
     if one is None:
         return [OPTIMISM, HONEST]
     kept = f"chosen and scored on different validation rows (bootstrap), it is {one.score} {decimals(one.value)}, the file's own values"
-    share = f"{decimals(one.own)}; the choice is better in {percent(one.better)} of the draws."
+    share = f"{decimals(one.own)}; the choice is better in {one.better:.0%} of the draws."
     gain = one.gain if higher_is_better(one.score) else -one.gain
-    verdict = HONEST if gain > 0 and one.better >= CLEAR else UNCLEAR
-    return [f"{OPTIMISM} Corrected for that, {kept} {share}", verdict]
+    return [f"{OPTIMISM} Corrected for that, {kept} {share}", HONEST if gain > 0 else NOTHING_GAINED]
 
 
-CLEAR = 0.8
-"""Share of the draws from which a choice is called better than the file: with a normal error, its gain is 0.8 standard errors or more."""
-UNCLEAR = (
-    "So the validation rows do not show that anything is gained: keep the experiment file, or search with more validation rows, fewer "
-    "settings or folds."
+NOTHING_GAINED = (
+    "So the validation rows do not show that anything is gained: keep the experiment file, or search with more validation rows or fewer "
+    "settings."
 )
 
 
