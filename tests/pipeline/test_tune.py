@@ -85,7 +85,6 @@ def test_trials_share_the_split_and_leave_only_their_scores(searched):
             ".lock",
             "columns.json",
             "metrics.jsonl",
-            "network.json",
             "run.json",
             "validation.npz",
         ]
