@@ -38,7 +38,9 @@ from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import check_encoders_unchanged
 from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, versions
+from mmtrain.reports import group_report
 from mmtrain.reports import report as reports
+from mmtrain.reports.report_data import read_group
 from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.training.events import Listener
 
@@ -257,7 +259,7 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
     run.write_json(CROSS_VALIDATION, result)
     save_postprocessing(run, combined.postprocessing(experiment.evaluation))
     run.seal(CROSS_VALIDATION, *([result.predictions] if folds else ()))
-    reports.write_group(run, experiment, labels, result, combined)
+    _write_report(run, experiment, labels, result, combined)
     run.update(state="finished", trained=None, error=None)
     return result
 
@@ -266,7 +268,12 @@ def report_group(run: Run, experiment: Experiment) -> Path:
     """Write the report of a finished group again; return the path of its page."""
     labels = encode.read_fitted(run.read_json("targets.json"))
     combined = Combined(read_members(run, experiment), labels.targets)
-    return reports.write_group(run, experiment, labels, run.read(CROSS_VALIDATION), combined)
+    return _write_report(run, experiment, labels, run.read(CROSS_VALIDATION), combined)
+
+
+def _write_report(run: Run, experiment: Experiment, labels: encode.Fitted, result: CrossValidation, combined: Combined) -> Path:
+    data = read_group(run, experiment.columns, experiment.training, labels)
+    return reports.write_group(run, group_report.read(data, result, combined, experiment.evaluation))
 
 
 def read_members(run: Run, experiment: Experiment) -> list[MemberPredictions]:

@@ -10,7 +10,7 @@ import numpy as np
 from mmtrain.artifacts.group_results import CrossValidation, MemberScores
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.columns import Group, column_of_role
-from mmtrain.config import Experiment
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.out_of_fold import Combined, out_of_fold_result
 from mmtrain.metrics.score import higher_is_better, metric_of
@@ -75,12 +75,12 @@ class GroupData:
         return f"{result.folds} folds{repeats}{seeds}"
 
 
-def read(data: ReportData, result: CrossValidation, combined: Combined, experiment: Experiment) -> GroupData:
+def read(data: ReportData, result: CrossValidation, combined: Combined, section: Evaluation) -> GroupData:
     """Return the contents of the report; `data` is that of the group, without parts."""
     if not result.predictions:
         return GroupData(data, result)
     results: Mapping[str, TargetResult] = {
-        key: out_of_fold_result(key, combined, experiment.evaluation) for key in result.targets if combined.scores(key)
+        key: out_of_fold_result(key, combined, section) for key in result.targets if combined.scores(key)
     }
     part = EvaluatedSplit(OUT_OF_FOLD, data.data.table, results, combined.frame(), {})
     return GroupData(replace(data, parts=(part,)), result)

@@ -7,18 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Column
-from mmtrain.config import Experiment
 from mmtrain.config.training import Training
 from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.csv_text import TOLD
-from mmtrain.evaluation.out_of_fold import Combined
 from mmtrain.reports import csv_tables, group_report, model_card
 from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter, style
+from mmtrain.reports.group_report import GroupData
 from mmtrain.reports.sections import headline, sections
 from mmtrain.text.printable import printable
 
@@ -44,11 +42,9 @@ def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: F
     return run.write_text("report.html", limit_size(page_sections, title=str(run), facts=headline(contents), footer=footer))
 
 
-def write_group(run: Run, experiment: Experiment, labels: Fitted, result: CrossValidation, combined: Combined) -> Path:
-    """Write report.html, its plots and model_card.md of a finished group of trainings. Raises RunError for a damaged file."""
-    data = run_contents.read_group(run, experiment.columns, experiment.training, labels)
-    contents = group_report.read(data, result, combined, experiment)
-    facts = (*headline(data), contents.trainings)
+def write_group(run: Run, contents: GroupData) -> Path:
+    """Write report.html, its plots and model_card.md of a finished group of trainings. Raises RunError if it cannot be written."""
+    facts = (*headline(contents.data), contents.trainings)
     card = model_card.render(str(run), facts, group_report.card_sections(contents), _read(run / "model_card.md"))
     run.write_text("model_card.md", card)
     with style():

@@ -9,15 +9,12 @@ from mmtrain.columns.numeric import Numeric
 from mmtrain.data.encode import Fitted
 from mmtrain.evaluation.out_of_fold import Combined, score_members
 from mmtrain.reports import group_report, report
+from mmtrain.reports.report_data import read_group
 
 STARTED = "2026-11-30T10:00:00+00:00"
 
 
-class Experiment:
-    """The sections that a report reads."""
-
-    def __init__(self):
-        self.columns, self.training, self.evaluation = {"age": Numeric(column="age")}, None, SECTION
+COLUMNS = {"age": Numeric(column="age")}
 
 
 def written(folder, target, members, result):
@@ -28,16 +25,15 @@ def written(folder, target, members, result):
     split = {"method": "stratified", "description": "The rows were dealt to 4 folds"}
     run.write_json("data.json", {"table": "t.csv", "sha256": "a", "rows": 125, "used": 120, "dropped": [], "split": split})
     run.write_text("config.yaml", "name: group\n")
-    report.write_group(run, Experiment(), Fitted(columns={}, targets={"y": target}), result, Combined(members, {"y": target}))
+    data = read_group(run, COLUMNS, None, Fitted(columns={}, targets={"y": target}))
+    report.write_group(run, group_report.read(data, result, Combined(members, {"y": target}), SECTION))
     return (run / "report.html").read_text(), (run / "model_card.md").read_text(), sorted(path.name for path in (run / "plots").iterdir())
 
 
 def contents(members, result, target=BINARY):
     """The contents of the report without a folder."""
-    data = group_report.ReportData(
-        None, Experiment().columns, None, Fitted(columns={}, targets={"y": target}), None, Facts(), None, {}, (), (), ""
-    )
-    return group_report.read(data, result, Combined(members, {"y": target}), Experiment())
+    data = group_report.ReportData(None, COLUMNS, None, Fitted(columns={}, targets={"y": target}), None, Facts(), None, {}, (), (), "")
+    return group_report.read(data, result, Combined(members, {"y": target}), SECTION)
 
 
 class Facts:
