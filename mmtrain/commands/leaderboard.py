@@ -52,7 +52,7 @@ def leaderboard(
     entries = [one for one in list_runs(output=output).runs if one.kind != "search" and one.state != "damaged"]
     if which is not None:
         reference = describe_run(runs.find(which, output, group=True))
-        part = OUT_OF_FOLD if reference.kind == "group" and part == "test" else part
+        part = OUT_OF_FOLD if reference.run.is_group and part == "test" else part
         entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
     else:
         reference = next((one for one in entries if part in one.scored), entries[0] if entries else None)  # type: ignore[assignment]

@@ -43,7 +43,8 @@ def _pretrained_images(contents: ReportData) -> Iterator[str]:
     if contents.network is None or rows >= MANY_IMAGES:
         return
     for branch in contents.network.branches:
-        if branch.encoder is None and any(contents.columns[one.name].image_cells and one.encoder is None for one in branch.inputs):
+        seen = [contents.columns[one.name].image_cells for one in branch.inputs if one.encoder is None and one.name in contents.columns]
+        if branch.encoder is None and any(seen):
             learned = f"The branch {branch.name} learned from {counted(rows, 'training row')} alone."
             option = f"set `architecture: pretrained` in branches.{branch.name}, with a `model` that `mmtrain models list` shows"
             yield (

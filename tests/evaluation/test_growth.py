@@ -22,6 +22,7 @@ from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import did_you_mean
 from mmtrain.splits.group_allocation import Tally
 from mmtrain.splits.plan import Partition, SplitPlan
+from mmtrain.text import spelling
 
 # Columns
 
@@ -89,7 +90,7 @@ ODD = (
 
 @pytest.mark.parametrize("few", [0, 100], ids=["Arrow's expressions", "Python's expressions"])
 def test_cells_that_are_figures_are_counted_as_the_expressions_count_them(few, monkeypatch):
-    monkeypatch.setattr(profile, "FEW_TEXTS", few)
+    monkeypatch.setattr(spelling, "FEW_TEXTS", few)
     found = {}
     for cell in ODD:
         tally = profile.ProfileAccumulator("a")
