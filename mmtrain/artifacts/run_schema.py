@@ -259,6 +259,12 @@ class Branch(Sized):
     inputs: Annotated[list[BranchInput], Field(min_length=1)]
     encoder: BranchEncoder | None = None
 
+    @property
+    def encoders(self) -> dict[str, BranchEncoder]:
+        """The encoders by the column that each reads: that of the branch, and those of its columns."""
+        known = {} if self.encoder is None else {self.inputs[0].name: self.encoder}
+        return known | {one.name: one.encoder for one in self.inputs if one.encoder is not None}
+
 
 class Fusion(Sized):
     """The fusion."""
@@ -285,8 +291,7 @@ class Network(Model):
     @property
     def encoders(self) -> dict[str, BranchEncoder]:
         """The encoders by the column that each reads."""
-        known = {branch.inputs[0].name: branch.encoder for branch in self.branches if branch.encoder is not None}
-        return known | {one.name: one.encoder for branch in self.branches for one in branch.inputs if one.encoder is not None}
+        return {column: encoder for branch in self.branches for column, encoder in branch.encoders.items()}
 
 
 class EpochLine(Model):
@@ -337,3 +342,5 @@ class Checkpoint(Model):
 
     position: Position
     sha256: dict[str, str]
+    unchanged: dict[str, list[str]] = Field(default_factory=dict)
+    """Arrays of weights.npz that are those of a pretrained encoder, and of optimizer.npz that are 0; they are not in the files."""

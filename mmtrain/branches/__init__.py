@@ -8,7 +8,7 @@ from mmtrain.branches.base import Pretrained as Pretrained
 from mmtrain.branches.base import architectures as architectures
 from mmtrain.branches.base import branch as branch
 from mmtrain.branches.base import default_architecture as default_architecture
-from mmtrain.branches.base import frozen_columns as frozen_columns
+from mmtrain.branches.base import encoder_columns as encoder_columns
 from mmtrain.branches.cnn import cnn as cnn
 from mmtrain.branches.deep_tables import dcn as dcn
 from mmtrain.branches.deep_tables import realmlp as realmlp

@@ -22,7 +22,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -74,9 +74,10 @@ class Features:
     """Sentences for the user about this network, printed before the training."""
     linear: LinearInputs | None = None
     """Inputs of a linear model that is fitted before the training, and whose errors the network then learns. It takes effect where the
-    branch is the only one and the fusion passes its vector on unchanged."""
-    frozen: Tensor | None = None
-    """(batch, width): the output of the frozen encoder that the branch is registered with. Trainings take it from the cache."""
+    branch is the only one, without an encoder, and the fusion passes its vector on unchanged."""
+    encoder: Encoder | None = None
+    """The pretrained encoder that the branch is registered with, as `Pretrained.load` returned it; its network, called on the column, is
+    a layer of the branch. While it is frozen, trainings take its output from the cache."""
 
 
 class Branch(Section):
@@ -95,6 +96,12 @@ class Branch(Section):
         describe = architectures[self.architecture].pretrained
         return None if describe is None else describe(**options_of(self, Branch))
 
+    def encoders(self, columns: Mapping[str, Any]) -> dict[str, Pretrained]:
+        """Return the pretrained encoders of the branch by column: the one that it begins with, and those of `columns`, always frozen."""
+        begins_with, options = self.pretrained(), {column: columns[column].vector_encoder for column in self.columns}
+        own = {} if begins_with is None else {self.columns[0]: begins_with}
+        return own | {column: Pretrained(option.model, option.weights) for column, option in options.items() if option is not None}
+
     def build(self, inputs: Mapping[str, Input[Any]]) -> Features:
         """Call the architecture's function with the options of this section.
 
@@ -106,6 +113,9 @@ class Branch(Section):
         if not isinstance(features, Features):
             fix = "Return `Features(vector)`, from mmtrain.branches; it may also have `tokens` and `groups`."
             raise UsageError(Problem(where, f"the function returned {type(features).__name__}, not Features.", fix))
+        if self.pretrained() is not None and features.encoder is None:
+            what = "it is registered with a pretrained encoder, and returned none."
+            raise UsageError(Problem(where, what, "Return `Features(vector, encoder=encoder)`."))
         if set(features.groups) != set(self.groups):
             what = f"it returned the parameter groups {_names(features.groups)}, and is registered with {_names(self.groups)}."
             listing = "".join(f'"{name}", ' for name in features.groups)
@@ -117,41 +127,71 @@ def _names(groups: Sequence[str] | Mapping[str, Any]) -> str:
     return listed(list(groups)) if groups else "none"
 
 
+Tune = Literal["none", "lora", "last_blocks", "all", "auto"]
+TuneOption = Annotated[
+    Tune,
+    Field(
+        description="Weights of the encoder that the training changes. none: it is frozen, and its vectors are cached; lora: low-rank "
+        "adapters in the last `blocks`, which the saved model has merged; last_blocks: those blocks; all. auto: lora if the time of a few "
+        "steps says that it takes at most `minutes`, else none. Without `training.stages`, the last fifth of the epochs tunes; before, the "
+        "encoder is frozen."
+    ),
+]
+BlocksOption = Annotated[int, Field(ge=1, le=100, description="Blocks from the end that `tune: lora` and `tune: last_blocks` change.")]
+RankOption = Annotated[int, Field(ge=1, le=1024, description="Rank of the adapters of `tune: lora`.")]
+MinutesOption = Annotated[float, Field(gt=0, description="Longest time of the tuning on this device with `tune: auto`.")]
+
+
 @dataclass(frozen=True)
 class Pretrained:
-    """The encoder that a branch begins with, by name and files, and whether the training changes it."""
+    """The encoder that a branch begins with, by name and files, and the weights of it that the training changes."""
 
     reference: str
     weights: str = ""
-    frozen: bool = True
     views: int = 0
-    """Augmented views of every row that are cached next to the row itself."""
+    """Augmented views of every row that are cached next to the row itself, for the epochs in which the encoder is frozen."""
+    tune: Tune = "none"
+    blocks: int = 3
+    rank: int = 16
+    minutes: float = 15.0
+    """Options of the branch, see `TuneOption` and those after it."""
+
+    @property
+    def frozen(self) -> bool:
+        """True where no stage of the training changes the encoder."""
+        return self.tune == "none"
 
     def load(self, spec: TensorSpec, *, owner: str) -> Encoder:
-        """Return the encoder of inputs of this spec. Raises RunError for missing, damaged or other weights.
+        """Return the encoder of inputs of this spec, with the weights trainable that are tuned: then it is new with each call.
 
         `owner` is the column: networks of two columns are two, as Keras cannot save a layer in two branches.
+
+        Raises RunError for missing, damaged or other weights.
         """
         from mmtrain.encoders import load_encoder
+        from mmtrain.encoders.tuning import tune
 
-        return load_encoder(self.reference, spec, weights=self.weights, owner=owner, shared=self.frozen)
+        encoder = load_encoder(self.reference, spec, weights=self.weights, owner=owner, shared=self.frozen)
+        return tune(encoder, "lora" if self.tune == "auto" else self.tune, blocks=self.blocks, rank=self.rank)
+
+    def load_frozen(self, spec: TensorSpec, *, owner: str) -> Encoder:
+        """Return the encoder as `load` does, before any tuning: always the same one for an owner."""
+        return replace(self, tune="none").load(spec, owner=owner)
 
 
-def frozen_columns(branches: Mapping[str, Branch], columns: Mapping[str, Any]) -> dict[str, Pretrained]:
-    """Return the columns that frozen encoders alone read, each with its encoder: in a training, its features take their place.
+def encoder_columns(branches: Mapping[str, Branch], columns: Mapping[str, Any]) -> dict[str, Pretrained]:
+    """Return the columns that encoders alone read, each with its encoder: while it is frozen, its features take their place.
 
-    They are those of `columns` with an `encoder` of their own, and the only column of a branch that begins with one.
+    They are those of `columns` with an `encoder` of their own, which is always frozen, and the only column of a branch that begins with
+    an encoder.
     """
     readers = Counter(column for branch in branches.values() for column in branch.columns)
-    frozen = {}
-    for branch in branches.values():
-        pretrained = branch.pretrained()
-        if pretrained is not None and pretrained.frozen and len(branch.columns) == 1 and readers[branch.columns[0]] == 1:
-            frozen[branch.columns[0]] = pretrained
-        for column in branch.columns:
-            if option := columns[column].vector_encoder:
-                frozen[column] = Pretrained(option.model, option.weights)
-    return frozen
+    return {
+        column: pretrained
+        for branch in branches.values()
+        for column, pretrained in branch.encoders(columns).items()
+        if columns[column].vector_encoder or (len(branch.columns) == 1 and readers[column] == 1)
+    }
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _disk(loaded: LoadedData, data: TrainingData, steps: TrainStep, estimates: S
     stores = {f"images of {key}": store.nbytes for key, store in loaded.stores.items() if store.nbytes}
     features = {f"features of {one.column}": one.size for one in estimates}
     weights, state = (
-        sum(variable.numpy().nbytes for variable in tensors) for tensors in (data.models.trained.variables, steps.optimizer.variables)
+        sum(variable.numpy().nbytes for variable in tensors) for tensors in (data.models.stored.variables, steps.optimizer.variables)
     )
     # Best, last and previous, and model.keras without optimizer state.
     return {**stores, **features, "run folder": 4 * weights + 3 * state}

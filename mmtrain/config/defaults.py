@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from mmtrain.branches import architectures, default_architecture
 from mmtrain.config.monitors import direction_of
+from mmtrain.config.training import TUNING_RATES, Training, group_names, tuning_stages
 from mmtrain.config.validation.partial_validation import valid_parts
 from mmtrain.errors import did_you_mean
 from mmtrain.fusions import fusions
@@ -54,6 +55,7 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     _short_form(tree, "split", likely, (entry.section for _, entry in split_methods.items()))
     _folds(tree["split"])
     _training(tree)
+    _tuning_stages(tree)
     return tree
 
 
@@ -105,6 +107,31 @@ def _epochs_of_stages(training: dict[str, Any]) -> None:
         return
     with suppress(KeyError, TypeError, ValueError):  # a stage that is wrong is refused by validation
         training["epochs"] = sum(int(stage["epochs"]) for stage in stages)
+
+
+def _tuning_stages(tree: dict[str, Any]) -> None:
+    """Set stages that train everything else before pretrained encoders, where branches tune some and none are given.
+
+    With `tune: auto` alone, a trial decides whether there are such stages.
+    """
+    training, branches, columns = tree["training"], tree["branches"], tree.get("columns")
+    if not isinstance(training, dict) or training.get("stages") or not isinstance(branches, dict) or not isinstance(columns, dict):
+        return
+    tuned: dict[str, str] = {}
+    inside: dict[str, tuple[str, ...]] = {}
+    for key, branch in branches.items():
+        name = branch.get("architecture") if isinstance(branch, dict) else None
+        entry = architectures[name] if isinstance(name, str) and name in architectures else None
+        inside[key] = entry.groups if entry is not None else ()
+        encodes = entry is not None and entry.pretrained is not None and "backbone" in entry.groups
+        if encodes and branch.get("tune") in (*TUNING_RATES, "auto"):
+            tuned[f"branches.{key}.backbone"] = branch["tune"]
+    targets = [key for key, column in columns.items() if isinstance(column, dict) and column.get("role") == "target"]
+    if set(tuned.values()) - {"auto"}:
+        tuned = {group: "lora" if tune == "auto" else tune for group, tune in tuned.items()}
+        with suppress(TypeError, ValueError):  # refused by validation
+            epochs = int(training.setdefault("epochs", Training.model_fields["epochs"].default))
+            training["stages"] = tuning_stages(epochs, group_names(inside, targets), tuned)
 
 
 def _folder_name(stem: str) -> str:

@@ -144,6 +144,17 @@ class Stage(Section):
         None,
         description="In place of `training.learning_rate`: one rate, or {group: rate}; other groups keep that of the training.",
     )
+    warmup_epochs: float | None = Field(None, ge=0, description="In place of `warmup_epochs` of the schedule, for this stage.")
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor on the learning rate from each tuned block of a pretrained encoder to the one before it: the first blocks, "
+        "which are the most general, change least (Howard and Ruder 2018, arXiv:1801.06146).",
+    )
+    begin_with: Literal["last", "best"] = Field(
+        "last", description="Weights that the stage begins with: those after the stage before, or those of the best epoch so far."
+    )
 
     def restricted_to(self, groups: Collection[str]) -> Stage:
         """Return the stage for a network with only some of the groups; if no group is left to train, fusion and targets are trained."""
@@ -152,6 +163,35 @@ class Stage(Section):
         if isinstance(rates, dict):
             rates = {name: rate for name, rate in rates.items() if groups_below([name], groups)}
         return self.model_copy(update={"unfreeze": ("fusion", "targets") if names == () else names, "learning_rate": rates})
+
+
+TUNED_SHARE = 5
+"""Without `stages`, one epoch in so many tunes pretrained encoders; in those before, they are frozen, and their features are cached."""
+TUNING_RATES = {"lora": 0.0005, "last_blocks": 0.0001, "all": 0.00005}
+"""Learning rate of an encoder by the branch's `tune`, at `training.learning_rate: 0.001`; see benchmarks/LOG.md."""
+
+
+def tuned_epochs(epochs: int) -> int:
+    """Return how many of the epochs of a training without stages tune encoders."""
+    return max(1, epochs // TUNED_SHARE)
+
+
+def tuning_stages(epochs: int, groups: Collection[str], tuned: Mapping[str, str], tuning: int = 0) -> list[dict[str, Any]]:
+    """Return the stages of a training that tunes pretrained encoders: first everything else is trained, then they are as well.
+
+    Args:
+        epochs: Epochs of the training; a single one tunes.
+        groups: All groups of the network, see `group_names`.
+        tuned: How each of the groups with an encoder is tuned, see `TUNING_RATES`.
+        tuning: Epochs that tune; by default a share of all.
+    """
+    tuning = tuning or tuned_epochs(epochs)
+    rates = {group: TUNING_RATES[tune] for group, tune in tuned.items()}
+    last = {"epochs": tuning, "learning_rate": rates, "warmup_epochs": min(1.0, tuning / 4), "layer_decay": 0.8, "begin_with": "best"}
+    # A group with groups inside would unfreeze the encoder as well.
+    leaves = [group for group in groups if not any(other.startswith(f"{group}.") for other in groups)]
+    first = {"epochs": epochs - tuning, "unfreeze": [group for group in leaves if group not in tuned]}
+    return [first, last] if epochs > tuning else [last]
 
 
 class Training(Section):

@@ -29,6 +29,8 @@ class Arrays:
     """Weight of each row in the loss, per target: class weight times the `weight` column over its mean in training rows."""
     specs: Mapping[str, TensorSpec] = field(default_factory=dict)
     """Spec of every column; one that is left out is an input of its own."""
+    features: Mapping[str, tuple[RowSource, TensorSpec]] = field(default_factory=dict)
+    """Features of encoders that only some stages of a training tune, with their spec, by column."""
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
@@ -46,6 +48,13 @@ class Arrays:
     def with_source(self, key: str, source: RowSource, spec: TensorSpec) -> Arrays:
         """Return the same with another source of one column, such as features of its images; presence and the order of inputs stay."""
         return replace(self, inputs={**self.inputs, key: source}, specs={**self.specs, key: spec})
+
+    def on_features(self, columns: Iterable[str]) -> Arrays:
+        """Return the same with the `features` of these columns in their place."""
+        arrays = self
+        for key in columns:
+            arrays = arrays.with_source(key, *self.features[key])
+        return arrays
 
     @cached_property
     def layout(self) -> InputLayout:

@@ -9,7 +9,8 @@ Models share their layers:
   input per column, called as the column.
 
 Where frozen encoders alone read a column, the first three take their features, which are cached, in place of the column
-(`Models.encoders`), and so hold no weights of them. The saved model always has the whole network.
+(`Models.encoders`), and so hold no weights of them. An encoder that some stages of the training tune is in all of them (`Models.tuned`);
+`Models.on_features` gives those for a stage in which it is frozen. The saved model always has the whole network, without adapters.
 """
 
 from __future__ import annotations
@@ -22,20 +23,29 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from mmtrain.branches import Branch, Features, Inputs, frozen_columns
+from mmtrain.branches import Branch, Features, Inputs, Pretrained, encoder_columns
 from mmtrain.branches.base import LinearInputs
 from mmtrain.branches.inputs import masked_of
 from mmtrain.columns import Column
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
 from mmtrain.encoders import Encoder
+from mmtrain.encoders.tuning import depths, merge_adapters
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
 from mmtrain.layers.tabular import ForMembers, LinearBase
-from mmtrain.model.encoder_inputs import Components, EncodedVector, behind_encoders, inputs_with_vectors, with_branches
+from mmtrain.model.encoder_inputs import (
+    Components,
+    EncodedVector,
+    EncoderInput,
+    StoredWeights,
+    behind_encoders,
+    inputs_with_vectors,
+    with_branches,
+)
 from mmtrain.model.ensemble import Base, Ensemble
 from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 
@@ -65,10 +75,14 @@ class Models:
     balance: Literal["none", "ogm", "ogm_ge"] = "none"
     balance_strength: float = 0.0
     """Modulation of the gradients of branches, see `fusions.base`."""
-    encoders: Mapping[str, FrozenEncoder] = field(default_factory=dict)
-    """The frozen encoders whose features the inputs hold, by column; the features are of `FrozenEncoder.spec`."""
-    whole_branches: Mapping[str, Any] = field(default_factory=dict)
-    """The branches from the columns themselves, by name of the layer that reads features."""
+    encoders: Mapping[str, EncoderInput] = field(default_factory=dict)
+    """The encoders whose features the inputs hold, by column; the features are of `EncoderInput.spec`."""
+    tuned: Mapping[str, EncoderInput] = field(default_factory=dict)
+    """The encoders that a stage may tune, by column; features can take the place of the columns in the other stages."""
+    stored: StoredWeights = field(default_factory=lambda: StoredWeights(()))
+    """The weights of `trained` that checkpoints hold."""
+    depths: Mapping[int, int] = field(default_factory=dict)
+    """Blocks between a tuned weight of an encoder and the output of the encoder, by its `id`."""
     notes: tuple[str, ...] = ()
     """Sentences for the user about the branches, printed before the training."""
     base: LinearModel | None = None
@@ -76,8 +90,28 @@ class Models:
 
     def with_encoders(self, model: Any) -> Any:
         """Return a model like `model`, one of these inputs, that takes the columns themselves and has the encoders in its branches."""
-        raw = {one.tensor.name: one.tensor for one in self.encoders.values()}
-        return with_branches(model, raw, self.whole_branches) if raw else model
+        if not self.encoders:
+            return model
+        inputs = {one.tensor.name: one.tensor for one in self.encoders.values()}
+        return with_branches(model, inputs, {branch.name: branch for one in self.encoders.values() for branch in one.whole})
+
+    def on_features(self, columns: Collection[str]) -> Models:
+        """Return the models whose inputs are the features of the encoders of these columns, which are among `tuned`.
+
+        `predictor` and `end_to_end` stay as they are.
+        """
+        if not columns:
+            return self
+        taken = {key: self.tuned[key] for key in columns}
+        inputs = {one.features.name: one.features for one in taken.values()}
+        behind = {branch.name: branch for one in taken.values() for branch in one.behind}
+        network = with_branches(self.network, inputs, behind)
+        trained = network if self.trained is self.network else with_branches(self.trained, inputs, behind)
+        return replace(self, network=network, trained=trained, encoders={**self.encoders, **taken})
+
+    def merge_adapters(self) -> None:
+        """Add the adapters of all encoders to their kernels, in place; checkpoints cannot be loaded into these models afterwards."""
+        merge_adapters(self.end_to_end.predictor)
 
     def mean_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return raw values, (batch, units) per target, from the outputs of `network`."""
@@ -135,16 +169,6 @@ class LinearModel:
         """Return the numbers and the codes of a batch of inputs of the network, as arrays; None for what there is not."""
         outputs = [values.numpy() for values in keras.tree.flatten(self.inputs(dict(batch), training=False))]
         return outputs[0] if self.layer.kernel is not None else None, outputs[-1] if self.sizes else None
-
-
-@dataclass(frozen=True, eq=False)
-class FrozenEncoder:
-    """A frozen encoder whose features the networks of the training take in place of a column."""
-
-    encoder: Encoder
-    spec: FeatureSpec
-    tensor: Any
-    """Input of the column itself."""
 
 
 @dataclass(frozen=True)
@@ -211,11 +235,14 @@ def assemble(
     names = names_of_layers(branches, fitted)
     make = _BranchMaker(branches, columns, specs, components or {}, reads_tokens=fusion.reads_tokens)
     whole = {key: make.branch(key, layer) for key, layer in names.branches.items()}
-    encoders = _frozen_encoders(branches, columns, specs)
-    behind = {key: part.on_features({column: one.spec for column, one in encoders.items()}) for key, part in whole.items()}
+    pretrained = encoder_columns(branches, columns)
+    alone, behind = _encoder_inputs(branches, pretrained, specs, whole)
+    encoders = {column: one for column, one in alone.items() if pretrained[column].frozen}
+    tuned = {column: one for column, one in alone.items() if column not in encoders}
+    parts = {key: whole[key] if tuned.keys() & set(branches[key].columns) else part for key, part in behind.items()}
     layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})
-    bases = {key: target.units for key, target in fitted.targets.items()} if len(behind) == 1 and not fusion.units else {}
-    parts = {key: part.with_linear_base(sum(bases.values())) if bases else part for key, part in behind.items()}
+    bases = {key: target.units for key, target in fitted.targets.items()} if len(parts) == 1 and not fusion.units else {}
+    parts = {key: part.with_linear_base(sum(bases.values())) if bases else part for key, part in parts.items()}
     base = next(iter(parts.values())).base
     inputs = network_inputs(layout)
     features, present, tokens = _features(parts, layout, inputs, names)
@@ -237,6 +264,7 @@ def assemble(
     means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
     predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
+    loaded = [part.encoder for part in parts.values() if part.encoder is not None]
     models = Models(
         network,
         trained,
@@ -251,7 +279,9 @@ def assemble(
         balance=fusion.balance,
         balance_strength=fusion.balance_strength,
         encoders=encoders,
-        whole_branches={names.branches[key]: part.model for key, part in whole.items() if part is not behind[key]},
+        tuned=tuned,
+        stored=StoredWeights.of(trained, loaded),
+        depths={key: depth for one in loaded for key, depth in depths(one.blocks).items()},
         notes=tuple(note for part in parts.values() for note in part.notes),
         base=base
         and replace(
@@ -340,15 +370,20 @@ class _BranchModel:
     model: Any
     groups: Mapping[str, Sequence[Any]]
     members: int
-    frozen: Mapping[str, Any]
-    """Layers of the model that are frozen encoders, by the column that each reads."""
+    encoders: Mapping[str, Any]
+    """Layers of the model that are encoders, by the column that each reads."""
+    encoder: Encoder | None = None
+    """The encoder that the branch begins with, see `Features.encoder`."""
     notes: tuple[str, ...] = ()
     linear: LinearInputs | None = None
     base: LinearModel | None = None
 
     def with_linear_base(self, units: int) -> _BranchModel:
-        """Return the branch with the values of a linear model, `units` zeros until it is fitted, behind its vector."""
-        if self.linear is None:
+        """Return the branch with the values of a linear model, `units` zeros until it is fitted, behind its vector.
+
+        A branch with encoders stays as it is: the inputs of a linear model would be tensors of the branch from columns.
+        """
+        if self.linear is None or self.encoders:
             return self
         given = [tensor for tensor in (self.linear.numbers, self.linear.codes) if tensor is not None]
         layer = LinearBase(units=units, sizes=self.linear.sizes)
@@ -366,11 +401,10 @@ class _BranchModel:
         if not (columns := [column for column in layout.specs if column in specs]):
             return self
         position = {column: layout.names.index(column) for column in columns}
-        encoders = {position[column]: self.frozen[column] for column in columns}
+        encoders = {position[column]: self.encoders[column] for column in columns}
         model = behind_encoders(self.model, encoders, {position[column]: specs[column] for column in columns})
         layout = InputLayout({column: specs.get(column, spec) for column, spec in layout.specs.items()})
-        # The inputs of a linear model are tensors of the branch as it was.
-        return replace(self, inputs=replace(self.inputs, layout=layout), model=model, linear=None)
+        return replace(self, inputs=replace(self.inputs, layout=layout), model=model)
 
 
 @dataclass(frozen=True)
@@ -399,10 +433,11 @@ class _BranchMaker:
         outputs = features.vector if features.tokens is None or not self.reads_tokens else [features.vector, features.tokens]
         model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
         _check_groups(branch, model, features)
-        frozen = {column: vector.encoder for column, vector in vectors.items()}
-        if features.frozen is not None:
-            frozen[branch.columns[0]] = features.frozen._keras_history.operation
-        return _BranchModel(described, model, features.groups, features.members, frozen, features.notes, features.linear)
+        encoders = {column: vector.encoder for column, vector in vectors.items()}
+        if features.encoder is not None:
+            encoders[branch.columns[0]] = features.encoder.network
+        rest = features.notes, features.linear
+        return _BranchModel(described, model, features.groups, features.members, encoders, features.encoder, *rest)
 
     def _vectors(self, name: str, tensors: Mapping[str, Any]) -> dict[str, EncodedVector]:
         """Return the numbers of those columns of a branch that have an encoder."""
@@ -416,16 +451,25 @@ class _BranchMaker:
         return vectors
 
 
-def _frozen_encoders(
-    branches: Mapping[str, Branch], columns: Mapping[str, Column], specs: Mapping[str, TensorSpec]
-) -> dict[str, FrozenEncoder]:
-    """Return the frozen encoders by the column that they alone read."""
-    encoders = {}
-    for column, pretrained in frozen_columns(branches, columns).items():
-        encoder = pretrained.load(specs[column], owner=column)
-        tensor = network_inputs(InputLayout({column: specs[column]}))[column]
-        encoders[column] = FrozenEncoder(encoder, FeatureSpec(encoder.width, 1 + pretrained.views), tensor)
-    return encoders
+def _encoder_inputs(
+    branches: Mapping[str, Branch], pretrained: Mapping[str, Pretrained], specs: Mapping[str, TensorSpec], whole: Mapping[str, _BranchModel]
+) -> tuple[dict[str, EncoderInput], dict[str, _BranchModel]]:
+    """Return the encoders by the column that they alone read, and all branches behind them.
+
+    `pretrained` are those of `encoder_columns`, `whole` the branches from the columns themselves.
+    """
+    # An encoder that is tuned is new each time that it is loaded: the one in the branch counts.
+    of_branches = {branches[key].columns[0]: part.encoder for key, part in whole.items() if part.encoder is not None}
+    encoders = {column: of_branches.get(column) or one.load(specs[column], owner=column) for column, one in pretrained.items()}
+    features = {column: FeatureSpec(one.width, 1 + pretrained[column].views) for column, one in encoders.items()}
+    behind = {key: part.on_features(features) for key, part in whole.items()}
+    found = {}
+    for column, loaded in encoders.items():
+        tensor, vectors = (network_inputs(InputLayout({column: one}))[column] for one in (specs[column], features[column]))
+        readers = [key for key, branch in branches.items() if column in branch.columns]
+        models = [whole[key].model for key in readers], [behind[key].model for key in readers]
+        found[column] = EncoderInput(loaded, features[column], tensor, vectors, *models)
+    return found, behind
 
 
 def _check_masks(branch: Branch, inputs: Inputs) -> None:
@@ -570,7 +614,7 @@ def _encoder(branch: Branch, fitted: Fitted) -> dict[str, Any]:
     pretrained, column = branch.pretrained(), branch.columns[0]
     if pretrained is None:
         return {}
-    encoder = pretrained.load(fitted.columns[column].spec, owner=column)
+    encoder = pretrained.load_frozen(fitted.columns[column].spec, owner=column)
     return {"encoder": _encoder_record(encoder, frozen=pretrained.frozen)}
 
 

@@ -1,19 +1,21 @@
-"""Frozen encoders inside branches: in front of a column of numbers, and cut off where their features are cached.
+"""Pretrained encoders inside branches: in front of a column of numbers, and cut off where their features are cached.
 
 A branch from columns reads images and texts by its encoders. The same branch on features has the same layers behind the encoders; the
-training and `evaluate` use it, since the features of a row are the same every time.
+training and `evaluate` use it while the encoders are frozen, since the features of a row are then the same every time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from mmtrain.branches import Pretrained
 from mmtrain.branches.inputs import Inputs, masked_of
+from mmtrain.encoders import Encoder
+from mmtrain.encoders.tuning import is_adapter
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.pretrained import FirstView, PrincipalComponents
 from mmtrain.layers.stacks import SideBySide, TakePlaces
@@ -22,6 +24,40 @@ from mmtrain.specs import FeatureSpec, TensorSpec, VectorSpec
 if TYPE_CHECKING:
     from mmtrain.columns.base import ColumnEncoder
     from mmtrain.data.arrays import Array
+
+
+@dataclass(frozen=True, eq=False)
+class EncoderInput:
+    """An encoder that is the only reader of a column, and the two ways from it to the branches, whose other layers are the same."""
+
+    encoder: Encoder
+    spec: FeatureSpec
+    """Spec of the features that the networks of a training take in place of the column."""
+    tensor: Any
+    """Input of the column itself."""
+    features: Any
+    """Input of the features, of the name of `tensor`."""
+    whole: Sequence[Any]
+    """The branches from the column."""
+    behind: Sequence[Any]
+    """The branches of the same names from the features."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredWeights:
+    """Weights of a network, without those of pretrained encoders that no stage changes."""
+
+    variables: Sequence[Any]
+    initial: Mapping[int, Any] = field(default_factory=dict)
+    """Arrays that weights of pretrained encoders begin with, by the `id` of the variable; checkpoints need not hold them."""
+
+    @classmethod
+    def of(cls, network: Any, encoders: Sequence[Encoder]) -> StoredWeights:
+        """Return the weights of a network with these encoders, whose weights are as their files have them."""
+        pretrained = {id(weight): weight for one in encoders for weight in one.network.weights if not is_adapter(weight)}
+        initial = {key: weight.numpy() for key, weight in pretrained.items() if weight.trainable}
+        kept = [one for one in network.variables if id(one) not in pretrained or id(one) in initial]
+        return cls(kept, initial)
 
 
 @dataclass(frozen=True, eq=False)

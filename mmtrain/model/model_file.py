@@ -14,7 +14,7 @@ import mmtrain.layers.registered  # noqa: F401 (registers our layers under the n
 from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.artifacts.run_schema import Network
 from mmtrain.batches import sequential_batches
-from mmtrain.branches import Branch, frozen_columns
+from mmtrain.branches import Branch, encoder_columns
 from mmtrain.columns import Column
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
@@ -107,7 +107,7 @@ def on_features(
     known = {column: one for column, one in network.encoders.items() if one.frozen and one.design}
     encoders: dict[str, Encoder] = {}
     replaced, inputs = {}, {}
-    frozen = {column: one for column, one in frozen_columns(branches, columns).items() if column in known}
+    frozen = {column: one for column, one in encoder_columns(branches, columns).items() if column in known}
     for key, layer in names_of_layers(branches, fitted).branches.items():
         branch = predictor.get_layer(layer)
         names = InputLayout({column: fitted.columns[column].spec for column in branches[key].columns}).names

@@ -87,10 +87,13 @@ def assemble_training(
     from mmtrain.training.device import forget_networks, prepare
     from mmtrain.training.frozen_features import fit_components, with_features
     from mmtrain.training.linear_base import fit_linear_base
+    from mmtrain.training.stages import Stages
     from mmtrain.training.training_data import TrainingData
 
     columns, section, cache = table.experiment.columns, table.experiment.branches, table.experiment.data.cache
-    arrays = with_features(table.arrays, section, columns, table.data.stores, cache, say, estimates=estimates)
+    # A first stage that trains all groups tunes every encoder from the beginning: no stage reads features of these.
+    tuned = Stages(table.experiment.training).trained_groups(0) is not None
+    arrays = with_features(table.arrays, section, columns, table.data.stores, cache, say, tuned=tuned, estimates=estimates)
     table = replace(table, arrays=arrays, components=fit_components(arrays, columns, table.partition.train))
     with step_oom_errors(table.experiment.name, table.experiment.training.batch_size):
         table, reasons = _choose_fusion(table, say)
@@ -169,13 +172,20 @@ def _tune_settings(table: EncodedTable) -> TuningResult:
     def make_step(settings: Training) -> TrainStep:
         return TrainStep(settings, experiment.columns, table.fitted, assemble_network(experiment, table.fitted, table.components))
 
+    def make_largest_step(settings: Training) -> TrainStep:
+        # Encoders that the last stage tunes take nearly all of the time and the memory.
+        steps = make_step(settings)
+        if steps.whole.tuned:
+            steps.enter_stage(steps.stages.last)
+        return steps
+
     reasons = []
     if training.batch_size == "auto":
-        size, reason = largest_batch_size(training, make_step, table.arrays, rows, where=experiment.name)
+        size, reason = largest_batch_size(training, make_largest_step, table.arrays, rows, where=experiment.name)
         training, reasons = training.with_settings(batch_size=size), [reason]
     if training.learning_rate == "auto":
         rate, reason = find_learning_rate(training, make_step, table.arrays, rows)
         training, reasons = training.with_settings(learning_rate=rate), [*reasons, reason]
-    tuning = tune_settings(training, make_step, table.arrays, rows)
+    tuning = tune_settings(training, make_largest_step, table.arrays, rows)
     tuning.reasons[:0] = reasons
     return tuning

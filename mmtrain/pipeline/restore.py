@@ -12,7 +12,7 @@ import numpy as np
 from mmtrain import config
 from mmtrain.artifacts.manifest import MANIFEST
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.branches import frozen_columns
+from mmtrain.branches import encoder_columns
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import FITTED_SETTINGS
 from mmtrain.data import encode
@@ -105,17 +105,15 @@ def check_overrides(overrides: Iterable[str]) -> None:
 
 
 def check_encoders_unchanged(run: Run, experiment: Experiment, fitted: encode.Fitted) -> None:
-    """Raise RunError unless the weights of every frozen encoder are those that the training began with."""
-    frozen = frozen_columns(experiment.branches, experiment.columns)
-    network = run.read("network.json")
-    reader = {one.name: branch.name for branch in network.branches for one in branch.inputs}
-    for column, known in network.encoders.items():
-        if column not in frozen:
-            continue
-        encoder = frozen[column].load(fitted.columns[column].spec, owner=column)
-        if known.sha256 != encoder.fingerprint:
-            what = f"the weights of {encoder.name}, which branch {reader[column]} begins with, have changed since the training began."
-            raise RunError(Problem(str(run.folder), what, "Put the former file back, or train again."))
+    """Raise RunError unless the weights of every encoder are those that the training began with: checkpoints do not hold them."""
+    for branch in run.read("network.json").branches:
+        for column, pretrained in experiment.branches[branch.name].encoders(experiment.columns).items():
+            if column not in branch.encoders:
+                continue
+            encoder = pretrained.load_frozen(fitted.columns[column].spec, owner=column)
+            if branch.encoders[column].sha256 != encoder.fingerprint:
+                what = f"the weights of {encoder.name}, which branch {branch.name} begins with, have changed since the training began."
+                raise RunError(Problem(str(run.folder), what, "Put the former file back, or train again."))
 
 
 def with_cached_features(
@@ -134,7 +132,7 @@ def with_cached_features(
         say: Takes sentences about features that are computed now.
         own_table: Whether the run was trained on this table: augmented views of its images are in the cache already.
     """
-    if not frozen_columns(experiment.branches, experiment.columns) or not (run / "network.json").is_file():
+    if not encoder_columns(experiment.branches, experiment.columns) or not (run / "network.json").is_file():
         return predictor, scored[1]
     from mmtrain.model import model_file
     from mmtrain.training.frozen_features import with_features

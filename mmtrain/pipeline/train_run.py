@@ -170,7 +170,8 @@ def _save_best(
 
     if not (run / "checkpoints" / "best").is_dir():
         return Postprocessing(), {}, None
-    checkpoints.load(run / "checkpoints", "best", data.models.trained)
+    checkpoints.load(run / "checkpoints", "best", data.models.stored)
+    data.models.merge_adapters()
     # The postprocessing of the old model must not survive next to the new one.
     forget(run)
     guard: dict[str, FusionGuard] = {}

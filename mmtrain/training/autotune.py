@@ -260,7 +260,7 @@ def _peak_of_a_step(steps: TrainStep, arrays: Arrays, rows: Array) -> int | None
     before = peak_memory.bytes()
     try:
         for epoch in (1, 2):
-            for batch in Batches(arrays, rows, len(rows), 0, steps.uniform_columns).epoch(epoch):
+            for batch in Batches(steps.inputs_of(arrays), rows, len(rows), 0, steps.uniform_columns).epoch(epoch):
                 steps.train(batch, [0.0])["loss"].numpy()
     except tf.errors.ResourceExhaustedError:
         return None

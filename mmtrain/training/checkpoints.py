@@ -7,6 +7,9 @@
 Each is a folder, written under a temporary name, flushed to the disk and renamed; `position.json` comes last in it and
 holds the hashes of the arrays, so that an incomplete or damaged checkpoint is recognized.
 
+Of pretrained encoders, a checkpoint holds the weights that a stage has changed; others are as the files of the encoder have them, which
+cannot change while a run is resumed. Optimizer states that are still 0 are left out as well.
+
 Weights include the states of random seed generators, the optimizer's variables its step count. So training continues from a
 checkpoint as if it had never stopped: with `deterministic: true` bit for bit.
 """
@@ -59,18 +62,19 @@ class Position:
 
 
 def save(folder: Path, name: str, network: Any, optimizer: Any, position: Position) -> None:
-    """Write the checkpoint `name`; an existing `last` becomes `previous` first."""
+    """Write the checkpoint `name`; an existing `last` becomes `previous` first. `network` is a Keras model, or `Models.stored` of one."""
     # In the same folder: a rename is atomic within one file system only.
     temporary = folder / f".{name}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        _write_arrays(temporary / WEIGHTS, network.variables)
-        _write_arrays(temporary / OPTIMIZER, optimizer.variables)
+        initial = _initial(network, optimizer)
+        unchanged = {file: _write_arrays(temporary / file, *values) for file, values in initial.items()}
         hashes = {file: file_hash(temporary / file) for file in (WEIGHTS, OPTIMIZER)}
+        facts = {"position": asdict(position), "sha256": hashes, **({"unchanged": unchanged} if any(unchanged.values()) else {})}
         with (temporary / POSITION).open("w", encoding="utf-8") as file:
-            json.dump({"position": asdict(position), "sha256": hashes}, file, indent=1, allow_nan=False)
+            json.dump(facts, file, indent=1, allow_nan=False)
             _flush(file)
         _put_in_place(temporary, folder / name, keep=folder / "previous" if name == "last" else None)
     except OSError as error:
@@ -98,10 +102,25 @@ def _flush(file: Any) -> None:
     os.fsync(file.fileno())
 
 
-def _write_arrays(path: Path, variables: list[Any]) -> None:
+def _initial(network: Any, optimizer: Any | None) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the variables of each file by name, and the arrays that some of them begin with, which are only stored once changed."""
+    weights, initial = _named(network.variables), getattr(network, "initial", {})
+    begun = {key: initial[id(variable)] for key, variable in weights.items() if id(variable) in initial}
+    if optimizer is None:
+        return {WEIGHTS: (weights, begun)}
+    states = _named(optimizer.variables)
+    zeros = {key: np.zeros(variable.shape, np.float32) for key, variable in states.items() if variable.shape} if begun else {}
+    return {WEIGHTS: (weights, begun), OPTIMIZER: (states, zeros)}
+
+
+def _write_arrays(path: Path, variables: dict[str, Any], initial: dict[str, Any]) -> list[str]:
+    """Write the values of variables by name; return the names of those that were left out because they are as they began."""
+    values = {key: variable.numpy() for key, variable in variables.items()}
+    unchanged = [key for key, array in initial.items() if np.array_equal(values[key], array)]
     with path.open("wb") as file:
-        np.savez(file, **{key: variable.numpy() for key, variable in _named(variables).items()})
+        np.savez(file, **{key: array for key, array in values.items() if key not in unchanged})
         _flush(file)
+    return unchanged
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:
@@ -116,17 +135,24 @@ def load(folder: Path, name: str, network: Any, optimizer: Any | None = None) ->
     Raises RunError when it is missing, torn, damaged or of another network; nothing is changed then.
     """
     path = folder / name
-    position = _position(path)
-    wanted = {WEIGHTS: network.variables} | ({OPTIMIZER: optimizer.variables} if optimizer is not None else {})
-    for file, variables in wanted.items():  # before any array is read: one of another shape may be of any size
-        if _shapes(path / file, path) != {key: tuple(variable.shape) for key, variable in _named(variables).items()}:
+    position, unchanged = _position(path)
+    wanted = _initial(network, optimizer)
+    for file, (variables, initial) in wanted.items():  # before any array is read: one of another shape may be of any size
+        left_out = unchanged.get(file, [])
+        shapes = {key: tuple(variable.shape) for key, variable in variables.items() if key not in left_out}
+        if not initial.keys() >= set(left_out) or _shapes(path / file, path) != shapes:
             raise RunError(Problem(str(path), "the checkpoint belongs to another network.", "Train again."))
     # All are read before the first is assigned, so that a damaged file leaves the network as it was.
     arrays = {file: _read_arrays(path / file, path) for file in wanted}
-    for file, variables in wanted.items():
-        for key, variable in _named(variables).items():
-            variable.assign(arrays[file][key])
+    for file, (variables, initial) in wanted.items():
+        for key, variable in variables.items():
+            variable.assign(arrays[file][key] if key in arrays[file] else initial[key])
     return position
+
+
+def epoch_of(folder: Path, name: str) -> int:
+    """Return the number of completed epochs of a checkpoint. Raises RunError when it is missing or damaged."""
+    return _position(folder / name)[0].epoch
 
 
 def tidy(folder: Path) -> None:
@@ -167,7 +193,7 @@ def newest(folder: Path) -> tuple[str | None, str]:
 
 def _whole(path: Path) -> Position | None:
     try:
-        return _position(path)
+        return _position(path)[0]
     except RunError:
         return None
 
@@ -176,8 +202,11 @@ def _describe_damage(damaged: list[str]) -> str:
     return f"{listed([f'checkpoints/{name}' for name in damaged])} {'is' if len(damaged) == 1 else 'are'} damaged" if damaged else ""
 
 
-def _position(path: Path) -> Position:
-    """Return the position in position.json. Raises RunError unless the arrays next to it have the hashes stored there."""
+def _position(path: Path) -> tuple[Position, dict[str, list[str]]]:
+    """Return the position in position.json, and the names of the arrays that each file leaves out.
+
+    Raises RunError unless the arrays next to it have the hashes stored there.
+    """
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
         artifacts.parse(POSITION, written)
@@ -187,7 +216,7 @@ def _position(path: Path) -> Position:
         whole = False
     if not whole:
         raise RunError(Problem(str(path), "the checkpoint is missing or damaged.", "Train again."))
-    return Position(**{field.name: written["position"][field.name] for field in fields(Position)})
+    return Position(**{field.name: written["position"][field.name] for field in fields(Position)}), written.get("unchanged", {})
 
 
 def _shapes(path: Path, checkpoint: Path) -> dict[str, tuple[int, ...]]:

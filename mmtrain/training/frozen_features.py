@@ -9,14 +9,14 @@ folds and `evaluate` find it, and so do other columns and tables with the same i
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.branches import Branch, frozen_columns
+from mmtrain.branches import Branch, encoder_columns
 from mmtrain.columns import Column, RowSource
 from mmtrain.config.experiment import Cache
 from mmtrain.data.arrays import Array, Arrays
@@ -75,6 +75,7 @@ def with_features(  # noqa: PLR0913 (a table, an experiment and options)
     *,
     encoders: Mapping[str, Encoder] | None = None,
     views: bool = True,
+    tuned: bool = True,
     estimates: list[FeatureEstimate] | None = None,
 ) -> Arrays:
     """Return `arrays` with features, as the networks of a training take them, in place of columns that frozen encoders alone read.
@@ -88,15 +89,18 @@ def with_features(  # noqa: PLR0913 (a table, an experiment and options)
         say: Takes a sentence about every column whose features are computed now, and on the way how far it is.
         encoders: Encoders by column, such as those of a saved model; columns without one stay. None loads them from their files.
         views: False leaves out augmented views, which only a training reads.
+        tuned: False leaves out features of encoders that the training tunes; otherwise they are added as `Arrays.features`.
         estimates: Where given, features that the cache lacks are estimated and not computed: each estimate is appended, and the rows have
             the features of a few others.
 
     Raises RunError for missing, damaged or other weights.
     """
     known: list[_Read] = []
-    for column, pretrained in frozen_columns(branches, columns).items():
+    for column, pretrained in encoder_columns(branches, columns).items():
+        if not (pretrained.frozen or tuned):
+            continue
         spec = arrays.specs[column]
-        encoder = pretrained.load(spec, owner=column) if encoders is None else encoders.get(column)
+        encoder = pretrained.load_frozen(spec, owner=column) if encoders is None else encoders.get(column)
         if encoder is None:
             continue
         count = pretrained.views if views else 0
@@ -112,7 +116,8 @@ def with_features(  # noqa: PLR0913 (a table, an experiment and options)
             known += [] if count else [_Read(encoder, spec, store, features)]
         if estimates is not None:
             source = FeatureSource(source.features, np.where(source.index < 0, -1, source.index % max(1, len(source.features.codes))))
-        arrays = arrays.with_source(column, source, FeatureSpec(encoder.width, 1 + count))
+        arrays = replace(arrays, features={**arrays.features, column: (source, FeatureSpec(encoder.width, 1 + count))})
+        arrays = arrays.on_features([column]) if pretrained.frozen else arrays
     return arrays
 
 

@@ -15,11 +15,15 @@ from mmtrain.config.training import Training, groups_below
 class ParameterGroups:
     """The groups of one network. Weights that the network's own layers hold fixed stay fixed in every stage."""
 
-    def __init__(self, layers: Mapping[str, Sequence[Any]]) -> None:
-        self.layers = layers
+    def __init__(self, layers: Mapping[str, Sequence[Any]], depths: Mapping[int, int] | None = None) -> None:
+        """Take the layers of every group, and the `depths` of weights in encoders as `Models` has them."""
+        self.layers, self._depths = layers, depths or {}
         self._inside = {group: _with_sublayers(members) for group, members in layers.items()}
         # What layers said before any stage: a user's branch may hold layers fixed for good.
         self._own_flags = {id(inner): inner.trainable for inside in self._inside.values() for inner in inside}
+        # A layer with an adapter is trainable, and its kernel is not.
+        flags = {id(one): (one, one.trainable) for inside in self._inside.values() for inner in inside for one in inner.variables}
+        self._fixed = [variable for variable, trainable in flags.values() if not trainable]
         self._frozen = False
 
     def train_only(self, groups: Iterable[str] | None) -> None:
@@ -42,11 +46,14 @@ class ParameterGroups:
         for group in groups:
             for inner in self._inside[group]:  # outer layers first: they set what is inside them
                 inner.trainable = self._own_flags[id(inner)]
+        for variable in self._fixed:
+            variable.trainable = False
 
-    def factors(self, rates: Mapping[str, float], base: float) -> list[tuple[Any, float]]:
+    def factors(self, rates: Mapping[str, float], base: float, layer_decay: float = 1.0) -> list[tuple[Any, float]]:
         """Return each variable whose rate is not `base`, with its rate as a multiple of `base`.
 
-        Of several names that mean a variable, the most specific one counts.
+        Of several names that mean a variable, the most specific one counts. Rates are multiplied by `layer_decay` for every block of a
+        pretrained encoder that is behind the variable.
         """
         by_group = groups_below(rates, self.layers)
         factors: dict[int, tuple[Any, float]] = {}
@@ -55,7 +62,16 @@ class ParameterGroups:
             if group in by_group:
                 variables = [variable for layer in self.layers[group] for variable in layer.variables if variable.trainable]
                 factors |= {id(variable): (variable, rates[by_group[group]] / base) for variable in variables}
+        if layer_decay != 1:
+            for variable in self._encoder_variables():
+                _, factor = factors.get(id(variable), (variable, 1.0))
+                factors[id(variable)] = variable, factor * layer_decay ** self._depths[id(variable)]
         return [(variable, factor) for variable, factor in factors.values() if factor != 1]
+
+    def _encoder_variables(self) -> list[Any]:
+        """Return the trained variables of pretrained encoders, each once."""
+        trained = {id(one): one for layers in self.layers.values() for layer in layers for one in layer.trainable_variables}
+        return [variable for key, variable in trained.items() if key in self._depths]
 
 
 def _with_sublayers(layers: Sequence[Any]) -> list[Any]:
@@ -67,7 +83,7 @@ def optimizer_for(training: Training) -> Any:
     """Return the Keras optimizer; its rate is set before every step. In float16 the loss is scaled, so that gradients survive."""
     import keras
 
-    grouped = any(isinstance(stage.learning_rate, dict) for stage in training.stages)
+    grouped = any(isinstance(stage.learning_rate, dict) or stage.layer_decay != 1 for stage in training.stages)
     optimizer = training.optimizer.build(
         {
             "learning_rate": training.learning_rate,

@@ -133,7 +133,7 @@ class _Loop:
         folder = self.run / "checkpoints"
         checkpoints.keep_only(folder, name)
         if name is not None:
-            self.start = checkpoints.load(folder, name, self.data.models.trained, self.steps.optimizer)
+            self.start = checkpoints.load(folder, name, self.data.models.stored, self.steps.optimizer)
             # The stage of the last completed epoch, whose state is restored below; `run_epoch` enters the next one if
             # it has begun.
             self.enter_stage_of(max(1, self.start.epoch))
@@ -165,8 +165,20 @@ class _Loop:
         if stage != self.stage:
             # The best score stays: a later stage has to beat it.
             self.steps.enter_stage(stage)
+            # A stage may take other inputs: features of encoders, or the images that they read.
+            self.batches = self.steps.batches(self.data.arrays, self.data.partition.train)
             self.stage, self.rate = stage, self.stages.learning_rate(stage)
             self.stopping.waited = 0
+
+    def begin_with_best(self, epoch: int) -> None:
+        """Take the weights of the best epoch if `epoch` is the first of a stage that begins with them; optimizer states stay."""
+        first = epoch == self.stages.epochs_before(self.stage) + 1
+        if not first or not self.stages.begins_with_best(self.stage) or self.position_in(epoch).step or not self.stopping.best_epoch:
+            return
+        folder = self.run / "checkpoints"
+        # After a damaged `last` was replaced by `previous`, `best` may be of an epoch that is run again.
+        if checkpoints.epoch_of(folder, "best") == self.stopping.best_epoch:
+            checkpoints.load(folder, "best", self.data.models.stored)
 
     @property
     def out_of_patience(self) -> str:
@@ -193,6 +205,7 @@ class _Loop:
     def run_epoch(self, epoch: int, interruption: GracefulShutdown) -> None:
         """Run one epoch: steps, validation, a line of metrics, checkpoints."""
         self.enter_stage_of(epoch)
+        self.begin_with_best(epoch)
         self.listener(EpochBegan(epoch))
         begun = time.perf_counter()
         losses = self.train_epoch(epoch, interruption)
@@ -278,7 +291,7 @@ class _Loop:
         states = self.stopping.state(), self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
         self.saved = time.perf_counter()
-        checkpoints.save(self.run / "checkpoints", name, self.data.models.trained, self.steps.optimizer, position)
+        checkpoints.save(self.run / "checkpoints", name, self.data.models.stored, self.steps.optimizer, position)
 
 
 def _means(losses: LossAccumulator) -> dict[str, float | None]:

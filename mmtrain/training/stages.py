@@ -67,7 +67,18 @@ class Stages:
         """Return the learning rate of a stage: the schedule runs from the beginning to the end of each stage."""
         stage = self.stages[number]
         base = stage.learning_rate if isinstance(stage.learning_rate, float) else float(self.training.learning_rate)
-        return LearningRate(self.training.schedule, base=base, epochs=stage.epochs)
+        schedule = self.training.schedule
+        if stage.warmup_epochs is not None:
+            schedule = schedule.model_copy(update={"warmup_epochs": stage.warmup_epochs})
+        return LearningRate(schedule, base=base, epochs=stage.epochs)
+
+    def begins_with_best(self, number: int) -> bool:
+        """Return whether a stage begins with the weights of the best epoch before it; there is none before the first stage."""
+        return number > 0 and self.stages[number].begin_with == "best"
+
+    def layer_decay(self, number: int) -> float:
+        """Return the factor on learning rates from each block of a pretrained encoder to the one before it."""
+        return self.stages[number].layer_decay
 
     def group_rates(self, number: int) -> dict[str, float]:
         """Return the learning rates of single parameter groups in a stage."""

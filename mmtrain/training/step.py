@@ -47,7 +47,10 @@ class TrainStep:
         """
         if training.open_settings:
             raise ValueError(f"{training.open_settings} must be decided first.")
+        self.whole = models
+        """The models of all stages."""
         self.models = models
+        """The models of the stage that is trained, which take features of encoders that the stage leaves as they are."""
         self.fitted = fitted
         self.reported_targets = {key: target.without_smoothing() for key, target in fitted.targets.items()}
         """Targets of reported losses: smoothed labels are minimized, but a loss with them says little about probabilities."""
@@ -58,11 +61,8 @@ class TrainStep:
         self.optimizer.build(models.trained.trainable_variables)
         self.variables = models.trained.trainable_variables
         """All weights that any stage trains, in the optimizer's order."""
-        self.groups = ParameterGroups(models.groups)
-        augmentations = {key: column.augmentation for key, column in inputs_among(columns).items()}
-        views = {key: one.spec.views for key, one in models.encoders.items()}
-        self.augmentations = {key: one for key, one in augmentations.items() if one is not None and views.get(key, 2) > 1}
-        self.uniform_columns = sum(map(uniforms_for, self.augmentations.values()))
+        self.groups = ParameterGroups(models.groups, models.depths)
+        self.columns = columns
         self.batch_size, self.seed = int(training.batch_size), training.seed
         self.steps_per_call = int(training.steps_per_call)
         self.plain = self.steps_per_call == 1 and training.jit == "off"
@@ -73,9 +73,15 @@ class TrainStep:
     def enter_stage(self, number: int) -> None:
         """Train what stage `number` trains, at its rates; steps are compiled anew, as they update other variables."""
         self.groups.train_only(self.stages.trained_groups(number))
-        set_factors(self.optimizer, self.groups.factors(self.stages.group_rates(number), float(self.stages.training.learning_rate)))
+        base, decay = float(self.stages.training.learning_rate), self.stages.layer_decay(number)
+        set_factors(self.optimizer, self.groups.factors(self.stages.group_rates(number), base, decay))
+        self.models = self.whole.on_features([key for key, one in self.whole.tuned.items() if not one.encoder.network.trainable_variables])
+        augmentations = {key: column.augmentation for key, column in inputs_among(self.columns).items()}
+        views = {key: one.spec.views for key, one in self.models.encoders.items()}
+        self.augmentations = {key: one for key, one in augmentations.items() if one is not None and views.get(key, 2) > 1}
+        self.uniform_columns = sum(map(uniforms_for, self.augmentations.values()))
         self.update = tf.function(self._updates, jit_compile=self.jit or None, autograph=False)
-        for compiled in ("train_one", "train_full"):
+        for compiled in ("train_one", "train_full", "eval_step"):
             # A cached_property keeps its value in `__dict__`: without it, the next call compiles anew.
             self.__dict__.pop(compiled, None)
 
@@ -94,9 +100,15 @@ class TrainStep:
         """The compiled function of evaluation: the loss of every row, (batch,), and the predictions."""
         return _compile(self._eval_step, self._signature(batch=False))
 
+    def inputs_of(self, arrays: Arrays) -> Arrays:
+        """Return the arrays with the inputs of the stage that is trained."""
+        return arrays.on_features(self.models.encoders.keys() - self.whole.encoders.keys())
+
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """Return the batches over `rows` that `train` takes."""
-        return Batches(arrays, rows, self.batch_size, self.seed, self.uniform_columns, self.steps_per_call, placed=tf.constant)
+        return Batches(
+            self.inputs_of(arrays), rows, self.batch_size, self.seed, self.uniform_columns, self.steps_per_call, placed=tf.constant
+        )
 
     def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
         """Train on a batch of one call and return {name: (steps,)}: each target's mean loss over the rows of a step, and `loss`.

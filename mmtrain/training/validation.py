@@ -92,7 +92,7 @@ def predict_rows(
     losses: dict[str, list[Array]] = {}
     predictions: dict[str, list[Array]] = {}
     start, size = 0, rows_at_once(steps.models.network)
-    for inputs in sequential_batches(arrays, rows, size):
+    for inputs in sequential_batches(steps.inputs_of(arrays), rows, size):
         if interruption is not None and interruption.number:
             raise Interrupted(interruption.number)
         # Prefetched batches come in the order of `rows`.

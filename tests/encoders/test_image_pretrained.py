@@ -188,7 +188,7 @@ def test_the_last_blocks_of_an_encoder_are_tuned_in_a_later_stage(tmp_path, tune
     table = EncodedTable(made.experiment, made.data, made.partition, made.fitted, made.arrays)
     models = assemble_training(table, lambda _: None)[1].models
     assert models.network.inputs[0].shape == (None, 12, 12, 3)
-    checkpoints.load(run / "checkpoints", "last", models.trained)
+    checkpoints.load(run / "checkpoints", "last", models.stored)
     before = load_encoder(str(tmp_path / "tiny_resnet"), made.fitted.columns["scan"].spec).network
     after = models.network.get_layer("branch_scan").get_layer("encoder")
     differing = [not np.array_equal(one, other) for one, other in zip(before.get_weights(), after.get_weights(), strict=True)]

@@ -79,17 +79,9 @@ def _check_views(key: str, name: str, column: InputColumn, pretrained: Pretraine
                 place("columns", name, "augment"), what, f"Set `views: 4` in branches.{key} to have four versions of each, or remove it."
             )
         ]
-    if pretrained.views and not (pretrained.frozen and augmented):
-        what = f"views are random changes by `augment` of the column {name!r}, " + (
-            "which changes nothing." if pretrained.frozen else "and are cached for frozen encoders only."
-        )
-        return [
-            Problem(
-                place("branches", key, "views"),
-                what,
-                f"Set columns.{name}.augment, or remove `views`." if pretrained.frozen else "Remove it.",
-            )
-        ]
+    if pretrained.views and not augmented:
+        what = f"views are random changes by `augment` of the column {name!r}, which changes nothing."
+        return [Problem(place("branches", key, "views"), what, f"Set columns.{name}.augment, or remove `views`.")]
     return []
 
 

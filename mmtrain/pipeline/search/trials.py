@@ -56,7 +56,7 @@ class TrialPlan(ChildPlan):
         rows = data.partition.validation
         if result.ended.reason.startswith(PRUNED) or len(rows) > MOST_ROWS:
             return
-        checkpoints.load(child / "checkpoints", "best", data.models.trained)
+        checkpoints.load(child / "checkpoints", "best", data.models.stored)
         predictions = model_file.predict(data.models.predictor, data.arrays, rows)
         with disk_errors(child / VALIDATION_FILE), atomic_write(child / VALIDATION_FILE, ".npz") as temporary:
             np.savez(temporary, *(predictions[key] for key in data.fitted.targets))
