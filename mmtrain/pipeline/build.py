@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
-from mmtrain.config.training import UNTRIED, Training
+from mmtrain.config.training import UNTRIED, Stage, Training, group_names, tuned_epochs, tuning_stages
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Say
@@ -85,22 +85,22 @@ def assemble_training(
     """
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.device import forget_networks, prepare
-    from mmtrain.training.frozen_features import fit_components, with_features
+    from mmtrain.training.frozen_features import fit_components
     from mmtrain.training.linear_base import fit_linear_base
-    from mmtrain.training.stages import Stages
     from mmtrain.training.training_data import TrainingData
 
-    columns, section, cache = table.experiment.columns, table.experiment.branches, table.experiment.data.cache
-    # A first stage that trains all groups tunes every encoder from the beginning: no stage reads features of these.
-    tuned = Stages(table.experiment.training).trained_groups(0) is not None
-    arrays = with_features(table.arrays, section, columns, table.data.stores, cache, say, tuned=tuned, estimates=estimates)
-    table = replace(table, arrays=arrays, components=fit_components(arrays, columns, table.partition.train))
+    table, choices = _choose_tuning(table)
+    for choice in choices:  # before the encoders read all images and texts, which takes longer
+        say(choice)
+    arrays = _arrays_with_features(table, say, estimates)
+    table = replace(table, arrays=arrays, components=fit_components(arrays, table.experiment.columns, table.partition.train))
     with step_oom_errors(table.experiment.name, table.experiment.training.batch_size):
         table, reasons = _choose_fusion(table, say)
         tuning = _tune_settings(table)
     tuning.reasons[:0] = reasons
     for reason in tuning.reasons:
         say(reason)
+    tuning.reasons[:0] = choices
     if tuning.reasons:  # networks were built for the trials; their graphs would keep memory during the training
         forget_networks()
     training = tuning.training
@@ -120,24 +120,64 @@ def assemble_training(
 def tune_device(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experiment, TuningResult]:
     """Return the experiment with the settings that fit this device, for several trainings on the table, and their trial.
 
-    They are chosen once: precision, XLA, steps per call and batch size have the same answer for every fold. A learning rate or a fusion
-    that is `auto` stays so, since rows decide on them.
+    They are chosen once: tuning of encoders, precision, XLA, steps per call and batch size have the same answer for every fold. A learning
+    rate or a fusion that is `auto` stays so, since rows decide on them.
     """
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.autotune import TuningResult
-    from mmtrain.training.frozen_features import with_features
 
+    table, choices = _choose_tuning(table)
+    for choice in choices:
+        say(choice)
     experiment, training = table.experiment, table.experiment.training
     rate = training.learning_rate
     tried = experiment.decided(learning_rate=UNTRIED["learning_rate"] if rate == "auto" else rate)
     if not tried.training.open_settings:
-        return experiment, TuningResult(training)
-    arrays = with_features(table.arrays, experiment.branches, experiment.columns, table.data.stores, experiment.data.cache, say)
+        return experiment, TuningResult(training, choices)
+    arrays = _arrays_with_features(table, say)
     with step_oom_errors(experiment.name, training.batch_size):
         tuning = _tune_settings(replace(table, experiment=tried, arrays=arrays))
     for reason in tuning.reasons:
         say(reason)
+    tuning.reasons[:0] = choices
     return experiment.model_copy(update={"training": tuning.training.with_settings(learning_rate=rate)}), tuning
+
+
+def _arrays_with_features(table: EncodedTable, say: Say, estimates: list[FeatureEstimate] | None = None) -> Arrays:
+    from mmtrain.training.frozen_features import with_features
+    from mmtrain.training.stages import Stages
+
+    experiment = table.experiment
+    # A first stage that trains all groups tunes every encoder from the beginning: no stage reads features of these.
+    tuned = Stages(experiment.training).trained_groups(0) is not None
+    stores, cache = table.data.stores, experiment.data.cache
+    return with_features(table.arrays, experiment.branches, experiment.columns, stores, cache, say, tuned=tuned, estimates=estimates)
+
+
+def _choose_tuning(table: EncodedTable) -> tuple[EncodedTable, list[str]]:
+    """Return the table with the encoders that are tuned by `tune: auto`, and the reasons; the same table where nothing is tried."""
+    from mmtrain.training.tuning_trial import choose_tuning, open_branches
+
+    experiment, training = table.experiment, table.experiment.training
+    encoders = open_branches(experiment.branches)
+    if not encoders:
+        return table, []
+    of_columns = {key: (experiment.branches[key].columns[0], pretrained) for key, pretrained in encoders.items()}
+    # Stages that are given are not shortened.
+    epochs = (training.stages[-1].epochs,) * 2 if training.stages else (1, tuned_epochs(training.epochs))
+    choice = choose_tuning(of_columns, training, epochs, table.arrays, table.partition)
+    chosen = {
+        key: branch.model_copy(update={"tune": "lora" if key in choice.tuned else "none"})
+        for key, branch in experiment.branches.items()
+        if key in encoders
+    }
+    branches = {**experiment.branches, **chosen}
+    if choice.tuned and not training.stages:
+        groups = group_names({key: branch.groups for key, branch in branches.items()}, experiment.targets)
+        tuned = {f"branches.{key}.backbone": "lora" for key in choice.tuned}
+        stages = tuning_stages(training.epochs, groups, tuned, choice.epochs)
+        training = training.with_settings(stages=tuple(Stage.model_validate(stage) for stage in stages))
+    return replace(table, experiment=experiment.model_copy(update={"branches": branches, "training": training})), list(choice.reasons)
 
 
 def _choose_fusion(table: EncodedTable, say: Callable[[str], None]) -> tuple[EncodedTable, list[str]]:

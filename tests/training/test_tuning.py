@@ -143,3 +143,46 @@ def test_the_rate_falls_from_block_to_block():
     factors = {id(variable): factor for variable, factor in groups.factors({"a": 0.01}, 0.05, 0.5)}
     assert factors == {id(first.kernel): pytest.approx(0.1), id(second.kernel): pytest.approx(0.2)}
     assert [factor for _, factor in groups.factors({}, 0.05, 0.5)] == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stages", "tuned", "epochs", "reasons"),
+    [
+        (10, (1, 6), ("a", "b"), 6, ["branch a is tuned with adapters: 6 epochs of about 10 s, 5 minutes allowed"]),
+        (60, (1, 6), ("a", "b"), 2, ["branch a is tuned with adapters: 2 epochs of about 60 s, 5 minutes allowed"]),
+        (60, (6, 6), (), 0, ["branch a stays frozen: 6 epochs of tuning would take about 6 minutes, and 5 minutes are allowed"]),
+        (
+            200,
+            (1, 6),
+            ("a",),
+            1,
+            ["branch b stays frozen: 1 epoch of tuning with the branches before would take about 7 minutes, and 5 minutes are allowed"],
+        ),
+    ],
+)
+def test_encoders_are_tuned_for_the_epochs_that_fit_into_the_minutes(monkeypatch, seconds, stages, tuned, epochs, reasons):
+    from mmtrain.branches import Pretrained
+    from mmtrain.config.training import Training
+    from mmtrain.training import tuning_trial
+
+    monkeypatch.setattr(tuning_trial, "_epoch_seconds", lambda *_: seconds)
+    training = Training.model_construct(seed=0)
+    encoders = {key: (key, Pretrained("tiny", tune="auto", minutes=5)) for key in "ab"}
+    choice = tuning_trial.choose_tuning(encoders, training, stages, None, None)
+    assert (choice.tuned, choice.epochs) == (tuned, epochs)
+    assert set(reasons) <= set(choice.reasons)
+
+
+@pytest.mark.parametrize(("minutes", "tune"), [(15, "lora"), pytest.param(1e-9, "none", marks=pytest.mark.slow)])
+def test_a_trial_decides_whether_an_encoder_is_tuned(whole, minutes, tune):
+    """The stages are those of `tune: lora` where it fits, and there are none where it does not."""
+    from mmtrain.pipeline.build import EncodedTable, _choose_tuning
+
+    _, _, folder = whole
+    made = ready(folder / "experiment.yaml", ["branches.note.tune=auto", f"branches.note.minutes={minutes}", "training.stages=[]"])
+    assert made.experiment.training.stages == ()
+    table = EncodedTable(made.experiment, made.data, made.partition, made.fitted, made.arrays)
+    experiment, reasons = (found := _choose_tuning(table))[0].experiment, found[1]
+    assert experiment.branches["note"].tune == tune
+    assert [stage.epochs for stage in experiment.training.stages] == ([2, 1] if tune == "lora" else [])
+    assert len(reasons) == 1 and ("is tuned with adapters: 1 epoch of about" if tune == "lora" else "stays frozen") in reasons[0]
