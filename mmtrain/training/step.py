@@ -272,6 +272,9 @@ class EmaWeights:
             # Copies on the host, as `finalize_variable_values` overwrites the variables.
             self.trained = [variable.numpy() for variable in self.variables]
             self.optimizer.finalize_variable_values(self.variables)
+            for variable, value in zip(self.variables, self.trained, strict=True):
+                if not variable.trainable:  # frozen in this stage: the average of equal values is off by rounding
+                    variable.assign(value)
 
     def __exit__(self, *_: object) -> None:
         # Without an average `trained` is empty, and nothing is put back.
