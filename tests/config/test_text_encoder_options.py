@@ -60,3 +60,37 @@ WRONG = {
 def test_mistakes_say_what_to_write(tmp_path, branch, column, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         load(tmp_path, branch, **column)
+
+
+def stages(folder, **training):
+    columns = {**TREE["columns"], "more": {"role": "text", "column": "note"}}
+    branches = {"words": {**TREE["branches"]["words"], "tune": "lora"}, "more": {"columns": ["more"], "architecture": "pretrained"}}
+    branches["more"]["tune"] = training.pop("more", "none")
+    branches["words"]["tune"] = training.pop("words", "lora")
+    branches["rest"] = {"columns": ["x"]}
+    two_blobs(folder, note=lambda row: "good")
+    tree = {"columns": columns, "branches": branches, "training": training}
+    return config.load(write_experiment(folder / "e.yaml", tree)).training
+
+
+def test_a_tuned_encoder_is_frozen_in_a_first_stage_and_has_a_rate_of_its_own(tmp_path):
+    training = stages(tmp_path, epochs=10)
+    first, last = training.stages
+    assert (training.epochs, first.epochs, last.epochs) == (10, 8, 2)
+    rest = ("branches.words.head", "branches.more.backbone", "branches.more.head", "branches.rest", "fusion", "targets.y")
+    assert first.unfreeze == rest
+    assert (last.unfreeze, last.learning_rate, last.begin_with) == (None, {"branches.words.backbone": 0.0005}, "best")
+    assert (last.layer_decay, last.warmup_epochs) == (0.8, 0.5)
+
+
+def test_the_epochs_of_a_training_are_divided_also_where_they_are_left_out_or_one(tmp_path):
+    assert [stage.epochs for stage in stages(tmp_path, words="all").stages] == [24, 6]
+    (only,) = stages(tmp_path, epochs=1).stages
+    assert (only.epochs, only.unfreeze) == (1, None)
+
+
+def test_stages_that_are_given_stay_and_a_trial_sets_its_own(tmp_path):
+    assert [stage.epochs for stage in stages(tmp_path, stages=[{"epochs": 3}]).stages] == [3]
+    assert stages(tmp_path, words="auto").stages == ()
+    rates = stages(tmp_path, words="auto", more="last_blocks").stages[1].learning_rate
+    assert rates == {"branches.words.backbone": 0.0005, "branches.more.backbone": 0.0001}
