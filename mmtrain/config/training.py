@@ -168,7 +168,7 @@ class Stage(Section):
 TUNED_SHARE = 5
 """Without `stages`, one epoch in so many tunes pretrained encoders; in those before, they are frozen, and their features are cached."""
 TUNING_RATES = {"lora": 0.0005, "last_blocks": 0.0001, "all": 0.00005}
-"""Learning rate of an encoder by the branch's `tune`, at `training.learning_rate: 0.001`; see benchmarks/LOG.md."""
+"""Learning rate of an encoder by the branch's `tune`, for Adam; benchmarks/LOG.md has the trials."""
 
 
 def tuned_epochs(epochs: int) -> int:
