@@ -59,8 +59,9 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 
 # Words
 
-An **encoder** is a pretrained network; where a branch begins with a frozen one, or a column has one (`encoder`), training and
-`evaluate` read its cached features.
+An **encoder** is a pretrained network; while the one that a branch begins with is frozen, or where a column has one (`encoder`), training
+and `evaluate` read its cached features. A **stage** of the training may **tune** the encoder of a branch: then it reads the column, and
+adapters or blocks change, which the saved model has merged.
 An **experiment** is a validated YAML file. A **column** has a **role**; with what training rows taught it, it is a **fitted column**.
 Encoded it is a tensor of a **kind**, described by a **spec**. The columns of some kinds are a **stack**: one array, one input of the
 network. A **branch** computes a feature vector from columns, the **fusion** one vector from all branches, a **target** with its **task**
