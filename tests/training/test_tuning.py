@@ -77,6 +77,16 @@ def test_stages_left_out_train_the_rest_before_the_encoder(whole):
     assert last.learning_rate == {"branches.note.backbone": 0.0005}
 
 
+def test_heads_behind_an_encoder_begin_at_zero_and_learn(whole):
+    from mmtrain.pipeline.build import assemble_network
+
+    data, _, folder = whole
+    made = ready(folder / "experiment.yaml")
+    (kernel,) = [one for one in assemble_network(made.experiment, made.fitted).network.get_layer("target_amount").weights if one.ndim == 2]
+    assert not kernel.numpy().any()
+    assert data.models.network.get_layer("target_amount").weights[0].numpy().any()
+
+
 def test_checkpoints_hold_adapters_and_no_weight_of_the_file(whole):
     _, run, _ = whole
     with np.load(run / "checkpoints" / "last" / "weights.npz") as weights:
