@@ -347,6 +347,7 @@ def layers_to_save():
         "PresentOr": (fusion.PresentOr(), (np.ones((2, 3), dtype=np.float32), np.zeros((2, 3), dtype=np.float32), here)),
         "ForMembers": (tabular.ForMembers(members=3), (pair_of_numbers,)),
         "FirstView": (pretrained.FirstView(), (members,)),
+        "PrincipalComponents": (pretrained.PrincipalComponents(components=2), (np.ones((2, 3), dtype=np.float32),)),
         "NormalizedPixels": (pretrained.NormalizedPixels(levels=255, mean=[0.1, 0.2, 0.3], deviation=[1.0, 2.0, 3.0]), (pixels,)),
         "SpecialTokens": (pretrained.SpecialTokens(special=1, registers=2), (members,)),
         "LearnedToken": (pretrained.LearnedToken(), (members,)),
