@@ -134,6 +134,14 @@ def test_decisions_of_the_device_are_frozen_but_for_settings_of_the_space(tmp_pa
     assert trial.fusion.trial == decided.fusion.trial or not trial.fusion.trial
 
 
+def test_the_decision_to_tune_an_encoder_holds_for_all_trials(tmp_path):
+    space = space_of(tmp_path, "{training.epochs: [10, 20]}", "branches.scan={columns: [scan], architecture: pretrained, tune: auto}")
+    scan = space.experiment.branches["scan"].model_copy(update={"tune": "lora"})
+    decided = space.experiment.model_copy(update={"branches": {**space.experiment.branches, "scan": scan}})
+    trial = space.frozen(decided).trial_experiment({"training.epochs": 20})
+    assert (trial.branches["scan"].tune, [stage.epochs for stage in trial.training.stages]) == ("lora", [16, 4])
+
+
 def test_the_score_is_that_which_chooses_the_epoch_unless_another_is_given(tmp_path):
     space = space_of(tmp_path, "{training.epochs: [2, 3]}", "training.early_stopping.monitor=train_loss")
     assert search_score(space.experiment) == "validation_loss"

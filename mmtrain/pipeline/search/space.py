@@ -134,6 +134,10 @@ class SearchSpace:
         for name in UNTRIED:
             if f"training.{name}" not in keys:
                 put(tree, ("training", name), _as_text(getattr(decided.training, name)))
+        for name, branch in decided.branches.items():
+            before, after = self.experiment.branches[name].pretrained(), branch.pretrained()
+            if before is not None and after is not None and before.tune == "auto" and f"branches.{name}.tune" not in keys:
+                put(tree, ("branches", name, "tune"), after.tune)
         # The fusion that a trial chose, without the list of those to be tried.
         if self.experiment.fusion.trial and "fusion.method" not in keys:
             tree["fusion"] = _as_text(decided.fusion.model_dump(mode="json"))
