@@ -193,3 +193,21 @@ def test_onnx_holds_the_merged_network(trained):
     pytest.importorskip("tf2onnx")
     run, _, _ = trained
     assert export(str(run.folder), ExportOptions("onnx")).signature.check.largest_difference <= 1e-4
+
+
+def test_evaluate_finds_features_of_encoders_that_were_not_tuned(tmp_path, monkeypatch):
+    """A column has a frozen encoder, a branch tunes one: only the former is cut off from the saved network."""
+    from mmtrain.commands.evaluate import evaluate
+    from mmtrain.training import frozen_features
+
+    words = "  words: {column: note, role: text, max_length: 8, missing: mask, encoder: {model: tiny_bert, components: 2}}\n  x:"
+    tree = TREE.replace("  x: {role: numeric}", words + " {role: numeric}", 1).replace("columns: [x]", "columns: [words, x]")
+    result = fit(written(tmp_path, tree), output=tmp_path / "runs")
+    known = result.run.read("network.json").encoders
+    assert {column: one.frozen for column, one in known.items()} == {"scan": False, "note": False, "words": True}
+    monkeypatch.setattr(frozen_features, "_compile", lambda _: pytest.fail("an encoder was asked to read"))
+    evaluate(str(result.run.folder))
+    scored = pd.read_csv(result.run / "predictions_test.csv")
+    frame = pd.read_csv(tmp_path / "table.csv", dtype=str, keep_default_na=False)
+    predicted = mmtrain.load(result.run.folder).predict(frame, images=tmp_path)
+    np.testing.assert_allclose(predicted.loc[scored["row"], "prediction"], scored["prediction"], rtol=1e-4)

@@ -140,6 +140,34 @@ def test_a_stage_in_which_the_encoder_is_frozen_takes_features_with_equal_output
     assert np.abs(predict_rows(steps, data.arrays, rows)[1]["amount"] - on_features).max() < 1e-5
 
 
+def test_an_encoder_of_a_column_stays_frozen_while_that_of_a_branch_is_tuned(whole):
+    from mmtrain.model.assemble import model_summary
+    from mmtrain.training.step import TrainStep
+    from mmtrain.training.validation import predict_rows
+
+    _, _, folder = whole
+    words = "  words: {column: note, role: text, max_length: 8, encoder: {model: tiny_bert, components: 2}}\n  amount:"
+    tree = TREE.replace("  amount:", words).replace("branches:\n", "branches:\n  table: {columns: [words], units: [4]}\n")
+    data, rows = assembled(write_experiment(folder / "both.yaml", tree)), np.arange(40)
+    steps = TrainStep(data.training, data.columns, data.fitted, data.models)
+
+    def read():
+        return {tensor.name: tuple(tensor.shape[1:]) for tensor in steps.models.network.inputs if tensor.name in data.columns}
+
+    predictions = []
+    for number, shapes in enumerate(({"note": (1, 8), "words": (1, 8)}, {"note": (8,), "words": (1, 8)})):
+        steps.enter_stage(number)
+        assert read() == shapes
+        predictions.append(predict_rows(steps, data.arrays, rows)[1]["amount"])
+    assert np.abs(predictions[0] - predictions[1]).max() < 1e-5
+    known = {id(weight) for weight in data.models.encoders["words"].encoder.network.weights}
+    assert known.isdisjoint(map(id, data.models.stored.variables)) and known.isdisjoint(map(id, steps.variables))
+    experiment = load(folder / "both.yaml")
+    table, note = model_summary(data.models, experiment.branches, experiment.fusion, data.fitted)["branches"]
+    assert (table["inputs"][0]["encoder"]["frozen"], note["encoder"]["frozen"]) == (True, False)
+    assert table["inputs"][0]["encoder"]["sha256"] == note["encoder"]["sha256"]
+
+
 def test_the_rate_falls_from_block_to_block():
     import keras
 
