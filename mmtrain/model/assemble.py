@@ -23,27 +23,20 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from mmtrain.branches import Branch, Features, Inputs, Pretrained, encoder_columns
-from mmtrain.branches.base import LinearInputs
-from mmtrain.branches.inputs import masked_of
+from mmtrain.branches import Branch, Pretrained, encoder_columns
 from mmtrain.columns import Column
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
-from mmtrain.encoders import Encoder
 from mmtrain.encoders.tuning import depths, merge_adapters
-from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
-from mmtrain.layers.tabular import ForMembers, LinearBase
+from mmtrain.model.branch_model import BranchMaker, BranchModel, LinearModel
 from mmtrain.model.encoder_inputs import (
     Components,
-    EncodedVector,
     EncoderInput,
     StoredWeights,
-    behind_encoders,
-    inputs_with_vectors,
     with_branches,
 )
 from mmtrain.model.ensemble import Base, Ensemble
@@ -132,45 +125,6 @@ def _trainable(layer: Any) -> int:
     return sum(int(ops.size(weight)) for weight in layer.trainable_weights)
 
 
-@dataclass(frozen=True, eq=False)
-class LinearModel:
-    """A linear model inside the only branch of a network."""
-
-    layer: Any
-    """Its weights, a `LinearBase`; the targets side by side, in their order."""
-    inputs: Any
-    """Keras model from the inputs of the branch, in `Models` from those of the network, to those of the layer, a list."""
-    plain: int
-    """Last numbers of its input that are numbers as they are, and not bins of one."""
-    heads: tuple[Any, ...] = ()
-    """The layers from the rest of the vector to what the network adds to the linear model, one per target."""
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each category."""
-        return tuple(self.layer.settings["sizes"])
-
-    @property
-    def width(self) -> int:
-        """Features: bins, then numbers, then the codes of categories."""
-        return sum(self.sizes) + (0 if self.layer.kernel is None else int(self.layer.kernel.shape[0]))
-
-    @property
-    def bins(self) -> int:
-        """The first features, which are bins of numbers."""
-        return self.width - sum(self.sizes) - self.plain
-
-    @property
-    def fitted(self) -> bool:
-        """False while the weights are zeros."""
-        return any(bool(ops.any(weight != 0)) for weight in self.layer.weights)
-
-    def read(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return the numbers and the codes of a batch of inputs of the network, as arrays; None for what there is not."""
-        outputs = [values.numpy() for values in keras.tree.flatten(self.inputs(dict(batch), training=False))]
-        return outputs[0] if self.layer.kernel is not None else None, outputs[-1] if self.sizes else None
-
-
 @dataclass(frozen=True)
 class NetworkLayerNames:
     """Names of the layers between the encoded inputs and the predictions, by branch or target; no input has one of them."""
@@ -233,7 +187,7 @@ def assemble(
     """
     specs = {key: column.spec for key, column in fitted.columns.items()}
     names = names_of_layers(branches, fitted)
-    make = _BranchMaker(branches, columns, specs, components or {}, reads_tokens=fusion.reads_tokens)
+    make = BranchMaker(branches, columns, specs, components or {}, reads_tokens=fusion.reads_tokens)
     whole = {key: make.branch(key, layer) for key, layer in names.branches.items()}
     pretrained = encoder_columns(branches, columns)
     alone, behind = _encoder_inputs(branches, pretrained, specs, whole)
@@ -308,7 +262,7 @@ def _begin_at_zero(network: Any, heads: Iterable[str]) -> None:
 
 
 def _parameter_groups(
-    parts: Mapping[str, _BranchModel], trained: Any, names: NetworkLayerNames, single: Collection[str]
+    parts: Mapping[str, BranchModel], trained: Any, names: NetworkLayerNames, single: Collection[str]
 ) -> dict[str, list[Any]]:
     """Return the layers of each branch, of its groups, of the fusion and of each target, which stages freeze and give rates to."""
     groups: dict[str, list[Any]] = {}
@@ -349,125 +303,9 @@ def by_column(predictor: Any, fitted: Fitted) -> Any:
     return keras.Model(inputs, outputs, name=predictor.name)
 
 
-def masked_columns(branch: Branch, columns: Mapping[str, Column]) -> tuple[str, ...]:
-    """Return the columns with `missing: mask` of a branch of several columns, whose presence it receives, in this order.
-
-    A branch of one column receives none: where the column is absent, the branch is, and the fusion goes without it.
-    """
-    return tuple(key for key in branch.columns if len(branch.columns) > 1 and columns[key].masks_missing)
-
-
-@dataclass(frozen=True)
-class BranchInputs:
-    """The inputs of a branch model in their order: those of `layout`, then the presence of the masked columns of each."""
-
-    layout: InputLayout
-    masked: tuple[str, ...]
-
-    @classmethod
-    def of(cls, branch: Branch, columns: Mapping[str, Column], specs: Mapping[str, TensorSpec]) -> BranchInputs:
-        """Return the inputs of a branch of the experiment."""
-        return cls(InputLayout({column: specs[column] for column in branch.columns}), masked_columns(branch, columns))
-
-    @property
-    def presence(self) -> dict[str, tuple[str, ...]]:
-        """The masked columns of every input that has some."""
-        of_inputs = {name: masked_of(self.layout, name, self.masked) for name in self.layout.names}
-        return {name: masked for name, masked in of_inputs.items() if masked}
-
-
-@dataclass(frozen=True)
-class _BranchModel:
-    """A branch as a Keras model of `inputs`, which gives a vector, or a vector and tokens if the fusion reads them."""
-
-    inputs: BranchInputs
-    model: Any
-    groups: Mapping[str, Sequence[Any]]
-    members: int
-    encoders: Mapping[str, Any]
-    """Layers of the model that are encoders, by the column that each reads."""
-    encoder: Encoder | None = None
-    """The encoder that the branch begins with, see `Features.encoder`."""
-    notes: tuple[str, ...] = ()
-    linear: LinearInputs | None = None
-    base: LinearModel | None = None
-
-    def with_linear_base(self, units: int) -> _BranchModel:
-        """Return the branch with the values of a linear model, `units` zeros until it is fitted, behind its vector.
-
-        A branch with encoders stays as it is: the inputs of a linear model would be tensors of the branch from columns.
-        """
-        if self.linear is None or self.encoders:
-            return self
-        given = [tensor for tensor in (self.linear.numbers, self.linear.codes) if tensor is not None]
-        layer = LinearBase(units=units, sizes=self.linear.sizes)
-        values = layer(given)
-        values = ForMembers(members=self.members)(values) if self.members else values
-        vector = keras.layers.Concatenate()([self.model.outputs[0], values])
-        model = keras.Model(
-            self.model.inputs, [vector, *self.model.outputs[1:]] if len(self.model.outputs) > 1 else vector, name=self.model.name
-        )
-        return replace(self, model=model, base=LinearModel(layer, keras.Model(self.model.inputs, given), self.linear.plain))
-
-    def on_features(self, specs: Mapping[str, FeatureSpec]) -> _BranchModel:
-        """Return the branch behind its encoders, with the same layers; its inputs are features, of these specs by column."""
-        layout = self.inputs.layout
-        if not (columns := [column for column in layout.specs if column in specs]):
-            return self
-        position = {column: layout.names.index(column) for column in columns}
-        encoders = {position[column]: self.encoders[column] for column in columns}
-        model = behind_encoders(self.model, encoders, {position[column]: specs[column] for column in columns})
-        layout = InputLayout({column: specs.get(column, spec) for column, spec in layout.specs.items()})
-        return replace(self, inputs=replace(self.inputs, layout=layout), model=model)
-
-
-@dataclass(frozen=True)
-class _BranchMaker:
-    """Builds the branches of an experiment from the columns as they are encoded."""
-
-    branches: Mapping[str, Branch]
-    columns: Mapping[str, Column]
-    specs: Mapping[str, TensorSpec]
-    components: Mapping[str, Components]
-    reads_tokens: bool
-
-    def branch(self, name: str, layer: str) -> _BranchModel:
-        """Return a branch as a model called `layer`."""
-        branch = self.branches[name]
-        described = BranchInputs.of(branch, self.columns, self.specs)
-        shapes = described.layout.inputs
-        tensors = {key: keras.Input(shapes[key].shape, dtype=shapes[key].dtype) for key in described.layout.names}
-        # (batch, masked columns) of float 0 or 1
-        present = {key: keras.Input((len(masked),), dtype="float32") for key, masked in described.presence.items()}
-        vectors = self._vectors(name, tensors)
-        inputs = inputs_with_vectors(described.layout, tensors, present, described.masked, vectors)
-        features = branch.build(inputs)
-        # After `build` only: until then `inputs` cannot know which presences the branch reads.
-        _check_masks(branch, inputs)
-        outputs = features.vector if features.tokens is None or not self.reads_tokens else [features.vector, features.tokens]
-        model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
-        _check_groups(branch, model, features)
-        encoders = {column: vector.encoder for column, vector in vectors.items()}
-        if features.encoder is not None:
-            encoders[branch.columns[0]] = features.encoder.network
-        rest = features.notes, features.linear
-        return _BranchModel(described, model, features.groups, features.members, encoders, features.encoder, *rest)
-
-    def _vectors(self, name: str, tensors: Mapping[str, Any]) -> dict[str, EncodedVector]:
-        """Return the numbers of those columns of a branch that have an encoder."""
-        options = {column: option for column in self.branches[name].columns if (option := self.columns[column].vector_encoder)}
-        vectors = {}
-        for column, layer in layer_names(options, "encoder_").items():
-            first = next(key for key, branch in self.branches.items() if column in branch.columns)
-            # A network of its own in every branch: Keras cannot save a layer in two.
-            owner, spec, components = column if first == name else f"{column}\n{name}", self.specs[column], self.components.get(column)
-            vectors[column] = EncodedVector.of(options[column], tensors[column], spec, owner=owner, name=layer, components=components)
-        return vectors
-
-
 def _encoder_inputs(
-    branches: Mapping[str, Branch], pretrained: Mapping[str, Pretrained], specs: Mapping[str, TensorSpec], whole: Mapping[str, _BranchModel]
-) -> tuple[dict[str, EncoderInput], dict[str, _BranchModel]]:
+    branches: Mapping[str, Branch], pretrained: Mapping[str, Pretrained], specs: Mapping[str, TensorSpec], whole: Mapping[str, BranchModel]
+) -> tuple[dict[str, EncoderInput], dict[str, BranchModel]]:
     """Return the encoders by the column that they alone read, and all branches behind them.
 
     `pretrained` are those of `encoder_columns`, `whole` the branches from the columns themselves.
@@ -486,27 +324,8 @@ def _encoder_inputs(
     return found, behind
 
 
-def _check_masks(branch: Branch, inputs: Inputs) -> None:
-    """Raise UsageError for a column whose presence no layer of the branch reads."""
-    if unread := inputs.unread():
-        what = f"it does not read the presence of {listed(unread)}, so it would read values that are not there."
-        fix = "Start from `inputs[column].masked()`, or read `inputs[column].present` yourself."
-        raise UsageError(Problem(f"architecture {branch.architecture}", what, fix))
-
-
-def _check_groups(branch: Branch, model: Any, features: Features) -> None:
-    """Raise UsageError for a parameter group with a layer that is not in the branch."""
-    # Private in Keras, yet the only walk that also finds layers nested in other layers; `model.layers` is one level
-    # deep.
-    inside = {id(layer) for layer in model._flatten_layers()}
-    foreign = [name for name, layers in features.groups.items() for layer in layers if id(layer) not in inside]
-    if foreign:
-        what = f"its parameter group {foreign[0]!r} has a layer that does not lead to the features."
-        raise UsageError(Problem(f"architecture {branch.architecture}", what, "Put only layers into a group that the vector is made by."))
-
-
 def _features(
-    parts: Mapping[str, _BranchModel], layout: InputLayout, inputs: Mapping[str, Any], names: NetworkLayerNames
+    parts: Mapping[str, BranchModel], layout: InputLayout, inputs: Mapping[str, Any], names: NetworkLayerNames
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the vector (batch, width) of every branch, its presence (batch, 1), and the tokens of those that give some.
 
@@ -530,7 +349,7 @@ def _features(
     return features, present, tokens
 
 
-def _given(part: _BranchModel, layout: InputLayout, inputs: Mapping[str, Any]) -> list[Any]:
+def _given(part: BranchModel, layout: InputLayout, inputs: Mapping[str, Any]) -> list[Any]:
     """Return the inputs of a branch model in its order: values first, then the presence of masked columns."""
     columns = _columns_behind(part.inputs.layout)
     masks = [_presence(layout, inputs, masked) for masked in part.inputs.presence.values()]
@@ -592,63 +411,3 @@ def _fusion(
     inputs = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
     folded = [ensemble.fold(inputs[0]), *map(ensemble.fold_shared, inputs[1:])]
     return keras.Model(inputs, ensemble.unfold(fusion.build(*folded)), name=name)(given)
-
-
-def model_summary(models: Models, branches: Mapping[str, Branch], fusion: FusionSection, fitted: Fitted) -> dict[str, Any]:
-    """Summarize the `branches` with their `inputs`, the `fusion` and the `targets`; each gives a vector of `width` numbers.
-
-    `auxiliary_heads`, after training with auxiliary losses only, are not part of the network: parameters of the heads of each branch.
-    """
-    names = names_of_layers(branches, fitted)
-    parameters = models.parameters()
-
-    def part(name: str) -> dict[str, int]:
-        # The last axis is the width with and without members.
-        return {"width": int(_vector(models.network.get_layer(name)).shape[-1]), "parameters": parameters.get(name, 0)}
-
-    return {
-        "branches": [
-            {
-                "name": key,
-                "architecture": branch.architecture,
-                "inputs": _inputs(branch, models, fitted),
-                **part(names.branches[key]),
-                **_encoder(branch, fitted),
-            }
-            for key, branch in branches.items()
-        ],
-        "fusion": {"method": fusion.method, **part(names.fusion)},
-        "targets": [{"name": key, "task": target.task, **part(names.heads[key])} for key, target in fitted.targets.items()],
-        **({"auxiliary_heads": models.auxiliary_parameters(names)} if models.branches else {}),
-    }
-
-
-def _encoder(branch: Branch, fitted: Fitted) -> dict[str, Any]:
-    """Return the pretrained encoder of a branch as network.json has it; nothing where there is none."""
-    pretrained, column = branch.pretrained(), branch.columns[0]
-    if pretrained is None:
-        return {}
-    encoder = pretrained.load_frozen(fitted.columns[column].spec, owner=column)
-    return {"encoder": _encoder_record(encoder, frozen=pretrained.frozen)}
-
-
-def _encoder_record(encoder: Encoder, *, frozen: bool) -> dict[str, Any]:
-    facts = {"model": encoder.name, "sha256": encoder.fingerprint, "design": encoder.design, "frozen": frozen}
-    return {**facts, "parameters": int(encoder.network.count_params())}
-
-
-def _vector(layer: Any) -> Any:
-    """Return the output vector of a part of the network; a branch may give tokens after it."""
-    return layer.output[0] if isinstance(layer.output, list) else layer.output
-
-
-def _inputs(branch: Branch, models: Models, fitted: Fitted) -> list[dict[str, Any]]:
-    """Return the columns of a branch, with the encoder of a column that has one of its own."""
-    entries = []
-    for key in branch.columns:
-        spec = fitted.columns[key].spec
-        entry: dict[str, Any] = {"name": key, "kind": spec.kind, "shape": list(spec.shape)}
-        if key in models.encoders and branch.pretrained() is None:
-            entry["encoder"] = _encoder_record(models.encoders[key].encoder, frozen=True)
-        entries.append(entry)
-    return entries

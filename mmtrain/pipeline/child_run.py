@@ -65,7 +65,7 @@ class ChildPlan:
 
     def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:  # noqa: ARG002
         """Write and seal the `recorded` files, before the first step; with frozen encoders network.json, too."""
-        from mmtrain.model.assemble import model_summary
+        from mmtrain.model.summary import model_summary
 
         experiment = table.experiment
         if data.models.encoders:  # `evaluate` then finds their features under the weights that this training read

@@ -48,7 +48,7 @@ def record_inputs(
     run: Run, experiment: Experiment, table: EncodedTable, split: SplitPlan, training_data: TrainingData, tuning: TuningResult
 ) -> None:
     """Write and seal `RECORDED_FILES`, and the network in brief, before the first step of the training."""
-    from mmtrain.model.assemble import model_summary
+    from mmtrain.model.summary import model_summary
 
     fitted, training, data = training_data.fitted, experiment.training, table.data
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))

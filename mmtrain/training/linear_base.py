@@ -19,7 +19,7 @@ from mmtrain.artifacts.run_schema import LinearBaseChoice
 from mmtrain.batches import sequential_batches
 from mmtrain.data.arrays import Array
 from mmtrain.errors import counted
-from mmtrain.model.assemble import LinearModel
+from mmtrain.model.branch_model import LinearModel
 from mmtrain.model.model_file import rows_at_once
 from mmtrain.targets import FittedTarget
 from mmtrain.training.training_data import TrainingData

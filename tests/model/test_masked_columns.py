@@ -178,7 +178,7 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
 
 
 def test_a_branch_without_masked_columns_or_of_one_column_is_what_it_was(material):
-    from mmtrain.model.assemble import masked_columns
+    from mmtrain.model.branch_model import masked_columns
 
     experiment, _, models = assembled(material, "mlp", [])
     assert all(len(models.network.get_layer(f"branch_{key}").inputs) == 1 for key in experiment.branches)

@@ -104,7 +104,7 @@ def test_diagram_is_described_for_those_who_do_not_see_it():
 
 
 def test_outline_counts_what_each_part_learns(tmp_path, tensorflow):
-    from mmtrain.model.assemble import model_summary
+    from mmtrain.model.summary import model_summary
     from mmtrain.pipeline.build import assemble_network
 
     two_blobs(tmp_path, 20, city=lambda row: f"c{row % 2}", days=lambda row: row)

@@ -141,7 +141,7 @@ def test_a_stage_in_which_the_encoder_is_frozen_takes_features_with_equal_output
 
 
 def test_an_encoder_of_a_column_stays_frozen_while_that_of_a_branch_is_tuned(whole):
-    from mmtrain.model.assemble import model_summary
+    from mmtrain.model.summary import model_summary
     from mmtrain.training.step import TrainStep
     from mmtrain.training.validation import predict_rows
 
