@@ -47,7 +47,12 @@ def test_pipeline_and_older_files_are_the_same_tokenizer(tmp_path, name, pipelin
         assert np.allclose(*([score or 0 for score in each.scores] for each in (one, other)))
 
 
-@pytest.mark.parametrize(("name", "files", "padding"), [(name, one, padding) for name, (one, _, padding) in CASES.items()], ids=list(CASES))
+@pytest.mark.parametrize(
+    ("name", "files", "padding"),
+    # SigLIP's tokenizer is a unigram model, as that of XLM-R.
+    [pytest.param(name, one, padding, marks=[pytest.mark.slow] * (name == "siglip")) for name, (one, _, padding) in CASES.items()],
+    ids=list(CASES),
+)
 def test_ids_are_those_of_the_reference(tensorflow, tmp_path, name, files, padding):
     """All pieces of a text with those around it, in a batch and in a graph of a signature, as an export has it."""
     from mmtrain.layers.tokenizers.encode import EncodePieces

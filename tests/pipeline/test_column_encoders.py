@@ -223,6 +223,7 @@ def test_components_beyond_the_directions_of_few_rows_are_zero(tensorflow):
     assert not components_of(values, []).matrix.any()
 
 
+@pytest.mark.slow
 def test_a_dry_run_estimates_the_encoders_from_a_few_rows(tmp_path, monkeypatch):
     from mmtrain.training import frozen_features
 

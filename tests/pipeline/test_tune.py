@@ -117,6 +117,7 @@ def test_a_search_never_sees_a_test_row(searched, tmp_path):
         assert (mine / "metrics.jsonl").read_bytes() == (theirs / "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_an_experiment_with_folds_is_searched_on_its_first_fold(tmp_path):
     columns = "columns={x: {role: numeric}, y: {role: target, task: binary}}"
     folds = [columns, "split={method: stratified, folds: 3, validation: 0.2}", "training.seeds=2"]
@@ -202,6 +203,7 @@ def test_a_mistake_of_the_space_is_reported_before_the_table_is_read(tmp_path):
         tune(path, overrides=["tune.space={training.learning_rat: [1, 2]}"], output=tmp_path)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_keeps_its_results(tmp_path, monkeypatch):
     from mmtrain.pipeline.search import trials
 
