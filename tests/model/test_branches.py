@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from mmtrain.branches import Branch, Features, Input, architectures, branch, default_architecture
+from mmtrain.branches import Branch, Features, Input, Pretrained, architectures, branch, default_architecture
 from mmtrain.errors import UsageError
 from mmtrain.registry import option_fields
 from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec, default_embedding_width, kind, kinds
@@ -437,6 +437,20 @@ def test_a_branch_that_returns_no_features_is_refused():
     assert str(caught.value) == (
         "architecture bare_for_a_test: the function returned float, not Features. Return `Features(vector)`, from mmtrain.branches; "
         "it may also have `tokens` and `groups`."
+    )
+
+
+def test_a_branch_that_keeps_its_encoder_to_itself_is_refused():
+    """Without it, checkpoints and stages could not tell the weights of the encoder from others."""
+
+    def encoded_for_a_test(inputs):
+        return Features(inputs["a"].tensor)
+
+    with registered(encoded_for_a_test, pretrained=lambda: Pretrained("any")) as own, pytest.raises(UsageError) as caught:
+        own.build()
+    assert str(caught.value) == (
+        "architecture encoded_for_a_test: it is registered with a pretrained encoder, and returned none. "
+        "Return `Features(vector, encoder=encoder)`."
     )
 
 
