@@ -161,6 +161,9 @@ def _group_result(done: GroupResult, *, as_json: bool, quiet: bool) -> None:
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     if done.scores is not None and done.scores.predictions:
         note(f"Out-of-fold predictions: {done.run / done.scores.predictions}", quiet=quiet, whole=True)
+    if done.scores is not None:
+        note(f"Report: {done.run / 'report.html'}", quiet=quiet, whole=True)
+        note(f"All trainings as one predictor: {shell_command('predict', done.run.folder, 'TABLE')}", quiet=quiet)
 
 
 def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:

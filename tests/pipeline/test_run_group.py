@@ -15,10 +15,12 @@ from tiny import start, write_experiment, write_table
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as command
+from mmtrain.cli.fit import _group_result
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.data import encode
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import UsageError
+from mmtrain.pipeline.run_group import GroupResult
 from mmtrain.training.events import EpochBegan
 
 EXPERIMENT = """
@@ -271,3 +273,14 @@ def test_a_fold_that_the_split_does_not_have(tmp_path, fold, problem):
         fit(write(tmp_path), output=tmp_path / "runs", fold=fold)
     assert str(refused.value) == problem
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_end_of_a_group_says_where_its_results_are_and_what_comes_next(group, capsys):
+    _group_result(GroupResult(group, group.read("cross_validation.json")), as_json=False, quiet=False)
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == str(group.folder)
+    assert told.err.splitlines()[-3:] == [
+        f"Out-of-fold predictions: {group.folder}/predictions_oof.csv",
+        f"Report: {group.folder}/report.html",
+        f"All trainings as one predictor: mmtrain predict {group.folder} TABLE",
+    ]
