@@ -189,7 +189,7 @@ def test_a_group_killed_after_its_last_training_needs_no_table(group, tmp_path):
 
 
 KILLS = 20
-MANY = EXPERIMENT.replace("epochs: 3", "seeds: 2, epochs: 12, checkpoint_minutes: 1.0e-9")
+MANY = EXPERIMENT.replace("epochs: 3", "seeds: 2, epochs: 30, checkpoint_minutes: 1.0e-9")
 
 
 @pytest.mark.slow  # 20 processes
@@ -205,13 +205,14 @@ def test_a_group_killed_twenty_times_ends_with_the_same_bits(tmp_path):
         wanted, seen = draw.randrange(1, 10), {position(run)}
         while len(seen) <= wanted and process.poll() is None:
             seen.add(position(run))
-        time.sleep(draw.uniform(0, 0.3))
+        time.sleep(draw.uniform(0, 0.1))
         process.kill()
         process.communicate()
         if process.returncode == 0:
             break
         arguments = ["fit", "--resume", "folded/1"]
         moments.append(position(run))
+    assert len(moments) == KILLS and run.state != "finished"
     process = start(*arguments, "--output", str(tmp_path / "runs"), folder=tmp_path)
     _, told = process.communicate(timeout=900)
     assert process.returncode == 0, told
