@@ -95,7 +95,13 @@ MISSPELT = [
         "filters",
         "10: branches.table.filters: unknown key for the architecture `mlp`. "
         "The keys here are columns, architecture, units, activation, normalization, residual, dropout, embedding_width, "
-        "embedding_dropout and linear.",
+        "embedding_dropout and linear. It is a key of `cnn`, `image_resnet` and `text_cnn`.",
+    ),
+    (
+        "method: stratified",
+        "method: column, folds: 3",
+        "13: split.folds: unknown key for the method `column`. "
+        "The keys here are method, validation, test and seed. It is a key of `random`, `stratified` and `time`.",
     ),
     ("method: gated", "methd: gated", "12: fusion.methd: unknown key. Did you mean 'method'?"),
     ("width", "widht", "12: fusion.widht: unknown key for the method `gated`. Did you mean 'width'?"),
@@ -843,7 +849,7 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_every_table_of_mistakes_has_the_cases_it_had():
     tables = (ONE_MISTAKE, SEVERAL_PLACES, FOLLOW_UPS, OVERRIDES, WHOLE_FILES)
-    assert [len(table) for table in tables] == [131, 7, 13, 13, 12]
+    assert [len(table) for table in tables] == [132, 7, 13, 13, 12]
 
 
 @pytest.mark.parametrize(

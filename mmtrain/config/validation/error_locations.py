@@ -7,7 +7,7 @@ The path also names every choice of a tagged union, `columns.age.numeric.missing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -28,6 +28,8 @@ class ErrorLocation:
     """The section that the last key belongs to."""
     choice: str = ""
     """The choice that made this section, "role `numeric`"; empty for a section without."""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    """All sections that could have been chosen instead, by name."""
     example: Any = None
     """An example of a valid value, or None."""
 
@@ -35,6 +37,10 @@ class ErrorLocation:
     def model(self) -> type[BaseModel] | None:
         """The class of the section that belongs here, if one does."""
         return self.here if _is_model(self.here) else None
+
+    def choices_with(self, key: str) -> list[str]:
+        """Return the names of those choices whose section has this key."""
+        return [f"`{name}`" for name, choice in self.choices.items() if _is_model(choice) and key in choice.model_fields]
 
     @property
     def tag(self) -> OneOf | None:
@@ -54,14 +60,17 @@ def locate_error(path: Location, experiment: type[BaseModel]) -> ErrorLocation:
     here: Any = experiment
     section: type[BaseModel] | None = None
     chosen, choice = "", ""
+    others: Mapping[str, Any] = {}
+    of_section: Mapping[str, Any] = {}
     example: Any = None
     for part in path:
         tag = _tag(here)
         # The name of a choice, `numeric`, stands in pydantic's path but not in the file.
         if tag is not None and part in (choices := tag.choices()):
-            chosen, here = f"{tag.tag} `{part}`", choices[str(part)]
+            chosen, others, here = f"{tag.tag} `{part}`", choices, choices[str(part)]
         elif tag is None and _is_model(model := _arms(here)[0]) and len(_arms(here)) == 1:
-            section, choice, chosen = model, chosen, ""
+            section, choice, of_section = model, chosen, others
+            chosen, others = "", {}
             here, example = _field(model, str(part)), _example(model, str(part))
             written.append(part)
         # So does the type of a union that was tried, `dict[str,float]`.
@@ -71,7 +80,7 @@ def locate_error(path: Location, experiment: type[BaseModel]) -> ErrorLocation:
             written.append(part)
             here, section = _inside(arms[0], part), None
             example = next(iter(example.values())) if isinstance(example, dict) else None
-    return ErrorLocation(tuple(written), here, section, choice, example)
+    return ErrorLocation(tuple(written), here, section, choice, of_section, example)
 
 
 def _is_named(arm: Any, part: str) -> bool:

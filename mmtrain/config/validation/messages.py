@@ -120,7 +120,9 @@ def _located(mistakes: list[ConfigMistake]) -> LocatedProblem:
 def _unknown_key(mistake: ConfigMistake) -> LocatedProblem:
     known = list(mistake.spot.section.model_fields) if mistake.spot.section is not None else []
     what = f"unknown key for the {mistake.spot.choice}." if mistake.spot.choice else "unknown key."
-    return mistake.spot.location, what, _right_key(mistake.last, known) or f"The keys here are {listed(known, most=30)}."
+    elsewhere = mistake.spot.choices_with(mistake.last)
+    others = f" It is a key of {listed(elsewhere)}." if elsewhere else ""
+    return mistake.spot.location, what, _right_key(mistake.last, known) or f"The keys here are {listed(known, most=30)}.{others}"
 
 
 def _right_key(key: str, known: list[str]) -> str:
