@@ -62,12 +62,12 @@ class PairedDifference(ResultModel):
     delong: DeLong | None = None
     """Of the AUC of a binary target."""
     detectable: dict[str, float] = Field(default_factory=dict)
-    """By score, the smallest true difference that a comparison as exact as this one shows in 80 % of cases."""
+    """Smallest true difference that a comparison of this precision shows in 80 % of cases, by score."""
     p: dict[str, float] = Field(default_factory=dict)
-    """Of cross-validated runs, by score: the two-sided p-value of the corrected resampled t-test of a difference of 0."""
+    """Two-sided p-value of the corrected resampled t-test of a difference of 0, by score; for cross-validated runs."""
     of_rows: Scores = Field(default_factory=dict)
-    """Of cross-validated runs: the same differences with intervals of a paired bootstrap of their out-of-fold rows. These hold for
-    the trained models; those of `differences` for trainings on other rows, too."""
+    """Differences with intervals of a paired bootstrap of the out-of-fold rows; for cross-validated runs. These intervals hold for the
+    trained models; those of `differences` hold for trainings on other rows, too."""
 
 
 class ComparedTarget(ResultModel):
@@ -81,7 +81,7 @@ class ComparedTarget(ResultModel):
     against_first: list[PairedDifference]
     """Of each run but the first."""
     method: str = ""
-    """Of cross-validated runs: the method of the intervals of scores and differences."""
+    """Method of the intervals of scores and differences; for cross-validated runs."""
 
 
 class ComparedRun(CommandResult):

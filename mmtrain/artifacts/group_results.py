@@ -16,7 +16,7 @@ class Member(ResultModel):
     name: str
     """`<group>/<name>` of the child run: `folds/0`, `seeds/2`, `folds/0-seed-2`."""
     fold: Count
-    """Number of the partition in split.csv; repeats go on counting, so that fold 7 of 5 is fold 2 of repeat 1. 0 without folds."""
+    """Number of the partition in split.csv; the numbers continue over repeats: fold 7 of 5 is fold 2 of repeat 1. 0 without folds."""
     repeat: Count = 0
     """Number of the repeat, from 0."""
     seed: Count = 0
@@ -24,7 +24,7 @@ class Member(ResultModel):
     train_rows: Count = 0
     """Number of rows that the training learned from."""
     rows: Count = 0
-    """Number of rows that were scored: those of the fold, in no other use of this member."""
+    """Number of rows that were scored: those of the fold, which this member uses for nothing else."""
 
 
 class MemberScores(ResultModel):
@@ -34,16 +34,16 @@ class MemberScores(ResultModel):
     """
 
     values: list[float | None]
-    """By member."""
+    """Score of each member."""
     mean: float | None = None
     """Mean of the folds; with several seeds, of the means over seeds."""
     deviation: float | None = None
-    """Sample standard deviation over folds (of means over seeds); without folds, over seeds. None for fewer than two values."""
+    """Sample standard deviation over folds (of means over seeds); without folds, over seeds. Null for fewer than two values."""
     estimate: float | None = None
     """Center of the interval: the mean of the folds or, for a score that is biased on few rows, the mean over repeats and seeds of the
     score of all rows together. Null without folds."""
     standard_error: float | None = None
-    """Of the estimate; null where there is no interval."""
+    """Standard error of the estimate; null without an interval."""
     low: float | None = None
     """Lower limit of the confidence interval of the expected score."""
     high: float | None = None
@@ -68,7 +68,7 @@ class CrossValidation(ResultModel):
     folds: Count
     """Number of folds; 1 without folds."""
     repeats: Count = 1
-    """Number of times that the rows were dealt to the folds."""
+    """Number of times that the rows were divided into folds."""
     seeds: Count = 1
     """Number of seeds of each fold."""
     members: Annotated[list[Member], Field(min_length=1)]
@@ -78,11 +78,11 @@ class CrossValidation(ResultModel):
     confidence: float = 0.95
     """Confidence level of the intervals."""
     part: str = "test"
-    """Use of the scored rows in the partition of each member: `test`; `validation` for seeds alone, whose test part is left alone."""
+    """Use of the scored rows in the partition of each member: `test`; `validation` for seeds alone, whose test part is not used."""
     main: dict[str, str]
-    """By target, the score by which members are compared."""
+    """Main score of each target, by which members are compared."""
     targets: dict[str, ScoresOfMembers]
-    """By target and score."""
+    """Scores of the members by target and name."""
     predictions: str = ""
     """File with the out-of-fold predictions, predictions_oof.csv; empty without folds."""
 

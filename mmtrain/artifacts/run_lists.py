@@ -20,7 +20,7 @@ class RunEntry(CommandResult):
     state: str
     """`finished`, `interrupted`, `failed` or `running`; `damaged` if its files cannot be read."""
     started: str
-    """In UTC, ISO 8601."""
+    """Start of the training or the search in UTC, ISO 8601."""
     minutes: float | None
     """Duration of the training or the search; null before its end."""
     parameters: Count
@@ -32,7 +32,7 @@ class RunEntry(CommandResult):
     value: float | None
     """Its value in that epoch, or in the best trial; null before the first epoch."""
     scored: dict[str, Score]
-    """By part or other table: the main score of the first target with its interval."""
+    """Main score of the first target with its interval, by part or other table."""
     problem: str = ""
     """Why the run cannot be read."""
 
@@ -41,7 +41,7 @@ class RunList(CommandResult):
     """`runs --json`: runs in an output folder, the latest first."""
 
     output: str
-    """The folder."""
+    """Folder that holds the runs."""
     runs: list[RunEntry]
 
 
@@ -64,7 +64,7 @@ class LeaderboardEntry(CommandResult):
     test_looks: Count
     """Number of evaluations of its test part."""
     differences: dict[str, Any]
-    """By dotted key: settings that differ from those of the best run; empty for that run itself."""
+    """Settings that differ from those of the best run, by dotted key; empty for that run itself."""
 
 
 class Leaderboard(CommandResult):
@@ -83,4 +83,4 @@ class Leaderboard(CommandResult):
     unscored: list[RunEntry]
     """Runs with the same rows that have not been scored on them since their training."""
     others: Count
-    """Other runs in the folder: other rows, other targets, or no model."""
+    """Number of other runs in the folder: other rows, other targets, or no model."""

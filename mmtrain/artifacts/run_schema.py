@@ -132,9 +132,9 @@ class LinearBaseChoice(Model):
     linear: float
     """Mean loss of the linear model."""
     mean: float
-    """That of the mean of both."""
+    """Mean loss of the mean of both."""
     network: float
-    """That of the network."""
+    """Mean loss of the network."""
 
 
 class RunFacts(Model):
@@ -164,7 +164,7 @@ class RunFacts(Model):
     fusion_guard: dict[str, FusionGuard] | None = None
     """By target, after a training with auxiliary losses: the choice between the fusion and single branches."""
     linear_base: LinearBaseChoice | None = None
-    """After a training that began with a linear model: how much of what the network adds to it was kept."""
+    """Kept share of the network's correction, after a training that began with a linear model."""
     stopped: str = ""
     """Reason for which the training ended before its last epoch."""
     error: str = ""
@@ -176,7 +176,7 @@ class RunFacts(Model):
     plan: dict[str, Any] | None = None
     """Of a child run; see `ChildRecord`."""
     members: list[Member] | None = None
-    """Of a group of trainings: its folds and seeds."""
+    """Trainings of a group, one for each fold and seed."""
 
 
 class Dropped(Model):

@@ -75,7 +75,7 @@ def _several_trainings(run: Run) -> Problem:
 def two_latest(output: Path) -> list[Run]:
     """Return the latest run, after the latest other one of the same kind (a group or one training) whose experiment differs.
 
-    Raises UsageError if there are no such two.
+    Raises UsageError if the folder does not hold two such runs.
     """
     every = sorted(_runs_under(output), key=_start_time, reverse=True)
     latest = open_run(every[0]) if every else None

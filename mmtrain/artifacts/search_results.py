@@ -24,7 +24,7 @@ class TrialResult(ResultModel):
     seconds: float
     """Duration of the training."""
     settings: dict[str, Any]
-    """By dotted key: the values of the trial; settings of architectures that it does not have are left out."""
+    """Values of the trial by dotted key; settings of architectures that it does not have are left out."""
     own: bool
     """True for the experiment file's own values."""
     reason: str = ""
@@ -48,7 +48,7 @@ class CorrectedChoice(ResultModel):
     value: float
     """Mean score of the trial that is the best in a draw, on the validation rows that the draw leaves out."""
     own: float
-    """The same of the experiment file's own values, which need no choice."""
+    """Mean score of the experiment file's own values, which need no choice, on the same rows."""
     better: Fraction
     """Share of the draws in which the chosen trial is better than the file's own values."""
     draws: Count
@@ -56,7 +56,7 @@ class CorrectedChoice(ResultModel):
 
     @property
     def gain(self) -> float:
-        """What is left of the gain, in the unit of the score."""
+        """Corrected gain over the file's own values, in the unit of the score."""
         return self.value - self.own
 
 
@@ -69,17 +69,18 @@ class SearchResult(CommandResult):
     direction: str
     """`maximize` or `minimize`."""
     trials: list[TrialResult]
-    """In the order of their beginnings."""
+    """Trials in the order in which they began."""
     best: TrialResult
     """The best complete trial."""
     own_score: float | None
     """Score of the experiment file's own values; null if that trial was not completed."""
     corrected: CorrectedChoice | None = None
-    """Left out with fewer than two complete trials, and where the score is undefined for most draws."""
+    """Score of the best trial, corrected for the choice; left out with fewer than two complete trials, and where the score is undefined for
+    most draws."""
     changes: dict[str, SettingChange]
-    """By dotted key: settings of the best trial that differ from the file."""
+    """Settings of the best trial that differ from the file, by dotted key."""
     importance: dict[str, float]
-    """By dotted key: share of what distinguishes good trials (PED-ANOVA), largest first; empty where there are too few trials."""
+    """Share of each setting in what distinguishes good trials (PED-ANOVA), by dotted key, largest first; empty for too few trials."""
     experiment: FilePath
     """The best experiment, a file for `fit`."""
     table: FilePath
