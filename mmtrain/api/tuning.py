@@ -66,13 +66,13 @@ def tune(
     from mmtrain.commands.tune import Limits
     from mmtrain.commands.tune import tune as run_search
 
-    wanted = experiment_argument(experiment, overrides)
+    request = experiment_argument(experiment, overrides)
     file = None if table is None else as_table(table, output)
-    wanted = wanted.on(file, images)
+    request = request.on(file, images)
     with named_as_given(file), progress_display.watching(progress) as shown:
         limits = Limits(trials, minutes, workers)
-        done = run_search(wanted.source, overrides=wanted.overrides, output=as_path(output), limits=limits, listeners=_listeners(shown))
-    return Search(done)
+        result = run_search(request.source, overrides=request.overrides, output=as_path(output), limits=limits, listeners=_listeners(shown))
+    return Search(result)
 
 
 def _listeners(shown: Display) -> SearchListeners:
@@ -91,12 +91,12 @@ class Search(Result):
         self.score: str = done.score
         """The optimized score of validation rows."""
         self.best_score: float | None = done.best.score
-        """Its value in the best trial; the best of many scores is too good."""
+        """Its value in the best trial; the best of many scores is too optimistic."""
         self.own_score: float | None = done.own_score
         """Its value with the experiment's own settings; None if that trial was not completed."""
 
         self.corrected_score: float | None = None if done.corrected is None else done.corrected.value
-        """The score of the best trial, corrected for having chosen it on the rows that score it; None where it is unknown."""
+        """The score of the best trial, corrected for its choice on the rows that score it; None where it cannot be computed."""
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -152,8 +152,8 @@ class Search(Result):
         from mmtrain.reports.wording import decimals
 
         best = "" if self.best_score is None else f"; best {self.score} {decimals(self.best_score)} in trial {self._done.best.trial}"
-        own = "" if self.own_score is None else f", the experiment's own settings {decimals(self.own_score)}"
-        return (f"{count_outcomes(self._done.trials)}{best}{own}", *describe_correction(self._done))
+        file_score = "" if self.own_score is None else f", the experiment's own settings {decimals(self.own_score)}"
+        return (f"{count_outcomes(self._done.trials)}{best}{file_score}", *describe_correction(self._done))
 
     def _tables(self) -> Mapping[str, pd.DataFrame]:
         return {"Changes": self.changes.map(str), "Importance": self.importance}

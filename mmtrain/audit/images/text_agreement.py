@@ -3,7 +3,7 @@
 Both towers give vectors in one space; the cosine of a text and an image says how well they fit (Radford et al. 2021, section 3.1). How
 large it is depends on the model and the kind of texts, so a row is compared with the others: how many standard deviations the cosine of
 its pair is above those of its image with the texts of other rows, and of its text with other images. Pairs that belong together are far
-above; a pair by accident is as often below as above. Where most pairs are not above, the texts do not describe what the images show, such
+above; a random pair is as often below as above. Where most pairs are not above, the texts do not describe what the images show, such
 as numbers or remarks about delivery, and nothing is reported.
 """
 
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 MOST_PAIRS = 500
 """Random rows that are read: half a minute with CLIP's smaller networks on two cores."""
 FEWEST_PAIRS = 30
-AT_ONCE = 32
-DESCRIBING = 2.0
+"""Pairs below which a column is not checked."""
+BATCH_PAIRS = 32
+LEAST_MEDIAN = 2.0
 """Standard deviations that the median pair has to be above others, for texts that describe their images."""
-FITTING = 0.25
-"""A pair whose agreement is below this share of the median one does not fit: with a median of 4, 84 % of accidental pairs."""
+LEAST_SHARE = 0.25
+"""A pair whose agreement is below this share of the median one does not fit: with a median of 4, 84 % of random pairs."""
 FAMILY = "clip"
+"""Family of the encoders whose two towers share a space, see `mmtrain.encoders.clip`."""
 
 
 def agreement_findings(columns: Sequence[ImageColumn], encoders: Sequence[Pretrained | None], values: TableValues) -> list[Finding]:
@@ -49,17 +51,17 @@ def agreement_findings(columns: Sequence[ImageColumn], encoders: Sequence[Pretra
         if not texts or pretrained is None or store is None or not isinstance(declared, InputColumn) or not _is_clip(pretrained):
             continue
         for cells in texts:
-            known = np.asarray(cells.texts)
-            rows = values.sample[[isinstance(text, str) and bool(text.strip()) for text in known]]
-            written = dict(zip(values.sample.tolist(), known, strict=True))
-            places = _places(column, store, rows)
-            if len(places) < FEWEST_PAIRS:
+            cell_texts = np.asarray(cells.texts)
+            rows = values.sample[[isinstance(text, str) and bool(text.strip()) for text in cell_texts]]
+            text_of_row = dict(zip(values.sample.tolist(), cell_texts, strict=True))
+            positions = _sample_positions(column, store, rows)
+            if len(positions) < FEWEST_PAIRS:
                 continue
-            file_rows = column.numbers[places]
+            file_rows = column.numbers[positions]
             where = f"{cells.header}, {column.header}"
             try:
-                described = [str(written[row]) for row in file_rows.tolist()]
-                vectors = pair_vectors(pretrained, declared.declared_spec(), store.take, places, described)
+                pair_texts = [str(text_of_row[row]) for row in file_rows.tolist()]
+                vectors = pair_vectors(pretrained, declared.declared_spec(), store.take, positions, pair_texts)
             except RunError as error:
                 findings.append(_not_checked(where, pretrained, error))
                 continue
@@ -76,10 +78,10 @@ def _is_clip(pretrained: Pretrained) -> bool:
         return False
 
 
-def _places(column: ImageColumn, store: ImageStore, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return up to `MOST_PAIRS` positions in the column, in order, of rows with an image among these."""
-    able = np.flatnonzero(np.isin(column.numbers, rows) & (store.index >= 0))
-    return np.sort(np.random.default_rng(0).choice(able, MOST_PAIRS, replace=False)) if len(able) > MOST_PAIRS else able
+def _sample_positions(column: ImageColumn, store: ImageStore, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return up to `MOST_PAIRS` positions in the column, in order, of those of `rows` that have an image."""
+    candidates = np.flatnonzero(np.isin(column.numbers, rows) & (store.index >= 0))
+    return np.sort(np.random.default_rng(0).choice(candidates, MOST_PAIRS, replace=False)) if len(candidates) > MOST_PAIRS else candidates
 
 
 def pair_vectors(pretrained: Pretrained, image_spec: Any, take: Callable[[Any], Any], places: Any, texts: Sequence[str]) -> tuple[Any, Any]:
@@ -104,13 +106,13 @@ def pair_vectors(pretrained: Pretrained, image_spec: Any, take: Callable[[Any], 
     text_tower = load_encoder(pretrained.reference, spec, weights=pretrained.weights, owner="agreement", shared=False).network
     image_tower = load_encoder(pretrained.reference, image_spec, weights=pretrained.weights, owner="agreement", shared=False).network
     ids, _ = EncodePieces(tokenizer=tokenizer.model_dump(mode="json"), length=length, masked=True)(tf.constant(list(texts))[:, None])
-    starts = range(0, len(places), AT_ONCE)
-    images = [np.asarray(image_tower(take(places[start : start + AT_ONCE]), training=False)) for start in starts]
-    described = [np.asarray(text_tower(ids[start : start + AT_ONCE], training=False)) for start in starts]
-    return _of_length_one(np.concatenate(images)), _of_length_one(np.concatenate(described))
+    starts = range(0, len(places), BATCH_PAIRS)
+    images = [np.asarray(image_tower(take(places[start : start + BATCH_PAIRS]), training=False)) for start in starts]
+    described = [np.asarray(text_tower(ids[start : start + BATCH_PAIRS], training=False)) for start in starts]
+    return _normalize(np.concatenate(images)), _normalize(np.concatenate(described))
 
 
-def _of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 
@@ -120,27 +122,27 @@ def agreement(images: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArra
     `images` and `texts` are (pairs, width), of length 1. The mean of both directions: an image with all texts, a text with all images.
     """
     cosines = (images @ texts.T).astype(np.float64)
-    own = np.diagonal(cosines)
+    paired = np.diagonal(cosines)
     count = len(cosines)
     total = np.zeros(count)
     for axis in (0, 1):
-        mean = (cosines.sum(axis=axis) - own) / (count - 1)
-        deviation = np.sqrt(np.maximum((np.square(cosines).sum(axis=axis) - own**2) / (count - 1) - mean**2, 1e-12))
-        total += (own - mean) / deviation / 2
+        mean = (cosines.sum(axis=axis) - paired) / (count - 1)
+        deviation = np.sqrt(np.maximum((np.square(cosines).sum(axis=axis) - paired**2) / (count - 1) - mean**2, 1e-12))
+        total += (paired - mean) / deviation / 2
     return total
 
 
 def mismatches(where: str, model: str, rows: NDArray[np.int64], images: NDArray[np.float32], texts: NDArray[np.float32]) -> list[Finding]:
     """Return the finding about pairs that do not fit; `rows` are their positions in the table's file, vectors as for `agreement`."""
     scores = agreement(images, texts)
-    usual = float(np.median(scores))
-    wrong = np.flatnonzero(scores < FITTING * usual)
-    if usual < DESCRIBING or not len(wrong):
+    median = float(np.median(scores))
+    wrong = np.flatnonzero(scores < LEAST_SHARE * median)
+    if median < LEAST_MEDIAN or not len(wrong):
         return []
     worst = wrong[np.argsort(scores[wrong], kind="stable")]
     what = f"{counted(len(wrong), 'text')} of {len(rows):,} that were checked {'does' if len(wrong) == 1 else 'do'} not fit the image of "
     what += f"{'its' if len(wrong) == 1 else 'their'} row: by {model}, texts of other rows fit it as well."
-    why = "A text of another product, or an image in the wrong row, teaches the network what is not so."
+    why = "A text of another product, or an image in the wrong row, is a wrong example for the network."
     fix = "Look at these rows and correct or drop those that are wrong; the model may also not know what they show."
     shown = tuple(int(row) for row in rows[worst[:SHOWN_ROWS]])
     return [Finding("warning", "text_image_mismatch", where, what, why, fix, shown, count=len(wrong), strength=float(-scores.min()))]
