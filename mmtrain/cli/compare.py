@@ -57,7 +57,7 @@ def command(
     _show_settings(console, done)
     for remark in done.remarks:
         note(remark)
-    note("Detectable: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.", quiet=quiet)
+    note("Detectable: the smallest true difference that a comparison of this precision shows in 80 % of cases.", quiet=quiet)
     if done.part == "out-of-fold":
         return
     looks = ", ".join(f"{one.name} {one.test_looks}" for one in done.runs)

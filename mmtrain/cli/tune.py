@@ -129,8 +129,8 @@ def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:
         print_json(done.to_json())
         return
     note(f"{len(done.trials)} trials in {done.seconds / 60:.1f} minutes: {count_outcomes(done.trials)}.", quiet=quiet)
-    own = "" if done.own_score is None else f"; the file's own values {number(done.own_score)}"
-    note(f"Best: trial {done.best.trial}, {done.score} {number(done.best.score)}{own}.", quiet=quiet)
+    file_score = "" if done.own_score is None else f"; the file's own values {number(done.own_score)}"
+    note(f"Best: trial {done.best.trial}, {done.score} {number(done.best.score)}{file_score}.", quiet=quiet)
     for key, one in done.changes.items():
         note(f"  {key}: {format_setting(one.before)} -> {format_setting(one.after)}", quiet=quiet)
     if done.importance:

@@ -67,8 +67,8 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
         raise UsageError(Problem("mmtrain compare", "a comparison needs two or more different runs.", "Name each of them once."))
     groups = [run for run in chosen if run.is_group]
     if groups and len(groups) < len(chosen):
-        what = f"{listed([str(run) for run in groups])} has several trainings, and the others are single ones."
-        raise UsageError(Problem("mmtrain compare", what, "Compare runs of one kind."))
+        what = f"{listed([str(run) for run in groups])} has several trainings, and the other runs have one each."
+        raise UsageError(Problem("mmtrain compare", what, "Compare runs with folds, or single trainings."))
     if groups:
         return _compare_groups(groups)
     _check_scored(chosen, part)
@@ -203,7 +203,7 @@ def _same_targets(scored: Sequence[ScoredRun]) -> tuple[list[str], list[str]]:
         else:
             keys.append(key)
     if not keys:
-        raise UsageError([Problem("mmtrain compare", remark, "Compare runs that predict the same.") for remark in remarks])
+        raise UsageError([Problem("mmtrain compare", remark, "Compare runs that predict the same targets.") for remark in remarks])
     return keys, remarks
 
 

@@ -60,7 +60,7 @@ class CrossValidatedRun:
 def compare_groups(every: Sequence[CrossValidatedRun]) -> tuple[dict[str, ComparedTarget], list[str]]:
     """Compare cross-validated runs with the first one; return also remarks on targets that are left out.
 
-    Raises UsageError for other rows, folds or answers.
+    Raises UsageError for runs with different rows, folds or answers.
     """
     first, *others = every
     for other in others:
@@ -68,9 +68,9 @@ def compare_groups(every: Sequence[CrossValidatedRun]) -> tuple[dict[str, Compar
     shared = [key for key, target in first.labels.items() if all(_same_task(target, one.labels.get(key)) for one in others)]
     left_out = [key for key in dict.fromkeys(key for one in every for key in one.labels) if key not in shared]
     if not shared:
-        raise UsageError(Problem("mmtrain compare", "the runs have no target in common.", "Compare runs that predict the same."))
-    remarks = [f"{listed(left_out)} is not compared: not all runs predict it, or with other classes."] if left_out else []
-    return {key: _target(key, every) for key in shared}, remarks
+        raise UsageError(Problem("mmtrain compare", "the runs have no target in common.", "Compare runs that predict the same targets."))
+    remarks = [f"{listed(left_out)} is not compared: not all runs predict it with the same classes."] if left_out else []
+    return {key: _compare_target(key, every) for key in shared}, remarks
 
 
 def _same_task(target: FittedTarget, other: FittedTarget | None) -> bool:
@@ -87,7 +87,7 @@ def _check_folds(first: CrossValidatedRun, other: CrossValidatedRun) -> None:
         raise UsageError(Problem(str(other.run), what, "Train both with the same `split`, its seed included."))
 
 
-def _target(key: str, every: Sequence[CrossValidatedRun]) -> ComparedTarget:
+def _compare_target(key: str, every: Sequence[CrossValidatedRun]) -> ComparedTarget:
     scored = [one.scored(key) for one in every]
     rows, section = scored[0].sets[0][0].rows, every[0].experiment.evaluation
     for one, other in zip(every[1:], scored[1:], strict=True):
@@ -124,11 +124,11 @@ def _difference(first: CrossValidated, other: CrossValidated, bootstrap: Bootstr
         differences={name: _score(name, value, estimates.get(name), section, difference=True) for name, value in differences.items()},
         detectable={name: one.detectable(section.confidence) for name, one in estimates.items()},
         p={name: one.p for name, one in estimates.items()},
-        of_rows=_of_rows(differences, draws, bootstrap),
+        of_rows=_row_differences(differences, draws, bootstrap),
     )
 
 
-def _of_rows(differences: Mapping[str, float], draws: Draws, bootstrap: Bootstrap) -> dict[str, Score]:
+def _row_differences(differences: Mapping[str, float], draws: Draws, bootstrap: Bootstrap) -> dict[str, Score]:
     """Return the differences with the intervals of the paired bootstrap."""
     known = {name: Score(name, differences[name]) for name in draws if not np.isnan(differences[name])}
     return {

@@ -29,7 +29,7 @@ from mmtrain.reports.search_page import format_setting
 from mmtrain.splits.plan import USES
 
 IGNORED = ("name", "data", "tune")
-"""Sections that say nothing about a network."""
+"""Sections without a setting of the network or its training."""
 
 
 def leaderboard(
@@ -45,7 +45,7 @@ def leaderboard(
         output: The folder that holds the runs.
 
     Raises:
-        UsageError: no run was scored on the part, or there is no such target or score.
+        UsageError: no run was scored on the part, or it has no such target or score.
         RunError: the run is damaged.
 
     """
@@ -143,7 +143,7 @@ def _differences(best: Experiment | None, other: Experiment | None) -> dict[str,
 
 
 def _rows_of(run: Run, part: str) -> tuple[str, str]:
-    """Return what is the same for runs with the same rows: the hash of the table, and that of the rows of the part."""
+    """Return the identity of the rows of a part: the hash of the table, and that of the rows."""
     if part not in (*USES, OUT_OF_FOLD):
         looks = [look for look in run.read("run.json").evaluations or () if look.part == part]
         return (looks[-1].sha256, "all") if looks else ("", str(run.folder))

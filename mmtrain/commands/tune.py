@@ -57,9 +57,9 @@ if TYPE_CHECKING:
 
 BEST, TRIALS = "best.yaml", "trials.csv"
 RESULT_SHARE, RESULT_SECONDS = 0.1, 6.0
-"""Share of the minutes that is kept for the results, at most so many seconds: the page and its plots take 2 to 6 s."""
+"""Share of the minutes, and maximum number of seconds, reserved for the results: the page and its plots take 2 to 6 s."""
 ROUNDS = 2
-"""Times that trials of worker processes that failed are tried."""
+"""Maximum number of attempts at the trials of worker processes that failed."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def tune(
         Interrupted: SIGINT or SIGTERM; the search can be resumed.
 
     """
-    began, listeners = time.time(), listeners or SearchListeners()
+    start, listeners = time.time(), listeners or SearchListeners()
     origin = Origin(path, tuple(overrides))
     experiment = load_experiment(origin)
     section = (limits or Limits()).applied(experiment.tune or Tune())
@@ -152,7 +152,7 @@ def tune(
         record_inputs(run, decided.model_copy(update={"tune": section}), table, split, training_data, tuning)
         save_space(run, space)
         run.seal(SEARCH_FILE)
-        return _run_search(run, space, section, table, _Clock(began, 0.0, section.minutes), code, listeners)
+        return _run_search(run, space, section, table, _Clock(start, 0.0, section.minutes), code, listeners)
 
 
 def resume(
@@ -165,9 +165,9 @@ def resume(
 ) -> SearchResult:
     """Continue a search that was interrupted or killed, or one that has ended with larger `limits`; only running trials are lost.
 
-    The minutes count those before. Raises UsageError for a run that is not a search, or is in use by another process.
+    Minutes of earlier processes count. Raises UsageError for a run that is not a search, or is in use by another process.
     """
-    began, listeners = time.time(), listeners or SearchListeners()
+    start, listeners = time.time(), listeners or SearchListeners()
     require_optuna("mmtrain tune")
     run = runs.find(which, output)
     if not (run / SEARCH_FILE).is_file() or not (run / "split.csv").is_file():
@@ -183,15 +183,15 @@ def resume(
         with run_state(run):
             seconds = (run.read_json("run.json").get("seconds") or {}).get("training", 0.0)
             run.update(state="running", ended=None, error=None)
-            return _run_search(run, space, section, table, _Clock(began, seconds, section.minutes), code, listeners)
+            return _run_search(run, space, section, table, _Clock(start, seconds, section.minutes), code, listeners)
 
 
 @dataclass(frozen=True)
 class _Clock:
     """The time of a search."""
 
-    began: float
-    """When this process began, in seconds since 1970."""
+    start: float
+    """Start of this process, in seconds since 1970."""
     before: float
     """Seconds of the processes before."""
     minutes: float | None
@@ -199,15 +199,15 @@ class _Clock:
     @property
     def seconds(self) -> float:
         """Seconds so far, of all processes."""
-        return self.before + time.time() - self.began
+        return self.before + time.time() - self.start
 
     @property
     def deadline(self) -> float | None:
-        """When the trials have to end, so that the results are written within the minutes."""
+        """Time at which the trials have to end, in seconds since 1970, so that the results are written within the minutes."""
         if self.minutes is None:
             return None
         allowed = 60 * self.minutes
-        return self.began - self.before + allowed - min(RESULT_SECONDS, RESULT_SHARE * allowed)
+        return self.start - self.before + allowed - min(RESULT_SECONDS, RESULT_SHARE * allowed)
 
 
 def _run_search(
@@ -288,8 +288,8 @@ def _write_results(search: Search, clock: _Clock) -> SearchResult:
     results, score = trial_results(search.study, space), search.score
     best = best_trial(results, score)
     if best is None:
-        raise RunError(_nothing_complete(run, results, section))
-    own = next((one for one in results if one.own and one.outcome == "complete"), None)
+        raise RunError(_no_complete_trial(run, results, section))
+    file_trial = next((one for one in results if one.own and one.outcome == "complete"), None)
     experiment = space.trial_experiment({} if best.own else best.settings).model_copy(update={"tune": None})
     keys = [setting.key for setting in space.settings]
     result = SearchResult(
@@ -298,7 +298,7 @@ def _write_results(search: Search, clock: _Clock) -> SearchResult:
         direction=direction_of(score),
         trials=results,
         best=best,
-        own_score=None if own is None else own.score,
+        own_score=None if file_trial is None else file_trial.score,
         corrected=corrected_choice(search, results),
         changes=_changes(space, experiment),
         importance=search.study.importance(),
@@ -313,7 +313,7 @@ def _write_results(search: Search, clock: _Clock) -> SearchResult:
     return result
 
 
-def _nothing_complete(run: Run, results: Sequence[TrialResult], section: Tune) -> Problem:
+def _no_complete_trial(run: Run, results: Sequence[TrialResult], section: Tune) -> Problem:
     failed = next((one.reason for one in results if one.outcome == "failed" and one.reason), "")
     if failed:
         return Problem(str(run.folder), f"every trial failed; the first one: {failed}", "Try the experiment alone: `mmtrain fit`.")
@@ -330,10 +330,11 @@ def _changes(space: SearchSpace, best: Experiment) -> dict[str, SettingChange]:
 
 def _header(result: SearchResult) -> str:
     """Return the comments at the top of best.yaml."""
-    best, found = result.best, f"{result.score} {result.best.score:.4g}"
-    own = "" if result.own_score is None or best.own else f"; the file's own values: {result.own_score:.4g}"
+    best, best_score = result.best, f"{result.score} {result.best.score:.4g}"
+    file_score = "" if result.own_score is None or best.own else f"; the file's own values: {result.own_score:.4g}"
     lines = [
-        f"Search {result.run}, the best of {counted(len(result.trials), 'trial')}: trial {best.trial}, {found} on validation rows{own}.",
+        f"Search {result.run}, the best of {counted(len(result.trials), 'trial')}: trial {best.trial}, {best_score} on validation rows"
+        f"{file_score}.",
         *search_page.describe_correction(result),
         "Changed, from the experiment file to this one:" if result.changes else "Nothing is changed: the experiment file is the best.",
         *(

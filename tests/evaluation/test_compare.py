@@ -343,7 +343,7 @@ def test_runs_on_other_answers_are_refused(tmp_path):
 def test_runs_that_predict_something_else_are_refused(tmp_path, other, remark):
     make_run(tmp_path, "one")
     make_run(tmp_path, "second", **other)
-    expected = [f"mmtrain compare: {sentence} Compare runs that predict the same." for sentence in remark]
+    expected = [f"mmtrain compare: {sentence} Compare runs that predict the same targets." for sentence in remark]
     assert refused(tmp_path, "one", "second").splitlines() == expected
 
 
@@ -486,7 +486,7 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
         "training.optimizer.beta_1: 0.9 -> not set",
     ]
     assert captured.err == (
-        "Detectable: the smallest true difference that a comparison as exact as this one shows in 80 % of cases.\n"
+        "Detectable: the smallest true difference that a comparison of this precision shows in 80 % of cases.\n"
         "Evaluations of the test part so far: one/1 1, second/1 1. This comparison does not count as one.\n"
     )
 

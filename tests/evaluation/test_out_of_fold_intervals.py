@@ -130,7 +130,7 @@ def test_other_folds_are_refused(tmp_path):
     with pytest.raises(UsageError) as caught:
         compare_groups(runs)
     problem = caught.value.problems[0]
-    assert problem.what.startswith("its folds have other rows than those of ")
+    assert problem.what == f"its folds have other rows than those of {runs[0].run}, so their scores cannot be paired."
     assert problem.fix == "Train both with the same `split`, its seed included."
 
 
@@ -138,7 +138,15 @@ def test_another_table_is_refused(tmp_path):
     runs = [cross_validation(tmp_path / sha256, group(BINARY, guesses(BINARY, 1.0)), sha256=sha256) for sha256 in ("a", "b")]
     with pytest.raises(UsageError) as caught:
         compare_groups(runs)
+    assert caught.value.problems[0].what == f"it was trained on another table than {runs[0].run}, so its folds have other rows."
     assert caught.value.problems[0].fix == "Train both on one table with the same `split`."
+
+
+def test_runs_without_a_common_target_are_refused(tmp_path):
+    runs = [cross_validation(tmp_path / target.task, group(target, guesses(target, 1.0))) for target in (BINARY, NUMBER)]
+    with pytest.raises(UsageError) as caught:
+        compare_groups(runs)
+    assert str(caught.value) == "mmtrain compare: the runs have no target in common. Compare runs that predict the same targets."
 
 
 def test_the_test_without_a_bootstrap_is_the_corrected_one():

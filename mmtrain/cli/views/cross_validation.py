@@ -35,7 +35,7 @@ def _heading(scores: CrossValidation) -> str:
     """Return `5 folds, each with 3 seeds; 400 rows are scored out of fold`."""
     if scores.folds == 1:
         return f"mean and standard deviation over {counted(scores.seeds, 'seed')}; {counted(scores.rows, 'validation row')}"
-    repeats = f", dealt {scores.repeats} times" if scores.repeats > 1 else ""
+    repeats = f", repeated {scores.repeats} times" if scores.repeats > 1 else ""
     seeds = f", each with {scores.seeds} seeds" if scores.seeds > 1 else ""
     return f"{scores.folds} folds{repeats}{seeds}; {scores.rows:,} rows are scored out of fold"
 
