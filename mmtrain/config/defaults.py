@@ -60,7 +60,7 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _folds(split: Any) -> None:
-    """With folds, every row is scored by one of them, so that a test part is left out unless it is asked for."""
+    """Set `test` to 0 where there are folds and no `test`: each row is scored by a fold."""
     if isinstance(split, dict) and split.get("folds") is not None and split.get("test") is None:
         split["test"] = 0
 
@@ -192,7 +192,7 @@ def _model_paths(branches: Any, folder: Path) -> None:
 
 
 def _column_encoders(columns: dict[str, Any], folder: Path) -> None:
-    """`encoder: NAME` means `encoder: {model: NAME}`; a text is divided into the pieces of this model."""
+    """Expand `encoder: NAME` to `encoder: {model: NAME}`, and divide a text into the pieces of this model."""
     for column in columns.values():
         if not isinstance(column, dict) or not column.get("encoder"):
             continue

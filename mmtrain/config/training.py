@@ -166,13 +166,13 @@ class Stage(Section):
 
 
 TUNED_SHARE = 5
-"""Without `stages`, one epoch in so many tunes pretrained encoders; in those before, they are frozen, and their features are cached."""
+"""Without `stages`, one of this many epochs tunes pretrained encoders; before, they are frozen, and their features are cached."""
 TUNING_RATES = {"lora": 0.0005, "last_blocks": 0.0001, "all": 0.00005}
 """Learning rate of an encoder by the branch's `tune`, for Adam; benchmarks/LOG.md has the trials."""
 
 
 def tuned_epochs(epochs: int) -> int:
-    """Return how many of the epochs of a training without stages tune encoders."""
+    """Return the number of epochs that tune encoders, of those of a training without stages."""
     return max(1, epochs // TUNED_SHARE)
 
 

@@ -68,24 +68,24 @@ class Tune(Section):
 
     @field_validator("space", mode="before")
     @classmethod
-    def _flat(cls, space: Any) -> Any:
+    def _flatten_keys(cls, space: Any) -> Any:
         """Return the space by dotted keys; `--set tune.space.training.epochs=[5, 10]` gives nested maps."""
-        return dict(_flattened(space)) if isinstance(space, Mapping) else space
+        return dict(_flatten(space)) if isinstance(space, Mapping) else space
 
     @field_validator("space")
     @classmethod
-    def _typed(cls, space: Space | None) -> Space | None:
+    def _type_choices(cls, space: Space | None) -> Space | None:
         # Texts of the file become numbers, so that the resolved file writes them without quotes.
         typed = {key: typed_value(list(values)) if isinstance(values, tuple) else values for key, values in (space or {}).items()}
         return {key: tuple(values) if isinstance(values, list) else values for key, values in typed.items()} or None
 
 
-def _flattened(space: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(space: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in space.items():
         dotted = f"{above}{key}"
         # A range holds numbers; a map of maps and lists is a part of the dotted keys.
         if isinstance(value, Mapping) and value and all(isinstance(inner, Mapping | list) for inner in value.values()):
-            yield from _flattened(value, f"{dotted}.")
+            yield from _flatten(value, f"{dotted}.")
         else:
             yield dotted, value
 

@@ -377,6 +377,12 @@ BETWEEN_SECTIONS = [
     ),
     # split and training
     (
+        "test: 0.15}",
+        "test: 0.15, repeats: 3}",
+        "13: split.repeats: without folds, a repeat would be the same training again. "
+        "Set `folds` as well, or `training.seeds` for trainings with other seeds.",
+    ),
+    (
         "method: stratified",
         "method: column",
         "13: split.method: `column` needs a column with the role `split`. Declare it under `columns`: `part: {role: split}`.",

@@ -102,7 +102,7 @@ def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _repeats(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Repeats are of folds."""
+    """Check that repeats have folds."""
     chosen = _split_method(sound)
     if chosen is None or "repeats" not in chosen[1].section.model_fields or chosen[0].get("folds") is not None:
         return

@@ -13,9 +13,9 @@ from mmtrain.fusions import fusions
 
 
 def _branch_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Branches read input columns, each column in one branch only."""
+    """Check that branches read input columns, and each column is in one branch only."""
     owner: dict[str, str] = {}
-    for name, number, key in _read(sound):
+    for name, number, key in _columns_of_branches(sound):
         where: Location = ("branches", name, "columns", number)
         column = sound.columns.get(key)
         if key not in sound.columns:
@@ -30,7 +30,7 @@ def _branch_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
         owner.setdefault(key, name)
 
 
-def _read(sound: ValidParts) -> Iterator[tuple[str, int, str]]:
+def _columns_of_branches(sound: ValidParts) -> Iterator[tuple[str, int, str]]:
     """Yield branch, position and key of every column that a valid branch reads, if there are columns at all."""
     for name, branch in sound.branches.items() if sound.columns else ():
         for number, key in enumerate(branch.columns if branch is not None else ()):
@@ -38,13 +38,13 @@ def _read(sound: ValidParts) -> Iterator[tuple[str, int, str]]:
 
 
 def _columns_to_read(sound: ValidParts, key: str) -> str:
-    able = [name for name, column in sound.columns.items() if column is None or column.part_of_model]
-    fallback = f"The input columns are {listed(able)}." if able else f"Declare it under `columns`: `{key}: {{role: ...}}`."
-    return did_you_mean(key, able) or fallback
+    input_keys = [name for name, column in sound.columns.items() if column is None or column.part_of_model]
+    fallback = f"The input columns are {listed(input_keys)}." if input_keys else f"Declare it under `columns`: `{key}: {{role: ...}}`."
+    return did_you_mean(key, input_keys) or fallback
 
 
-def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """An architecture gets only kinds that it takes, and not more columns."""
+def _column_kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Check that an architecture can read the kind and the number of its columns."""
     for name, branch in sound.branches.items():
         if branch is None:
             continue
@@ -53,15 +53,15 @@ def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
         for number, key in refused:
             what = f"`{branch.architecture}` cannot read {key!r}, {sound.inputs[key].description}."
             yield ("branches", name, "columns", number), what, _alternatives(sound.inputs[key], branch)
-        out = {key for _, key in refused}
-        fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in out]
+        refused_keys = {key for _, key in refused}
+        fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in refused_keys]
         if most is not None and len(fitting) > most:
             what = f"`{branch.architecture}` reads {most} column; found {len(fitting)}."
             yield ("branches", name, "columns"), what, "Give every column a branch of its own."
 
 
-def _models(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """A pretrained branch reads the pieces of its own tokenizer."""
+def _pretrained_pieces(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Check that a pretrained branch reads the pieces of its own tokenizer."""
     for name, branch in sound.branches.items():
         pretrained = branch.pretrained() if branch is not None else None
         if branch is None or pretrained is None:
@@ -87,8 +87,8 @@ def _alternatives(column: InputColumn, branch: Branch) -> str:
 
 
 def _unused_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Every input column is in a branch; silent while a branch is broken or names a column that does not exist."""
-    read = {key for _, _, key in _read(sound)}
+    """Check that every input column is in a branch; silent while a branch is broken or names a column that does not exist."""
+    read = {key for _, _, key in _columns_of_branches(sound)}
     if not sound.branches or None in sound.branches.values() or not read <= set(sound.columns):
         return
     for key in sound.inputs:
@@ -97,7 +97,7 @@ def _unused_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _fusion_of_one(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Options for several branches have several branches."""
+    """Check that options for several branches have several branches."""
     section = sound.tree.get("fusion")
     if not isinstance(section, dict) or len(sound.branches) != 1:
         return
@@ -108,7 +108,7 @@ def _fusion_of_one(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _fusion_balance(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Gradients are balanced by heads of single branches."""
+    """Check that gradients are balanced by heads of single branches."""
     section = sound.tree.get("fusion")
     if isinstance(section, dict) and section.get("balance") in ("ogm", "ogm_ge") and not as_number(section.get("auxiliary")):
         yield (
@@ -119,7 +119,7 @@ def _fusion_balance(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _fusion_trial(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Methods that are tried exist."""
+    """Check that the methods of a trial exist."""
     section = sound.tree.get("fusion")
     tried = section.get("trial") if isinstance(section, dict) else None
     for number, name in enumerate(tried if isinstance(tried, list) else ()):
@@ -128,4 +128,4 @@ def _fusion_trial(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("fusion", "trial", number), f"there is no method {name!r}.", fix
 
 
-NETWORK_RULES = (_branch_columns, _kinds, _models, _unused_inputs, _fusion_of_one, _fusion_balance, _fusion_trial)
+NETWORK_RULES = (_branch_columns, _column_kinds, _pretrained_pieces, _unused_inputs, _fusion_of_one, _fusion_balance, _fusion_trial)
