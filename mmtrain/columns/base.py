@@ -127,7 +127,7 @@ class Guess(FullResult):
 
 
 class ColumnEncoder(Section):
-    """A frozen pretrained encoder, and the numbers that its features become: a branch reads the column as so many numbers."""
+    """A frozen pretrained encoder, and the reduction of its features to numbers: a branch reads the column as these numbers."""
 
     model: str = Field(
         min_length=1,

@@ -169,7 +169,7 @@ def _may_repeat(cells: pd.Series[str]) -> bool:
 class Split(Column):
     """Says which part a row belongs to, for `split: {method: column}`; other usual words, such as `val` or `Testing`, are understood.
 
-    Or the fold of the row, for cross-validation.
+    In a column of folds, it says the fold of the row, for cross-validation.
     """
 
     purpose: ClassVar[Purpose] = "assigning"

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 FIRST_ID = 3
 """Id of the first bucket, as that of the first word of other texts."""
 MOST_IDS = 2_048
-"""Most n-grams that are kept of a text."""
+"""Maximum number of n-grams that are kept of a text."""
 BUCKETS = 32_768
 CHARACTERS = (3, 5)
+"""Defaults of the options `buckets` and `characters`."""
 
 
 class FittedHashes(FittedColumn):
@@ -42,14 +43,14 @@ class FittedHashes(FittedColumn):
 
     role: Literal["text"] = "text"
     vectorize: Literal["hashed"] = "hashed"
-    idf: tuple[float, ...] = Field(description="Of each id, the three special ones included.")
+    idf: tuple[float, ...] = Field(description="Inverse document frequency of each id, the three special ones included.")
     ngrams: int
-    characters: tuple[int, ...] = Field(description="Fewest and most characters of a run; empty for none.")
-    length: int = Field(description="Words that are read of a text.")
-    width: int = Field(description="N-grams that are kept of a text.")
-    longest: int = Field(description="Words in the longest training text.")
+    characters: tuple[int, ...] = Field(description="Minimum and maximum number of characters of a run; empty for none.")
+    length: int = Field(description="Number of words that are read of a text.")
+    width: int = Field(description="Number of n-grams that are kept of a text.")
+    longest: int = Field(description="Number of words in the longest training text.")
     masked: bool
-    missing: int = Field(description="Training rows without a text.")
+    missing: int = Field(description="Number of training rows without a text.")
 
     @property
     def buckets(self) -> int:
@@ -76,7 +77,7 @@ class FittedHashes(FittedColumn):
         return CodeAccumulator("text", self.spec.size, FIRST_ID)
 
     def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
-        """The number of buckets in use, and how much of a text is kept."""
+        """Return the number of buckets in use, and the number of words kept of a text."""
         # Buckets that no training text has share the largest value.
         used = sum(value < max(self.idf) for value in self.idf[FIRST_ID:])
         words = f"{used} of {counted(self.buckets, 'bucket')} in use"
@@ -90,8 +91,8 @@ class FittedHashes(FittedColumn):
     def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:
         """Divide among words: `values` (width,) belong to the places of the ids; a pair of words is halved between them.
 
-        An n-gram in several words, or several n-grams in one bucket, share its attribution evenly. What words beyond `width` n-grams
-        have is not read.
+        An n-gram in several words, or several n-grams in one bucket, share its attribution evenly. N-grams beyond the first
+        `width` are not read.
         """
         import numpy as np
         import tensorflow as tf
@@ -105,22 +106,22 @@ class FittedHashes(FittedColumn):
         owners: list[tuple[int, ...]] = []
         ids: list[int] = []
         for place, word in enumerate(read):
-            of_word = hashed_ngrams(tf.constant([word]), **options, ngrams=1)[0].flat_values.numpy().tolist()
-            ids += of_word
-            owners += [(place,)] * len(of_word)
+            word_ids = hashed_ngrams(tf.constant([word]), **options, ngrams=1)[0].flat_values.numpy().tolist()
+            ids += word_ids
+            owners += [(place,)] * len(word_ids)
         whole = hashed_ngrams(tf.constant([cell]), **options, ngrams=self.ngrams)[0].flat_values.numpy().tolist()
         # Pairs come last, in the order of their first words.
         owners += [(place, place + 1) for place in range(len(whole) - len(ids))]
         kept = np.array(whole[: self.width], dtype=np.int64) + FIRST_ID
         size = self.spec.size
         shares = np.bincount(entry[0], weights=values, minlength=size) / np.maximum(np.bincount(kept, minlength=size), 1)
-        of_places = np.zeros(max(1, len(read)))
+        place_values = np.zeros(max(1, len(read)))
         for number, owner in zip(kept.tolist(), owners, strict=False):
-            of_places[list(owner)] += shares[number] / len(owner)
+            place_values[list(owner)] += shares[number] / len(owner)
         sums = dict.fromkeys(read, 0.0)
-        for word, value in zip(read, of_places.tolist(), strict=False):
+        for word, value in zip(read, place_values.tolist(), strict=False):
             sums[word] += value
-        return CellAttribution(tuple(sums.items()), tuple(zip(read, of_places.tolist(), strict=False)), unread)
+        return CellAttribution(tuple(sums.items()), tuple(zip(read, place_values.tolist(), strict=False)), unread)
 
     def recipe(self) -> EncodingDescription:
         """N-grams and their ids."""
@@ -155,10 +156,10 @@ def fit_hashes(
     import numpy as np
 
     documents, rows, missing, longest, width = np.zeros(buckets, dtype=np.int64), 0, 0, 0, 1
-    count = partial(_count, buckets=buckets, ngrams=ngrams, characters=characters, length=max_length)
-    with closing(in_threads(count, cells)) as pieces:
-        for of_buckets, words, most in pieces:
-            documents += of_buckets
+    count = partial(_count_documents, buckets=buckets, ngrams=ngrams, characters=characters, length=max_length)
+    with closing(in_threads(count, cells)) as chunks:
+        for chunk_documents, words, most in chunks:
+            documents += chunk_documents
             rows, missing = rows + len(words), missing + int((words == 0).sum())
             longest, width = max(longest, int(words.max(initial=0))), max(width, most)
     idf = np.log((1 + rows) / (1 + documents)) + 1
@@ -176,7 +177,7 @@ def fit_hashes(
     )
 
 
-def _count(
+def _count_documents(
     cells: pd.Series[str], *, buckets: int, ngrams: int, characters: tuple[int, ...], length: int
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], int]:
     """Return the texts of one chunk that have each bucket, the words of each text, and the most n-grams of a text."""
@@ -186,8 +187,8 @@ def _count(
     from mmtrain.layers.words import hashed_ngrams
 
     options: dict[str, Any] = {"buckets": buckets, "length": length, "ngrams": ngrams, "characters": characters}
-    found, words = hashed_ngrams(tf.constant(texts(cells), dtype=tf.string), **options)
-    rows, ids = found.value_rowids().numpy(), found.flat_values.numpy()
+    hashed, words = hashed_ngrams(tf.constant(texts(cells), dtype=tf.string), **options)
+    rows, ids = hashed.value_rowids().numpy(), hashed.flat_values.numpy()
     # A bucket counts once for a text.
     once = np.unique(rows.astype(np.int64) * buckets + ids)
-    return np.bincount(once % buckets, minlength=buckets), words.numpy(), int(found.row_lengths().numpy().max(initial=0))
+    return np.bincount(once % buckets, minlength=buckets), words.numpy(), int(hashed.row_lengths().numpy().max(initial=0))

@@ -211,10 +211,10 @@ class EncodeHashes(Encode):
     def call(self, raw: Any) -> tuple[Any, Any]:
         settings = self.settings
         options = {name: settings[name] for name in ("buckets", "length", "ngrams", "characters")}
-        found, words = hashed_ngrams(tf.reshape(raw, (-1,)), **options)
+        hashed, words = hashed_ngrams(tf.reshape(raw, (-1,)), **options)
         known = tf.expand_dims(words > 0, 1)  # (batch, 1)
         # Ids 0 to 2 mean the same as in other texts: padding, missing, unseen.
-        dense = _dense(found.with_flat_values(found.flat_values + 3), settings["width"])
+        dense = _dense(hashed.with_flat_values(hashed.flat_values + 3), settings["width"])
         encoded = tf.where(known, dense, tf.one_hot(0, settings["width"], dtype=tf.int32))
         return tf.sort(encoded, axis=1, direction="DESCENDING"), presence(known, settings["masked"])
 

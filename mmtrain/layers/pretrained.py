@@ -144,7 +144,7 @@ class RotaryPositions(keras.layers.Layer):  # type: ignore[misc]
         return ops.reshape(ops.concatenate([split[:, :special], rotated], axis=1), (-1, tokens.shape[1], width))
 
     def _angles(self, width: int) -> tuple[Any, Any]:
-        """Cosines and sines for a head, (patches, 1, width)."""
+        """Return cosines and sines for a head, (patches, 1, width)."""
         import numpy as np
 
         rows, columns = self.settings["rows"], self.settings["columns"]

@@ -78,12 +78,12 @@ def _words_of(spellings: Any, signs: bool, character_pairs: bool) -> Any:
 
 
 def hashed_ngrams(texts: Any, *, buckets: int, length: int, ngrams: int, characters: Sequence[int]) -> tuple[Any, Any]:
-    """Strings (batch,) to the buckets, 0 to `buckets` - 1, of their n-grams, ragged (batch, any) int32, and to their words, (batch,).
+    """Return the buckets of the n-grams of strings (batch,), ragged (batch, any) int32, and their numbers of words, (batch,).
 
     The n-grams are those of the first `length` words of a text: each word, with `ngrams` 2 each pair of neighbours, and the runs of
     `characters`, fewest and most, in each word between `<` and `>` (Bojanowski et al. 2017, arXiv:1607.04606), unless it is empty.
-    The bucket is the remainder of the FarmHash fingerprint of the UTF-8 bytes: the same on every machine and in every version of
-    TensorFlow.
+    The bucket, 0 to `buckets` - 1, is the remainder of the FarmHash fingerprint of the UTF-8 bytes: the same on every machine and in every
+    version of TensorFlow.
     """
     names, places = distinct_words(texts)
     words = places[:, :length]
@@ -96,14 +96,14 @@ def hashed_ngrams(texts: Any, *, buckets: int, length: int, ngrams: int, charact
         of_runs = _bucket(tf.strings.join([" ", runs.flat_values]), buckets)
         of_word = tf.concat([of_word, runs.with_flat_values(of_runs)], axis=1)
     # (texts, words, n-grams of a word) to (texts, n-grams)
-    found = tf.gather(of_word, words).merge_dims(1, 2)
+    hashed = tf.gather(of_word, words).merge_dims(1, 2)
     if ngrams > 1:
         spelled, rows = tf.gather(names, words.flat_values), words.value_rowids()
         neighbours = tf.equal(rows[:-1], rows[1:])
         pairs = _bucket(tf.strings.join([spelled[:-1][neighbours], spelled[1:][neighbours]], separator=" "), buckets)
         of_pairs = tf.RaggedTensor.from_value_rowids(pairs, rows[:-1][neighbours], nrows=words.nrows(), validate=False)
-        found = tf.concat([found, of_pairs], axis=1)
-    return found, places.row_lengths()
+        hashed = tf.concat([hashed, of_pairs], axis=1)
+    return hashed, places.row_lengths()
 
 
 def _bucket(ngrams: Any, buckets: int) -> Any:

@@ -23,7 +23,7 @@ from mmtrain.text.pieces import PieceTokenizer
 
 WordRule = Literal["gpt2", "clip"]
 WORD_END = "</w>"
-"""Behind the last byte of a word, in CLIP's pieces."""
+"""Suffix of the piece of a word's last byte, in CLIP's vocabulary."""
 
 
 def byte_characters() -> tuple[str, ...]:

@@ -37,6 +37,6 @@ def compositions() -> Mapping[tuple[int, int], int]:
 
 @lru_cache(maxsize=1)
 def canonical_replacements() -> Mapping[str, str]:
-    """Return what NFC makes of single characters, for those that it changes."""
+    """Return the replacement by NFC of every single character that it changes."""
     changed = ((chr(point), unicodedata.normalize("NFC", chr(point))) for point in range(TABLE_SIZE))
     return {character: text for character, text in changed if text != character}

@@ -23,7 +23,7 @@ from mmtrain.text.pieces import PieceTokenizer
 SPACE = "\u2581"
 """Stands for the space in front of a word."""
 UNKNOWN_PENALTY = 10.0
-"""What an unknown character's score is below the lowest of all pieces."""
+"""Difference of the lowest score of all pieces to that of an unknown character."""
 Spaces = Literal["words", "collapsed", "kept"]
 """Spaces that are pieces of their own: none; one at the end of a text that ends with spaces; every one that no word follows."""
 
@@ -40,7 +40,7 @@ class Unigram(PieceTokenizer):
     scores: tuple[float | None, ...]
     """Score of every piece; None for pieces that no text has, such as the special ones."""
     replacements: dict[str, str] = Field(default_factory=dict)
-    """What becomes of single characters."""
+    """Replacements of single characters."""
     compose: bool = False
     """True if letters and the marks behind them are composed after that, as Unicode does."""
     lower_case: bool = False
@@ -68,10 +68,10 @@ class Unigram(PieceTokenizer):
 
 
 def read_replacements(charsmap: bytes) -> tuple[dict[str, str], bool]:
-    """Return what SentencePiece's `precompiled_charsmap` makes of single characters, and True if it has sequences of them as well.
+    """Return the replacements of single characters in SentencePiece's `precompiled_charsmap`, and True if it has sequences as well.
 
-    It is the length of a trie in bytes, the trie as units of 32 bits (a double array as in Darts-clone), and all replacements, each with a
-    zero byte behind it. The 220,000 sequences of its `nmt_nfkc` are those that Unicode composes; they are not read one by one.
+    The table is the length of a trie in bytes, the trie as units of 32 bits (a double array as in Darts-clone), and all replacements, each
+    with a zero byte behind it. The 220,000 sequences of its `nmt_nfkc` are those that Unicode composes; they are not read one by one.
     Raises ValueError for anything else.
     """
     if len(charsmap) < 4:

@@ -86,8 +86,8 @@ class CodeAccumulator(Accumulator):
 class PieceAccumulator(CodeAccumulator):
     """Adds up the pieces of texts, (rows, length) ids of a pretrained vocabulary.
 
-    `framing` are the ids of padding and of the pieces that begin and end every text, `unknown` is that of what the vocabulary has not,
-    None where it has everything.
+    `framing` are the ids of padding and of the pieces that begin and end every text, `unknown` is that of unknown pieces,
+    None for a vocabulary that covers every text.
     """
 
     def __init__(self, size: int, *, framing: Sequence[int], unknown: int | None) -> None:

@@ -55,9 +55,9 @@ class BytePairReader:
         return [self._ranks, *(self._characters.tables if self._characters else ())]
 
     def pieces(self, texts: Any) -> Any:
-        """Strings (batch,) to the ids of their pieces, ragged (batch, pieces) int32, without special tokens."""
+        """Return the ids of the pieces of strings (batch,), ragged (batch, pieces) int32, without special tokens."""
         if self._characters is None:
-            return self._pieces_of(self._divide(_space_in_front(texts) if self._leading_space else texts))
+            return self._pieces_of(self._divide(_add_leading_space(texts) if self._leading_space else texts))
         runs = tf.strings.split(texts)  # (batch, runs), ragged
         spellings, spelling_of = tf.unique(runs.flat_values)
         # One by one, in the reference: a Greek final sigma looks at its neighbours elsewhere.
@@ -66,7 +66,7 @@ class BytePairReader:
         return merge_rows(tf.gather(of_spellings, spelling_of), runs.row_splits)
 
     def _divide(self, texts: Any) -> Any:
-        """(texts, 0 or more words), ragged."""
+        """Return the words of texts, (texts, 0 or more words), ragged."""
         if self._rules == "gpt2":
             texts = tf.strings.regex_replace(texts, _LAST_BLANK, rb"\1" + END + rb"\2\3")
         ended = tf.strings.regex_replace(texts, _WORDS[self._rules], rb"\0" + END)
@@ -74,12 +74,12 @@ class BytePairReader:
         return tf.ragged.boolean_mask(words, words != "")
 
     def _pieces_of(self, words: Any) -> Any:
-        """Words (texts, words) to the ids of all their pieces, (texts, pieces), both ragged."""
+        """Return the ids of all pieces of words (texts, words), as (texts, pieces), both ragged."""
         names, codes = tf.unique(words.flat_values)
         return merge_rows(tf.gather(self._cut(names), codes), words.row_splits)
 
     def _cut(self, words: Any) -> Any:
-        """(words, 1 or more pieces), ragged."""
+        """Return the ids of the pieces of words, (words, 1 or more pieces), ragged."""
         lengths = tf.strings.length(words)
         data = tf.cast(tf.io.decode_raw(tf.strings.reduce_join(words), tf.uint8), tf.int32)
         word = tf.repeat(tf.range(tf.size(words)), lengths)
@@ -110,7 +110,7 @@ class BytePairReader:
         return tf.gather(tf.concat([done.concat(), symbols[:0]], axis=0), order), tf.gather(all_parts, order)
 
     def _merge_once(self, symbols: Any, parts: Any, ranks: Any, step: Any, done: Any, done_parts: Any) -> tuple[Any, ...]:
-        """Put parts without a pair away, and merge the first of the lowest pairs of every other part."""
+        """Move parts without a pair to `done`, and merge the first of the lowest pairs of every other part."""
         begins = tf.concat([[True], parts[1:] != parts[:-1]], axis=0)
         row = tf.cumsum(tf.cast(begins, tf.int32)) - 1
         lowest = tf.gather(tf.math.segment_min(ranks, row), row)
@@ -122,24 +122,24 @@ class BytePairReader:
         before = count - tf.cast(hit, tf.int32)
         first = hit & (before == tf.gather(tf.math.segment_min(before, row), row))
         symbols = tf.where(first, tf.gather(self._merged, tf.minimum(lowest, len(self._merged) - 1)), symbols)
-        kept = tf.where(~ended & ~tf.concat([[False], first[:-1]], axis=0))[:, 0]
-        symbols, parts = tf.gather(symbols, kept), tf.gather(parts, kept)
+        remaining = tf.where(~ended & ~tf.concat([[False], first[:-1]], axis=0))[:, 0]
+        symbols, parts = tf.gather(symbols, remaining), tf.gather(parts, remaining)
         return symbols, parts, self._pair_ranks(symbols, parts), step + 1, done, done_parts
 
     def _pair_ranks(self, symbols: Any, parts: Any) -> Any:
-        """Rank of the pair that each piece makes with the next one of its part."""
+        """Return the rank of the pair that each piece makes with the next one of its part."""
         keys = tf.cast(symbols[:-1], tf.int64) * self._size + tf.cast(symbols[1:], tf.int64)
         ranks = tf.where(parts[:-1] == parts[1:], self._ranks.lookup(keys), NO_RANK)
         return tf.concat([ranks, tf.fill(tf.shape(symbols[:1]), NO_RANK)], axis=0)
 
 
-def _space_in_front(texts: Any) -> Any:
+def _add_leading_space(texts: Any) -> Any:
     """Put a space in front of texts that neither are empty nor begin with one."""
     return tf.strings.regex_replace(texts, "^([^ ])", r" \1")
 
 
 def _joined_bytes(tokenizer: BytePairs) -> Any:
-    """(256, 256) bool, True where a merge has a left piece with this last byte, and a right piece with this first byte."""
+    """Return (256, 256) bool, True where a merge has a left piece with this last byte, and a right piece with this first byte."""
     byte_of = {character: byte for byte, character in enumerate(byte_characters())}
     joined = np.zeros((256, 256), bool)
     for merge in tokenizer.merges:

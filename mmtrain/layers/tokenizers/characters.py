@@ -1,4 +1,4 @@
-"""Steps that tokenizers share: replacement and composition of characters, and rows of pieces that are joined."""
+"""Steps that tokenizers share: replacement and composition of characters, and merging of rows of pieces."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Characters:
         return [] if self._pairs is None else [self._pairs]
 
     def replace(self, texts: Any) -> Any:
-        """Strings (batch,) to the same with their characters replaced and composed."""
+        """Return strings (batch,) with their characters replaced and composed."""
         points = tf.strings.unicode_decode(texts, "UTF-8")
         replaced = tf.gather(self._replaced, tf.minimum(points.flat_values, TABLE_SIZE))
         joined = tf.strings.reduce_join(points.with_flat_values(replaced), axis=-1)
-        return joined if self._pairs is None else self._composed(joined)
+        return joined if self._pairs is None else self._compose(joined)
 
-    def _composed(self, texts: Any) -> Any:
+    def _compose(self, texts: Any) -> Any:
         points = tf.strings.unicode_decode(texts, "UTF-8")
         state = (
-            self._with_sorted_marks(points.flat_values) if self._sorts else points.flat_values,
+            self._sort_marks(points.flat_values) if self._sorts else points.flat_values,
             tf.cast(points.value_rowids(), tf.int32),
             tf.constant(True),
         )
@@ -58,7 +58,7 @@ class Characters:
         ragged = tf.RaggedTensor.from_value_rowids(codes, tf.cast(rows, tf.int64), nrows=points.nrows(), validate=False)
         return tf.strings.unicode_encode(ragged, "UTF-8")
 
-    def _with_sorted_marks(self, codes: Any) -> Any:
+    def _sort_marks(self, codes: Any) -> Any:
         """Sort the marks behind each letter by their class; those of one class keep their order (Unicode, section 3.11)."""
         classes = tf.cast(tf.gather(self._classes, tf.minimum(codes, TABLE_SIZE)), tf.int32)
         letters = tf.cumsum(tf.cast(classes == 0, tf.int32))
@@ -74,8 +74,8 @@ class Characters:
         pad = tf.zeros_like(codes[:1], tf.bool)
         first, second = tf.concat([merged, pad], axis=0), tf.concat([pad, merged], axis=0)
         values = tf.where(first, tf.concat([composed, tf.zeros_like(codes[:1])], axis=0), codes)
-        kept = tf.where(~second)[:, 0]
-        return tf.gather(values, kept), tf.gather(rows, kept), tf.reduce_any(merged)
+        remaining = tf.where(~second)[:, 0]
+        return tf.gather(values, remaining), tf.gather(rows, remaining), tf.reduce_any(merged)
 
 
 def merge_rows(ragged: Any, row_splits: Any) -> Any:

@@ -16,6 +16,7 @@ from mmtrain.layers.tokenizers.characters import POINTS, Characters, merge_rows
 from mmtrain.text.unigram import SPACE, Unigram
 
 NOWHERE = -1
+"""Node without a child, or place without the end of a piece."""
 
 
 class UnigramReader:
@@ -38,7 +39,7 @@ class UnigramReader:
         return [self._edges, *self._characters.tables]
 
     def pieces(self, texts: Any) -> Any:
-        """Strings (batch,) to the ids of their pieces, ragged (batch, pieces) int32, without special tokens."""
+        """Return the ids of the pieces of strings (batch,), ragged (batch, pieces) int32, without special tokens."""
         if self._lower_case:  # one by one, in the reference: a Greek final sigma looks at its neighbours elsewhere
             texts = tf.strings.lower(tf.strings.regex_replace(texts, "Σ", "σ"), encoding="utf-8")
         if self._removed:
@@ -48,12 +49,12 @@ class UnigramReader:
         parts = tf.strings.split(self._characters.replace(spellings), " ")  # (spellings, 1 or more), with empty ones
         names, codes = tf.unique(parts.flat_values)
         words = merge_rows(tf.gather(parts.with_flat_values(codes), spelling_of), runs.row_splits)  # (batch, words)
-        words = tf.ragged.boolean_mask(words, self._read(tf.gather(tf.strings.length(names) == 0, words.flat_values), words))
+        words = tf.ragged.boolean_mask(words, self._mark_words(tf.gather(tf.strings.length(names) == 0, words.flat_values), words))
         pieces = self._cut(tf.strings.join([SPACE, names]))
         return merge_rows(tf.gather(pieces, words.flat_values), words.row_splits)
 
-    def _read(self, empty: Any, words: Any) -> Any:
-        """Mark the words that are read, ragged as `words`: an empty one is a space that no word follows."""
+    def _mark_words(self, empty: Any, words: Any) -> Any:
+        """Return True for the words that are read, ragged as `words`: an empty one is a space that no word follows."""
         if self._spaces == "words":
             return words.with_flat_values(~empty)
         places = tf.range(tf.size(empty, out_type=tf.int64))
@@ -65,23 +66,23 @@ class UnigramReader:
         return words.with_flat_values(~empty | (last & ~first))
 
     def _cut(self, words: Any) -> Any:
-        """(words, 1 or more pieces), ragged: those with the largest sum of scores."""
+        """Return the pieces of words with the largest sum of scores, (words, 1 or more pieces), ragged."""
         points = tf.strings.unicode_decode(words, "UTF-8")
         order = tf.argsort(tf.cast(points.row_lengths(), tf.int32), direction="DESCENDING", stable=True)
         points = tf.gather(points, order)
         packing = _Packing(points)
         longest, matches = self._matches(points, packing)
-        ids = tf.gather(self._best(matches, longest, packing), packing.places)
+        ids = tf.gather(self._best_cut(matches, longest, packing), packing.places)
         ragged = tf.RaggedTensor.from_row_splits(ids, points.row_splits, validate=False)
         rows = points.value_rowids()[ids != NOWHERE]
         ids = ids[ids != NOWHERE]
         repeated = tf.concat([[False], (ids[1:] == self._unknown) & (ids[:-1] == self._unknown) & (rows[1:] == rows[:-1])], axis=0)
-        kept = tf.where(~repeated[: tf.size(ids)])[:, 0]
-        cut = tf.RaggedTensor.from_value_rowids(tf.gather(ids, kept), tf.gather(rows, kept), nrows=ragged.nrows(), validate=False)
+        remaining = tf.where(~repeated[: tf.size(ids)])[:, 0]
+        cut = tf.RaggedTensor.from_value_rowids(tf.gather(ids, remaining), tf.gather(rows, remaining), nrows=ragged.nrows(), validate=False)
         return tf.gather(cut, tf.argsort(order))
 
     def _matches(self, points: Any, packing: _Packing) -> tuple[Any, Any]:
-        """Characters of the longest piece that occurs, and the pieces by their last character, (characters, longest), the longest first."""
+        """Return the longest length of a piece that occurs, and the pieces by last character, (characters, longest), longest first."""
         codes = tf.cast(points.flat_values, tf.int64)
         limits = tf.gather(points.row_limits(), points.value_rowids())
         start = tf.range(tf.size(codes, out_type=tf.int64))
@@ -89,19 +90,19 @@ class UnigramReader:
         def array(dtype: Any) -> Any:
             return tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=(None,))
 
-        def step(start: Any, node: Any, length: Any, ends: Any, lengths: Any, found: Any) -> tuple[Any, ...]:
+        def step(start: Any, node: Any, length: Any, ends: Any, lengths: Any, ids: Any) -> tuple[Any, ...]:
             place = start + tf.cast(length, tf.int64)
             inside = place < tf.gather(limits, start)
             start, node, place = start[inside], node[inside], place[inside]
             node = self._edges.lookup(tf.cast(node, tf.int64) * POINTS + tf.gather(codes, place))
             start, node, place = start[node != NOWHERE], node[node != NOWHERE], place[node != NOWHERE]
             piece = tf.gather(self._accepted, node)
-            ends, found = ends.write(length, place[piece != NOWHERE]), found.write(length, piece[piece != NOWHERE])
+            ends, ids = ends.write(length, place[piece != NOWHERE]), ids.write(length, piece[piece != NOWHERE])
             lengths = lengths.write(length, tf.fill(tf.shape(piece[piece != NOWHERE]), length))
-            return start, node, length + 1, ends, lengths, found
+            return start, node, length + 1, ends, lengths, ids
 
         flat, scalar, unknown = tf.TensorShape([None]), tf.TensorShape([]), tf.TensorShape(None)
-        _, _, longest, ends, lengths, found = tf.while_loop(
+        _, _, longest, ends, lengths, ids = tf.while_loop(
             lambda start, *_: tf.size(start) > 0,
             step,
             (start, tf.zeros_like(start, tf.int32), tf.constant(0), array(tf.int64), array(tf.int32), array(tf.int32)),
@@ -112,11 +113,11 @@ class UnigramReader:
         matches = tf.fill((tf.size(codes), longest), nothing)
         # A character that no piece has alone can be read as unknown.
         matches = tf.concat([matches[:, :-1], tf.fill((tf.size(codes), 1), self._unknown)], axis=1)
-        if_any = tf.stack([tf.cast(tf.gather(packing.places, ends.concat()), tf.int32), longest - 1 - lengths.concat()], axis=1)
-        return longest, tf.tensor_scatter_nd_update(matches, if_any, found.concat())
+        places_of_matches = tf.stack([tf.cast(tf.gather(packing.places, ends.concat()), tf.int32), longest - 1 - lengths.concat()], axis=1)
+        return longest, tf.tensor_scatter_nd_update(matches, places_of_matches, ids.concat())
 
-    def _best(self, matches: Any, longest: Any, packing: _Packing) -> Any:
-        """The piece that ends at each character in the best cut of its word, else NOWHERE; packed."""
+    def _best_cut(self, matches: Any, longest: Any, packing: _Packing) -> Any:
+        """Return the piece that ends at each character in the best cut of its word, else NOWHERE; packed."""
         count = tf.shape(packing.lengths)[0]
         window = tf.concat([tf.fill((count, longest - 1), tf.constant(-np.inf, tf.float64)), tf.zeros((count, 1), tf.float64)], axis=1)
 
@@ -173,12 +174,12 @@ class _Packing:
 
 def _trie(tokenizer: Unigram) -> tuple[Any, Any, Any]:
     """Return keys and nodes of the edges, and the id of the piece that ends in each node; node 0 is the root."""
-    found = [(piece, number) for piece, number in tokenizer.id_of.items() if piece and tokenizer.scores[number] is not None]
-    lengths = np.array([len(piece) for piece, _ in found])
-    codes = np.frombuffer("".join(piece for piece, _ in found).encode("utf-32-le"), "<u4").astype(np.int64)
+    entries = [(piece, number) for piece, number in tokenizer.id_of.items() if piece and tokenizer.scores[number] is not None]
+    lengths = np.array([len(piece) for piece, _ in entries])
+    codes = np.frombuffer("".join(piece for piece, _ in entries).encode("utf-32-le"), "<u4").astype(np.int64)
     starts = np.cumsum(lengths) - lengths
-    numbers = np.array([number for _, number in found], np.int32)
-    nodes = np.zeros(len(found), np.int64)
+    numbers = np.array([number for _, number in entries], np.int32)
+    nodes = np.zeros(len(entries), np.int64)
     keys, values, accepted, count = [], [], [np.array([NOWHERE], np.int32)], 1
     for place in range(int(lengths.max(initial=0))):
         alive = lengths > place
