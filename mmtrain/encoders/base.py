@@ -1,4 +1,4 @@
-"""Pretrained encoders: the contract of a family. `mmtrain.encoders.loading` leads from the name of a model to its network.
+"""Pretrained encoders: the contract of a family. `mmtrain.encoders.loading` loads the network of a model by its name.
 
 An encoder is a Keras model from one encoded input, as a branch receives it, to a vector, (batch, width). A family builds the networks of
 one design from a checkpoint: it recognizes the checkpoint, builds the layers, and lists for every layer the arrays it is made of. Reading,

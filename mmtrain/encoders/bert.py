@@ -139,7 +139,7 @@ class Bert(Family):
         if spec.length > architecture.longest:
             raise ValueError(f"it reads {architecture.longest} pieces at most, and `max_length` is {spec.length}")
         if spec.size > architecture.vocabulary:
-            raise ValueError(f"its tokenizer has {spec.size:,} pieces, and its weights are of {architecture.vocabulary:,}")
+            raise ValueError(f"its tokenizer has {spec.size:,} pieces, and its weights are for {architecture.vocabulary:,}")
         if spec.padding != architecture.padding:
             raise ValueError(f"the id of the padding is {spec.padding} in its tokenizer and {architecture.padding} in its config.json")
 

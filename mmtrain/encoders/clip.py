@@ -34,7 +34,7 @@ HUBS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """One tower."""
+    """Sizes of a tower, as its arrays and config.json have them."""
 
     siglip: bool
     prefix: str
@@ -97,7 +97,7 @@ class ClipText(Family):
             raise ValueError(f"it reads {architecture.positions} pieces at most, and `max_length` is {spec.length}")
         # Padding is a piece behind the vocabulary, see `mmtrain.text.pieces`.
         if spec.size - (spec.padding == architecture.vocabulary) > architecture.vocabulary:
-            raise ValueError(f"its tokenizer has {spec.size:,} pieces, and its weights are of {architecture.vocabulary:,}")
+            raise ValueError(f"its tokenizer has {spec.size:,} pieces, and its weights are for {architecture.vocabulary:,}")
 
     def build(self, architecture: Architecture, spec: TensorSpec) -> Built:
         """Return the network of ids (batch, length) to the vector of the text."""
@@ -159,7 +159,7 @@ def _build_image(one: Architecture, spec: TensorSpec) -> Built:
     layers.end_block()
     values = _blocks(layers, values, one)
     if one.siglip:
-        vector = _pooled(layers, layers.normalize(values, f"{one.prefix}post_layernorm"), one)
+        vector = _pool_attention(layers, layers.normalize(values, f"{one.prefix}post_layernorm"), one)
     else:
         vector = layers.normalize(values[:, 0], f"{one.prefix}post_layernorm")
         vector = layers.dense(vector, "visual_projection", one.projected, bias=False) if one.projected else vector
@@ -173,19 +173,19 @@ def _build_text(one: Architecture, spec: TensorSpec) -> Built:
     from mmtrain.layers.transformer_encoder import FixedLength, PieceMask, PiecePositions, PoolPieces, TrimPadding
 
     layers = LayerBuilder(epsilon=one.epsilon)
-    size, own = getattr(spec, "size", one.vocabulary), getattr(spec, "padding", one.vocabulary)
+    size, padding = getattr(spec, "size", one.vocabulary), getattr(spec, "padding", one.vocabulary)
     ids = keras.Input((None,), dtype="int32")
     if one.siglip:
-        fill = own if own < one.vocabulary else one.padding
-        pieces = FixedLength(length=one.positions, padding=own, fill=fill)(ids)
+        fill = padding if padding < one.vocabulary else one.padding
+        pieces = FixedLength(length=one.positions, padding=padding, fill=fill)(ids)
     else:
-        pieces = TrimPadding(padding=own)(ids)
-    known = PieceMask(padding=-1 if one.siglip else own)(pieces)  # SigLIP's last piece is that of the last place
+        pieces = TrimPadding(padding=padding)(ids)
+    known = PieceMask(padding=-1 if one.siglip else padding)(pieces)  # SigLIP's last piece is that of the last place
     count = max(size, one.vocabulary)
     table = keras.layers.Embedding(count, one.width, embeddings_initializer="zeros", dtype="float32")
     places = PiecePositions(positions=one.positions, shared=False)
     values = places(table(pieces), known)
-    layers.slots.append(Slot(table, {f"{one.prefix}embeddings.token_embedding.weight": (one.vocabulary, one.width)}, _padded_to(count)))
+    layers.slots.append(Slot(table, {f"{one.prefix}embeddings.token_embedding.weight": (one.vocabulary, one.width)}, _pad_rows(count)))
     arrays = {f"{one.prefix}embeddings.position_embedding.weight": (one.positions, one.width)}
     layers.slots.append(Slot(places, arrays, lambda positions: [positions]))
     layers.end_block()
@@ -199,7 +199,7 @@ def _build_text(one: Architecture, spec: TensorSpec) -> Built:
     return layers.finish(ids, vector)
 
 
-def _padded_to(count: int) -> Any:
+def _pad_rows(count: int) -> Any:
     """Return a conversion of a table of vectors to `count` rows; the row of our own padding, which no vector depends on, is 0."""
     import numpy as np
 
@@ -207,7 +207,7 @@ def _padded_to(count: int) -> Any:
 
 
 def _blocks(layers: LayerBuilder, values: Any, one: Architecture, *, causal: bool = False) -> Any:
-    """Return the tokens behind all blocks, (batch, tokens, width)."""
+    """Return the tokens after all blocks, (batch, tokens, width)."""
     from mmtrain.layers.pretrained import AttendHeads
 
     for number in range(one.blocks):
@@ -226,7 +226,7 @@ def _feed_forward(layers: LayerBuilder, values: Any, name: str, one: Architectur
     return layers.dense(inner, f"{name}.fc2", one.width)
 
 
-def _pooled(layers: LayerBuilder, values: Any, one: Architecture) -> Any:
+def _pool_attention(layers: LayerBuilder, values: Any, one: Architecture) -> Any:
     """Return SigLIP's vector of an image: a learned query attends to all patches, and a feed-forward part follows."""
     import keras
 

@@ -2,7 +2,7 @@
 
 Unlike ViT and DINOv2 they have no table of positions: queries and keys of patches are rotated by angles that follow from the place of
 their patch in the image (RoPE, Su et al. 2021, arXiv:2104.09864, in two dimensions), so that images of any size are read. The class token
-and four registers are not rotated. The vector is the class token behind the last normalization.
+and four registers are not rotated. The vector is the class token after the last normalization.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ACTIVATIONS = ("gelu", "silu")
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network of the family."""
+    """Sizes and options of a network, as its arrays and config.json have them."""
 
     depth: int
     width: int
@@ -72,7 +72,7 @@ def _architecture(checkpoint: Checkpoint) -> Architecture:
     width, _, patch, _ = shapes["embeddings.patch_embeddings.weight"]
     heads, activation = int(config.get("num_attention_heads", max(1, width // HEAD_WIDTH))), str(config.get("hidden_act", "gelu"))
     if heads < 1 or width % heads or (width // heads) % 4:
-        raise ValueError(f"`num_attention_heads` is {heads}; heads of the width {width} have to be multiples of 4")
+        raise ValueError(f"`num_attention_heads` is {heads}; the width {width} divided by it must be a multiple of 4")
     if activation not in ACTIVATIONS:
         raise ValueError(f"`hidden_act` is {activation!r}; known are {', '.join(ACTIVATIONS)}")
     projections = ("attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.o_proj", "mlp.up_proj")
@@ -120,7 +120,7 @@ def _build(one: Architecture, spec: TensorSpec) -> Built:
 
 
 def _block(layers: LayerBuilder, values: Any, one: Architecture, number: int, rotate: Any) -> Any:
-    """Return the tokens behind a block, (batch, tokens, width)."""
+    """Return the tokens after a block, (batch, tokens, width)."""
     from mmtrain.layers.pretrained import AttendHeads
 
     start = f"layer.{number}."

@@ -1,8 +1,8 @@
 """Fetch a model from a hub into the user's folder of models: only where a user asks for it, and only with the checksum of the weights.
 
 A hub serves the files of a repository under `<hub>/<repository>/resolve/<revision>/<file>`. They are fetched into a folder next to the
-final one, which is renamed when everything is there and the checksum is right. What an interrupted download has left is completed by the
-next one; what a wrong checksum has left is removed.
+final one, which is renamed when everything is there and the checksum is right. The next download completes an
+interrupted one; files with a wrong checksum are removed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from mmtrain.errors import Problem, RunError, UsageError, did_you_mean
 
 HUB_VARIABLE = "MMTRAIN_HUB"
 """Environment variable with the address of a hub."""
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 """Files of weights, the preferred one first."""
-OTHERS = (
+OTHER_FILES = (
     "config.json",
     "preprocessor_config.json",
     "tokenizer.json",
@@ -41,12 +41,12 @@ OTHERS = (
     "1_Pooling/config.json",
 )
 """Files that a family or a tokenizer reads, of which a model has some."""
-BLOCK, SECONDS = 1 << 20, 30.0
-"""Bytes that are read at once, and the time that a hub has for each block."""
+BLOCK_BYTES, TIMEOUT_SECONDS = 1 << 20, 30.0
+"""Number of bytes that are read at once, and time limit for each of these blocks."""
 PARTIAL = ".part"
-"""End of the name of a file that is not whole yet."""
+"""Suffix of a file that is still incomplete."""
 Progress = Callable[[int, int], None]
-"""Takes the bytes of the weights that are there, and of all of them; 0 where the hub does not say."""
+"""Takes the number of bytes of the weights so far, and in all; 0 where the hub does not say."""
 
 
 def hub_address(given: str | None) -> str:
@@ -55,7 +55,7 @@ def hub_address(given: str | None) -> str:
     where = "--hub" if given else HUB_VARIABLE
     if not address:
         fix = f"Give the address of a hub, `--hub https://...`, or set {HUB_VARIABLE}."
-        raise UsageError(Problem("--hub", "no hub is set, and mmtrain knows none of its own.", fix))
+        raise UsageError(Problem("--hub", "no hub is set, and mmtrain has no default one.", fix))
     parts = urllib.parse.urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise UsageError(Problem(where, f"{address!r} is not the address of a hub.", "Give one that begins with https://."))
@@ -95,22 +95,22 @@ def download_model(
         fix = "Copy it from the page of the file on the hub: 64 digits and letters from a to f."
         raise UsageError(Problem("--sha256", f"{sha256!r} is not a SHA-256.", fix))
     if folder.exists():
-        raise UsageError(Problem(str(folder), "the model is there already.", "Remove the folder to fetch it again."))
+        raise UsageError(Problem(str(folder), "the model already exists.", "Remove the folder to fetch it again."))
     source = f"{hub}/{urllib.parse.quote(repository)}/resolve/{urllib.parse.quote(revision, safe='')}"
     unfinished = folder.with_name(f".{folder.name}{PARTIAL}")
     with _locked(unfinished):
-        for name in OTHERS:
+        for name in OTHER_FILES:
             _fetch(f"{source}/{name}", unfinished / name)
-        weights = next((name for name in WEIGHTS if _fetch(f"{source}/{name}", unfinished / name, progress)), None)
+        weights = next((name for name in WEIGHT_FILES if _fetch(f"{source}/{name}", unfinished / name, progress)), None)
         if weights is None:
             shutil.rmtree(unfinished, ignore_errors=True)
-            what = f"the hub has no {' or '.join(WEIGHTS)} there."
+            what = f"the hub has no {' or '.join(WEIGHT_FILES)} there."
             raise RunError(Problem(source, what, "Check the name of the repository and the revision."))
         with (unfinished / weights).open("rb") as file:
-            found = file_digest(file, "sha256").hexdigest()
-        if found != sha256.lower():
+            digest = file_digest(file, "sha256").hexdigest()
+        if digest != sha256.lower():
             shutil.rmtree(unfinished, ignore_errors=True)
-            what = f"{weights} has the SHA-256 {found}, not {sha256.lower()}; what was fetched is removed."
+            what = f"{weights} has the SHA-256 {digest}, not {sha256.lower()}; the files that were fetched are removed."
             raise RunError(Problem(source, what, "Check the checksum on the hub, then fetch the model again."))
         unfinished.rename(folder)
     return folder
@@ -133,7 +133,7 @@ def _locked(folder: Path) -> Iterator[None]:
         raise RunError(Problem(str(folder), "another process is fetching this model.", "Wait until it has ended.")) from error
     except OSError as error:
         raise RunError(
-            Problem(str(folder), f"a file cannot be written: {error.strerror or error}.", "Make room, then try again.")
+            Problem(str(folder), f"a file cannot be written: {error.strerror or error}.", "Free disk space, then try again.")
         ) from error
 
 
@@ -145,13 +145,13 @@ def _fetch(address: str, path: Path, progress: Progress | None = None) -> bool:
     start = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310 (`hub_address`)
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             # 200 in place of 206: the hub sends the file from its beginning.
             start = start if answer.status == 206 else 0
             expected = start + int(answer.headers.get("Content-Length") or 0)
             partial.parent.mkdir(exist_ok=True)
             with partial.open("ab" if start else "wb") as file:
-                while block := answer.read(BLOCK):
+                while block := answer.read(BLOCK_BYTES):
                     file.write(block)
                     if progress is not None:
                         progress(file.tell(), expected)
@@ -164,7 +164,7 @@ def _fetch(address: str, path: Path, progress: Progress | None = None) -> bool:
         partial.unlink(missing_ok=True)
         if error.code in (404, 410):
             return False
-        fix = "Check the address, and whether the repository is open to everybody."
+        fix = "Check the address, and whether the repository is public."
         raise RunError(Problem(address, f"the hub answered {error.code} {error.reason}.", fix)) from error
     except urllib.error.URLError as error:
         raise _interrupted(address, f"the hub cannot be reached: {error.reason}") from error

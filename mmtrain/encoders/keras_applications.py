@@ -1,7 +1,7 @@
 """The networks of `keras.applications`, with weights from a file that Keras has written (`.weights.h5`, `.h5`).
 
 Each family of them reads images in its own scaling; some scale inside the network. Files with the classifier are refused: Keras would
-read the weights of another network without a word.
+silently read the weights of another network.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The way from the name of a model to its network with its weights: files, family, architecture, layers, weights.
+"""Loading of a pretrained encoder by its name: files, family, architecture, layers, weights.
 
 Nothing is downloaded here; `mmtrain.encoders.download` does where a user asks for it.
 """
@@ -99,7 +99,7 @@ def _by_model(field_: str) -> dict[str, Any]:
 def open_checkpoint(path: Path) -> Checkpoint:
     """Open the weights in a file, or those in a folder with the config.json there.
 
-    Raises RunError for a folder without weights or with several files that are no shards of one, and for a damaged file.
+    Raises RunError for a folder without weights or with several files that are not shards of one model, and for a damaged file.
     """
     from mmtrain.encoders.weights import Checkpoint
 
@@ -128,7 +128,7 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Recognized:
-    """A checkpoint with the family and the architecture that it is of."""
+    """A checkpoint with its family and its architecture."""
 
     name: str
     checkpoint: Checkpoint
@@ -156,7 +156,7 @@ class Recognized:
 
 
 def identify(checkpoint: Checkpoint, name: str, among: Iterable[str]) -> Recognized | None:
-    """Return a checkpoint with its family, the first `among` these that knows it; None where none does.
+    """Return a checkpoint with its family, the first `among` these that recognizes it; None if none does.
 
     Raises RunError for a config.json, or arrays, that contradict the family.
     """
@@ -174,7 +174,7 @@ def identify(checkpoint: Checkpoint, name: str, among: Iterable[str]) -> Recogni
 def recognize(reference: str, kind: Kind, weights: str = "") -> Recognized:
     """Return the family of the checkpoint that `reference` names; with `weights`, of those weights under that name.
 
-    Reads tables of files only, and needs no TensorFlow. Raises RunError when there are no weights, or of no family of this kind.
+    Reads tables of files only, and needs no TensorFlow. Raises RunError without weights, or for those of no family of this kind.
     """
     path = find_weights(weights or reference)
     checkpoint = open_checkpoint(path)
@@ -229,8 +229,8 @@ def fill(slots: Sequence[Slot], known: Recognized) -> None:
 
     Raises RunError, before anything is changed, that names arrays that are missing, left over or of another shape.
     """
-    wanted = {name: shape for slot in slots for name, shape in slot.arrays.items()}
-    problems = _differences(wanted, known.checkpoint.shapes, known.family.unused)
+    expected = {name: shape for slot in slots for name, shape in slot.arrays.items()}
+    problems = _differences(expected, known.checkpoint.shapes, known.family.unused)
     if problems:
         fix = "Give the weights of this architecture, or name the architecture that the weights are of."
         raise RunError([Problem(str(known.checkpoint.place), f"{what} {known.name}.", fix) for what in problems])
@@ -240,12 +240,12 @@ def fill(slots: Sequence[Slot], known: Recognized) -> None:
             variable.assign(value)
 
 
-def _differences(wanted: Mapping[str, Any], shapes: Mapping[str, Any], unused: Sequence[str]) -> list[str]:
-    """Return a phrase, up to the name of the model, for every sort of difference between the weights wanted and those that there are."""
+def _differences(expected: Mapping[str, Any], shapes: Mapping[str, Any], unused: Sequence[str]) -> list[str]:
+    """Return a phrase, up to the name of the model, for every sort of difference between the expected weights and those of the file."""
     ignored = re.compile("|".join(unused) or r"(?!)")
-    missing = [f"`{name}`" for name in wanted if name not in shapes]
-    surplus = [f"`{name}`" for name in shapes if name not in wanted and not ignored.fullmatch(name)]
-    other = [f"`{name}` is {shapes[name]} instead of {shape}" for name, shape in wanted.items() if shapes.get(name, shape) != shape]
+    missing = [f"`{name}`" for name in expected if name not in shapes]
+    surplus = [f"`{name}`" for name in shapes if name not in expected and not ignored.fullmatch(name)]
+    other = [f"`{name}` is {shapes[name]} instead of {shape}" for name, shape in expected.items() if shapes.get(name, shape) != shape]
     phrases = []
     if missing:
         phrases.append(f"{_first_names(missing)} {'is' if len(missing) == 1 else 'are'} missing for")

@@ -1,4 +1,4 @@
-"""Which weights of a pretrained encoder a training changes: its last blocks, all of them, or low-rank adapters next to its kernels.
+"""Weights of a pretrained encoder that a training changes: its last blocks, all of them, or low-rank adapters next to its kernels.
 
 LoRA (Hu et al. 2021, arXiv:2106.09685): a kernel W, (inputs, outputs), stays as it is, and W + A B is used, where A has `rank` columns and
 B as many rows. B begins as zeros, so that the network begins as the pretrained one. Convolutions are adapted like dense layers, with the

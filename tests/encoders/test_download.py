@@ -94,12 +94,12 @@ def test_a_model_is_fetched_and_recognized(run, hub, tmp_path):
     assert (tmp_path / "models" / "all-minilm-l6-v2" / "model.safetensors").read_bytes() == hub.files[REPOSITORY + "model.safetensors"]
     assert "bert" in done.output
     again = run()
-    assert again.exit_code != 0 and "the model is there already. Remove the folder to fetch it again." in said(again)
+    assert again.exit_code != 0 and "the model already exists. Remove the folder to fetch it again." in said(again)
 
 
 def test_another_checksum_leaves_nothing(run, tmp_path):
     done = run("all-minilm-l6-v2", "0" * 64)
-    assert done.exit_code != 0 and "what was fetched is removed. Check the checksum on the hub" in said(done)
+    assert done.exit_code != 0 and "the files that were fetched are removed. Check the checksum on the hub" in said(done)
     assert there(tmp_path / "models") == []
 
 
@@ -127,11 +127,17 @@ def test_a_changed_file_behind_an_interruption_is_noticed(run, hub, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("all-minilm-l6-v2", "12"), "--sha256: '12' is not a SHA-256."),
+        (("all-minilm-l6-v2", "12"), "--sha256: '12' is not a SHA-256. Copy it from the page of the file on the hub"),
         (("all-minilm-l6", "0" * 64), "all-minilm-l6: no family of encoders has a model of this name. Did you mean 'all-minilm-l6-v2'?"),
-        (("some/other", "0" * 64), "the hub has no model.safetensors or pytorch_model.bin there."),
-        (("all-minilm-l6-v2", "0" * 64, "--hub", "file:///etc"), "--hub: 'file:///etc' is not the address of a hub."),
-        (("all-minilm-l6-v2", "0" * 64, "--hub", ""), "--hub: no hub is set, and mmtrain knows none of its own."),
+        (
+            ("some/other", "0" * 64),
+            "the hub has no model.safetensors or pytorch_model.bin there. Check the name of the repository and the revision.",
+        ),
+        (
+            ("all-minilm-l6-v2", "0" * 64, "--hub", "file:///etc"),
+            "--hub: 'file:///etc' is not the address of a hub. Give one that begins with https://.",
+        ),
+        (("all-minilm-l6-v2", "0" * 64, "--hub", ""), "--hub: no hub is set, and mmtrain has no default one. Give the address of a hub"),
         (("all-minilm-l6-v2", "0" * 64, "--hub", "http://127.0.0.1:9"), "the hub cannot be reached: "),
     ],
 )

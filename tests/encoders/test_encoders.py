@@ -392,7 +392,7 @@ def test_inputs_that_a_tower_cannot_read_are_refused(tmp_path):
     folder = str(write_published(tmp_path / "clip", PUBLISHED_NETWORKS["clip"]))
     text = recognize(folder, "pieces")
     assert "it reads 8 pieces at most, and `max_length` is 9" in refusal(lambda: text.check(PieceSpec(9, 31, 30)))
-    assert "its tokenizer has 32 pieces, and its weights are of 30" in refusal(lambda: text.check(PieceSpec(8, 32, 31)))
+    assert "its tokenizer has 32 pieces, and its weights are for 30" in refusal(lambda: text.check(PieceSpec(8, 32, 31)))
     assert "images need at least 8 pixels" in refusal(lambda: recognize(folder, "image").check(ImageSpec(7, 9, 3)))
 
 
@@ -400,7 +400,7 @@ def test_a_config_that_contradicts_its_family_is_refused(tmp_path):
     for name, part, message in (
         ("clip", {"vision_config": {"num_attention_heads": 3}}, "`num_attention_heads` is 3, which does not divide the width 16"),
         ("siglip", {"vision_config": {"hidden_act": "mish"}}, "`hidden_act` is 'mish'; known are quick_gelu, gelu, gelu_pytorch_tanh"),
-        ("dinov3", {"num_attention_heads": 8}, "`num_attention_heads` is 8; heads of the width 16 have to be multiples of 4"),
+        ("dinov3", {"num_attention_heads": 8}, "`num_attention_heads` is 8; the width 16 divided by it must be a multiple of 4"),
     ):
         known = PUBLISHED_NETWORKS[name]
         folder = write_published(tmp_path / name, {**known, "config": {**known["config"], **part}})

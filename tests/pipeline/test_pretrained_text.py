@@ -73,7 +73,7 @@ def test_predicts_and_evaluates_without_the_folder_of_the_encoder(run):
     ("pieces", "change", "problem"),
     [
         (PIECES, ("max_length: 8", "max_length: 10"), "tiny cannot read these inputs: it reads 9 pieces at most, and `max_length` is 10."),
-        ([*PIECES, "more"], ("", ""), "tiny cannot read these inputs: its tokenizer has 12 pieces, and its weights are of 11."),
+        ([*PIECES, "more"], ("", ""), "tiny cannot read these inputs: its tokenizer has 12 pieces, and its weights are for 11."),
         (PIECES[1:] + PIECES[:1], ("", ""), "the id of the padding is 10 in its tokenizer and 0 in its config.json."),
     ],
 )

@@ -26,7 +26,7 @@ from mmtrain.text.unigram import SPACE, Unigram, read_replacements
 from mmtrain.text.wordpiece import LONGEST_WORD, PREFIX, CleaningRules, WordPiece
 
 FETCH = "Fetch the model again, with its tokenizer."
-OTHER = "Choose another model."
+CHOOSE_OTHER = "Choose another model."
 CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """End of the pattern of CLIP's words; in front of it files may have the special tokens."""
 
@@ -37,7 +37,7 @@ def read_pipeline(path: Path) -> PieceTokenizer:
     readers = {"WordPiece": _wordpiece, "BPE": _byte_pairs, "Unigram": _unigram}
     kind = _section(path, values, "model").get("type")
     if kind not in readers:
-        raise _refused(path, f"its `model` is {kind!r}; {listed(list(readers), last='or')} is what can be read.")
+        raise _unreadable(path, f"its `model` is {kind!r}; {listed(list(readers), last='or')} is what can be read.")
     return readers[kind](path, values)
 
 
@@ -66,13 +66,13 @@ def _byte_pairs(path: Path, values: Mapping[str, Any]) -> PieceTokenizer:
     model, steps = _section(path, values, "model"), _steps(values.get("pre_tokenizer"), "pretokenizers")
     for name in ("dropout", "byte_fallback", "ignore_merges", "continuing_subword_prefix"):
         if model.get(name):
-            raise _refused(path, f"its `{name}` is {model[name]!r}, which is not read.")
+            raise _unreadable(path, f"its `{name}` is {model[name]!r}, which is not read.")
     types, normalizers = [step.get("type") for step in steps], _types(values.get("normalizer"), "normalizers")
     clip = (model.get("end_of_word_suffix") or "") == WORD_END
     known = (["Split", "ByteLevel"], ["NFC", "Replace", "Lowercase"]) if clip else (["ByteLevel"], [])
     if (types, normalizers) != known or not (_has_clip_words(steps[0]) if clip else steps[0].get("use_regex", True)):
         shown = f"{listed(normalizers) if normalizers else 'nothing'} before {listed(types) if types else 'nothing'}"
-        raise _refused(path, f"it divides texts by {shown}; those of GPT-2, RoBERTa and CLIP are what can be read.")
+        raise _unreadable(path, f"it divides texts by {shown}; those of GPT-2, RoBERTa and CLIP are what can be read.")
     first, last = _frame(path, values)
     pieces = in_order(path, _with_added(values, model.get("vocab")))
     pieces, padding = with_padding(pieces, _padding(path, values), (first, last))
@@ -92,7 +92,7 @@ def _unigram(path: Path, values: Mapping[str, Any]) -> PieceTokenizer:
     model, vocabulary = _section(path, values, "model"), _section(path, values, "model").get("vocab")
     unknown = model.get("unk_id")
     if not isinstance(vocabulary, list) or type(unknown) is not int or not 0 <= unknown < len(vocabulary) or model.get("byte_fallback"):
-        raise _refused(path, "its vocabulary is not a list of pieces with scores that has an unknown piece, or falls back to bytes.")
+        raise _unreadable(path, "its vocabulary is not a list of pieces with scores that has an unknown piece, or falls back to bytes.")
     special = {token["content"] for token in values.get("added_tokens", ()) if token.get("special")} | {vocabulary[unknown][0]}
     numbered = {piece: number for number, (piece, _) in enumerate(vocabulary)}
     pieces = in_order(path, _with_added(values, numbered)) if len(numbered) == len(vocabulary) else tuple(piece for piece, _ in vocabulary)
@@ -109,23 +109,23 @@ def _unigram_rules(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     collapsed, stripped, steps = False, False, _steps(values.get("pre_tokenizer"), "pretokenizers")
     types = [step.get("type") for step in steps]
     if types not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]) or not _adds_spaces(steps[-1]):
-        raise _refused(path, f"it divides texts by {listed(types) if types else 'nothing'}; known is `Metaspace` with a space in front.")
+        raise _unreadable(path, f"it divides texts by {listed(types) if types else 'nothing'}; known is `Metaspace` with a space in front.")
     for step in _steps(values.get("normalizer"), "normalizers"):
         kind, pattern, content = step.get("type"), str((step.get("pattern") or {}).get("Regex", "")), step.get("content")
         if kind == "Precompiled":
             rules["replacements"], rules["compose"] = _charsmap(path, step)
         elif kind == "Lowercase" and not rules:
             rules["lower_case"] = True
-        elif kind == "Replace" and content == "" and "replacements" not in rules and _removed(pattern):
-            rules["removed"] = _removed(pattern)
+        elif kind == "Replace" and content == "" and "replacements" not in rules and _removed_punctuation(pattern):
+            rules["removed"] = _removed_punctuation(pattern)
         elif kind == "Replace" and pattern in (" {2,}", r"\s+") and content in (" ", SPACE):
             collapsed = True
         elif kind == "Strip" and step.get("strip_right"):
             stripped = True
         else:
-            raise _refused(path, f"its normalizer {kind!r} is not read.")
+            raise _unreadable(path, f"its normalizer {kind!r} is not read.")
     if stripped and not collapsed:
-        raise _refused(path, "its normalizer `Strip` is read where another one joins neighbouring spaces.")
+        raise _unreadable(path, "its normalizer `Strip` is read where another one joins neighbouring spaces.")
     words = len(types) == 2 or (collapsed and stripped)
     return rules | {"spaces": "words" if words else "collapsed" if collapsed else "kept"}
 
@@ -139,11 +139,11 @@ def _charsmap(path: Path, step: Mapping[str, Any]) -> tuple[Mapping[str, str], b
     try:
         return read_replacements(base64.b64decode(str(step.get("precompiled_charsmap")), validate=True))
     except (ValueError, IndexError, binascii.Error) as error:
-        raise _refused(path, f"the table of its normalizer `Precompiled` is damaged: {str(error).rstrip('.')}.", FETCH) from error
+        raise _unreadable(path, f"the table of its normalizer `Precompiled` is damaged: {str(error).rstrip('.')}.", FETCH) from error
 
 
-def _removed(pattern: str) -> str:
-    """Return the punctuation that a pattern matches; nothing for a pattern of anything else."""
+def _removed_punctuation(pattern: str) -> str:
+    """Return the punctuation that a pattern matches; empty for a pattern of other characters."""
     try:
         matched = [character for character in map(chr, range(128)) if re.fullmatch(pattern, character)]
     except re.error:
@@ -152,7 +152,7 @@ def _removed(pattern: str) -> str:
 
 
 def _frame(path: Path, values: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the pieces before and behind every text."""
+    """Return the pieces before and after every text; empty for none."""
     for step in _steps(values.get("post_processor"), "processors"):
         if step.get("type") in ("RobertaProcessing", "BertProcessing"):
             return str(step["cls"][0]), str(step["sep"][0])
@@ -161,7 +161,7 @@ def _frame(path: Path, values: Mapping[str, Any]) -> tuple[str, str]:
             place = names.index("") if names.count("") == 1 else -1
             if place in (0, 1) and len(names) - place <= 2:
                 return names[0] if place else "", names[-1] if names[-1:] != [""] else ""
-            raise _refused(path, f"it puts {listed(names)} around texts; one piece before and one behind is what can be read.")
+            raise _unreadable(path, f"it puts {listed(names)} around texts; one piece before and one behind is what can be read.")
     return "", ""
 
 
@@ -229,8 +229,8 @@ def _expect(path: Path, given: Mapping[str, Any], expected: Mapping[str, Any]) -
     """Raise RunError for a value that is not the expected one."""
     for name, value in expected.items():
         if given[name] != value:
-            raise _refused(path, f"its `{name}` is {given[name]!r}; {value!r} is what can be read.")
+            raise _unreadable(path, f"its `{name}` is {given[name]!r}; {value!r} is what can be read.")
 
 
-def _refused(path: Path, what: str, fix: str = OTHER) -> RunError:
+def _unreadable(path: Path, what: str, fix: str = CHOOSE_OTHER) -> RunError:
     return RunError(Problem(str(path), what, fix))
