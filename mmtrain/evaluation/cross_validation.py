@@ -45,7 +45,7 @@ POOLED = "corrected resampled t (Nadeau and Bengio 2003), with the variance of f
 NESTED = "nested cross-validation (Bates, Hastie and Tibshirani 2023)"
 """Names of the methods in cross_validation.json; `POOLED` takes the unit of the bootstrap, row or group."""
 POWER = 0.8
-"""Probability with which a comparison finds the difference that it is said to find."""
+"""Probability with which a comparison shows the smallest detectable difference."""
 
 Value = TypeVar("Value")
 Draws = dict[str, Values]
@@ -127,7 +127,7 @@ class OutOfFold:
     folds: NDArray[np.int64]
     """(rows,): the fold of each row, from 0 in every repeat."""
     decided: EvalSet | None = None
-    """Where folds chose decision thresholds: the same rows, with predictions that have them all at 0.5."""
+    """The same rows with predictions whose thresholds are all at 0.5; None unless folds chose decision thresholds."""
     decisions: frozenset[str] = frozenset()
     """Scores of the decisions, which are taken from `decided`."""
 
@@ -143,8 +143,8 @@ class OutOfFold:
         """Return values by score, of predictions or, where thresholds matter, of decisions."""
         values = dict(scores(self.rows))
         if self.decided is not None:
-            of_decisions = scores(self.decided)
-            values |= {name: of_decisions[name] for name in self.decisions if name in of_decisions}
+            decision_values = scores(self.decided)
+            values |= {name: decision_values[name] for name in self.decisions if name in decision_values}
         return values
 
 
@@ -153,9 +153,9 @@ class CrossValidated:
     """One target in a cross-validation."""
 
     sets: Sequence[Sequence[OutOfFold]]
-    """By repeat and seed, the same rows in the same order; empty where a fold's predictions are not comparable with those of others."""
+    """Out-of-fold rows by repeat and seed, all in the same order; empty where the predictions of folds are not comparable."""
     folds: Mapping[str, FoldScores]
-    """By score, the scores of the folds."""
+    """Scores of the folds by name."""
     ratio: float
     """Number of rows that a fold scores over the number that it learns from."""
 
@@ -240,7 +240,7 @@ def _estimates(
 
 
 def sampling_variance(draws: Values, bootstrap: Bootstrap) -> Variance | None:
-    """Return the variance of a score by its bootstrap draws, (draws,); None where they do not tell it."""
+    """Return the variance of a score by its bootstrap draws, (draws,); None for too few units or defined draws."""
     defined = draws[~np.isnan(draws)]
     if bootstrap.units < 2 or len(defined) < max(2, LEAST_DEFINED * len(draws)):
         return None

@@ -113,10 +113,10 @@ class Combined:
         folds = folds[target.known_rows(truth)]
         if np.array_equal(prediction, stretched):
             return OutOfFold(rows, folds)
-        return OutOfFold(rows, folds, EvalSet.of(target, truth, stretched, self.groups), _scores_of_decisions(rows))
+        return OutOfFold(rows, folds, EvalSet.of(target, truth, stretched, self.groups), _decision_scores(rows))
 
     def frame(self) -> pd.DataFrame:
-        """Return predictions_oof.csv: row, id, fold, and per target truth, prediction and probabilities, in the order of the table.
+        """Return the table of predictions_oof.csv: row, id, fold, and per target truth, prediction and probabilities, in the table's order.
 
         The folds of a row that several members have scored are separated by blanks.
         """
@@ -210,7 +210,7 @@ def summarize(values: Sequence[float | None], seeds: int, out_of_fold: float | N
     return MemberScores(values=list(values), mean=mean, deviation=deviation, out_of_fold=out_of_fold)
 
 
-def _scores_of_decisions(rows: EvalSet) -> frozenset[str]:
+def _decision_scores(rows: EvalSet) -> frozenset[str]:
     """Return the scores that another threshold changes."""
     values = [
         {score.name: score.value for score in rows.target.with_threshold(threshold).all_scores(rows.truth, rows.prediction)}
@@ -278,8 +278,8 @@ def _with_interval(one: MemberScores, scored: CrossValidated, estimate: Estimate
         center = scored.center(name)
         return one if np.isnan(center) else one.model_copy(update={"estimate": center})
     low, high = estimate.interval(confidence)
-    found = {"estimate": estimate.value, "low": low, "high": high, "standard_error": estimate.standard_error, "method": estimate.method}
-    return one.model_copy(update=found)
+    values = {"estimate": estimate.value, "low": low, "high": high, "standard_error": estimate.standard_error, "method": estimate.method}
+    return one.model_copy(update=values)
 
 
 def stretch(prediction: Array, threshold: float | None) -> Array:

@@ -1,7 +1,7 @@
 """Score of the best of several models, corrected for having chosen it on the rows that score it.
 
-The best of many noisy scores is too good. In every draw of a bootstrap the best model on the drawn rows is scored on the rows that were
-not drawn (Tsamardinos, Greasidou and Borboudakis 2018, Machine Learning 107, "bootstrap bias corrected"): the mean of these scores is
+The best of many noisy scores is too optimistic. In every draw of a bootstrap the best model on the drawn rows is scored on the rows that
+were not drawn (Tsamardinos, Greasidou and Borboudakis 2018, Machine Learning 107, "bootstrap bias corrected"): the mean of these scores is
 an estimate for the whole procedure, choice included. It needs the predictions of all models and no further training.
 """
 
@@ -31,18 +31,19 @@ def correct_choice(
     Args:
         target: The fitted target.
         truth: (rows, ...) its answers, all known.
-        predictions: Of every model, (rows, units).
-        first: Position of the model that needs no choice.
+        predictions: Predictions of every model, (rows, units) each.
+        first: Position of the fixed model, which needs no choice.
         score: Name of the score.
-        bootstrap: Draws of the rows; whole groups, if rows belong together.
+        bootstrap: Draws of the rows, or of whole groups.
 
-    Returns None if the score is undefined in most draws, where few rows have one of the classes.
+    Returns:
+        The scores; None if the score is undefined in most draws, where few rows have one of the classes.
 
     """
     scorers = [target.all_scorer(truth, one) for one in predictions]
     sign = 1.0 if higher_is_better(score) else -1.0
 
-    def of_draws(counts: Counts) -> Values:
+    def score_draws(counts: Counts) -> Values:
         rest = (counts == 0).astype(counts.dtype)
         inside, outside = (np.stack([scorer(some)[score] for scorer in scorers]) for some in (counts, rest))
         # An undefined score is never the best; where all are undefined, so is the draw.
@@ -50,10 +51,10 @@ def correct_choice(
         chosen = np.where(np.isnan(inside).all(axis=0), np.nan, outside[best, np.arange(counts.shape[0])])
         return np.stack([chosen, outside[first]], axis=1)
 
-    values = bootstrap.of(of_draws)
+    values = bootstrap.of(score_draws)
     defined = values[~np.isnan(values).any(axis=1)]
     if len(defined) < LEAST_DRAWS * len(values):
         return None
-    corrected, own = defined.mean(axis=0).tolist()
+    corrected, fixed = defined.mean(axis=0).tolist()
     wins = sign * (defined[:, 0] - defined[:, 1])
-    return CorrectedChoice(score=score, value=corrected, own=own, better=float((wins > 0).mean()), draws=len(defined))
+    return CorrectedChoice(score=score, value=corrected, own=fixed, better=float((wins > 0).mean()), draws=len(defined))
