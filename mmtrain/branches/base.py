@@ -45,7 +45,7 @@ DropoutOption = Annotated[Rate, Field(description="Dropout rate: the share of va
 
 @dataclass(frozen=True, eq=False)
 class LinearInputs:
-    """What a linear model of the answers reads: encoded numbers and the codes of categories."""
+    """Inputs of a linear model of the answers: encoded numbers and the codes of categories."""
 
     numbers: Tensor | None
     """(batch, width) floats; None without any."""
@@ -139,7 +139,7 @@ TuneOption = Annotated[
 ]
 BlocksOption = Annotated[int, Field(ge=1, le=100, description="Blocks from the end that `tune: lora` and `tune: last_blocks` change.")]
 RankOption = Annotated[int, Field(ge=1, le=1024, description="Rank of the adapters of `tune: lora`.")]
-MinutesOption = Annotated[float, Field(gt=0, description="Longest time of the tuning on this device with `tune: auto`.")]
+MinutesOption = Annotated[float, Field(gt=0, description="Maximum time of the tuning on this device with `tune: auto`, in minutes.")]
 
 
 @dataclass(frozen=True)

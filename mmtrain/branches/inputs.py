@@ -32,7 +32,7 @@ class Input(Generic[Spec]):
 
 
 class Inputs(Mapping[str, Input[Any]]):
-    """The inputs of a branch by column; a column of a stack is cut out of it when it is asked for."""
+    """The inputs of a branch by column; a column of a stack is cut out of it on access."""
 
     def __init__(self, layout: InputLayout, tensors: Mapping[str, Tensor], present: Mapping[str, Tensor], masked: Sequence[str]) -> None:
         """Take the tensors by input of `layout`, and the presence of those columns among `masked`, (batch, masked columns)."""
@@ -83,7 +83,7 @@ def masked_of(layout: InputLayout, name: str, masked: Collection[str]) -> tuple[
 
 
 def _is_read(tensor: Tensor, besides: Sequence[Tensor] = ()) -> bool:
-    """Return whether a layer reads a tensor, `besides` those that made these tensors of it."""
+    """Return True if a layer reads a tensor, other than those that made the tensors `besides` of it."""
     makers = {id(made._keras_history.operation) for made in besides}
     # Private in Keras: the nodes that take the output of the operation which made this tensor.
     return any(id(node.operation) not in makers for node in tensor._keras_history.operation._outbound_nodes)
@@ -140,9 +140,9 @@ def _stack_of(inputs: Mapping[str, Input[Any]], kind: type[TensorSpec], *, flags
         name = inputs.layout.name_of(columns[0])
         tensor, present, masked = inputs.tensors[name], inputs.present.get(name), inputs.masked_of(name)
     else:
-        shown = {column: inputs[column].present for column in columns if inputs[column].present is not None}
-        tensor, present = _side_by_side([inputs[column].tensor for column in columns]), _side_by_side(list(shown.values()))
-        masked = tuple(shown)
+        presence = {column: inputs[column].present for column in columns if inputs[column].present is not None}
+        tensor, present = _join([inputs[column].tensor for column in columns]), _join(list(presence.values()))
+        masked = tuple(presence)
     if present is None:
         return tensor, tuple(specs)
     # Positions in the stack of the columns that can be absent.
@@ -153,7 +153,7 @@ def _stack_of(inputs: Mapping[str, Input[Any]], kind: type[TensorSpec], *, flags
     return tensor, tuple(specs)
 
 
-def _side_by_side(tensors: list[Tensor]) -> Tensor | None:
+def _join(tensors: list[Tensor]) -> Tensor | None:
     from mmtrain.layers.stacks import SideBySide
 
     return SideBySide()(tensors) if len(tensors) > 1 else tensors[0] if tensors else None

@@ -315,13 +315,13 @@ def _encoder_inputs(
     encoders = {column: of_branches.get(column) or one.load(specs[column], owner=column) for column, one in pretrained.items()}
     features = {column: FeatureSpec(one.width, 1 + pretrained[column].views) for column, one in encoders.items()}
     behind = {key: part.on_features(features) for key, part in whole.items()}
-    found = {}
+    encoder_inputs = {}
     for column, loaded in encoders.items():
         tensor, vectors = (network_inputs(InputLayout({column: one}))[column] for one in (specs[column], features[column]))
         readers = [key for key, branch in branches.items() if column in branch.columns]
         models = [whole[key].model for key in readers], [behind[key].model for key in readers]
-        found[column] = EncoderInput(loaded, features[column], tensor, vectors, *models)
-    return found, behind
+        encoder_inputs[column] = EncoderInput(loaded, features[column], tensor, vectors, *models)
+    return encoder_inputs, behind
 
 
 def _features(

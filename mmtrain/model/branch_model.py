@@ -60,7 +60,7 @@ class LinearModel:
         return any(bool(ops.any(weight != 0)) for weight in self.layer.weights)
 
     def read(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return the numbers and the codes of a batch of inputs of the network, as arrays; None for what there is not."""
+        """Return the numbers and the codes of a batch of inputs of the network, as arrays; None for a model without them."""
         outputs = [values.numpy() for values in keras.tree.flatten(self.inputs(dict(batch), training=False))]
         return outputs[0] if self.layer.kernel is not None else None, outputs[-1] if self.sizes else None
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class EncoderInput:
-    """An encoder that is the only reader of a column, and the two ways from it to the branches, whose other layers are the same."""
+    """An encoder that is the only reader of a column, and its branches in two versions with the same other layers."""
 
     encoder: Encoder
     spec: FeatureSpec
@@ -38,9 +38,9 @@ class EncoderInput:
     features: Any
     """Input of the features, of the name of `tensor`."""
     whole: Sequence[Any]
-    """The branches from the column."""
+    """The branches that read the column."""
     behind: Sequence[Any]
-    """The branches of the same names from the features."""
+    """The branches of the same names that read the features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,8 @@ class StoredWeights:
         """Return the weights of a network with these encoders, whose weights are as their files have them."""
         pretrained = {id(weight): weight for one in encoders for weight in one.network.weights if not is_adapter(weight)}
         initial = {key: weight.numpy() for key, weight in pretrained.items() if weight.trainable}
-        kept = [one for one in network.variables if id(one) not in pretrained or id(one) in initial]
-        return cls(kept, initial)
+        variables = [one for one in network.variables if id(one) not in pretrained or id(one) in initial]
+        return cls(variables, initial)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,28 +124,28 @@ def inputs_with_vectors(
     if not vectors:
         return Inputs(layout, tensors, present, masked)
     stacks = {stack.name: stack.columns for stack in layout.stacks}
-    whole = InputLayout({key: vectors[key].spec if key in vectors else spec for key, spec in layout.specs.items()})
-    of_stacks = {stack.name: stack.columns for stack in whole.stacks}
+    new_layout = InputLayout({key: vectors[key].spec if key in vectors else spec for key, spec in layout.specs.items()})
+    new_stacks = {stack.name: stack.columns for stack in new_layout.stacks}
     values = {name: (tensor, stacks.get(name, (name,))) for name, tensor in tensors.items() if name not in vectors}
     values |= {key: (vector.numbers, (key,)) for key, vector in vectors.items()}
-    shown = {name: (tensor, masked_of(layout, name, masked)) for name, tensor in present.items()}
+    presence = {name: (tensor, masked_of(layout, name, masked)) for name, tensor in present.items()}
     new_tensors, new_present = {}, {}
-    for name in whole.names:
-        columns = of_stacks.get(name, (name,))
-        new_tensors[name] = _taken_together(columns, values, lambda key: whole.specs[key].shape[0])
+    for name in new_layout.names:
+        columns = new_stacks.get(name, (name,))
+        new_tensors[name] = _gather_columns(columns, values, lambda key: new_layout.specs[key].shape[0])
         if absent := [column for column in columns if column in masked]:
-            new_present[name] = _taken_together(absent, shown, lambda _: 1)
-    return Inputs(whole, new_tensors, new_present, masked)
+            new_present[name] = _gather_columns(absent, presence, lambda _: 1)
+    return Inputs(new_layout, new_tensors, new_present, masked)
 
 
-def _taken_together(columns: Sequence[str], given: Mapping[str, tuple[Any, Sequence[str]]], width: Callable[[str], int]) -> Any:
+def _gather_columns(columns: Sequence[str], given: Mapping[str, tuple[Any, Sequence[str]]], width: Callable[[str], int]) -> Any:
     """Return the values of these columns side by side, from tensors that each have some columns; a tensor of just these stays."""
-    parts = [(tensor, held) for tensor, held in given.values() if not set(held).isdisjoint(columns)]
+    parts = [(tensor, names) for tensor, names in given.values() if not set(names).isdisjoint(columns)]
     if len(parts) == 1 and list(parts[0][1]) == list(columns):
         return parts[0][0]
     starts, end = {}, 0
-    for _, held in parts:
-        for column in held:
+    for _, names in parts:
+        for column in names:
             starts[column], end = end, end + width(column)
     together = parts[0][0] if len(parts) == 1 else SideBySide()([tensor for tensor, _ in parts])
     return TakePlaces(places=[starts[column] + place for column in columns for place in range(width(column))])(together)
