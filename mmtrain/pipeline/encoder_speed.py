@@ -28,11 +28,11 @@ from mmtrain.system.threads import cores
 
 IMAGE_SIDE, PIECES = 224, 64
 """Side of the images in pixels, and pieces of the texts, that encoders are measured on."""
-BATCH, SECONDS = 16, 1.0
-"""Inputs of a batch, and the least time over which a speed is measured."""
+BATCH_ROWS, LEAST_SECONDS = 16, 1.0
+"""Number of inputs of a batch, and the minimum time over which a speed is measured."""
 MOST_MINUTES = 15
-"""Minutes of reading up to which `init` proposes an encoder."""
-FILE = "encoder_speeds.json"
+"""Maximum time of reading all images for an encoder that `init` proposes."""
+SPEEDS_FILE = "encoder_speeds.json"
 """Name of the file with the measurements in the cache folder."""
 
 
@@ -41,14 +41,14 @@ class EncoderSpeed:
     """Speed and memory of an encoder on this machine."""
 
     per_second: float
-    """Images of 224 x 224 pixels, or texts of 64 pieces."""
+    """Number of images of 224 x 224 pixels, or of texts of 64 pieces, per second."""
     memory: int
     """Bytes of the weights and of a batch of 16 in memory."""
 
 
 def known_speed(name: str, path: Path) -> EncoderSpeed | None:
-    """Return the speed that was measured before; None where there is none, or the file has changed."""
-    known = _read().get(_key(name, path), {})
+    """Return the speed that was measured before; None without a measurement of this file."""
+    known = _read_speeds().get(_key(name, path), {})
     with suppress(TypeError, KeyError, ValueError):
         return EncoderSpeed(float(known["per_second"]), int(known["memory"]))
     return None
@@ -63,7 +63,7 @@ def measured_speed(name: str, path: Path) -> EncoderSpeed | None:
         speed = _measure(str(path), spec)
     except RunError:
         return None
-    _remember(_key(name, path), speed)
+    _save_speed(_key(name, path), speed)
     return speed
 
 
@@ -86,13 +86,13 @@ def propose_encoder(profile: TableProfile) -> EncoderProposal | None:
 
 def _image_encoders() -> list[Recognized]:
     """Return the image encoders at hand that read squares of `IMAGE_SIDE`, the smallest first."""
-    able = []
+    encoders = []
     for name in models_at_hand():
         with suppress(RunError):
             known = recognize(name, "image")
             known.check(ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3))
-            able.append(known)
-    return sorted(able, key=lambda known: sum(path.stat().st_size for path in known.checkpoint.paths))
+            encoders.append(known)
+    return sorted(encoders, key=lambda known: sum(path.stat().st_size for path in known.checkpoint.paths))
 
 
 def _spec(path: Path) -> TensorSpec:
@@ -115,12 +115,12 @@ def _measure(reference: str, spec: TensorSpec) -> EncoderSpeed:
     signature = [tf.TensorSpec((None, *spec.shape), spec.dtype)]
     call = tf.function(lambda inputs: network(inputs, training=False), input_signature=signature, autograph=False)
     highest = 255 if isinstance(spec, ImageSpec) else int(getattr(spec, "size", 2)) - 1
-    batch = tf.constant(np.random.default_rng(0).integers(1, highest, (BATCH, *spec.shape)).astype(spec.dtype))
+    batch = tf.constant(np.random.default_rng(0).integers(1, highest, (BATCH_ROWS, *spec.shape)).astype(spec.dtype))
     call(batch).numpy()  # traces and warms up
     begun, count = time.perf_counter(), 0
-    while not count or time.perf_counter() - begun < SECONDS:
+    while not count or time.perf_counter() - begun < LEAST_SECONDS:
         call(batch).numpy()
-        count += BATCH
+        count += BATCH_ROWS
     return EncoderSpeed(count / (time.perf_counter() - begun), max(0, anonymous_memory() - before))
 
 
@@ -129,16 +129,16 @@ def _key(name: str, path: Path) -> str:
     return json.dumps([name, cores(), [(one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files]])
 
 
-def _read() -> dict[str, Any]:
+def _read_speeds() -> dict[str, Any]:
     with suppress(OSError, ValueError):
-        values = json.loads((cache_folder() / FILE).read_text(encoding="utf-8"))
+        values = json.loads((cache_folder() / SPEEDS_FILE).read_text(encoding="utf-8"))
         return values if isinstance(values, dict) else {}
     return {}
 
 
-def _remember(key: str, speed: EncoderSpeed) -> None:
+def _save_speed(key: str, speed: EncoderSpeed) -> None:
     """Keep a measurement; where the folder cannot be written, it is made again."""
     with suppress(OSError):
         cache_folder().mkdir(parents=True, exist_ok=True)
-        with atomic_write(cache_folder() / FILE) as temporary:
-            temporary.write_text(json.dumps({**_read(), key: asdict(speed)}, indent=1) + "\n", encoding="utf-8")
+        with atomic_write(cache_folder() / SPEEDS_FILE) as temporary:
+            temporary.write_text(json.dumps({**_read_speeds(), key: asdict(speed)}, indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """The trainings of a group (folds, seeds) as one predictor: the mean of what its members predict.
 
-Every member reads a row by what its own training rows taught its columns. A table is read and its images are decoded once for all of
-them; members whose columns learned the same, as those of several seeds do, share the encoded rows as well.
+Every member encodes a row by the columns that were fitted on its own training rows. A table is read and its images are decoded once
+for all of them; members with equal fitted columns, as those of several seeds, share the encoded rows as well.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def predict_rows(
     """
     from mmtrain.model import model_file
 
-    before: tuple[encode.Fitted, Arrays] | None = None
+    previous: tuple[encode.Fitted, Arrays] | None = None
     members = []
     for member in open_members(run):
-        own, fitted, _ = restore_training(member)
-        if before is None or before[0].columns != fitted.columns:
-            before = fitted, encode.encode(own.columns, fitted, data.table, data.stores, cache=own.data.cache, say=say)
-        whole = model_file.of_run(member, own.branches, fitted)[1]
-        predictor, inputs = with_cached_features(member, whole, own, fitted, (data, before[1]), say, own_table=own_table)
+        experiment, fitted, _ = restore_training(member)
+        if previous is None or previous[0].columns != fitted.columns:
+            previous = fitted, encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
+        whole = model_file.of_run(member, experiment.branches, fitted)[1]
+        predictor, inputs = with_cached_features(member, whole, experiment, fitted, (data, previous[1]), say, own_table=own_table)
         name = f"{member.folder.parent.name}/{member.folder.name}"
         predicted = for_labels(labels.targets, fitted.targets, model_file.predict(predictor, inputs, rows))
         chosen = {key: target.decision_threshold for key, target in fitted.targets.items()}
@@ -122,8 +122,8 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
     encoders, predictors = [], []
     places: dict[str, list[list[int]]] = {key: [] for key in labels.targets}
     for member in open_members(run):
-        own, fitted, _ = restore_training(member)
-        whole, predictor = model_file.of_run(member, own.branches, fitted)
+        experiment, fitted, _ = restore_training(member)
+        whole, predictor = model_file.of_run(member, experiment.branches, fitted)
         encoders.append(whole.preprocessing)
         predictors.append(predictor)
         for key, target in labels.targets.items():
@@ -141,14 +141,16 @@ def mean_predictions(members: Sequence[Mapping[str, Array]]) -> dict[str, Array]
     return {key: np.asarray(np.mean([one[key] for one in members], axis=0, dtype=np.float64), np.float32) for key in members[0]}
 
 
-def for_labels(labels: Mapping[str, FittedTarget], own: Mapping[str, FittedTarget], predictions: Mapping[str, Array]) -> dict[str, Array]:
+def for_labels(
+    labels: Mapping[str, FittedTarget], member: Mapping[str, FittedTarget], predictions: Mapping[str, Array]
+) -> dict[str, Array]:
     """Return a member's predictions, (rows, classes), with a column for every class or label of the group.
 
     A class that no training row of the member has gets a probability of 0 from it.
     """
     aligned = {}
     for key, prediction in predictions.items():
-        names, known = labels[key].columns, own[key].columns
+        names, known = labels[key].columns, member[key].columns
         if names == known or labels[key].units == 1:
             aligned[key] = prediction
         else:

@@ -145,7 +145,7 @@ def describe_trainings(experiment: Experiment, plan: SplitPlan) -> str:
         return ""
     if folds == 1:
         return f"{seeds} trainings, with {seeds} seeds"
-    repeats = f", dealt {plan.repeats} times" if plan.repeats > 1 else ""
+    repeats = f", repeated {plan.repeats} times" if plan.repeats > 1 else ""
     return f"{folds * seeds} trainings: {plan.folds} folds{repeats}{f', each with {seeds} seeds' if seeds > 1 else ''}"
 
 

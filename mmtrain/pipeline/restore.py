@@ -130,7 +130,7 @@ def with_cached_features(
         fitted: The fitted columns of the run.
         scored: A table, and its rows as they are encoded.
         say: Takes sentences about features that are computed now.
-        own_table: Whether the run was trained on this table: augmented views of its images are in the cache already.
+        own_table: True if the run was trained on this table: augmented views of its images are in the cache already.
     """
     if not encoder_columns(experiment.branches, experiment.columns) or not (run / "network.json").is_file():
         return predictor, scored[1]

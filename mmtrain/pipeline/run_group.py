@@ -100,7 +100,7 @@ class RunGroup:
 
     @cached_property
     def labels(self) -> encode.Fitted:
-        """The targets with the classes of all rows that any member learns from or is scored on, to write answers; no training uses them."""
+        """The targets with the classes of all rows that any member uses, to write answers; no training uses them."""
         used = [rows for one in self.plan.trainings for rows in (one.train, one.validation, scored_rows(one, self.plan))]
         rows = np.unique(np.concatenate(used))
         return encode.fit(self.experiment.targets, self.data.table, rows, self.experiment.training.class_weights)
@@ -145,7 +145,7 @@ class RunGroup:
     def train(
         self, fold: int | None = None, table: EncodedTable | None = None, listener: Listener = lambda _: None, say: Say = lambda _: None
     ) -> None:
-        """Train the members that are not finished, or those of one `fold`; `table` is that of any of them, if it is encoded already.
+        """Train the members that are not finished, or those of one `fold`; `table` is the encoded table of any of them, if there is one.
 
         Raises RunError, UsageError and Interrupted as `train_child` does.
         """
@@ -191,7 +191,7 @@ class MemberPlan(ChildPlan):
         return self.experiment.model_copy(update={"training": before.training, "fusion": before.fusion})
 
     def callbacks(self) -> Sequence[Named]:
-        """Return new callbacks: what those of another training keep in memory is not for this one."""
+        """Return new callbacks: those of another training have its state in memory."""
         return self.group.make_callbacks()
 
     def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:
@@ -209,7 +209,7 @@ class MemberPlan(ChildPlan):
 
         rows = scored_rows(table.partition, self.group.plan)
         if any(guard.chosen for guard in result.guard.values()):
-            # The saved network gives the prediction of a branch, not that of the trained network.
+            # The saved network predicts by the chosen branch, unlike the trained network.
             predictor, arrays = model_file.of_run(child, table.experiment.branches, data.fitted)[1], table.arrays
         else:
             predictor, arrays = data.models.predictor, data.arrays

@@ -25,4 +25,4 @@ columns: {age: {role: numeric}, note: {role: text}, sick: {role: target, task: b
 def test_a_fusion_of_branches_without_a_guard_is_told(tmp_path, overrides, told):
     mixed_table(tmp_path, 20)
     sentence = unguarded_fusion(config.load(write_experiment(tmp_path / "a.yaml", TREE), overrides))
-    assert sentence.startswith("note: nothing tells whether the fusion is better than its best branch alone.") == told
+    assert sentence.startswith("note: nothing compares the fusion with its best branch alone.") == told

@@ -65,7 +65,18 @@ REFUSED = [
     ("branches.table: [mlp, mpl]", "branches.table: choice 2: there is no architecture 'mpl'. Did you mean 'mlp'?"),
     ("fusoin.dropout: [0.1, 0.2]", "fusoin.dropout: a search varies the sections branches, columns, fusion and training, not `fusoin`. "),
     ("split.seed: [1, 2]", "split.seed: a search varies the sections branches, columns, fusion and training, not `split`. Leave it out."),
-    ("training.seed: [1, 2]", "training.seed: a search cannot vary it: another seed changes a score by chance"),
+    ("training.seed: [1, 2]", "training.seed: a search cannot vary it: another seed changes a score at random"),
+    ("training.callbacks: [[], [a]]", "training.callbacks: a search cannot vary it: trials have no callbacks. Leave it out."),
+    ("training.trackers: [[], [a]]", "training.trackers: a search cannot vary it: trials have no trackers."),
+    ("training.tensorboard: [true, false]", "training.tensorboard: a search cannot vary it: trials write no logs of TensorBoard."),
+    (
+        "training.early_stopping.monitor: [validation_auc, validation_loss]",
+        "training.early_stopping.monitor: a search cannot vary it: trials with another monitored score cannot be compared.",
+    ),
+    (
+        "training.early_stopping.direction: [minimize, maximize]",
+        "training.early_stopping.direction: a search cannot vary it: it follows from the monitored score.",
+    ),
     ("columns.age.missing: [drop, median]", "columns.age.missing: `missing` decides which rows and labels there are"),
     (
         "columns.scan.size: [[8, 8], [16, 16]]",
@@ -92,7 +103,8 @@ def test_all_mistakes_of_a_space_are_reported_at_once(tmp_path):
 def test_losses_of_different_units_are_not_compared(tmp_path):
     overrides = ["training.early_stopping.monitor=validation_loss"]
     (problem,) = problems_of(tmp_path, "{training.class_weights: [none, balanced]}", *overrides)
-    assert "validation_loss is optimized, and training.class_weights changes its unit" in problem
+    assert "validation_loss is optimized, and training.class_weights changes its unit, so that trials cannot be compared. " in problem
+    assert problem.endswith("Set `tune.score` to another score of validation rows.")
     space_of(tmp_path, "{training.class_weights: [none, balanced]}", *overrides, "tune.score=validation_auc")
 
 

@@ -106,13 +106,14 @@ def make_callbacks(callbacks: Sequence[Callback], path: Path | NotInFile, overri
 def unguarded_fusion(experiment: Experiment) -> str:
     """Return a sentence if several branches are fused and nothing compares the fusion with each of them, else an empty one.
 
-    `auxiliary: 0` in the file, and the baseline `single_branch`, are answers to it.
+    With `auxiliary: 0` in the file, or the baseline `single_branch`, the user has decided.
     """
     fusion = experiment.fusion
     compared = "auxiliary" in fusion.model_fields_set or "single_branch" in experiment.evaluation.baselines
     if len(experiment.branches) < 2 or fusion.auxiliary or compared:
         return ""
     return (
-        "note: nothing tells whether the fusion is better than its best branch alone. With `fusion: {auxiliary: 1}` each branch learns to "
-        "predict alone and answers if it is better beyond noise; `evaluation.baselines: [majority, single_branch]` trains each one alone."
+        "note: nothing compares the fusion with its best branch alone. With `fusion: {auxiliary: 1}` each branch learns to "
+        "predict alone and replaces the fusion if it is better beyond noise; `evaluation.baselines: [majority, single_branch]` trains each "
+        "one alone."
     )

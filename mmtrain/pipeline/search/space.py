@@ -43,7 +43,7 @@ TAGS: Mapping[str, tuple[tuple[str, ...], Registry[Any]]] = {
 SEARCHED = ("branches", "columns", "fusion", "training")
 """Sections of the file that a search may vary."""
 FIXED: Mapping[str, str] = {
-    "training.seed": "another seed changes a score by chance, so the search would choose the luckiest one.",
+    "training.seed": "another seed changes a score at random, so the search would choose the luckiest one.",
     "training.callbacks": "trials have no callbacks.",
     "training.trackers": "trials have no trackers.",
     "training.tensorboard": "trials write no logs of TensorBoard.",
@@ -117,7 +117,7 @@ class SearchSpace:
 
     def trial_experiment(self, values: Mapping[str, Any]) -> Experiment:
         """Return the experiment with these values by key. Raises ConfigError if they exclude each other."""
-        tree = self._with(values)
+        tree = self._changed_tree(values)
         experiment, located = validate_tree(fill_defaults(tree, self.path))
         if located or experiment is None:
             raise ConfigError(Source(self.path.name, tree).problems(located))
@@ -125,10 +125,10 @@ class SearchSpace:
 
     def applies(self, setting: Setting, values: Mapping[str, Any]) -> bool:
         """Return True if the setting is an option of the sections that `values` have chosen so far."""
-        return _is_option(self._with(values), setting.path)
+        return _is_option(self._changed_tree(values), setting.path)
 
     def frozen(self, decided: Experiment) -> SearchSpace:
-        """Return the space with the decisions of the trial on the device in place of `auto`, unless a search varies them."""
+        """Return the space with the decisions of the trial on the device in place of `auto`, except for settings that are varied."""
         keys = {setting.key for setting in self.settings}
         tree = copy.deepcopy(self.tree)
         for name in UNTRIED:
@@ -146,7 +146,7 @@ class SearchSpace:
         experiment, _ = validate_tree(fill_defaults(tree, self.path))
         return replace(self, tree=tree, experiment=experiment or self.experiment)
 
-    def _with(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _changed_tree(self, values: Mapping[str, Any]) -> dict[str, Any]:
         tree = copy.deepcopy(self.tree)
         for key, value in values.items():
             put(tree, tuple(key.split(".")), _as_text(value))
@@ -169,17 +169,17 @@ def load_space(origin: Origin, space: Space, experiment: Experiment) -> SearchSp
     path = origin.path if isinstance(origin.path, Path) else origin.path.path
     tree = fill_defaults(read(origin.path, origin.overrides).tree, path)
     settings = tuple(_setting(_full_key(tree, key), values) for key, values in space.items())
-    made = SearchSpace(tree, path, settings, experiment)
+    unchecked = SearchSpace(tree, path, settings, experiment)
     checked, problems = [], []
     for key, setting in zip(space, settings, strict=True):
         place = origin.place("tune", "space", key)
-        found = [Problem(place, what, fix) for what, fix in dict.fromkeys(_problems(made, setting))]
-        problems += found
-        checked.append(setting if found else _whole(made, setting))
+        setting_problems = [Problem(place, what, fix) for what, fix in dict.fromkeys(_problems(unchecked, setting))]
+        problems += setting_problems
+        checked.append(setting if setting_problems else _as_whole_numbers(unchecked, setting))
     problems += _loss_problems(experiment, origin, settings)
     if problems:
         raise ConfigError(problems)
-    return replace(made, settings=tuple(checked), values=_file_values(experiment, checked))
+    return replace(unchecked, settings=tuple(checked), values=_file_values(experiment, checked))
 
 
 def put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -247,14 +247,14 @@ def _as_text(value: Any) -> Any:
 
 
 def _problems(space: SearchSpace, setting: Setting) -> Iterator[tuple[str, str]]:
-    """Return what is wrong with a setting, and what would be right."""
-    refused = _refused(space.experiment, setting)
-    if refused:
-        yield refused
+    """Yield the problems of a setting, each with a fix."""
+    refusal = _refusal(space.experiment, setting)
+    if refusal:
+        yield refusal
         return
     around = next((one for one in _choices_around(space, setting) if space.applies(setting, one)), {})
     for name, value in setting.extremes():
-        _, located = validate_tree(fill_defaults(space._with({**around, setting.key: value}), space.path))
+        _, located = validate_tree(fill_defaults(space._changed_tree({**around, setting.key: value}), space.path))
         for location, what, fix in located:
             at = "" if _is_at(location, setting.path) else f"{'.'.join(map(str, location))}: "
             # An unknown key is one mistake, whatever its values.
@@ -273,14 +273,14 @@ def _choices_around(space: SearchSpace, setting: Setting) -> Iterator[dict[str, 
             yield from ({other.key: choice} for choice in other.choices)
 
 
-def _refused(experiment: Experiment, setting: Setting) -> tuple[str, str] | None:
-    """Return why a search cannot vary a setting, None if it can."""
+def _refusal(experiment: Experiment, setting: Setting) -> tuple[str, str] | None:
+    """Return the reason why a search cannot vary a setting, with a fix; None if it can."""
     section, *keys = setting.path
     tree = experiment.model_dump(mode="json")
     known = list(tree)
     if section not in SEARCHED:
-        able = did_you_mean(section, SEARCHED) if section not in known else ""
-        return f"a search varies the sections {listed(SEARCHED)}, not `{section}`.", able or "Leave it out."
+        hint = did_you_mean(section, SEARCHED) if section not in known else ""
+        return f"a search varies the sections {listed(SEARCHED)}, not `{section}`.", hint or "Leave it out."
     for key, why in FIXED.items():
         if setting.key == key or setting.key.startswith(f"{key}."):
             return f"a search cannot vary it: {why}", "Leave it out."
@@ -291,11 +291,11 @@ def _refused(experiment: Experiment, setting: Setting) -> tuple[str, str] | None
         names = listed(list(tree[section]))
         return f"there is no {noun} {'.'.join(keys[:1])!r}.", did_you_mean(keys[0] if keys else "", tree[section]) or f"There are {names}."
     if section == "columns":
-        return _refused_of_column(experiment, keys[0], keys[1])
+        return _column_refusal(experiment, keys[0], keys[1])
     return None
 
 
-def _refused_of_column(experiment: Experiment, key: str, option: str) -> tuple[str, str] | None:
+def _column_refusal(experiment: Experiment, key: str, option: str) -> tuple[str, str] | None:
     if option in FIXED_OF_COLUMNS:
         return f"`{option}` decides which rows and labels there are, which all trials share.", "Leave it out."
     if key in images_among(experiment.columns) and option != "augment":
@@ -320,12 +320,12 @@ def search_score(experiment: Experiment) -> str:
     return given or (monitor if monitor.startswith("validation_") else "validation_loss")
 
 
-def _whole(space: SearchSpace, setting: Setting) -> Setting:
+def _as_whole_numbers(space: SearchSpace, setting: Setting) -> Setting:
     """Return the setting with whole numbers only, if its ends are whole and the experiment takes no others."""
     if setting.choices or not (setting.low.is_integer() and setting.high.is_integer()):
         return setting
     around = next((one for one in _choices_around(space, setting) if space.applies(setting, one)), {})
-    _, located = validate_tree(fill_defaults(space._with({**around, setting.key: setting.low + 0.5}), space.path))
+    _, located = validate_tree(fill_defaults(space._changed_tree({**around, setting.key: setting.low + 0.5}), space.path))
     return replace(setting, whole=bool(located))
 
 

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     import optuna
 
 JOURNAL = "journal.log"
-NAME = "search"
+"""File of the run folder with every change of the study."""
+STUDY_NAME = "search"
 RANDOM_TRIALS = 8
 """Trials before the sampler models the scores; Optuna's default of 10 is half of a short search."""
 FULL_TRIALS = 4
 """Trials that have to end before the median prunes one."""
-RESUMED = 1_000
+SEED_STEP = 1_000
 """Added to the sampler's seed for every trial that the study has when it is opened; more than there are workers."""
 IMPORTANT_QUANTILE = 0.25
 """Share of the trials that counts as good in the importance of settings; of 20 trials, 5."""
@@ -93,14 +94,14 @@ class Study:
         with disk_errors(folder / JOURNAL):
             backend = JournalFileBackend(str(folder / JOURNAL), lock_obj=FileLock(folder / f".{JOURNAL}.lock"))  # type: ignore[arg-type]
             self._study = optuna.create_study(
-                study_name=NAME,
+                study_name=STUDY_NAME,
                 storage=JournalStorage(backend),
                 pruner=_pruner(pruner, epochs),
                 direction="maximize" if maximize else "minimize",
                 load_if_exists=True,
             )
         # A resumed search with the same seed would draw the same values again.
-        seed += RESUMED * len(self._study.get_trials(deepcopy=False))
+        seed += SEED_STEP * len(self._study.get_trials(deepcopy=False))
         with warnings.catch_warnings():
             # The constant liar is experimental in Optuna's words, and since version 2.8 unchanged.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -109,7 +110,7 @@ class Study:
     def begin(self, space: SearchSpace) -> None:
         """Make the file's own values the first trial, unless the study has trials already."""
         if not self._study.get_trials(deepcopy=False):
-            stored = {key: _stored(space, key, value) for key, value in space.values.items()}
+            stored = {key: _stored_value(space, key, value) for key, value in space.values.items()}
             self._study.enqueue_trial(stored, user_attrs={"own": True})
 
     def ask(self, most: int) -> Trial | None:
@@ -162,7 +163,7 @@ class Study:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Keep other workers from beginning a trial in the block, so that there are never more than asked for."""
+        """Keep other workers from beginning a trial in the block, so that their number never exceeds the limit."""
         self._lock.acquire()
         try:
             yield
@@ -230,7 +231,7 @@ def outcome_of(trial: optuna.trial.FrozenTrial) -> Outcome | Literal["waiting"]:
     return outcome
 
 
-def _stored(space: SearchSpace, key: str, value: Any) -> Any:
+def _stored_value(space: SearchSpace, key: str, value: Any) -> Any:
     setting = next(one for one in space.settings if one.key == key)
     return json.dumps(value) if setting.choices else value
 

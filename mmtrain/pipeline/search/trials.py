@@ -39,7 +39,7 @@ PRUNED = "pruned: "
 VALIDATION_FILE = "validation.npz"
 """Predictions of the validation rows by a complete trial, in a file of NumPy: an array per target, in their order."""
 MOST_ROWS = 20_000
-"""Validation rows up to which predictions are kept: with more, the best of some dozen scores is hardly too good."""
+"""Validation rows up to which predictions are kept: with more, the best of some dozen scores is hardly too optimistic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class TrialPlan(ChildPlan):
     keep_model: bool = False
 
     def write_results(self, child: Run, table: EncodedTable, data: TrainingData, result: TrainingResult) -> None:  # noqa: ARG002
-        """Write the predictions of the kept epoch, for the correction of the best score; a pruned trial is no candidate for it."""
+        """Write the predictions of the kept epoch, for the correction of the best score; a pruned trial is not a candidate for it."""
         from mmtrain.model import model_file
         from mmtrain.training import checkpoints
 
@@ -63,7 +63,7 @@ class TrialPlan(ChildPlan):
 
 
 class OutOfTimeError(RunError):
-    """The minutes of the search are over; the trial is cut off."""
+    """Error that cuts off a trial when the minutes of the search are over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ def _is_full_disk(error: MmtrainError) -> bool:
 
 
 class _Course:
-    """Follows the training of a trial: its scores, whether it is worth going on, and the time."""
+    """Listener of the training of a trial: it records scores, prunes, and watches the time."""
 
     def __init__(self, search: Search, trial: Trial) -> None:
         self._search, self._trial = search, trial
@@ -203,14 +203,14 @@ class _Course:
 
 def trial_results(study: Study, space: SearchSpace) -> list[TrialResult]:
     """Return all trials of a study."""
-    own = space.experiment.model_dump(mode="json")
+    file_tree = space.experiment.model_dump(mode="json")
     results = []
     for trial in study.trials():
         facts, outcome = trial.user_attrs, str(outcome_of(trial))
         is_own = bool(facts.get("own", False))
         settings = dict(facts.get("values", {}))
         if is_own:
-            settings = {one.key: value_at(own, one.path) for one in space.settings if space.applies(one, {})}
+            settings = {one.key: value_at(file_tree, one.path) for one in space.settings if space.applies(one, {})}
         results.append(
             TrialResult(
                 trial=trial.number,
@@ -233,14 +233,14 @@ def corrected_choice(search: Search, results: Sequence[TrialResult]) -> Correcte
     Trials are compared as the search compares them: complete ones, by the optimized score or, for a loss, by the log loss.
     """
     complete = [one for one in results if one.outcome == "complete"]
-    own = next((place for place, one in enumerate(complete) if one.own), None)
-    named = _target_and_score(search)
+    file_trial = next((place for place, one in enumerate(complete) if one.own), None)
+    optimized = _target_and_score(search)
     files = [search.run / f"trials/{one.trial}" / VALIDATION_FILE for one in complete]
-    if own is None or len(complete) < 2 or named is None or not all(file.is_file() for file in files):
+    if file_trial is None or len(complete) < 2 or optimized is None or not all(file.is_file() for file in files):
         return None
     from mmtrain.evaluation.selection_bias import correct_choice
 
-    key, score = named
+    key, score = optimized
     rows, target = search.table.partition.validation, search.table.fitted.targets[key]
     truth = search.table.arrays.targets[key][rows]
     known = target.known_rows(truth)
@@ -255,7 +255,7 @@ def corrected_choice(search: Search, results: Sequence[TrialResult]) -> Correcte
         confidence=section.confidence,
         seed=section.seed,
     )
-    return correct_choice(target, truth[known], predictions, own, score, bootstrap)
+    return correct_choice(target, truth[known], predictions, file_trial, score, bootstrap)
 
 
 def _target_and_score(search: Search) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Worker processes of a search: `python -m mmtrain.pipeline.search.worker FOLDER` runs trials beside others of the same search.
+"""Worker processes of a search: `python -m mmtrain.pipeline.search.worker FOLDER` runs trials next to others of the same search.
 
 Each process has TensorFlow and the encoded table of its own; images and cached columns are mapped and shared. A worker ends with its
 parent: its standard input is a pipe, which the kernel closes when the parent ends, however it ends.
@@ -30,11 +30,13 @@ from mmtrain.system.user_code import import_code
 from mmtrain.training.signals import Interrupted, at_once
 
 POLL_SECONDS = 0.5
+"""Time between two looks at the workers."""
 STOP_SECONDS = 10.0
 """Time that a worker has to end after SIGTERM."""
 GRACE_SHARE, MOST_GRACE = 0.04, 20.0
-"""Share of the minutes, at most so many seconds, for which a worker may go on after the deadline until its step or its validation ends."""
+"""Share of the minutes, and maximum number of seconds, that a worker may take after the deadline to end its step or its validation."""
 MOST_OUTPUT = 2_000
+"""Maximum number of bytes of a worker's standard error that a message shows."""
 
 
 @contextmanager
