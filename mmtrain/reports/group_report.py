@@ -51,7 +51,7 @@ class GroupData:
     """The contents of the report of a group."""
 
     data: ReportData
-    """With one part, the out-of-fold predictions; without folds, with none."""
+    """Report data whose only part is the out-of-fold predictions; without folds, it has no parts."""
     result: CrossValidation
 
     @property
@@ -66,11 +66,11 @@ class GroupData:
 
     @property
     def trainings(self) -> str:
-        """`5 folds, dealt 2 times, each with 3 seeds`."""
+        """`5 folds, repeated 2 times, each with 3 seeds`."""
         result = self.result
         if result.folds == 1:
             return counted(result.seeds, "seed")
-        repeats = f", dealt {result.repeats} times" if result.repeats > 1 else ""
+        repeats = f", repeated {result.repeats} times" if result.repeats > 1 else ""
         seeds = f", each with {result.seeds} seeds" if result.seeds > 1 else ""
         return f"{result.folds} folds{repeats}{seeds}"
 
@@ -116,7 +116,7 @@ def _times(contents: GroupData) -> str:
 
 
 def _rows(contents: GroupData) -> str:
-    """Say how many rows were scored, and by what."""
+    """Describe the scored rows and the trainings that scored them."""
     result, data = contents.result, contents.data.data
     scored = counted(result.rows, "row")
     if result.folds == 1:
@@ -161,7 +161,9 @@ def _verdict(contents: GroupData, key: str, view: TargetResultView | None) -> Pa
         return Paragraph("", f"{title(name)} of {key}: {format_score(name, value)} ({better}{spread}).")
     interval = f"{contents.percent} interval {between(name, Line.of(score))}; " if score.low is not None else ""
     number_of_rows = round(float(np.mean([member.train_rows for member in contents.result.members])))
-    facts = f"It is that of a training on as many rows as a fold has, {count(number_of_rows)} besides validation rows, on new rows."
+    facts = (
+        f"It estimates the score on new rows of a training on as many rows as a fold has: {count(number_of_rows)}, plus validation rows."
+    )
     strong = f"{title(name)} of {key}: {format_score(name, value)} ({interval}{better})."
     if view is None or score.low is None or score.high is None:
         return Paragraph("", strong, facts)
@@ -263,7 +265,7 @@ def members_table(contents: GroupData, key: str) -> Table:
         lines.append((Cell(label), number(count(member.train_rows)), number(count(member.rows)), *scores))
     notes = []
     if result.repeats > 1:
-        notes.append(f"Folds go on counting in repeats: fold {result.folds} is fold 0 of the second one.")
+        notes.append(f"Numbers of folds continue over repeats: fold {result.folds} is fold 0 of the second repeat.")
     head = ("Training", "Training rows", "Scored rows", *(title(name) for name in shown))
     return Table(f"Each training: scores of {key}", head, tuple(lines[:MOST_MEMBERS]), " ".join(notes), csv="cross_validation.json")
 
@@ -276,13 +278,13 @@ def _out_of_fold(contents: GroupData, writer: FigureWriter) -> tuple[Section, ..
     start = Paragraph(
         "Confusion matrix and curves of all out-of-fold rows together. Where several trainings scored a row, its prediction is their mean."
     )
-    blocks = {view.key: tuple(_of_rows(view, writer)) for view in views}
+    blocks = {view.key: tuple(_prediction_blocks(view, writer)) for view in views}
     if len(views) == 1:
         return (Section("Out-of-fold predictions", (start, *blocks[views[0].key])),)
     return (Section("Out-of-fold predictions", (start,), tuple(Section(key, of_target) for key, of_target in blocks.items())),)
 
 
-def _of_rows(view: TargetResultView, writer: FigureWriter) -> Iterator[Block]:
+def _prediction_blocks(view: TargetResultView, writer: FigureWriter) -> Iterator[Block]:
     if view.result.classes:
         matrix, classes = view.result.confusion_matrix(), view.result.classes
         plot = of_confusion(view, matrix, classes, writer)

@@ -1,4 +1,4 @@
-"""Limits of the result: reasons to trust the scores less, and analyses that were not done; and what may help."""
+"""Limits of the result: reasons to trust the scores less, and analyses that were not done; and suggestions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def section(contents: ReportData) -> Section:
 
 
 def next_steps(contents: ReportData) -> tuple[Section, ...]:
-    """Say what would probably help; nothing where nothing is known to."""
+    """Suggest improvements; empty if none is known."""
     points = tuple(_pretrained_images(contents))
     return (Section("What to do next", (Points(points),)),) if points else ()
 

@@ -21,21 +21,21 @@ MOST_TRIALS = 30
 """Trials in the page's table, the best first; trials.csv has all."""
 MOST_AXES = 10
 """Settings of the plot of parallel coordinates, the most important first."""
-OPTIMISM = "The best of many scores of the same validation rows is too good."
-HONEST = "Train it with `mmtrain fit`, and score it on the test part with `mmtrain evaluate`."
+OPTIMISM = "The best of many scores of the same validation rows is too optimistic."
+EVALUATE = "Train it with `mmtrain fit`, and score it on the test part with `mmtrain evaluate`."
 
 
 def describe_correction(result: SearchResult) -> list[str]:
-    """Return sentences on how much of the best score is left once the choice among the trials is taken into account."""
+    """Return sentences about the best score, corrected for the choice among the trials."""
     if result.best.own:
         return ["No trial is better than the experiment file."]
     one = result.corrected
     if one is None:
-        return [OPTIMISM, HONEST]
-    kept = f"chosen and scored on different validation rows (bootstrap), it is {one.score} {decimals(one.value)}, the file's own values"
-    share = f"{decimals(one.own)}; the choice is better in {one.better:.0%} of the draws."
+        return [OPTIMISM, EVALUATE]
+    scored = f"chosen and scored on different validation rows (bootstrap), it is {one.score} {decimals(one.value)}, the file's own values"
+    compared = f"{decimals(one.own)}; the choice is better in {one.better:.0%} of the draws."
     gain = one.gain if higher_is_better(one.score) else -one.gain
-    return [f"{OPTIMISM} Corrected for that, {kept} {share}", HONEST if gain > 0 else NOTHING_GAINED]
+    return [f"{OPTIMISM} Corrected for that, {scored} {compared}", EVALUATE if gain > 0 else NOTHING_GAINED]
 
 
 NOTHING_GAINED = (

@@ -170,7 +170,9 @@ def test_the_command_prints_the_best_file_and_what_it_changes(searched, monkeypa
     assert shown.out == f"{result.experiment}\n"
     assert f"Best: trial {result.best.trial}, validation_auc {result.best.score:.3f}" in shown.err
     if not result.best.own:
-        assert "The best of many scores of the same validation rows is too good. Corrected for that, chosen and scored on" in shown.err
+        assert (
+            "The best of many scores of the same validation rows is too optimistic. Corrected for that, chosen and scored on" in shown.err
+        )
     assert all(f"  {key}: " in shown.err for key in result.changes)
 
 

@@ -17,15 +17,15 @@ def described(corrected, *, own=False):
 def test_a_score_is_told_with_its_correction_and_what_it_means(score, value, verdict):
     first, second = described(CorrectedChoice(score=score, value=value, own=0.8, better=0.625, draws=200))
     assert first == (
-        "The best of many scores of the same validation rows is too good. Corrected for that, chosen and scored on different validation "
-        f"rows (bootstrap), it is {score} {value:.3f}, the file's own values 0.800; the choice is better in 62% of the draws."
+        "The best of many scores of the same validation rows is too optimistic. Corrected for that, chosen and scored on different "
+        f"validation rows (bootstrap), it is {score} {value:.3f}, the file's own values 0.800; the choice is better in 62% of the draws."
     )
     assert second.startswith(verdict)
 
 
 def test_without_a_correction_the_test_part_has_the_last_word():
     assert described(None) == [
-        "The best of many scores of the same validation rows is too good.",
+        "The best of many scores of the same validation rows is too optimistic.",
         "Train it with `mmtrain fit`, and score it on the test part with `mmtrain evaluate`.",
     ]
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Numbers = npt.NDArray[np.float64]
 MARKS = {"complete": ("o", FIRST), "pruned": ("x", QUIET)}
 """Marker and colour of the outcomes that have a score."""
-LONGEST = 22
+MOST_LETTERS = 22
+"""Length from which names on an axis are shortened."""
 LOG_RATIO = 20.0
 """Ratio of the largest to the smallest value of a setting from which its axis is logarithmic."""
 
@@ -38,9 +39,9 @@ def history(trials: Sequence[TrialResult], score: str, *, maximize: bool) -> Fig
     scores = _scores(complete)
     best = np.maximum.accumulate(scores) if maximize else np.minimum.accumulate(scores)
     axis.step([one.trial for one in complete], best, color=SECOND, where="post", linewidth=1.4, label="best so far")
-    own = next((one.score for one in complete if one.own), None)
-    if own is not None:
-        axis.axhline(own, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="experiment file")
+    file_score = next((one.score for one in complete if one.own), None)
+    if file_score is not None:
+        axis.axhline(file_score, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="experiment file")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="trial", ylabel=score.replace("_", " "))
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
@@ -53,7 +54,7 @@ def importance(shares: Mapping[str, float]) -> Figure:
     axis = figure.subplots()
     places = np.arange(len(shares))
     axis.barh(places, list(shares.values()), height=0.6, color=FIRST, alpha=0.6)
-    axis.set_yticks(places, [_short(key, 34) for key in shares])
+    axis.set_yticks(places, [_shorten(key, 34) for key in shares])
     axis.set_ylim(len(shares) - 0.5, -0.5)
     axis.set_xlim(0, 1)
     axis.grid(visible=False, axis="y")
@@ -89,8 +90,8 @@ def _label_axes(axis: Axes, names: Sequence[str], ticks: Sequence[Sequence[tuple
     for place, labels in enumerate(ticks):
         axis.axvline(place, color=QUIET, linewidth=0.8)
         for height, text in labels:
-            axis.annotate(_short(text, 14), (place, height), xytext=(3, 1), textcoords="offset points", fontsize=7, color=INK)
-    axis.set_xticks(range(len(names)), [_broken(name) for name in names], fontsize=7.5)
+            axis.annotate(_shorten(text, 14), (place, height), xytext=(3, 1), textcoords="offset points", fontsize=7, color=INK)
+    axis.set_xticks(range(len(names)), [_break_lines(name) for name in names], fontsize=7.5)
     axis.set_yticks([])
     axis.set(xlim=(-0.15, len(names) - 0.5), ylim=(-0.05, 1.08))
     axis.grid(visible=False)
@@ -122,10 +123,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _short(name: str, most: int = LONGEST) -> str:
+def _shorten(name: str, most: int = MOST_LETTERS) -> str:
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
-def _broken(name: str) -> str:
+def _break_lines(name: str) -> str:
     """Return a dotted key on several lines."""
-    return "\n".join(_short(part, 16) for part in name.split("."))
+    return "\n".join(_shorten(part, 16) for part in name.split("."))

@@ -69,10 +69,10 @@ def describe_guard(guard: Mapping[str, FusionGuard]) -> Iterator[str]:
 
 
 def describe_base(choice: LinearBaseChoice | None) -> Iterator[str]:
-    """Describe how much of what the network adds to its linear model was kept, in a sentence; nothing without such a model."""
+    """Describe the choice between a network, its linear model and their mean, in a sentence; empty without such a model."""
     if choice is None:
         return
-    kept = {0.0: "the linear model alone answers", 0.5: "the mean of both answers", 1.0: "the network answers"}[choice.factor]
+    kept = {0.0: "the linear model predicts alone", 0.5: "the mean of both predicts", 1.0: "the network predicts"}[choice.factor]
     beyond = "" if choice.factor == 0.5 else ", better beyond noise"
     losses = ", ".join(f"{name} {significant(loss)}" for name, loss in (("alone", choice.linear), ("mean of both", choice.mean)))
     rows = counted(choice.rows, "validation row")
