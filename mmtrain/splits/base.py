@@ -33,7 +33,7 @@ Folds = Annotated[
         examples=[5],
     ),
 ]
-Repeats = Annotated[PositiveInt, Field(le=100, description="Number of times that the rows are dealt to the folds anew.")]
+Repeats = Annotated[PositiveInt, Field(le=100, description="Number of times that the rows are divided into folds.")]
 Seed = Annotated[NonNegativeInt, Field(description="Another seed deals the rows differently.")]
 
 

@@ -1,4 +1,4 @@
-"""`split: column`: what the table says; validation is taken from training rows where no row says validation.
+"""`split: column`: parts or folds from a column; validation is taken from training rows where no row says validation.
 
 A column of folds (0 to k - 1, `fold_3`, with `folds: true` any words) is cross-validation: a row is scored in the fold that it names.
 Rows that say test are outer test rows then, which no fold sees, and rows that say train or validation are so in every fold.
@@ -28,7 +28,7 @@ def column(
     test: Annotated[float, Field(ge=0, lt=1, description="Above 0, whatever its size, some rows have to say test.")] = 0.15,
     seed: Seed = 0,
 ) -> SplitPlan:
-    """As the column with the role `split` says: parts, or folds for cross-validation."""
+    """Parts, or folds for cross-validation, from the column with the role `split`."""
     import numpy as np
 
     from mmtrain.splits.random_assignment import Draw, check_shares
@@ -73,7 +73,7 @@ def _folds(rows: Rows, codes: IntArray, folds: list[str], validation: float, see
     """Return a partition for each fold of a column."""
     import numpy as np
 
-    if problems := [*_torn_groups(rows, codes), *_single_fold(rows, folds)]:
+    if problems := [*_groups_across_parts(rows, codes), *_single_fold(rows, folds)]:
         raise DataError(problems)
     fixed = np.flatnonzero(codes == VALIDATION)
     inside = codes != TEST
@@ -113,11 +113,11 @@ def _given_problems(rows: Rows, codes: IntArray, test: float) -> list[Problem]:
         problems.append(Problem("split", "no row is marked train.", "Write train in the split column of the rows to learn from."))
     if test > 0 and not (codes == TEST).any():
         problems.append(Problem("split", "no row is marked test.", "Write test in the split column of some rows, or set `test: 0`."))
-    return problems + _torn_groups(rows, codes)
+    return problems + _groups_across_parts(rows, codes)
 
 
-def _torn_groups(rows: Rows, codes: IntArray) -> list[Problem]:
-    """Return the problem of groups whose rows have several codes."""
+def _groups_across_parts(rows: Rows, codes: IntArray) -> list[Problem]:
+    """Return the problem of groups whose rows are in several parts or folds; empty without any."""
     import numpy as np
 
     from mmtrain.splits.group_allocation import Tally

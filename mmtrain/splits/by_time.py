@@ -1,7 +1,7 @@
 """`split: time`: the earliest rows train, later ones validate, the latest are tested.
 
-With folds the origin rolls on: the rows are cut into folds + 1 periods of about the same number of rows, and fold i learns from the first
-i + 1 of them and is scored on the next one; the last rows of what it learns from are its validation rows, later rows are not used.
+With folds the origin rolls forward: the rows are cut into folds + 1 periods of about the same number of rows, and fold i learns from the
+first i + 1 of them and is scored on the next one; the last rows of what it learns from are its validation rows, later rows are not used.
 
 A group goes by its latest row, so that training knows nothing of the time that validation and test are from; its earlier rows then
 are on the later side of a cut, and a note gives their number. Rows of equal time are never on two sides of a cut. Nothing is random.

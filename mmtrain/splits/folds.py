@@ -1,7 +1,7 @@
 """Cross-validation: every row that is not an outer test row is scored once per repeat, by a training that has not seen its group.
 
-Whole groups, or rows where there are none, are dealt to the folds in equal shares; the same dealing cuts the validation rows of each fold
-from the rows that it does not score. In the partition of a fold, its scored rows are the `test` rows. Outer test rows are in no fold.
+Whole groups, or rows where there are none, are divided among the folds in equal shares; the same division cuts the validation rows of each
+fold from the rows that it does not score. In the partition of a fold, its scored rows are the `test` rows. Outer test rows are in no fold.
 """
 
 from __future__ import annotations

@@ -199,8 +199,8 @@ class RegressionTarget(RegressionTraits, Target):
         0,
         ge=0,
         le=1000,
-        description="Learn the number as a classification among so many quantiles of the training answers, 20 for example, and predict the "
-        "expectation; 0: by its error. For pretrained encoders that are tuned.",
+        description="Learn the number as a classification among this number of quantiles of the training answers, 20 for example, and "
+        "predict the expectation; 0: by its error. For pretrained encoders that are tuned.",
     )
 
     @model_validator(mode="after")
