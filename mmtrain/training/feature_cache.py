@@ -1,4 +1,4 @@
-"""The cache of features: an encoder reads what is not in it, says how far it is, or is only timed on a few inputs."""
+"""Cache of encoder features: missing features are computed with messages of progress, or their time is estimated on a few inputs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from mmtrain.errors import counted
 VERSION = 1
 """Part of the name of every entry; to be raised when encoders give other features for the same inputs and weights."""
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 5.0, 20.0
-"""Time after which an encoder says how far it is, for the first time and again."""
+"""Time to the first message of progress, and from one to the next."""
 BATCHES_OF_ESTIMATE = 3
 """Batches that an estimate reads. The first warms up the network and is not timed."""
 
 
 @dataclass(frozen=True)
 class FeatureEstimate:
-    """The work of an encoder that has not been done yet, and its speed on a few inputs."""
+    """Estimate of the time and the size of features that are not cached yet, from a few inputs."""
 
     column: str
     model: str
     count: int
-    """Images with their views, or distinct texts, that it has to read."""
+    """Number of images with their views, or of distinct texts, that it has to read."""
     noun: str
     seconds: float
     """Time that it will take."""
@@ -51,7 +51,7 @@ class FeatureCache:
     cache: Cache
     say: Say
     estimates: list[FeatureEstimate] | None = None
-    """Takes an estimate in place of the computation."""
+    """List that takes an estimate in place of the computation; None to compute."""
 
     def column(
         self,
@@ -70,16 +70,16 @@ class FeatureCache:
         # Not under the header: other columns may have the same images or texts.
         provenance = Provenance({**facts, **content}, Path(encoder.name), f"features of {noun}s by {encoder.name}")
         if self.estimates is not None:
-            return cached_column(layout, provenance, self.cache) or self._estimated(encoder, layout, read(), noun, work)
+            return cached_column(layout, provenance, self.cache) or self._estimate(encoder, layout, read(), noun, work)
 
         def chunks() -> Generator[tuple[Array, Array]]:
-            for values in self._reported(read(), encoder, layout, noun, work):
+            for values in self._with_progress(read(), encoder, layout, noun, work):
                 yield values, np.ones((len(values), 1), np.float32)
 
         return encoded_column(layout, lambda: provenance, chunks, self.cache, least=0)
 
-    def _reported(self, batches: Iterable[Array], encoder: Encoder, layout: ArrayLayout, noun: str, work: Array) -> Generator[Array]:
-        """Yield the batches; say how far they are after some time, and at the end how long they took."""
+    def _with_progress(self, batches: Iterable[Array], encoder: Encoder, layout: ArrayLayout, noun: str, work: Array) -> Generator[Array]:
+        """Yield the batches; report the progress, and at the end the duration."""
         begun = time.perf_counter()
         rows, due, whole = 0, begun + SECONDS_TO_FIRST_LINE, float(work.sum())
         total = layout.rows * layout.shape[0]
@@ -94,7 +94,7 @@ class FeatureCache:
         pace = f"in {_duration(seconds)} ({total / seconds:,.0f} a second)"
         self.say(f"{self.header}: {encoder.name} has read {counted(total, noun)} {pace}.")
 
-    def _estimated(self, encoder: Encoder, layout: ArrayLayout, batches: Generator[Array], noun: str, work: Array) -> EncodedColumn:
+    def _estimate(self, encoder: Encoder, layout: ArrayLayout, batches: Generator[Array], noun: str, work: Array) -> EncodedColumn:
         """Time a few batches, and return their features as if they were all."""
         values: list[Array] = []
         timed = seconds = 0.0
@@ -118,5 +118,5 @@ class FeatureCache:
 
 
 def _duration(seconds: float) -> str:
-    """`40 s`, `3.2 min`."""
+    """Return `40 s`, `3.2 min`."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

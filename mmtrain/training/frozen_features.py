@@ -86,7 +86,7 @@ def with_features(  # noqa: PLR0913 (a table, an experiment and options)
         columns: Section `columns`.
         stores: The images by column.
         cache: The cache that features are found in and written to.
-        say: Takes a sentence about every column whose features are computed now, and on the way how far it is.
+        say: Takes a sentence about every column whose features are computed now, and sentences about the progress.
         encoders: Encoders by column, such as those of a saved model; columns without one stay. None loads them from their files.
         views: False leaves out augmented views, which only a training reads.
         tuned: False leaves out features of encoders that the training tunes; otherwise they are added as `Arrays.features`.
@@ -188,7 +188,7 @@ class _Read:
     features: EncodedColumn
 
     def is_read_as(self, encoder: Encoder, spec: TensorSpec) -> bool:
-        """Return whether images of this spec have the same features by this encoder."""
+        """Return True if images of this spec have the same features by this encoder."""
         return (encoder.fingerprint, encoder.design, spec) == (self.encoder.fingerprint, self.encoder.design, self.spec)
 
 
@@ -225,10 +225,10 @@ def _read_images(encoder: Encoder, store: ImageStore, views: AugmentedViews, kno
     """Yield the features of images in order, (images, views, width), zeros for unreadable ones."""
     compiled, size = _compile(encoder.network), min(MOST_AT_ONCE, rows_at_once(encoder.network))
     levels = np.iinfo(store.pixels.dtype).max
-    found = _known_images(known, size)
+    known_places = _known_images(known, size)
     for images, readable, pixels in _pixel_batches(store, size):
         features = np.zeros((len(images), 1 + views.count, encoder.width), np.float32)
-        places = [found.get(_digest(image)) for image in pixels] if found else [None] * len(images)
+        places = [known_places.get(_digest(image)) for image in pixels] if known_places else [None] * len(images)
         fresh = readable & np.array([place is None for place in places])
         for view in range(1 + views.count) if fresh.any() else ():
             features[fresh, view] = compiled(views.of(pixels[fresh], images[fresh], view, levels)).numpy()
@@ -240,11 +240,11 @@ def _read_images(encoder: Encoder, store: ImageStore, views: AugmentedViews, kno
 
 def _known_images(known: Sequence[_Read], size: int) -> dict[bytes, tuple[EncodedColumn, int]]:
     """Return the features of images by the digest of their pixels: 500 MB/s, where an encoder reads 8 MB/s."""
-    found: dict[bytes, tuple[EncodedColumn, int]] = {}
+    places: dict[bytes, tuple[EncodedColumn, int]] = {}
     for one in known:
         for images, _, pixels in _pixel_batches(one.store, size):
-            found |= {_digest(image): (one.features, int(position)) for position, image in zip(images, pixels, strict=True)}
-    return found
+            places |= {_digest(image): (one.features, int(position)) for position, image in zip(images, pixels, strict=True)}
+    return places
 
 
 def _digest(pixels: Array) -> bytes:

@@ -1,4 +1,4 @@
-"""The linear model that a network begins with, and how much of what the network adds to it is kept.
+"""The linear model that a network begins with, and the share of the network's correction to it that is kept.
 
 Before the first step, `fit_linear_base` fits a penalized regression by the losses of the targets. Its penalty, and whether it reads the
 bins of numbers, are chosen by cross-validation within the training rows, so that validation rows stay unseen. After the training,
@@ -39,7 +39,7 @@ MOST_STEPS, GRADIENT, MEMORY = 20, 2e-3, 8
 LEAST_VARIANCE = 1e-6
 """Least variance of a principal component, relative to the first one's; float32 features have no smaller ones."""
 FACTORS = (0.0, 0.5, 1.0)
-"""Factors of what the network adds: the linear model alone, the mean of both, the network as it was trained."""
+"""Factors of the network's correction: the linear model alone, the mean of both, the network as it was trained."""
 NOISE = 2.0
 """Standard errors by which one of the ends has to be better than the mean of both to take its place. On inner splits of hdma, pbc, wine
 and boston, the mean had a lower loss than both or lay near the lower one."""
@@ -55,7 +55,7 @@ class Labels:
 
     @classmethod
     def of(cls, data: TrainingData, rows: Array) -> Labels:
-        """Return those of `rows`; rows without a known label have weight 0 where the training gives it to them."""
+        """Return the labels of `rows`; rows without a known label have weight 0 where the training gives it to them."""
         # Label smoothing helps a network; a linear model has its penalty.
         targets = {key: target.without_smoothing() for key, target in data.fitted.targets.items()}
         truth = {key: data.arrays.targets[key][rows] for key in targets}
@@ -63,11 +63,11 @@ class Labels:
 
     @property
     def units(self) -> int:
-        """Raw values of a row."""
+        """Number of raw values of a row."""
         return sum(target.units for target in self.targets.values())
 
     def take(self, places: Array) -> Labels:
-        """Return those at `places`."""
+        """Return the labels at `places`."""
         truth, weights = ({key: values[places] for key, values in part.items()} for part in (self.truth, self.weights))
         return Labels(self.targets, truth, weights)
 
@@ -107,12 +107,12 @@ def fit_linear_base(data: TrainingData) -> str:
     read = "and the bins of numbers, " if base.bins and not start else ""
     return (
         f"The network begins with a linear model of {counted(features.shape[1] - start, 'feature')}, {read}fitted to "
-        f"{counted(len(rows), 'training row')} (penalty {penalty:g}), and learns what it leaves."
+        f"{counted(len(rows), 'training row')} (penalty {penalty:g}), and learns its residuals."
     )
 
 
 def settle_linear_base(data: TrainingData) -> LinearBaseChoice | None:
-    """Choose on validation rows how much of what the network adds to its linear model is kept, and scale its heads by that.
+    """Choose on validation rows the share of the network's correction that is kept, and scale its heads by it.
 
     The mean of both is kept unless one of them has a lower loss beyond noise. None without a linear model or without validation rows.
     """
@@ -121,8 +121,8 @@ def settle_linear_base(data: TrainingData) -> LinearBaseChoice | None:
         return None
     labels = Labels.of(data, rows)
     network = _raw(data, rows)
-    kept = [(weight, weight.numpy()) for head in base.heads for weight in head.weights]
-    _scale(kept, 0.0)
+    head_weights = [(weight, weight.numpy()) for head in base.heads for weight in head.weights]
+    _scale(head_weights, 0.0)
     linear = _raw(data, rows)
     losses: dict[float, Array] = {}
     for factor in FACTORS:
@@ -131,19 +131,19 @@ def settle_linear_base(data: TrainingData) -> LinearBaseChoice | None:
         losses[factor] = labels.row_losses(tf.concat([means[key] for key in labels.targets], axis=1)).numpy()
     ends = [factor for factor in (0.0, 1.0) if _better(losses[0.5], losses[factor], errors=NOISE)]
     factor = min(ends, key=lambda end: float(losses[end].mean()), default=0.5)
-    _scale(kept, factor)
+    _scale(head_weights, factor)
     linear_loss, mean_loss, network_loss = (round(float(losses[end].mean(dtype=np.float64)), 6) for end in FACTORS)
     return LinearBaseChoice(factor=factor, rows=len(rows), linear=linear_loss, mean=mean_loss, network=network_loss)
 
 
 def _better(losses: Array, others: Array, errors: float) -> bool:
-    """Return whether `others` are lower than the losses of the same rows by more than this many standard errors."""
+    """Return True if `others` are lower than the losses of the same rows by more than this many standard errors."""
     gains = losses.astype(np.float64) - others
     return bool(len(gains) > 1 and gains.mean() > errors * gains.std(ddof=1) / len(gains) ** 0.5)
 
 
-def _scale(kept: Sequence[tuple[Any, Array]], factor: float) -> None:
-    for weight, values in kept:
+def _scale(head_weights: Sequence[tuple[Any, Array]], factor: float) -> None:
+    for weight, values in head_weights:
         weight.assign(values * factor)
 
 
@@ -165,7 +165,7 @@ def _fitted_rows(data: TrainingData, base: LinearModel) -> Array:
 
 
 def _features(data: TrainingData, base: LinearModel, rows: Array) -> Array:
-    """Return what the linear model reads, (rows, bins + numbers + codes) float32; categories are one-hot."""
+    """Return the inputs of the linear model, (rows, bins + numbers + codes) float32; categories are one-hot."""
     features = np.zeros((len(rows), base.width), np.float32)
     # Codes of a column begin behind those of the columns before it.
     starts = base.width - sum(base.sizes) + np.cumsum([0, *base.sizes[:-1]]).astype(np.int64)
@@ -238,8 +238,8 @@ class Regression:
         wide = features.shape[1] > self.rows
         product = (centered @ centered.T if wide else centered.T @ centered).astype(np.float64) / self.rows
         values, vectors = np.linalg.eigh(product)
-        kept = values > LEAST_VARIANCE * max(values[-1], LEAST_VARIANCE)
-        self.variances, vectors = values[kept], vectors[:, kept]
+        significant = values > LEAST_VARIANCE * max(values[-1], LEAST_VARIANCE)
+        self.variances, vectors = values[significant], vectors[:, significant]
         self.vectors = centered.T @ vectors / np.sqrt(self.rows * self.variances) if wide else vectors
         self.scores = tf.constant((centered @ self.vectors).astype(np.float32))
         self.solution: Matrix = np.zeros((len(self.variances) + 1, labels.units))
@@ -251,8 +251,8 @@ class Regression:
         """Return the weights, (features, units), and the bias, (units,)."""
         rate = penalty / self.rows
         scale = np.append(1 / np.sqrt(self.variances + rate), 1.0)[:, None]
-        found = minimize(self._objective(rate, scale), (self.solution / scale).reshape(-1), least=self.least)
-        self.solution = found.reshape(self.solution.shape) * scale
+        flat = minimize(self._objective(rate, scale), (self.solution / scale).reshape(-1), least=self.least)
+        self.solution = flat.reshape(self.solution.shape) * scale
         weights = self.vectors @ self.solution[:-1]
         return weights, self.solution[-1] - self.center @ weights
 

@@ -21,13 +21,13 @@ from mmtrain.errors import counted
 from mmtrain.splits.plan import Partition
 from mmtrain.training.device import prepare
 
-BATCHES, ROWS = 3, 32
+TIMED_BATCHES, DEFAULT_ROWS = 3, 32
 """Timed batches, and their rows unless the training gives a number."""
 
 
 @dataclass(frozen=True)
 class TuningChoice:
-    """Which branches tune their encoders."""
+    """The branches that tune their encoders, and for how many epochs."""
 
     tuned: tuple[str, ...]
     epochs: int
@@ -44,7 +44,7 @@ def open_branches(branches: Mapping[str, Branch]) -> dict[str, Pretrained]:
 def choose_tuning(
     encoders: Mapping[str, tuple[str, Pretrained]], training: Training, epochs: tuple[int, int], arrays: Arrays, partition: Partition
 ) -> TuningChoice:
-    """Return which of the encoders, given with their column by branch, are tuned, and for how many epochs: from the least to the most.
+    """Choose the encoders, given with their column by branch, that are tuned, and the number of epochs, from the least to the most.
 
     They are taken in their order as long as the least epochs of all of them fit into the minutes of each. Call `device.prepare`
     afterwards.
@@ -74,8 +74,8 @@ def choose_tuning(
 def _epoch_seconds(pretrained: Pretrained, column: str, training: Training, arrays: Arrays, partition: Partition) -> float:
     """Return the seconds of training rows forward and back, and of validation rows forward."""
     network = pretrained.load(arrays.specs[column], owner=column).network
-    size = ROWS if training.batch_size == "auto" else int(training.batch_size)
-    visited = epoch_permutation(training.seed, 1, partition.train)[: size * BATCHES]
+    size = DEFAULT_ROWS if training.batch_size == "auto" else int(training.batch_size)
+    visited = epoch_permutation(training.seed, 1, partition.train)[: size * TIMED_BATCHES]
     batches = [arrays.inputs[column].take(visited[first : first + size]) for first in range(0, len(visited), size)]
 
     def step(inputs: Any) -> Any:

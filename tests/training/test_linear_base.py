@@ -109,7 +109,7 @@ def test_network_begins_as_the_linear_model(material, fitted):
     kinds = raw["kind"][:, 0].argmax(axis=1)
     assert (kinds == material.arrays.targets["kind"][rows]).mean() > 0.7
     assert sentence.startswith("The network begins with a linear model of ")
-    assert sentence.endswith("and learns what it leaves.")
+    assert sentence.endswith("and learns its residuals.")
 
 
 def test_linear_model_has_no_part_in_the_training(fitted):
