@@ -203,7 +203,10 @@ def _folds(data: TrainingData, rows: Array) -> Array:
 
 
 def _cross_validate(features: Array, labels: Labels, folds: Array) -> tuple[float, Array]:
-    """Return the best penalty, and the losses of held-out rows with it. Penalties are tried from the strongest until the loss rises."""
+    """Return the best penalty, and the losses of held-out rows with it. Penalties are tried from the strongest until the loss rises.
+
+    Of a single group no rows can be held out: the strongest penalty, and no losses.
+    """
     problems = []
     # Held-out rows of one fold are enough where they are many.
     for fold in range(FOLDS if len(folds) < MANY_ROWS else 1):
@@ -211,7 +214,7 @@ def _cross_validate(features: Array, labels: Labels, folds: Array) -> tuple[floa
         if len(out) and len(rest):
             problems.append((Regression(features[rest], labels.take(rest)), features[out], labels.take(out)))
     best: tuple[float, Array] | None = None
-    for penalty in PENALTIES:
+    for penalty in PENALTIES if problems else ():
         held_out = []
         for problem, rows, answers in problems:
             weights, bias = problem.solve(penalty)

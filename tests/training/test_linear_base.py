@@ -181,3 +181,12 @@ def test_a_run_says_what_was_kept_and_saves_it(tmp_path):
     model = load_end_to_end(run / "model.keras")
     (layer,) = [layer for layer in model.predictor._flatten_layers() if type(layer).__name__ == "LinearBase"]
     assert np.abs(layer.kernel.numpy()).max() > 0
+
+
+def test_single_group_of_training_rows_gets_the_strongest_penalty(material):
+    from dataclasses import replace
+
+    from mmtrain.training.linear_base import PENALTIES, fit_linear_base
+
+    data = replace(training_data(material), groups=np.zeros(120, np.int64))
+    assert f"(penalty {PENALTIES[0]:g})" in fit_linear_base(data)
