@@ -63,7 +63,12 @@ class Combined:
 
     members: Sequence[MemberPredictions]
     labels: Mapping[str, FittedTarget]
-    """The targets with the classes of all members, see `RunGroup.labels`; without thresholds."""
+    """The targets with the classes of all members, see `RunGroup.labels`."""
+
+    @cached_property
+    def stretched_labels(self) -> dict[str, FittedTarget]:
+        """The targets for stretched predictions, with a threshold of 0.5: that of a prior has been stretched as well."""
+        return {key: target.with_threshold() for key, target in self.labels.items()}
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -105,7 +110,7 @@ class Combined:
 
     def out_of_fold(self, key: str, repeat_folds: int) -> OutOfFold:
         """Return the rows of one target whose answer is known, for intervals; the members are those of one repeat and seed."""
-        target, (truth, prediction, stretched) = self.labels[key], self.parsed[key]
+        target, (truth, prediction, stretched) = self.stretched_labels[key], self.parsed[key]
         folds = np.zeros(len(self.rows), np.int64)
         for one in self.members:
             folds[np.searchsorted(self.rows, _positions(one))] = one.member.fold % repeat_folds
@@ -129,7 +134,7 @@ class Combined:
                 folds[place][one.member.fold] = None
         truths, predictions, stretched = ({key: parsed[side] for key, parsed in self.parsed.items()} for side in range(3))
         frame = prediction_frame(self.rows, ids.tolist(), self.labels, truths, predictions)
-        for key, target in self.labels.items():
+        for key, target in self.stretched_labels.items():
             frame[prediction_column(key, self.labels)] = target.predict_label(stretched[key])
         frame.insert(2, "fold", [" ".join(map(str, numbers)) for numbers in folds])
         return frame
@@ -225,7 +230,7 @@ def out_of_fold_result(key: str, combined: Combined, section: Evaluation) -> Tar
     Its scores have no intervals: those of a bootstrap alone would be too narrow for trainings on other rows.
     """
     target, (truth, prediction, stretched) = combined.labels[key], combined.parsed[key]
-    decided = score_target(key, target, truth, stretched).result
+    decided = score_target(key, combined.stretched_labels[key], truth, stretched).result
     scores = {name: decided.scores[name] if value is None else Score(name, value) for name, value in combined.scores(key).items()}
     rows = EvalSet.of(target, truth, prediction, combined.groups)
     return evaluate_postprocessing(decided.model_copy(update={"scores": scores}), TargetPostprocessing(), rows.resample(section))

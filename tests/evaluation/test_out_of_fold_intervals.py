@@ -14,7 +14,14 @@ from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import UsageError
 from mmtrain.evaluation.cross_validation import NADEAU_BENGIO
-from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, cross_validated, score_members, with_intervals
+from mmtrain.evaluation.out_of_fold import (
+    Combined,
+    MemberPredictions,
+    cross_validated,
+    out_of_fold_result,
+    score_members,
+    with_intervals,
+)
 
 SECTION = Evaluation(draws=100)
 
@@ -74,6 +81,20 @@ def test_decisions_follow_the_threshold_of_each_fold():
     for name in ("accuracy", "f1"):
         assert moved[name].estimate == pytest.approx(plain[name].estimate)
         assert moved[name].standard_error == pytest.approx(plain[name].standard_error)
+
+
+def test_threshold_of_a_prior_decides_once():
+    predictions, target = guesses(BINARY, 0.5), BINARY.with_threshold(0.3)
+    members = group(BINARY, predictions, thresholds=[0.3] * 4)
+    combined = Combined(members, {"y": target})
+    result = with_intervals(score_members(members, combined, "validation_loss", folds=True, repeats=1), members, combined, SECTION)
+    called = predictions[0, :, 0] >= np.float32(0.3)
+    truth = answers(BINARY, len(called))
+    np.testing.assert_array_equal(combined.frame()["prediction"] == "yes", called)
+    matrix = [[int(((truth == true) & (called == told)).sum()) for told in (False, True)] for true in (0, 1)]
+    assert out_of_fold_result("y", combined, SECTION).confusion == matrix
+    f1 = result.targets["y"]["f1"]
+    assert f1.estimate == f1.out_of_fold
 
 
 def test_seeds_alone_have_no_interval():
