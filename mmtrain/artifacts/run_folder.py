@@ -23,6 +23,7 @@
         explanations/<part>/  an image per explained row, explanations.csv, completeness.csv
         cross_validation.json, predictions_oof.csv, targets.json    of a group: scores of its members, their predictions together
         predictions_member.csv    of a member: its predictions of the rows that it is scored on
+        predictions_held_back.csv of a member of a group without folds: the same of its calibration rows
         folds/<n>/, seeds/<n>/    members of a group, complete runs
         search.json, journal.log  the space of a search (`mmtrain tune`), and every event of its trials
         best.yaml, trials.csv the best experiment of a search, and its trials

@@ -139,16 +139,20 @@ class Combined:
         frame.insert(2, "fold", [" ".join(map(str, numbers)) for numbers in folds])
         return frame
 
-    def postprocessing(self, section: Evaluation) -> Postprocessing:
+    def postprocessing(self, section: Evaluation, held_back: Combined) -> Postprocessing:
         """Return calibration, threshold and conformal bound of the mean of the members, as `section` configures them.
 
-        They are fitted on the combined predictions, each of which was made for a row that its members have not learned from. One member
-        is a little worse than the mean of all, so the bound errs on the safe side.
+        They are fitted on the combined predictions, each of which was made for a row that its members have not learned from; the bound
+        on those `held_back`, which no member has chosen epochs by either. Of folds both are the same rows: one member is a little worse
+        than the mean of all, so the bound errs on the safe side.
         """
         if not section.decides:
             return Postprocessing()
-        rows = {key: EvalSet.of(target, *self.parsed[key][:2], None) for key, target in self.labels.items()}
-        return Postprocessing(targets={key: fit_postprocessing(section, one, one) for key, one in rows.items()})
+        targets = {}
+        for key, target in self.labels.items():
+            rows, bounding = (EvalSet.of(target, *one.parsed[key][:2], one.groups) for one in (self, held_back))
+            targets[key] = fit_postprocessing(section, rows, bounding)
+        return Postprocessing(targets=targets)
 
     def scores(self, key: str) -> dict[str, float | None]:
         """Return the scores of one target by name, of all rows with a known answer."""

@@ -10,7 +10,7 @@ cross_validation.json. Until then, the state of every member is in run.json of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,8 @@ GROUP_FILES = ("config.yaml", "split.csv", "data.json", "targets.json")
 """Files of a group that are written before its first training and never change after it."""
 MEMBER_PREDICTIONS = "predictions_member.csv"
 """File of a member with its predictions of the rows that it is scored on."""
+HELD_BACK_PREDICTIONS = "predictions_held_back.csv"
+"""File of a member with its predictions of its calibration rows, with a conformal bound and without folds."""
 CROSS_VALIDATION = "cross_validation.json"
 """File of a group with the scores of its members."""
 
@@ -207,13 +209,21 @@ class MemberPlan(ChildPlan):
         """Write the predictions of the rows that this member is scored on, with answers by the names that all members know."""
         from mmtrain.model import model_file
 
-        rows = scored_rows(table.partition, self.group.plan)
         if any(guard.chosen for guard in result.guard.values()):
             # The saved network predicts by the chosen branch, unlike the trained network.
             predictor, arrays = model_file.of_run(child, table.experiment.branches, data.fitted)[1], table.arrays
         else:
             predictor, arrays = data.models.predictor, data.arrays
-        predictions = model_file.predict(predictor, arrays, rows)
+        files = {MEMBER_PREDICTIONS: scored_rows(table.partition, self.group.plan)}
+        if len(self.group.plan.partitions) == 1 and len(table.partition.calibration):
+            files[HELD_BACK_PREDICTIONS] = table.partition.calibration
+        for name, rows in files.items():
+            child.write_text(name, to_csv(self._frame(table, data, result, rows, model_file.predict(predictor, arrays, rows))))
+        child.seal(*files)
+
+    def _frame(
+        self, table: EncodedTable, data: TrainingData, result: TrainingResult, rows: Array, predictions: Mapping[str, Array]
+    ) -> pd.DataFrame:
         fitted, source = apply_postprocessing(data.fitted, result.decisions), table.data.table
         columns: dict[str, Any] = {"row": source.rows[rows], "id": source.ids(rows)}
         if data.groups is not None:
@@ -222,8 +232,7 @@ class MemberPlan(ChildPlan):
         for key in labels:
             columns |= truth_columns(key, labels, self.group.truths[key][rows])
             columns |= prediction_columns(key, fitted.targets, result.decisions, predictions[key])
-        child.write_text(MEMBER_PREDICTIONS, to_csv(pd.DataFrame(columns)))
-        child.seal(MEMBER_PREDICTIONS)
+        return pd.DataFrame(columns)
 
 
 @dataclass(frozen=True)
@@ -257,7 +266,11 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
     if folds:
         run.write_text(result.predictions, to_csv(combined.frame()))
     run.write_json(CROSS_VALIDATION, result)
-    save_postprocessing(run, combined.postprocessing(experiment.evaluation))
+    held_back = combined
+    if not folds and experiment.evaluation.conformal is not None:
+        # Validation rows have chosen the epochs of every member; a bound fitted on them would be too narrow.
+        held_back = Combined(read_members(run, experiment, HELD_BACK_PREDICTIONS), labels.targets)
+    save_postprocessing(run, combined.postprocessing(experiment.evaluation, held_back))
     run.seal(CROSS_VALIDATION, *([result.predictions] if folds else ()))
     _write_report(run, experiment, labels, result, combined)
     run.update(state="finished", trained=None, error=None)
@@ -276,16 +289,19 @@ def _write_report(run: Run, experiment: Experiment, labels: encode.Fitted, resul
     return reports.write_group(run, group_report.read(data, result, combined, experiment.evaluation))
 
 
-def read_members(run: Run, experiment: Experiment) -> list[MemberPredictions]:
-    """Return the predictions of the members of a group, in their order. Raises RunError for one that is missing or damaged."""
-    return [_read_member(run, member, experiment) for member in run.read("run.json").members or ()]
+def read_members(run: Run, experiment: Experiment, name: str = MEMBER_PREDICTIONS) -> list[MemberPredictions]:
+    """Return the predictions of the members of a group in the file `name` of each, in their order.
+
+    Raises RunError for one that is missing or damaged.
+    """
+    return [_read_member(run, member, experiment, name) for member in run.read("run.json").members or ()]
 
 
-def _read_member(run: Run, member: Member, experiment: Experiment) -> MemberPredictions:
+def _read_member(run: Run, member: Member, experiment: Experiment, name: str) -> MemberPredictions:
     child = runs.open_run(run / member.name)
     fitted = encode.of_run(child, experiment.columns)
     targets = apply_postprocessing(fitted, read_postprocessing(child, experiment, fitted)).targets
-    path = child / MEMBER_PREDICTIONS
+    path = child / name
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:

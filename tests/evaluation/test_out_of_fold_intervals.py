@@ -97,6 +97,13 @@ def test_threshold_of_a_prior_decides_once():
     assert f1.estimate == f1.out_of_fold
 
 
+def test_bound_of_folds_counts_groups():
+    members = group(BINARY, guesses(BINARY, 1.0), groups=np.arange(120) // 4)
+    combined = Combined(members, {"y": BINARY})
+    bound = combined.postprocessing(Evaluation(conformal=0.9), combined).of("y").conformal
+    assert (bound.rows, bound.groups) == (120, 30)
+
+
 def test_seeds_alone_have_no_interval():
     members = group(BINARY, guesses(BINARY, 1.0), folds=1)
     combined = Combined(members, {"y": BINARY})

@@ -189,6 +189,25 @@ def test_a_group_killed_after_its_last_training_needs_no_table(group, tmp_path):
 
 
 KILLS = 20
+
+
+def test_bound_of_seeds_is_fitted_on_rows_that_chose_nothing(tmp_path):
+    seeds = EXPERIMENT.replace("folds: 3, test: 0.2, validation: 0.25", "test: 0.2, validation: 0.4").replace(
+        "epochs: 3", "seeds: 2, epochs: 1"
+    )
+    run = fit(write(tmp_path, experiment=seeds.replace("draws: 100", "conformal: 0.8, draws: 100")), output=tmp_path / "runs").run
+    partition = read_split(run / "split.csv").plan.holdout
+    names = {"predictions_member.csv": partition.validation, "predictions_held_back.csv": partition.calibration}
+    for name, rows in names.items():
+        assert pd.read_csv(run / f"seeds/1/{name}").row.tolist() == rows.tolist()
+    bound = json.loads((run / "decisions.json").read_text())["targets"]["y"]["conformal"]
+    assert (bound["rows"], bound["groups"]) == (len(partition.calibration), len({row // 2 for row in partition.calibration}))
+    each = [pd.read_csv(run / f"seeds/{seed}/predictions_held_back.csv") for seed in (0, 1)]
+    mean = sum(one.probability_high for one in each) / 2
+    of_truth = np.where(each[0].truth == "high", mean, 1 - mean)
+    assert np.abs(of_truth - bound["level"]).min() < 1e-6
+
+
 MANY = EXPERIMENT.replace("epochs: 3", "seeds: 2, epochs: 30, checkpoint_minutes: 1.0e-9")
 
 
