@@ -40,6 +40,8 @@ UNFINISHED = {
 """Remark on a run by its state."""
 NAMED_ROWS = "rows"
 """Name, or end of the name, of explanations of rows that a user named."""
+TAKEN_LABELS = (*USE_NAMED, NAMED_ROWS, "oof", "member", "held_back")
+"""Names that results for another table cannot have: files of a run or a group have them, such as predictions_oof.csv."""
 RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
 """Files that are written before the first step and never change after it."""
 
@@ -129,7 +131,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[EvaluationRecord | Expl
     """
     stem = path.name.partition(".")[0] or "table"
     plain = stem.casefold()  # where Test.csv and test.csv are one file
-    stem = f"{stem}_table" if plain in (*USE_NAMED, NAMED_ROWS) or plain.endswith(f"_{NAMED_ROWS}") else stem
+    stem = f"{stem}_table" if plain in TAKEN_LABELS or plain.endswith(f"_{NAMED_ROWS}") else stem
     # A name belongs to one content; the same content keeps its name.
     taken = {look.part.casefold() for look in looks if look.sha256 != sha256 and look.part is not None}
     labels = chain([stem], (f"{stem}_{number}" for number in count(2)))

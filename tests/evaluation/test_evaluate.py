@@ -201,6 +201,9 @@ def test_a_run_that_did_not_end_well_is_remarked(run, state, remark):
         ("conformal.csv", "conformal_table"),
         ("calibration.csv", "calibration_table"),
         ("rows.csv", "rows_table"),
+        ("oof.csv", "oof_table"),
+        ("Member.csv", "Member_table"),
+        ("held_back.csv", "held_back_table"),
         ("new_rows.csv", "new_rows_table"),
     ],
 )
