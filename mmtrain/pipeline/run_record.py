@@ -105,7 +105,7 @@ def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> 
     # The table of the training under another path: its rows still belong to the parts of the split.
     if part is None and table.sha256 == run.read("data.json").sha256:
         split = read_split(run / "split.csv")
-        rows_of = {name: int(np.isin(table.rows, split.rows[known]).sum()) for name, known in split.plan.holdout.items()}
+        rows_of = {name: int(np.isin(table.rows, split.rows[known]).sum()) for name, known in _parts(split.plan).items()}
 
     # Inside `change`, under the lock: two evaluations at once must both be recorded.
     def add(facts: dict[str, Any]) -> dict[str, Any]:
@@ -122,6 +122,14 @@ def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> 
         return {**facts, "evaluations": [*before, record.to_json()]}
 
     return [EvaluationRecord.model_validate(one) for one in run.change("run.json", add)["evaluations"]]
+
+
+def _parts(plan: SplitPlan) -> dict[str, Array]:
+    """Return the rows of each part; of folds, those that any of them learns from, other validation rows, and the outer test rows."""
+    if len(plan.partitions) == 1:
+        return dict(plan.holdout.items())
+    train, validation = (np.unique(np.concatenate([one[use] for one in plan.partitions])) for use in ("train", "validation"))
+    return {"train": train, "validation": np.setdiff1d(validation, train), "test": plan.test}
 
 
 def other_label(path: Path, sha256: str, looks: Sequence[EvaluationRecord | ExplanationRecord]) -> str:

@@ -1,12 +1,14 @@
 """The trainings of a group as one predictor: the mean of its members, row by row."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from tiny import two_blobs, write_experiment
 
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
@@ -64,6 +66,14 @@ def test_remarks_of_any_member_are_in_the_status(group, table):
     unknown = ~(table.city.isin(known[0]) & table.city.isin(known[1]))
     assert unknown.any() and not unknown.all()
     assert ((status != "ok") == unknown).all()
+
+
+def test_own_table_of_a_group_counts_as_an_evaluation_of_its_test_rows(group, tmp_path):
+    copy = Run(shutil.copytree(group.folder, tmp_path / "runs/folds/1"))
+    done = evaluate(str(copy.folder), EvaluateOptions(table=group.folder.parents[2] / "table.csv"))
+    look = copy.read("run.json").evaluations[-1]
+    assert (look.rows, look.rows_of, look.is_test_access) == (60, {"train": 34, "validation": 14, "test": 12}, True)
+    assert "among the scored rows are 34 train, 14 validation and 12 test rows. This counts as an evaluation of the test part." in done.remarks[0]
 
 
 def test_group_is_scored_on_its_outer_test_rows_next_to_its_members(group):
