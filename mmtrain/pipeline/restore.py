@@ -192,7 +192,11 @@ def restore_plan(
             raise DataError(changed)
         for problem in changed:
             say(f"note: {problem.where}: {problem.what}")
-    return data, written.plan
+    record = known["split"]
+    plan = replace(
+        written.plan, description=record.get("description", ""), notes=tuple(record.get("notes", ())), repeats=record.get("repeats", 1)
+    )
+    return data, plan
 
 
 def _missing_table(run: Run, path: Path) -> Problem:

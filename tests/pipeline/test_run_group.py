@@ -99,7 +99,7 @@ def bits(run):
     """The bytes of everything that a group has learned and scored."""
     names = ["predictions_oof.csv", "cross_validation.json", "split.csv", "targets.json"]
     for member in run.read("run.json").members:
-        names += [f"{member.name}/{name}" for name in (*LEARNED, "predictions_member.csv")]
+        names += [f"{member.name}/{name}" for name in (*LEARNED, "data.json", "predictions_member.csv")]
     return {name: (run / name).read_bytes() for name in names}
 
 
