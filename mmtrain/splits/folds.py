@@ -36,6 +36,9 @@ def deal_folds(
     outer = draw.codes(np.array([1 - test, test]), seed) == 1
     inside = np.flatnonzero(~outer)
     inner = Draw.of(rows.at(inside), stratified=stratified)
+    # The test part may have taken several groups.
+    if problems := inner.refusals(np.ones(folds), f"{folds} folds outside of the test part"):
+        raise DataError(problems)
     partitions = []
     for repeat in range(repeats):
         fold_of = np.full(rows.count, -1, np.int64)

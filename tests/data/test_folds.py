@@ -149,3 +149,12 @@ def test_schema_offers_folds_for_the_methods_that_have_them():
         "StratifiedSplitSection",
         "TimeSplitSection",
     ]
+
+
+def test_groups_that_the_test_part_took_are_not_in_the_folds():
+    groups = [f"g{group}" for group, count in enumerate((2, 4, 2, 2, 1, 3)) for _ in range(count)]
+    plans = [lambda seed=seed: split_methods["random"].plan(Rows(14, groups=groups), folds=5, test=0.2, seed=seed) for seed in range(9)]
+    for plan in plans:
+        with pytest.raises(DataError) as refused:
+            plan()
+        assert refused.value.problems[0].what == "there are 4 groups, fewer than the 5 folds outside of the test part."
