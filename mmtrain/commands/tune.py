@@ -58,6 +58,10 @@ if TYPE_CHECKING:
 BEST, TRIALS = "best.yaml", "trials.csv"
 RESULT_SHARE, RESULT_SECONDS = 0.1, 6.0
 """Share of the minutes, and maximum number of seconds, reserved for the results: the page and its plots take 2 to 6 s."""
+OF_FOLDS = (
+    "Trials use the first fold. The other folds score rows that the search has seen, so a cross-validation of the best experiment is too "
+    "optimistic; outer test rows (`split.test`) are in no trial."
+)
 ROUNDS = 2
 """Maximum number of attempts at the trials of worker processes that failed."""
 
@@ -141,6 +145,7 @@ def tune(
     _, data, split = load_checked(path, origin.overrides, progress=listeners.progress, say=listeners.say)
     if len(split.partitions) > 1:  # trials are compared on the validation rows of one fold; its scored rows are in no trial
         split = SplitPlan.of(split.partitions[0], description=split.description)
+        listeners.say(OF_FOLDS)
     start_tensorflow()
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)

@@ -73,7 +73,10 @@ def test_own_table_of_a_group_counts_as_an_evaluation_of_its_test_rows(group, tm
     done = evaluate(str(copy.folder), EvaluateOptions(table=group.folder.parents[2] / "table.csv"))
     look = copy.read("run.json").evaluations[-1]
     assert (look.rows, look.rows_of, look.is_test_access) == (60, {"train": 34, "validation": 14, "test": 12}, True)
-    assert "among the scored rows are 34 train, 14 validation and 12 test rows. This counts as an evaluation of the test part." in done.remarks[0]
+    assert (
+        "among the scored rows are 34 train, 14 validation and 12 test rows. This counts as an evaluation of the test part."
+        in done.remarks[0]
+    )
 
 
 def test_group_is_scored_on_its_outer_test_rows_next_to_its_members(group):

@@ -17,7 +17,7 @@ from mmtrain.cli.app import run as run_command
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fit import resume as resume_fit
-from mmtrain.commands.tune import Limits, SearchListeners, resume, tune
+from mmtrain.commands.tune import OF_FOLDS, Limits, SearchListeners, resume, tune
 from mmtrain.errors import ConfigError, RunError, UsageError
 from mmtrain.training.signals import Interrupted
 
@@ -121,7 +121,10 @@ def test_a_search_never_sees_a_test_row(searched, tmp_path):
 def test_an_experiment_with_folds_is_searched_on_its_first_fold(tmp_path):
     columns = "columns={x: {role: numeric}, y: {role: target, task: binary}}"
     folds = [columns, "split={method: stratified, folds: 3, validation: 0.2}", "training.seeds=2"]
-    result = tune(write(tmp_path), overrides=folds, output=tmp_path / "runs", limits=Limits(trials=1))
+    said = []
+    listeners = SearchListeners(say=said.append)
+    result = tune(write(tmp_path), overrides=folds, output=tmp_path / "runs", limits=Limits(trials=1), listeners=listeners)
+    assert OF_FOLDS in said
     assert (result.best.own, result.corrected) == (True, None)
     with (result.run / "split.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
