@@ -70,9 +70,14 @@ def leaderboard_command(
     ] = None,
     *,
     part: Annotated[
-        str,
-        typer.Option("--part", metavar="PART", help="test, validation, train, folds for runs with folds, or the name of another table."),
-    ] = "test",
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="PART",
+            help="test, validation, train, folds, or the name of another table. Left out: test, or folds for a run with folds.",
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[str | None, typer.Option("--target", help="Key of the target. Left out: the first one.", show_default=False)] = None,
     score: Annotated[
         str | None, typer.Option("--score", help="Score to sort by. Left out: that which chose the best epoch.", show_default=False)
@@ -91,7 +96,7 @@ def leaderboard_command(
     _check_files(csv, html)
     import_allowed(code)
     from mmtrain.cli.views.console import line, note, out, print_json
-    from mmtrain.commands.leaderboard import leaderboard, leaderboard_table, write_leaderboard_page
+    from mmtrain.commands.leaderboard import how_to_score, leaderboard, leaderboard_table, write_leaderboard_page
     from mmtrain.data.tables.csv_text import csv_text
     from mmtrain.errors import counted, shell_command
 
@@ -108,7 +113,7 @@ def leaderboard_command(
     line(out(), f"{done.target} on the {counted(done.rows, 'row')} of {done.part}, by {done.score} ({better} is better)")
     out().print(_leaderboard(done))
     for one in done.unscored:
-        note(f"Not scored: {one.name}. {shell_command('evaluate', one.run.folder, '--part', done.part)}", quiet=quiet)
+        note(f"Not scored: {one.name}. {how_to_score(one.run, done.part)}", quiet=quiet)
     if len(done.runs) > 1:
         pair = shell_command("compare", done.runs[0].name, done.runs[1].name)
         note(f"The best of many runs looks better than it is; whether two differ: {pair}", quiet=quiet)

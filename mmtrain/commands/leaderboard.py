@@ -33,13 +33,14 @@ IGNORED = ("name", "data", "tune")
 
 
 def leaderboard(
-    which: str | None = None, *, part: str = "test", target: str | None = None, score: str | None = None, output: Path = Path("runs")
+    which: str | None = None, *, part: str | None = None, target: str | None = None, score: str | None = None, output: Path = Path("runs")
 ) -> Leaderboard:
     """Return the runs that were scored on the same rows as a run, the best first.
 
     Args:
         which: The run (see `runs.find`); None for the latest one that was scored on the part.
-        part: A part of the split, or the name under which the runs scored another table.
+        part: A part of the split, `folds`, or the name under which the runs scored another table; None for the test part, and for the
+            folds of a run that has them.
         target: Key of the target; None for the first one.
         score: Name of the score; None for that which chose the best epoch of the first run, or the main metric.
         output: The folder that holds the runs.
@@ -52,19 +53,19 @@ def leaderboard(
     entries = [one for one in list_runs(output=output).runs if one.kind != "search" and one.state != "damaged"]
     if which is not None:
         reference = describe_run(runs.find(which, output, group=True))
-        part = OUT_OF_FOLD if reference.run.is_group and part == "test" else part
+        part = part or (OUT_OF_FOLD if _has_folds(reference.run) else "test")
         entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
     else:
+        part = part or "test"
         reference = next((one for one in entries if part in one.scored), entries[0] if entries else None)  # type: ignore[assignment]
     if reference is None or not any(part in one.scored for one in entries):
-        option = ("--part", part) if part in USES else ("--data", "TABLE")
-        fix = f"Score one: {shell_command('evaluate', *([] if reference is None else [reference.run.folder]), *option)}"
+        fix = f"Score one: {how_to_score(None if reference is None else reference.run, part)}"
         raise UsageError(Problem(str(output), f"no run has scores called '{part}'.", fix))
     rows = _rows_of(reference.run, part)
     same = [one for one in entries if _rows_of(one.run, part) == rows]
     scored = [one for one in same if part in one.scored]
     if not scored:
-        fix = f"Score it: {shell_command('evaluate', reference.run.folder, '--part', part)}"
+        fix = f"Score it: {how_to_score(reference.run, part)}"
         raise UsageError(Problem(reference.name, f"neither it nor another run on its rows has scores called '{part}'.", fix))
     key, name = _target_and_score(scored[0], part, target, score)
     results = {one.name: scores_of(one.run, part) for one in scored}
@@ -81,6 +82,19 @@ def leaderboard(
         unscored=[one for one in same if part not in one.scored and one.state != "running"],
         others=len(entries) - len(ranked) - sum(part not in one.scored for one in same),
     )
+
+
+def _has_folds(run: Run) -> bool:
+    return len({member.fold for member in run.read("run.json").members or ()}) > 1
+
+
+def how_to_score(run: Run | None, part: str) -> str:
+    """Return the command that scores a run on a part; None for a run that is still to be trained."""
+    if part == OUT_OF_FOLD:
+        return shell_command(
+            "fit", *(("--resume", run.folder) if run is not None and _has_folds(run) else ("CONFIG", "--set", "split.folds=5"))
+        )
+    return shell_command("evaluate", *([] if run is None else [run.folder]), *(("--part", part) if part in USES else ("--data", "TABLE")))
 
 
 def _rank(score: Score, *, higher: bool) -> float:
@@ -160,6 +174,9 @@ def _part_digest(path: str, sealed: str, part: str) -> str:
     partitions = split.plan.partitions
     if part == OUT_OF_FOLD:
         positions = np.unique(np.concatenate([partition.test for partition in partitions]))
+    elif len(partitions) > 1 and part == "test" and len(split.plan.test):
+        # Outer test rows can be those of a run without folds.
+        positions = split.plan.test
     elif len(partitions) > 1:
         return sealed
     else:

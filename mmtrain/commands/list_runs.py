@@ -81,7 +81,8 @@ def _entry(run: Run) -> RunEntry:
     else:
         best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)
         value, epochs = (None if best is None else best.values.get(monitor)), facts.epochs
-    looked = [OUT_OF_FOLD] if is_group else [look.part for look in facts.evaluations or () if _is_current(look, facts)]
+    looked = [look.part for look in facts.evaluations or () if _is_current(look, facts)]
+    looked = [OUT_OF_FOLD, *looked] if is_group else looked
     scored = {part: _first_score(run, part, monitor) for part in looked}
     network = run.read("network.json") if (run / "network.json").is_file() and not is_search else None
     parts = [] if network is None else [*network.branches, network.fusion, *network.targets]

@@ -134,6 +134,35 @@ def test_groups_are_ranked_by_their_cross_validated_scores(make):
     assert (board.part, board.rows, board.unscored, board.others) == ("folds", 20, [], 1)
 
 
+def test_groups_are_also_ranked_by_outer_test_rows(make):
+    """With each other and with a single training: `evaluate` scores the same rows of all of them."""
+    make(auc=0.7)
+    group = as_group(make("folded", auc=0.9), 0.8)
+    text = (group / "split.csv").read_text()
+    outer = {f"{row},,{fold},{use}" for row in (16, 17, 18, 19) for fold in (0, 1) for use in ("train", "test")}
+    kept = [line for line in text.splitlines() if line not in outer]
+    group.write_text("split.csv", "\n".join([*kept, *(f"{row},,,test" for row in (16, 17, 18, 19))]) + "\n")
+    group.seal("split.csv")
+    assert {part: score.value for part, score in list_runs("folded").runs[0].scored.items()} == {"folds": 0.8, "test": 0.9}
+    for board in (leaderboard(), leaderboard("folded", part="test")):
+        assert (board.part, [one.name for one in board.runs]) == ("test", ["folded/1", "clinic/1"])
+    assert leaderboard("folded").part == "folds"
+
+
+def test_the_command_that_scores_folds_trains_them(make):
+    """`evaluate` has no part `folds`."""
+    group = as_group(make("folded"), 0.8)
+    (group / "cross_validation.json").unlink()
+    with pytest.raises(UsageError, match=r"no run has scores called 'folds'\. Score one: mmtrain fit --resume .*folded/1$"):
+        leaderboard("folded")
+
+
+def test_seeds_alone_are_ranked_by_the_test_part(make):
+    make("seeded", auc=0.9).update(members=[{"name": f"seeds/{seed}", "fold": 0, "seed": seed} for seed in (0, 1)])
+    board = leaderboard("seeded")
+    assert (board.part, [one.name for one in board.runs]) == ("test", ["seeded/1"])
+
+
 def test_another_score_may_be_better_when_it_is_lower(make):
     make(auc=0.7)
     make(auc=0.9)
