@@ -22,7 +22,7 @@ from mmtrain.commands.compare import differing_settings
 from mmtrain.commands.list_runs import OUT_OF_FOLD, describe_run, list_runs, main_score, scores_of
 from mmtrain.config import Experiment
 from mmtrain.data.splits.split_file import read_split
-from mmtrain.errors import ConfigError, Problem, UsageError, did_you_mean, listed, shell_command
+from mmtrain.errors import ConfigError, Problem, RunError, UsageError, did_you_mean, listed, shell_command
 from mmtrain.metrics.score import Score, higher_is_better
 from mmtrain.pipeline.run_group import CROSS_VALIDATION
 from mmtrain.reports.search_page import format_setting
@@ -57,28 +57,31 @@ def leaderboard(
         entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
     else:
         part = part or "test"
-        reference = next((one for one in entries if part in one.scored), entries[0] if entries else None)  # type: ignore[assignment]
+        usable = (one for one in entries if part in one.scored and _rows_if_readable(one.run, part))
+        reference = next(usable, entries[0] if entries else None)  # type: ignore[assignment]
     if reference is None or not any(part in one.scored for one in entries):
         fix = f"Score one: {how_to_score(None if reference is None else reference.run, part)}"
         raise UsageError(Problem(str(output), f"no run has scores called '{part}'.", fix))
     rows = _rows_of(reference.run, part)
-    same = [one for one in entries if _rows_of(one.run, part) == rows]
+    rows_of = {one.run.folder: _rows_if_readable(one.run, part) for one in entries}
+    entries = [one for one in entries if rows_of[one.run.folder] is not None]
+    same = [one for one in entries if rows_of[one.run.folder] == rows]
     scored = [one for one in same if part in one.scored]
     if not scored:
         fix = f"Score it: {how_to_score(reference.run, part)}"
         raise UsageError(Problem(reference.name, f"neither it nor another run on its rows has scores called '{part}'.", fix))
     key, name = _target_and_score(scored[0], part, target, score)
-    results = {one.name: scores_of(one.run, part) for one in scored}
-    comparable = [one for one in scored if name in results[one.name].get(key, {})]
+    results = {one.run.folder: scores_of(one.run, part) for one in scored}
+    comparable = [one for one in scored if name in results[one.run.folder].get(key, {})]
     higher = higher_is_better(name)
-    ranked = sorted(comparable, key=lambda one: _rank(results[one.name][key][name], higher=higher))
+    ranked = sorted(comparable, key=lambda one: _rank(results[one.run.folder][key][name], higher=higher))
     return Leaderboard(
         part=part,
         target=key,
         score=name,
         higher_is_better=higher,
         rows=_scored_rows(ranked[0].run, part, key),
-        runs=_ranked_entries(ranked, {one.name: results[one.name][key][name] for one in ranked}),
+        runs=_ranked_entries(ranked, {one.run.folder: results[one.run.folder][key][name] for one in ranked}),
         unscored=[one for one in same if part not in one.scored and one.state != "running"],
         others=len(entries) - len(ranked) - sum(part not in one.scored for one in same),
     )
@@ -120,7 +123,7 @@ def _target_and_score(entry: RunEntry, part: str, target: str | None, score: str
     return key, score or main_score(entry.run, key, known, entry.monitor)
 
 
-def _ranked_entries(ranked: list[RunEntry], scores: Mapping[str, Score]) -> list[LeaderboardEntry]:
+def _ranked_entries(ranked: list[RunEntry], scores: Mapping[Path, Score]) -> list[LeaderboardEntry]:
     experiments = [_experiment(one.run) for one in ranked]
     entries = []
     for one, experiment in zip(ranked, experiments, strict=True):
@@ -129,7 +132,7 @@ def _ranked_entries(ranked: list[RunEntry], scores: Mapping[str, Score]) -> list
             LeaderboardEntry(
                 run=one.run,
                 name=one.name,
-                score=scores[one.name],
+                score=scores[one.run.folder],
                 monitor=one.monitor,
                 value=one.value,
                 minutes=one.minutes,
@@ -165,6 +168,14 @@ def _rows_of(run: Run, part: str) -> tuple[str, str]:
     if sealed is None:
         return "", str(run.folder)
     return str(run.read("data.json").sha256), _part_digest(str(run / "split.csv"), sealed, part)
+
+
+def _rows_if_readable(run: Run, part: str) -> tuple[str, str] | None:
+    """Return the same; None for a run without its files, which is no reason to show none of the others."""
+    try:
+        return _rows_of(run, part)
+    except RunError:
+        return None
 
 
 @lru_cache(maxsize=1000)

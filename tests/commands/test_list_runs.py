@@ -163,6 +163,22 @@ def test_seeds_alone_are_ranked_by_the_test_part(make):
     assert (board.part, [one.name for one in board.runs]) == ("test", ["seeded/1"])
 
 
+@pytest.mark.parametrize("name", ["split.csv", "data.json"])
+def test_a_run_that_lost_a_file_is_left_out(make, name):
+    make("whole", auc=0.7)
+    (make("broken", auc=0.9) / name).unlink()
+    for board in (leaderboard("whole"), leaderboard()):
+        assert ([one.name for one in board.runs], board.others) == (["whole/1"], 0)
+
+
+def test_a_run_of_another_folder_keeps_its_own_score(make, tmp_path):
+    """Also where a run of the folder has the same name and number."""
+    make(auc=0.9).folder.parent.rename(tmp_path / "elsewhere")
+    make(auc=0.7)
+    board = leaderboard(str(tmp_path / "elsewhere" / "1"))
+    assert [one.score.value for one in board.runs] == [0.9, 0.7]
+
+
 def test_another_score_may_be_better_when_it_is_lower(make):
     make(auc=0.7)
     make(auc=0.9)
