@@ -75,7 +75,7 @@ def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:
         mmtrain.load("clinic").predict(frame, proba=True)
 
     """
-    opened = TrainedRun(find(_which(run), as_path(output), group=True))
+    opened = trained_run(find(_which(run), as_path(output), group=True))
     opened.start()
     return opened
 
@@ -116,12 +116,12 @@ def evaluate(
     from mmtrain.commands.evaluate import evaluate as score
 
     split = _use(split)
-    opened, file = _opened(run, table, output)
+    opened, file = _opened(run, table, output, group=True)
     folder = _images(opened, file, images)
     options = EvaluateOptions(split, None if file is None else file.path, folder, tuple(subgroups), as_overrides(overrides))
     with named_as_given(file), progress_display.watching(progress) as shown:
         done = score(str(opened.folder), options, progress=shown.images, say=shown.say)
-    return Evaluation(TrainedRun(opened), done)
+    return Evaluation(trained_run(opened), done)
 
 
 def predict(
@@ -154,7 +154,7 @@ def predict(
 
     """
     # An open run has its model loaded already.
-    opened = run if isinstance(run, TrainedRun) else TrainedRun(find(_which(run), as_path(output)))
+    opened = run if isinstance(run, TrainedRun) else trained_run(find(_which(run), as_path(output), group=True))
     if not isinstance(table, str | PathLike):
         return opened.predict(table, proba=proba, on_error=on_error, images=images)
     return _predicted_file(opened, as_path(table), proba=proba, on_error=on_error, images=images)
@@ -261,11 +261,11 @@ def export(
     from mmtrain.commands.export import ExportOptions
     from mmtrain.commands.export import export as write
 
-    opened, _ = _opened(run, None, output)
+    opened, _ = _opened(run, None, output, group=True)
     options = ExportOptions(format, quantize, inputs, None if folder is None else as_path(folder), force)
     with progress_display.watching(progress) as shown:
         done = write(str(opened.folder), options, progress=shown.images, say=shown.say)
-    return Export(TrainedRun(opened), done)
+    return Export(trained_run(opened), done)
 
 
 def compare(runs: Iterable[RunLike] = (), split: str = "test", *, output: PathOrText = "runs") -> Comparison:
@@ -292,9 +292,9 @@ def _which(run: RunLike) -> str | None:
     return None if run is None else str(run.folder if isinstance(run, TrainedRun) else Path(run))
 
 
-def _opened(run: RunLike, table: TableLike | None, output: PathOrText) -> tuple[Run, TableArgument | None]:
+def _opened(run: RunLike, table: TableLike | None, output: PathOrText, *, group: bool = False) -> tuple[Run, TableArgument | None]:
     """The run, and another table as a file; a DataFrame is kept next to that run."""
-    opened = find(_which(run), as_path(output))
+    opened = find(_which(run), as_path(output), group=group)
     # A run is at output/name/number: two levels up is the folder in which tables are kept.
     return opened, None if table is None else as_table(table, opened.folder.parent.parent)
 

@@ -255,6 +255,18 @@ class CrossValidatedRun(TrainedRun):
             raise UsageError(Problem(str(self.folder), "trainings without folds have no out-of-fold predictions.", "Set `split.folds`."))
         return pd.read_csv(self._run / result.predictions, keep_default_na=False, dtype={"id": "str", "fold": "str"})
 
+    def plot(self) -> Figures:
+        """Refused: the figures of a group are in its report alone. Raises UsageError."""
+        fix = "Open `run.report`, or call `plot` of one of `run.members`."
+        raise UsageError(Problem(str(self.folder), "the figures of a group of trainings are in its report.", fix))
+
+    def _contents(self) -> ReportData:
+        from mmtrain.data import encode
+        from mmtrain.reports import report_data
+
+        labels = encode.read_fitted(self._run.read_json("targets.json"))
+        return report_data.read_group(self._run, self.experiment.columns, self.experiment.training, labels, evaluations=True)
+
     def _lines(self) -> Iterable[str]:
         return (f"{self.state}; {len(self.members)} trainings",)
 
@@ -284,7 +296,10 @@ class Evaluation(Result):
     @property
     def scores(self) -> pd.DataFrame:
         """The rows of `run.scores` for this split."""
-        scores = self.run.scores
+        from mmtrain.api.run_tables import read_scores
+
+        # Those in `scores` of a group are its cross-validation.
+        scores = read_scores(self.run._contents())
         return scores[scores["split"] == self.split].reset_index(drop=True)
 
     @property

@@ -189,10 +189,14 @@ def _facts(run: Run) -> RunFacts:
     return facts.model_copy(update={"state": "finished"}) if facts.trained else facts
 
 
-def read_group(run: Run, columns: Mapping[str, Column], training: Training, labels: Fitted) -> ReportData:
-    """Read the contents of a group of trainings, without parts and epochs. Raises RunError for a damaged file."""
-    config = (run / "config.yaml").read_text(encoding="utf-8")
-    return ReportData(run, columns, training, labels, _facts(run), run.read("data.json"), None, {}, (), (), config)
+def read_group(run: Run, columns: Mapping[str, Column], training: Training, labels: Fitted, *, evaluations: bool = False) -> ReportData:
+    """Read the contents of a group of trainings, without epochs, and its `evaluations` only if asked for; its report has none.
+
+    Raises RunError for a damaged file.
+    """
+    config, facts = (run / "config.yaml").read_text(encoding="utf-8"), _facts(run)
+    parts = _parts(run, facts) if evaluations else ()
+    return ReportData(run, columns, training, labels, facts, run.read("data.json"), None, {}, (), parts, config)
 
 
 def read_epochs(run: Run) -> tuple[EpochLine, ...]:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from tiny import two_blobs, write_experiment
 
+import mmtrain
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning
@@ -95,6 +96,20 @@ def test_group_is_scored_on_its_outer_test_rows_next_to_its_members(group):
     assert json.loads((group / "run.json").read_text())["evaluations"][-1]["rows"] == 12
 
 
+def test_a_group_is_evaluated_from_python(group, table):
+    """With the scores and predictions of the evaluation, while those of the run stay the cross-validation."""
+    run = mmtrain.load(group.folder)
+    done = run.evaluate(table=table.iloc[::-1].head(10), progress=False)
+    assert len(run.members) == len(done.run.members) == 2 and len(done.predictions) == 10
+    assert mmtrain.predict(group.folder, table.head(3))["status"].size == 3
+    scored = (done.predictions["truth"] == done.predictions["prediction"]).mean()
+    assert done.scores.set_index("score").loc["accuracy", "value"] == pytest.approx(scored)
+    assert done.predictions.index.tolist() == table.index[::-1][:10].tolist()
+    assert "out_of_fold" in run.scores and "Scores" in done._tables()
+    with pytest.raises(UsageError, match=r"the figures of a group of trainings are in its report\. Open `run\.report`"):
+        run.plot()
+
+
 def test_decisions_of_a_group_are_fitted_on_out_of_fold_predictions(group):
     decisions = json.loads((group / "decisions.json").read_text())["targets"]["y"]
     rows = pd.read_csv(group / "predictions_oof.csv")
@@ -118,7 +133,7 @@ def test_one_model_holds_all_members(group, table):
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["keras", "saved_model"])
 def test_export_of_a_group_holds_all_members(group, tmp_path, format):
-    done = export(str(group.folder), ExportOptions(format, folder=tmp_path / format))
+    done = mmtrain.export(group.folder, format, folder=tmp_path / format, progress=False)
     # Checked in a fresh process against the mean of the members.
     assert done.signature.check.rows > 5 and done.signature.check.largest_difference < 1e-6
 
