@@ -210,12 +210,15 @@ def summarize(values: Sequence[float | None], seeds: int, out_of_fold: float | N
 
     >>> summarize([0.5, 0.7, 0.9, None], seeds=2).mean
     0.75
+    >>> summarize([14 / 15] * 3, seeds=3).deviation
+    0.0
 
     """
     by_fold = [[value for value in values[start : start + seeds] if value is not None] for start in range(0, len(values), seeds)]
     means = [float(np.mean(known)) for known in by_fold if known] if len(by_fold) > 1 else by_fold[0]
-    deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
     mean = float(np.mean(means)) if means else None
+    # Rounding of the mean gives equal scores a deviation of 1e-16.
+    deviation = None if len(means) < 2 else float(np.std(means, ddof=1)) if len(set(means)) > 1 else 0.0
     return MemberScores(values=list(values), mean=mean, deviation=deviation, out_of_fold=out_of_fold)
 
 
