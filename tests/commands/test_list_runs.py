@@ -245,3 +245,9 @@ def test_the_terminal_shows_both_lists(make, capsys, monkeypatch):
     assert "0.600 to 0.800" in shown.out
     assert "Not scored: unscored/1. mmtrain evaluate runs/unscored/1 --part test" in shown.err
     assert "whether two differ: mmtrain compare clinic/1 worse/1" in shown.err
+
+
+def test_a_group_has_no_validation_score_of_its_own(make, capsys):
+    as_group(make("folded", value=None), 0.8)
+    assert run_command(["leaderboard", "folded"]) == 0
+    assert "undefined" not in capsys.readouterr().out
