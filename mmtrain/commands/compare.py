@@ -14,7 +14,7 @@ import pandas as pd
 
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.command_results import ComparedRun, ComparedTarget, Comparison
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.run_schema import EvaluationRecord, RunFacts
 from mmtrain.columns import Group, Id
 from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
@@ -29,7 +29,7 @@ from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import compare_target
 from mmtrain.evaluation.prediction_table import answers_as_text, parse_predictions
 from mmtrain.pipeline.prepare import group_codes
-from mmtrain.pipeline.restore import restore_training
+from mmtrain.pipeline.restore import restore_training, search_without_model
 from mmtrain.reports.report_data import predictions_of
 from mmtrain.splits.plan import USES
 
@@ -67,7 +67,8 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
         raise UsageError(Problem("mmtrain compare", "a comparison needs two or more different runs.", "Name each of them once."))
     groups = [run for run in chosen if run.is_group]
     if groups and len(groups) < len(chosen):
-        what = f"{listed([str(run) for run in groups])} has several trainings, and the other runs have one each."
+        have = "has" if len(groups) == 1 else "have"
+        what = f"{listed([str(run) for run in groups])} {have} several trainings, and the other runs have one each."
         raise UsageError(Problem("mmtrain compare", what, "Compare runs with folds, or single trainings."))
     if groups:
         return _compare_groups(groups)
@@ -129,6 +130,9 @@ def _check_scored(chosen: Sequence[Run], part: str) -> None:
     problems = []
     option = ("--part", part) if part in USES else ("--data", "TABLE")
     for run in chosen:
+        if (run / SEARCH_FILE).is_file():
+            problems.append(search_without_model(run))
+            continue
         facts: RunFacts = run.read("run.json")
         look = _last_evaluation(facts, part)
         fix = f"Score it: {shell_command('evaluate', run.folder, *option)}"

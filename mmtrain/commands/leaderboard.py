@@ -24,6 +24,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import ConfigError, Problem, RunError, UsageError, did_you_mean, listed, shell_command
 from mmtrain.metrics.score import Score, higher_is_better
+from mmtrain.pipeline.restore import search_without_model
 from mmtrain.pipeline.run_group import CROSS_VALIDATION
 from mmtrain.reports.search_page import format_setting
 from mmtrain.splits.plan import USES
@@ -53,6 +54,8 @@ def leaderboard(
     entries = [one for one in list_runs(output=output).runs if one.kind != "search" and one.state != "damaged"]
     if which is not None:
         reference = describe_run(runs.find(which, output, group=True))
+        if reference.kind == "search":
+            raise UsageError(search_without_model(reference.run))
         part = part or (OUT_OF_FOLD if _has_folds(reference.run) else "test")
         entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
     else:

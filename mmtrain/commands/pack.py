@@ -23,10 +23,11 @@ from mmtrain.artifacts import archive, runs
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash, replacing_folder
 from mmtrain.artifacts.manifest import MANIFEST, MAX_MANIFEST_BYTES, NEEDED, REQUIRED_FILES, File, Manifest
 from mmtrain.artifacts.manifest import read as read_manifest
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.config import Experiment, yaml_source
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError, UsageError, listed
+from mmtrain.pipeline.restore import search_without_model
 from mmtrain.registry import Section
 from mmtrain.system.paths import home
 from mmtrain.text.printable import json_text
@@ -128,6 +129,8 @@ def select(run: Run, *, with_rows: bool) -> Selection:
             chosen.files[name] = path
     # Without a model, a checkpoint is enough: the run can be resumed elsewhere.
     missing = sorted((NEEDED if "checkpoints/last/position.json" in chosen.files else NEEDED | {"model.keras"}) - set(chosen.files))
+    if missing and (run / SEARCH_FILE).is_file():
+        raise RunError(search_without_model(run))
     if missing:
         what = f"the run cannot be packed without {listed(missing)}; its state is '{run.state}'."
         raise RunError(Problem(str(run.folder), what, "Resume it, or train again."))

@@ -102,6 +102,11 @@ class Limits:
     minutes: float | None = None
     workers: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for a limit that allows no trial."""
+        if faults := [(name, value) for name, value in vars(self).items() if value is not None and not value > 0]:
+            raise UsageError([Problem(name, f"{value} is out of range.", "It has to be more than 0.") for name, value in faults])
+
     def applied(self, section: Tune) -> Tune:
         """Return the section with these limits."""
         given = {name: value for name, value in vars(self).items() if value is not None}

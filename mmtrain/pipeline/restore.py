@@ -38,6 +38,12 @@ MOVED = {
 """Settings of a training that may change after it, and the options that change them."""
 
 
+def search_without_model(run: Run) -> Problem:
+    """Return the problem of a command that needs a model, for the run of a search."""
+    fix = f"Train its best experiment: {shell_command('fit', run / 'best.yaml')}"
+    return Problem(str(run.folder), "this is a search, whose trials keep no model.", fix)
+
+
 def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Postprocessing]:
     """Return the experiment of a run, its fitted columns with the chosen thresholds, and everything that was fitted on validation rows.
 
@@ -46,8 +52,7 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
     """
     settings = tuple(overrides)
     if (run / SEARCH_FILE).is_file():
-        what = "this is a search, whose trials keep no model."
-        raise RunError(Problem(str(run.folder), what, f"Train its best experiment: {shell_command('fit', run / 'best.yaml')}"))
+        raise RunError(search_without_model(run))
     if not (run / "model.keras").is_file():
         raise RunError(
             Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")

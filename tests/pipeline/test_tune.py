@@ -12,13 +12,16 @@ from tiny import lines, start, two_blobs, write_experiment
 
 import mmtrain
 from mmtrain import config
-from mmtrain.artifacts.runs import find
+from mmtrain.artifacts.runs import create, find
 from mmtrain.cli.app import run as run_command
+from mmtrain.commands.compare import compare
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fit import resume as resume_fit
+from mmtrain.commands.leaderboard import leaderboard
+from mmtrain.commands.pack import pack
 from mmtrain.commands.tune import OF_FOLDS, Limits, SearchListeners, resume, tune
-from mmtrain.errors import ConfigError, RunError, UsageError
+from mmtrain.errors import ConfigError, MmtrainError, RunError, UsageError
 from mmtrain.training.signals import Interrupted
 
 EXPERIMENT = """
@@ -121,10 +124,10 @@ def test_a_search_never_sees_a_test_row(searched, tmp_path):
 def test_an_experiment_with_folds_is_searched_on_its_first_fold(tmp_path):
     columns = "columns={x: {role: numeric}, y: {role: target, task: binary}}"
     folds = [columns, "split={method: stratified, folds: 3, validation: 0.2}", "training.seeds=2"]
-    said = []
-    listeners = SearchListeners(say=said.append)
+    notices = []
+    listeners = SearchListeners(say=notices.append)
     result = tune(write(tmp_path), overrides=folds, output=tmp_path / "runs", limits=Limits(trials=1), listeners=listeners)
-    assert OF_FOLDS in said
+    assert OF_FOLDS in notices
     assert (result.best.own, result.corrected) == (True, None)
     with (result.run / "split.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -143,12 +146,26 @@ def test_a_search_goes_on_with_more_trials_and_counts_its_seconds(searched, monk
     assert longer.seconds > before
 
 
-def test_a_search_has_no_model_and_is_no_training(searched):
+def test_a_search_has_no_model_and_is_no_training(searched, tmp_path):
+    other = create("other", tmp_path)
     folder = str(searched[0].run.folder)
     with pytest.raises(RunError, match=r"this is a search, whose trials keep no model. Train its best experiment: mmtrain fit"):
         evaluate(folder, EvaluateOptions())
     with pytest.raises(UsageError, match=r"this is a search. Resume it: mmtrain tune --resume"):
         resume_fit(folder)
+    for command in (
+        lambda: pack(folder, tmp_path / "search.zip"),
+        lambda: compare([folder, str(other.folder)]),
+        lambda: leaderboard(folder, output=searched[0].run.folder.parent.parent),
+    ):
+        with pytest.raises(MmtrainError, match=r"this is a search, whose trials keep no model. Train its best experiment: mmtrain fit"):
+            command()
+
+
+@pytest.mark.parametrize("limit", ["trials", "minutes", "workers"])
+def test_a_limit_that_allows_no_trial_is_refused(limit):
+    with pytest.raises(UsageError, match=rf"^{limit}: 0 is out of range. It has to be more than 0.$"):
+        Limits(**{limit: 0})
 
 
 def test_the_api_has_the_same_results_as_frames(searched, tmp_path, monkeypatch):
