@@ -249,11 +249,19 @@ class CrossValidatedRun(TrainedRun):
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """The out-of-fold predictions, one row per row of the table: `row`, `id`, `fold`, truth, prediction, probabilities."""
+        """The out-of-fold predictions, one row per row of the table: `row`, `id`, `fold`, truth, prediction, probabilities.
+
+        Classes are texts, as in the table.
+        """
+        from mmtrain.api.run_tables import typed_predictions
+        from mmtrain.data import encode
+
         result = self.cross_validation
         if not result.predictions:
             raise UsageError(Problem(str(self.folder), "trainings without folds have no out-of-fold predictions.", "Set `split.folds`."))
-        return pd.read_csv(self._run / result.predictions, keep_default_na=False, dtype={"id": "str", "fold": "str"})
+        rows = pd.read_csv(self._run / result.predictions, keep_default_na=False, dtype=str)
+        labels = encode.read_fitted(self._run.read_json("targets.json"))
+        return typed_predictions(rows, labels, self.experiment.data.table)
 
     def plot(self) -> Figures:
         """Refused: the figures of a group are in its report alone. Raises UsageError."""

@@ -59,8 +59,13 @@ def read_predictions(run: Run, contents: ReportData, split: str, table: Path) ->
             f"The run has been evaluated on {listed(list(looks))}." if looks else f"Call `run.evaluate({split!r})` first."
         )
         raise UsageError(Problem(str(run.folder), f"the run has no predictions called {split!r}.", hint))
-    predictions = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), contents.fitted) else rows[name] for name in rows})
-    index = index_of(table if split in USE_NAMED else Path(looks[split].path))
+    return typed_predictions(rows, contents.fitted, table if split in USE_NAMED else Path(looks[split].path))
+
+
+def typed_predictions(rows: pd.DataFrame, fitted: Fitted, table: Path) -> pd.DataFrame:
+    """Return predictions, every cell a text, with numbers as numbers, under the index of the DataFrame that became `table`, if any."""
+    predictions = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), fitted) else rows[name] for name in rows})
+    index = index_of(table)
     # A table that has changed since has other rows; then the positions say more than a wrong index.
     if index is not None and (not len(predictions) or predictions["row"].max() < len(index)):
         predictions.index = index[predictions["row"].to_numpy()]

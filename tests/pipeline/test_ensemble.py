@@ -9,6 +9,7 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 import mmtrain
+from mmtrain.api.results import CrossValidatedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning
@@ -108,6 +109,18 @@ def test_a_group_is_evaluated_from_python(group, table):
     assert "out_of_fold" in run.scores and "Scores" in done._tables()
     with pytest.raises(UsageError, match=r"the figures of a group of trainings are in its report\. Open `run\.report`"):
         run.plot()
+
+
+def test_classes_of_out_of_fold_predictions_stay_texts(group, tmp_path):
+    """Classes `01` and `1` would be the same as numbers, and every prediction right."""
+    copy = tmp_path / "runs/folds/1"
+    shutil.copytree(group.folder, copy)
+    for name in ("predictions_oof.csv", "targets.json"):
+        (copy / name).write_text((copy / name).read_text().replace("low", "01").replace("high", "1"))
+    run = CrossValidatedRun(Run(copy))
+    assert set(run.predictions["truth"]) == {"01", "1"}
+    assert run.predictions["probability_01"].dtype == np.float64
+    assert run.predictions["row"].tolist() == pd.read_csv(copy / "predictions_oof.csv")["row"].tolist()
 
 
 def test_decisions_of_a_group_are_fitted_on_out_of_fold_predictions(group):
