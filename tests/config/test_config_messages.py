@@ -853,11 +853,6 @@ def test_a_folder_is_refused(tmp_path):
     assert str(caught.value) == f"{tmp_path}: this is a folder. Give the path of an experiment file."
 
 
-def test_every_table_of_mistakes_has_the_cases_it_had():
-    tables = (ONE_MISTAKE, SEVERAL_PLACES, FOLLOW_UPS, OVERRIDES, WHOLE_FILES)
-    assert [len(table) for table in tables] == [132, 7, 13, 13, 12]
-
-
 @pytest.mark.parametrize(
     ("columns", "sections", "report"),
     [

@@ -106,7 +106,12 @@ def test_a_run_keeps_what_a_users_method_says(tmp_path, mine):
     ("option", "line", "problem"),
     [
         ("nth: 2", 9, "split.nth: 2 is out of range. It has to be 3 or more."),
-        ("seed: 1", 9, "split.seed: unknown key for the method `every_nth`. The keys here are method and nth."),
+        (
+            "seed: 1",
+            9,
+            "split.seed: unknown key for the method `every_nth`. The keys here are method and nth. "
+            "It is a key of `column`, `random` and `stratified`.",
+        ),
     ],
 )
 def test_options_of_a_users_method_are_checked(tmp_path, mine, option, line, problem):
