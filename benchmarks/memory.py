@@ -114,7 +114,7 @@ def image_epochs(images: int, epochs: int) -> dict[str, Any]:
     """Peaks of the epochs of a fit on images of which a quarter may stay in memory."""
     from mmtrain.commands.fit import Listeners, fit
     from mmtrain.layers.start import start_tensorflow
-    from mmtrain.training.events import EpochEnded, Event
+    from mmtrain.training.listeners.events import EpochEnded, Event
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder, random = Path(name), np.random.default_rng(0)

@@ -38,7 +38,7 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.validate import load_checked
-from mmtrain.training.events import EpochEnded, Event
+from mmtrain.training.listeners.events import EpochEnded, Event
 
 if TYPE_CHECKING:
     from mmtrain.training.training_data import TrainingData

@@ -1,8 +1,9 @@
 """Trackers: objects of one's own that follow a training, such as a logger of an experiment database, and their registry.
 
 A tracker is made for a run by a registered class or function `(folder, *, options)`: `folder` is that of the run, and the keyword-only
-parameters are its options in the experiment file. It may have a method for every event of `mmtrain.training.events`, named after it:
-`started`, `epoch_began`, `steps_began`, `stepped`, `epoch_ended`, `warned`, `stop_asked`, `ended`. Each gets the event. An example:
+parameters are its options in the experiment file. It may have a method for every event of `mmtrain.training.listeners.events`, named
+after it: `started`, `epoch_began`, `steps_began`, `stepped`, `epoch_ended`, `warned`, `stop_asked`, `ended`. Each gets the event. An
+example:
 
     @tracker
     class EpochPrinter:

@@ -50,7 +50,7 @@ def command(
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.tune import Limits, SearchListeners, resume, tune
-    from mmtrain.training.events import EpochBegan, Event
+    from mmtrain.training.listeners.events import EpochBegan, Event
     from mmtrain.training.signals import Interrupted
 
     begun: list[Run] = []

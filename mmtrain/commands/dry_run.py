@@ -22,7 +22,7 @@ from mmtrain.pipeline.run_group import is_group
 from mmtrain.system.memory import available_memory, peak_memory
 
 if TYPE_CHECKING:
-    from mmtrain.training.feature_cache import FeatureEstimate
+    from mmtrain.training.encoder_features.feature_cache import FeatureEstimate
     from mmtrain.training.step import TrainStep
     from mmtrain.training.training_data import TrainingData
 

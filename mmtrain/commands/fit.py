@@ -32,10 +32,10 @@ from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup, finis
 from mmtrain.pipeline.run_record import RECORDED_FILES, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
 from mmtrain.splits.plan import SplitPlan
-from mmtrain.training.events import Listener
+from mmtrain.training.listeners.events import Listener
 
 if TYPE_CHECKING:
-    from mmtrain.training.callbacks import Named
+    from mmtrain.training.listeners.callbacks import Named
     from mmtrain.training.training_data import TrainingData
 
 CHECKED = "Data checked; starting TensorFlow."

@@ -18,7 +18,7 @@ from mmtrain.pipeline.restore import restore_training
 from mmtrain.pipeline.run_group import finish_group, report_group
 from mmtrain.pipeline.train_run import TrainingResult
 from mmtrain.reports import report as reports
-from mmtrain.training.events import Ended
+from mmtrain.training.listeners.events import Ended
 
 
 def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:

@@ -49,7 +49,7 @@ from mmtrain.pipeline.search.worker import wait, workers
 from mmtrain.pipeline.train_run import run_state
 from mmtrain.reports import search_page
 from mmtrain.splits.plan import SplitPlan
-from mmtrain.training.events import Event
+from mmtrain.training.listeners.events import Event
 from mmtrain.training.signals import Interrupted
 
 if TYPE_CHECKING:

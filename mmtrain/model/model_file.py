@@ -92,7 +92,7 @@ def on_features(
 ) -> tuple[Any, dict[str, Encoder]]:
     """Return a predictor of `of_run` behind its frozen encoders, and these by the column that each reads.
 
-    Its inputs are features, as `training.frozen_features.with_features` puts them in the place of columns. The weights of the encoders
+    Its inputs are features, as `frozen_features.with_features` puts them in the place of columns. The weights of the encoders
     are those in the file of the model; `network` is network.json, which has the identity under which features are cached. Encoders that
     older versions did not record stay in the predictor.
 

@@ -37,7 +37,7 @@ from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_data, with_cached_features
 from mmtrain.specs import layer_names
 from mmtrain.targets import FittedTarget
-from mmtrain.training.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
+from mmtrain.training.listeners.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
 
 SECONDS_BETWEEN_LINES = 5.0
 """Minimum time between two lines about the training of a branch."""

@@ -19,8 +19,8 @@ from mmtrain.splits.plan import Partition
 if TYPE_CHECKING:
     from mmtrain.model.assemble import Models
     from mmtrain.model.encoder_inputs import Components
-    from mmtrain.training.autotune import TuningResult
-    from mmtrain.training.feature_cache import FeatureEstimate
+    from mmtrain.training.auto_settings.autotune import TuningResult
+    from mmtrain.training.encoder_features.feature_cache import FeatureEstimate
     from mmtrain.training.training_data import TrainingData
 
 
@@ -85,7 +85,7 @@ def assemble_training(
     """
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.device import forget_networks, prepare
-    from mmtrain.training.frozen_features import fit_components
+    from mmtrain.training.encoder_features.frozen_features import fit_components
     from mmtrain.training.linear_base import fit_linear_base
     from mmtrain.training.training_data import TrainingData
 
@@ -124,7 +124,7 @@ def tune_device(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experi
     rate or a fusion that is `auto` stays so, since rows decide on them.
     """
     from mmtrain.model.memory_errors import step_oom_errors
-    from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.auto_settings.autotune import TuningResult
 
     table, choices = _choose_tuning(table)
     for choice in choices:
@@ -144,8 +144,8 @@ def tune_device(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experi
 
 
 def _arrays_with_features(table: EncodedTable, say: Say, estimates: list[FeatureEstimate] | None = None) -> Arrays:
-    from mmtrain.training.frozen_features import with_features
-    from mmtrain.training.stages import Stages
+    from mmtrain.training.encoder_features.frozen_features import with_features
+    from mmtrain.training.optimization.stages import Stages
 
     experiment = table.experiment
     # A first stage that trains all groups tunes every encoder from the beginning: no stage reads features of these.
@@ -156,7 +156,7 @@ def _arrays_with_features(table: EncodedTable, say: Say, estimates: list[Feature
 
 def _choose_tuning(table: EncodedTable) -> tuple[EncodedTable, list[str]]:
     """Return the table with the encoders that are tuned by `tune: auto`, and the reasons; the same table where nothing is tried."""
-    from mmtrain.training.tuning_trial import choose_tuning, open_branches
+    from mmtrain.training.auto_settings.tuning_trial import choose_tuning, open_branches
 
     experiment, training = table.experiment, table.experiment.training
     encoders = open_branches(experiment.branches)
@@ -182,7 +182,7 @@ def _choose_tuning(table: EncodedTable) -> tuple[EncodedTable, list[str]]:
 
 def _choose_fusion(table: EncodedTable, say: Callable[[str], None]) -> tuple[EncodedTable, list[str]]:
     """Return the table with the fusion that a trial chose, and the reason; the same table where nothing is tried."""
-    from mmtrain.training.fusion_trial import EPOCHS, candidates, choose_fusion
+    from mmtrain.training.auto_settings.fusion_trial import EPOCHS, candidates, choose_fusion
     from mmtrain.training.step import TrainStep
 
     experiment = table.experiment
@@ -202,8 +202,8 @@ def _choose_fusion(table: EncodedTable, say: Callable[[str], None]) -> tuple[Enc
 
 def _tune_settings(table: EncodedTable) -> TuningResult:
     """Choose the batch size first, since the rest depends on it, then the learning rate, which depends on nothing else."""
-    from mmtrain.training.autotune import largest_batch_size, tune_settings
-    from mmtrain.training.learning_rate_test import find_learning_rate
+    from mmtrain.training.auto_settings.autotune import largest_batch_size, tune_settings
+    from mmtrain.training.auto_settings.learning_rate_test import find_learning_rate
     from mmtrain.training.step import TrainStep
 
     experiment, rows = table.experiment, table.partition.train

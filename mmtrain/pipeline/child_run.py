@@ -24,11 +24,11 @@ from mmtrain.errors import RunError
 from mmtrain.pipeline.build import EncodedTable, assemble_training
 from mmtrain.pipeline.train_run import StopRule, TrainingResult, after_epoch, newest_checkpoint, run_state, train, versions
 from mmtrain.splits.plan import Partition
-from mmtrain.training.events import Listener
+from mmtrain.training.listeners.events import Listener
 
 if TYPE_CHECKING:
-    from mmtrain.training.autotune import TuningResult
-    from mmtrain.training.callbacks import Named
+    from mmtrain.training.auto_settings.autotune import TuningResult
+    from mmtrain.training.listeners.callbacks import Named
     from mmtrain.training.training_data import TrainingData
 
 

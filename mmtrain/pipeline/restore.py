@@ -140,7 +140,7 @@ def with_cached_features(
     if not encoder_columns(experiment.branches, experiment.columns) or not (run / "network.json").is_file():
         return predictor, scored[1]
     from mmtrain.model import model_file
-    from mmtrain.training.frozen_features import with_features
+    from mmtrain.training.encoder_features.frozen_features import with_features
 
     branches, columns, (data, arrays) = experiment.branches, experiment.columns, scored
     behind, encoders = model_file.on_features(predictor, branches, columns, fitted, run.read("network.json"), views=own_table)

@@ -42,11 +42,11 @@ from mmtrain.reports import group_report
 from mmtrain.reports import report as reports
 from mmtrain.reports.report_data import read_group
 from mmtrain.splits.plan import Partition, SplitPlan
-from mmtrain.training.events import Listener
+from mmtrain.training.listeners.events import Listener
 
 if TYPE_CHECKING:
-    from mmtrain.training.autotune import TuningResult
-    from mmtrain.training.callbacks import Named
+    from mmtrain.training.auto_settings.autotune import TuningResult
+    from mmtrain.training.listeners.callbacks import Named
     from mmtrain.training.training_data import TrainingData
 
 GROUP_FILES = ("config.yaml", "split.csv", "data.json", "targets.json")

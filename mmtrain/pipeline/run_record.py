@@ -29,7 +29,7 @@ from mmtrain.pipeline.train_run import versions
 from mmtrain.splits.plan import USE_NAMED, USES, SplitPlan
 
 if TYPE_CHECKING:
-    from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.auto_settings.autotune import TuningResult
     from mmtrain.training.training_data import TrainingData
 
 UNFINISHED = {

@@ -22,11 +22,11 @@ from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import fit_and_save_postprocessing, forget
 from mmtrain.trackers import Trackers
-from mmtrain.training.events import Ended, EpochEnded, Event, Listener, Started, StopAsked, Warned, all_of
+from mmtrain.training.listeners.events import Ended, EpochEnded, Event, Listener, Started, StopAsked, Warned, all_of
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 
 if TYPE_CHECKING:
-    from mmtrain.training.callbacks import Named
+    from mmtrain.training.listeners.callbacks import Named
     from mmtrain.training.training_data import TrainingData
 
 StopRule = Callable[[Event], str]
@@ -126,11 +126,11 @@ def _listeners(
     if data.training.trackers:
         listeners.append(Trackers(data.training.trackers, run.folder, lambda text: listener(Warned(text))))
     if data.training.tensorboard:
-        from mmtrain.training.tensorboard import Logs
+        from mmtrain.training.listeners.tensorboard import Logs
 
         listeners.append(Logs(run))
     if callbacks:
-        from mmtrain.training.callbacks import Callbacks
+        from mmtrain.training.listeners.callbacks import Callbacks
 
         listeners.append(Callbacks(callbacks, data.models.network, interruption, str(run.folder)))
     return listeners

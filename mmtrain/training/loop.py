@@ -18,7 +18,7 @@ from mmtrain.data.arrays import Array
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.model.memory_errors import step_oom_errors
 from mmtrain.training import checkpoints
-from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Listener, Started, Stepped, StepsBegan
+from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Listener, Started, Stepped, StepsBegan
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite, divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 from mmtrain.training.step import EmaWeights, TrainStep

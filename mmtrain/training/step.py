@@ -21,9 +21,9 @@ from mmtrain.model.assemble import Models
 from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.device import SingleDevice, Strategy
-from mmtrain.training.gradient_balance import GradientBalance
-from mmtrain.training.group_optimizer import ParameterGroups, optimizer_for, set_factors
-from mmtrain.training.stages import Stages
+from mmtrain.training.optimization.gradient_balance import GradientBalance
+from mmtrain.training.optimization.group_optimizer import ParameterGroups, optimizer_for, set_factors
+from mmtrain.training.optimization.stages import Stages
 
 RATES = tf.TensorSpec((None,), tf.float32)
 """Signature of the learning rates, one per step of a call."""

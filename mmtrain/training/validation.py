@@ -11,7 +11,7 @@ from mmtrain.batches import sequential_batches
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.metrics.score import Score
 from mmtrain.model.model_file import rows_at_once
-from mmtrain.training.events import Listener, Warned
+from mmtrain.training.listeners.events import Listener, Warned
 from mmtrain.training.loss_accumulator import divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 from mmtrain.training.step import TrainStep

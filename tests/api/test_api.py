@@ -310,7 +310,7 @@ def test_runs_are_compared(run, folder):
 @pytest.mark.slow
 def test_an_interrupted_run_on_a_frame_is_resumed_to_the_same_end(run, tmp_path, monkeypatch):
     from mmtrain.cli.views.training_progress import Display
-    from mmtrain.training.events import EpochBegan
+    from mmtrain.training.listeners.events import EpochBegan
     from mmtrain.training.signals import Interrupted
 
     def interrupt(_, event):

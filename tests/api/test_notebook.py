@@ -16,7 +16,7 @@ from mmtrain.api import notebook, progress
 from mmtrain.api.notebook import Figure
 from mmtrain.cli.views import console
 from mmtrain.cli.views.training_progress import Display
-from mmtrain.training.events import EpochEnded, Started
+from mmtrain.training.listeners.events import EpochEnded, Started
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 

@@ -10,7 +10,7 @@ from mmtrain.cli.views import console
 from mmtrain.cli.views.console import line, show_problems
 from mmtrain.cli.views.training_progress import Display
 from mmtrain.errors import ConfigError, Problem
-from mmtrain.training.events import EpochEnded, Started, Stepped, StopAsked
+from mmtrain.training.listeners.events import EpochEnded, Started, Stepped, StopAsked
 
 WIDTHS = (80, 120)
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mmtrain.cli.views.training_progress import Display
-from mmtrain.training.events import EpochEnded, Started, Stepped, StopAsked
+from mmtrain.training.listeners.events import EpochEnded, Started, Stepped, StopAsked
 
 ANEW = Started(epochs=10, steps=4, rows=64, monitor="validation_auc", direction="maximize")
 GONE_ON = Started(10, 4, 64, "validation_auc", "maximize", done=6, done_steps=2, done_rows=32, best_epoch=5, best=0.875)

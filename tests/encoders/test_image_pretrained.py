@@ -12,7 +12,7 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.config import load
 from mmtrain.errors import ConfigError, RunError
-from mmtrain.training.events import EpochEnded
+from mmtrain.training.listeners.events import EpochEnded
 from mmtrain.training.signals import Interrupted
 
 TREE = """
@@ -103,7 +103,7 @@ def test_predictions_of_the_whole_network_are_those_of_the_cached_features(train
 
 def test_the_run_is_evaluated_and_its_encoder_is_in_the_model_card(trained, monkeypatch):
     """Also with a baseline, which is a child run: all of them find the features of the training."""
-    from mmtrain.training import frozen_features
+    from mmtrain.training.encoder_features import frozen_features
 
     run, _, _ = trained
     monkeypatch.setattr(frozen_features, "_compile", lambda _: pytest.fail("an encoder was asked to read"))
@@ -122,7 +122,7 @@ def test_the_run_is_evaluated_and_its_encoder_is_in_the_model_card(trained, monk
     ],
 )
 def test_other_weights_or_pixels_have_other_features(tmp_path, change, count):
-    from mmtrain.training.frozen_features import with_features
+    from mmtrain.training.encoder_features.frozen_features import with_features
 
     path = written(tmp_path)
     changed = [change] if "=" in change else []
@@ -141,7 +141,7 @@ def test_a_file_that_no_row_can_have_is_not_read_again_without_a_store(tmp_path)
     path = written(tmp_path, TREE.replace("folder: cache", "folder: cache, disk: 0"))
     (tmp_path / "5.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     made = ready(path)
-    from mmtrain.training.frozen_features import with_features
+    from mmtrain.training.encoder_features.frozen_features import with_features
 
     arrays = with_features(made.arrays, made.experiment.branches, made.experiment.columns, made.data.stores, made.experiment.data.cache)
     features = arrays.inputs["scan"].take(np.array([4, 5, 6]))
@@ -149,7 +149,7 @@ def test_a_file_that_no_row_can_have_is_not_read_again_without_a_store(tmp_path)
 
 
 def test_views_are_changed_images_next_to_the_image_itself(tmp_path):
-    from mmtrain.training.frozen_features import with_features
+    from mmtrain.training.encoder_features.frozen_features import with_features
 
     views = TREE.replace("missing: mask", "missing: mask, augment: {flip: both, brightness: 0.3, color: 0.2}").replace(
         "units: [4], d", "views: 2, d"

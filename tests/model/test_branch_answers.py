@@ -127,7 +127,7 @@ def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guard
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
     from mmtrain.pipeline.train_run import TrainingResult
-    from mmtrain.training.events import Ended
+    from mmtrain.training.listeners.events import Ended
 
     run, told = guarded
     guard = run.read("run.json").fusion_guard["y"]

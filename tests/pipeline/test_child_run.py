@@ -21,7 +21,7 @@ from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
-from mmtrain.training.events import EpochBegan, EpochEnded, Started
+from mmtrain.training.listeners.events import EpochBegan, EpochEnded, Started
 from mmtrain.training.signals import Interrupted
 
 EXPERIMENT = """

@@ -90,9 +90,9 @@ def test_images_of_several_columns_are_read_once(trained):
 
 
 def test_known_images_do_not_go_through_the_encoder_again(trained, monkeypatch):
-    from mmtrain.training import frozen_features
-    from mmtrain.training.feature_cache import FeatureCache
-    from mmtrain.training.frozen_features import AugmentedViews, _Read, image_features
+    from mmtrain.training.encoder_features import frozen_features
+    from mmtrain.training.encoder_features.feature_cache import FeatureCache
+    from mmtrain.training.encoder_features.frozen_features import AugmentedViews, _Read, image_features
 
     _, _, folder = trained
     made = ready(folder / "experiment.yaml", [f"columns.{key}.encoder.model={folder / name}.away" for key, name in MODELS.items()])
@@ -129,7 +129,7 @@ def test_a_packed_run_names_the_encoders_without_their_folders(trained, tmp_path
 @pytest.fixture
 def never_read(monkeypatch):
     """No encoder reads an image or a text for features."""
-    from mmtrain.training import frozen_features
+    from mmtrain.training.encoder_features import frozen_features
 
     monkeypatch.setattr(frozen_features, "_compile", lambda _: pytest.fail("an encoder was asked to read"))
 
@@ -189,7 +189,7 @@ def components_of(values, train, present=None, components=3):
     from mmtrain.columns.image import Image
     from mmtrain.data.arrays import Arrays
     from mmtrain.specs import FeatureSpec
-    from mmtrain.training.frozen_features import fit_components
+    from mmtrain.training.encoder_features.frozen_features import fit_components
 
     columns = {"scan": Image(column="scan", encoder={"model": "any", "components": components})}
     present = np.ones((len(values), 1), np.float32) if present is None else present
@@ -225,7 +225,7 @@ def test_components_beyond_the_directions_of_few_rows_are_zero(tensorflow):
 
 @pytest.mark.slow
 def test_a_dry_run_estimates_the_encoders_from_a_few_rows(tmp_path, monkeypatch):
-    from mmtrain.training import frozen_features
+    from mmtrain.training.encoder_features import frozen_features
 
     monkeypatch.setattr(frozen_features, "MOST_AT_ONCE", 4)
     notices = []

@@ -21,7 +21,7 @@ from mmtrain.data import encode
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import UsageError
 from mmtrain.pipeline.run_group import GroupResult
-from mmtrain.training.events import EpochBegan
+from mmtrain.training.listeners.events import EpochBegan
 
 EXPERIMENT = """
 name: folded

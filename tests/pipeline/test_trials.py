@@ -20,7 +20,7 @@ from mmtrain.pipeline.search import trials as module
 from mmtrain.pipeline.search.space import load_space
 from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, save_space, trial_results, trial_table
 from mmtrain.splits.plan import Partition
-from mmtrain.training.events import Ended, EpochBegan, EpochEnded
+from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded
 from mmtrain.training.signals import Interrupted
 
 EXPERIMENT = """

@@ -23,7 +23,7 @@ from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.config import load
 from mmtrain.errors import RunError
-from mmtrain.training.events import EpochEnded, StepsBegan
+from mmtrain.training.listeners.events import EpochEnded, StepsBegan
 from mmtrain.training.signals import Interrupted
 
 pytestmark = pytest.mark.slow
@@ -198,7 +198,7 @@ def test_onnx_holds_the_merged_network(trained):
 def test_evaluate_finds_features_of_encoders_that_were_not_tuned(tmp_path, monkeypatch):
     """A column has a frozen encoder, a branch tunes one: only the former is cut off from the saved network."""
     from mmtrain.commands.evaluate import evaluate
-    from mmtrain.training import frozen_features
+    from mmtrain.training.encoder_features import frozen_features
 
     words = "  words: {column: note, role: text, max_length: 8, missing: mask, encoder: {model: tiny_bert, components: 2}}\n  x:"
     tree = TREE.replace("  x: {role: numeric}", words + " {role: numeric}", 1).replace("columns: [x]", "columns: [words, x]")

@@ -15,7 +15,8 @@ from mmtrain.commands.dry_run import dry_run
 from mmtrain.commands.fit import fit
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.system.memory import anonymous_memory, available_memory, peak_memory
-from mmtrain.training import autotune, device
+from mmtrain.training import device
+from mmtrain.training.auto_settings import autotune
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite
 from mmtrain.training.step import TrainStep
 

@@ -183,7 +183,7 @@ class KilledError(Exception):
 
 @pytest.mark.slow  # tests/training/test_stages.py has them in the run that it kills
 def test_a_run_with_auxiliary_losses_logs_them_and_continues_with_the_same_bits(tmp_path):
-    from mmtrain.training.events import EpochBegan
+    from mmtrain.training.listeners.events import EpochBegan
 
     two_blobs(tmp_path, z=lambda row: row % 5)
     path = write_experiment(tmp_path / "e.yaml", STAGED)

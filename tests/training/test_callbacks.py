@@ -15,7 +15,7 @@ from mmtrain.config.training import typed_value
 from mmtrain.config.yaml_source import read
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.system.user_code import import_code
-from mmtrain.training.events import Ended, EpochEnded, Started, StepsBegan
+from mmtrain.training.listeners.events import Ended, EpochEnded, Started, StepsBegan
 from mmtrain.training.signals import GracefulShutdown
 
 CODE = """
@@ -254,7 +254,7 @@ def test_callbacks_hear_of_the_whole_training(experiment, tmp_path):
 
 
 def test_undefined_score_is_not_a_number(experiment):
-    from mmtrain.training.callbacks import Callbacks, Named
+    from mmtrain.training.listeners.callbacks import Callbacks, Named
 
     hears = sys.modules[STEM].Hears("x")
     told = sys.modules[STEM].heard

@@ -22,7 +22,7 @@ def source(ids=IDS, present=PRESENT):
 
 
 def distinct(ids=IDS, present=PRESENT):
-    from mmtrain.training.distinct_texts import DistinctTexts
+    from mmtrain.training.encoder_features.distinct_texts import DistinctTexts
 
     return DistinctTexts.of(source(ids, present), present, SPEC)
 
@@ -38,7 +38,7 @@ def test_distinct_texts_are_sorted_by_length(tensorflow):
 
 
 def test_batches_hold_every_text_once_without_padding(tensorflow, monkeypatch):
-    from mmtrain.training import distinct_texts
+    from mmtrain.training.encoder_features import distinct_texts
 
     monkeypatch.setattr(distinct_texts, "PIECES_AT_ONCE", 8)
     texts = distinct()
@@ -63,8 +63,8 @@ def read(tmp_path):
     """A function that gives features, and whether an encoder has read texts for them."""
     from mmtrain.config.experiment import Cache
     from mmtrain.encoders import load_encoder
-    from mmtrain.training.feature_cache import FeatureCache
-    from mmtrain.training.frozen_features import text_features
+    from mmtrain.training.encoder_features.feature_cache import FeatureCache
+    from mmtrain.training.encoder_features.frozen_features import text_features
 
     def features(folder, ids):
         said = []
@@ -99,7 +99,7 @@ def test_a_long_reading_says_how_far_it_is(tensorflow, monkeypatch, tmp_path):
 
     from mmtrain.config.experiment import Cache
     from mmtrain.data.encoded_column import ArrayLayout
-    from mmtrain.training import feature_cache
+    from mmtrain.training.encoder_features import feature_cache
 
     clock = iter(range(0, 100, 10))
     monkeypatch.setattr(feature_cache, "time", SimpleNamespace(perf_counter=lambda: next(clock)))

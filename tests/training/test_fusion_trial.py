@@ -22,7 +22,7 @@ training: {{epochs: 1, batch_size: 16}}
 
 @pytest.mark.usefixtures("tensorflow")
 def test_another_fusion_is_taken_only_if_its_loss_is_lower_beyond_noise():
-    from mmtrain.training.fusion_trial import best_candidate
+    from mmtrain.training.auto_settings.fusion_trial import best_candidate
 
     assert best_candidate([LOSSES], None) == 0
     assert best_candidate([LOSSES, LOSSES + NOISE - NOISE.mean() - 0.005, LOSSES + 0.1], None) == 0
@@ -34,7 +34,7 @@ def test_another_fusion_is_taken_only_if_its_loss_is_lower_beyond_noise():
 
 @pytest.mark.usefixtures("tensorflow")
 def test_rows_of_a_group_are_one_observation():
-    from mmtrain.training.fusion_trial import best_candidate
+    from mmtrain.training.auto_settings.fusion_trial import best_candidate
 
     gains = np.repeat(RANDOM.normal(scale=0.3, size=4), 100) + 0.05
     assert best_candidate([LOSSES, LOSSES - gains], None) == 1
@@ -44,7 +44,7 @@ def test_rows_of_a_group_are_one_observation():
 
 @pytest.mark.usefixtures("tensorflow")
 def test_candidates_have_the_options_of_every_fusion():
-    from mmtrain.training.fusion_trial import candidates
+    from mmtrain.training.auto_settings.fusion_trial import candidates
 
     section = fusions["concatenate"].section(method="concatenate", trial=("gated", "late", "concatenate"), auxiliary=1.0, dropout=0.2)
     found = candidates(section)
@@ -81,7 +81,7 @@ def test_an_unknown_method_of_a_trial_is_refused(tmp_path):
 @pytest.mark.parametrize(("gain", "chosen"), [(0.5, "add"), pytest.param(0.0, "concatenate", marks=pytest.mark.slow)])
 def test_a_run_keeps_the_fusion_that_was_chosen(tmp_path, monkeypatch, gain, chosen):
     from mmtrain.commands.fit import Listeners, fit
-    from mmtrain.training import fusion_trial
+    from mmtrain.training.auto_settings import fusion_trial
 
     actual = fusion_trial._validation_losses
 

@@ -20,7 +20,7 @@ def material(tmp_path_factory):
 
 def factors_of(steps, batch, **present):
     """The factors of the branches, and the raw values and presence that they are made of."""
-    from mmtrain.training.gradient_balance import GradientBalance
+    from mmtrain.training.optimization.gradient_balance import GradientBalance
 
     balance = GradientBalance(steps.models, steps.variables, 0)
     _, single, shown = steps.models.trained(batch["inputs"], training=True)
@@ -42,7 +42,7 @@ def test_the_branch_ahead_is_slowed_down_by_the_ratio_of_confidences(material, t
 
 
 def test_confidence_in_a_class_is_the_probability_of_the_true_one(material, tensorflow):
-    from mmtrain.training.gradient_balance import GradientBalance
+    from mmtrain.training.optimization.gradient_balance import GradientBalance
 
     steps, batch = train_step(material, auxiliary=0.3, balance="ogm"), batch_of(material, tensorflow)
     raw, shown = steps.models.trained(batch["inputs"], training=False)[0], tensorflow.ones(len(ROWS))
@@ -78,7 +78,7 @@ def test_gradients_of_branches_are_scaled_and_those_of_other_parts_are_not(mater
 
 
 def test_noise_has_the_deviation_of_its_gradient_and_repeats_only_for_the_same_step(material, tensorflow):
-    from mmtrain.training.gradient_balance import GradientBalance
+    from mmtrain.training.optimization.gradient_balance import GradientBalance
 
     steps = train_step(material, auxiliary=0.3, balance="ogm_ge")
     balance, factors = GradientBalance(steps.models, steps.variables, 5), {"table": 0.5, "note": 1.0}
@@ -97,7 +97,7 @@ def test_noise_has_the_deviation_of_its_gradient_and_repeats_only_for_the_same_s
 
 
 def test_gradients_of_embeddings_stay_sparse(material, tensorflow):
-    from mmtrain.training.gradient_balance import GradientBalance
+    from mmtrain.training.optimization.gradient_balance import GradientBalance
 
     steps = train_step(material, auxiliary=0.3, balance="ogm_ge")
     balance = GradientBalance(steps.models, steps.variables, 5)
@@ -136,7 +136,7 @@ training: {epochs: 3, batch_size: 8, accumulate: 2, learning_rate: 0.05}
     ],
 )
 def test_a_killed_run_continues_with_the_same_bits(tmp_path, settings):
-    from mmtrain.training.events import EpochBegan
+    from mmtrain.training.listeners.events import EpochBegan
 
     two_blobs(tmp_path, z=lambda row: row % 5)
     path = write_experiment(tmp_path / "e.yaml", RUN)

@@ -12,7 +12,7 @@ FALL = -1 / (1 + np.exp(-4 * np.log10(RATES / 0.002)))  # steepest at 0.002
 
 @pytest.mark.usefixtures("tensorflow")
 def test_the_steepest_rate_is_found_in_noise_and_before_divergence():
-    from mmtrain.training.learning_rate_test import steepest_rate
+    from mmtrain.training.auto_settings.learning_rate_test import steepest_rate
 
     assert steepest_rate(RATES, FALL) == pytest.approx(0.002, rel=0.05)
     noisy = FALL + 0.05 * np.random.default_rng(0).normal(size=len(RATES))
@@ -24,7 +24,7 @@ def test_the_steepest_rate_is_found_in_noise_and_before_divergence():
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("losses", [np.zeros(200), np.linspace(0, 1, 200), FALL[:40]])
 def test_no_rate_is_chosen_where_the_loss_does_not_fall_or_diverges_at_once(losses):
-    from mmtrain.training.learning_rate_test import steepest_rate
+    from mmtrain.training.auto_settings.learning_rate_test import steepest_rate
 
     assert steepest_rate(RATES, losses) is None
 
@@ -67,7 +67,7 @@ def test_the_rate_follows_from_the_seed_and_the_training_rows(path):
 
 @pytest.mark.usefixtures("tensorflow")
 def test_without_a_fall_the_default_is_taken_and_said(path, monkeypatch):
-    from mmtrain.training import learning_rate_test
+    from mmtrain.training.auto_settings import learning_rate_test
 
     monkeypatch.setattr(learning_rate_test, "_loss_changes", lambda *_: np.zeros(200))
     assert chosen(path) == (0.001, "learning_rate 0.001: the loss did not fall in 200 steps of rising rates")

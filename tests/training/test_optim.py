@@ -11,7 +11,7 @@ from tiny import two_blobs, write_experiment
 from mmtrain import config
 from mmtrain.errors import ConfigError
 from mmtrain.optim import optimizers, schedule, schedules
-from mmtrain.training.stages import LearningRate
+from mmtrain.training.optimization.stages import LearningRate
 
 BLOBS = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\n"
 

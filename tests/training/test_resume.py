@@ -21,7 +21,7 @@ from mmtrain.errors import DataError, RunError, UsageError
 from mmtrain.model import model_file
 from mmtrain.pipeline.run_record import RECORDED_FILES
 from mmtrain.training import checkpoints
-from mmtrain.training.events import EpochEnded, Started, StepsBegan
+from mmtrain.training.listeners.events import EpochEnded, Started, StepsBegan
 from mmtrain.training.signals import Interrupted
 
 

@@ -15,7 +15,7 @@ from mmtrain.cli.fit import print_kept_files
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.layers.start import quiet_native_stderr
 from mmtrain.training import checkpoints
-from mmtrain.training.events import StepsBegan, StopAsked
+from mmtrain.training.listeners.events import StepsBegan, StopAsked
 from mmtrain.training.signals import GracefulShutdown, Interrupted, at_once
 
 

@@ -8,7 +8,7 @@ from mmtrain import config
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.config.training import Stage
 from mmtrain.errors import ConfigError
-from mmtrain.training.stages import Stages
+from mmtrain.training.optimization.stages import Stages
 
 TREE = """
 name: staged
@@ -188,7 +188,7 @@ class KilledError(Exception):
 @pytest.mark.slow  # a run of one stage is in test_resume.py
 @pytest.mark.parametrize(("stages", "epoch"), [(TWO_STAGES, 2), *((STAGES, epoch) for epoch in (1, 2, 3))])
 def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflow, tmp_path, stages, epoch):
-    from mmtrain.training.events import EpochBegan
+    from mmtrain.training.listeners.events import EpochBegan
 
     overrides = ["training.weight_average=0.5", "training.schedule={method: plateau, patience: 1}"]
     overrides += [

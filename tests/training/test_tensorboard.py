@@ -11,7 +11,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.errors import RunError
-from mmtrain.training.events import EpochEnded, Started, StepsBegan
+from mmtrain.training.listeners.events import EpochEnded, Started, StepsBegan
 from mmtrain.training.signals import Interrupted
 
 BEGIN = Started(epochs=2, steps=3, rows=42, monitor="validation_loss", direction="minimize")
@@ -35,7 +35,7 @@ def points(tensorflow, run, part):
 
 
 def logs(tensorflow, run):
-    from mmtrain.training.tensorboard import Logs
+    from mmtrain.training.listeners.tensorboard import Logs
 
     return Logs(run)
 

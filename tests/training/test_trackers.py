@@ -8,7 +8,7 @@ from tiny import write_experiment, write_table
 from mmtrain import config
 from mmtrain.errors import ConfigError
 from mmtrain.trackers import Trackers, TrackerSection, tracker, trackers
-from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped
+from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Started, Stepped
 
 EPOCH = EpochEnded(1, {"train_loss": 0.5}, 0.001, 1.0, 10.0, True, 1)
 STEPS = [Stepped(epoch, step, 4 * step, 1 / (epoch + step)) for epoch in (1, 2) for step in range(1, 5)]

@@ -14,7 +14,7 @@ from tiny_encoders import write_model
 
 from mmtrain.artifacts import run_folder
 from mmtrain.config import load
-from mmtrain.training.events import EpochBegan, StepsBegan
+from mmtrain.training.listeners.events import EpochBegan, StepsBegan
 
 TEXTS = ("The dress fit, a dress!", "good", "bad dresses", "A good fit, the bad", "", "good fit")
 TREE = """
@@ -172,7 +172,7 @@ def test_the_rate_falls_from_block_to_block():
     import keras
 
     from mmtrain.encoders.tuning import depths
-    from mmtrain.training.group_optimizer import ParameterGroups
+    from mmtrain.training.optimization.group_optimizer import ParameterGroups
 
     first, second, head = (keras.layers.Dense(2, use_bias=False) for _ in range(3))
     for layer in (first, second, head):
@@ -201,7 +201,7 @@ def test_the_rate_falls_from_block_to_block():
 def test_encoders_are_tuned_for_the_epochs_that_fit_into_the_minutes(monkeypatch, seconds, stages, tuned, epochs, reasons):
     from mmtrain.branches import Pretrained
     from mmtrain.config.training import Training
-    from mmtrain.training import tuning_trial
+    from mmtrain.training.auto_settings import tuning_trial
 
     monkeypatch.setattr(tuning_trial, "_epoch_seconds", lambda *_: seconds)
     training = Training.model_construct(seed=0)

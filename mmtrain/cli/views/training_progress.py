@@ -17,7 +17,7 @@ from rich.text import Text
 
 from mmtrain.cli.views.console import err, line, number, plain_table
 from mmtrain.cli.views.splits import show_splits
-from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
+from mmtrain.training.listeners.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.run_folder import Run

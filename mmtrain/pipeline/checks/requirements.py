@@ -18,7 +18,7 @@ from mmtrain.layers.start import start_tensorflow
 
 if TYPE_CHECKING:
     from mmtrain.config import Experiment
-    from mmtrain.training.callbacks import Named
+    from mmtrain.training.listeners.callbacks import Named
 
 
 def check_packages(baselines: Collection[str], place: Callable[..., str]) -> None:
@@ -89,7 +89,7 @@ def check_callbacks(callbacks: Sequence[Callback], path: Path | NotInFile, overr
     """Raise ConfigError for callbacks that Keras does not accept. Keras is started only if there are any."""
     if callbacks:
         start_tensorflow()
-        from mmtrain.training.callbacks import check_callbacks
+        from mmtrain.training.listeners.callbacks import check_callbacks
 
         check_callbacks(callbacks, path, overrides)
 
@@ -98,7 +98,7 @@ def make_callbacks(callbacks: Sequence[Callback], path: Path | NotInFile, overri
     """Return the callbacks of an experiment, the one in the file at `path`. Raises ConfigError."""
     if not callbacks:
         return []
-    from mmtrain.training.callbacks import make_callbacks
+    from mmtrain.training.listeners.callbacks import make_callbacks
 
     return make_callbacks(callbacks, path, overrides)
 

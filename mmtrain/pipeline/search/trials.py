@@ -29,7 +29,7 @@ from mmtrain.pipeline.prepare import groups
 from mmtrain.pipeline.search.space import SearchSpace, Setting, search_score, value_at
 from mmtrain.pipeline.search.study import Outcome, Study, Trial, outcome_of
 from mmtrain.pipeline.train_run import TrainingResult
-from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, StepsBegan
+from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Event, StepsBegan
 
 if TYPE_CHECKING:
     from mmtrain.training.training_data import TrainingData

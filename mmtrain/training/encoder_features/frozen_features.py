@@ -29,8 +29,8 @@ from mmtrain.model.model_file import rows_at_once
 from mmtrain.specs import FeatureSpec, PieceSpec, TensorSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.training.augment import augment_images, uniforms_for
-from mmtrain.training.distinct_texts import DistinctTexts
-from mmtrain.training.feature_cache import FeatureCache, FeatureEstimate
+from mmtrain.training.encoder_features.distinct_texts import DistinctTexts
+from mmtrain.training.encoder_features.feature_cache import FeatureCache, FeatureEstimate
 
 MOST_AT_ONCE = 64
 """Images of a batch; larger ones gained nothing on a CPU."""

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, RunError
-from mmtrain.training.events import EpochEnded, Event, Started
+from mmtrain.training.listeners.events import EpochEnded, Event, Started
 
 FOLDER = "tensorboard"
 PARTS = ("train", "validation")

@@ -29,7 +29,7 @@ from mmtrain.config.training import Callback
 from mmtrain.config.yaml_source import LocatedProblem, Location, NotInFile
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
 from mmtrain.system.user_code import may_import
-from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
+from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
 from mmtrain.training.signals import GracefulShutdown
 
 REPLACEMENTS = {

@@ -16,7 +16,7 @@ import numpy as np
 from mmtrain.batches import Batch
 from mmtrain.config.training import UNTRIED, Training
 from mmtrain.data.arrays import Array, Arrays
-from mmtrain.training.autotune import MakeTrainStep
+from mmtrain.training.auto_settings.autotune import MakeTrainStep
 from mmtrain.training.device import forget_networks, prepare
 from mmtrain.training.step import TrainStep
 
