@@ -103,7 +103,7 @@ def steps(fitted: encode.Fitted, arrays: Arrays, rounds: int) -> dict[str, Any]:
     """Milliseconds of a step by both ways, their ratio, and their memory."""
     import keras
 
-    from mmtrain.layers.network import BagProjection
+    from mmtrain.layers.text_tokens import BagProjection
 
     spec: Any = fitted.columns["note"].spec
     idf = np.array(spec.idf, dtype=np.float32)

@@ -216,7 +216,7 @@ class BagSpec(_Codes):
 
     def project(self, tensor: Tensor, units: int, *, use_bias: bool) -> Tensor:
         """Return the TF-IDF vector, (batch, size), times a learned matrix: (batch, units). The vector itself is never built."""
-        from mmtrain.layers.network import BagProjection
+        from mmtrain.layers.text_tokens import BagProjection
 
         return BagProjection(idf=list(self.idf), units=units, use_bias=use_bias)(tensor)
 

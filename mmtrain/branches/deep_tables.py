@@ -75,7 +75,7 @@ def dcn(
     """
     import keras
 
-    from mmtrain.layers.tabular import Cross
+    from mmtrain.layers.tabular.blocks import Cross
 
     columns = stacked(inputs)
     vector = deep_vector(columns, auto=AUTO, width=embedding_width, dropout=embedding_dropout)
@@ -113,7 +113,7 @@ def realmlp(
     """
     import keras
 
-    from mmtrain.layers.tabular import Scale
+    from mmtrain.layers.tabular.blocks import Scale
 
     columns = stacked(inputs)
     pieces: list[Tensor] = []
@@ -140,7 +140,8 @@ def _robust_numbers(columns: Stacked, width: int, frequencies: int, sigma: float
     """Return numbers scaled and clipped, their periodic vectors, and what has another encoding, (batch, ...) each."""
     import keras
 
-    from mmtrain.layers.tabular import ColumnDense, Periodic, RobustScale
+    from mmtrain.layers.tabular.blocks import ColumnDense
+    from mmtrain.layers.tabular.number_encodings import Periodic, RobustScale
 
     auto = {
         place: spec

@@ -37,7 +37,7 @@ class EmbeddedText:
 
     def words(self) -> Tensor:
         """Return the vectors, zero for padding."""
-        from mmtrain.layers.network import PaddingZeros
+        from mmtrain.layers.text_tokens import PaddingZeros
 
         return PaddingZeros()(self.ids, self.vectors)
 

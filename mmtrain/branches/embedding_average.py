@@ -30,7 +30,7 @@ def embedding_average(
     """
     import keras
 
-    from mmtrain.layers.network import TokenAverage
+    from mmtrain.layers.text_tokens import TokenAverage
 
     text = embed_text(inputs, width, embeddings, trainable=train_embeddings)
     vector = TokenAverage()(text.ids, text.vectors)  # (batch, width)

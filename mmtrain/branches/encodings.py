@@ -50,7 +50,7 @@ def encode_numbers(stacked: Stacked, auto: NumberEncoding, left_out: Collection[
 
     Numbers at the positions `left_out` are in no tensor of the result.
     """
-    from mmtrain.layers.tabular import TakeNumbers
+    from mmtrain.layers.tabular.number_encodings import TakeNumbers
 
     chosen = [replace(spec, embed=_encoding(spec, auto)) for spec in stacked.number_specs]
     firsts = list(zip(stacked.first_numbers, chosen, strict=True))
@@ -83,18 +83,18 @@ def _bins(columns: int) -> int:
 
 def _expansion(encoding: NumberEncoding, columns: Sequence[tuple[int, VectorSpec]], bins: int) -> Any:
     """Return the layer that encodes the columns, given as the position of the number and its spec."""
-    from mmtrain.layers import tabular
+    from mmtrain.layers.tabular import number_encodings
 
     positions = [position for position, _ in columns]
     if encoding == "periodic":
-        return tabular.Periodic(positions=positions, frequencies=min(FREQUENCIES, bins), sigma=SIGMA)
+        return number_encodings.Periodic(positions=positions, frequencies=min(FREQUENCIES, bins), sigma=SIGMA)
     # n bins have n + 1 edges.
     kept = [_spread(len(spec.edges), bins + 1) for _, spec in columns]
     edges = [[spec.edges[place] for place in places] for (_, spec), places in zip(columns, kept, strict=True)]
     if encoding == "piecewise_linear":
-        return tabular.PiecewiseLinear(positions=positions, edges=edges)
+        return number_encodings.PiecewiseLinear(positions=positions, edges=edges)
     scores = [_normal_scores(spec.ranks[place] for place in places) for (_, spec), places in zip(columns, kept, strict=True)]
-    return tabular.NormalScore(positions=positions, edges=edges, scores=scores)
+    return number_encodings.NormalScore(positions=positions, edges=edges, scores=scores)
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -113,7 +113,7 @@ def embedded_width(stacked: Stacked, width: int) -> int:
 
 def embed_numbers(encoding: NumberEncoding, values: Tensor, width: int) -> Tensor:
     """Return (batch, columns, width): a dense layer with ReLU for each column, for `periodic` the same one for all ("PLR lite")."""
-    from mmtrain.layers.tabular import ColumnDense
+    from mmtrain.layers.tabular.blocks import ColumnDense
 
     return ColumnDense(units=width, activation="relu", shared=encoding == "periodic")(values)
 
@@ -185,7 +185,7 @@ def linear_path(
     """
     import keras
 
-    from mmtrain.layers.tabular import SumOfColumns
+    from mmtrain.layers.tabular.blocks import SumOfColumns
 
     inputs = inputs or linear_inputs(stacked, auto=auto)
     terms = []

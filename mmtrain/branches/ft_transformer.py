@@ -33,7 +33,7 @@ def ft_transformer(
     """
     import keras
 
-    from mmtrain.layers.tabular import FirstToken
+    from mmtrain.layers.tabular.blocks import FirstToken
 
     tokens = FirstToken()(_tokens(inputs, width))
     tokens, _ = transformer_blocks(tokens, blocks, heads, dropout, attention_dropout=attention_dropout, factor=factor)
@@ -44,7 +44,7 @@ def _tokens(inputs: Mapping[str, Input[TensorSpec]], width: int) -> Tensor:
     """Return (batch, tokens, width): one token per number, flag and category."""
     import keras
 
-    from mmtrain.layers.tabular import ColumnDense
+    from mmtrain.layers.tabular.blocks import ColumnDense
 
     columns = stacked(inputs)
     pieces: list[Tensor] = []

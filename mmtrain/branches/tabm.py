@@ -56,7 +56,7 @@ def tabm(  # noqa: PLR0913 (options)
     """
     import keras
 
-    from mmtrain.layers.tabular import ForMembers, MemberDense
+    from mmtrain.layers.tabular.members import ForMembers, MemberDense
 
     columns = with_every_bin(stacked(inputs))
     vector = deep_vector(columns, auto=AUTO, width=embedding_width, dropout=embedding_dropout, numbers_too=True)

@@ -65,7 +65,7 @@ def text_gru(
     """
     import keras
 
-    from mmtrain.layers.network import PaddingZeros, TokenMaximum
+    from mmtrain.layers.text_tokens import PaddingZeros, TokenMaximum
 
     text = embed_text(inputs, width, embeddings, trainable=train_embeddings)
     ids, words, embedding = text.ids, text.words(), text.layer
@@ -92,7 +92,8 @@ def text_transformer(
 
     Words are the tokens of the branch; all layers are the group `backbone`.
     """
-    from mmtrain.layers.network import PaddingZeros, TokenAverage, TokenPositions, WordMask
+    from mmtrain.layers.network import TokenPositions
+    from mmtrain.layers.text_tokens import PaddingZeros, TokenAverage, WordMask
 
     text = embed_text(inputs, width, embeddings, trainable=train_embeddings)
     ids, words, embedding = text.ids, text.words(), text.layer

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def encoder(columns: Mapping[str, FittedColumn], layout: InputLayout | None = None) -> Any:
     """Return a Keras model over these columns: raw tensors to the inputs of a network with this `layout`, by default of these alone."""
-    from mmtrain.layers.end_to_end import EncodedTogether, TableEncoder
+    from mmtrain.layers.table_encoder import EncodedTogether, TableEncoder
 
     parts = []
     for keys in _parts(columns):

@@ -24,9 +24,9 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout
-from mmtrain.layers.network import BagProjection
 from mmtrain.layers.stacks import MaskStack, TakePlaces
-from mmtrain.layers.tabular import PiecewiseLinear
+from mmtrain.layers.tabular.number_encodings import PiecewiseLinear
+from mmtrain.layers.text_tokens import BagProjection
 from mmtrain.model.assemble import names_of_layers
 
 Change = Callable[[Any], Any]

@@ -5,8 +5,13 @@ import mmtrain.layers.end_to_end
 import mmtrain.layers.fusion
 import mmtrain.layers.image_decoding
 import mmtrain.layers.network
+import mmtrain.layers.prediction_scales
 import mmtrain.layers.pretrained
 import mmtrain.layers.stacks
-import mmtrain.layers.tabular
+import mmtrain.layers.table_encoder
+import mmtrain.layers.tabular.blocks
+import mmtrain.layers.tabular.members
+import mmtrain.layers.tabular.number_encodings
+import mmtrain.layers.text_tokens
 import mmtrain.layers.tokenizers.encode
 import mmtrain.layers.transformer_encoder

@@ -16,7 +16,8 @@ from mmtrain.columns import Column
 from mmtrain.encoders import Encoder
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.input_layout import InputLayout
-from mmtrain.layers.tabular import ForMembers, LinearBase
+from mmtrain.layers.tabular.blocks import LinearBase
+from mmtrain.layers.tabular.members import ForMembers
 from mmtrain.model.encoder_inputs import (
     Components,
     EncodedVector,

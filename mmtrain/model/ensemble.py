@@ -10,9 +10,9 @@ import keras
 
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions.base import masked
-from mmtrain.layers.network import Exponential, QuantileInverse
+from mmtrain.layers.prediction_scales import Exponential, QuantileInverse
 from mmtrain.layers.stacks import TakePlaces
-from mmtrain.layers.tabular import FoldMembers, MemberMean, UnfoldMembers
+from mmtrain.layers.tabular.members import FoldMembers, MemberMean, UnfoldMembers
 from mmtrain.targets import FittedTarget
 
 

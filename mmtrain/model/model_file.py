@@ -22,8 +22,8 @@ from mmtrain.encoders import Encoder
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.end_to_end import EndToEnd
-from mmtrain.layers.network import BagProjection
 from mmtrain.layers.stacks import CodeVectors
+from mmtrain.layers.text_tokens import BagProjection
 from mmtrain.model.assemble import names_of_layers
 from mmtrain.model.encoder_inputs import behind_encoders, encoder_behind, with_branches
 from mmtrain.model.memory_errors import prediction_oom_errors

@@ -201,7 +201,7 @@ def test_a_number_adds_what_changes_when_it_becomes_the_median(linear):
 
 
 def test_a_word_adds_what_its_weight_in_the_tfidf_vector_adds(linear):
-    from mmtrain.layers.network import BagProjection
+    from mmtrain.layers.text_tokens import BagProjection
 
     found = linear.explained(5)
     note = next(share for share in found.columns if share.column == "note")

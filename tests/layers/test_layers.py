@@ -49,7 +49,7 @@ def bags(fitted, texts):
 
 def projection(fitted, units=3):
     """The layer with a matrix that is easy to tell apart: (size, units)."""
-    from mmtrain.layers.network import BagProjection
+    from mmtrain.layers.text_tokens import BagProjection
 
     layer = BagProjection(idf=list(fitted.idf), units=units)
     layer.build((None, fitted.length))
@@ -104,7 +104,7 @@ def test_bag_projection_does_not_depend_on_the_length_of_the_padding():
 
 
 def test_token_average_leaves_padding_out():
-    from mmtrain.layers.network import TokenAverage
+    from mmtrain.layers.text_tokens import TokenAverage
 
     ids = np.array([[3, 4, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0]], dtype=np.int32)
     vectors = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
@@ -167,7 +167,7 @@ def test_mask_selects_so_that_no_absent_value_passes():
 
 
 def test_affine_brings_a_number_back_to_its_unit():
-    from mmtrain.layers.network import Affine
+    from mmtrain.layers.prediction_scales import Affine
 
     assert Affine(scale=2.0, offset=10.0)(np.array([[-1.0], [0.5]], dtype=np.float32)).numpy().tolist() == [[8], [11]]
 
@@ -242,8 +242,11 @@ def network_of(encoded):
 @pytest.fixture(scope="module")
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
-    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, pretrained, stacks, tabular
+    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, prediction_scales, pretrained, stacks, table_encoder
+    from mmtrain.layers import text_tokens as tokens
     from mmtrain.layers import transformer_encoder as transformers
+    from mmtrain.layers.tabular import blocks, number_encodings
+    from mmtrain.layers.tabular import members as ensembles
     from mmtrain.layers.tokenizers import encode
 
     ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
@@ -254,18 +257,18 @@ def layers_to_save():
     layout = {"height": 2, "width": 3, "channels": 1, "bits": 16, "resize": "pad", "background": [1, 2, 3], "max_pixels": 9}
     numbers = {"fill": [0.1, 2], "center": [0.3, 1], "scale": [0.7, 3], "indicator": [True, False], "masked": [False, True]}
     numbers_layer = encoding.EncodeNumbers(**numbers)
-    encoder = end_to_end.TableEncoder(
+    encoder = table_encoder.TableEncoder(
         [
-            end_to_end.EncodedTogether(("a", "b"), {"a": ((1,), "float64"), "b": ((1,), "float64")}, (2, 1), numbers_layer),
-            end_to_end.EncodedTogether(
+            table_encoder.EncodedTogether(("a", "b"), {"a": ((1,), "float64"), "b": ((1,), "float64")}, (2, 1), numbers_layer),
+            table_encoder.EncodedTogether(
                 ("c",), {"c": ((1,), "string")}, (1,), encoding.EncodeCategories(categories=[["B c"]], masked=[False])
             ),
         ],
         {"numbers": ["b", "a"]},
     )
-    other_encoder = end_to_end.TableEncoder(
+    other_encoder = table_encoder.TableEncoder(
         [
-            end_to_end.EncodedTogether(
+            table_encoder.EncodedTogether(
                 ("a", "b"),
                 {"a": ((1,), "float64"), "b": ((1,), "float64")},
                 (2, 1),
@@ -294,38 +297,41 @@ def layers_to_save():
         ),
         "EncodeImage": (image_decoding.EncodeImage(**layout), (strings,)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
-        "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
-        "TokenAverage": (network.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
+        "BagProjection": (tokens.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
+        "TokenAverage": (tokens.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "Mask": (fusion.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
         "MaskedColumn": (network.MaskedColumn(flag=True), (np.ones((2, 3), dtype=np.float32), here)),
-        "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
-        "BinExpectation": (network.BinExpectation(bins=[-1.0, 0.0, 2.0]), (pair_of_numbers @ np.eye(2, 3, dtype=np.float32),)),
-        "Exponential": (network.Exponential(scale=2.0, offset=1.0, low=-1.0, high=4.0, shift=0.5), (here,)),
-        "QuantileInverse": (network.QuantileInverse(scale=2.0, offset=-1.0, points=[-1.0, 0.0, 2.0], values=[3.0, 4.0, 9.0]), (here,)),
-        "TokenMaximum": (network.TokenMaximum(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
-        "PaddingZeros": (network.PaddingZeros(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
-        "WordMask": (network.WordMask(), (ids,)),
+        "Affine": (prediction_scales.Affine(scale=2.0, offset=1.0), (here,)),
+        "BinExpectation": (prediction_scales.BinExpectation(bins=[-1.0, 0.0, 2.0]), (pair_of_numbers @ np.eye(2, 3, dtype=np.float32),)),
+        "Exponential": (prediction_scales.Exponential(scale=2.0, offset=1.0, low=-1.0, high=4.0, shift=0.5), (here,)),
+        "QuantileInverse": (
+            prediction_scales.QuantileInverse(scale=2.0, offset=-1.0, points=[-1.0, 0.0, 2.0], values=[3.0, 4.0, 9.0]),
+            (here,),
+        ),
+        "TokenMaximum": (tokens.TokenMaximum(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
+        "PaddingZeros": (tokens.PaddingZeros(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
+        "WordMask": (tokens.WordMask(), (ids,)),
         "TokenPositions": (network.TokenPositions(), (np.ones((1, 4, 2), dtype=np.float32),)),
         "TakePlaces": (stacks.TakePlaces(places=[2, 0]), (np.ones((2, 3), dtype=np.float32),)),
         "AnyPresent": (stacks.AnyPresent(), (np.array([[1, 0], [0, 0]], dtype=np.float32),)),
         "MaskStack": (stacks.MaskStack(widths=[2, 1], masked=[1], flags=True), (np.ones((2, 3), dtype=np.float32), here)),
         "CodeVectors": (stacks.CodeVectors(**codes), (np.array([[4, 2, 0]], dtype=np.int32),)),
         "SideBySide": (stacks.SideBySide(), ([pair_of_numbers, pair_of_numbers],)),
-        "TakeNumbers": (tabular.TakeNumbers(positions=[1]), (pair_of_numbers,)),
-        "PiecewiseLinear": (tabular.PiecewiseLinear(positions=[1], edges=[[0, 1, 3]]), (pair_of_numbers,)),
-        "NormalScore": (tabular.NormalScore(positions=[1], edges=[[0, 3]], scores=[[-1, 1]]), (pair_of_numbers,)),
-        "Periodic": (tabular.Periodic(positions=[0, 1], frequencies=3, sigma=0.5, phase=True), (pair_of_numbers,)),
-        "RobustScale": (tabular.RobustScale(positions=[1], centers=[0.5], factors=[2.0]), (pair_of_numbers,)),
-        "ColumnDense": (tabular.ColumnDense(units=2, activation="relu"), (members,)),
-        "SumOfColumns": (tabular.SumOfColumns(columns=2), (pair_of_numbers,)),
-        "Scale": (tabular.Scale(), (pair_of_numbers,)),
-        "LinearBase": (tabular.LinearBase(units=2, sizes=[3]), ([pair_of_numbers, np.array([[2], [0]], dtype=np.int32)],)),
-        "FirstToken": (tabular.FirstToken(), (members,)),
-        "Cross": (tabular.Cross(rank=1), (pair_of_numbers, pair_of_numbers)),
-        "MemberDense": (tabular.MemberDense(units=2, members=3), (members,)),
-        "FoldMembers": (tabular.FoldMembers(members=3, shared=False), (members,)),
-        "UnfoldMembers": (tabular.UnfoldMembers(members=2), (pair_of_numbers,)),
-        "MemberMean": (tabular.MemberMean(link="softmax"), (members,)),
+        "TakeNumbers": (number_encodings.TakeNumbers(positions=[1]), (pair_of_numbers,)),
+        "PiecewiseLinear": (number_encodings.PiecewiseLinear(positions=[1], edges=[[0, 1, 3]]), (pair_of_numbers,)),
+        "NormalScore": (number_encodings.NormalScore(positions=[1], edges=[[0, 3]], scores=[[-1, 1]]), (pair_of_numbers,)),
+        "Periodic": (number_encodings.Periodic(positions=[0, 1], frequencies=3, sigma=0.5, phase=True), (pair_of_numbers,)),
+        "RobustScale": (number_encodings.RobustScale(positions=[1], centers=[0.5], factors=[2.0]), (pair_of_numbers,)),
+        "ColumnDense": (blocks.ColumnDense(units=2, activation="relu"), (members,)),
+        "SumOfColumns": (blocks.SumOfColumns(columns=2), (pair_of_numbers,)),
+        "Scale": (blocks.Scale(), (pair_of_numbers,)),
+        "LinearBase": (blocks.LinearBase(units=2, sizes=[3]), ([pair_of_numbers, np.array([[2], [0]], dtype=np.int32)],)),
+        "FirstToken": (blocks.FirstToken(), (members,)),
+        "Cross": (blocks.Cross(rank=1), (pair_of_numbers, pair_of_numbers)),
+        "MemberDense": (ensembles.MemberDense(units=2, members=3), (members,)),
+        "FoldMembers": (ensembles.FoldMembers(members=3, shared=False), (members,)),
+        "UnfoldMembers": (ensembles.UnfoldMembers(members=2), (pair_of_numbers,)),
+        "MemberMean": (ensembles.MemberMean(link="softmax"), (members,)),
         "TableEncoder": (encoder, (raw,)),
         "EndToEnd": (end_to_end.EndToEnd(encoder, network_of(encoder(raw))), (raw,)),
         "MemberEncoders": (end_to_end.MemberEncoders([encoder, other_encoder]), (raw,)),
@@ -345,7 +351,7 @@ def layers_to_save():
         "RankSum": (fusion.RankSum(rank=2), (np.ones((2, 4), dtype=np.float32),)),
         "PairProducts": (fusion.PairProducts(), pair[:1]),
         "PresentOr": (fusion.PresentOr(), (np.ones((2, 3), dtype=np.float32), np.zeros((2, 3), dtype=np.float32), here)),
-        "ForMembers": (tabular.ForMembers(members=3), (pair_of_numbers,)),
+        "ForMembers": (ensembles.ForMembers(members=3), (pair_of_numbers,)),
         "FirstView": (pretrained.FirstView(), (members,)),
         "PrincipalComponents": (pretrained.PrincipalComponents(components=2), (np.ones((2, 3), dtype=np.float32),)),
         "NormalizedPixels": (pretrained.NormalizedPixels(levels=255, mean=[0.1, 0.2, 0.3], deviation=[1.0, 2.0, 3.0]), (pixels,)),

@@ -13,7 +13,7 @@ NUMBERS = np.array([[-3.0, 9.0, 0.25], [-0.5, 9.0, 1.0], [1.0, 9.0, 3.0], [5.0, 
 
 
 def test_piecewise_linear_fills_the_bins_below_a_number():
-    from mmtrain.layers.tabular import PiecewiseLinear
+    from mmtrain.layers.tabular.number_encodings import PiecewiseLinear
 
     bins = PiecewiseLinear(positions=[0, 2], edges=EDGES)(NUMBERS).numpy()
     assert bins.shape == (4, 2, 3)
@@ -22,7 +22,7 @@ def test_piecewise_linear_fills_the_bins_below_a_number():
 
 
 def test_normal_score_is_interpolated_between_the_edges():
-    from mmtrain.layers.tabular import NormalScore
+    from mmtrain.layers.tabular.number_encodings import NormalScore
 
     scores = [[-2.0, 0.0, 1.0], [-1.0, 0.0, 0.5, 3.0]]
     found = NormalScore(positions=[0, 2], edges=EDGES, scores=scores)(NUMBERS).numpy()
@@ -31,14 +31,14 @@ def test_normal_score_is_interpolated_between_the_edges():
 
 
 def test_robust_scale_clips_smoothly_at_three():
-    from mmtrain.layers.tabular import RobustScale
+    from mmtrain.layers.tabular.number_encodings import RobustScale
 
     found = RobustScale(positions=[0, 2], centers=[1.0, 0.0], factors=[2.0, 1.0])(np.array([[1, 0, 1e6], [2, 0, 0.1]], np.float32)).numpy()
     assert np.allclose(found, [[0, 3], [2 / np.sqrt(1 + 4 / 9), 0.1]], atol=1e-3)
 
 
 def test_periodic_is_made_of_cosines_and_sines_of_its_frequencies():
-    from mmtrain.layers.tabular import Periodic
+    from mmtrain.layers.tabular.number_encodings import Periodic
 
     layer = Periodic(positions=[0, 2], frequencies=2, sigma=0.5)
     found = layer(NUMBERS).numpy()
@@ -52,7 +52,7 @@ def test_periodic_is_made_of_cosines_and_sines_of_its_frequencies():
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_column_dense_is_a_dense_layer_per_column(shared):
-    from mmtrain.layers.tabular import ColumnDense
+    from mmtrain.layers.tabular.blocks import ColumnDense
 
     values = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
     layer = ColumnDense(units=2, activation="relu", shared=shared)
@@ -64,13 +64,13 @@ def test_column_dense_is_a_dense_layer_per_column(shared):
 
 
 def test_vectors_of_all_columns_are_summed():
-    from mmtrain.layers.tabular import SumOfColumns
+    from mmtrain.layers.tabular.blocks import SumOfColumns
 
     assert np.allclose(SumOfColumns(columns=2)(np.array([[1.0, 2, 30, 40]])), [[31, 42]])
 
 
 def test_member_dense_is_a_dense_layer_with_factors_of_each_member():
-    from mmtrain.layers.tabular import MemberDense
+    from mmtrain.layers.tabular.members import MemberDense
 
     values = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     layer = MemberDense(units=2, members=5, signs=True)
@@ -87,7 +87,7 @@ def test_member_dense_is_a_dense_layer_with_factors_of_each_member():
 def test_the_mean_of_members_is_that_of_their_predictions(link):
     import keras
 
-    from mmtrain.layers.tabular import MemberMean
+    from mmtrain.layers.tabular.members import MemberMean
 
     raw = np.random.default_rng(0).normal(scale=20, size=(6, 3, 4)).astype(np.float32)
     activation = keras.activations.get(link)
@@ -96,7 +96,7 @@ def test_the_mean_of_members_is_that_of_their_predictions(link):
 
 
 def test_folded_members_of_a_row_follow_each_other():
-    from mmtrain.layers.tabular import FoldMembers, UnfoldMembers
+    from mmtrain.layers.tabular.members import FoldMembers, UnfoldMembers
 
     rows = np.arange(12.0).reshape(2, 3, 2)
     folded = FoldMembers(members=3, shared=False)(rows).numpy()
@@ -106,7 +106,7 @@ def test_folded_members_of_a_row_follow_each_other():
 
 
 def test_cross_layer_multiplies_the_first_vector():
-    from mmtrain.layers.tabular import Cross
+    from mmtrain.layers.tabular.blocks import Cross
 
     first, values = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
     full, low = Cross(), Cross(rank=2)
@@ -125,7 +125,7 @@ def test_normal_scores_of_ranks_are_bounded():
 
 @pytest.mark.parametrize("given", [("numbers", "codes"), ("numbers",), ("codes",)])
 def test_linear_base_is_a_linear_model_of_numbers_and_one_hot_codes(given):
-    from mmtrain.layers.tabular import LinearBase
+    from mmtrain.layers.tabular.blocks import LinearBase
 
     random = np.random.default_rng(4)
     numbers, codes = random.normal(size=(5, 3)).astype(np.float32), random.integers(0, [4, 2], size=(5, 2)).astype(np.int32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny import paint, ready, write_experiment, write_table
 
-from mmtrain.layers.network import BagProjection
+from mmtrain.layers.text_tokens import BagProjection
 from mmtrain.model import model_file
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

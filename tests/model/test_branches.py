@@ -283,7 +283,7 @@ def test_dense_branch_reads_one_column_of_any_of_its_kinds(tmp_path, name, spec)
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize(("name", "units"), [("mlp", (3,)), ("linear", 3)])
 def test_dense_branch_weighs_words_by_how_rare_they_are(name, units):
-    from mmtrain.layers.network import BagProjection
+    from mmtrain.layers.text_tokens import BagProjection
 
     found = [layer for layer in built(name, [BAG, NUMBER], units=units).layers if isinstance(layer, BagProjection)]
     linear_path = [(BAG.idf, 16)] if name == "mlp" else []

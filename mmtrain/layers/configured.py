@@ -1,0 +1,19 @@
+"""Base of layers that are restored from a few plain settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+class ConfiguredLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Base of layers whose config is `settings`, plain JSON."""
+
+    def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, plain JSON."""
+        return {**super().get_config(), **self.settings}
