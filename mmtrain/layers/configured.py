@@ -8,11 +8,11 @@ import keras
 
 
 class ConfiguredLayer(keras.layers.Layer):  # type: ignore[misc]
-    """Base of layers whose config is `settings`, plain JSON."""
+    """Base of layers whose config is `settings`, plain JSON: the arguments that a subclass adds to those of Keras."""
 
-    def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, settings: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.settings = settings
+        self.settings = settings or {}
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""

@@ -8,13 +8,15 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from mmtrain.layers.configured import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class Mask(keras.layers.Layer):  # type: ignore[misc]
+class Mask(ConfiguredLayer):
     """Put `fill` where a feature is absent, by selection: in a product, an absent NaN would pass."""
 
     def __init__(self, *, fill: float = 0.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"fill": fill}, **kwargs)
         self.fill = fill
 
     def call(self, feature: Any, present: Any) -> Any:
@@ -26,10 +28,6 @@ class Mask(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_spec(self, feature: Any, present: Any) -> Any:  # noqa: ARG002
         return keras.KerasTensor(feature.shape, feature.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "fill": self.fill}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -43,7 +41,7 @@ class PresentOr(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor(values.shape, self.compute_dtype)
 
 
-class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
+class _OverBranches(ConfiguredLayer):
     """Base of layers from features of one width and their presence to one vector: {branch: (batch, width)} -> (batch, width)."""
 
     def compute_output_spec(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:  # noqa: ARG002
@@ -89,7 +87,7 @@ class FeatureAttention(_OverBranches):
     """
 
     def __init__(self, *, width: int, heads: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"width": width, "heads": heads}, **kwargs)
         self.width, self.heads = width, heads
         # The layer's own dtype policy for its parts: a loaded layer may have another one than the current default.
         self.attend = keras.layers.MultiHeadAttention(heads, max(1, width // heads), dtype=self.dtype_policy)
@@ -119,10 +117,6 @@ class FeatureAttention(_OverBranches):
         sequence = self.normalize(sequence + self.attend(sequence, context, attention_mask=mask))
         return self.mean({name: sequence[:, number] for number, name in enumerate(features)}, present)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "width": self.width, "heads": self.heads}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class WeightedMean(_OverBranches):
@@ -132,7 +126,7 @@ class WeightedMean(_OverBranches):
     """
 
     def __init__(self, *, learned: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"learned": learned}, **kwargs)
         self.learned = learned
 
     def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any]) -> None:  # noqa: ARG002
@@ -148,20 +142,16 @@ class WeightedMean(_OverBranches):
         mean = ops.sum(ops.where(shown > 0, values, 0) * weights, axis=1) / ops.where(total > 0, total, 1)
         return ops.where(total > 0, mean, 0)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "learned": self.learned}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class ModalityDropout(keras.layers.Layer):  # type: ignore[misc]
+class ModalityDropout(ConfiguredLayer):
     """Mark branches absent at random during training, each with probability `rate`, but never the last one of a row.
 
     Neverova et al. 2016 (ModDrop, arXiv:1501.00102). Takes and gives the presence of every branch, a list of (batch, 1).
     """
 
     def __init__(self, *, rate: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"rate": rate}, **kwargs)
         self.rate = rate
         self.seed_generator = keras.random.SeedGenerator()
 
@@ -176,10 +166,6 @@ class ModalityDropout(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_spec(self, present: list[Any], training: bool | None = None) -> list[Any]:  # noqa: ARG002
         return [keras.KerasTensor(one.shape, self.compute_dtype) for one in present]
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "rate": self.rate}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -212,11 +198,11 @@ class Modulation(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class RankSum(keras.layers.Layer):  # type: ignore[misc]
+class RankSum(ConfiguredLayer):
     """The sum of `rank` products, (batch, rank * width) -> (batch, width), each with a trained weight."""
 
     def __init__(self, *, rank: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"rank": rank}, **kwargs)
         self.rank = rank
 
     def build(self, shape: Any) -> None:  # noqa: ARG002
@@ -231,10 +217,6 @@ class RankSum(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_spec(self, products: Any) -> Any:
         return keras.KerasTensor((products.shape[0], products.shape[-1] // self.rank), self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "rank": self.rank}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -260,7 +242,7 @@ class BranchTokens(_OverBranches):
     """
 
     def __init__(self, *, width: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"width": width}, **kwargs)
         self.width = width
 
     def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any], tokens_shape: Any = None) -> None:  # noqa: ARG002
@@ -286,7 +268,3 @@ class BranchTokens(_OverBranches):
         batch = next(iter(features.values())).shape[0]
         length = 1 + len(features) + sum(one.shape[1] for one in (tokens or {}).values())
         return keras.KerasTensor((batch, length, self.width), self.compute_dtype), keras.KerasTensor((batch, 1, length), "bool")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "width": self.width}

@@ -8,13 +8,15 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from mmtrain.layers.configured import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class Brightness01(keras.layers.Layer):  # type: ignore[misc]
+class Brightness01(ConfiguredLayer):
     """Scale integer pixels, (batch, height, width, channels), to 0..1 in the layer's compute type."""
 
     def __init__(self, *, levels: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"levels": levels}, **kwargs)
         self.levels = levels
 
     def call(self, pixels: Any) -> Any:
@@ -22,10 +24,6 @@ class Brightness01(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_spec(self, pixels: Any) -> Any:
         return keras.KerasTensor(pixels.shape, self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "levels": self.levels}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -65,14 +63,14 @@ class TokenPositions(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
+class MaskedColumn(ConfiguredLayer):
     """Replace a column by `first` and zeros where it is absent, (batch, 1) `present` being 0.
 
     With `flag`, a vector (batch, width) becomes (batch, width + 1), its last value 1 where the column is absent, else 0.
     """
 
     def __init__(self, *, first: int = 0, flag: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"first": first, "flag": flag}, **kwargs)
         self.first, self.flag = first, flag
 
     def call(self, values: Any, present: Any) -> Any:
@@ -86,7 +84,3 @@ class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_spec(self, values: Any, present: Any) -> Any:  # noqa: ARG002
         width = values.shape[1] + 1 if self.flag else values.shape[1]
         return keras.KerasTensor((values.shape[0], width, *values.shape[2:]), values.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "first": self.first, "flag": self.flag}

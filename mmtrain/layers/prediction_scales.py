@@ -9,16 +9,18 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmtrain.layers.configured import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class Affine(keras.layers.Layer):  # type: ignore[misc]
+class Affine(ConfiguredLayer):
     """A fixed `x * scale + offset` in float32, from standardized predictions back to the target's own unit.
 
     x is the first of several values, (batch, ..., values), as `BinExpectation` gives them.
     """
 
     def __init__(self, *, scale: float, offset: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"scale": scale, "offset": offset}, **kwargs)
         self.scale, self.offset = scale, offset
 
     def call(self, raw: Any) -> Any:
@@ -28,20 +30,16 @@ class Affine(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_spec(self, raw: Any) -> Any:
         return keras.KerasTensor((*raw.shape[:-1], 1), "float32")
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class BinExpectation(keras.layers.Layer):  # type: ignore[misc]
+class BinExpectation(ConfiguredLayer):
     """The expectation of a number by the logits of its bins, (batch, bins), in front of them: (batch, 1 + bins) float32.
 
     `bins` are the numbers that the bins stand for.
     """
 
     def __init__(self, *, bins: list[float], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"bins": list(bins)}, **kwargs)
         self.bins = list(bins)
 
     def call(self, logits: Any) -> Any:
@@ -52,50 +50,36 @@ class BinExpectation(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_spec(self, logits: Any) -> Any:
         return keras.KerasTensor((*logits.shape[:-1], 1 + len(self.bins)), "float32")
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "bins": self.bins}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class Exponential(keras.layers.Layer):  # type: ignore[misc]
+class Exponential(ConfiguredLayer):
     """`exp(x * scale + offset) - shift` in float32, the exponent kept between `low` and `high`: back from a log transform."""
 
     def __init__(self, *, scale: float, offset: float, low: float, high: float, shift: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.numbers = {"scale": scale, "offset": offset, "low": low, "high": high, "shift": shift}
+        super().__init__({"scale": scale, "offset": offset, "low": low, "high": high, "shift": shift}, **kwargs)
 
     def call(self, raw: Any) -> Any:
-        numbers = self.numbers
+        numbers = self.settings
         exponent = ops.clip(ops.cast(raw, "float32") * numbers["scale"] + numbers["offset"], numbers["low"], numbers["high"])
         return ops.exp(exponent) - numbers["shift"]
 
     def compute_output_spec(self, raw: Any) -> Any:
         return keras.KerasTensor(raw.shape, "float32")
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), **self.numbers}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class QuantileInverse(keras.layers.Layer):  # type: ignore[misc]
+class QuantileInverse(ConfiguredLayer):
     """A rising line through `points` and `values` at `x * scale + offset`, in float32: back from a quantile transform."""
 
     def __init__(self, *, scale: float, offset: float, points: list[float], values: list[float], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.numbers: dict[str, Any] = {"scale": scale, "offset": offset, "points": list(points), "values": list(values)}
+        super().__init__({"scale": scale, "offset": offset, "points": list(points), "values": list(values)}, **kwargs)
 
     def call(self, raw: Any) -> Any:
-        numbers = self.numbers
+        numbers = self.settings
         return along_line(ops.cast(raw, "float32") * numbers["scale"] + numbers["offset"], numbers["points"], numbers["values"])
 
     def compute_output_spec(self, raw: Any) -> Any:
         return keras.KerasTensor(raw.shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), **self.numbers}
 
 
 def along_line(x: Any, points: Sequence[float], values: Sequence[float]) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mmtrain.layers.configured import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class FirstView(keras.layers.Layer):  # type: ignore[misc]
@@ -20,11 +22,11 @@ class FirstView(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class PrincipalComponents(keras.layers.Layer):  # type: ignore[misc]
+class PrincipalComponents(ConfiguredLayer):
     """Principal components of features, (batch, width) to (batch, components): (features - mean) @ matrix, which no training changes."""
 
     def __init__(self, *, components: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"components": components}, **kwargs)
         self.components = components
 
     def build(self, input_shape: Any) -> None:
@@ -40,20 +42,16 @@ class PrincipalComponents(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_spec(self, features: Any) -> Any:
         return keras.KerasTensor((features.shape[0], self.components), self.compute_dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "components": self.components}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class NormalizedPixels(keras.layers.Layer):  # type: ignore[misc]
+class NormalizedPixels(ConfiguredLayer):
     """Integer pixels, (batch, height, width, channels), to three channels of (brightness - mean) / deviation.
 
     A grey image is taken three times; opacity is left out.
     """
 
     def __init__(self, *, levels: int, mean: list[float], deviation: list[float], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"levels": levels, "mean": list(mean), "deviation": list(deviation)}, **kwargs)
         self.levels, self.mean, self.deviation = levels, list(mean), list(deviation)
 
     def call(self, pixels: Any) -> Any:
@@ -67,13 +65,9 @@ class NormalizedPixels(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_spec(self, pixels: Any) -> Any:
         return keras.KerasTensor((*pixels.shape[:-1], 3), self.compute_dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "levels": self.levels, "mean": self.mean, "deviation": self.deviation}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class SpecialTokens(keras.layers.Layer):  # type: ignore[misc]
+class SpecialTokens(ConfiguredLayer):
     """Learned tokens in front of patches, (batch, length, width), to which positions are added.
 
     The output is (batch, special + registers + length, width). Tokens have their positions in them already; `registers` follow the
@@ -81,7 +75,7 @@ class SpecialTokens(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, *, special: int, registers: int, positions: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"special": special, "registers": registers, "positions": positions}, **kwargs)
         self.special, self.registers, self.with_positions = special, registers, positions
 
     def build(self, input_shape: Any) -> None:
@@ -101,10 +95,6 @@ class SpecialTokens(keras.layers.Layer):  # type: ignore[misc]
         length = patches.shape[1] + self.special + self.registers
         return keras.KerasTensor((patches.shape[0], length, patches.shape[2]), self.compute_dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "special": self.special, "registers": self.registers, "positions": self.with_positions}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class LearnedToken(keras.layers.Layer):  # type: ignore[misc]
@@ -123,7 +113,7 @@ class LearnedToken(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class RotaryPositions(keras.layers.Layer):  # type: ignore[misc]
+class RotaryPositions(ConfiguredLayer):
     """Rotation of queries or keys, (batch, special + rows * columns, width), by the places of their patches, as DINOv3 does.
 
     The first and the second quarter of a head have angles of the row and of the column, -1 to 1 times 2 pi times falling frequencies, and
@@ -131,8 +121,7 @@ class RotaryPositions(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, *, heads: int, special: int, rows: int, columns: int, base: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.settings = {"heads": heads, "special": special, "rows": rows, "columns": columns, "base": base}
+        super().__init__({"heads": heads, "special": special, "rows": rows, "columns": columns, "base": base}, **kwargs)
 
     def call(self, tokens: Any) -> Any:
         heads, special, width = self.settings["heads"], self.settings["special"], tokens.shape[-1]
@@ -157,13 +146,9 @@ class RotaryPositions(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_spec(self, tokens: Any) -> Any:
         return keras.KerasTensor(tokens.shape, self.compute_dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), **self.settings}
-
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class AttendHeads(keras.layers.Layer):  # type: ignore[misc]
+class AttendHeads(ConfiguredLayer):
     """Scaled dot-product attention of `heads` heads (Vaswani et al. 2017) over queries, keys and values, (batch, length, width) each.
 
     Given one tensor, (batch, length, 3 * width), it holds the three side by side. `known`, (batch, length) of 0 or 1, is 0 for padding,
@@ -171,7 +156,7 @@ class AttendHeads(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, *, heads: int, causal: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"heads": heads, "causal": causal}, **kwargs)
         self.heads, self.causal = heads, causal
 
     def call(self, queries: Any, keys: Any = None, values: Any = None, known: Any = None) -> Any:
@@ -194,10 +179,6 @@ class AttendHeads(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_spec(self, queries: Any, keys: Any = None, values: Any = None, known: Any = None) -> Any:  # noqa: ARG002
         width = queries.shape[-1] // (3 if keys is None else 1)
         return keras.KerasTensor((*queries.shape[:-1], width), self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "heads": self.heads, "causal": self.causal}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

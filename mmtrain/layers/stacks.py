@@ -9,17 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmtrain.layers.configured import ConfiguredLayer
 
-class _Places(keras.layers.Layer):  # type: ignore[misc]
-    """Base of layers whose config is `settings`, plain JSON; numbers stay as they are in mixed precision."""
 
-    def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(autocast=False, **kwargs)
-        self.settings = settings
+class _Places(ConfiguredLayer):
+    """Base of layers that leave numbers as they are in mixed precision."""
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), **self.settings}
+    def __init__(self, settings: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(settings, autocast=False, **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -43,9 +40,6 @@ class SideBySide(_Places):
     Keras's Concatenate forgets `autocast=False` when it is loaded, and would then round numbers in mixed precision.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__({}, **kwargs)
-
     def call(self, columns: Sequence[Any]) -> Any:
         return ops.concatenate(list(columns), axis=1)
 
@@ -56,9 +50,6 @@ class SideBySide(_Places):
 @keras.saving.register_keras_serializable(package="mmtrain")
 class AnyPresent(_Places):
     """1 where a row has any of its columns, else 0: (batch, columns) presence to (batch, 1)."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__({}, **kwargs)
 
     def call(self, present: Any) -> Any:
         return ops.max(present, axis=1, keepdims=True)
@@ -102,7 +93,7 @@ class MaskStack(_Places):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
+class CodeVectors(ConfiguredLayer):
     """A vector per code of a stack, side by side: (batch, columns) int32 to (batch, sum of `widths`).
 
     Column i has `sizes[i]` codes. Its vectors are learned, `widths[i]` wide, or one-hot where `one_hot[i]`, `sizes[i]` wide. Columns
@@ -110,7 +101,7 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, *, sizes: Sequence[int], widths: Sequence[int], one_hot: Sequence[bool], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__({"sizes": list(sizes), "widths": list(widths), "one_hot": [bool(one) for one in one_hot]}, **kwargs)
         self.columns, self.widths = tuple(range(len(sizes))), tuple(widths)
         self.sizes, self.one_hot = tuple(sizes), tuple(bool(one) for one in one_hot)
         groups: dict[tuple[bool, int], list[int]] = {}
@@ -148,11 +139,6 @@ class CodeVectors(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_spec(self, codes: Any) -> Any:
         return keras.KerasTensor((codes.shape[0], sum(self.widths)), self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        settings = {"sizes": self.sizes, "widths": self.widths, "one_hot": self.one_hot}
-        return {**super().get_config(), **{name: list(values) for name, values in settings.items()}}
 
 
 def take_places(values: Any, places: Sequence[int]) -> Any:

@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from mmtrain.layers.configured import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class BagProjection(keras.layers.Layer):  # type: ignore[misc]
+class BagProjection(ConfiguredLayer):
     """A dense layer on the TF-IDF vector of a text, without ever building that vector.
 
     The input is (batch, length) ids, sorted, 0 = padding. With c the count of a word in the text, the TF-IDF vector has
@@ -20,16 +22,17 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, *, idf: list[float], units: int, use_bias: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.idf = list(idf)
+        super().__init__({"idf": list(idf), "units": units, "use_bias": use_bias}, **kwargs)
         self.units = units
         self.use_bias = use_bias
 
     def build(self, input_shape: Any) -> None:  # noqa: ARG002
         """Create a matrix row for every id, initialized as that of a dense layer on the TF-IDF vector (Glorot and Bengio 2010)."""
-        self.kernel = self.add_weight(name="kernel", shape=(len(self.idf), self.units), initializer=keras.initializers.GlorotUniform())
+        self.kernel = self.add_weight(
+            name="kernel", shape=(len(self.settings["idf"]), self.units), initializer=keras.initializers.GlorotUniform()
+        )
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros") if self.use_bias else None
-        self.idf_weights = tf.constant(np.asarray(self.idf, dtype=np.float32))
+        self.idf_weights = tf.constant(np.asarray(self.settings["idf"], dtype=np.float32))
         self.built = True
 
     def call(self, ids: Any, weights: Any = None) -> Any:
@@ -51,10 +54,6 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_spec(self, ids: Any, weights: Any = None) -> Any:  # noqa: ARG002
         return keras.KerasTensor((ids.shape[0], self.units), self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), "idf": self.idf, "units": self.units, "use_bias": self.use_bias}
 
 
 def _since_change(changes: Any) -> Any:

@@ -7,19 +7,16 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from mmtrain.layers.configured import ConfiguredLayer
+
 Pooling = Literal["mean", "first", "maximum", "last"]
 
 
-class _Float32(keras.layers.Layer):  # type: ignore[misc]
-    """Base of layers whose config is `settings`, plain JSON, and that compute in float32 whatever the network around them does."""
+class _Float32(ConfiguredLayer):
+    """Base of layers that compute in float32 whatever the network around them does."""
 
-    def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})
-        self.settings = settings
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, plain JSON."""
-        return {**super().get_config(), **self.settings}
+    def __init__(self, settings: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(settings, **{**kwargs, "dtype": "float32"})
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -144,9 +141,6 @@ class Gelu(_Float32):
 @keras.saving.register_keras_serializable(package="mmtrain")
 class QuickGelu(_Float32):
     """x times the logistic function of 1.702 x, another approximation of GELU; that of CLIP."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__({}, **kwargs)
 
     def call(self, values: Any) -> Any:
         return values * ops.sigmoid(1.702 * values)

@@ -28,7 +28,6 @@ TRAITS = {
 """Purpose, content, and what orders cells: the number that a cell is, or the last one in it."""
 NAMES = {*TRAITS, *kinds}
 NAMING = {
-    "layers/network.py": "the layer that masks absent inputs keeps the kind as its option in saved models",
     "branches/dense.py": "a branch of its own kinds",
     "branches/__init__.py": "which branch a kind has by default",
     "synonyms.py": "lists usual words for every name of an experiment file, below everything that could state them",

@@ -287,7 +287,7 @@ def test_dense_branch_weighs_words_by_how_rare_they_are(name, units):
 
     found = [layer for layer in built(name, [BAG, NUMBER], units=units).layers if isinstance(layer, BagProjection)]
     linear_path = [(BAG.idf, 16)] if name == "mlp" else []
-    assert [(tuple(layer.idf), layer.units) for layer in found] == [(BAG.idf, 3), *linear_path]
+    assert [(tuple(layer.settings["idf"]), layer.units) for layer in found] == [(BAG.idf, 3), *linear_path]
 
 
 @pytest.mark.usefixtures("tensorflow")

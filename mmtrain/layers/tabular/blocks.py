@@ -96,9 +96,6 @@ class LinearBase(ConfiguredLayer):
 class Scale(ConfiguredLayer):
     """Each number times a learned factor that begins at 1, (batch, width)."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__({}, **kwargs)
-
     def build(self, input_shape: Any) -> None:
         self.factor = self.add_weight(name="factor", shape=(input_shape[-1],), initializer="ones")
         self.built = True
@@ -113,9 +110,6 @@ class Scale(ConfiguredLayer):
 @keras.saving.register_keras_serializable(package="mmtrain")
 class FirstToken(ConfiguredLayer):
     """A learned token in front of the others: (batch, length, width) to (batch, length + 1, width)."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__({}, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         self.token = self.add_weight(name="token", shape=(input_shape[-1],), initializer="random_normal")
