@@ -30,8 +30,8 @@ from mmtrain.evaluation.cross_validation import (
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.splits.folds import deal_folds
 from mmtrain.splits.plan import Rows, SplitPlan
-from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.regression import FittedRegression
 
 Array = np.ndarray[Any, Any]

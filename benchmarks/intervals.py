@@ -22,10 +22,10 @@ from script import keep, parser
 
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.metrics.bootstrap_counts import Counts, Values
-from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
 NAMES = tuple("abcdefg")

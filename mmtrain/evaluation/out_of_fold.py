@@ -33,7 +33,7 @@ from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.metrics.bootstrap_counts import mean_of_defined
 from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.base import UNCHOSEN
+from mmtrain.targets.fitted_target import UNCHOSEN
 
 Array = np.ndarray[Any, Any]
 MOST_VALIDATION = 1 / 3

@@ -2,7 +2,6 @@
 
 from mmtrain.targets import losses as _losses  # noqa: F401  # registers the losses
 from mmtrain.targets.base import AnyFittedTarget as AnyFittedTarget
-from mmtrain.targets.base import FittedTarget as FittedTarget
 from mmtrain.targets.base import KnownLabels as KnownLabels
 from mmtrain.targets.base import Target as Target
 from mmtrain.targets.base import as_target as as_target
@@ -11,6 +10,7 @@ from mmtrain.targets.base import task as task
 from mmtrain.targets.base import tasks as tasks
 from mmtrain.targets.binary import BinaryTarget as BinaryTarget
 from mmtrain.targets.classes import ClassTarget as ClassTarget
+from mmtrain.targets.fitted_target import FittedTarget as FittedTarget
 from mmtrain.targets.multiclass import MulticlassTarget as MulticlassTarget
 from mmtrain.targets.multilabel import MultilabelTarget as MultilabelTarget
 from mmtrain.targets.regression import RegressionTarget as RegressionTarget

@@ -1,13 +1,6 @@
-"""The contract of a target: its encoding, head, loss, outputs and scores.
+"""The contract of a target: its options, the checks of its cells, and the registry of tasks.
 
-Three scales meet here. A *truth* is the encoded label (codes, 0/1 per label, or the number itself). The *raw* value is the output of
-the network, on a scale for a stable loss (logits; a standardized number). A *prediction* is on the scale of the user (probabilities;
-the number in its own unit). `activation()` is the layer from raw to prediction.
-
-A label that is missing, or that training rows do not have, is -1 in the truth (NaN for a number), with several labels only in those
-concerned; loss and scores leave it out.
-
-Class weights reach the loss as sample weights of their target, so they work for every task and for several targets.
+`fit` returns a fitted target, see `fitted_target`, which encodes answers, decides and scores:
 
     >>> import numpy as np, pandas as pd
     >>> from mmtrain.targets.binary import BinaryTarget
@@ -22,7 +15,7 @@ Class weights reach the loss as sample weights of their target, so they work for
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,10 +23,10 @@ from mmtrain.columns.base import Column, Purpose, role
 from mmtrain.columns.cells import MISSING_WORDS, CellError, is_word, missing_cell_error
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.errors import listed
-from mmtrain.metrics.registered_metrics import registered_scorer, registered_scores
 from mmtrain.metrics.score import add_metric
-from mmtrain.optim import AnyLoss, LossSection, losses
+from mmtrain.optim import AnyLoss
 from mmtrain.registry import OneOf, Registry
+from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.traits import TaskTraits
 
 if TYPE_CHECKING:
@@ -41,15 +34,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
-
-    from mmtrain.metrics.bootstrap_counts import Scorer
-    from mmtrain.metrics.score import Score
-
-UNCHOSEN = 0.5
-"""Decision threshold where none was chosen."""
-TRUTH, PREDICTION, PROBABILITY = "truth", "prediction", "probability_{}"
-UNKNOWN_LABELS = "unknown_labels"
-"""Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
 
 ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
 LabelSmoothing = Annotated[
@@ -184,236 +168,6 @@ class KnownLabels(Column):
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Return the errors of cells that can never be a label."""
         return self.of.malformed(cells)
-
-
-class FittedTarget(TaskTraits):
-    """A target fitted to training rows: plain values."""
-
-    task: str
-    column: str
-    loss_weight: float
-    own_loss: dict[str, Any] | None = Field(None, description="The declared `loss`: its method and options.")
-
-    @property
-    @abstractmethod
-    def units(self) -> int:
-        """Width of the raw output."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the prediction's columns: classes or labels; empty for a number."""
-        return ()
-
-    @property
-    def class_counts(self) -> dict[str, int]:
-        """Training rows of each class or label; empty for a number."""
-        return {}
-
-    @property
-    def class_weights(self) -> dict[str, float]:
-        """Weight of each class or label in the loss; empty for a number."""
-        return {}
-
-    @property
-    def answers_by_name(self) -> bool:
-        """True if cells name classes or labels, rather than saying yes or no to one."""
-        return True
-
-    @property
-    def decision_threshold(self) -> float | None:
-        """The field `threshold` of tasks that have it: the probability from which a class or label counts as predicted."""
-        threshold: float | None = dict(self).get("threshold")
-        return threshold
-
-    @property
-    def spread(self) -> float:
-        """Scale of differences between predictions: 1 for probabilities, the standard deviation for a number."""
-        return 1.0
-
-    @property
-    def predicts_median(self) -> bool:
-        """True if the loss of a number is minimal at the median of labels, not at their mean."""
-        return False
-
-    def with_loss(self, declared: LossSection | None) -> Self:
-        """Return the same target that minimizes the `declared` loss; None is the loss of the task."""
-        return self if declared is None else self.model_copy(update={"own_loss": declared.model_dump()})
-
-    def without_smoothing(self) -> Self:
-        """Return the same target with the labels as they are, for reported losses; `label_smoothing` is for minimized ones."""
-        return self.model_copy(update={"label_smoothing": 0.0}) if dict(self).get("label_smoothing") else self
-
-    def with_threshold(self, threshold: float = UNCHOSEN) -> Self:
-        """Return the same target with this decision threshold; left out, as if none had been chosen."""
-        return self.model_copy(update={"threshold": threshold}) if self.thresholdable else self
-
-    @property
-    def decision_factors(self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-        """Factors of the probabilities of classes, (classes,), where the largest product decides; None where they are not corrected."""
-        return None
-
-    def without_decision(self) -> Self:
-        """Return the same target without anything that corrects its decisions: the most probable class, or a threshold of 0.5."""
-        return self.with_threshold()
-
-    def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """Return cells that were typed numbers or booleans in the spelling of training rows, where the spelling matters."""
-        return cells
-
-    @property
-    def truth_spec(self) -> TruthSpec:
-        """Shape and type of the truth of a row; by default one code."""
-        return TruthSpec((), "int32")
-
-    @abstractmethod
-    def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Encode labels as (rows, *truth_spec.shape); an unknown label is -1 or NaN."""
-
-    def known_rows(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the rows with a label that training knows, (rows,); the others are in no loss and no score."""
-        import numpy as np
-
-        # NaN for numbers, -1 for codes.
-        return ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else np.asarray(truth >= 0)
-
-    def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the weights of rows in the loss, (rows,) float32."""
-        import numpy as np
-
-        return np.ones(len(truth), dtype=np.float32)
-
-    def head(self, features: Any, name: str) -> Any:
-        """Return the raw output, (batch, units) float32, of the fused features, through one layer or Keras model with this name."""
-        import keras
-
-        # float32 also in mixed precision: logits of float16 would round the loss.
-        return keras.layers.Dense(self.units, dtype="float32", name=name)(features)
-
-    @abstractmethod
-    def row_loss(self, truth: Any, raw: Any) -> Any:
-        """Return the loss of each row, (batch,) float32; a TensorFlow function."""
-
-    def loss(self, truth: Any, raw: Any, weight: Any) -> Any:
-        """Return the loss of a batch, a scalar: the mean of weighted row losses; a TensorFlow function.
-
-        Dividing by the number of rows, not by the sum of weights, makes a row count the same in every batch.
-        """
-        import tensorflow as tf
-
-        return tf.reduce_mean(self.minimized(truth, raw) * weight)
-
-    def minimized(self, truth: Any, raw: Any) -> Any:
-        """Return the loss of each row, (batch,) float32: the declared one, or that of the task; a TensorFlow function."""
-        if self.own_loss is None:
-            return self.row_loss(truth, raw)
-        options = dict(self.own_loss)
-        # A method of `losses`, with the rest of the section as its options.
-        return losses[options.pop("method")].build(self, truth, raw, **options)
-
-    @abstractmethod
-    def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return the loss of each prediction, (rows,), without weights or smoothing; NaN where the label is unknown."""
-
-    @abstractmethod
-    def activation(self, name: str) -> Any:
-        """Return a Keras layer from raw values, (batch, units), to predictions in float32."""
-
-    @abstractmethod
-    def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
-        """Return the scores of this task."""
-
-    def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
-        """Return the scores of bootstrap samples of these rows, as a function of the count of each row, (samples, rows).
-
-        This implementation works for every task; one in closed form of the counts is several times as fast.
-        """
-        import numpy as np
-
-        names = [score.name for score in self.scores(truth, prediction)]
-
-        def scores(counts: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-            # Rows repeated as often as they were drawn: a task's `scores` knows no weights.
-            draws = (np.repeat(np.arange(len(truth)), row) for row in counts)
-            values = [[score.value for score in self.scores(truth[rows], prediction[rows])] for rows in draws]
-            return dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
-
-        return scores
-
-    def all_scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
-        """Return the scores of the task and those registered for it, of rows (rows, ...) whose answers are known."""
-        return (*self.scores(truth, prediction), *registered_scores(self, truth, prediction))
-
-    def all_scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
-        """Return the same of bootstrap draws, as a function of how often each row was drawn, (draws, rows)."""
-        of_task, registered = self.scorer(truth, prediction), registered_scorer(self, truth, prediction)
-        return lambda counts: of_task(counts) | registered(counts)
-
-    @abstractmethod
-    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the decision for each row, (rows,): class names, label lists joined by the separator, or numbers."""
-
-    @abstractmethod
-    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return encoded labels as the table spells them."""
-
-    @abstractmethod
-    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return probabilities, (rows, len(columns)), a column per class or label; (rows, 0) for a number."""
-
-    def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the rows whose decision is the label, (rows,)."""
-        right: np.ndarray[Any, np.dtype[np.bool_]] = self.predict_label(prediction) == self.decode_truth(truth)
-        return right
-
-    def truth_columns(self, truth: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-        """Return encoded labels as columns of predictions_<part>.csv, by name, (rows,) each."""
-        return {TRUTH: self.decode_truth(truth)}
-
-    def outputs(self, prediction: np.ndarray[Any, Any], *, probabilities: bool = True) -> dict[str, np.ndarray[Any, Any]]:
-        """Return predictions as columns of predictions_<part>.csv, by name, (rows,) each; optionally a probability per class or label."""
-        decided = {PREDICTION: self.predict_label(prediction)}
-        if not probabilities:
-            return decided
-        return decided | dict(zip(map(PROBABILITY.format, self.columns), self.probabilities(prediction).T, strict=True))
-
-    def parse_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Return encoded labels from `truth_columns` as text, NA where a cell was empty."""
-        return self.truth({self.column: columns[TRUTH]})
-
-    def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Return predictions from `outputs` as text, NA where a cell was empty; exactly the same float32 as before.
-
-        Raises:
-            LookupError: a column is missing.
-            ValueError: a probability is not a number.
-        """
-        import numpy as np
-
-        # The shortest decimals of float32 give the same float32 again.
-        probabilities = np.stack([columns[PROBABILITY.format(name)].to_numpy(dtype=np.float32) for name in self.columns], axis=1)
-        if np.isnan(probabilities).any():
-            raise ValueError("A probability is missing.")
-        return probabilities
-
-    @abstractmethod
-    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
-        """Return `prediction`, (batch,), as from `predict_label`, and `probabilities`, for an exported model: a TensorFlow function."""
-
-    def count_answers(self, words: pd.Series[str]) -> dict[str, int] | None:
-        """Return the rows of each class or label in the column `truth` of predictions; None where they cannot be counted."""
-        counts = words.value_counts()
-        return {name: int(counts.get(name, 0)) for name in self.columns}
-
-    @abstractmethod
-    def baseline(self, count: int) -> np.ndarray[Any, Any]:
-        """Return the predictions of a dummy baseline for `count` rows: it knows the training labels and no input."""
-
-
-class TruthSpec(NamedTuple):
-    """Shape and dtype of the encoded label of a row."""
-
-    shape: tuple[int, ...]
-    dtype: str
 
 
 tasks: Registry[type[Target]] = Registry("task")

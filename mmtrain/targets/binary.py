@@ -11,8 +11,9 @@ from mmtrain.columns.base import Names
 from mmtrain.columns.cells import CellError
 from mmtrain.errors import counted, listed
 from mmtrain.metrics.score import BINARY, metrics_named
-from mmtrain.targets.base import UNCHOSEN, ClassWeights, task
+from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
+from mmtrain.targets.fitted_target import UNCHOSEN
 from mmtrain.targets.yes_no import opposites, positive_of
 from mmtrain.text.label_lists import lists_of
 

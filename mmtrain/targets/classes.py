@@ -10,7 +10,8 @@ from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.columns.cells import CellError, intern_cells
 from mmtrain.registry import Section
-from mmtrain.targets.base import ClassWeights, FittedTarget, LabelSmoothing, Target
+from mmtrain.targets.base import ClassWeights, LabelSmoothing, Target
+from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.traits import TaskTraits
 from mmtrain.text.label_lists import lists_of
 from mmtrain.text.spelling import keys

@@ -17,7 +17,8 @@ from mmtrain.columns.numbers import center_and_scale, number_errors, parse_numbe
 from mmtrain.errors import listed
 from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.optim import losses
-from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task
+from mmtrain.targets.base import ClassWeights, Target, task
+from mmtrain.targets.fitted_target import PREDICTION, FittedTarget, TruthSpec
 from mmtrain.targets.number_transform import NumberTransform, fit_transform
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 

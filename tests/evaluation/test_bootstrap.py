@@ -10,10 +10,10 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import METHOD, Bootstrap, Resampling
 from mmtrain.metrics import ranking
 from mmtrain.metrics.bootstrap_counts import by_row, unit_counts
-from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
 CHANCE = np.random.default_rng(0)

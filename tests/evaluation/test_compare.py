@@ -27,8 +27,8 @@ from mmtrain.metrics.ranking import placements
 from mmtrain.metrics.score import Score
 from mmtrain.reports.target_results import baselines
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
 # The test of DeLong

@@ -8,8 +8,8 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.fusion_guard import choose_answer
 from mmtrain.reports.target_results.postprocessing import describe_guard
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
 ROWS = 300

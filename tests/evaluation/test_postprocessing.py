@@ -35,8 +35,8 @@ from mmtrain.metrics.score import Score
 from mmtrain.pipeline.restore import restore_training
 from mmtrain.reports.target_results.postprocessing import describe_postprocessing, sentences
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")

@@ -21,8 +21,8 @@ from mmtrain.explanation.heatmaps import block_sums
 from mmtrain.explanation.selection import ExplainedOutputs, OutputSelector, output_selector, select_rows, selector_error
 from mmtrain.fusions import fusions
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")

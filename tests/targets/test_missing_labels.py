@@ -27,7 +27,7 @@ from mmtrain.metrics import binary_scores, multilabel_scores
 from mmtrain.pipeline.checks.check_labels import check_answers, unlearned
 from mmtrain.pipeline.prepare import other_data, read_data
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget
-from mmtrain.targets.base import FittedTarget
+from mmtrain.targets.fitted_target import FittedTarget
 
 NAN = np.nan
 TRUTH = np.array([[1, -1], [0, 1], [-1, 0], [1, 1], [0, -1], [1, 0], [-1, -1]], dtype=np.int8)

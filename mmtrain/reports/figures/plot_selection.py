@@ -13,7 +13,7 @@ from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import format_interval, format_score, rows_called
-from mmtrain.targets.base import UNCHOSEN
+from mmtrain.targets.fitted_target import UNCHOSEN
 
 MOST_NAMED = 12
 """Maximum number of classes that the description of a confusion matrix lists."""
