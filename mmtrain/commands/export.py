@@ -162,7 +162,7 @@ def _exportable(subject: _Subject, chosen: Format) -> tuple[ExportableModel, dic
     """Return models, names and calibration rows, as writers of formats take them, and the predictions of the rows for the check."""
     from mmtrain.export.freeze import as_float32
     from mmtrain.model import model_file
-    from mmtrain.model.assemble import by_column
+    from mmtrain.model.network_inputs import by_column
 
     whole, original = model_file.of_run(subject.run, subject.experiment.branches, subject.fitted)
     predictor = as_float32(original)

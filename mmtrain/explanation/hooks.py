@@ -27,7 +27,7 @@ from mmtrain.input_layout import InputLayout
 from mmtrain.layers.stacks import MaskStack, TakePlaces
 from mmtrain.layers.tabular.number_encodings import PiecewiseLinear
 from mmtrain.layers.text_tokens import BagProjection
-from mmtrain.model.assemble import names_of_layers
+from mmtrain.model.models import names_of_layers
 
 Change = Callable[[Any], Any]
 POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)

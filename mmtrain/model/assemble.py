@@ -1,17 +1,4 @@
-"""One functional Keras model: columns -> branches -> fusion -> targets.
-
-Models share their layers:
-
-- `network`: encoded inputs `{input, input_present}`, see `mmtrain.input_layout`, to the raw value of every target;
-- `trained`, whose weights are optimized: the network, with auxiliary losses also the heads of single branches;
-- `predictor`: the same inputs to predictions (probabilities; numbers in their unit);
-- `end_to_end`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
-  input per column, called as the column.
-
-Where frozen encoders alone read a column, the first three take their features, which are cached, in place of the column
-(`Models.encoders`), and so hold no weights of them. An encoder that some stages of the training tune is in all of them (`Models.tuned`);
-`Models.on_features` gives those for a stage in which it is frozen. The saved model always has the whole network, without adapters.
-"""
+"""Assemble the functional Keras model of an experiment: columns -> branches -> fusion -> targets. `models` describes the results."""
 
 from __future__ import annotations
 
@@ -41,127 +28,16 @@ from mmtrain.model.encoder_inputs import (
 )
 from mmtrain.model.ensemble import Base, Ensemble
 from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
+from mmtrain.model.models import Models, NetworkLayerNames, names_of_layers
+from mmtrain.model.network_inputs import network_inputs, branch_inputs, columns_behind, presence
 
 
-@dataclass(frozen=True)
-class Models:
-    """The models, and what training has to know of their layers."""
-
-    network: Any
-    trained: Any
-    """`network`; with auxiliary losses a model of the same inputs to the raw values of `network`, {branch: {target: raw value}} and
-    {branch: presence, (batch, 1)}."""
-    predictor: Any
-    end_to_end: Any
-    activations: dict[str, Any]
-    """The layer from raw value to prediction, per target."""
-    groups: dict[str, list[Any]]
-    """Layers by parameter group: `branches.scan`, the groups inside it as `branches.scan.head`, `fusion`, `targets.diagnosis`."""
-    members: int = 0
-    """Members of an ensemble inside the network; 0 for none. The raw values of `network` are then (batch, members, units)."""
-    means: Mapping[str, Any] = field(default_factory=dict)
-    """The layer from the raw values of all members to that of their mean prediction, per target; empty without an ensemble."""
-    branches: tuple[str, ...] = ()
-    """Branches with heads of their own, in the order of the experiment; none without auxiliary losses."""
-    auxiliary: float = 0.0
-    """Weight of the mean of the losses of those heads."""
-    balance: Literal["none", "ogm", "ogm_ge"] = "none"
-    balance_strength: float = 0.0
-    """Modulation of the gradients of branches, see `fusions.base`."""
-    encoders: Mapping[str, EncoderInput] = field(default_factory=dict)
-    """The encoders whose features the inputs hold, by column; the features are of `EncoderInput.spec`."""
-    tuned: Mapping[str, EncoderInput] = field(default_factory=dict)
-    """The encoders that a stage may tune, by column; features can take the place of the columns in the other stages."""
-    stored: StoredWeights = field(default_factory=lambda: StoredWeights(()))
-    """The weights of `trained` that checkpoints hold."""
-    depths: Mapping[int, int] = field(default_factory=dict)
-    """Blocks between a tuned weight of an encoder and the output of the encoder, by its `id`."""
-    notes: tuple[str, ...] = ()
-    """Sentences for the user about the branches, printed before the training."""
-    base: LinearModel | None = None
-    """The linear model whose errors the network learns, still to be fitted; None without one."""
-
-    def with_encoders(self, model: Any) -> Any:
-        """Return a model like `model`, one of these inputs, that takes the columns themselves and has the encoders in its branches."""
-        if not self.encoders:
-            return model
-        inputs = {one.tensor.name: one.tensor for one in self.encoders.values()}
-        return with_branches(model, inputs, {branch.name: branch for one in self.encoders.values() for branch in one.whole})
-
-    def on_features(self, columns: Collection[str]) -> Models:
-        """Return the models whose inputs are the features of the encoders of these columns, which are among `tuned`.
-
-        `predictor` and `end_to_end` stay as they are.
-        """
-        if not columns:
-            return self
-        taken = {key: self.tuned[key] for key in columns}
-        inputs = {one.features.name: one.features for one in taken.values()}
-        behind = {branch.name: branch for one in taken.values() for branch in one.behind}
-        network = with_branches(self.network, inputs, behind)
-        trained = network if self.trained is self.network else with_branches(self.trained, inputs, behind)
-        return replace(self, network=network, trained=trained, encoders={**self.encoders, **taken})
-
-    def merge_adapters(self) -> None:
-        """Add the adapters of all encoders to their kernels, in place; checkpoints cannot be loaded into these models afterwards."""
-        merge_adapters(self.end_to_end.predictor)
-
-    def mean_raw(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """Return raw values, (batch, units) per target, from the outputs of `network`."""
-        return {key: self.means[key](values) if key in self.means else values for key, values in raw.items()}
-
-    def parameters(self) -> dict[str, int]:
-        """Return the number of trainable parameters of every branch, the fusion and every head, by the name of its layer."""
-        layers = [layer for layer in self.network.layers if layer.weights]
-        return {layer.name: _trainable(layer) for layer in layers}
-
-    def auxiliary_parameters(self, names: NetworkLayerNames) -> dict[str, int]:
-        """Return the number of trainable parameters of the heads of each branch alone; they are part of `trained` only."""
-        heads = {branch: names.branch_heads[branch].values() for branch in self.branches}
-        return {branch: sum(_trainable(self.trained.get_layer(layer)) for layer in layers) for branch, layers in heads.items()}
 
 
-def _trainable(layer: Any) -> int:
-    return sum(int(ops.size(weight)) for weight in layer.trainable_weights)
 
 
-@dataclass(frozen=True)
-class NetworkLayerNames:
-    """Names of the layers between the encoded inputs and the predictions, by branch or target; no input has one of them."""
-
-    branches: dict[str, str]
-    present: dict[str, str]
-    fusion: str
-    heads: dict[str, str]
-    branch_heads: dict[str, dict[str, str]]
-    """By branch and target; only networks trained with auxiliary losses have these."""
-    answers: dict[str, dict[str, str]]
-    """By branch and target: the layer that puts the branch in the place of the fusion, in a network that answers with it."""
-    means: dict[str, str]
-    """Only networks with an ensemble of members have these."""
-    activations: dict[str, str]
 
 
-def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNames:
-    """Derive layer names from the names of columns, branches and targets, so that layers can be looked up in a reloaded model."""
-    layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
-    inputs = {*layout.inputs, *fitted.columns}
-    pairs = {(branch, target): f"{branch}\n{target}" for branch in branches for target in fitted.targets}
-
-    def by_branch(prefix: str) -> dict[str, dict[str, str]]:
-        names = unique_layer_names(pairs.values(), prefix, inputs)
-        return {branch: {target: names[pairs[branch, target]] for target in fitted.targets} for branch in branches}
-
-    return NetworkLayerNames(
-        branches=unique_layer_names(branches, "branch_", inputs),
-        present=unique_layer_names(branches, "present_", inputs),
-        fusion=unique_layer_names(["fusion"], "", inputs)["fusion"],
-        heads=unique_layer_names(fitted.targets, "target_", inputs),
-        branch_heads=by_branch("single_"),
-        answers=by_branch("answer_"),
-        means=unique_layer_names(fitted.targets, "mean_", inputs),
-        activations=unique_layer_names(fitted.targets, "prediction_", inputs),
-    )
 
 
 def assemble(
@@ -242,7 +118,7 @@ def assemble(
         base=base
         and replace(
             base,
-            inputs=keras.Model(inputs, base.inputs(_given(next(iter(parts.values())), layout, inputs))),
+            inputs=keras.Model(inputs, base.inputs(branch_inputs(next(iter(parts.values())), layout, inputs))),
             heads=tuple(network.get_layer(names.heads[key]).get_layer("head") for key in raw),
         ),
     )
@@ -276,31 +152,8 @@ def _parameter_groups(
     return groups
 
 
-def network_inputs(layout: InputLayout) -> dict[str, Any]:
-    """Return the inputs of a layout as Keras inputs, by name."""
-    return {name: keras.Input(one.shape, dtype=one.dtype, name=name) for name, one in layout.inputs.items()}
 
 
-def by_column(predictor: Any, fitted: Fitted) -> Any:
-    """Return a network with the layers of `predictor` and the inputs `{column, column_present}`, as exports take them."""
-    specs = {key: column.spec for key, column in fitted.columns.items()}
-    layout = InputLayout(specs)
-    inputs = network_inputs(InputLayout({}))
-    for key, spec in specs.items():
-        inputs |= network_inputs(InputLayout({key: spec}))
-    together = {}
-    stacks = {stack.name: stack.columns for stack in layout.stacks}
-    for name in layout.names:
-        # Both tensors of an input: its values, then its presence.
-        for of in (str, presence_of):
-            tensors = [inputs[of(column)] for column in stacks.get(name, (name,))]
-            together[of(name)] = tensors[0] if len(tensors) == 1 else SideBySide()(tensors)
-    if not stacks:
-        return predictor
-    # The layers by themselves, and not the predictor as one layer: units are taken off behind its last layers.
-    ordered = [together[tensor.name] for tensor in predictor.inputs]
-    outputs = predictor._run_through_graph(keras.tree.pack_sequence_as(predictor._inputs_struct, ordered), operation_fn=lambda layer: layer)
-    return keras.Model(inputs, outputs, name=predictor.name)
 
 
 def _encoder_inputs(
@@ -335,11 +188,11 @@ def _features(
     present: dict[str, Any] = {}
     tokens: dict[str, Any] = {}
     for key, part in parts.items():
-        of_branch, columns = part.inputs.layout, _columns_behind(part.inputs.layout)
-        shown = [_presence(layout, inputs, columns[name]) for name in of_branch.names]
+        of_branch, columns = part.inputs.layout, columns_behind(part.inputs.layout)
+        shown = [presence(layout, inputs, columns[name]) for name in of_branch.names]
         # (batch, columns) to (batch, 1): a stack is present when any of its columns is.
         shown = [one if one.shape[1] == 1 else AnyPresent()(one) for one in shown]
-        output = part.model(_given(part, layout, inputs))
+        output = part.model(branch_inputs(part, layout, inputs))
         if isinstance(output, list):
             features[key], tokens[key] = output
         else:
@@ -349,35 +202,14 @@ def _features(
     return features, present, tokens
 
 
-def _given(part: BranchModel, layout: InputLayout, inputs: Mapping[str, Any]) -> list[Any]:
-    """Return the inputs of a branch model in its order: values first, then the presence of masked columns."""
-    columns = _columns_behind(part.inputs.layout)
-    masks = [_presence(layout, inputs, masked) for masked in part.inputs.presence.values()]
-    return [_values(layout, inputs, columns[name]) for name in part.inputs.layout.names] + masks
 
 
-def _columns_behind(layout: InputLayout) -> dict[str, tuple[str, ...]]:
-    """Return the columns behind each input of a branch: the input itself, or all columns of a stack."""
-    return {name: (name,) for name in layout.names} | {stack.name: stack.columns for stack in layout.stacks}
 
 
-def _values(layout: InputLayout, inputs: Mapping[str, Any], columns: Sequence[str]) -> Any:
-    """Return the encoded values of columns of one kind, side by side."""
-    stack = layout.stack_of.get(columns[0])
-    return inputs[columns[0]] if stack is None else _taken(inputs[stack.name], stack.values(columns))
 
 
-def _presence(layout: InputLayout, inputs: Mapping[str, Any], columns: Sequence[str]) -> Any:
-    """Return the presence of columns of one kind, (batch, columns)."""
-    stack = layout.stack_of.get(columns[0])
-    if stack is None:
-        return inputs[presence_of(columns[0])]
-    return _taken(inputs[presence_of(stack.name)], [stack.positions[column] for column in columns])
 
 
-def _taken(tensor: Any, places: Sequence[int]) -> Any:
-    # Most branches read a whole stack in its order; a gather would then only copy it.
-    return tensor if list(places) == list(range(tensor.shape[1])) else TakePlaces(places=places)(tensor)
 
 
 def _branch_heads(

@@ -17,7 +17,7 @@ from mmtrain.data.encode import Fitted
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.fusion import PresentOr
 from mmtrain.model import model_file
-from mmtrain.model.assemble import Models, names_of_layers
+from mmtrain.model.models import Models, names_of_layers
 
 
 class BranchAnswers:

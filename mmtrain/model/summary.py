@@ -9,7 +9,7 @@ from mmtrain.branches import Branch
 from mmtrain.data.encode import Fitted
 from mmtrain.encoders import Encoder
 from mmtrain.fusions import FusionSection
-from mmtrain.model.assemble import Models, names_of_layers
+from mmtrain.model.models import Models, names_of_layers
 
 
 def model_summary(models: Models, branches: Mapping[str, Branch], fusion: FusionSection, fitted: Fitted) -> dict[str, Any]:

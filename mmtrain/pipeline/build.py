@@ -17,7 +17,7 @@ from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
 
 if TYPE_CHECKING:
-    from mmtrain.model.assemble import Models
+    from mmtrain.model.models import Models
     from mmtrain.model.encoder_inputs import Components
     from mmtrain.training.auto_settings.autotune import TuningResult
     from mmtrain.training.encoder_features.feature_cache import FeatureEstimate

@@ -17,7 +17,7 @@ from mmtrain.columns import Column, inputs_among
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
-from mmtrain.model.assemble import Models
+from mmtrain.model.models import Models
 from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.device import SingleDevice, Strategy

@@ -12,7 +12,7 @@ from mmtrain.columns import Column
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.encode import Fitted
-from mmtrain.model.assemble import Models
+from mmtrain.model.models import Models
 from mmtrain.splits.plan import Partition
 
 

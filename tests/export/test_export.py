@@ -700,7 +700,7 @@ def test_every_architecture_is_in_the_sweep(everything):
 @pytest.mark.parametrize("name", ["onnx", "litert"])
 def test_every_fusion_of_every_branch_converts(name, method, everything, tmp_path):
     from mmtrain.model import model_file
-    from mmtrain.model.assemble import by_column
+    from mmtrain.model.network_inputs import by_column
 
     found = ready(everything, [f"fusion.method={method}"])
     predictor = assemble_network(found.experiment, found.fitted).predictor

@@ -58,7 +58,7 @@ def test_the_chosen_answers_are_in_the_predictor_what_is_saved_of_it_and_its_hal
 
     from mmtrain.explanation.hooks import hook_model
     from mmtrain.model import model_file
-    from mmtrain.model.assemble import by_column
+    from mmtrain.model.network_inputs import by_column
     from mmtrain.model.branch_features import SplitPredictor
 
     fused, alone = answers.predict(material.arrays, ROWS)

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtrain.model.assemble import Models
+from mmtrain.model.models import Models
 from mmtrain.targets import FittedTarget
 
 
