@@ -21,7 +21,7 @@ from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config import Experiment
 from mmtrain.data.arrays import Array
 from mmtrain.data.encode import Fitted
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command

@@ -21,7 +21,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.header_profile import profile_images
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table import READ_CHUNK_ROWS, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem

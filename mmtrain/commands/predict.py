@@ -25,7 +25,7 @@ from mmtrain.data.encode import Fitted, as_trained
 from mmtrain.data.images.store import Say
 from mmtrain.data.prediction_chunks import Source, check_source
 from mmtrain.data.splits.split_file import read_split
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import listed
 from mmtrain.evaluation.bootstrap import Resampling

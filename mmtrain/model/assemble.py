@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,30 +14,21 @@ from mmtrain.branches import Branch, Pretrained, encoder_columns
 from mmtrain.columns import Column
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
-from mmtrain.encoders.tuning import depths, merge_adapters
+from mmtrain.encoders.tuning import depths
 from mmtrain.fusions import FusionSection
-from mmtrain.input_layout import InputLayout, presence_of
+from mmtrain.input_layout import InputLayout
 from mmtrain.layers.end_to_end import EndToEnd
-from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
-from mmtrain.model.branch_model import BranchMaker, BranchModel, LinearModel
+from mmtrain.layers.stacks import AnyPresent
+from mmtrain.model.branch_model import BranchMaker, BranchModel
 from mmtrain.model.encoder_inputs import (
     Components,
     EncoderInput,
     StoredWeights,
-    with_branches,
 )
 from mmtrain.model.ensemble import Base, Ensemble
-from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 from mmtrain.model.models import Models, NetworkLayerNames, names_of_layers
-from mmtrain.model.network_inputs import network_inputs, branch_inputs, columns_behind, presence
-
-
-
-
-
-
-
-
+from mmtrain.model.network_inputs import branch_inputs, columns_behind, network_inputs, presence
+from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 
 
 def assemble(
@@ -152,10 +143,6 @@ def _parameter_groups(
     return groups
 
 
-
-
-
-
 def _encoder_inputs(
     branches: Mapping[str, Branch], pretrained: Mapping[str, Pretrained], specs: Mapping[str, TensorSpec], whole: Mapping[str, BranchModel]
 ) -> tuple[dict[str, EncoderInput], dict[str, BranchModel]]:
@@ -200,16 +187,6 @@ def _features(
         # Presence is 0 or 1, so the maximum means "any".
         present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(shown)
     return features, present, tokens
-
-
-
-
-
-
-
-
-
-
 
 
 def _branch_heads(

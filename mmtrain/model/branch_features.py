@@ -19,10 +19,10 @@ from mmtrain.columns import Column
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.input_layout import InputLayout, presence_of
-from mmtrain.model.models import NetworkLayerNames, names_of_layers
 from mmtrain.model.branch_model import BranchInputs
 from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.model_file import concatenate_predictions, rows_at_once
+from mmtrain.model.models import NetworkLayerNames, names_of_layers
 from mmtrain.specs import TensorSpec
 
 FUSION_ROWS = 8192

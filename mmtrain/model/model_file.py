@@ -24,9 +24,9 @@ from mmtrain.input_layout import InputLayout
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.stacks import CodeVectors
 from mmtrain.layers.text_tokens import BagProjection
-from mmtrain.model.models import names_of_layers
 from mmtrain.model.encoder_inputs import behind_encoders, encoder_behind, with_branches
 from mmtrain.model.memory_errors import prediction_oom_errors
+from mmtrain.model.models import names_of_layers
 from mmtrain.model.safe_loading import first_line, inspect_model
 from mmtrain.specs import FeatureSpec
 

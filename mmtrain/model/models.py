@@ -13,32 +13,22 @@ Where frozen encoders alone read a column, the first three take their features, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Any, Literal
 
-import keras
 from keras import ops
 
-from mmtrain.branches import Branch, Pretrained, encoder_columns
-from mmtrain.columns import Column
-from mmtrain.data.cell_encoder import encoder, unique_layer_names
+from mmtrain.data.cell_encoder import unique_layer_names
 from mmtrain.data.encode import Fitted
-from mmtrain.encoders.tuning import depths, merge_adapters
-from mmtrain.fusions import FusionSection
-from mmtrain.input_layout import InputLayout, presence_of
-from mmtrain.layers.end_to_end import EndToEnd
-from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
-from mmtrain.model.branch_model import BranchMaker, BranchModel, LinearModel
+from mmtrain.encoders.tuning import merge_adapters
+from mmtrain.input_layout import InputLayout
+from mmtrain.model.branch_model import LinearModel
 from mmtrain.model.encoder_inputs import (
-    Components,
     EncoderInput,
     StoredWeights,
     with_branches,
 )
-from mmtrain.model.ensemble import Base, Ensemble
-from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
-from keras import ops
 
-from mmtrain.branches import Branch, Pretrained, encoder_columns
-from mmtrain.columns import Column
-from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
-from mmtrain.encoders.tuning import depths, merge_adapters
-from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout, presence_of
-from mmtrain.layers.end_to_end import EndToEnd
-from mmtrain.layers.stacks import AnyPresent, SideBySide, TakePlaces
-from mmtrain.model.branch_model import BranchMaker, BranchModel, LinearModel
-from mmtrain.model.encoder_inputs import (
-    Components,
-    EncoderInput,
-    StoredWeights,
-    with_branches,
-)
-from mmtrain.model.ensemble import Base, Ensemble
-from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
-from mmtrain.model.models import Models, NetworkLayerNames, names_of_layers
+from mmtrain.layers.stacks import SideBySide, TakePlaces
+from mmtrain.model.branch_model import BranchModel
 
 
 def network_inputs(layout: InputLayout) -> dict[str, Any]:

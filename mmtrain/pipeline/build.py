@@ -17,8 +17,8 @@ from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
 
 if TYPE_CHECKING:
-    from mmtrain.model.models import Models
     from mmtrain.model.encoder_inputs import Components
+    from mmtrain.model.models import Models
     from mmtrain.training.auto_settings.autotune import TuningResult
     from mmtrain.training.encoder_features.feature_cache import FeatureEstimate
     from mmtrain.training.training_data import TrainingData

@@ -19,7 +19,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.arrays import Array
 from mmtrain.data.drift import DriftMonitor, read_statistics
 from mmtrain.data.prediction_chunks import Chunk, Chunks, MakeChunk, RawChunk, Source, check_source
-from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.table_problems import too_few_rows
 from mmtrain.errors import DataError, Problem, UsageError, listed
 from mmtrain.evaluation.prediction_table import prediction_columns

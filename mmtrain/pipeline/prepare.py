@@ -22,8 +22,8 @@ from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import ImageStore, Say, attach
-from mmtrain.data.tables import table as tables
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
+from mmtrain.data.tables.read_table import read
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
@@ -54,7 +54,7 @@ def read_data(
     """
     wanted = experiment.columns if columns is None else columns
     data, later = experiment.data, columns is not None
-    table = tables.read(path, wanted, missing_values=data.missing_values, table_format=data.format, later=later, least=1 if later else 2)
+    table = read(path, wanted, missing_values=data.missing_values, table_format=data.format, later=later, least=1 if later else 2)
     attached = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
     if attached.problems:
         raise DataError(attached.problems)

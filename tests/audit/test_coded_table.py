@@ -17,7 +17,7 @@ from mmtrain.audit.read_values import read_table_values
 from mmtrain.cli.views import inspection
 from mmtrain.cli.views.console import _Plain
 from mmtrain.commands.inspect_data import inspect_table
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.metrics.ranking import placements
 

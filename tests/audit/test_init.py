@@ -21,7 +21,7 @@ from mmtrain.cli.app import run
 from mmtrain.columns.base import Evidence, role_class, roles
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.pipeline.recipes import recipe_for
 from mmtrain.pipeline.starter_config import quoted, starter_text

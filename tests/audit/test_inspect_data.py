@@ -19,7 +19,7 @@ from mmtrain.columns.profile import Profile, Range
 from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.header_profile import profile_images
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import ConfigError, DataError
 
 N = 40

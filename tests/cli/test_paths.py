@@ -14,7 +14,7 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 from mmtrain.cli.app import run
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import DataError, shell_command
 from mmtrain.system.paths import cache_folder, homeless_cache, input_fault, output_fault, refused_by_system
 from mmtrain.text.printable import json_text, printable

@@ -13,7 +13,7 @@ from mmtrain.columns import roles
 from mmtrain.columns.categorical import FittedCategorical
 from mmtrain.data import cell_encoder, encode, encoded_column
 from mmtrain.data.cache import COLUMNS, entries
-from mmtrain.data.tables.table import read
+from mmtrain.data.tables.read_table import read
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, RunError
 from mmtrain.input_layout import InputLayout

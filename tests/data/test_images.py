@@ -21,7 +21,8 @@ from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.build_store import written_meanwhile
 from mmtrain.data.images.store import Unreadable, attach, open_store
-from mmtrain.data.tables.table import Dropped, read
+from mmtrain.data.tables.read_table import read
+from mmtrain.data.tables.table import Dropped
 from mmtrain.errors import DataError, RunError
 from mmtrain.image_decoding import Layout
 from mmtrain.system.paths import cache_folder

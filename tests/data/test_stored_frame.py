@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.file_formats.formats import open_table
+from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.stored_frame import index_of, reported_as_frame, store
 from mmtrain.errors import DataError, Problem, RunError
 

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
-from mmtrain.data.tables import csv_file, table_file
-from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.frame_table import FrameTable
-from mmtrain.data.tables.table import Dropped, read
+from mmtrain.data.tables import table_file
+from mmtrain.data.tables.file_formats import csv_file
+from mmtrain.data.tables.file_formats.formats import open_table
+from mmtrain.data.tables.file_formats.frame_table import FrameTable
+from mmtrain.data.tables.read_table import read
+from mmtrain.data.tables.table import Dropped
 from mmtrain.data.tables.table_file import content_hash, gather
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError, Problem

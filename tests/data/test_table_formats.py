@@ -19,9 +19,9 @@ from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.commands.inspect_data import inspect_table
 from mmtrain.config.table_format import TableFormat
-from mmtrain.data.tables import csv_file, excel_file, json_file
-from mmtrain.data.tables.formats import HEAD, open_table
-from mmtrain.data.tables.table import read
+from mmtrain.data.tables.file_formats import csv_file, excel_file, json_file
+from mmtrain.data.tables.file_formats.formats import HEAD, open_table
+from mmtrain.data.tables.read_table import read
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.targets import MultilabelTarget, RegressionTarget
 

@@ -18,7 +18,7 @@ from mmtrain.config.yaml_source import Origin
 from mmtrain.data.splits import split_file
 from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.data.tables.column_buffer import ColumnBuffer
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import did_you_mean
 from mmtrain.splits.group_allocation import Tally
 from mmtrain.splits.plan import Partition, SplitPlan

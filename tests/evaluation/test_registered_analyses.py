@@ -9,7 +9,7 @@ from tiny import write_table
 from mmtrain.artifacts.analysis_results import AnalysisTable
 from mmtrain.cli.views.analyses import show_analyses
 from mmtrain.columns import Categorical
-from mmtrain.data.tables.table import read
+from mmtrain.data.tables.read_table import read
 from mmtrain.evaluation.analyses.registered_analyses import analyses, analysis, registered_tables
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.reports.target_results.scores import analysis_table

@@ -13,7 +13,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import open_store
 from mmtrain.data.prediction_chunks import decode_cells
-from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri, to_data_uri
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)

@@ -58,8 +58,8 @@ def test_the_chosen_answers_are_in_the_predictor_what_is_saved_of_it_and_its_hal
 
     from mmtrain.explanation.hooks import hook_model
     from mmtrain.model import model_file
-    from mmtrain.model.network_inputs import by_column
     from mmtrain.model.branch_features import SplitPredictor
+    from mmtrain.model.network_inputs import by_column
 
     fused, alone = answers.predict(material.arrays, ROWS)
     expected = {"sick": fused["sick"], "price": alone["table"]["price"], "kind": alone["note"]["kind"]}

@@ -16,7 +16,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.predict import PredictOptions, predict_source
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.prediction_chunks import Source
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import DataError, UsageError
 from mmtrain.pipeline.ensemble import load
 from mmtrain.system.memory import anonymous_memory

@@ -16,7 +16,7 @@ from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.data import encode
-from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Bootstrap, Resampling
 from mmtrain.evaluation.postprocessing.calibration import fit_isotonic, fit_temperature

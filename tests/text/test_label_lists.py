@@ -14,8 +14,8 @@ from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.cli.app import run
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
-from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.file_formats.formats import open_table
+from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.errors import DataError
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget
 from mmtrain.text.label_lists import labels_in, read_list, recognise, written

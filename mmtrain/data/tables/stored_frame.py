@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mmtrain.artifacts.atomic_files import disk_errors, file_hash
-from mmtrain.data.tables.frame_table import NAME, FrameTable, typed_array
+from mmtrain.data.tables.file_formats.frame_table import NAME, FrameTable, typed_array
 from mmtrain.errors import DataError, MmtrainError, Problem
 
 if TYPE_CHECKING:

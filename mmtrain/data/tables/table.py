@@ -6,21 +6,18 @@ Positions called `rows` are positions in this table, 0 to len(table) - 1, unless
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mmtrain.columns import CellError, Column
-from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.column_buffer import ColumnBuffer
-from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.table_file import Cells, TableFile
-from mmtrain.data.tables.table_problems import cell_error_problem, header_problem, too_few_rows, unclear_fault
-from mmtrain.errors import DataError, Problem, listed
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.data.tables.table_problems import cell_error_problem, too_few_rows
+from mmtrain.errors import Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -152,86 +149,6 @@ class Table:
         return cell_error_problem(self.place(int(fault.rows[0]), header), fault, self._file.unit, numbers)
 
 
-class ReadOptions(TypedDict, total=False):
-    """Options of reading a table."""
-
-    missing_values: Sequence[str]
-    table_format: TableFormat | None
-    """As for `open_table`, like `later`."""
-    later: bool
-    least: int
-    """Rows that have to be left."""
-    declared: Callable[[str], str]
-    """The place where a column is declared, by its key, to be named when the table has no such header."""
-
-
-def read(path: Path, columns: Mapping[str, Column], **options: Unpack[ReadOptions]) -> Table:
-    """Return the table at `path`, checked: every cell of `columns` is one that its role accepts.
-
-    Rows without a value leave the table where the column says `missing: drop`. Images are not opened here.
-
-    Raises:
-        DataError: all problems of the headers and the cells; the file cannot be read; or fewer than `least` rows are left.
-
-    """
-    reading = read_tolerantly(path, columns, **options)
-    if reading.problems or reading.table is None:
-        raise DataError(reading.problems)
-    return reading.table
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The readable part of a table, and the problems of the rest."""
-
-    table: Table | None
-    """The rows that are left; None where the file cannot be read, no column can, or no row is left."""
-    problems: tuple[Problem, ...] = ()
-    """Problems of the file, its headers and its cells."""
-    unread: frozenset[str] = frozenset()
-    """Keys of columns whose cells could not be read: no such header, several of them, or no text."""
-    faulty: frozenset[str] = frozenset()
-    """Keys of columns that were read, and have cells that their role does not accept."""
-
-    def is_sound(self, key: str) -> bool:
-        """Return whether the column `key` can be used."""
-        return self.table is not None and key not in self.unread and key not in self.faulty
-
-
-def read_tolerantly(path: Path, columns: Mapping[str, Column], **options: Unpack[ReadOptions]) -> Reading:
-    """Read as `read` does, with every column that is sound, whatever is wrong with others.
-
-    Raises:
-        DataError: there is no such table, or it has no headers.
-
-    """
-    file = open_table(path, options.get("missing_values", ()), options.get("table_format"), later=options.get("later", False))
-    place = options.get("declared")
-    uses = [_Use(key, header, column) for key, column in columns.items() for header in headers_of(key, column)]
-    unusable = {
-        use.header: header_problem(file, use.header, "" if place is None else place(use.key)) for use in reversed(uses)
-    }  # the first that asks is named
-    problems = [problem for header in dict.fromkeys(use.header for use in uses) if (problem := unusable[header])]
-    usable = [use for use in uses if unusable[use.header] is None]
-    try:
-        scan = _Scan(file, usable) if usable else None
-    except DataError as error:
-        problems += error.problems
-        undecodable = file.undecodable([use.header for use in usable])
-        usable = [use for use in usable if use.header not in undecodable] if undecodable else []
-        scan = _Scan(file, usable) if usable else None
-    unread = frozenset(use.key for use in uses if use not in usable)
-    if scan is None:
-        return Reading(None, tuple(dict.fromkeys(problems)), unread)
-    table = scan.table()
-    problems += table.too_few(options.get("least", 1))
-    if not len(table):
-        return Reading(None, tuple(dict.fromkeys(problems)), unread)
-    faults = scan.problems(table)
-    problems += [problem for _, problem in faults]
-    return Reading(table, tuple(dict.fromkeys(problems)), unread, frozenset(key for key, _ in faults))
-
-
 def cells_of(headers: Sequence[str], cells: Mapping[str, pd.Series[str]]) -> Any:
     """Return the cells that a column reads as it takes them: a Series of one header, a DataFrame of several."""
     return cells[headers[0]] if len(headers) == 1 else pd.DataFrame({header: cells[header] for header in headers})
@@ -248,85 +165,3 @@ def shown_cells(headers: Sequence[str], cells: Any) -> pd.Series[str]:
 def headers_of(key: str, column: Column) -> tuple[str, ...]:
     """Headers that the column declared as `key` needs."""
     return tuple(header or key for header in column.reads())
-
-
-@dataclass(frozen=True, eq=False)
-class _Use:
-    """A header and one of the columns that read it, by its key."""
-
-    key: str
-    header: str
-    column: Column
-
-
-class _Scan:
-    """One pass over the file: keeps cells that stay in memory, finds rows to drop, checks cells that do not stay in memory."""
-
-    def __init__(self, file: TableFile, uses: Sequence[_Use]) -> None:
-        self._file = file
-        self._uses = uses
-        self._total = 0
-        self._reasons: dict[int, str] = {}
-        dropping = [use for use in uses if use.column.empty_cells_drop_rows]
-        self._dropping = [
-            (column, [use.header for use in dropping if use.column is column])
-            # By identity: one column may read several headers.
-            for column in {id(use.column): use.column for use in dropping}.values()
-        ]
-        self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
-        self._unclear: dict[str, list[NDArray[np.int64]]] = {}
-        self._kept = {use.header: ColumnBuffer() for use in uses if not use.column.streamed}
-        for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=READ_CHUNK_ROWS):
-            self._add(piece)
-
-    def _add(self, piece: Cells) -> None:
-        for header, unclear in piece.unclear.items():
-            self._unclear.setdefault(header, []).append(unclear + self._total)
-        rows = len(next(iter(piece.values())))
-        left = np.ones(rows, dtype=np.bool_)
-        for column, headers in self._dropping:
-            # A column of several headers lacks a value only where all of them are empty.
-            missing = np.logical_and.reduce([column.missing_cells(piece[header]) for header in headers])
-            left &= ~missing
-            words = piece[headers[0]].iloc[np.flatnonzero(missing)]
-            for row, word in zip(np.flatnonzero(missing).tolist(), words, strict=True):
-                message = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
-                self._reasons.setdefault(self._total + row, f"{listed(headers)}: {message}.")
-        for header, buffer in self._kept.items():
-            buffer.add(piece[header])
-        self._check_streamed(piece, np.flatnonzero(left))
-        self._total += rows
-
-    def _check_streamed(self, piece: dict[str, pd.Series[str]], left: NDArray[np.int64]) -> None:
-        for use in self._uses:
-            if use.column.streamed and len(left):
-                for fault in use.column.faults(piece[use.header].iloc[left].reset_index(drop=True)):
-                    positions = self._streamed_faults.setdefault((use, fault.what, fault.fix), [])
-                    # From positions in the piece to positions in the file.
-                    positions.extend((left[fault.rows] + self._total).tolist())
-
-    def table(self) -> Table:
-        """The rows that were not dropped."""
-        import pyarrow as pa
-
-        buffers = {header: column.join() for header, column in self._kept.items() if self._total}
-        pa.default_memory_pool().release_unused()  # of the blocks that were read; Arrow would keep twice as much as the cells take
-        id_header = next((use.header for use in self._uses if use.column.purpose == "naming" and use.header in buffers), "")
-        mask = np.ones(self._total, dtype=np.bool_)
-        mask[list(self._reasons)] = False
-        return Table(self._file, buffers, self._total, id_header=id_header).keep(mask, self._reasons)
-
-    def problems(self, table: Table) -> list[tuple[str, Problem]]:
-        """Return every fault in the cells of `table`, in the order of the columns, with the key of its column."""
-        return [(use.key, table.problem(use.header, fault)) for use in self._uses for fault in self._faults(use, table)]
-
-    def _faults(self, use: _Use, table: Table) -> list[CellError]:
-        if use.column.holds_numbers and use.header in self._unclear:
-            unclear = np.flatnonzero(np.isin(table.rows, np.concatenate(self._unclear[use.header])))
-            if len(unclear):
-                return [unclear_fault(table.cells(use.header), unclear)]
-        if not use.column.streamed:
-            return use.column.faults(table.cells(use.header))
-        faults = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
-        # From positions in the file to positions in the table, both ascending.
-        return [CellError(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in faults]

@@ -11,7 +11,7 @@ import yaml
 from mmtrain.config.evaluation import SubgroupSpec, ascending
 from mmtrain.config.experiment import Data
 from mmtrain.config.yaml_source import Origin
-from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.evaluation.analyses.subgroups import edge_name, subgroup_problem

@@ -28,7 +28,8 @@ from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.splits.summary import summarize
-from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
+from mmtrain.data.tables.read_table import Reading, read_tolerantly
+from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.requirements import check_encoders, check_packages
 from mmtrain.pipeline.checks.subgroups import check_subgroups

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from mmtrain.data.tables.parquet_file import as_text, type_refusal
+from mmtrain.data.tables.file_formats.parquet_file import as_text, type_refusal
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import listed
 from mmtrain.image_decoding.data_uri import holds_pixels, to_data_uri

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.tables.dialect import LONGEST_ROW, Dialect, OpenQuoteError, RowTooLongError
+from mmtrain.data.tables.file_formats.dialect import LONGEST_ROW, Dialect, OpenQuoteError, RowTooLongError
 from mmtrain.data.tables.table_file import GATHERED_ROWS, TableFile, other_places
 from mmtrain.errors import DataError, Problem
 

@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from mmtrain.config.table_format import TEXT_OPTIONS, TableFormat
-from mmtrain.data.tables.csv_file import CsvFile, open_text, usual_separator
-from mmtrain.data.tables.dialect import Dialect
-from mmtrain.data.tables.excel_file import ExcelFile
-from mmtrain.data.tables.json_file import JsonFile
-from mmtrain.data.tables.parquet_file import ParquetFile
-from mmtrain.data.tables.sniff import fits, sniffed, with_clear_decimals
+from mmtrain.data.tables.file_formats.csv_file import CsvFile, open_text, usual_separator
+from mmtrain.data.tables.file_formats.dialect import Dialect
+from mmtrain.data.tables.file_formats.excel_file import ExcelFile
+from mmtrain.data.tables.file_formats.json_file import JsonFile
+from mmtrain.data.tables.file_formats.parquet_file import ParquetFile
+from mmtrain.data.tables.file_formats.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.system.folder_names import existing_form

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.config.table_format import TableFormat
-from mmtrain.data.tables.parquet_file import cell_texts
-from mmtrain.data.tables.sniff import is_header, titles_above
+from mmtrain.data.tables.file_formats.parquet_file import cell_texts
+from mmtrain.data.tables.file_formats.sniff import is_header, titles_above
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 
