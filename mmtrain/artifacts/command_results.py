@@ -218,6 +218,26 @@ class CacheEntry(ResultModel):
     """When it was last used: seconds since 1970, in JSON UTC as ISO 8601."""
 
 
+class ListedOption(ResultModel):
+    """An option of a name that the experiment file can use."""
+
+    name: str
+    values: str
+    """The accepted values, in words."""
+    default: str
+    """The default as the file has it, `required`, or nothing for an option that may be left out."""
+    description: str
+
+
+class ListedName(ResultModel):
+    """A name that the experiment file can use, such as an architecture."""
+
+    name: str
+    purpose: str
+    """The purpose, with the source of a method."""
+    options: list[ListedOption]
+
+
 class ModelAtHand(ResultModel):
     """`models list --json`: weights of a pretrained encoder that `model:` can name."""
 

@@ -28,6 +28,7 @@ from mmtrain.cli import (
     models,
     pack,
     predict,
+    reference,
     report,
     schema,
     tune,
@@ -61,6 +62,7 @@ COMMANDS |= {
     "init": init.command,
     "pack": pack.pack_command,
     "unpack": pack.unpack_command,
+    "list": reference.command,
     "schema": schema.command,
 }
 
