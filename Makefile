@@ -36,9 +36,13 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# docs/results.md: the JSON of results, from their classes.
-docs: $(READY)
-	$(BIN)/python docs/make_results.py
+# The documentation, to be read without a network: build/site/index.html.
+docs: .venv/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+
+.venv/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch .venv/.docs
 
 # Made again when the versions or the dependencies change.
 $(READY): constraints.txt pyproject.toml

@@ -1,7 +1,6 @@
 """One class per result: nothing of it exists twice, and its JSON is documented."""
 
 import ast
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +20,6 @@ from mmtrain.result_model import FullResult, plain_values
 from mmtrain.text.label_lists import LabelLists
 
 PACKAGE = Path(mmtrain.__file__).parent
-DOCS = PACKAGE.parent / "docs"
 UNTYPED = {"Mapping[str, Any]", "dict[str, Any]", "Mapping[str, object]", "dict[str, object]"}
 SCORES = {"auc": {"value": 0.75, "low": 0.5, "high": 0.875}, "f1": {"value": None, "undefined": "No rows."}}
 RESULT = {
@@ -92,15 +90,6 @@ def test_results_inside_of_plain_values_become_plain():
 def test_strongest_columns_are_those_with_the_largest_attribution_and_a_value():
     row = ExplainedRow.model_construct(attributions={"a": 0.1, "b": -0.9, "c": 0.0}, missing=["c"])
     assert (row.strongest(1), row.strongest(3)) == ({"b": -0.9}, {"b": -0.9, "a": 0.1})
-
-
-def test_documented_json_is_what_the_classes_give():
-    specification = importlib.util.spec_from_file_location("make_results", DOCS / "make_results.py")
-    made = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(made)
-    page = made.page()
-    assert page == (DOCS / "results.md").read_text(encoding="utf-8"), "run `make docs`"
-    assert "|  |" not in page  # every field has a meaning
 
 
 def field_types(kind, known):

@@ -1,4 +1,4 @@
-"""Write docs/results.md, the fields of every JSON file and `--json` document, from their classes: `python docs/make_results.py`."""
+"""The page of the reference on every JSON file and `--json` document, from their classes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.result_model import FullResult, ResultModel
 
-PAGE = Path(__file__).with_name("results.md")
-INTRODUCTION = """# Results
-
-This page is made from the classes of the package by `python docs/make_results.py`.
+INTRODUCTION = """# JSON files and documents
 
 Every table lists the fields of one JSON object. A field with a question mark is left out if it has no content; a field that may
 be null is always present. Lists and maps of objects name the table that describes them. Numbers are finite. Times are in UTC.
@@ -156,14 +153,14 @@ def page() -> str:
     known: dict[str, type] = {}
     lines = [INTRODUCTION]
     for name, (note, kind) in DOCUMENTS.items():
-        lines += [f"## `{name}`\n", f"{summary(kind)}{f' {note}' if note else ''}\n", *table(kind, known)]
+        lines += [f"({kind.__name__.lower()})=\n", f"## `{name}`\n", f"{summary(kind)}{f' {note}' if note else ''}\n", *table(kind, known)]
     lines.append("# Objects\n")
     roots = {kind.__name__ for _, kind in DOCUMENTS.values()}
     done: set[str] = set()
     while missing := [name for name in known if name not in done | roots]:
         for name in missing:
             done.add(name)
-            lines += [f"## {name}\n", f"{summary(known[name])}\n", *table(known[name], known)]
+            lines += [f"({name.lower()})=\n", f"## {name}\n", f"{summary(known[name])}\n", *table(known[name], known)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -235,7 +232,3 @@ def type_name(kind: Any, known: dict[str, type]) -> str:
         return PLAIN[kind]
     known[kind.__name__] = kind
     return f"[{kind.__name__}](#{kind.__name__.lower()})"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
