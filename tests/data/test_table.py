@@ -17,7 +17,7 @@ import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
 from mmtrain.data.tables import table_file
-from mmtrain.data.tables.file_formats import csv_file
+from mmtrain.data.tables.file_formats import delimited_text
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.read_table import read
@@ -717,7 +717,7 @@ def test_a_row_without_end_is_told_with_its_line(tmp_path):
 
 
 def test_the_line_of_a_byte_that_is_no_text_where_a_piece_ends_within_a_character(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_file, "_PIECE", 5)
+    monkeypatch.setattr(delimited_text, "COUNTED_BYTES", 5)
     (tmp_path / "t.csv").write_bytes("a\n\u00e9\u00e9\n".encode() + b"\xfc\n")
     with pytest.raises(DataError) as caught:
         read(tmp_path / "t.csv", categories("a"))

@@ -8,22 +8,15 @@ Arrow cannot: cells separated by runs of blanks, and other encodings than UTF-8.
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import io
 import os
-import zlib
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mmtrain.data.tables.file_formats.dialect import LONGEST_ROW, Dialect, OpenQuoteError, RowTooLongError
+from mmtrain.data.tables.file_formats.delimited_text import DAMAGED, UNDECODABLE, DelimitedText, packed
+from mmtrain.data.tables.file_formats.dialect import Dialect
 from mmtrain.data.tables.table_file import GATHERED_ROWS, TableFile, other_places
 from mmtrain.errors import DataError, Problem
 
@@ -41,74 +34,38 @@ _JOINED = 8_000_000
 """Bytes of cells, of all columns, up to which blocks are joined: of a thousand columns a block holds a few hundred rows, and a piece
 costs something for each column, however few its rows."""
 
-_PIECE = 1_000_000
-"""Bytes whose quotes are counted at once."""
-
 _SLOW_ROWS = 10_000
 """Rows that the slow reader gives at once."""
-
-UNDECODABLE = "mmtrain_undecodable"
-"""Error handler that puts a lone surrogate where bytes cannot be decoded: no text holds one, and Arrow takes none."""
-codecs.register_error(UNDECODABLE, lambda error: ("\udcff", getattr(error, "end", 0)))
-
-_DAMAGED = (OSError, EOFError, zlib.error)
-"""Errors of reading a damaged file; the last two come from gzip."""
 
 
 class CsvFile(TableFile):
     """A table as text, written as its dialect says."""
 
     unit = "line"
-    _lines: np.ndarray[Any, np.dtype[np.int64]] = np.empty(0, dtype=np.int64)
-    """The lines that the first rows begin in; found only when a row has to be shown."""
 
     def __init__(
         self, path: Path, missing_values: Sequence[str] = (), dialect: Dialect | None = None, declared: Collection[str] = ()
     ) -> None:
         """`declared` are the options of the dialect that the user has set."""
         self.dialect = dialect or Dialect("," if usual_separator(path) == "," else "\t")
+        self.text = DelimitedText(path, self.dialect)
         super().__init__(path, missing_values)
         self.numerals = self.dialect.numerals
         self.format_options = self.dialect.options(usual_separator(path))
         unknown = {option: value for option, value in self.format_options.items() if option not in declared}
         self.notice = f"{path.name}: {self.dialect.described(unknown)}." if unknown else ""
 
-    def _open(self) -> IO[bytes]:
-        return open_text(self.path)
-
     def _read_headers(self) -> tuple[str, ...]:
         try:
-            self._header_line, cells = next(self._records(), (0, []))
-        except _DAMAGED as error:
+            self._header_line, cells = next(self.text.records(), (0, []))
+        except DAMAGED as error:
             raise DataError(self._damage(error)) from error
         if not cells:
             raise DataError(Problem(self.path.name, "the file is empty.", "Write a line of headers, and a line for every row."))
         # U+FFFD is what an undecodable byte of the header was replaced by.
-        if "\ufffd" in "".join(cells) and (problem := self._encoding_problem()):
+        if "\ufffd" in "".join(cells) and (problem := self.text.encoding_problem()):
             raise DataError(problem)
         return tuple(cells)
-
-    def _records(self, *, errors: str = "replace") -> Generator[tuple[int, list[str]]]:
-        """(line of its beginning, cells) of the header and of every row, as Arrow sees them.
-
-        Raises:
-            DataError: a quote is never closed.
-
-        """
-        try:
-            with io.TextIOWrapper(self._open(), encoding=self.dialect.codec, errors=errors, newline="") as lines:
-                yield from self.dialect.records(lines)
-        except OpenQuoteError as error:
-            what = "a quote in this row is never closed."
-            raise DataError(Problem(f"{self.path.name}:{error.line}", what, "Close it, or remove it.")) from None
-        except RowTooLongError as error:
-            if error.is_header:
-                what = f"the header is longer than {LONGEST_ROW:,} characters."
-                fix = "Write a line of headers, and a line for every row; close every quote."
-                raise DataError(Problem(self.path.name, what, fix)) from None
-            what = f"the row is longer than {LONGEST_ROW:,} characters."
-            fix = "Look for a quote that is not closed; keep texts as long as this in Parquet."
-            raise DataError(Problem(f"{self.path.name}:{error.line}", what, fix)) from None
 
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         yield from (self._fast_batches if self.dialect.fast else self._slow_batches)(headers, size)
@@ -118,14 +75,14 @@ class CsvFile(TableFile):
 
         places = [self.headers.index(header) for header in headers]
         try:
-            with closing(self._records(errors=UNDECODABLE)) as records:
+            with closing(self.text.records(errors=UNDECODABLE)) as records:
                 # Without the header.
                 rows = (cells for _, cells in islice(records, 1, None))
                 while piece := list(islice(rows, min(size, _SLOW_ROWS))):
                     if any(len(cells) != len(self.headers) for cells in piece):
                         raise DataError(self._explain(ValueError("uneven rows")))
                     yield [pa.array([cells[place] for cells in piece], pa.large_string()) for place in places]
-        except (UnicodeError, *_DAMAGED) as error:
+        except (UnicodeError, *DAMAGED) as error:
             raise DataError(self._explain(error)) from error
 
     def _fast_batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
@@ -137,28 +94,28 @@ class CsvFile(TableFile):
                 # Blocks follow bytes, not rows; no caller gets more than it asked for.
                 for start in range(0, len(arrays[0]), size):
                     yield [array.slice(start, size) for array in arrays]
-        except (pa.ArrowException, *_DAMAGED) as error:
+        except (pa.ArrowException, *DAMAGED) as error:
             if problems := self._explain(error):
                 raise DataError(problems) from error
             return
-        if self._quotes % 2:
+        if self.text.quotes % 2:
             # An open quote at the end makes one cell of all rows below it, without an error. Odd quotes may also be inch marks.
-            for _ in self._records():
+            for _ in self.text.records():
                 pass
-        if self._escaped_quotes and self._malformed is not None:
-            raise DataError(self._malformed)
+        if self.text.escaped_quotes and self.text.malformed is not None:
+            raise DataError(self.text.malformed)
 
     def undecodable(self, headers: Sequence[str]) -> frozenset[str]:
         """Columns with a cell that is not UTF-8; none where the rows themselves cannot be told apart."""
         try:
             return self._undecodable_in_arrow(headers) if self.dialect.fast else self._undecodable_in_records(headers)
-        except (UnicodeError, DataError, *_DAMAGED):
+        except (UnicodeError, DataError, *DAMAGED):
             return frozenset()
 
     def _undecodable_in_records(self, headers: Sequence[str]) -> frozenset[str]:
         columns = {header: self.headers.index(header) for header in headers}
         undecodable: set[str] = set()
-        with closing(self._records(errors=UNDECODABLE)) as records:
+        with closing(self.text.records(errors=UNDECODABLE)) as records:
             for _, cells in islice(records, 1, None):
                 if len(cells) != len(self.headers):
                     return frozenset()
@@ -214,11 +171,11 @@ class CsvFile(TableFile):
         """Return what a person can mend, found by reading the file again, slowly; nothing for a header without rows or line end."""
         problems: list[Problem] = []
         try:
-            sizes = [(line, len(cells)) for line, cells in self._records()]
+            sizes = [(line, len(cells)) for line, cells in self.text.records()]
             uneven = [(line, size) for line, size in sizes if size != len(self.headers)]
-            if (uneven or "UTF8" in str(error) or isinstance(error, UnicodeError)) and (encoding := self._encoding_problem()):
+            if (uneven or "UTF8" in str(error) or isinstance(error, UnicodeError)) and (encoding := self.text.encoding_problem()):
                 problems.append(encoding)  # a column that is not read may be in any encoding
-        except _DAMAGED as damage:
+        except DAMAGED as damage:
             return [self._damage(damage)]
         if uneven:
             problems.append(self._uneven_problem(uneven))
@@ -248,84 +205,14 @@ class CsvFile(TableFile):
         what = f"the row has {cells} {'cell' if cells == 1 else 'cells'}, the header has {expected}."
         return Problem(f"{self.path.name}:{line}", what + other_places("row", self.unit, [line for line, _ in uneven[1:]]), fix)
 
-    def _encoding_problem(self) -> Problem | None:
-        if self.dialect.codec != "utf-8-sig":
-            what = f"the file is not text in the encoding {self.dialect.encoding}."
-            return Problem(self.path.name, what, "Set `encoding` in `data.format` to the right one, or save the table as UTF-8.")
-        # Keeps the first bytes of a character that two blocks share.
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        line = 1
-        with self._open() as file:
-            while True:
-                block = file.read(_PIECE)
-                try:
-                    decoder.decode(block, final=not block)
-                except UnicodeDecodeError as error:
-                    line += error.object.count(b"\n", 0, error.start)
-                    what = f"the byte 0x{error.object[error.start]:02X} is not UTF-8 text."
-                    fix = "Save the table as UTF-8 (in Excel: `CSV UTF-8`), or set `encoding` in `data.format`."
-                    return Problem(f"{self.path.name}:{line}", what, fix)
-                if not block:
-                    return None
-                line += block.count(b"\n")
-
     def _damage(self, error: Exception) -> Problem:
         return Problem(
             self.path.name, f"the file cannot be read: {str(error).splitlines()[0]}.", "Write it again, or copy it again, whole."
         )
 
-    @property
-    def _quotes(self) -> int:
-        """Quotes in the whole file."""
-        return self._quote_counts[0]
-
-    @property
-    def _escaped_quotes(self) -> int:
-        """Quotes behind a backslash, where that has no meaning in this dialect."""
-        return 0 if self.dialect.escape else self._quote_counts[1]
-
-    @cached_property
-    def _quote_counts(self) -> tuple[int, int]:
-        """Quotes, and those behind a backslash, in the whole file."""
-        # No text holds a zero byte: without a quote character, nothing is counted.
-        quote = self.dialect.quote.encode() or b"\0"
-        quotes = escaped = 0
-        last = b""
-        with self._open() as file:
-            for block in iter(lambda: file.read(_PIECE), b""):
-                quotes += block.count(quote)
-                # With the last byte of the block before: a backslash and its quote may lie in two blocks.
-                escaped += (last + block).count(b"\\" + quote)
-                last = block[-1:]
-        return quotes, escaped
-
-    @cached_property
-    def _malformed(self) -> Problem | None:
-        """The first row in which something follows a closing quote, as it does where quotes are escaped and that is not known."""
-        last = 0
-        try:
-            with io.TextIOWrapper(self._open(), encoding=self.dialect.codec, errors="replace", newline="") as lines:
-                for line, _ in self.dialect.records(lines, strict=True):
-                    last = line
-        except csv.Error:
-            what = "a quoted cell goes on behind its closing quote."
-            fix = 'Set `escape: "\\\\"` in `data.format` if quotes within cells have a backslash in front; else write such quotes twice.'
-            return Problem(f"{self.path.name}:{self._next_line(last)}", what, fix)
-        except (OpenQuoteError, RowTooLongError):
-            return None
-        return None
-
-    def _next_line(self, line: int) -> int:
-        """The line of the row behind that in `line`."""
-        return next((other for other, _ in self._records() if other > line), line)
-
     def number(self, row: int) -> int:
         """The line that the row begins in, from 1; quoted cells may hold line breaks."""
-        if row >= len(self._lines):  # twice as many as are known, so that asking row by row costs no more than asking for all
-            with closing(self._records()) as records:
-                lines = (line for line, _ in islice(records, 1, 2 + max(row, 2 * len(self._lines))))
-                self._lines = np.fromiter(lines, dtype=np.int64)
-        return int(self._lines[row])
+        return self.text.line(row)
 
     def where(self, row: int) -> str:
         """`patients.csv:40`."""
@@ -336,16 +223,6 @@ def usual_separator(path: Path) -> str:
     """The one that goes with the file's ending; empty where none does."""
     name = path.name.lower().removesuffix(".gz")
     return "," if name.endswith(".csv") else "\t" if name.endswith((".tsv", ".tab")) else ""
-
-
-def packed(path: Path) -> bool:
-    """Return whether the file is compressed with gzip."""
-    return path.name.lower().endswith(".gz")
-
-
-def open_text(path: Path) -> IO[bytes]:
-    """The bytes of a text file, unpacked."""
-    return gzip.open(path, "rb") if packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
 def _is_utf8(cells: pa.Array) -> bool:

@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from mmtrain.config.table_format import TEXT_OPTIONS, TableFormat
-from mmtrain.data.tables.file_formats.csv_file import CsvFile, open_text, usual_separator
+from mmtrain.data.tables.file_formats.csv_file import CsvFile, usual_separator
+from mmtrain.data.tables.file_formats.delimited_text import open_text
 from mmtrain.data.tables.file_formats.dialect import Dialect
 from mmtrain.data.tables.file_formats.excel_file import ExcelFile
 from mmtrain.data.tables.file_formats.json_file import JsonFile

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.tables.file_formats.csv_file import open_text
+from mmtrain.data.tables.file_formats.delimited_text import open_text
 from mmtrain.data.tables.file_formats.parquet_file import cell_texts
 from mmtrain.data.tables.table_file import TableFile, other_places
 from mmtrain.errors import DataError, Problem
