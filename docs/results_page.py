@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mmtrain.artifacts import command_results, export_results, inspection_results, run_lists, run_schema, search_results
+from mmtrain.artifacts import command_results, export_results, inspection_results, run_lists, search_results
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import network_facts, progress_records, run_facts
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.result_model import FullResult, ResultModel
 
@@ -31,10 +32,10 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "metrics.json": ("By part, then by target:", TargetResult),
     "worst_predictions_<part>.json": ("By target, a list, the highest loss first, of:", WorstPrediction),
     "cross_validation.json": ("A group of trainings:", CrossValidation),
-    "run.json": ("", run_schema.RunFacts),
-    "data.json": ("", run_schema.Data),
-    "network.json": ("", run_schema.Network),
-    "metrics.jsonl": ("One line per epoch. Losses, scores and the learning rate are further fields of it:", run_schema.EpochLine),
+    "run.json": ("", run_facts.RunFacts),
+    "data.json": ("", run_facts.Data),
+    "network.json": ("", network_facts.Network),
+    "metrics.jsonl": ("One line per epoch. Losses, scores and the learning rate are further fields of it:", progress_records.EpochLine),
     "decisions.json": ("Postprocessing fitted on validation and calibration rows:", Postprocessing),
     "signature.json": ("An export, with the check that it has passed:", export_results.Signature),
     "tune --json": ("", search_results.SearchResult),
@@ -196,7 +197,7 @@ def fields_of(kind: type) -> list[tuple[str, bool, str]]:
 
 def optional(kind: type[BaseModel], field: FieldInfo) -> bool:
     """Return True if a field is left out when it has no content: unknown facts of a run, and empty parts of a result."""
-    if issubclass(kind, run_schema.Model):
+    if issubclass(kind, run_facts.Model):
         return not field.is_required()
     if not issubclass(kind, ResultModel) or issubclass(kind, FullResult):
         return False

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmtrain.api import progress as progress_display
+from mmtrain.api.cross_validated_run import trained_run
 from mmtrain.api.findings import Comparison
 from mmtrain.api.inputs import (
     Overrides,
@@ -23,7 +24,7 @@ from mmtrain.api.inputs import (
     as_table,
     named_as_given,
 )
-from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun, trained_run
+from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed

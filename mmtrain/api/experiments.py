@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mmtrain.api import progress as progress_display
+from mmtrain.api.cross_validated_run import trained_run
 from mmtrain.api.findings import Check, DataInspection, Starter
 from mmtrain.api.inputs import (
     ExperimentLike,
@@ -24,7 +25,7 @@ from mmtrain.api.inputs import (
     named_as_given,
     temporary_table,
 )
-from mmtrain.api.results import TrainedRun, trained_run
+from mmtrain.api.results import TrainedRun
 
 
 def fit(

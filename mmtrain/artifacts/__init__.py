@@ -13,7 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import PartResults, WorstPrediction
-from mmtrain.artifacts.run_schema import Checkpoint, Data, EpochLine, Network, RunFacts
+from mmtrain.artifacts.run_schema.network_facts import Network
+from mmtrain.artifacts.run_schema.progress_records import Checkpoint, EpochLine
+from mmtrain.artifacts.run_schema.run_facts import Data, RunFacts
 
 LINE = "metrics.jsonl"
 SHAPES: dict[str, Any] = {

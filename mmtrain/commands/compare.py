@@ -15,7 +15,7 @@ import pandas as pd
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.command_results import ComparedRun, ComparedTarget, Comparison
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.artifacts.run_schema import EvaluationRecord, RunFacts
+from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, RunFacts
 from mmtrain.columns import Group, Id
 from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config import Experiment

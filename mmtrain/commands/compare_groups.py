@@ -11,7 +11,7 @@ from mmtrain import config
 from mmtrain.artifacts.command_results import ComparedTarget, PairedDifference
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import Data
+from mmtrain.artifacts.run_schema.run_facts import Data
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode

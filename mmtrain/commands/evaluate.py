@@ -17,7 +17,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.command_results import EvaluationResult
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import EvaluationRecord
+from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord
 from mmtrain.columns import Group
 from mmtrain.config import Experiment
 from mmtrain.data import encode

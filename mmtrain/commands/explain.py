@@ -20,7 +20,7 @@ from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.atomic_files import disk_errors, replacing_folder
 from mmtrain.artifacts.command_results import ExplainedRow, Explanation
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import ExplanationRecord
+from mmtrain.artifacts.run_schema.run_facts import ExplanationRecord
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.data import encode

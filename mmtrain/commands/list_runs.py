@@ -14,7 +14,7 @@ import yaml
 from mmtrain.artifacts.group_results import MemberScores
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.run_lists import RunEntry, RunList
-from mmtrain.artifacts.run_schema import EvaluationRecord, RunFacts
+from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, RunFacts
 from mmtrain.config.monitors import direction_of
 from mmtrain.errors import MmtrainError, Problem, UsageError, did_you_mean, listed
 from mmtrain.metrics.score import Score

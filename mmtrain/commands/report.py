@@ -8,7 +8,7 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import RunFacts
+from mmtrain.artifacts.run_schema.run_facts import RunFacts
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtrain.artifacts.run_schema import BranchAlone, FusionGuard
+from mmtrain.artifacts.run_schema.run_facts import BranchAlone, FusionGuard
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet, score_drops

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import mmtrain.layers.registered  # noqa: F401 (registers our layers under the names in the file)
 from mmtrain.artifacts.run_folder import RESTORE, Run
-from mmtrain.artifacts.run_schema import Network
+from mmtrain.artifacts.run_schema.network_facts import Network
 from mmtrain.batches import sequential_batches
 from mmtrain.branches import Branch, encoder_columns
 from mmtrain.columns import Column

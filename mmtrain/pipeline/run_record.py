@@ -16,7 +16,7 @@ import numpy as np
 from mmtrain import config
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
+from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, ExplanationRecord
 from mmtrain.config import Experiment
 from mmtrain.data.arrays import Array
 from mmtrain.data.drift import learn_statistics

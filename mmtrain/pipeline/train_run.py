@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import FusionGuard, LinearBaseChoice
+from mmtrain.artifacts.run_schema.run_facts import FusionGuard, LinearBaseChoice
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing

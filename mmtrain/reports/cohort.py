@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmtrain.artifacts.run_schema import Dropped
+from mmtrain.artifacts.run_schema.run_facts import Dropped
 from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Block, Cell, Flow, Section, Table, number
 from mmtrain.reports.report_data import ReportData

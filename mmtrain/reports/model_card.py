@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmtrain.artifacts.run_schema import Branch
+from mmtrain.artifacts.run_schema.network_facts import Branch
 from mmtrain.columns import Group, column_of_role
 from mmtrain.errors import counted
 from mmtrain.reports import cohort, limits, training

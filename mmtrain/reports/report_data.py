@@ -12,7 +12,9 @@ import pandas as pd
 
 from mmtrain.artifacts.results import BaselineResult, BootstrapInfo, PartResults, TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import RESTORE, Run
-from mmtrain.artifacts.run_schema import Data, EpochLine, Network, RunFacts
+from mmtrain.artifacts.run_schema.network_facts import Network
+from mmtrain.artifacts.run_schema.progress_records import EpochLine
+from mmtrain.artifacts.run_schema.run_facts import Data, RunFacts
 from mmtrain.columns import Column
 from mmtrain.config.training import Training
 from mmtrain.data.encode import Fitted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmtrain.artifacts.run_schema import EpochLine
+from mmtrain.artifacts.run_schema.progress_records import EpochLine
 from mmtrain.columns import Weight, column_of_role, inputs_among
 from mmtrain.errors import counted
 from mmtrain.reports import csv_tables

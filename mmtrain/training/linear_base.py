@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mmtrain.artifacts.run_schema import LinearBaseChoice
+from mmtrain.artifacts.run_schema.run_facts import LinearBaseChoice
 from mmtrain.batches import sequential_batches
 from mmtrain.data.arrays import Array
 from mmtrain.errors import counted

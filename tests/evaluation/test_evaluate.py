@@ -11,7 +11,7 @@ from tiny import paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.results import BootstrapInfo
-from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
+from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, ExplanationRecord
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate, resampling, ungrouped_notes, unlearned
 from mmtrain.commands.fit import fit

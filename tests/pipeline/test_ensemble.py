@@ -9,7 +9,7 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 import mmtrain
-from mmtrain.api.results import CrossValidatedRun
+from mmtrain.api.cross_validated_run import CrossValidatedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning

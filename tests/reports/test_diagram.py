@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from tiny import ready, two_blobs, write_experiment
 
-from mmtrain.artifacts.run_schema import Network
+from mmtrain.artifacts.run_schema.network_facts import Network
 from mmtrain.reports.figures import diagram
 
 EVIL = "<script>alert(1)</script>"

@@ -313,7 +313,7 @@ def test_report_draws_the_network(tmp_path):
 def test_a_network_that_learned_from_few_images_alone_is_told_of_pretrained_ones():
     from types import SimpleNamespace
 
-    from mmtrain.artifacts.run_schema import BranchEncoder, Network
+    from mmtrain.artifacts.run_schema.network_facts import BranchEncoder, Network
     from mmtrain.columns import Image
     from mmtrain.reports.limits import next_steps
 

@@ -6,7 +6,7 @@ import pandas as pd
 from report_page import NUMBER, evaluate, make_run, read, written
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.run_schema import EpochLine
+from mmtrain.artifacts.run_schema.progress_records import EpochLine
 from mmtrain.reports.report_data import predictions_of, read_epochs
 
 

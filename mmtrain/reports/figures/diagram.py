@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from mmtrain.artifacts.run_schema import Branch, BranchInput, Network, Sized
+from mmtrain.artifacts.run_schema.network_facts import Branch, BranchInput, Network, Sized
 from mmtrain.errors import counted
 from mmtrain.reports.wording import count
 

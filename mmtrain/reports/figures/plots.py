@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmtrain.artifacts.analysis_results import ReliabilityBin
-from mmtrain.artifacts.run_schema import EpochLine
+from mmtrain.artifacts.run_schema.progress_records import EpochLine
 from mmtrain.metrics.ranking import threshold_counts
 from mmtrain.reports.figures.plot_style import FIRST, INK, QUIET, SECOND, new_figure
 from mmtrain.reports.wording import HasInterval

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from mmtrain.artifacts.analysis_results import Calibration, PredictionIntervals, PredictionSets, ThresholdResult, ThresholdSelection
 from mmtrain.artifacts.results import TargetResult
-from mmtrain.artifacts.run_schema import FusionGuard, LinearBaseChoice
+from mmtrain.artifacts.run_schema.run_facts import FusionGuard, LinearBaseChoice
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
 from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim

@@ -23,7 +23,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtrain.artifacts.run_schema import TuningRecord
+from mmtrain.artifacts.run_schema.run_facts import TuningRecord
 from mmtrain.batches import Batch, Batches
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays

@@ -1,11 +1,11 @@
-"""Facts of a run and its progress: run.json, data.json, network.json, position.json, and a line of metrics.jsonl."""
+"""Facts of a run and of its table: run.json and data.json."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mmtrain.artifacts.group_results import Member
 from mmtrain.result_model import Count, ResultModel
@@ -214,133 +214,3 @@ class Data(Model):
     """Targets with classes or labels: rows of each class or label in each part."""
     images: dict[str, str] = Field(default_factory=dict)
     """Keys of the image stores, by column."""
-
-
-class Sized(Model):
-    """A part of the network."""
-
-    width: Count
-    """Size of its output vector."""
-    parameters: Count
-    """Number of trainable weights."""
-
-
-class BranchEncoder(Model):
-    """The pretrained encoder of a branch, or of a column that a branch reads as numbers."""
-
-    model: str
-    """Name of the model."""
-    sha256: str
-    """SHA-256 of the weights' files."""
-    design: str = ""
-    """Architecture of the network in a line; empty in runs of older versions."""
-    frozen: bool
-    """False where the training changed its weights."""
-    parameters: Count
-    """Number of all its weights."""
-
-
-class BranchInput(Model):
-    """Input of a branch."""
-
-    name: str
-    kind: str
-    shape: list[Count]
-    """Without the axis of rows."""
-    encoder: BranchEncoder | None = None
-    """The frozen encoder that makes numbers of the column."""
-
-
-class Branch(Sized):
-    """A branch."""
-
-    name: str
-    architecture: str
-    inputs: Annotated[list[BranchInput], Field(min_length=1)]
-    encoder: BranchEncoder | None = None
-
-    @property
-    def encoders(self) -> dict[str, BranchEncoder]:
-        """The encoders by the column that each reads: that of the branch, and those of its columns."""
-        known = {} if self.encoder is None else {self.inputs[0].name: self.encoder}
-        return known | {one.name: one.encoder for one in self.inputs if one.encoder is not None}
-
-
-class Fusion(Sized):
-    """The fusion."""
-
-    method: str
-
-
-class Target(Sized):
-    """A target."""
-
-    name: str
-    task: str
-
-
-class Network(Model):
-    """The network in brief."""
-
-    branches: Annotated[list[Branch], Field(min_length=1)]
-    fusion: Fusion
-    targets: Annotated[list[Target], Field(min_length=1)]
-    auxiliary_heads: dict[str, Count] | None = None
-    """By branch: trainable weights of the heads by which it also predicts alone in training; they are in no count of the other parts."""
-
-    @property
-    def encoders(self) -> dict[str, BranchEncoder]:
-        """The encoders by the column that each reads."""
-        return {column: encoder for branch in self.branches for column, encoder in branch.encoders.items()}
-
-
-class EpochLine(Model):
-    """A line of metrics.jsonl: an epoch with its losses, learning rate and scores, by name; null where one is undefined."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, float | None]
-
-    epoch: Count
-    step: Count | None = None
-    """The step at which an epoch was stopped; a whole epoch has none."""
-
-    @property
-    def values(self) -> dict[str, float | None]:
-        """Everything but the epoch and the step, by name."""
-        return self.__pydantic_extra__
-
-
-class EarlyStoppingState(Model):
-    """State of early stopping."""
-
-    best: float | None
-    best_epoch: Count
-    waited: Count
-    row_losses: list[float] = Field(default_factory=list)
-
-
-class LearningRateState(Model):
-    """State of the learning rate schedule."""
-
-    improved: list[bool]
-
-
-class Position(Model):
-    """State of a training at a checkpoint."""
-
-    epoch: Count
-    step: Count
-    rows: Count
-    losses: dict[str, float]
-    stopping: EarlyStoppingState
-    learning_rate: LearningRateState
-    best_scores: dict[str, float | None]
-
-
-class Checkpoint(Model):
-    """position.json."""
-
-    position: Position
-    sha256: dict[str, str]
-    unchanged: dict[str, list[str]] = Field(default_factory=dict)
-    """Arrays of weights.npz that are those of a pretrained encoder, and of optimizer.npz that are 0; they are not in the files."""
