@@ -23,7 +23,8 @@ import pandas as pd
 
 from mmtrain.api import experiments
 from mmtrain.api.inputs import PathOrText, as_path
-from mmtrain.columns.base import InputColumn, role_class
+from mmtrain.columns.base import role_class
+from mmtrain.columns.input_column import InputColumn
 from mmtrain.pipeline.recipes import PLAIN_TRAINING, recipe_for
 
 try:

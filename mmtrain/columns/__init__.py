@@ -3,10 +3,8 @@
 from mmtrain.columns.base import AnyColumn as AnyColumn
 from mmtrain.columns.base import AnyFittedColumn as AnyFittedColumn
 from mmtrain.columns.base import Column as Column
-from mmtrain.columns.base import InputColumn as InputColumn
 from mmtrain.columns.base import column_of_role as column_of_role
 from mmtrain.columns.base import images_among as images_among
-from mmtrain.columns.base import inputs_among as inputs_among
 from mmtrain.columns.base import role as role
 from mmtrain.columns.base import role_class as role_class
 from mmtrain.columns.base import roles as roles
@@ -22,6 +20,8 @@ from mmtrain.columns.fitted_column import FittedColumn as FittedColumn
 from mmtrain.columns.fitted_column import RawInput as RawInput
 from mmtrain.columns.fitted_column import RowSource as RowSource
 from mmtrain.columns.image import Image as Image
+from mmtrain.columns.input_column import InputColumn as InputColumn
+from mmtrain.columns.input_column import inputs_among as inputs_among
 from mmtrain.columns.numeric import Numeric as Numeric
 from mmtrain.columns.text import Text as Text
 from mmtrain.columns.time import Time as Time

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mmtrain.columns.base import Content, Evidence, Guess, InputColumn, Names, role
+from mmtrain.columns.base import Content, Evidence, Guess, Names, role
 from mmtrain.columns.cells import CellError, CellWarning, missing_cell_error, missing_words, rows_by_value
 from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, RawInput
+from mmtrain.columns.input_column import InputColumn
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.columns.profile import name_words
 from mmtrain.errors import listed

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Guess, InputColumn, role
+from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Guess, role
 from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
 from mmtrain.columns.image_cells import guess_images
+from mmtrain.columns.input_column import InputColumn
 from mmtrain.errors import counted
 from mmtrain.image_decoding import MAX_PIXELS, Layout
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri

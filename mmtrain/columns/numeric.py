@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Content, Evidence, Guess, InputColumn, role
+from mmtrain.columns.base import Content, Evidence, Guess, role
 from mmtrain.columns.cells import MISSING_WORDS, CellError, CellWarning, missing_cell_error, missing_words, rows_by_value
 from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, RawInput
+from mmtrain.columns.input_column import InputColumn
 from mmtrain.columns.numbers import MAX_EDGES, _encoded_edges, _not_a_number, bin_edges, center_and_scale, number_errors, parse_numbers
 from mmtrain.errors import counted, listed
 from mmtrain.registry import Section

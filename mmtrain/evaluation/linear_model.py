@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.columns.text import FIRST_ID
+from mmtrain.columns.vectorizers.fitted_text import FIRST_ID
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.evaluation.tabular_baseline import Examples, FeatureMatrix, Model, TabularBaseline

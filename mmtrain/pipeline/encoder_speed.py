@@ -17,7 +17,7 @@ import numpy as np
 
 from mmtrain.artifacts.atomic_files import atomic_write
 from mmtrain.artifacts.inspection_results import EncoderProposal, TableProfile
-from mmtrain.columns.text_pieces import declared_pieces
+from mmtrain.columns.vectorizers.text_pieces import declared_pieces
 from mmtrain.encoders import Recognized, models_at_hand, recognize
 from mmtrain.errors import RunError
 from mmtrain.layers.start import start_tensorflow

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mmtrain.columns.base import InputColumn, role_class
+from mmtrain.columns.base import role_class
+from mmtrain.columns.input_column import InputColumn
 
 ROWS_OF_TRAINING = 800_000
 """Rows of all epochs together from which a large table has fewer epochs: 16 of adult take about 75 CPU s."""

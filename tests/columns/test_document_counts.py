@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmtrain.columns import document_counts
-from mmtrain.columns.document_counts import DocumentCounts, PairCounts, TokenCounts
+from mmtrain.columns.vectorizers import document_counts
+from mmtrain.columns.vectorizers.document_counts import DocumentCounts, PairCounts, TokenCounts
 
 
 def add_all(counts, keys):

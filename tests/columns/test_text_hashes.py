@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from mmtrain.columns import AnyFittedColumn, Text
-from mmtrain.columns.text_hashes import FittedHashes
+from mmtrain.columns.vectorizers.text_hashes import FittedHashes
 
 TRAINING = ["good dress", "Good, good fit!", None, "bad"]
 

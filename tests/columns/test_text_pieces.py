@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from tiny_encoders import PIECES, write_model
 
 from mmtrain.columns import AnyFittedColumn, Text
-from mmtrain.columns.text_pieces import FittedPieces
+from mmtrain.columns.vectorizers.text_pieces import FittedPieces
 from mmtrain.errors import RunError
 from mmtrain.specs import PieceSpec
 

@@ -22,7 +22,7 @@ from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run, begin
 from mmtrain.cli.views.console import out
 from mmtrain.cli.views.scores import show_baselines
-from mmtrain.columns.text import FIRST_ID
+from mmtrain.columns.vectorizers.fitted_text import FIRST_ID
 from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit

@@ -645,7 +645,7 @@ class Place:
 
 @pytest.mark.usefixtures("tensorflow")
 def test_words_that_training_did_not_know_share_what_their_id_adds():
-    from mmtrain.columns.text import FittedText
+    from mmtrain.columns.vectorizers.fitted_text import FittedText
     from mmtrain.explanation.attribution import attribute_columns
 
     column = FittedText(vectorize="tfidf", words=("day", "bad"), idf=(0, 1, 3, 1, 2), length=4, longest=4, masked=False, missing=0)

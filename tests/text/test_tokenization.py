@@ -10,7 +10,7 @@ from tiny import write_experiment, write_table
 
 from mmtrain.audit.quality.vocabulary import build_vocabulary, signs_of
 from mmtrain.columns import Text
-from mmtrain.columns.text import FittedText
+from mmtrain.columns.vectorizers.fitted_text import FittedText
 from mmtrain.commands.inspect_data import inspect_experiment
 
 CASES = {

@@ -16,6 +16,7 @@ from pydantic import Field
 from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import missing_words
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
+from mmtrain.columns.vectorizers.fitted_text import FIRST_ID, words_of
 from mmtrain.errors import counted
 from mmtrain.registry import Section
 from mmtrain.specs import BagSpec
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from mmtrain.columns.summaries.base import Accumulator
 
-FIRST_ID = 3
-"""Id of the first bucket, as that of the first word of other texts."""
 MOST_IDS = 2_048
 """Maximum number of n-grams that are kept of a text."""
 BUCKETS = 32_768
@@ -97,7 +96,6 @@ class FittedHashes(FittedColumn):
         import numpy as np
         import tensorflow as tf
 
-        from mmtrain.columns.text import words_of
         from mmtrain.layers.words import hashed_ngrams
 
         words = words_of(cell)
