@@ -14,8 +14,8 @@ NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=
 SECTION = Evaluation(draws=100)
 
 
-def group(target, predictions, *, folds=4, repeats=1, groups=None, thresholds=None, order=0):
-    """A group of members; `predictions` (sets, rows, 1) are those of each repeat and seed."""
+def group(target, predictions, *, folds=4, repeats=1, groups=None, thresholds=None, order=0, targets=None):
+    """A group of members; `predictions` (sets, rows, units) are those of each repeat and seed, `targets` those of each fold."""
     rows = predictions.shape[1]
     truth = answers(target, rows)
     seeds = len(predictions) // repeats
@@ -37,6 +37,7 @@ def group(target, predictions, *, folds=4, repeats=1, groups=None, thresholds=No
                     rows=len(places),
                 )
                 own = target if thresholds is None else target.with_threshold(thresholds[fold])
+                own = own if targets is None else targets[fold]
                 values = predictions[repeat * seeds + seed][places]
                 frame = prediction_frame(places, [f"r{place}" for place in places], {"y": own}, {"y": truth[places]}, {"y": values})
                 if groups is not None:
@@ -47,6 +48,8 @@ def group(target, predictions, *, folds=4, repeats=1, groups=None, thresholds=No
 
 def answers(target, rows):
     random = np.random.default_rng(8)
+    if target.task == "multiclass":
+        return random.integers(0, target.units, rows)
     return random.integers(0, 2, rows) if target is BINARY else random.normal(size=rows)
 
 

@@ -1,8 +1,8 @@
 """Out-of-fold predictions: the predictions of all members of a group, combined and scored.
 
 Where a row was scored by several members (repeats, seeds), its prediction is their mean: of probabilities, or of numbers. Decisions follow
-from it, unless members chose decision thresholds on their validation rows: then from the mean of probabilities that are stretched so that
-the threshold of each member is at 0.5, since members may place the same rows at different probabilities.
+from the mean of probabilities that contain the decision of each member: its threshold, which it chose on its own validation rows, or its
+prior, which it corrects by the classes of its own training rows. See `mmtrain.evaluation.member_decisions`.
 """
 
 from __future__ import annotations
@@ -17,23 +17,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.group_results import CrossValidation, Member, MemberScores
-from mmtrain.artifacts.results import TargetResult
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.cross_validation import CrossValidated, Estimate, OutOfFold, estimate_scores
 from mmtrain.evaluation.evaluation_set import EvalSet
-from mmtrain.evaluation.postprocessing.fit_postprocessing import (
-    Postprocessing,
-    TargetPostprocessing,
-    evaluate_postprocessing,
-    fit_postprocessing,
-)
+from mmtrain.evaluation.member_decisions import decision_scores, with_decision
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
 from mmtrain.evaluation.prediction_table import parse_predictions, prediction_column, prediction_frame, probability_columns
-from mmtrain.evaluation.scoring import main_score, score_target
+from mmtrain.evaluation.scoring import main_score
 from mmtrain.metrics.bootstrap_counts import mean_of_defined
-from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.fitted_target import UNCHOSEN
 
 Array = np.ndarray[Any, Any]
 MOST_VALIDATION = 1 / 3
@@ -66,9 +59,9 @@ class Combined:
     """The targets with the classes of all members, see `RunGroup.labels`."""
 
     @cached_property
-    def stretched_labels(self) -> dict[str, FittedTarget]:
-        """The targets for stretched predictions, with a threshold of 0.5: that of a prior has been stretched as well."""
-        return {key: target.with_threshold() for key, target in self.labels.items()}
+    def plain_labels(self) -> dict[str, FittedTarget]:
+        """The targets without corrections of decisions: for predictions that contain them."""
+        return {key: target.without_decision() for key, target in self.labels.items()}
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -87,21 +80,21 @@ class Combined:
 
     @cached_property
     def parsed(self) -> dict[str, tuple[Array, Array, Array]]:
-        """The answers of each target, its mean predictions, and the same stretched to thresholds of 0.5; (rows, ...)."""
+        """The answers of each target, its mean predictions, and the mean of predictions with the decision of each member; (rows, ...)."""
         return {key: self._parse(key) for key in self.labels}
 
     def _parse(self, key: str) -> tuple[Array, Array, Array]:
         parsed = [self._parse_member(key, one) for one in self.members]
         truths = np.zeros((len(self.rows), *parsed[0][0].shape[1:]), parsed[0][0].dtype)
-        total, stretched = np.zeros((2, len(self.rows), *parsed[0][1].shape[1:]))
+        total, decided = np.zeros((2, len(self.rows), *parsed[0][1].shape[1:]))
         times = np.zeros((len(self.rows), *[1] * (total.ndim - 1)))
         for one, (truth, prediction) in zip(self.members, parsed, strict=True):
             places = np.searchsorted(self.rows, _positions(one))
             truths[places] = truth
             total[places] += prediction
-            stretched[places] += stretch(prediction, one.targets[key].decision_threshold)
+            decided[places] += with_decision(self.labels[key].with_decision_of(one.targets[key]), prediction)
             times[places] += 1
-        return truths, (total / times).astype(np.float32), (stretched / times).astype(np.float32)
+        return truths, (total / times).astype(np.float32), (decided / times).astype(np.float32)
 
     def _parse_member(self, key: str, one: MemberPredictions) -> tuple[Array, Array]:
         # A class that the training rows of a member do not have has a probability of 0.
@@ -110,15 +103,15 @@ class Combined:
 
     def out_of_fold(self, key: str, repeat_folds: int) -> OutOfFold:
         """Return the rows of one target whose answer is known, for intervals; the members are those of one repeat and seed."""
-        target, (truth, prediction, stretched) = self.stretched_labels[key], self.parsed[key]
+        target, (truth, prediction, decided) = self.plain_labels[key], self.parsed[key]
         folds = np.zeros(len(self.rows), np.int64)
         for one in self.members:
             folds[np.searchsorted(self.rows, _positions(one))] = one.member.fold % repeat_folds
         rows = EvalSet.of(target, truth, prediction, self.groups)
         folds = folds[target.known_rows(truth)]
-        if np.array_equal(prediction, stretched):
+        if np.array_equal(prediction, decided):
             return OutOfFold(rows, folds)
-        return OutOfFold(rows, folds, EvalSet.of(target, truth, stretched, self.groups), _decision_scores(rows))
+        return OutOfFold(rows, folds, EvalSet.of(target, truth, decided, self.groups), decision_scores(rows))
 
     def frame(self) -> pd.DataFrame:
         """Return the table of predictions_oof.csv: row, id, fold, and per target truth, prediction and probabilities, in the table's order.
@@ -132,10 +125,10 @@ class Combined:
             ids[places] = one.rows["id"].to_numpy()
             for place in places.tolist():
                 folds[place][one.member.fold] = None
-        truths, predictions, stretched = ({key: parsed[side] for key, parsed in self.parsed.items()} for side in range(3))
+        truths, predictions, decided = ({key: parsed[side] for key, parsed in self.parsed.items()} for side in range(3))
         frame = prediction_frame(self.rows, ids.tolist(), self.labels, truths, predictions)
-        for key, target in self.stretched_labels.items():
-            frame[prediction_column(key, self.labels)] = target.predict_label(stretched[key])
+        for key, target in self.plain_labels.items():
+            frame[prediction_column(key, self.labels)] = target.predict_label(decided[key])
         frame.insert(2, "fold", [" ".join(map(str, numbers)) for numbers in folds])
         return frame
 
@@ -156,21 +149,17 @@ class Combined:
 
     def scores(self, key: str) -> dict[str, float | None]:
         """Return the scores of one target by name, of all rows with a known answer."""
-        target, (truth, prediction, stretched) = self.labels[key], self.parsed[key]
+        target, (truth, prediction, decided) = self.plain_labels[key], self.parsed[key]
         known = target.known_rows(truth)
         if not known.any():
             return {}
-
-        def values(predictions: Array, threshold: float = UNCHOSEN) -> dict[str, float | None]:
-            scores = target.with_threshold(threshold).all_scores(truth[known], predictions[known])
-            return {score.name: score.value for score in scores}
-
-        scores = values(prediction)
-        if np.array_equal(prediction, stretched):
-            return scores
-        # A score that another threshold changes is one of decisions.
-        others, decided = [values(prediction, threshold) for threshold in (0.0, 1.1)], values(stretched)
-        return {name: decided[name] if any(one[name] != value for one in others) else value for name, value in scores.items()}
+        plain, of_decisions = (
+            {score.name: score.value for score in target.all_scores(truth[known], values[known])} for values in (prediction, decided)
+        )
+        if np.array_equal(prediction, decided):
+            return plain
+        changing = decision_scores(EvalSet.of(target, truth, prediction, None))
+        return {name: of_decisions[name] if name in changing else value for name, value in plain.items()}
 
 
 def score_members(members: Sequence[MemberPredictions], combined: Combined, monitor: str, *, folds: bool, repeats: int) -> CrossValidation:
@@ -222,27 +211,6 @@ def summarize(values: Sequence[float | None], seeds: int, out_of_fold: float | N
     return MemberScores(values=list(values), mean=mean, deviation=deviation, out_of_fold=out_of_fold)
 
 
-def _decision_scores(rows: EvalSet) -> frozenset[str]:
-    """Return the scores that another threshold changes."""
-    values = [
-        {score.name: score.value for score in rows.target.with_threshold(threshold).all_scores(rows.truth, rows.prediction)}
-        for threshold in (UNCHOSEN, 0.0, 1.1)
-    ]
-    return frozenset(name for name, value in values[0].items() if any(one[name] != value for one in values[1:]))
-
-
-def out_of_fold_result(key: str, combined: Combined, section: Evaluation) -> TargetResult:
-    """Return scores, confusion matrix and reliability of the combined predictions of one target.
-
-    Its scores have no intervals: those of a bootstrap alone would be too narrow for trainings on other rows.
-    """
-    target, (truth, prediction, stretched) = combined.labels[key], combined.parsed[key]
-    decided = score_target(key, combined.stretched_labels[key], truth, stretched).result
-    scores = {name: decided.scores[name] if value is None else Score(name, value) for name, value in combined.scores(key).items()}
-    rows = EvalSet.of(target, truth, prediction, combined.groups)
-    return evaluate_postprocessing(decided.model_copy(update={"scores": scores}), TargetPostprocessing(), rows.resample(section))
-
-
 def with_intervals(
     result: CrossValidation, members: Sequence[MemberPredictions], combined: Combined, section: Evaluation
 ) -> CrossValidation:
@@ -292,19 +260,6 @@ def _with_interval(one: MemberScores, scored: CrossValidated, estimate: Estimate
     low, high = estimate.interval(confidence)
     values = {"estimate": estimate.value, "low": low, "high": high, "standard_error": estimate.standard_error, "method": estimate.method}
     return one.model_copy(update=values)
-
-
-def stretch(prediction: Array, threshold: float | None) -> Array:
-    """Return probabilities, moved so that `threshold` is at 0.5 and 0 and 1 stay; without a chosen threshold as they are.
-
-    >>> stretch(np.array([0.0, 0.25, 0.75, 1.0], np.float32), 0.75).round(3).tolist()
-    [0.0, 0.167, 0.5, 1.0]
-    """
-    if threshold is None or threshold == UNCHOSEN or not 0 < threshold < 1:
-        return prediction
-    # In float32, as decisions compare them.
-    at, values = np.float32(threshold), prediction.astype(np.float64)
-    return np.asarray(np.where(prediction < at, values / (2 * at), 0.5 + (values - at) / (2 * (1 - at))))
 
 
 def _positions(one: MemberPredictions) -> NDArray[np.int64]:

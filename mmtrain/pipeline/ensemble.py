@@ -108,8 +108,7 @@ def predict_rows(
         predictor, inputs = with_cached_features(member, whole, experiment, fitted, (data, previous[1]), say, own_table=own_table)
         name = f"{member.folder.parent.name}/{member.folder.name}"
         predicted = for_labels(labels.targets, fitted.targets, model_file.predict(predictor, inputs, rows))
-        chosen = {key: target.decision_threshold for key, target in fitted.targets.items()}
-        targets = {key: target if (at := chosen[key]) is None else target.with_threshold(at) for key, target in labels.targets.items()}
+        targets = {key: target.with_decision_of(fitted.targets[key]) for key, target in labels.targets.items()}
         members.append(BaselinePredictions("member", f"{name} alone", f"the training {name} alone", targets, predicted))
     return mean_predictions([one.predictions for one in members]), members
 

@@ -12,7 +12,8 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.columns import Group, column_of_role
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import counted, listed
-from mmtrain.evaluation.out_of_fold import Combined, out_of_fold_result
+from mmtrain.evaluation.out_of_fold import Combined
+from mmtrain.evaluation.out_of_fold_result import out_of_fold_result
 from mmtrain.metrics.score import higher_is_better, metric_of
 from mmtrain.reports import training
 from mmtrain.reports.blocks import Block, Cell, Flow, Paragraph, Plot, Plots, Points, Section, Table, number
@@ -80,7 +81,7 @@ def read(data: ReportData, result: CrossValidation, combined: Combined, section:
     if not result.predictions:
         return GroupData(data, result)
     results: Mapping[str, TargetResult] = {
-        key: out_of_fold_result(key, combined, section) for key in result.targets if combined.scores(key)
+        key: out_of_fold_result(key, result, combined, section) for key in result.targets if combined.scores(key)
     }
     part = EvaluatedSplit(OUT_OF_FOLD, data.data.table, results, combined.frame(), {})
     return GroupData(replace(data, parts=(part,)), result)

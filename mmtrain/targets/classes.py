@@ -180,6 +180,20 @@ class FittedClassTarget(ClassTraits, FittedTarget):
         """Return the same target that predicts the most probable class."""
         return self.with_threshold().model_copy(update={"prior": ()})
 
+    def with_decision_of(self, member: FittedTarget) -> Self:
+        """Return the same target with the threshold or the prior of the other, and the training rows that the prior is corrected by."""
+        target = super().with_decision_of(member)
+        counts, weights = member.class_counts, member.class_weights
+        prior = dict(zip(member.columns, dict(member).get("prior", ()), strict=False))
+        return target.model_copy(
+            update={
+                "counts": tuple(counts.get(name, 0) for name in self.classes),
+                "weights": tuple(weights.get(name, 0.0) for name in self.classes),
+                # A class without training rows is never decided on, whatever its share.
+                "prior": tuple(prior.get(name, 1.0) for name in self.classes) if prior else (),
+            }
+        )
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The classes."""

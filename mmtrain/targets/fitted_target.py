@@ -107,6 +107,16 @@ class FittedTarget(TaskTraits):
         """Return the same target without anything that corrects its decisions: the most probable class, or a threshold of 0.5."""
         return self.with_threshold()
 
+    def with_decision_of(self, member: FittedTarget) -> Self:
+        """Return the same target with the decision of one that was fitted to other rows, which may know fewer classes."""
+        threshold = member.decision_threshold
+        return self if threshold is None else self.with_threshold(threshold)
+
+    def one_sided(self) -> tuple[Self, ...]:
+        """Return the same target with decisions that hardly depend on the row: each calls nearly all rows by one class."""
+        # No probability is below 0 or above 1.
+        return (self.with_threshold(0.0), self.with_threshold(1.1)) if self.thresholdable else ()
+
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
         """Return cells that were typed numbers or booleans in the spelling of training rows, where the spelling matters."""
         return cells

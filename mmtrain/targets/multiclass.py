@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mmtrain.metrics.score import MULTICLASS, metrics_named
 from mmtrain.targets.base import ClassWeights, task
@@ -32,6 +32,14 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
     """`classes` in the order of their names."""
 
     task: Literal["multiclass"] = "multiclass"
+
+    def one_sided(self) -> tuple[Self, ...]:
+        """The first class for nearly all rows, and the last one."""
+        rare = 1e-30
+        shares = [tuple(1.0 if name == favoured else rare for name in self.classes) for favoured in (self.classes[0], self.classes[-1])]
+        return tuple(
+            self.model_copy(update={"prior": share, "counts": (1,) * self.units, "weights": (1.0,) * self.units}) for share in shares
+        )
 
     @property
     def units(self) -> int:

@@ -14,14 +14,11 @@ from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import UsageError
 from mmtrain.evaluation.cross_validation import NADEAU_BENGIO
-from mmtrain.evaluation.out_of_fold import (
-    Combined,
-    MemberPredictions,
-    cross_validated,
-    out_of_fold_result,
-    score_members,
-    with_intervals,
-)
+from mmtrain.evaluation.evaluation_set import EvalSet
+from mmtrain.evaluation.member_decisions import decision_scores, with_decision
+from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, cross_validated, score_members, with_intervals
+from mmtrain.evaluation.out_of_fold_result import out_of_fold_result
+from mmtrain.targets.multiclass import FittedMulticlass
 
 SECTION = Evaluation(draws=100)
 
@@ -92,9 +89,72 @@ def test_threshold_of_a_prior_decides_once():
     truth = answers(BINARY, len(called))
     np.testing.assert_array_equal(combined.frame()["prediction"] == "yes", called)
     matrix = [[int(((truth == true) & (called == told)).sum()) for told in (False, True)] for true in (0, 1)]
-    assert out_of_fold_result("y", combined, SECTION).confusion == matrix
+    assert out_of_fold_result("y", result, combined, SECTION).confusion == matrix
     f1 = result.targets["y"]["f1"]
     assert f1.estimate == f1.out_of_fold
+
+
+GRADES = FittedMulticlass(column="y", loss_weight=1, classes=("a", "b", "c"), counts=(40, 40, 40), weights=(1, 1, 1), prior=(1 / 3,) * 3)
+FOLD_COUNTS = [(50, 20, 20), (20, 50, 20), (20, 20, 50), (30, 30, 30)]
+
+
+def graded(noise=1.0, rows=120):
+    """Probabilities of three classes, (1, rows, 3)."""
+    logits = np.eye(3)[answers(GRADES, rows)] + noise * np.random.default_rng(2).normal(size=(rows, 3))
+    return (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)[np.newaxis]
+
+
+def test_a_prior_is_corrected_by_the_training_rows_of_each_fold():
+    """Not by those of all rows, which the scored ones are among."""
+    predictions = graded()
+    own = [GRADES.model_copy(update={"counts": counts}) for counts in FOLD_COUNTS]
+    members = group(GRADES, predictions, targets=own)
+    combined = Combined(members, {"y": GRADES})
+    fold, truth = np.arange(120) % 4, answers(GRADES, 120)
+    decided = np.array([own[fold[row]].predict_label(predictions[0, row : row + 1])[0] for row in range(120)])
+    assert (decided != GRADES.predict_label(predictions[0])).sum() > 10
+    np.testing.assert_array_equal(combined.frame()["prediction"], decided)
+    result = with_intervals(score_members(members, combined, "validation_loss", folds=True, repeats=1), members, combined, SECTION)
+    right = decided == GRADES.decode_truth(truth)
+    scores = result.targets["y"]
+    assert scores["accuracy"].out_of_fold == pytest.approx(right.mean())
+    assert scores["accuracy"].values == pytest.approx([right[fold == one].mean() for one in range(4)])
+    assert scores["macro_f1"].estimate == scores["macro_f1"].out_of_fold
+    ranking = {score.name: score.value for score in GRADES.all_scores(truth, predictions[0])}
+    assert scores["macro_auc"].out_of_fold == pytest.approx(ranking["macro_auc"])
+    shown = out_of_fold_result("y", result, combined, SECTION)
+    assert shown.scores["accuracy"].value == pytest.approx(right.mean())
+    plain = (predictions[0].argmax(axis=1) == truth).mean()
+    assert shown.decision.differences["accuracy"].value == pytest.approx(right.mean() - plain)
+
+
+def test_a_fold_never_decides_on_a_class_that_it_has_not_learned():
+    own = GRADES.model_copy(update={"classes": ("a", "c"), "counts": (10, 20), "weights": (1, 1), "prior": (0.5, 0.5)})
+    aligned = GRADES.with_decision_of(own)
+    assert aligned.decision_factors.tolist() == [1, 0, 0.5]
+    rows = np.array([[0.2, 0.5, 0.3], [0.1, 0.0, 0.9], [0.0, 1.0, 0.0]], np.float32)
+    np.testing.assert_allclose(
+        with_decision(aligned, rows), [[0.2 / 0.35, 0, 0.15 / 0.35], [0.1 / 0.55, 0, 0.45 / 0.55], [0, 1, 0]], rtol=1e-6
+    )
+
+
+def test_decision_scores_are_those_that_follow_the_predicted_class():
+    rows = EvalSet.of(GRADES.without_decision(), answers(GRADES, 120), graded()[0], None)
+    assert decision_scores(rows) == {"accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"}
+
+
+def test_the_baseline_of_a_fold_has_the_classes_of_its_training_rows():
+    own = [BINARY.model_copy(update={"counts": counts}) for counts in ((30, 60), (60, 30), (45, 45), (50, 40))]
+    predictions = guesses(BINARY, 1.0)
+    members = group(BINARY, predictions, targets=own)
+    combined = Combined(members, {"y": BINARY.model_copy(update={"counts": (60, 60)})})
+    result = score_members(members, combined, "validation_loss", folds=True, repeats=1)
+    [baseline] = out_of_fold_result("y", result, combined, SECTION).baselines
+    truth, fold = answers(BINARY, 120), np.arange(120) % 4
+    share = np.array([2 / 3, 1 / 3, 1 / 2, 4 / 9])[fold]
+    losses = -np.log(np.where(truth == 1, share, 1 - share))
+    assert baseline.scores["log_loss"].value == pytest.approx(losses.mean(), rel=1e-6)
+    assert baseline.scores["auc"].value == 0.5  # of all rows together, it would be that of the shares
 
 
 def test_bound_of_folds_counts_groups():

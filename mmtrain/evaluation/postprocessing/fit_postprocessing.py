@@ -155,7 +155,7 @@ def evaluate_postprocessing(result: TargetResult, fitted: TargetPostprocessing, 
     return result.model_copy(
         update={
             "calibration": _calibration(fitted, scores) if scores.rows.target.calibratable else None,
-            "decision": _decision(scores),
+            "decision": compare_decisions(scores.rows.target, scores),
             "operating_point": None if point is None else _operating_point(point, scores.rows),
             "conformal": None if bound is None else _conformal(bound, scores.rows, scores.bootstrap.confidence),
         }
@@ -194,15 +194,17 @@ def _weights(target: FittedTarget) -> list[str]:
     return [f"The class weights of the training shift probabilities towards classes of higher weight, most towards '{heavy}'."]
 
 
-def _decision(scores: BootstrapScores) -> DecisionResult | None:
-    """Compare decisions under a prior with the most probable class on the same rows and draws."""
-    target = scores.rows.target
+def compare_decisions(target: FittedTarget, decided: BootstrapScores, plain: BootstrapScores | None = None) -> DecisionResult | None:
+    """Compare the decisions of `target` under its prior with the most probable class, on the same rows and draws; None without a prior.
+
+    `plain` are the scores of the most probable class, by default those of the predictions of `decided`.
+    """
     prior: tuple[float, ...] = dict(target).get("prior", ())
     if not prior:
         return None
-    # The most probable class decides here, on the same rows and draws.
-    plain = scores.of(target.without_decision(), scores.rows.prediction)
-    differences = scores.minus(plain)
+    if plain is None:
+        plain = decided.of(target.without_decision(), decided.rows.prediction)
+    differences = decided.minus(plain)
     names = [name for name in ("accuracy", "balanced_accuracy") if name in differences]
     rows = sum(target.class_counts.values())
     return DecisionResult(
