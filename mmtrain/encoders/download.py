@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from mmtrain.encoders.base import families
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean
@@ -43,6 +44,8 @@ OTHER_FILES = (
 """Files that a family or a tokenizer reads, of which a model has some."""
 BLOCK_BYTES, TIMEOUT_SECONDS = 1 << 20, 30.0
 """Number of bytes that are read at once, and time limit for each of these blocks."""
+MISSING = (404, 410)
+"""Status codes for a file that the hub does not have."""
 PARTIAL = ".part"
 """Suffix of a file that is still incomplete."""
 Progress = Callable[[int, int], None]
@@ -146,23 +149,15 @@ def _fetch(address: str, path: Path, progress: Progress | None = None) -> bool:
     request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310 (`hub_address`)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-            # 200 in place of 206: the hub sends the file from its beginning.
-            start = start if answer.status == 206 else 0
-            expected = start + int(answer.headers.get("Content-Length") or 0)
-            partial.parent.mkdir(exist_ok=True)
-            with partial.open("ab" if start else "wb") as file:
-                while block := answer.read(BLOCK_BYTES):
-                    file.write(block)
-                    if progress is not None:
-                        progress(file.tell(), expected)
-                if answer.headers.get("Content-Length") and file.tell() < expected:
-                    raise _interrupted(address, f"the connection ended after {file.tell():,} of {expected:,} bytes")
+            _write(answer, partial, start, address, progress)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing follows what is there already
             partial.rename(path)
             return True
+        if error.code == 429 or error.code >= 500:  # a passing trouble of the hub: what was fetched stays
+            raise _interrupted(address, f"the hub answered {error.code} {error.reason}") from error
         partial.unlink(missing_ok=True)
-        if error.code in (404, 410):
+        if error.code in MISSING:
             return False
         fix = "Check the address, and whether the repository is public."
         raise RunError(Problem(address, f"the hub answered {error.code} {error.reason}.", fix)) from error
@@ -172,6 +167,22 @@ def _fetch(address: str, path: Path, progress: Progress | None = None) -> bool:
         raise _interrupted(address, f"the connection ended: {str(error) or type(error).__name__}") from error
     partial.rename(path)
     return True
+
+
+def _write(answer: Any, partial: Path, start: int, address: str, progress: Progress | None) -> None:
+    """Append the content of an answer to `partial`, of which `start` bytes are there. Raises RunError where it ends too early."""
+    # 200 in place of 206: the hub sends the file from its beginning.
+    start = start if answer.status == 206 else 0
+    length = int(answer.headers.get("Content-Length") or 0)
+    expected = start + length if length else 0
+    partial.parent.mkdir(exist_ok=True)
+    with partial.open("ab" if start else "wb") as file:
+        while block := answer.read(BLOCK_BYTES):
+            file.write(block)
+            if progress is not None:
+                progress(file.tell(), expected)
+        if file.tell() < expected:
+            raise _interrupted(address, f"the connection ended after {file.tell():,} of {expected:,} bytes")
 
 
 def _interrupted(address: str, what: str) -> RunError:

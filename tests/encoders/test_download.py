@@ -1,9 +1,12 @@
 """`mmtrain models download`: from a hub on this machine."""
 
+import fcntl
 import json
+import os
 import threading
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import sleep
 
 import pytest
 from tiny_encoders import BERT, PIECES, checkpoint, write_safetensors
@@ -11,29 +14,40 @@ from typer.testing import CliRunner
 
 from mmtrain.cli.app import app
 from mmtrain.encoders import download
+from mmtrain.errors import RunError, UsageError
 
 REPOSITORY = "/sentence-transformers/all-MiniLM-L6-v2/resolve/main/"
 
 
 class Hub:
-    """Files by path; `cut` is the number of bytes after which the first answer with weights ends."""
+    """Files by path; `cut` is the number of bytes after which the first answer with weights ends.
+
+    `refuse` are status codes by path, `whole` answers ranges with the whole file, `counted` sends Content-Length, `pause` is a delay in
+    seconds before the content.
+    """
 
     def __init__(self, files):
         self.files, self.cut, self.ranges, self.asked = files, None, [], []
+        self.refuse, self.whole, self.counted, self.pause = {}, False, True, 0.0
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 hub.asked.append(self.path)
                 content = hub.files.get(self.path)
-                if content is None:
-                    return self.send_error(404)
+                if content is None or self.path in hub.refuse:
+                    return self.send_error(hub.refuse.get(self.path, 404))
                 start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
                 if start:
                     hub.ranges.append((self.path.rpartition("/")[2], start))
+                if start >= len(content):
+                    return self.send_error(416)
+                start = 0 if hub.whole else start
                 self.send_response(206 if start else 200)
-                self.send_header("Content-Length", str(len(content) - start))
+                if hub.counted:
+                    self.send_header("Content-Length", str(len(content) - start))
                 self.end_headers()
+                sleep(hub.pause)
                 whole = None
                 if self.path.endswith("safetensors"):
                     whole, hub.cut = hub.cut, None
@@ -45,7 +59,7 @@ class Hub:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture
@@ -145,3 +159,150 @@ def test_mistakes_are_named(run, tmp_path, words, message):
     done = run(*words)
     assert done.exit_code != 0 and message in said(done)
     assert there(tmp_path / "models") == []
+
+
+WEIGHTS = REPOSITORY + "model.safetensors"
+HALF = 100
+"""Bytes of the weights that an interrupted download has."""
+
+
+@pytest.fixture
+def fetch(tmp_path, hub):
+    """A function that fetches the model, the folder it takes, and the file of incomplete weights."""
+    folder = tmp_path / "models" / "minilm"
+    right = sha256(hub.files[WEIGHTS]).hexdigest()
+
+    def call(**options):
+        return download.download_model("sentence-transformers/all-MiniLM-L6-v2", folder, **{"hub": hub.address, "sha256": right, **options})
+
+    call.folder, call.partial = folder, folder.with_name(".minilm.part") / "model.safetensors.part"
+    return call
+
+
+def interrupted(fetch, hub):
+    hub.cut = HALF
+    with pytest.raises(RunError, match=f"the connection ended after {HALF} of {len(hub.files[WEIGHTS]):,} bytes"):
+        fetch()
+
+
+def weights(fetch):
+    return (fetch.folder / "model.safetensors").read_bytes()
+
+
+def test_progress_counts_the_bytes_of_an_earlier_attempt(fetch, hub, monkeypatch):
+    monkeypatch.setattr(download, "BLOCK_BYTES", 500)
+    interrupted(fetch, hub)
+    seen, size = [], len(hub.files[WEIGHTS])
+    fetch(progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, size) for done in [*range(HALF + 500, size, 500), size]]
+    assert weights(fetch) == hub.files[WEIGHTS]
+
+
+def test_a_hub_that_ignores_ranges_sends_the_file_anew(fetch, hub):
+    interrupted(fetch, hub)
+    hub.whole = True
+    seen = []
+    fetch(progress=lambda done, total: seen.append((done, total)))
+    assert weights(fetch) == hub.files[WEIGHTS] and seen == [(len(weights(fetch)),) * 2]
+
+
+def test_complete_bytes_of_an_interrupted_download_are_not_fetched_again(fetch, hub):
+    interrupted(fetch, hub)
+    fetch.partial.write_bytes(hub.files[WEIGHTS])
+    fetch()
+    assert weights(fetch) == hub.files[WEIGHTS]
+    assert hub.ranges == [("model.safetensors", len(weights(fetch)))]  # which the hub answered with 416
+
+
+def test_a_hub_without_lengths_has_no_total(fetch, hub):
+    interrupted(fetch, hub)
+    hub.counted, totals = False, []
+    fetch(progress=lambda _, total: totals.append(total))
+    assert weights(fetch) == hub.files[WEIGHTS] and set(totals) == {0}
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_passing_trouble_of_the_hub_keeps_what_was_fetched(fetch, hub, code):
+    interrupted(fetch, hub)
+    hub.refuse = {WEIGHTS: code}
+    with pytest.raises(RunError, match=f"the hub answered {code} .*Try again: it continues from where it stopped"):
+        fetch()
+    assert fetch.partial.read_bytes() == hub.files[WEIGHTS][:HALF]
+    hub.refuse = {}
+    fetch()
+    assert hub.ranges == [("model.safetensors", HALF)] and weights(fetch) == hub.files[WEIGHTS]
+
+
+def test_a_refused_file_is_an_error_and_not_a_missing_file(fetch, hub):
+    interrupted(fetch, hub)
+    hub.refuse = {WEIGHTS: 403}
+    with pytest.raises(RunError, match=r"the hub answered 403 .*Check the address, and whether the repository is public\."):
+        fetch()
+    assert not fetch.partial.exists()
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_the_second_file_of_weights_is_fetched_where_the_first_is_missing(fetch, hub, code):
+    hub.files[REPOSITORY + "pytorch_model.bin"] = b"any"
+    hub.refuse = {WEIGHTS: code}
+    fetch(sha256=sha256(b"any").hexdigest().upper())
+    assert there(fetch.folder) == ["config.json", "pytorch_model.bin", "vocab.txt"]
+
+
+def test_the_second_file_is_not_fetched_next_to_the_first(fetch, hub):
+    hub.files[REPOSITORY + "pytorch_model.bin"] = b"any"
+    fetch()
+    assert REPOSITORY + "pytorch_model.bin" not in hub.asked
+
+
+def test_files_in_folders_and_names_of_revisions_with_slashes(fetch, hub):
+    hub.files = {name.replace("/main/", "/refs%2Fpr%2F1/"): content for name, content in hub.files.items()}
+    hub.files[REPOSITORY.replace("/main/", "/refs%2Fpr%2F1/") + "1_Pooling/config.json"] = b"{}"
+    fetch(revision="refs/pr/1")
+    assert there(fetch.folder) == ["1_Pooling", "1_Pooling/config.json", "config.json", "model.safetensors", "vocab.txt"]
+
+
+def test_a_hub_that_stops_sending_is_not_waited_for(fetch, hub, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.05)
+    hub.pause = 0.3
+    with pytest.raises(RunError, match=r"the connection ended: timed out\. Try again"):
+        fetch()
+
+
+def test_two_processes_do_not_fetch_a_model_at_the_same_time(fetch, hub):
+    fetch.partial.parent.mkdir(parents=True)
+    other = os.open(fetch.partial.parent, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(RunError, match="another process is fetching this model"):
+        fetch()
+    os.close(other)
+    assert hub.asked == [] and fetch() == fetch.folder
+
+
+def test_a_folder_that_cannot_be_written_is_named(fetch, hub):
+    fetch.folder.parent.write_text("a file where the folder of models would be")
+    with pytest.raises(RunError, match=r"a file cannot be written: .*Free disk space, then try again\."):
+        fetch()
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("checksum", ["0" * 63, "0" * 65, "g" * 64])
+def test_a_checksum_has_64_hexadecimal_digits(fetch, hub, checksum):
+    with pytest.raises(UsageError, match="is not a SHA-256"):
+        fetch(sha256=checksum)
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("name", ["a/../b", "../b", "a/b/c", "a b/c", "/b"])
+def test_a_repository_is_an_owner_and_a_model(name):
+    with pytest.raises(UsageError, match="no family of encoders has a model of this name"):
+        download.repository_of(name)
+
+
+def test_a_hub_from_the_environment_is_named_in_its_errors(monkeypatch):
+    monkeypatch.setenv(download.HUB_VARIABLE, " http://hub.example/ ")
+    assert download.hub_address(None) == "http://hub.example"
+    assert download.hub_address("https://other.example//") == "https://other.example"
+    monkeypatch.setenv(download.HUB_VARIABLE, "hub.example")
+    with pytest.raises(UsageError, match=r"MMTRAIN_HUB: 'hub\.example' is not the address of a hub"):
+        download.hub_address(None)
