@@ -9,7 +9,9 @@ import pytest
 from checkpoints import NAMED, write_legacy_torch, write_safetensors, write_torch
 
 from mmtrain.encoders.loading import SUFFIXES
-from mmtrain.encoders.weights import CONTAINERS, Checkpoint, SafetensorsFile, TorchFile
+from mmtrain.encoders.weights import CONTAINERS, Checkpoint
+from mmtrain.encoders.weights.files import SafetensorsFile
+from mmtrain.encoders.weights.torch_file import TorchFile
 from mmtrain.errors import RunError
 
 ARRAYS = {
