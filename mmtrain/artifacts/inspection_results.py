@@ -99,15 +99,16 @@ class ProfiledColumn(FullResult):
 
 
 class EncoderProposal(FullResult):
-    """A pretrained encoder for the images of a table, and the time that it takes on this machine."""
+    """A pretrained encoder for the images or the texts of a table, and the time that it takes on this machine."""
 
+    content: Literal["images", "texts"]
     columns: tuple[str, ...]
-    """Headers of the columns of images."""
+    """Headers of the columns that it reads."""
     model: str
-    images: int
-    """Images that it has to read, once."""
+    inputs: int
+    """Images, or distinct texts, that it has to read, once."""
     per_second: float
-    """Images a second on this machine, measured."""
+    """Images or texts per second on this machine, measured."""
     minutes: float
     used: bool
     """False where it would take long, so that it is only named."""
@@ -133,8 +134,8 @@ class TableProfile(FullResult):
     """A sentence on the way the table was read; empty for the usual way."""
     missing_words: tuple[str, ...] = ()
     """Cells that mean missing in every column, in the order of the columns that need it."""
-    encoder: EncoderProposal | None = Field(None, exclude=True)
-    """The encoder that `init` proposes; None without images, or without an encoder at hand."""
+    encoders: tuple[EncoderProposal, ...] = Field((), exclude=True)
+    """The encoders that `init` proposes, at most one for images and one for texts that are at hand."""
 
     @property
     def used(self) -> tuple[ProfiledColumn, ...]:

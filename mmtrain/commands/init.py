@@ -21,7 +21,7 @@ from mmtrain.config.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.validate import validate_experiment
-from mmtrain.pipeline.encoder_speed import propose_encoder
+from mmtrain.pipeline.encoder_speed import propose_encoders
 from mmtrain.pipeline.starter_config import SCHEMA, starter_text
 from mmtrain.system.paths import input_fault, output_fault
 
@@ -98,7 +98,7 @@ def _write_table(file: Path, write: Callable[[TextIO], object], *, force: bool) 
 
 def _write_experiment(profile: TableProfile, file: Path) -> TableProfile:
     """Write the experiment file and the schema next to it; return the profile with the guesses as written."""
-    profile = profile.model_copy(update={"encoder": propose_encoder(profile)})
+    profile = profile.model_copy(update={"encoders": propose_encoders(profile)})
     try:
         profile = _write(profile, file)
     except OSError as error:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.base import UNCHOSEN
+from mmtrain.targets.fitted_target import UNCHOSEN
 
 Array = np.ndarray[Any, Any]
 

@@ -1,4 +1,4 @@
-"""Speed and memory of pretrained encoders on this machine, and the encoder that `mmtrain init` proposes for images.
+"""Speed and memory of pretrained encoders on this machine, and those that `mmtrain init` proposes for images and texts.
 
 An encoder is measured on a few random inputs, which take as long as any others; TensorFlow is started for it. The result is kept next to
 the cache, so that a model is measured once as long as its file and the number of cores stay.
@@ -11,13 +11,13 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mmtrain.artifacts.atomic_files import atomic_write
-from mmtrain.artifacts.inspection_results import EncoderProposal, TableProfile
-from mmtrain.columns.vectorizers.text_pieces import declared_pieces
+from mmtrain.artifacts.inspection_results import EncoderProposal, ProfiledColumn, TableProfile
+from mmtrain.columns.vectorizers.text_pieces import MOST_PIECES, declared_pieces
 from mmtrain.encoders import Recognized, models_at_hand, recognize
 from mmtrain.errors import RunError
 from mmtrain.layers.start import start_tensorflow
@@ -30,8 +30,10 @@ IMAGE_SIDE, PIECES = 224, 64
 """Side of the images in pixels, and pieces of the texts, that encoders are measured on."""
 BATCH_ROWS, LEAST_SECONDS = 16, 1.0
 """Number of inputs of a batch, and the minimum time over which a speed is measured."""
-MOST_MINUTES = 15
-"""Maximum time of reading all images for an encoder that `init` proposes."""
+MOST_MINUTES = {"images": 15, "texts": 5}
+"""Maximum time of reading all inputs of an encoder that `init` proposes."""
+PIECES_PER_WORD = 1.3
+"""Pieces of a word: 1.25 in English reviews with the vocabulary of BERT, more in other languages."""
 SPEEDS_FILE = "encoder_speeds.json"
 """Name of the file with the measurements in the cache folder."""
 
@@ -67,30 +69,51 @@ def measured_speed(name: str, path: Path) -> EncoderSpeed | None:
     return speed
 
 
-def propose_encoder(profile: TableProfile) -> EncoderProposal | None:
-    """Return the image encoder for a table with images: the smallest one at hand, and the time that it takes; None without any."""
-    columns = [column.header for column in profile.used if column.guess.purpose == "input" and column.guess.content == "images"]
-    if not columns or profile.images is None:
-        return None
-    for known in _image_encoders():
+def propose_encoders(profile: TableProfile) -> tuple[EncoderProposal, ...]:
+    """Return the encoders for a table with images or texts: for each the smallest one at hand, and the time that it takes."""
+    proposals = [_propose(profile, "images")] if profile.images is not None else []
+    return tuple(one for one in (*proposals, _propose(profile, "texts")) if one is not None)
+
+
+def _propose(profile: TableProfile, content: Literal["images", "texts"]) -> EncoderProposal | None:
+    columns = [column for column in profile.used if column.guess.purpose == "input" and column.guess.content == content]
+    for known in _encoders(content) if columns else ():
         name, path = known.name, known.checkpoint.place
         if speed := measured_speed(name, path):
-            images = profile.rows * len(columns)
-            minutes = images / speed.per_second / 60
-            used = minutes <= MOST_MINUTES
+            inputs = profile.rows * len(columns) if content == "images" else sum(map(_distinct_texts, columns))
+            # In inputs as long as the measured ones: the time of a transformer grows with the pieces of its texts.
+            work = inputs if content == "images" else sum(_distinct_texts(column) * _length(column) for column in columns)
+            minutes = work / speed.per_second / 60
             return EncoderProposal(
-                columns=tuple(columns), model=name, images=images, per_second=speed.per_second, minutes=minutes, used=used
+                content=content,
+                columns=tuple(column.header for column in columns),
+                model=name,
+                inputs=inputs,
+                per_second=inputs / (60 * minutes),
+                minutes=minutes,
+                used=minutes <= MOST_MINUTES[content],
             )
     return None
 
 
-def _image_encoders() -> list[Recognized]:
-    """Return the image encoders at hand that read squares of `IMAGE_SIDE`, the smallest first."""
+def _distinct_texts(column: ProfiledColumn) -> int:
+    return 0 if column.profile is None else column.profile.distinct
+
+
+def _length(column: ProfiledColumn) -> float:
+    """Return the pieces of a typical text of a column, in multiples of those that encoders are measured on."""
+    words = column.profile.words if column.profile is not None else None
+    pieces = MOST_PIECES if words is None else min(float(MOST_PIECES), 2 + PIECES_PER_WORD * words.median)
+    return pieces / PIECES
+
+
+def _encoders(content: Literal["images", "texts"]) -> list[Recognized]:
+    """Return the encoders at hand that read squares of `IMAGE_SIDE`, or texts of `MOST_PIECES`, the smallest first."""
     encoders = []
-    for name in models_at_hand():
+    for name, path in models_at_hand().items():
         with suppress(RunError):
-            known = recognize(name, "image")
-            known.check(ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3))
+            known = recognize(name, "image" if content == "images" else "pieces")
+            known.check(ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3) if content == "images" else declared_pieces(str(path), MOST_PIECES))
             encoders.append(known)
     return sorted(encoders, key=lambda known: sum(path.stat().st_size for path in known.checkpoint.paths))
 

@@ -46,7 +46,7 @@ def starter_text(survey: TableProfile, file: Path) -> str:
         "data:",
         *_entries(_data(survey, file.resolve().parent)),
         "columns:",
-        *_entries((_column(names[column.header], column, survey.encoder), column.guess.reason) for column in survey.columns),
+        *_entries(_columns(survey, names)),
         *_branches(survey, names),
         "split:",
         *_entries(_split(survey)),
@@ -113,14 +113,40 @@ def _keys(survey: TableProfile) -> dict[str, str]:
     return keys
 
 
-def _column(key: str, column: ProfiledColumn, encoder: EncoderProposal | None) -> str:
+def _columns(survey: TableProfile, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the columns with the reasons for their roles; texts for a pretrained encoder are a column of their own."""
+    encoded = _encoded(survey)
+    meanings = _meaning_keys(survey, names)
+    for column in survey.columns:
+        yield _column(names[column.header], column, encoded=column.header in encoded), column.guess.reason
+        if column.header in meanings:
+            options = {"column": column.header, "role": column.guess.role, **column.guess.options}
+            yield f"{quoted(meanings[column.header])}: {_map(options)}", "the same texts, for the pretrained network"
+
+
+def _encoded(survey: TableProfile) -> dict[str, EncoderProposal]:
+    """Return the encoder of every column that has one, by header."""
+    return {header: encoder for encoder in survey.encoders if encoder.used for header in encoder.columns}
+
+
+def _meaning_keys(survey: TableProfile, names: Mapping[str, str]) -> dict[str, str]:
+    """Return a further key, by header, for every column of texts that an encoder reads next to their words."""
+    keys: dict[str, str] = {}
+    for header, encoder in _encoded(survey).items():
+        if encoder.content == "texts":
+            tries = (f"{names[header][:80]}_meaning{'' if again == 1 else f'_{again}'}" for again in count(1))
+            keys[header] = next(key for key in tries if key not in {*names, *names.values(), *keys.values()})
+    return keys
+
+
+def _column(key: str, column: ProfiledColumn, *, encoded: bool) -> str:
     """`age: {role: numeric}`, behind a # when it is not used."""
     guess = column.guess
     header = {"column": column.header} if key != column.header else {}
     options: dict[str, Any] = {**header, "role": guess.role, **guess.options}
     if not guess.role:
         return f"# {quoted(column.header)}"
-    if guess.content == "images" and encoder is not None and encoder.used:
+    if guess.content == "images" and encoded:
         options |= ENCODED_IMAGES
     elif guess.content == "images":
         grey = guess.options.get("channels") == 1
@@ -169,7 +195,9 @@ def _split(survey: TableProfile) -> list[tuple[str, str]]:
 
 
 def _recipe(survey: TableProfile) -> dict[str, Any]:
-    return recipe_for((column.guess.role for column in survey.used if column.guess.purpose == "input"), survey.rows)
+    roles = [column.guess.role for column in survey.used if column.guess.purpose == "input"]
+    further = sum(encoder.content == "texts" for encoder in _encoded(survey).values())  # a second branch each
+    return recipe_for([*roles, *["text"] * further], survey.rows)
 
 
 def _branches(survey: TableProfile, names: Mapping[str, str]) -> list[str]:
@@ -180,38 +208,44 @@ def _branches(survey: TableProfile, names: Mapping[str, str]) -> list[str]:
     why = "no layers after it"
     if "auxiliary" in recipe["fusion"]:
         why += "; each branch also learns to predict alone, and answers for all if it is better on validation rows beyond noise"
-    lines = [f"# branches are {default}", *_slow_encoder(survey.encoder)]
-    if survey.encoder is not None and survey.encoder.used:
-        lines = ["branches:", *_entries(_encoder_branches(survey, survey.encoder, names))]
+    lines = [f"# branches are {default}", *_slow_encoders(survey)]
+    if _encoded(survey):
+        lines = ["branches:", *_entries(_encoder_branches(survey, names)), *_slow_encoders(survey)]
     return [*lines, f"fusion: {_map(recipe['fusion'])}  # {why}"]
 
 
-def _encoder_branches(survey: TableProfile, encoder: EncoderProposal, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the branches: those of images begin with the proposed encoder, the others are those that are the default."""
+def _encoder_branches(survey: TableProfile, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the branches: images begin with the proposed encoder, texts have a second branch for it, the others are the default."""
+    encoded, meanings = _encoded(survey), _meaning_keys(survey, names)
     inputs = [column for column in survey.used if column.guess.purpose == "input"]
-    keys = [names[column.header] for column in inputs]
-    rest = [key for key, column in zip(keys, inputs, strict=True) if column.guess.content not in ("images", "texts")]
-    for key, column in zip(keys, inputs, strict=True):
-        if column.header in encoder.columns:
-            options = {"columns": [key], "architecture": "pretrained", "model": encoder.model}
-            yield f"{quoted(key)}: {_map(options)}", f"a pretrained network at hand, frozen: {_cost(encoder)}"
-        elif key not in rest:
-            yield f"{quoted(key)}: {_map({'columns': [key]})}", ""
+    keys = {column.header: names[column.header] for column in inputs}
+    rest = [keys[column.header] for column in inputs if column.guess.content not in ("images", "texts")]
+    for header, key in keys.items():
+        encoder = encoded.get(header)
+        if key not in rest and (encoder is None or header in meanings):
+            yield f"{quoted(key)}: {_map({'columns': [key]})}", "its words" if header in meanings else ""
+        if encoder is not None:
+            reader = meanings.get(header, key)
+            options = {"columns": [reader], "architecture": "pretrained", "model": encoder.model}
+            yield f"{quoted(reader)}: {_map(options)}", f"a pretrained network at hand, frozen: {_cost(encoder)}"
     if rest:
-        name = next(name for name in ("table", "table_", "all_others") if name not in keys)
+        name = next(name for name in ("table", "table_", "all_others") if name not in {*keys.values(), *meanings.values()})
         yield f"{name}: {_map({'columns': rest})}", ""
 
 
-def _slow_encoder(encoder: EncoderProposal | None) -> list[str]:
-    if encoder is None:
-        return []
-    return [f"# `architecture: pretrained, model: {_comment(encoder.model)}` for images would take a while: {_cost(encoder)}"]
+def _slow_encoders(survey: TableProfile) -> list[str]:
+    return [
+        f"# `architecture: pretrained, model: {_comment(encoder.model)}` for {encoder.content} would take a while: {_cost(encoder)}"
+        for encoder in survey.encoders
+        if not encoder.used
+    ]
 
 
 def _cost(encoder: EncoderProposal) -> str:
     minutes = f"{encoder.minutes:.1f} min" if encoder.minutes < 10 else f"{encoder.minutes:,.0f} min"
     pace = f"{encoder.per_second:,.0f} a second on this machine"
-    return f"it reads {encoder.images:,} images once, in about {minutes} ({pace}), and epochs take seconds"
+    what = f"{encoder.inputs:,} {'images' if encoder.content == 'images' else 'distinct texts'}"
+    return f"it reads {what} once, in about {minutes} ({pace}), and epochs take seconds"
 
 
 def _training(survey: TableProfile) -> list[tuple[str, str]]:

@@ -3,10 +3,11 @@
 import json
 import os
 
+import numpy as np
 import pytest
 from checkpoints import resnet_arrays, tiny_resnet, write_safetensors
 from tiny import paint, write_table
-from tiny_encoders import write_model
+from tiny_encoders import BERT, WIDTH, checkpoint, write_model
 from typer.testing import CliRunner
 
 from mmtrain import config
@@ -59,6 +60,62 @@ def test_init_only_names_an_encoder_that_would_take_long(tmp_path, models, monke
         "# `architecture: pretrained, model: tiny_resnet` for images would take a while: it reads 40 images once, in about 17 min" in text
     )
     assert "augment" in text and "branches:\n" not in text
+
+
+@pytest.fixture
+def long_texts(models):
+    """The folder of models with a text encoder that reads 128 pieces."""
+    arrays = checkpoint() | {"embeddings.position_embeddings.weight": np.zeros((128, WIDTH), np.float32)}
+    write_model(models[0] / "sentences", {**BERT, "max_position_embeddings": 128}, arrays)
+    return models
+
+
+def text_table(folder, rows=40):
+    notes = [f"a note of {row % 30} words" for row in range(rows)]
+    table = [{"note": note, "age": 20 + row * 7 % 31, "kind": "ab"[row % 2]} for row, note in enumerate(notes)]
+    return write_table(folder / "t.csv", table)
+
+
+def test_init_proposes_a_text_encoder_next_to_the_words(tmp_path, long_texts):
+    file = init(text_table(tmp_path), target="kind", file=tmp_path / "t.yaml").file
+    text = file.read_text(encoding="utf-8")
+    # 30 distinct texts of five words: 2 + 1.3 * 5 pieces of the 64 that take a quarter of a second.
+    assert (
+        "note_meaning: {columns: [note_meaning], architecture: pretrained, model: sentences}  # a pretrained network at hand, frozen: it "
+        "reads 30 distinct texts once, in about 0.0 min (30 a second on this machine), and epochs take seconds\n"
+    ) in text
+    experiment = config.load(file)
+    assert {key: branch.columns for key, branch in experiment.branches.items()} == {
+        **{"note": ("note",), "note_meaning": ("note_meaning",), "table": ("age",)}
+    }
+    assert (experiment.columns["note"].vectorize, experiment.columns["note_meaning"].vectorize) == ("tfidf", "pieces")
+    assert experiment.columns["note_meaning"].column == "note"
+    assert experiment.fusion.auxiliary > 0
+
+
+def test_words_and_meaning_of_a_text_alone_have_auxiliary_losses(tmp_path, long_texts):
+    table = write_table(tmp_path / "t.csv", [{"note": f"a note of {row} words", "kind": "ab"[row % 2]} for row in range(40)])
+    experiment = config.load(init(table, target="kind", file=tmp_path / "t.yaml").file)
+    assert list(experiment.branches) == ["note", "note_meaning"] and experiment.fusion.auxiliary > 0
+
+
+def test_a_key_for_the_meaning_is_free(tmp_path, long_texts):
+    rows = [{"note": f"a note of {row} words", "note_meaning": row * 7 % 31, "kind": "ab"[row % 2]} for row in range(40)]
+    experiment = config.load(init(write_table(tmp_path / "t.csv", rows), target="kind", file=tmp_path / "t.yaml").file)
+    assert list(experiment.branches) == ["note", "note_meaning_2", "table"]
+
+
+def test_init_proposes_both_encoders(tmp_path, long_texts):
+    experiment = config.load(init(image_table(tmp_path), target="kind", file=tmp_path / "t.yaml").file)
+    models = {key: getattr(branch, "model", "") for key, branch in experiment.branches.items()}
+    assert models == {"scan": "tiny_resnet", "note": "", "note_meaning": "sentences", "table": ""}
+
+
+def test_init_only_names_a_text_encoder_that_would_take_long(tmp_path, long_texts, monkeypatch):
+    monkeypatch.setattr(encoder_speed, "_measure", lambda reference, spec: EncoderSpeed(0.01, 1))
+    text = init(text_table(tmp_path), target="kind", file=tmp_path / "t.yaml").file.read_text(encoding="utf-8")
+    assert "# `architecture: pretrained, model: sentences` for texts would take a while: it reads 30 distinct texts once, in about " in text
+    assert "meaning" not in text and "branches:\n" not in text
 
 
 def test_init_proposes_nothing_without_images_or_encoders(tmp_path, models, monkeypatch):

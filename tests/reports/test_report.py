@@ -333,3 +333,34 @@ def test_a_network_that_learned_from_few_images_alone_is_told_of_pretrained_ones
     encoder = BranchEncoder(model="lite", sha256="0", frozen=True, parameters=1)
     known = network.model_copy(update={"branches": [network.branches[0].model_copy(update={"encoder": encoder})]})
     assert next_steps(contents(known, 240)) == ()
+
+
+def test_words_that_were_learned_from_few_rows_alone_are_told_of_pretrained_networks():
+    from types import SimpleNamespace
+
+    from mmtrain.artifacts.run_schema import Network
+    from mmtrain.columns import Text
+    from mmtrain.reports.limits import next_steps
+
+    sized = {"width": 4, "parameters": 9}
+
+    def next_of(rows, *readers):
+        """The next steps where each of the readers (name, header, encoder) is a branch."""
+        branches = [
+            {"name": name, "architecture": "mlp", "inputs": [{"name": name, "kind": "bag", "shape": [8]}], **sized}
+            | ({"encoder": encoder} if encoder else {})
+            for name, _, encoder in readers
+        ]
+        targets = [{"name": "y", "task": "binary", **sized}]
+        outline = {"branches": branches, "fusion": {"method": "concatenate", **sized}, "targets": targets}
+        columns = {name: Text(column=header) for name, header, _ in readers}
+        return next_steps(SimpleNamespace(network=Network.model_validate(outline), sizes={"train": rows}, columns=columns))
+
+    encoder = {"model": "minilm", "sha256": "0", "frozen": True, "parameters": 1}
+    (section,) = next_of(240, ("note", "Note", None), ("title", "Title", None))
+    (point,) = section.blocks[0].texts
+    assert point.startswith("The words of Note and Title were learned from 240 training rows alone. With so few, a pretrained network ")
+    assert next_of(30_000, ("note", "Note", None)) == ()
+    assert next_of(240, ("note", "Note", None), ("note_meaning", "Note", encoder)) == ()
+    (section,) = next_of(240, ("note", "Note", None), ("note_meaning", "Note", encoder), ("title", "Title", None))
+    assert section.blocks[0].texts[0].startswith("The words of Title were learned")
