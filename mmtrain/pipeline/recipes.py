@@ -43,6 +43,10 @@ AUXILIARY = 1.0
 .9575; on emoji without images (four seeds) the log loss .770, .781 and .770.
 An epoch of two texts and a table took 1.1 to 1.2 times as long."""
 
+TABLE_OF_TEXTS = "tabm"
+"""`branches` of numbers or categories next to texts. On three inner splits of forbes, which has a name in each row, R2 was .72, .77 and .65
+with an mlp for the table and .78, .85 and .82 with this."""
+
 
 def recipe_for(roles: Iterable[str], rows: int) -> dict[str, Any]:
     """Return the sections `fusion`, `training` and, where it is not the default, `branches` of an experiment.
@@ -58,7 +62,10 @@ def recipe_for(roles: Iterable[str], rows: int) -> dict[str, Any]:
     alone = sum(issubclass(one, InputColumn) and one.own_branch for one in classes)
     several = alone + (alone < len(classes)) > 1
     fusion = {"units": [], "auxiliary": AUXILIARY} if several else {"units": []}
-    return {"fusion": fusion, "training": _image_training(rows) if "images" in contents else PLAIN_TRAINING}
+    if "images" in contents:
+        return {"fusion": fusion, "training": _image_training(rows)}
+    table = {"branches": TABLE_OF_TEXTS} if several and contents <= {"numbers", "names", "texts"} and contents != {"texts"} else {}
+    return {**table, "fusion": fusion, "training": PLAIN_TRAINING}
 
 
 def _table_training(rows: int) -> dict[str, Any]:

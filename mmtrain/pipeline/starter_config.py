@@ -201,14 +201,16 @@ def _recipe(survey: TableProfile) -> dict[str, Any]:
 
 
 def _branches(survey: TableProfile, names: Mapping[str, str]) -> list[str]:
-    recipe, default = _recipe(survey), "left out: one branch per image, one per text, one for all the rest, then concatenated."
-    if "branches" in recipe:
-        branches = f"branches: {recipe['branches']}  # all inputs in one branch: networks that share weights and a linear path"
-        return [branches, f"fusion: {_map(recipe['fusion'])}  # no layers behind the branch, so that the linear path stays linear"]
-    why = "no layers after it"
-    if "auxiliary" in recipe["fusion"]:
-        why += "; each branch also learns to predict alone, and answers for all if it is better on validation rows beyond noise"
-    lines = [f"# branches are {default}", *_slow_encoders(survey)]
+    recipe, guarded = _recipe(survey), "each branch also learns to predict alone, and answers for all if it is better on validation rows"
+    several = "auxiliary" in recipe["fusion"]
+    why = f"no layers after it; {guarded} beyond noise" if several else "no layers after it"
+    lines = ["# branches are left out: one branch per image, one per text, one for all the rest, then concatenated."]
+    if "branches" in recipe and several:
+        lines = [f"branches: {recipe['branches']}  # one branch per text, one for all the rest: networks that share weights"]
+    elif "branches" in recipe:
+        lines = [f"branches: {recipe['branches']}  # all inputs in one branch: networks that share weights and a linear path"]
+        why = "no layers behind the branch, so that the linear path stays linear"
+    lines += _slow_encoders(survey)
     if _encoded(survey):
         lines = ["branches:", *_entries(_encoder_branches(survey, names)), *_slow_encoders(survey)]
     return [*lines, f"fusion: {_map(recipe['fusion'])}  # {why}"]

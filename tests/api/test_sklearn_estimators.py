@@ -56,7 +56,7 @@ def test_a_table_of_numbers_and_categories_is_trained_as_init_writes_it():
     own = mmtrain.Classifier(fusion="gated")._experiment(columns, 500, stratified=True)
     texts = mmtrain.Classifier()._experiment({**columns, "note": {"role": "text"}}, 500, stratified=True)
     assert own["training"]["early_stopping"]["patience"] == texts["training"]["early_stopping"]["patience"] == 5
-    assert ("branches" in own, "branches" in texts, texts["fusion"]) == (False, False, {"units": [], "auxiliary": 1.0})
+    assert ("branches" in own, texts["branches"], texts["fusion"]) == (False, "tabm", {"units": [], "auxiliary": 1.0})
 
 
 def test_a_classifier_predicts_its_own_classes(classifier):

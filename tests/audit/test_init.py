@@ -1027,6 +1027,15 @@ def test_recipe_of_a_table_follows_its_rows(rows, epochs, batch, rate, decay):
     }
 
 
+def test_numbers_next_to_texts_are_read_by_an_ensemble(tmp_path):
+    columns = {"note": NOTES, "x": [f"{i * i % 17}.5" for i in range(N)], "label": ["a", "b", "b"] * 20}
+    text = init(write(tmp_path, columns), target="label", file=tmp_path / "first.yaml").file.read_text(encoding="utf-8")
+    assert "\nbranches: tabm  # one branch per text, one for all the rest" in text
+    experiment = config.load(tmp_path / "first.yaml")
+    assert {key: branch.architecture for key, branch in experiment.branches.items()} == {"note": "mlp", "table": "tabm"}
+    assert ["branches" in recipe_for(roles, N) for roles in (["text"], ["text", "text"], ["image", "text", "numeric"])] == [False] * 3
+
+
 def test_a_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_path):
     rows = 2_500
     columns = {
