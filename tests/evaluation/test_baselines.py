@@ -115,7 +115,9 @@ def test_a_branch_alone_is_what_training_without_the_other_branches_gives(run, f
 
 def test_branches_are_trained_the_first_time_and_kept(run, first):
     best = {name: run_facts(run / "baselines" / name)["best_epoch"] for name in ("scan", "the_table")}
-    assert first[1] == [
+    # Later epochs are reported only where they take a while.
+    reported = [line for line in first[1] if not line.endswith("epoch 2 of 2")]
+    assert reported == [
         "Data checked; starting TensorFlow.",
         "Training the baseline scan alone: epoch 1 of 2",
         f"Trained the baseline scan alone: best epoch {best['scan']} of 2",
