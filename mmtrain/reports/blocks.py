@@ -81,6 +81,49 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A value on the ruler of a tile, from 0 at its left end to 1 at its right end."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """The score of a tile with its interval and that of the baseline, on a line from `start` to `end`."""
+
+    start: str
+    end: str
+    score: Mark
+    low: float | None
+    high: float | None
+    baseline: Mark | None
+    alt: str
+    """The same in words."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number to be read first."""
+
+    title: str
+    value: str
+    interval: str
+    comparison: str
+    tone: Tone
+    ruler: Ruler | None
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Numbers to be read first, side by side where there is room."""
+
+    kind: ClassVar[str] = "tiles"
+
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
 class Plot:
     """A plot. `markup` is SVG that mmtrain generates and is not escaped; None if the report has no room for it."""
 
@@ -152,7 +195,7 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Table | Paragraph | Points | Flow | Plots | Cards | Code | Folded
+Block: TypeAlias = Table | Paragraph | Points | Flow | Tiles | Plots | Cards | Code | Folded
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.target_results import scores
 from mmtrain.reports.target_results.baselines import verdicts
+from mmtrain.reports.target_results.score_tiles import tiles
 from mmtrain.reports.wording import CAVEATS, count, duration, moment
 
 
@@ -19,14 +20,14 @@ def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
     """Return all sections in reading order."""
     return (
         summary(contents),
+        limits.section(contents),
+        *limits.next_steps(contents),
+        *scores.sections(contents, writer),
+        *scores.worst_predictions(contents),
         cohort.section(contents),
         *training.network(contents),
         training.learning(contents, writer),
-        *scores.sections(contents, writer),
-        *scores.worst_predictions(contents),
         training.weights(contents),
-        limits.section(contents),
-        *limits.next_steps(contents),
         training.learned_columns(contents),
         training.experiment(contents),
         training.provenance(contents),
@@ -49,8 +50,9 @@ def summary(contents: ReportData) -> Section:
     blocks: list[Block] = []
     if contents.facts.state != "finished":
         blocks.append(Paragraph(contents.facts.error.strip(), f"The training did not finish: it is {contents.facts.state}.", tone="bad"))
-    blocks.append(Paragraph(f"{question(contents)} {rows_used(contents)}"))
     # Only the first part, test if it was scored: the summary has one answer.
+    blocks += [tiles(contents, newest) for newest in contents.parts[:1]]
+    blocks.append(Paragraph(f"{question(contents)} {rows_used(contents)}"))
     for newest in contents.parts[:1]:
         blocks += [sentence for view in contents.views(newest) for sentence in verdicts(contents, view)]
         blocks += [Paragraph(CAVEATS[newest.label])] if newest.label in CAVEATS else []

@@ -9,7 +9,9 @@ from report_page import BINARY, EVIL, evaluate, make_run, png_names, read, writt
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import FittedColumn
+from mmtrain.metrics.score import Score
 from mmtrain.reports.figures import plot_style
+from mmtrain.reports.target_results import score_tiles
 from mmtrain.reports.wording import plain
 
 RELIABILITY = ": observed frequency by predicted probability; the expected calibration error is"
@@ -39,14 +41,14 @@ def test_report_has_its_sections_in_reading_order(binary):
     assert binary[2].headings == [
         "h1 clinic/3",
         "h2 Summary",
-        "h2 Rows",
-        "h2 Training",
+        "h2 Limits",
         "h2 Results on the test part",
         "h3 Probabilities and decisions",
         "h2 Results on the validation part",
         "h3 Probabilities and decisions",
+        "h2 Rows",
+        "h2 Training",
         "h2 Class weights",
-        "h2 Limits",
         "h2 What the columns learned",
         "h2 Experiment",
         "h2 Versions and hashes",
@@ -54,15 +56,41 @@ def test_report_has_its_sections_in_reading_order(binary):
 
 
 def test_report_says_in_words_what_was_found(binary):
-    assert binary[2].paragraphs[:5] == [
+    assert binary[2].paragraphs[:4] == [
         "finished · started 22 November 2026, 13:52 UTC · 1 min 1 s of training",
         "The model predicts ill (one of two classes: no or yes) from age (numeric) and note (text). "
         "Of 16 rows in t&t.csv, 14 were used: 8 to train, 2 to choose the best epoch and 4 to test.",
         "On the 4 test rows, the AUC of ill is 0.250 (higher is better); the baseline (majority: class shares of the training rows) "
         "has 0.500. The model does not beat the baseline.",
         "The test part has been scored twice. Every choice made after seeing its scores makes them more optimistic.",
-        "Rows are numbered from 0, the first one below the header.",
     ]
+    assert "Rows are numbered from 0, the first one below the header." in binary[2].paragraphs
+
+
+def test_report_opens_with_the_score_its_interval_and_the_baseline(binary):
+    text = binary[1].read_text(encoding="utf-8")
+    tile = text[text.index('<div class="tile bad">') : text.index("The model predicts")]
+    assert "AUC of ill on 4 test rows" in tile
+    assert "<b>0.250</b> without an interval" in tile
+    assert "Baseline (majority): 0.500. The model does not beat the baseline." in tile
+    assert 'class="score" style="left: 25.0%"' in tile
+    assert 'class="baseline" style="left: 50.0%"' in tile
+
+
+@pytest.mark.parametrize(
+    ("score", "limits", "baseline", "ruler"),
+    [
+        # A metric with two ends is shown between them, any other over what it shows, but not below 0.
+        ("auc", (0.5, 0.9), 0.5, ("0.000", "1.000", 0.7, 0.5, 0.9, 0.5)),
+        ("rmse", (0.2, 8.0), 10.0, ("0", "11.0", 5 / 10.98, 0.2 / 10.98, 8 / 10.98, 10 / 10.98)),
+    ],
+)
+def test_ruler_of_a_score(score, limits, baseline, ruler):
+    value = 0.7 if score == "auc" else 5.0
+    drawn = score_tiles.ruler(score, Score(score, value, low=limits[0], high=limits[1]), Score(score, baseline))
+    assert (drawn.start, drawn.end) == ruler[:2]
+    assert [drawn.score.at, drawn.low, drawn.high, drawn.baseline.at] == pytest.approx(ruler[2:])
+    assert drawn.alt.endswith(f"from {ruler[0]} to {ruler[1]}")
 
 
 def test_report_judges_an_earlier_part_too(binary):
@@ -75,7 +103,8 @@ def test_report_judges_an_earlier_part_too(binary):
 
 def test_report_shows_which_rows_took_part(binary):
     found = binary[2]
-    assert found.terms[11:17] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
+    first = found.terms.index("16 in t&t.csv")
+    assert found.terms[first : first + 6] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
     assert found.tables["Rows left out"] == [["Reason", "Rows", "Which"], ["age: the cell is empty.", "2", "row 3 and row 9"]]
     assert found.tables["Rows of each part by ill"] == [
         ["Class", "train", "validation", "test"],
@@ -145,7 +174,7 @@ def test_report_draws_every_part(binary):
         "thresholds_validation.png",
     ]
     assert found.alts == [
-        "Line plots over 3 epochs: training and validation loss, validation_auc, learning rate.",
+        "AUC 0.250, baseline 0.500, from 0.000 to 1.000",
         "ROC curve of ill on the 4 test rows; the area under it is 0.250, random guessing has 0.500.",
         "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, random guessing has 0.500.",
         f"{THRESHOLDS} on the 4 test rows over the threshold; the one in use, 0.5, gives sensitivity 0.500 and specificity 0.000.",
@@ -154,6 +183,7 @@ def test_report_draws_every_part(binary):
         "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, random guessing has 0.500.",
         f"{THRESHOLDS} on the 2 validation rows over the threshold; the one in use, 0.5, gives sensitivity 1.000 and specificity 1.000.",
         f"Reliability curve of ill on the 2 validation rows{RELIABILITY} 0.150 (0.000 to 0.200).",
+        "Line plots over 3 epochs: training and validation loss, validation_auc, learning rate.",
     ]
 
 
@@ -252,7 +282,7 @@ def test_report_after_fit_speaks_of_validation_rows_only(tmp_path):
     found = read(written(run))
     assert found.headings == [
         "h1 clinic/3",
-        *("h2 Summary", "h2 Rows", "h2 Training", "h2 Class weights", "h2 Limits"),
+        *("h2 Summary", "h2 Limits", "h2 Rows", "h2 Training", "h2 Class weights"),
         *("h2 What the columns learned", "h2 Experiment", "h2 Versions and hashes"),
     ]
     caveat = "The best epoch was chosen on these rows, so the scores are slightly too optimistic for new ones."
@@ -338,7 +368,7 @@ def test_a_network_that_learned_from_few_images_alone_is_told_of_pretrained_ones
 def test_words_that_were_learned_from_few_rows_alone_are_told_of_pretrained_networks():
     from types import SimpleNamespace
 
-    from mmtrain.artifacts.run_schema import Network
+    from mmtrain.artifacts.run_schema.network_facts import Network
     from mmtrain.columns import Text
     from mmtrain.reports.limits import next_steps
 

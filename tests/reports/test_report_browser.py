@@ -106,7 +106,7 @@ def test_report_after_fit_says_no_word_of_test_rows(reports, shown):
     shown.open(reports["fit"])
     headings = shown.value("[...document.querySelectorAll('h2')].map(found => found.textContent)")
     assert headings == [
-        *("Summary", "Rows", "Network", "Training", "Class weights", "Limits", "What to do next"),
+        *("Summary", "Limits", "What to do next", "Rows", "Network", "Training", "Class weights"),
         *("What the columns learned", "Experiment", "Versions and hashes"),
     ]
     text = shown.value("document.querySelector('main').innerText")
@@ -128,7 +128,7 @@ def test_report_can_be_walked_with_the_keyboard(reports, shown):
         shown.press("Tab")
         walked.append(shown.value("document.activeElement.textContent"))
         assert shown.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert walked == ["Summary", "Rows", "Network"]
+    assert walked == ["Summary", "Limits", "What to do next"]
     shown.press("Enter", text="\r")
     assert shown.value("location.hash") == "#section-3"
     assert shown.value("document.getElementById('section-3').getBoundingClientRect().top") < 700

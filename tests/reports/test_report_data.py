@@ -40,7 +40,7 @@ def test_report_does_without_predictions_that_are_gone(tmp_path):
     (run / "predictions_validation.csv").unlink()
     found = read(evaluate(run, "test", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}))
     assert "The run folder has no predictions_validation.csv any more, so there are no plots." in found.paragraphs
-    assert len(found.alts) == 3  # learning curves and two of the test part
+    assert len(found.alts) == 4  # the ruler of the score, two plots of the test part, learning curves
     assert found.tables["Rows of each part"] == [
         ["Part", "Rows", "Share"],
         ["train", "8", "57.1 %"],

@@ -117,7 +117,7 @@ def test_report_of_two_targets_names_them(tmp_path):
         "thresholds_ill_test.png",
     ]
     rows = "on the 3 test rows with a known answer"
-    assert found.alts[2] == f"Residuals of a:b {rows}: predicted minus true values, from 0 to 1,200, mean 400."
+    assert found.alts[3] == f"Residuals of a:b {rows}: predicted minus true values, from 0 to 1,200, mean 400."
 
 
 def test_report_says_where_a_winning_model_is_worse(tmp_path):

@@ -1,0 +1,63 @@
+"""Tiles at the top of the report: the main score of each target with its interval, next to the baseline, as numbers and on a ruler."""
+
+from __future__ import annotations
+
+import math
+
+from mmtrain.metrics.score import Score, metric_of
+from mmtrain.reports.blocks import Mark, Ruler, Tile, Tiles, Tone
+from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView
+from mmtrain.reports.wording import format_score, in_sentence, limits, main_score_of, outcome, rows_called, title, verdict
+
+MARGIN = 0.1
+"""Room at the ends of a ruler without natural ends, as a share of what it shows."""
+
+
+def tiles(contents: ReportData, part: EvaluatedSplit) -> Tiles:
+    """Return a tile for every target of a part."""
+    return Tiles(tuple(_tile(contents, view) for view in contents.views(part)))
+
+
+def _tile(contents: ReportData, view: TargetResultView) -> Tile:
+    name = main_score_of(contents, view)
+    score, baseline = view.scores[name], view.baseline.scores[name]
+    heading = f"{title(name)} of {view.key} on {rows_called(view)}"
+    if score.value is None:
+        return Tile(heading, "undefined", "", score.undefined or "", "bad", None)
+    percent = view.interval.percent if view.interval else ""
+    interval = f"{percent} interval {limits(name, score)}" if score.interval else "without an interval"
+    compared = f"Baseline ({view.baseline.label}): {_value(name, baseline)}. {verdict(contents, view).strong}"
+    tone: Tone = "good" if outcome(name, score, baseline, view.difference(name)) == "better" else "bad"
+    return Tile(heading, format_score(name, score.value), interval, compared, tone, ruler(name, score, baseline))
+
+
+def _value(name: str, score: Score) -> str:
+    return "undefined" if score.value is None else format_score(name, score.value)
+
+
+def ruler(name: str, score: Score, baseline: Score) -> Ruler | None:
+    """Return the ruler of a score with a value: over the whole range of a metric with two ends, else over the numbers that it shows."""
+    assert score.value is not None  # noqa: S101
+    metric = metric_of(name)
+    shown = [score.value, *(score.interval or ()), *([] if baseline.value is None else [baseline.value])]
+    start, end = metric.minimum, metric.maximum
+    if not (math.isfinite(start) and math.isfinite(end)):
+        room = MARGIN * (max(shown) - min(shown))
+        start, end = max(metric.minimum, min(shown) - room), min(metric.maximum, max(shown) + room)
+    if end <= start:
+        return None
+    low, high = (None, None) if score.interval is None else ((one - start) / (end - start) for one in score.interval)
+    other = None if baseline.value is None else Mark((baseline.value - start) / (end - start), format_score(name, baseline.value))
+    words = f"{in_sentence(name)} {format_score(name, score.value)}"
+    words += f", interval {limits(name, score)}" if score.interval else ""
+    words += "" if other is None else f", baseline {other.label}"
+    mark = Mark((score.value - start) / (end - start), format_score(name, score.value))
+    return Ruler(
+        format_score(name, start),
+        format_score(name, end),
+        mark,
+        low,
+        high,
+        other,
+        f"{words}, from {format_score(name, start)} to {format_score(name, end)}",
+    )
