@@ -14,17 +14,16 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+from nested_cross_validation import NestedScores, nested_cross_validation
 
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.cross_validation import (
     CrossValidated,
     Estimate,
-    NestedScores,
     OutOfFold,
     estimate_scores,
     nadeau_bengio,
-    nested_cross_validation,
     sampling_variance,
 )
 from mmtrain.evaluation.evaluation_set import EvalSet

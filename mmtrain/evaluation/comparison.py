@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import erfc, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.command_results import ComparedTarget, DeLong, PairedDifference
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.cross_validation import detectable_difference
+from mmtrain.evaluation.cross_validation import POWER
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.ranking import placements
+from mmtrain.metrics.score import Interval
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
@@ -90,3 +92,10 @@ def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, g
     covariance = count / (count - 1) * (by_group[0] * by_group[1]).sum() / (rows[0] * rows[1])
     # The covariance may be negative, so rounding can lead just below 0.
     return max(float(within + 2 * covariance), 0.0)
+
+
+def detectable_difference(interval: Interval, confidence: float, power: float = POWER) -> float:
+    """Return the smallest true difference that intervals as wide as this exclude 0 for, with this probability; for many rows."""
+    normal = NormalDist()
+    level = normal.inv_cdf((1 + confidence) / 2)
+    return (interval.high - interval.low) / 2 * (level + normal.inv_cdf(power)) / level

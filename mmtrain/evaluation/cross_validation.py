@@ -7,7 +7,6 @@ over the square root of the number of scores, takes them as such, is too narrow,
 |---|---|---|
 | `nadeau_bengio` | s² (1/J + test rows / training rows) of J fold scores, J - 1 degrees of freedom (Nadeau and Bengio 2003) | none |
 | `pooled_correction`, the default | the same correction of a better s², see below | a bootstrap |
-| `nested_cross_validation` | mean squared error, measured (Bates, Hastie and Tibshirani 2023) | k (k - 1) / 2 further trainings |
 
 The correction stands for the correlation of fold scores, of which no estimate without bias exists (Bengio and Grandvalet 2004). It needs
 the variance of one fold's score, and that of five scores is known with four degrees of freedom, that of two with one. The rows tell more:
@@ -28,7 +27,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import sqrt
-from statistics import NormalDist
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -42,7 +40,6 @@ from mmtrain.metrics.score import Interval, metric_of
 
 NADEAU_BENGIO = "corrected resampled t (Nadeau and Bengio 2003)"
 POOLED = "corrected resampled t (Nadeau and Bengio 2003), with the variance of folds and of a bootstrap of {}s"
-NESTED = "nested cross-validation (Bates, Hastie and Tibshirani 2023)"
 """Names of the methods in cross_validation.json; `POOLED` takes the unit of the bootstrap, row or group."""
 POWER = 0.8
 """Probability with which a comparison shows the smallest detectable difference."""
@@ -260,48 +257,3 @@ def _means(each: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
         if len(known) == len(each):
             means[name] = float(np.mean(known))
     return means
-
-
-@dataclass(frozen=True, eq=False)
-class NestedScores:
-    """Scores of a nested cross-validation, for one or several divisions into folds (repeats)."""
-
-    outer: FoldScores
-    """(repeats, folds): the score of each fold, by the training without it."""
-    inner: NDArray[np.float64]
-    """(repeats, folds, folds): [r, i, j] is the score of fold j by the training without the folds i and j; the diagonal is not used.
-
-    One training serves [r, i, j] and [r, j, i], so k folds take k (k - 1) / 2 trainings in addition to k.
-    """
-    sampling: FoldScores
-    """(repeats, folds): the sampling variance of each outer score, by the rows or groups of its fold."""
-
-
-def nested_cross_validation(name: str, scores: NestedScores, naive_error: float) -> Estimate:
-    """Estimate the score of a training on all rows, and its standard error, by nested cross-validation.
-
-    Method: algorithm 1 of Bates, Hastie and Tibshirani (2023, Journal of the American Statistical Association, arXiv:2104.00673), for any
-    score with a sampling variance. The estimate is corrected for the rows that a fold lacks. The mean squared error comes from one
-    squared difference per fold, so a single division gives a rough one; the authors take 200. `naive_error` is the standard error that
-    takes all rows as independent scores: the root of the mean squared error is kept between it and the square root of k times it.
-    """
-    _, folds = scores.outer.shape
-    inner = np.where(np.eye(folds, dtype=bool), np.nan, scores.inner)
-    of_inner = np.nanmean(inner, axis=2)
-    # Err_NCV - Err_CV, times 1 + (k - 2) / k: from (k - 2) / k of the rows, and (k - 1) / k of them, to all.
-    bias = (1 + (folds - 2) / folds) * (float(of_inner.mean()) - float(scores.outer.mean()))
-    squared_error = float(np.square(of_inner - scores.outer).mean() - scores.sampling.mean())
-    error = min(max(sqrt(max(squared_error, 0.0)), naive_error), sqrt(folds) * naive_error)
-    # Of a training on (k - 1) / k of the rows; the normal quantile is that of infinitely many degrees of freedom.
-    return Estimate(name, float(of_inner.mean()) - bias, sqrt((folds - 1) / folds) * error, INFINITE, NESTED)
-
-
-INFINITE = 1e9
-"""Degrees of freedom with which Student's t is the normal distribution, to six digits."""
-
-
-def detectable_difference(interval: Interval, confidence: float, power: float = POWER) -> float:
-    """Return the smallest true difference that intervals as wide as this exclude 0 for, with this probability; for many rows."""
-    normal = NormalDist()
-    level = normal.inv_cdf((1 + confidence) / 2)
-    return (interval.high - interval.low) / 2 * (level + normal.inv_cdf(power)) / level
