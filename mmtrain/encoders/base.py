@@ -85,6 +85,8 @@ class Family(ABC):
     """Python packages with weights, by name of the model: the package, and the path of the file that it installs."""
     hubs: ClassVar[Mapping[str, str]] = {}
     """Repositories of a model hub with weights, by name of the model; for messages, and for `mmtrain models download`."""
+    has_text_tower: ClassVar[bool] = False
+    """True for image towers whose vectors share a space with those of a text tower in the same checkpoint."""
     name: str = ""
     """The name that the family is registered under, set by `@family`."""
     kind: Kind = ""

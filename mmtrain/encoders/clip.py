@@ -61,6 +61,7 @@ class Architecture:
 class ClipImage(Family):
     """Image towers of CLIP and SigLIP."""
 
+    has_text_tower: ClassVar[bool] = True
     unused: ClassVar[tuple[str, ...]] = (r"text_(model|projection)\..*", r"logit_(scale|bias)", r".*\.position_ids")
     hubs: ClassVar[Mapping[str, str]] = HUBS
 

@@ -35,8 +35,6 @@ LEAST_MEDIAN = 2.0
 """Standard deviations that the median pair has to be above others, for texts that describe their images."""
 LEAST_SHARE = 0.25
 """A pair whose agreement is below this share of the median one does not fit: with a median of 4, 84 % of random pairs."""
-FAMILY = "clip"
-"""Family of the encoders whose two towers share a space, see `mmtrain.encoders.clip`."""
 
 
 def agreement_findings(columns: Sequence[ImageColumn], encoders: Sequence[Pretrained | None], values: TableValues) -> list[Finding]:
@@ -48,7 +46,7 @@ def agreement_findings(columns: Sequence[ImageColumn], encoders: Sequence[Pretra
     texts = [cells for cells in values.inputs_of("texts") if cells.texts is not None]
     for column, pretrained in zip(columns, encoders, strict=True):
         declared, store = column.column, column.store
-        if not texts or pretrained is None or store is None or not isinstance(declared, InputColumn) or not _is_clip(pretrained):
+        if not texts or pretrained is None or store is None or not isinstance(declared, InputColumn) or not _has_text_tower(pretrained):
             continue
         for cells in texts:
             cell_texts = np.asarray(cells.texts)
@@ -69,11 +67,11 @@ def agreement_findings(columns: Sequence[ImageColumn], encoders: Sequence[Pretra
     return findings
 
 
-def _is_clip(pretrained: Pretrained) -> bool:
+def _has_text_tower(pretrained: Pretrained) -> bool:
     from mmtrain.encoders import recognize
 
     try:
-        return recognize(pretrained.reference, "image", pretrained.weights).family.name == FAMILY
+        return recognize(pretrained.reference, "image", pretrained.weights).family.has_text_tower
     except RunError:  # reported by the check of the experiment
         return False
 
