@@ -94,7 +94,7 @@ def _compare_target(key: str, every: Sequence[CrossValidatedRun]) -> ComparedTar
         if not np.array_equal(other.sets[0][0].rows.truth, rows.truth, equal_nan=rows.truth.dtype.kind == "f"):
             what = f"its answers to {key} differ from those of {every[0].run}."
             raise UsageError(Problem(str(one.run), what, "Train both on one table with the same settings of its columns."))
-    bootstrap = Bootstrap(len(rows), groups=rows.groups, draws=section.draws, confidence=section.confidence, seed=section.seed)
+    bootstrap = rows.resample(section).bootstrap
     estimates = [estimate_scores(one, bootstrap) for one in scored]
     method = next((one.method for of_run in estimates for one in of_run.values()), NADEAU_BENGIO)
     return ComparedTarget(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, Slot, family
-from mmtrain.encoders.layer_builder import HALVES, LayerBuilder, activation_layer, image_input, input_scaling
+from mmtrain.encoders.layer_builder import HALVES, LayerBuilder, activation_layer, check_sides, image_input, input_scaling
 from mmtrain.encoders.vit import HEAD_WIDTH, resample
 from mmtrain.specs import PieceSpec, TensorSpec
 
@@ -71,8 +71,7 @@ class ClipImage(Family):
 
     def check(self, architecture: Architecture, spec: TensorSpec) -> None:
         """Raise ValueError for images smaller than a patch."""
-        if min(spec.shape[:2]) < architecture.patch:
-            raise ValueError(f"images need at least {architecture.patch} pixels each way")
+        check_sides(spec, architecture.patch)
 
     def build(self, architecture: Architecture, spec: TensorSpec) -> Built:
         """Return the network of an image to its vector."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, family
-from mmtrain.encoders.layer_builder import IMAGENET, LayerBuilder, image_input, input_scaling
+from mmtrain.encoders.layer_builder import IMAGENET, LayerBuilder, check_sides, image_input, input_scaling
 from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ class ConvNeXt(Family):
 
     def check(self, architecture: Any, spec: TensorSpec) -> None:
         """Raise ValueError for images that have no pixel left behind the last stage."""
-        least = architecture.patch * 2 ** (len(architecture.stages) - 1)
-        if min(spec.shape[:2]) < least:
-            raise ValueError(f"images need at least {least} pixels each way")
+        check_sides(spec, architecture.patch * 2 ** (len(architecture.stages) - 1))
 
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
         """Return the network of an image to the normalized mean of the last maps."""

@@ -37,6 +37,12 @@ def image_input(spec: TensorSpec, mean: Sequence[float], deviation: Sequence[flo
     return image, NormalizedPixels(levels=spec.levels, mean=list(mean), deviation=list(deviation), dtype="float32")(image)
 
 
+def check_sides(spec: TensorSpec, least: int) -> None:
+    """Raise ValueError for images with a side of fewer than `least` pixels."""
+    if min(spec.shape[:2]) < least:
+        raise ValueError(f"images need at least {least} pixels each way")
+
+
 def input_scaling(config: Mapping[str, Any], usual: Scaling) -> Scaling:
     """Return the scaling that the config.json of timm or the preprocessor_config.json of Transformers gives, else the usual one.
 

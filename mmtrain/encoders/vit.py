@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, Slot, family
-from mmtrain.encoders.layer_builder import HALVES, IMAGENET, LayerBuilder, image_input, input_scaling
+from mmtrain.encoders.layer_builder import HALVES, IMAGENET, LayerBuilder, check_sides, image_input, input_scaling
 from mmtrain.specs import TensorSpec
 
 if TYPE_CHECKING:
@@ -158,8 +158,7 @@ class ViT(Family):
 
     def check(self, architecture: Any, spec: TensorSpec) -> None:
         """Raise ValueError for images smaller than a patch."""
-        if min(spec.shape[:2]) < architecture.patch:
-            raise ValueError(f"images need at least {architecture.patch} pixels each way")
+        check_sides(spec, architecture.patch)
 
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
         """Return the network of an image to the class token."""

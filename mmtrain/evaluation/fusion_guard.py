@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.run_schema.run_facts import BranchAlone, FusionGuard
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet, score_drops
 from mmtrain.evaluation.scoring import main_score
 from mmtrain.targets import FittedTarget
@@ -46,8 +45,7 @@ def choose_answer(
     rows, known = EvalSet.of(target, truth, fused, groups), target.known_rows(truth)
     # Bonferroni: each of the branches gets its share of the error probability.
     confidence = 1 - (1 - section.confidence) / len(alone)
-    bootstrap = Bootstrap(len(rows), groups=rows.groups, draws=section.draws, confidence=confidence, seed=section.seed)
-    of_fusion = BootstrapScores(rows, bootstrap)
+    of_fusion = rows.resample(section.model_copy(update={"confidence": confidence}))
     score = main_score(monitor, target, of_fusion.scores, prefix)
     branches = {branch: _compare(of_fusion, prediction[known], score) for branch, prediction in alone.items()}
     fused_value = of_fusion.scores[score].value

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.group_results import CrossValidation, Member, MemberScores
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.cross_validation import CrossValidated, Estimate, OutOfFold, estimate_scores
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.member_decisions import decision_scores, with_decision
@@ -223,9 +222,7 @@ def with_intervals(
     targets = {}
     for key, scores in result.targets.items():
         scored = cross_validated(key, result, members, combined.labels)
-        known = scored.sets[0][0]
-        bootstrap = Bootstrap(len(known), groups=known.rows.groups, draws=section.draws, confidence=section.confidence, seed=section.seed)
-        estimates = estimate_scores(scored, bootstrap)
+        estimates = estimate_scores(scored, scored.sets[0][0].rows.resample(section).bootstrap)
         targets[key] = {name: _with_interval(one, scored, estimates.get(name), name, section.confidence) for name, one in scores.items()}
     return result.model_copy(update={"targets": targets, "confidence": section.confidence})
 
