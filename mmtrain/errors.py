@@ -134,3 +134,13 @@ def _quoted(word: str) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 row`, `1,200 rows`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float, digits: int = 0) -> str:
+    """`40 s`, with `digits` decimals below a minute; `4 min 12 s`, `2 h 5 min`."""
+    # Rounded first, so that no minute has 60 s.
+    if round(seconds, digits) < 60:
+        return f"{seconds:.{digits}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

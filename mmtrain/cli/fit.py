@@ -183,15 +183,19 @@ def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) 
 
 def dry_run_lines(result: DryRun) -> list[tuple[str, str]]:
     """Return the names and values of a dry run, as a person reads them."""
-    hours = result.seconds_per_epoch * result.epochs / 3600
-    whole = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+    from mmtrain.errors import duration
+
+    whole = duration(result.seconds_per_epoch * result.epochs)
     free = "" if result.free_memory is None else f"; {_size(result.free_memory)} are free"
     encoders = [("encoders", f"{result.seconds_of_features:.0f} s once, before the first epoch")] if result.seconds_of_features else []
     return [
         ("settings", ", ".join(f"{name} {value}" for name, value in result.settings.items())),
         *encoders,
         ("one step", f"{result.seconds_per_step * 1000:.3g} ms; {result.steps:,} steps an epoch"),
-        ("one epoch", f"{result.seconds_per_epoch:.3g} s with its validation; {result.epochs} epochs at most {whole}"),
+        (
+            "one epoch",
+            f"{result.seconds_per_epoch:.3g} s with its validation; {result.epochs} epochs at most {whole}",
+        ),
         ("memory", f"{_size(result.peak_memory)} at the peak{free}"),
         *[(f"disk, {name}", _size(size)) for name, size in result.disk.items()],
     ]

@@ -49,8 +49,8 @@ def runs_command(
 
 def _runs(done: RunList) -> Table:
     from mmtrain.cli.views.console import fitting_table, number, out
-    from mmtrain.cli.views.training_progress import duration
     from mmtrain.commands.list_runs import started_at
+    from mmtrain.errors import duration
 
     rows = []
     for one in done.runs:
@@ -123,7 +123,7 @@ def leaderboard_command(
 
 def _leaderboard(done: Leaderboard) -> Table:
     from mmtrain.cli.views.console import fitting_table, interval, number, out
-    from mmtrain.cli.views.training_progress import duration
+    from mmtrain.errors import duration
     from mmtrain.reports.search_page import format_setting
 
     rows = []

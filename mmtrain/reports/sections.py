@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from mmtrain.columns import inputs_among
-from mmtrain.errors import counted, listed
+from mmtrain.errors import counted, duration, listed
 from mmtrain.reports import cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter
@@ -13,7 +13,7 @@ from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.target_results import scores
 from mmtrain.reports.target_results.baselines import verdicts
 from mmtrain.reports.target_results.score_tiles import tiles
-from mmtrain.reports.wording import CAVEATS, count, duration, moment
+from mmtrain.reports.wording import CAVEATS, count, moment
 
 
 def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
@@ -39,9 +39,9 @@ def headline(contents: ReportData) -> tuple[str, ...]:
     facts = contents.facts
     words = [facts.state, f"started {moment(facts.started)}"]
     if facts.seconds is not None:
-        words.append(f"{duration(facts.seconds.training)} of training")
+        words.append(f"{duration(facts.seconds.training, 1)} of training")
     elif facts.ended is not None:
-        words.append(duration((datetime.fromisoformat(facts.ended) - datetime.fromisoformat(facts.started)).total_seconds()))
+        words.append(duration((datetime.fromisoformat(facts.ended) - datetime.fromisoformat(facts.started)).total_seconds(), 1))
     return tuple(words)
 
 

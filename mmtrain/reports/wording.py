@@ -113,17 +113,6 @@ def often(times: int) -> str:
     return {1: "once", 2: "twice"}.get(times, f"{times} times")
 
 
-def duration(seconds: float) -> str:
-    """Format a duration: `3.6 s`, `4 min 12 s`, `2 h 5 min`."""
-    if seconds < 59.95:  # from here on one decimal would round to 60.0 s
-        return f"{seconds:.1f} s"
-    # Rounded first, so that no minute has 60 s.
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def moment(text: str) -> str:
     """Format a time of run.json: `22 November 2026, 13:52 UTC`; any other text stays."""
     try:

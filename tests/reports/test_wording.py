@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmtrain.errors import duration
 from mmtrain.metrics.score import Score
 from mmtrain.reports import wording
 
@@ -31,9 +32,18 @@ def test_scores_have_three_decimals(value, text):
     assert wording.decimals(value) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(3.64, "3.6 s"), (59.97, "1 min 0 s"), (252, "4 min 12 s"), (7500, "2 h 5 min")])
-def test_durations_are_read_easily(seconds, text):
-    assert wording.duration(seconds) == text
+@pytest.mark.parametrize(
+    ("seconds", "text", "whole"),
+    [
+        (3.64, "3.6 s", "4 s"),
+        (59.7, "59.7 s", "1 min 0 s"),
+        (59.97, "1 min 0 s", "1 min 0 s"),
+        (252, "4 min 12 s", "4 min 12 s"),
+        (7500, "2 h 5 min", "2 h 5 min"),
+    ],
+)
+def test_durations_are_read_easily(seconds, text, whole):
+    assert (duration(seconds, 1), duration(seconds)) == (text, whole)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,6 @@ def test_a_long_reading_says_how_far_it_is(tensorflow, monkeypatch, tmp_path):
     work = np.array([1, 1, 2, 2, 7, 7])
     assert cache.column(encoder, ArrayLayout(6, (1, 3), "float32"), {}, lambda: iter(batches), "text", work).codes.shape == (6, 1, 3)
     assert said == [
-        "note: tiny has read 2 of 6 texts (0 a second, 90 s left).",
+        "note: tiny has read 2 of 6 texts (0 a second, 1 min 30 s left).",
         "note: tiny has read 6 texts in 40 s (0 a second).",
     ]

@@ -187,14 +187,14 @@ def test_the_rate_falls_from_block_to_block():
     ("seconds", "stages", "tuned", "epochs", "reasons"),
     [
         (10, (1, 6), ("a", "b"), 6, ["branch a is tuned with adapters: 6 epochs of about 10 s, 5 minutes allowed"]),
-        (60, (1, 6), ("a", "b"), 2, ["branch a is tuned with adapters: 2 epochs of about 60 s, 5 minutes allowed"]),
-        (60, (6, 6), (), 0, ["branch a stays frozen: 6 epochs of tuning would take about 6 minutes, and 5 minutes are allowed"]),
+        (60, (1, 6), ("a", "b"), 2, ["branch a is tuned with adapters: 2 epochs of about 1 min 0 s, 5 minutes allowed"]),
+        (60, (6, 6), (), 0, ["branch a stays frozen: 6 epochs of tuning would take about 6 min 0 s, and 5 minutes are allowed"]),
         (
             200,
             (1, 6),
             ("a",),
             1,
-            ["branch b stays frozen: 1 epoch of tuning with the branches before would take about 7 minutes, and 5 minutes are allowed"],
+            ["branch b stays frozen: 1 epoch of tuning with the branches before would take about 6 min 40 s, and 5 minutes are allowed"],
         ),
     ],
 )

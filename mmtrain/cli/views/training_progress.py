@@ -17,6 +17,7 @@ from rich.text import Text
 
 from mmtrain.cli.views.console import err, line, number, plain_table
 from mmtrain.cli.views.splits import show_splits
+from mmtrain.errors import duration
 from mmtrain.training.listeners.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ STOPPING = {
     2: "Still finishing the step or writing the checkpoint; press again to stop without it.",
 }
 """Messages after the first and the second Ctrl-C."""
-
-
-def duration(seconds: float) -> str:
-    """`1 h 5 min`, `2 min 3 s`, `40 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 class ImageProgress:

@@ -17,7 +17,7 @@ from mmtrain.branches import Branch, Pretrained
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import epoch_permutation
-from mmtrain.errors import counted
+from mmtrain.errors import counted, duration
 from mmtrain.splits.plan import Partition
 from mmtrain.training.device import prepare
 
@@ -60,13 +60,13 @@ def choose_tuning(
             tuned[key], limit = seconds, allowed
         else:
             others = " with the branches before" if tuned else ""
-            what = f"{counted(least, 'epoch')} of tuning{others} would take about {_duration(together)}"
+            what = f"{counted(least, 'epoch')} of tuning{others} would take about {duration(max(together, 1))}"
             reasons.append(f"branch {key} stays frozen: {what}, and {allowed / 60:g} minutes are allowed")
     if not tuned:
         return TuningChoice((), 0, tuple(reasons))
     count = max(least, min(most, int(limit / sum(tuned.values()))))
     for key, seconds in tuned.items():
-        what = f"{counted(count, 'epoch')} of about {_duration(seconds)}, {limit / 60:g} minutes allowed"
+        what = f"{counted(count, 'epoch')} of about {duration(max(seconds, 1))}, {limit / 60:g} minutes allowed"
         reasons.append(f"branch {key} is tuned with adapters: {what}")
     return TuningChoice(tuple(tuned), count, tuple(reasons))
 
@@ -98,7 +98,3 @@ def _row_seconds(function: Any, network: Any, batches: list[Array]) -> float:
         tf.nest.map_structure(lambda values: values.numpy(), call(tf.constant(inputs)))
         seconds.append((time.perf_counter() - begun) / len(inputs))
     return min(seconds)
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"

@@ -18,7 +18,7 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, cached_column, encoded_column
 from mmtrain.data.images.store import Say
 from mmtrain.encoders import Encoder
-from mmtrain.errors import counted
+from mmtrain.errors import counted, duration
 
 VERSION = 1
 """Part of the name of every entry; to be raised when encoders give other features for the same inputs and weights."""
@@ -88,10 +88,10 @@ class FeatureCache:
             rows, moment = rows + len(values), time.perf_counter()
             if moment > due and rows < layout.rows:
                 due, seconds, done = moment + SECONDS_BETWEEN_LINES, moment - begun, float(work[:rows].sum())
-                pace = f"{rows * layout.shape[0] / seconds:,.0f} a second, {_duration(seconds * (whole - done) / done)} left"
+                pace = f"{rows * layout.shape[0] / seconds:,.0f} a second, {duration(seconds * (whole - done) / done)} left"
                 self.say(f"{self.header}: {encoder.name} has read {rows * layout.shape[0]:,} of {counted(total, noun)} ({pace}).")
         seconds = time.perf_counter() - begun
-        pace = f"in {_duration(seconds)} ({total / seconds:,.0f} a second)"
+        pace = f"in {duration(seconds)} ({total / seconds:,.0f} a second)"
         self.say(f"{self.header}: {encoder.name} has read {counted(total, noun)} {pace}.")
 
     def _estimate(self, encoder: Encoder, layout: ArrayLayout, batches: Generator[Array], noun: str, work: Array) -> EncodedColumn:
@@ -112,11 +112,6 @@ class FeatureCache:
             whole = seconds * float(work.sum()) / timed
             one = FeatureEstimate(self.header, encoder.name, total, noun, whole, layout.size)
             self.estimates.append(one)
-            pace = f"in about {_duration(whole)} ({total / max(whole, 1e-9):,.0f} a second)"
+            pace = f"in about {duration(whole)} ({total / max(whole, 1e-9):,.0f} a second)"
             self.say(f"{self.header}: {encoder.name} would read {counted(total, noun)} {pace}; {len(codes):,} of them were read.")
         return EncodedColumn(codes, np.ones((len(codes), 1), np.float32))
-
-
-def _duration(seconds: float) -> str:
-    """Return `40 s`, `3.2 min`."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
