@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from mmtrain.errors import counted
 from mmtrain.metrics.score import ScoreName
 from mmtrain.result_model import Count, ResultModel, both_or_neither
 
@@ -86,6 +87,11 @@ class CrossValidation(ResultModel):
     predictions: str = ""
     """File with the out-of-fold predictions, predictions_oof.csv; empty without folds."""
 
+    @property
+    def trainings(self) -> str:
+        """The folds and seeds in words, see `describe_folds`."""
+        return describe_folds(self.folds, self.repeats, self.seeds)
+
     @model_validator(mode="after")
     def _complete(self) -> CrossValidation:
         """Check that every score has a value for each member."""
@@ -95,3 +101,16 @@ class CrossValidation(ResultModel):
         if self.main.keys() != self.targets.keys() or any(name not in self.targets[key] for key, name in self.main.items()):
             raise ValueError("the main score of a target is one of its scores")
         return self
+
+
+def describe_folds(folds: int, repeats: int, seeds: int) -> str:
+    """Return `5 folds, repeated 2 times, each with 3 seeds`; without folds `3 seeds`.
+
+    >>> describe_folds(5, repeats=1, seeds=3), describe_folds(1, repeats=1, seeds=3)
+    ('5 folds, each with 3 seeds', '3 seeds')
+
+    """
+    if folds == 1:
+        return counted(seeds, "seed")
+    again = f", repeated {repeats} times" if repeats > 1 else ""
+    return f"{folds} folds{again}{f', each with {seeds} seeds' if seeds > 1 else ''}"

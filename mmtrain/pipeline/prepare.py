@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmtrain.artifacts.group_results import describe_folds
 from mmtrain.columns import Column, Group, Split, Time, column_of_role
 from mmtrain.columns.base import Purpose
 from mmtrain.columns.cells import intern_cells
@@ -145,8 +146,7 @@ def describe_trainings(experiment: Experiment, plan: SplitPlan) -> str:
         return ""
     if folds == 1:
         return f"{seeds} trainings, with {seeds} seeds"
-    repeats = f", repeated {plan.repeats} times" if plan.repeats > 1 else ""
-    return f"{folds * seeds} trainings: {plan.folds} folds{repeats}{f', each with {seeds} seeds' if seeds > 1 else ''}"
+    return f"{folds * seeds} trainings: {describe_folds(plan.folds, plan.repeats, seeds)}"
 
 
 def check_parts(experiment: Experiment, table: Table, partition: Partition, fold: int | None = None) -> None:

@@ -65,16 +65,6 @@ class GroupData:
         """A view of each target on the out-of-fold rows."""
         return tuple(view for part in self.data.parts for view in self.data.views(part))
 
-    @property
-    def trainings(self) -> str:
-        """`5 folds, repeated 2 times, each with 3 seeds`."""
-        result = self.result
-        if result.folds == 1:
-            return counted(result.seeds, "seed")
-        repeats = f", repeated {result.repeats} times" if result.repeats > 1 else ""
-        seeds = f", each with {result.seeds} seeds" if result.seeds > 1 else ""
-        return f"{result.folds} folds{repeats}{seeds}"
-
 
 def read(data: ReportData, result: CrossValidation, combined: Combined, section: Evaluation) -> GroupData:
     """Return the contents of the report; `data` is that of the group, without parts."""
@@ -103,8 +93,9 @@ def sections(contents: GroupData, writer: FigureWriter) -> tuple[Section, ...]:
 def card_sections(contents: GroupData) -> tuple[Section, ...]:
     """Return the generated sections of the model card."""
     tables = tuple(scores_table(contents, key) for key in contents.result.targets)
+    trainings = f"{_times(contents)}: {contents.result.trainings}"
     return (
-        Section("Model", (Paragraph(question(contents.data)), Paragraph(f"It was trained {_times(contents)}: {contents.trainings}."))),
+        Section("Model", (Paragraph(question(contents.data)), Paragraph(f"It was trained {trainings}."))),
         Section("Data", (Paragraph(f"{_rows(contents)} {_division(contents)}"),)),
         Section("Scores", (*verdicts(contents), *tables)),
         limits(contents),
@@ -124,9 +115,8 @@ def _rows(contents: GroupData) -> str:
         return f"It was trained {_times(contents)} with different seeds; the scores are those of {scored} of the part {result.part}."
     left = data.used - result.rows
     rest = f" {counted(left, 'row')} {'is' if left == 1 else 'are'} in no fold." if left else ""
-    return (
-        f"It was trained {_times(contents)} ({contents.trainings}); each of {scored} was scored by trainings that have not seen it.{rest}"
-    )
+    trainings = f"{_times(contents)} ({result.trainings})"
+    return f"It was trained {trainings}; each of {scored} was scored by trainings that have not seen it.{rest}"
 
 
 def _flow(contents: GroupData) -> Flow:
@@ -199,7 +189,7 @@ def scores_table(contents: GroupData, key: str) -> Table:
     estimate = ("Estimate", f"{contents.percent} interval") if whole else ()
     of = "folds" if contents.result.folds > 1 else "seeds"
     head = ("Score", *estimate, f"Mean of {of}", "Deviation", *(("All rows",) if whole else ()), "Better when")
-    return Table(f"Scores of {key} over {contents.trainings}", head, tuple(lines), _method_note(contents.result.targets[key]))
+    return Table(f"Scores of {key} over {contents.result.trainings}", head, tuple(lines), _method_note(contents.result.targets[key]))
 
 
 def _method_note(scores: Mapping[str, MemberScores]) -> str:

@@ -44,7 +44,7 @@ def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: F
 
 def write_group(run: Run, contents: GroupData) -> Path:
     """Write report.html, its plots and model_card.md of a finished group of trainings. Raises RunError if it cannot be written."""
-    facts = (*headline(contents.data), contents.trainings)
+    facts = (*headline(contents.data), contents.result.trainings)
     card = model_card.render(str(run), facts, group_report.card_sections(contents), _read(run / "model_card.md"))
     run.write_text("model_card.md", card)
     with style():

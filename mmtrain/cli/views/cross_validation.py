@@ -34,10 +34,8 @@ def show_members(scores: CrossValidation) -> None:
 def _heading(scores: CrossValidation) -> str:
     """Return `5 folds, each with 3 seeds; 400 rows are scored out of fold`."""
     if scores.folds == 1:
-        return f"mean and standard deviation over {counted(scores.seeds, 'seed')}; {counted(scores.rows, 'validation row')}"
-    repeats = f", repeated {scores.repeats} times" if scores.repeats > 1 else ""
-    seeds = f", each with {scores.seeds} seeds" if scores.seeds > 1 else ""
-    return f"{scores.folds} folds{repeats}{seeds}; {scores.rows:,} rows are scored out of fold"
+        return f"mean and standard deviation over {scores.trainings}; {counted(scores.rows, 'validation row')}"
+    return f"{scores.trainings}; {scores.rows:,} rows are scored out of fold"
 
 
 def _summary(score: MemberScores, *, whole: bool) -> list[str]:
