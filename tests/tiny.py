@@ -88,6 +88,12 @@ def package_trees():
     return {path.relative_to(package).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(package.rglob("*.py"))}
 
 
+@functools.cache
+def nodes(tree):
+    """All nodes of a syntax tree of `package_trees`: walking through the package takes half a second, and many tests search it."""
+    return tuple(ast.walk(tree))
+
+
 def lines(path):
     """The documents of a file with one JSON document a line."""
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]

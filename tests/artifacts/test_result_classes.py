@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from tiny import package_trees
+from tiny import nodes, package_trees
 
 import mmtrain
 from mmtrain.artifacts.analysis_results import Gap, Subgroup
@@ -34,7 +34,7 @@ RESULT = {
 def functions(folder):
     """Every function of a folder with its file."""
     for module, tree in package_trees().items():
-        for node in ast.walk(tree) if module.startswith(folder) else ():
+        for node in nodes(tree) if module.startswith(folder) else ():
             if isinstance(node, ast.FunctionDef):
                 yield Path(module), node
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-from tiny import package_trees
+from tiny import nodes, package_trees
 
 from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.columns import role_class, roles
@@ -95,7 +95,7 @@ def test_no_module_asks_for_the_class_of_a_role(outside):
         (place, ast.unparse(node))
         for place, tree in outside
         if place not in others
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")
         for name in ast.walk(node.args[1])
         if (isinstance(name, ast.Name) and name.id in classes) or (isinstance(name, ast.Attribute) and name.attr in classes)
@@ -108,7 +108,7 @@ def test_no_module_compares_the_name_of_a_role_or_kind(outside):
         (place, ast.unparse(node))
         for place, tree in outside
         if place not in NAMING
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Compare) and constants(node) & NAMES and asks_for(node)
     }
     assert compared == set()
@@ -119,7 +119,7 @@ def test_no_module_has_a_table_by_the_names_of_roles_or_kinds(outside):
         (place, ast.unparse(node)[:80])
         for place, tree in outside
         if place not in NAMING
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Dict)
         and len(node.keys) > 1
         and all(isinstance(key, ast.Constant) and key.value in NAMES for key in node.keys)

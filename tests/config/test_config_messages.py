@@ -822,7 +822,10 @@ WHOLE_FILES = {
 }
 
 
-@pytest.mark.parametrize(("text", "report"), WHOLE_FILES.values(), ids=WHOLE_FILES)
+@pytest.mark.parametrize(
+    ("text", "report"),
+    [pytest.param(*values, id=name, marks=[pytest.mark.slow] * (name == "ten thousand levels")) for name, values in WHOLE_FILES.items()],
+)
 def test_a_file_that_is_no_experiment_is_refused_at_once(tmp_path, text, report):
     begin = time.monotonic()
     assert reported(tmp_path, text) == report

@@ -268,8 +268,11 @@ PUBLISHED = {
 
 
 PUBLISHED_NETWORKS = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
-LARGE = ("efficientnet_b0", "tf_efficientnet_b0", "tf_mobilenetv3_large_075")
-"""Networks that take a second each and of whose family there are smaller ones."""
+RARE = (
+    *("efficientnet_b0", "tf_efficientnet_b0", "tf_mobilenetv3_large_075"),  # a second each
+    *("timm_dinov2", "timm_convnext_convolved", "deit", "dinov2_with_registers", "dinov3_gated"),
+)
+"""Networks of whose family there are smaller or plainer ones."""
 
 
 def write_published(folder, known, change=lambda arrays: None):
@@ -282,7 +285,7 @@ def write_published(folder, known, change=lambda arrays: None):
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in PUBLISHED_NETWORKS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in RARE)) for name in PUBLISHED_NETWORKS])
 def test_a_checkpoint_in_the_published_format_gives_the_features_of_the_published_network(tmp_path, name):
     """Names, shapes and features are those of timm and Transformers; `make_published.py` has written them."""
     known = PUBLISHED_NETWORKS[name]

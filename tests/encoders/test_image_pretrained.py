@@ -116,8 +116,8 @@ def test_the_run_is_evaluated_and_its_encoder_is_in_the_model_card(trained, monk
     ("change", "count"),
     [
         ("", 1),
-        ("columns.scan.size=[12, 10]", 2),
-        ("branches.scan.views=2", 2),
+        pytest.param("columns.scan.size=[12, 10]", 2, marks=pytest.mark.slow),
+        pytest.param("branches.scan.views=2", 2, marks=pytest.mark.slow),
         ("weights", 2),
     ],
 )
@@ -148,13 +148,14 @@ def test_a_file_that_no_row_can_have_is_not_read_again_without_a_store(tmp_path)
     assert features[0].any() and not features[1].any() and features[2].any()
 
 
+AUGMENTED = "missing: mask, augment: {flip: both, brightness: 0.3, color: 0.2}"
+VIEWS = TREE.replace("missing: mask", AUGMENTED).replace("units: [4], d", "views: 2, d")
+
+
 def test_views_are_changed_images_next_to_the_image_itself(tmp_path):
     from mmtrain.training.encoder_features.frozen_features import with_features
 
-    views = TREE.replace("missing: mask", "missing: mask, augment: {flip: both, brightness: 0.3, color: 0.2}").replace(
-        "units: [4], d", "views: 2, d"
-    )
-    made, plain = (ready(written(tmp_path, tree)) for tree in (views, TREE))
+    made, plain = (ready(written(tmp_path, tree)) for tree in (VIEWS, TREE))
     arrays, alone = (
         with_features(one.arrays, one.experiment.branches, one.experiment.columns, one.data.stores, one.experiment.data.cache)
         for one in (made, plain)
@@ -166,7 +167,11 @@ def test_views_are_changed_images_next_to_the_image_itself(tmp_path):
     assert not np.array_equal(features[0, 0], features[0, 1]) and not np.array_equal(features[0, 1], features[0, 2])
     assert not features[1].any()  # the row without an image
     assert np.array_equal(arrays.inputs["scan"].present(rows)[:, 0], [1, 0, 1])
-    fit(tmp_path / "experiment.yaml", output=tmp_path / "runs", overrides=["training.epochs=1"])
+
+
+@pytest.mark.slow
+def test_a_training_takes_one_view_of_every_row(tmp_path):
+    assert fit(written(tmp_path, VIEWS), output=tmp_path / "runs", overrides=["training.epochs=1"]).run.state == "finished"
 
 
 STAGES = (
@@ -175,7 +180,8 @@ STAGES = (
 )
 
 
-@pytest.mark.parametrize(("tune", "changed"), [("last_blocks, blocks: 1", 3), pytest.param("all", 6, marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/training/test_stages.py has the stages, tests/encoders the blocks
+@pytest.mark.parametrize(("tune", "changed"), [("last_blocks, blocks: 1", 3), ("all", 6)])
 def test_the_last_blocks_of_an_encoder_are_tuned_in_a_later_stage(tmp_path, tune, changed):
     """A tiny ResNet has a stem of one convolution, a block of two and one of three; each has a kernel and a bias."""
     from mmtrain.encoders import load_encoder

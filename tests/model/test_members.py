@@ -100,6 +100,7 @@ def test_the_loss_is_the_mean_of_the_losses_of_the_members(material, models):
         assert found[key].numpy() == pytest.approx(np.mean(members), rel=1e-5), key
 
 
+@pytest.mark.slow  # tests/pipeline/test_column_encoders.py trains members
 def test_a_step_trains_and_validation_scores_the_mean(material):
     from mmtrain.training.step import TrainStep
     from mmtrain.training.validation import predict_rows

@@ -134,6 +134,7 @@ def never_read(monkeypatch):
     monkeypatch.setattr(frozen_features, "_compile", lambda _: pytest.fail("an encoder was asked to read"))
 
 
+@pytest.mark.slow  # tests/encoders/test_image_pretrained.py evaluates such a run
 def test_evaluate_reads_the_cache_and_needs_no_files_of_encoders(trained, never_read):
     run, _, folder = trained
     notices = []

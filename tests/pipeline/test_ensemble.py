@@ -22,6 +22,8 @@ from mmtrain.pipeline.ensemble import end_to_end, for_labels, load, mean_predict
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.targets.multiclass import MulticlassTarget
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 EXPERIMENT = """
 name: folds
 columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}

@@ -2,14 +2,14 @@
 
 import ast
 
-from tiny import package_trees
+from tiny import nodes, package_trees
 
 ABOVE = ("api", "commands", "config", "pipeline")
 
 
 def takes_experiment(tree):
     """Names of the functions and classes of a module that have a parameter or a field of the type `Experiment`."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ClassDef):
             annotated = [entry.annotation for entry in node.body if isinstance(entry, ast.AnnAssign)]
         elif isinstance(node, ast.FunctionDef):

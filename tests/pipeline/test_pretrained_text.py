@@ -57,6 +57,7 @@ def test_weights_of_the_encoder_are_in_the_model_and_in_no_checkpoint(run):
     assert vocabulary in [tuple(weight.shape) for weight in model.weights]
 
 
+@pytest.mark.slow  # the saved model holds the encoder, see above
 def test_predicts_and_evaluates_without_the_folder_of_the_encoder(run):
     folder, table = run
     frame = pd.read_csv(table / "table.csv", dtype=str, keep_default_na=False)

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 from rich.text import Text
-from tiny import package_trees, start
+from tiny import nodes, package_trees, start
 
 import mmtrain.layers.encoding
 import mmtrain.layers.network
@@ -36,15 +36,16 @@ AGAIN = "Ask for the archive again."
 
 
 def calls(tree):
-    """Every call in a module: the last word of what is called, and its keyword arguments as they are written."""
-    for node in ast.walk(tree):
+    """Every call in a module: the last word of what is called, and its options about trust as they are written."""
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            yield name, {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            options = [keyword for keyword in node.keywords if keyword.arg in ("allow_pickle", "safe_mode")]
+            yield name, {keyword.arg: ast.unparse(keyword.value) for keyword in options}
 
 
 def imports(tree):
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (name.name.partition(".")[0] for name in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -14,7 +14,10 @@ from tiny import paint, write_experiment, write_table
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
 
-pytestmark = pytest.mark.skipif(FOUND is None, reason=f"no browser on the PATH ({', '.join(NAMES)})")
+pytestmark = [
+    pytest.mark.slow,  # tests/audit/test_findings.py opens a page in a browser every time
+    pytest.mark.skipif(FOUND is None, reason=f"no browser on the PATH ({', '.join(NAMES)})"),
+]
 
 EVIL = '<script>alert("x")</script>'
 IMAGE = "<img src=x onerror=alert(1)>"
@@ -67,12 +70,7 @@ SIZES = "[document.scrollingElement.scrollWidth, document.scrollingElement.clien
 
 @pytest.mark.parametrize(
     ("after", "width", "scheme"),
-    [
-        pytest.param(after, width, scheme, marks=[] if (width, scheme) in {(320, "light"), (1200, "dark")} else pytest.mark.slow)
-        for after in ("fit", "evaluate")
-        for width in (320, 390, 1200)
-        for scheme in ("light", "dark")
-    ],
+    [(after, width, scheme) for after in ("fit", "evaluate") for width in (320, 390, 1200) for scheme in ("light", "dark")],
 )
 def test_report_opens_without_a_complaint_and_never_scrolls_sideways(reports, shown, after, width, scheme):
     shown.open(reports[after], width=width, scheme=scheme)

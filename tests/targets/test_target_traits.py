@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import package_trees
+from tiny import nodes, package_trees
 
 from mmtrain.metrics import score
 from mmtrain.metrics.score import METRICS, Metric
@@ -160,15 +160,13 @@ NAMING = {
 def test_no_module_outside_of_the_targets_names_a_task():
     outside = {place: tree for place, tree in package_trees().items() if not place.startswith("targets/")}
     named = {
-        place
-        for place, tree in outside.items()
-        if any(isinstance(node, ast.Constant) and node.value in EXAMPLES for node in ast.walk(tree))
+        place for place, tree in outside.items() if any(isinstance(node, ast.Constant) and node.value in EXAMPLES for node in nodes(tree))
     }
     assert named == set(NAMING)
     compared = [
         place
         for place in NAMING
-        for node in ast.walk(outside[place])
+        for node in nodes(outside[place])
         if isinstance(node, ast.Compare) and any(isinstance(part, ast.Constant) and part.value in EXAMPLES for part in ast.walk(node))
     ]
     assert compared == []
@@ -179,7 +177,7 @@ def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
         node.name
         for place, tree in package_trees().items()
         if place.startswith("targets/")
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if (isinstance(node, ast.ClassDef) and node.name.endswith(("Target", "Traits")))
         or (isinstance(node, ast.ClassDef) and node.name.startswith("Fitted"))
     } - {"Target", "FittedTarget", "AnyTarget", "AnyFittedTarget", "TaskTraits"}
@@ -188,7 +186,7 @@ def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
         (place, node.id if isinstance(node, ast.Name) else node.name)
         for place, tree in package_trees().items()
         if not place.startswith("targets/")
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if (isinstance(node, ast.Name) and node.id in classes) or (isinstance(node, ast.alias) and node.name in classes)
     }
     assert known == set()
