@@ -239,7 +239,7 @@ class ListedName(ResultModel):
 
 
 class ModelAtHand(ResultModel):
-    """`models list --json`: weights of a pretrained encoder that `model:` can name."""
+    """`models list --json`: an encoder that `model:` can name; weights with two towers, such as CLIP's, have one for each."""
 
     name: str
     kind: str
@@ -247,9 +247,9 @@ class ModelAtHand(ResultModel):
     family: str
     """Family of networks, such as `efficientnet`; empty where it is unknown."""
     parameters: Count
-    """Numbers in all arrays; 0 where the file does not name them, as that of Keras."""
+    """Numbers in the arrays that the encoder reads; 0 where the file does not name them, as that of Keras."""
     size: Count
-    """Bytes of the weights on the disk."""
+    """Bytes of the weights on the disk, with those that the encoder does not read."""
     per_second: float | None = None
     """Images of 224 x 224 pixels, or texts of 64 pieces, that it reads in a second on this machine; left out where it was not measured."""
     memory: Count | None = None

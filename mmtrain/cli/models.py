@@ -34,7 +34,9 @@ def show(
     for one in models:
         if one.problem:
             note(f"{one.path}: {one.problem}")
-    out().print(f"{counted(len(models), 'model')} in {', '.join(folders)} and Python packages.", soft_wrap=True, markup=False)
+    out().print(
+        f"{counted(len({one.path for one in models}), 'model')} in {', '.join(folders)} and Python packages.", soft_wrap=True, markup=False
+    )
     if any(one.family and one.per_second is None for one in models):
         note("To measure speed and memory on this machine: mmtrain models list --measure")
 
@@ -68,11 +70,11 @@ def fetch(
 
     done = download(name, sha256=sha256, hub=hub, revision=revision, folder=folder, progress=progress)
     if as_json:
-        print_json(done.to_json())
+        print_json(done[0].to_json())
         return
-    _table([done])
-    note(f"{done.path}: {done.problem}", quiet=not done.problem)
-    out().print(str(done.path), soft_wrap=True, markup=False)
+    _table(done)
+    note(f"{done[0].path}: {done[0].problem}", quiet=not done[0].problem)
+    out().print(str(done[0].path), soft_wrap=True, markup=False)
 
 
 def _table(models: list[ModelAtHand]) -> None:

@@ -22,5 +22,7 @@ from mmtrain.encoders.loading import models_at_hand as models_at_hand
 from mmtrain.encoders.loading import open_checkpoint as open_checkpoint
 from mmtrain.encoders.loading import recognize as recognize
 from mmtrain.encoders.mobilenetv3 import MobileNetV3 as MobileNetV3
+from mmtrain.encoders.open_clip import OpenClipImage as OpenClipImage
+from mmtrain.encoders.open_clip import OpenClipText as OpenClipText
 from mmtrain.encoders.resnet import ResNet as ResNet
 from mmtrain.encoders.vit import ViT as ViT

@@ -18,6 +18,7 @@ the comparison of names and shapes, and the errors are the same for all families
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ from mmtrain.specs import Kind, TensorSpec
 if TYPE_CHECKING:
     from mmtrain.encoders.weights import Checkpoint
 
-PREPROCESSOR = "preprocessor"
-"""Key of a checkpoint's config under which preprocessor_config.json is."""
+PREPROCESSOR, OPEN_CLIP = "preprocessor", "open_clip"
+OTHER_CONFIGS = {PREPROCESSOR: "preprocessor_config.json", OPEN_CLIP: "open_clip_config.json"}
+"""Files next to config.json, by the key of a checkpoint's config under which they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,10 @@ class Family(ABC):
     """The name that the family is registered under, set by `@family`."""
     kind: Kind = ""
     """The kind of input, set by `@family`."""
+
+    def ignores(self, name: str) -> bool:
+        """Return whether an array of a checkpoint is one that encoders do not need."""
+        return any(re.fullmatch(pattern, name) for pattern in self.unused)
 
     @abstractmethod
     def recognize(self, checkpoint: Checkpoint, name: str) -> Any:

@@ -75,7 +75,7 @@ class ClipImage(Family):
 
     def build(self, architecture: Architecture, spec: TensorSpec) -> Built:
         """Return the network of an image to its vector."""
-        return _build_image(architecture, spec)
+        return build_image(architecture, spec)
 
 
 @family("pieces", "clip_text")
@@ -101,7 +101,7 @@ class ClipText(Family):
 
     def build(self, architecture: Architecture, spec: TensorSpec) -> Built:
         """Return the network of ids (batch, length) to the vector of the text."""
-        return _build_text(architecture, spec)
+        return build_text(architecture, spec)
 
 
 def _tower(checkpoint: Checkpoint, part: str) -> Architecture | None:
@@ -141,7 +141,8 @@ def _tower(checkpoint: Checkpoint, part: str) -> Architecture | None:
     )
 
 
-def _build_image(one: Architecture, spec: TensorSpec) -> Built:
+def build_image(one: Architecture, spec: TensorSpec) -> Built:
+    """Return the network of an image to its vector, with arrays named as in Transformers."""
     import keras
 
     from mmtrain.layers.pretrained import SpecialTokens
@@ -167,7 +168,8 @@ def _build_image(one: Architecture, spec: TensorSpec) -> Built:
     return layers.finish(image, vector)
 
 
-def _build_text(one: Architecture, spec: TensorSpec) -> Built:
+def build_text(one: Architecture, spec: TensorSpec) -> Built:
+    """Return the network of ids to the vector of a text, with arrays named as in Transformers."""
     import keras
 
     from mmtrain.layers.transformer_encoder import FixedLength, PieceMask, PiecePositions, PoolPieces, TrimPadding

@@ -22,15 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.encoders.base import families
-from mmtrain.errors import Problem, RunError, UsageError, did_you_mean
+from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
 
 HUB_VARIABLE = "MMTRAIN_HUB"
 """Environment variable with the address of a hub."""
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 """Files of weights, the preferred one first."""
 OTHER_FILES = (
     "config.json",
     "preprocessor_config.json",
+    "open_clip_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -107,7 +108,7 @@ def download_model(
         weights = next((name for name in WEIGHT_FILES if _fetch(f"{source}/{name}", unfinished / name, progress)), None)
         if weights is None:
             shutil.rmtree(unfinished, ignore_errors=True)
-            what = f"the hub has no {' or '.join(WEIGHT_FILES)} there."
+            what = f"the hub has none of {listed(WEIGHT_FILES, last='and')} there."
             raise RunError(Problem(source, what, "Check the name of the repository and the revision."))
         with (unfinished / weights).open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()

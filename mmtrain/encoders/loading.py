@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmtrain.encoders.base import PREPROCESSOR, Built, Encoder, Family, Slot, families, read_json_map
+from mmtrain.encoders.base import OTHER_CONFIGS, Built, Encoder, Family, Slot, families, read_json_map
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.specs import Kind, TensorSpec
 
@@ -109,8 +109,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
         raise RunError(
             Problem(str(path), f"files ending in {path.suffix or 'nothing'} are not read as weights.", f"Known: {listed(SUFFIXES)}.")
         )
-    config = read_json_map(folder / "config.json")
-    return Checkpoint(path, files, {**config, PREPROCESSOR: read_json_map(folder / "preprocessor_config.json")})
+    others = {key: read_json_map(folder / name) for key, name in OTHER_CONFIGS.items()}
+    return Checkpoint(path, files, {**read_json_map(folder / "config.json"), **others})
 
 
 def _weight_files(folder: Path) -> tuple[Path, ...]:
@@ -230,7 +230,7 @@ def fill(slots: Sequence[Slot], known: Recognized) -> None:
     Raises RunError, before anything is changed, that names arrays that are missing, left over or of another shape.
     """
     expected = {name: shape for slot in slots for name, shape in slot.arrays.items()}
-    problems = _differences(expected, known.checkpoint.shapes, known.family.unused)
+    problems = _differences(expected, known.checkpoint.shapes, known.family)
     if problems:
         fix = "Give the weights of this architecture, or name the architecture that the weights are of."
         raise RunError([Problem(str(known.checkpoint.place), f"{what} {known.name}.", fix) for what in problems])
@@ -240,11 +240,10 @@ def fill(slots: Sequence[Slot], known: Recognized) -> None:
             variable.assign(value)
 
 
-def _differences(expected: Mapping[str, Any], shapes: Mapping[str, Any], unused: Sequence[str]) -> list[str]:
+def _differences(expected: Mapping[str, Any], shapes: Mapping[str, Any], owner: Family) -> list[str]:
     """Return a phrase, up to the name of the model, for every sort of difference between the expected weights and those of the file."""
-    ignored = re.compile("|".join(unused) or r"(?!)")
     missing = [f"`{name}`" for name in expected if name not in shapes]
-    surplus = [f"`{name}`" for name in shapes if name not in expected and not ignored.fullmatch(name)]
+    surplus = [f"`{name}`" for name in shapes if name not in expected and not owner.ignores(name)]
     other = [f"`{name}` is {shapes[name]} instead of {shape}" for name, shape in expected.items() if shapes.get(name, shape) != shape]
     phrases = []
     if missing:

@@ -21,7 +21,7 @@ from mmtrain.columns.vectorizers.text_pieces import MOST_PIECES, declared_pieces
 from mmtrain.encoders import Recognized, models_at_hand, recognize
 from mmtrain.errors import RunError
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.specs import ImageSpec, TensorSpec
+from mmtrain.specs import ImageSpec, Kind, TensorSpec
 from mmtrain.system.memory import anonymous_memory
 from mmtrain.system.paths import cache_folder
 from mmtrain.system.threads import cores
@@ -32,6 +32,8 @@ BATCH_ROWS, LEAST_SECONDS = 16, 1.0
 """Number of inputs of a batch, and the minimum time over which a speed is measured."""
 MOST_MINUTES = {"images": 15, "texts": 5}
 """Maximum time of reading all inputs of an encoder that `init` proposes."""
+KINDS: dict[str, Kind] = {"images": "image", "texts": "pieces"}
+"""Kind of the encoded inputs by content."""
 PIECES_PER_WORD = 1.3
 """Pieces of a word: 1.25 in English reviews with the vocabulary of BERT, more in other languages."""
 SPEEDS_FILE = "encoder_speeds.json"
@@ -48,24 +50,24 @@ class EncoderSpeed:
     """Bytes of the weights and of a batch of 16 in memory."""
 
 
-def known_speed(name: str, path: Path) -> EncoderSpeed | None:
-    """Return the speed that was measured before; None without a measurement of this file."""
-    known = _read_speeds().get(_key(name, path), {})
+def known_speed(name: str, path: Path, kind: Kind) -> EncoderSpeed | None:
+    """Return the speed that was measured before with inputs of this kind; None without a measurement of this file."""
+    known = _read_speeds().get(_key(name, path, kind), {})
     with suppress(TypeError, KeyError, ValueError):
         return EncoderSpeed(float(known["per_second"]), int(known["memory"]))
     return None
 
 
-def measured_speed(name: str, path: Path) -> EncoderSpeed | None:
+def measured_speed(name: str, path: Path, kind: Kind) -> EncoderSpeed | None:
     """Return the speed of a model, measured now unless it was before; None for one that cannot be used. Starts TensorFlow."""
-    if speed := known_speed(name, path):
+    if speed := known_speed(name, path, kind):
         return speed
     try:
-        spec = _spec(path)
+        spec = ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3) if kind == "image" else declared_pieces(str(path), PIECES)
         speed = _measure(str(path), spec)
     except RunError:
         return None
-    _save_speed(_key(name, path), speed)
+    _save_speed(_key(name, path, kind), speed)
     return speed
 
 
@@ -79,7 +81,7 @@ def _propose(profile: TableProfile, content: Literal["images", "texts"]) -> Enco
     columns = [column for column in profile.used if column.guess.purpose == "input" and column.guess.content == content]
     for known in _encoders(content) if columns else ():
         name, path = known.name, known.checkpoint.place
-        if speed := measured_speed(name, path):
+        if speed := measured_speed(name, path, KINDS[content]):
             inputs = profile.rows * len(columns) if content == "images" else sum(map(_distinct_texts, columns))
             # In inputs as long as the measured ones: the time of a transformer grows with the pieces of its texts.
             work = inputs if content == "images" else sum(_distinct_texts(column) * _length(column) for column in columns)
@@ -112,19 +114,10 @@ def _encoders(content: Literal["images", "texts"]) -> list[Recognized]:
     encoders = []
     for name, path in models_at_hand().items():
         with suppress(RunError):
-            known = recognize(name, "image" if content == "images" else "pieces")
+            known = recognize(name, KINDS[content])
             known.check(ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3) if content == "images" else declared_pieces(str(path), MOST_PIECES))
             encoders.append(known)
     return sorted(encoders, key=lambda known: sum(path.stat().st_size for path in known.checkpoint.paths))
-
-
-def _spec(path: Path) -> TensorSpec:
-    """Return the spec of the inputs that a model is measured on. Raises RunError for a model of no known family."""
-    with suppress(RunError):
-        recognize(str(path), "image")
-        return ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3)
-    recognize(str(path), "pieces")
-    return declared_pieces(str(path), PIECES)
 
 
 def _measure(reference: str, spec: TensorSpec) -> EncoderSpeed:
@@ -147,9 +140,9 @@ def _measure(reference: str, spec: TensorSpec) -> EncoderSpeed:
     return EncoderSpeed(count / (time.perf_counter() - begun), max(0, anonymous_memory() - before))
 
 
-def _key(name: str, path: Path) -> str:
+def _key(name: str, path: Path, kind: Kind) -> str:
     files = [path] if path.is_file() else sorted(one for one in path.iterdir() if one.is_file())
-    return json.dumps([name, cores(), [(one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files]])
+    return json.dumps([name, kind, cores(), [(one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files]])
 
 
 def _read_speeds() -> dict[str, Any]:

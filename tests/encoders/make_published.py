@@ -2,8 +2,9 @@
 
     python tests/encoders/make_published.py
 
-needs torch, timm and transformers, which no test does. Arrays follow from their names, so that tests make the same ones. Made with
-torch 2.13.0, timm 1.0.31 and transformers 5.18.0; CLIP, SigLIP and DINOv3 with torch 2.14.1 and transformers 5.24.0.
+needs torch, timm, transformers and open_clip, which no test does. Arrays follow from their names, so that tests make the same ones. Made
+with torch 2.13.0, timm 1.0.31 and transformers 5.18.0; CLIP, SigLIP and DINOv3 with torch 2.14.1 and transformers 5.24.0; OpenCLIP with
+open_clip 3.3.0.
 """
 
 import json
@@ -79,6 +80,31 @@ def published_towers(name, model, scaling, length, padding):
     return entry | {"texts": TEXTS[name], "text_features": np.round(vectors[:, :8].astype(float), 5).tolist()}
 
 
+def open_clip_towers():
+    """Name, network, and open_clip_config.json: with the text tower among the image tower's neighbours, and apart."""
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    vision = {"image_size": 32, "layers": 2, "width": 16, "patch_size": 8, "head_width": 8}
+    text = {"context_length": 8, "vocab_size": 30, "width": 12, "heads": 2, "layers": 2}
+    model = {"embed_dim": 10, "vision_cfg": vision, "text_cfg": text}
+    preprocess = {"mean": CLIP_SCALING[0], "std": CLIP_SCALING[1]}
+    yield "open_clip", CLIP(**model), {"model_cfg": model, "preprocess_cfg": preprocess}
+    model = {**model, "quick_gelu": True}
+    yield "open_clip_apart", CustomTextCLIP(**model), {"model_cfg": model, "preprocess_cfg": preprocess}
+
+
+def published_open_clip(name, model, config):
+    """The entry of a network of OpenCLIP, as that of other towers; its texts are padded with 0."""
+    saved = {key: key for key in model.state_dict()}
+    model.forward = model.encode_image
+    entry = published(name, model, {}, CLIP_SCALING, 32, lambda out: out, saved)
+    ids = torch.tensor([[*text, *[0] * (8 - len(text))] for text in TEXTS["clip"]])
+    with torch.no_grad():
+        vectors = model.encode_text(ids).numpy()
+    features = np.round(vectors[:, :8].astype(float), 5).tolist()
+    return entry | {"open_clip": config, "texts": TEXTS["clip"], "text_features": features}
+
+
 def published(name, model, config, scaling, size, features, saved):
     """The entry of one network; `saved` are the names in its published files, by the name in memory. `size` may be height and width."""
     height, width = size if isinstance(size, tuple) else (size, size)
@@ -106,6 +132,8 @@ def main():
         entries[name] = published(name, model, model.config.to_diff_dict(), scaling, size, features, saved)
     for name, model, scaling, length, padding in towers():
         entries[name] = published_towers(name, model, scaling, length, padding)
+    for name, model, config in open_clip_towers():
+        entries[name] = published_open_clip(name, model, config)
     Path(__file__).with_name("published.json").write_text(json.dumps(entries, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

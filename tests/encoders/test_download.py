@@ -145,7 +145,8 @@ def test_a_changed_file_behind_an_interruption_is_noticed(run, hub, tmp_path):
         (("all-minilm-l6", "0" * 64), "all-minilm-l6: no family of encoders has a model of this name. Did you mean 'all-minilm-l6-v2'?"),
         (
             ("some/other", "0" * 64),
-            "the hub has no model.safetensors or pytorch_model.bin there. Check the name of the repository and the revision.",
+            "the hub has none of model.safetensors, pytorch_model.bin, open_clip_model.safetensors and open_clip_pytorch_model.bin there. "
+            "Check the name of the repository and the revision.",
         ),
         (
             ("all-minilm-l6-v2", "0" * 64, "--hub", "file:///etc"),

@@ -281,6 +281,8 @@ def write_published(folder, known, change=lambda arrays: None):
     change(arrays)
     write_safetensors(folder / "model.safetensors", arrays)
     (folder / "config.json").write_text(json.dumps(known["config"]), encoding="utf-8")
+    if "open_clip" in known:
+        (folder / "open_clip_config.json").write_text(json.dumps(known["open_clip"]), encoding="utf-8")
     return folder
 
 
@@ -357,12 +359,12 @@ RESAMPLED = [-0.086806, 0.21875, 1.430555, 3.152778, 6.78125, 9.434029]
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("name", ["clip", "siglip"])
+@pytest.mark.parametrize("name", ["clip", "siglip", "open_clip", "open_clip_apart"])
 def test_text_towers_give_the_vectors_of_the_published_network(tmp_path, name):
     """Padding is a piece of our own; SigLIP reads it as its last piece, up to its whole length, and CLIP not at all."""
     known = PUBLISHED_NETWORKS[name]
     folder = write_published(tmp_path / name, known)
-    size = known["shapes"]["text_model.embeddings.token_embedding.weight"][0]
+    (size,) = (shape[0] for array, shape in known["shapes"].items() if array.endswith("token_embedding.weight"))
     encoder = load_encoder(str(folder), PieceSpec(8, size + 1, size))
     ids = np.array([[*text, *[size] * (8 - len(text))] for text in known["texts"]], np.int32)
     vectors = np.asarray(encoder.network(ids))
@@ -408,3 +410,41 @@ def test_a_config_that_contradicts_its_family_is_refused(tmp_path):
         known = PUBLISHED_NETWORKS[name]
         folder = write_published(tmp_path / name, {**known, "config": {**known["config"], **part}})
         assert message in refusal(lambda: recognize(str(folder), "image"))  # noqa: B023 (called at once)
+
+
+def test_the_networks_of_openclip_need_its_config(tmp_path):
+    """The activation and the number of heads are in no array; other poolings would give other vectors."""
+    known = PUBLISHED_NETWORKS["open_clip"]
+    folder = write_published(tmp_path / "towers", known)
+    assert [recognize(str(folder), kind).family.name for kind in ("image", "pieces")] == ["open_clip", "open_clip_text"]
+    config, path = known["open_clip"], folder / "open_clip_config.json"
+    for part, kind, options, message in (
+        ("vision_cfg", "image", {"pool_type": "avg"}, "`vision_cfg.pool_type` is 'avg'; 'tok' is what can be read"),
+        ("text_cfg", "pieces", {"no_causal_mask": True}, "`text_cfg.no_causal_mask` is True; False is what can be read"),
+        ("text_cfg", "pieces", {"heads": 5}, "it would have 5 heads, which do not divide the width 12"),
+    ):
+        model = {**config["model_cfg"], part: {**config["model_cfg"][part], **options}}
+        path.write_text(json.dumps({**config, "model_cfg": model}))
+        assert message in refusal(lambda: recognize(str(folder), kind))  # noqa: B023 (called at once)
+    path.unlink()
+    assert "there is no open_clip_config.json" in refusal(lambda: recognize(str(folder), "image"))
+
+
+def test_both_towers_of_a_folder_are_listed_with_their_own_parameters(tmp_path, monkeypatch):
+    from mmtrain.commands.models import list_models
+
+    monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
+    for name in ("clip", "open_clip"):
+        write_published(tmp_path / "models" / name, PUBLISHED_NETWORKS[name])
+    models = {(one.name, one.kind): one for one in list_models() if one.path.parent == tmp_path / "models"}
+    families_of = {key: one.family for key, one in models.items()}
+    assert families_of == {
+        ("clip", "image"): "clip",
+        ("clip", "pieces"): "clip_text",
+        ("open_clip", "image"): "open_clip",
+        ("open_clip", "pieces"): "open_clip_text",
+    }
+    for name in ("clip", "open_clip"):
+        numbers = sum(int(np.prod(shape)) for shape in PUBLISHED_NETWORKS[name]["shapes"].values())
+        image, text = (models[name, kind].parameters for kind in ("image", "pieces"))
+        assert 0 < numbers - image - text <= 2  # the scale and the offset of the logits

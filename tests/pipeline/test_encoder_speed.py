@@ -128,13 +128,13 @@ def test_init_proposes_nothing_without_images_or_encoders(tmp_path, models, monk
 def test_a_model_is_measured_once_until_its_file_changes(models):
     folder, measured = models
     path = folder / "tiny_resnet"
-    assert known_speed("tiny_resnet", path) is None
+    assert known_speed("tiny_resnet", path, "image") is None
     for _ in range(2):
-        assert measured_speed("tiny_resnet", path) == EncoderSpeed(4.0, 5_000_000)
+        assert measured_speed("tiny_resnet", path, "image") == EncoderSpeed(4.0, 5_000_000)
     assert len(measured) == 1
     write_safetensors(path / "model.safetensors", resnet_arrays(seed=1))
     os.utime(path / "model.safetensors", ns=(1, 1))
-    assert known_speed("tiny_resnet", path) is None
+    assert known_speed("tiny_resnet", path, "image") is None
 
 
 def test_models_are_listed_with_speed_and_memory_once_they_were_measured(models):
@@ -151,5 +151,5 @@ def test_a_measurement_runs_the_network(tensorflow, tmp_path, monkeypatch):
     monkeypatch.setattr(encoder_speed, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(encoder_speed, "PIECES", 9)
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
-    speed = measured_speed("words", write_model(tmp_path / "words"))
+    speed = measured_speed("words", write_model(tmp_path / "words"), "pieces")
     assert speed.per_second > 0 and speed.memory >= 0
