@@ -50,6 +50,18 @@ def test_batches_hold_every_text_once_without_padding(tensorflow, monkeypatch):
     assert padded == [tuple(IDS[row].tolist()) for row in texts.rows]
 
 
+@pytest.mark.parametrize("empty", [[0], [0, 1, 2, 3, 4, 5]], ids=["one", "all"])
+def test_texts_without_pieces_are_read_as_one_place_of_padding(tensorflow, empty):
+    """A tokenizer may remove every character of a text, and put no pieces around it."""
+    ids = IDS.copy()
+    ids[empty] = SPEC.padding
+    texts = distinct(ids, np.ones_like(PRESENT))
+    batches = list(texts.batches())
+    assert texts.lengths[0] == 0 and (texts.index[empty] == 0).all()
+    assert sum(map(len, batches)) == len(texts.rows) and all(batch.shape[1] >= 1 for batch in batches)
+    assert batches[0][0].tolist() == [SPEC.padding] * batches[0].shape[1]
+
+
 def test_digest_is_of_the_texts_and_not_of_their_rows(tensorflow):
     again = distinct(IDS[::-1].copy(), PRESENT[::-1].copy())
     assert again.digest == distinct().digest
@@ -91,6 +103,26 @@ def test_features_are_found_again_and_never_mixed_up(tensorflow, read, tmp_path)
     assert len(read(write_model(tmp_path / "other", arrays=checkpoint(seed=4)), few)) == 1
     pooled = {"modules": ["Transformer", "Pooling"], "pooling": {"pooling_mode_cls_token": True}}
     assert len(read(write_model(tmp_path / "first", **pooled), few)) == 1
+
+
+def test_features_of_a_training_in_mixed_precision_are_those_of_float32(tensorflow, read, tmp_path):
+    """Encoders compute in float32, so both trainings may have the same entry of the cache; it is bit-equal."""
+    import keras
+
+    from mmtrain.encoders import load_encoder
+
+    folder = write_model(tmp_path / "tiny")
+    read(folder, IDS[:3])
+    plain = load_encoder(str(folder), SPEC).network(IDS).numpy()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = load_encoder(str(folder), SPEC, shared=False).network
+        assert read(folder, IDS[:3]) == []
+        assert {layer.compute_dtype for layer in network.layers[1:]} == {"float32"}  # all but the input
+        assert np.array_equal(network(IDS).numpy(), plain)
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def test_a_long_reading_says_how_far_it_is(tensorflow, monkeypatch, tmp_path):

@@ -59,10 +59,12 @@ class DistinctTexts:
 
     def batches(self) -> Generator[Array]:
         """Yield ids, (texts, length of the longest), in the order of the texts."""
+        # A text may have no pieces at all, where a model puts none around it; networks read one place or more.
+        widths = np.maximum(self.lengths, 1)
         start = 0
         while start < len(self.rows):
-            most = max(1, PIECES_AT_ONCE // int(self.lengths[start]))
-            longest = int(self.lengths[min(start + most, len(self.rows)) - 1])
+            most = max(1, PIECES_AT_ONCE // int(widths[start]))
+            longest = int(widths[min(start + most, len(self.rows)) - 1])
             stop = start + max(1, PIECES_AT_ONCE // longest)
-            yield self.source.take(self.rows[start:stop])[:, : int(self.lengths[min(stop, len(self.rows)) - 1])]
+            yield self.source.take(self.rows[start:stop])[:, : int(widths[min(stop, len(self.rows)) - 1])]
             start = stop
