@@ -11,7 +11,8 @@ grouped where rows have groups and stratified by class; mmtrain gets them throug
 training rows.
 
 Each training appends a line to the results (`--results`), with the commit; what the file has under the same label is not repeated, so that
-a run that was stopped goes on. At the end every set has a line: mean and spread of its main score, minutes, parameters.
+a run that was stopped goes on, and references are not repeated at all. At the end every set has a line: mean and spread of its main
+score, minutes, parameters.
 """
 
 from __future__ import annotations
@@ -92,9 +93,18 @@ class Results:
                 self.lines = list(csv.DictReader(text))
 
     def has(self, label: str, data: str, fold: int, seed: int, model: str) -> bool:
-        """True if the file has this training; the branches alone come with the whole model."""
-        key = (label, data, str(fold), str(seed), model)
-        return any((line["label"], line["data"], line["fold"], line["seed"], line["model"]) == key for line in self.lines)
+        """True if the file has this training; the branches alone come with the whole model, and references with any label."""
+        key = (data, str(fold), str(seed), model)
+        lines = [line for line in self.lines if (line["data"], line["fold"], line["seed"], line["model"]) == key]
+        return any(line["label"] == label or model in references.MODELS for line in lines)
+
+    def comparable(self, label: str) -> list[dict[str, str]]:
+        """Return the lines of a label, and for the same folds those of references, which no setting of mmtrain changes."""
+        own = [line for line in self.lines if line["label"] == label]
+        folds = {(line["data"], line["fold"]) for line in own}
+        others = {(line["data"], line["fold"], line["model"]): line for line in self.lines if line["model"] in references.MODELS}
+        known = {(line["data"], line["fold"], line["model"]) for line in own}
+        return own + [line for key, line in others.items() if key[:2] in folds and key not in known]
 
     def add(self, line: Line) -> None:
         """Append a line at once, so that it is kept whatever comes next."""
@@ -334,7 +344,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         results = Results(options.results or (Path(folder) / "quick.csv" if options.quick else RESULTS))
         failed = _all(results, options, Path(folder))
-    lines = [line for line in results.lines if line["label"] == options.label]
+    lines = results.comparable(options.label)
     entries, sentences = summary(lines) if lines else ([], [])
     print("", *table(entries), *sentences, sep="\n")
     keep(options, {"label": options.label, "set": options.set}, entries)

@@ -158,6 +158,20 @@ def test_results_are_appended_and_found_again(tmp_path):
         ]
 
 
+def test_references_are_those_of_any_label_for_the_same_folds(tmp_path):
+    from accuracy import Results
+
+    results = Results(tmp_path / "accuracy.csv")
+    for fold in (0, 1):
+        results.add(line(label="before", fold=fold))
+        results.add(line(label="before", fold=fold, model="linear", scores={"auc": 0.8}))
+    results.add(line(label="now"))
+    found = [(one["label"], one["fold"], one["model"]) for one in results.comparable("now")]
+    assert found == [("now", "0", "mmtrain"), ("before", "0", "linear")]
+    assert results.has("now", "clinic", 1, 0, "linear")
+    assert len(results.comparable("before")) == 4
+
+
 def test_summary_compares_with_the_better_reference_and_the_majority(tmp_path):
     from accuracy import Results, summary
 
