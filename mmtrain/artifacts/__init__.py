@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mmtrain.artifacts.group_results import CrossValidation
+from mmtrain.artifacts.group_results import CrossValidation, EnsembleWeights
 from mmtrain.artifacts.results import PartResults, WorstPrediction
 from mmtrain.artifacts.run_schema.network_facts import Network
 from mmtrain.artifacts.run_schema.progress_records import Checkpoint, EpochLine
@@ -25,6 +25,7 @@ SHAPES: dict[str, Any] = {
     LINE: EpochLine,
     "position.json": Checkpoint,
     "cross_validation.json": CrossValidation,
+    "ensemble.json": EnsembleWeights,
     "metrics.json": dict[str, PartResults],
     "worst_predictions_": dict[str, list[WorstPrediction]],
 }

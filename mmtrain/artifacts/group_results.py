@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,8 @@ class Member(ResultModel):
     """Number of the repeat, from 0."""
     seed: Count = 0
     """Position of the seed, from 0; the seed of the training is that of the experiment plus this."""
+    branch: str = ""
+    """The branch that this training has alone; empty for all branches."""
     train_rows: Count = 0
     """Number of rows that the training learned from."""
     rows: Count = 0
@@ -58,6 +60,42 @@ class MemberScores(ResultModel):
     def _limits(self) -> MemberScores:
         both_or_neither(self.low, self.high)
         return self
+
+
+class TargetWeights(ResultModel):
+    """Weights of configurations in the prediction of one target, and the evidence for them.
+
+    A configuration is a seed, in a repeat, of the network or of a branch alone; its folds share its weight.
+    """
+
+    method: Literal["mean", "greedy"]
+    """mean: the trainings of all branches count the same."""
+    reason: str
+    """Reason for the method, a sentence."""
+    weights: Annotated[dict[str, float], Field(min_length=1)]
+    """By configuration; together they are 1."""
+    members: Annotated[list[float], Field(min_length=1)]
+    """Weights of the trainings, in the order of run.json; together they are 1."""
+    rows: Count
+    """Number of rows that weights were chosen on."""
+    losses: dict[str, float] = Field(default_factory=dict)
+    """Loss of each configuration on these rows: log loss, or squared error of a number."""
+    mean_loss: float | None = None
+    """Loss of the mean of all trainings with all branches."""
+    greedy_loss: float | None = None
+    """Loss of greedy weights, of each part of the rows by weights that were chosen on the other parts."""
+
+
+class EnsembleWeights(ResultModel):
+    """ensemble.json: weights of the trainings of a group in their common prediction."""
+
+    part: Literal["out of fold", "validation"]
+    """Rows that weights were chosen on."""
+    targets: Annotated[dict[str, TargetWeights], Field(min_length=1)]
+
+    def member_weights(self) -> dict[str, list[float]]:
+        """Return the weights of the trainings by target."""
+        return {key: one.members for key, one in self.targets.items()}
 
 
 ScoresOfMembers = Annotated[dict[ScoreName, MemberScores], Field(min_length=1)]

@@ -20,7 +20,7 @@ from mmtrain.evaluation.bootstrap import Bootstrap, Resampling
 from mmtrain.evaluation.cross_validation import NADEAU_BENGIO, CrossValidated, Draws, Estimate, estimate_differences, estimate_scores
 from mmtrain.evaluation.out_of_fold import MemberPredictions, cross_validated
 from mmtrain.metrics.score import Score
-from mmtrain.pipeline.run_group import CROSS_VALIDATION, read_members
+from mmtrain.pipeline.run_group import CROSS_VALIDATION, read_members, with_all_branches
 from mmtrain.targets import FittedTarget
 
 
@@ -46,7 +46,7 @@ class CrossValidatedRun:
             raise UsageError(Problem(str(run), what, "Compare runs with `split.folds`, or single trainings of this one."))
         experiment = config.load(run / "config.yaml")
         labels = encode.read_fitted(run.read_json("targets.json")).targets
-        return cls(run, experiment, result, read_members(run, experiment), labels)
+        return cls(run, experiment, result, with_all_branches(read_members(run, experiment)), labels)
 
     def scored(self, key: str) -> CrossValidated:
         """Return one target with its rows and the scores of its folds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, InputColumn, column_of_role, inputs_among
@@ -80,6 +80,28 @@ class Data(Section):
         return ImageFolder(self.images if self.images is not None else self.table.parent, self.allow_outside)
 
 
+class Ensemble(Section):
+    """Common prediction of the trainings of a group: of folds, seeds and single branches."""
+
+    weights: Literal["mean", "greedy"] = Field(
+        "mean",
+        description="mean: every training counts the same. greedy: weights of seeds, repeats and single branches by forward selection with "
+        "replacement (Caruana et al. 2004, doi:10.1145/1015330.1015432) on out-of-fold predictions, without folds on validation rows; the "
+        "mean stays where they do not lower the loss of rows that they were not chosen on. Folds always count the same: each row has a "
+        "prediction of one of them.",
+    )
+    single_branches: bool = Field(
+        False, description="With `greedy`: train each branch alone as well, in every fold and with every seed, for a late fusion."
+    )
+
+    @model_validator(mode="after")
+    def _weighted_branches(self) -> Ensemble:
+        if self.single_branches and self.weights == "mean":
+            what = "`single_branches` needs weights: in a plain mean, weak branches count as much as all together."
+            raise ValueError(f"{what} Set `weights: greedy`.")
+        return self
+
+
 class Experiment(Section):
     """One experiment file, every default written out. Paths are absolute."""
 
@@ -101,11 +123,21 @@ class Experiment(Section):
     split: AnySplit = Field(description="How rows are divided into train, validation and test.", examples=[{"method": "stratified"}])
     training: Training = Field(description="Settings of the training.")
     evaluation: Evaluation = Field(Evaluation(), description="Scores, baselines and analyses of the trained model.")
+    ensemble: Ensemble | None = Field(
+        None,
+        description="The common prediction of several trainings (folds, seeds). Left out: their mean.",
+        examples=[{"weights": "greedy", "single_branches": True}],
+    )
     tune: Tune | None = Field(
         None,
         description="The search of `mmtrain tune`; other commands ignore it.",
         examples=[{"trials": 40, "space": {"training.learning_rate": {"low": 0.0001, "high": 0.01, "scale": "log"}}}],
     )
+
+    @property
+    def member_branches(self) -> tuple[str, ...]:
+        """The branches that are trained alone, too, as members of a group."""
+        return tuple(self.branches) if self.ensemble is not None and self.ensemble.single_branches else ()
 
     @property
     def inputs(self) -> dict[str, InputColumn]:
@@ -128,7 +160,7 @@ class Experiment(Section):
         groups = group_names({branch: kept_branch.groups}, self.targets)
         stages = tuple(stage.restricted_to(groups) for stage in self.training.stages)
         unwatched = self.decided(tensorboard=False, callbacks=(), trackers=(), stages=stages)
-        changed = {"columns": columns, "branches": {branch: kept_branch}, "evaluation": self.evaluation.of_baselines}
+        changed = {"columns": columns, "branches": {branch: kept_branch}, "evaluation": self.evaluation.of_baselines, "ensemble": None}
         return unwatched.model_copy(update=changed)
 
     def decided(self, **values: Any) -> Experiment:

@@ -96,8 +96,9 @@ REPEATS = "# Every value of this experiment, defaults included. `mmtrain fit` on
 def to_yaml(experiment: Experiment, folder: Path, header: str = REPEATS) -> str:
     """Return the text of the resolved file: every value, and paths relative to `folder`, the folder of the file."""
     values = experiment.model_dump(mode="json")
-    if experiment.tune is None:
-        del values["tune"]
+    for section in ("ensemble", "tune"):
+        if values[section] is None:
+            del values[section]
     for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder")):
         if holder[key] is not None:
             # Relative to the run, so that a folder with its table can be moved as a whole.

@@ -1,8 +1,9 @@
 """Out-of-fold predictions: the predictions of all members of a group, combined and scored.
 
-Where a row was scored by several members (repeats, seeds), its prediction is their mean: of probabilities, or of numbers. Decisions follow
-from the mean of probabilities that contain the decision of each member: its threshold, which it chose on its own validation rows, or its
-prior, which it corrects by the classes of its own training rows. See `mmtrain.evaluation.member_decisions`.
+Where a row was scored by several members (repeats, seeds), its prediction is their mean, or their weighted mean (`ensemble_weights`), of
+probabilities or of numbers. Decisions follow from the mean of probabilities that contain the decision of each member: its threshold, which
+it chose on its own validation rows, or its prior, which it corrects by the classes of its own training rows. See
+`mmtrain.evaluation.member_decisions`.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Combined:
     members: Sequence[MemberPredictions]
     labels: Mapping[str, FittedTarget]
     """The targets with the classes of all members, see `RunGroup.labels`."""
+    weights: Mapping[str, NDArray[np.float64]] | None = None
+    """By target, (members, rows): the weight of each member in each of `rows`; None where all count the same."""
 
     @cached_property
     def plain_labels(self) -> dict[str, FittedTarget]:
@@ -87,12 +90,13 @@ class Combined:
         truths = np.zeros((len(self.rows), *parsed[0][0].shape[1:]), parsed[0][0].dtype)
         total, decided = np.zeros((2, len(self.rows), *parsed[0][1].shape[1:]))
         times = np.zeros((len(self.rows), *[1] * (total.ndim - 1)))
-        for one, (truth, prediction) in zip(self.members, parsed, strict=True):
+        for number, (one, (truth, prediction)) in enumerate(zip(self.members, parsed, strict=True)):
             places = np.searchsorted(self.rows, _positions(one))
+            weight = 1.0 if self.weights is None else self.weights[key][number, places].reshape(-1, *[1] * (total.ndim - 1))
             truths[places] = truth
-            total[places] += prediction
-            decided[places] += with_decision(self.labels[key].with_decision_of(one.targets[key]), prediction)
-            times[places] += 1
+            total[places] += weight * prediction
+            decided[places] += weight * with_decision(self.labels[key].with_decision_of(one.targets[key]), prediction)
+            times[places] += weight
         return truths, (total / times).astype(np.float32), (decided / times).astype(np.float32)
 
     def _parse_member(self, key: str, one: MemberPredictions) -> tuple[Array, Array]:

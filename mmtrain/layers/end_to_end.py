@@ -64,15 +64,23 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         members: The networks.
         places: By target, for every network the place of each of its classes among those of the group; empty for a number.
         widths: By target, the number of columns of the mean.
+        name: Name of the model.
+        weights: By target, the weight of every network, together 1; None for the plain mean.
     """
 
     def __init__(
-        self, members: Sequence[Any], places: Mapping[str, Sequence[Sequence[int]]], widths: Mapping[str, int], name: str | None = None
+        self,
+        members: Sequence[Any],
+        places: Mapping[str, Sequence[Sequence[int]]],
+        widths: Mapping[str, int],
+        name: str | None = None,
+        weights: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__(name=name, autocast=False)
         self.members = list(members)
         self._classes = {key: tuple(map(tuple, each)) for key, each in places.items()}
         self._widths = dict(widths)
+        self._weights = None if weights is None else {key: tuple(each) for key, each in weights.items()}
         self.built = True
 
     def call(self, inputs: Sequence[Mapping[str, Any]], training: bool | None = None) -> dict[str, Any]:
@@ -81,8 +89,10 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         means = {}
         for key, width in self._widths.items():
             columns = [self._aligned(one[key], places, width) for one, places in zip(each, self._classes[key], strict=True)]
+            weights = [1 / len(columns)] * len(columns) if self._weights is None else self._weights[key]
             # In float64, as `predict` averages.
-            means[key] = tf.cast(tf.add_n([tf.cast(values, tf.float64) for values in columns]) / len(columns), tf.float32)
+            shares = [tf.cast(values, tf.float64) * weight for values, weight in zip(columns, weights, strict=True) if weight]
+            means[key] = tf.cast(tf.add_n(shares), tf.float32)
         return means
 
     def _aligned(self, prediction: Any, places: Sequence[int], width: int) -> Any:
@@ -99,13 +109,14 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
             "members": members,
             "places": {key: list(map(list, each)) for key, each in self._classes.items()},
             "widths": dict(self._widths),
+            "weights": None if self._weights is None else {key: list(each) for key, each in self._weights.items()},
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MeanOfMembers:  # noqa: ARG003
         """Return what `get_config` describes."""
         members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
-        return cls(members, config["places"], config["widths"], config["name"])
+        return cls(members, config["places"], config["widths"], config["name"], config.get("weights"))
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -1,4 +1,4 @@
-"""The trainings of a group (folds, seeds) as one predictor: the mean of what its members predict.
+"""The trainings of a group (folds, seeds) as one predictor: the mean of what its members predict, weighted by ensemble.json if it is there.
 
 Every member encodes a row by the columns that were fitted on its own training rows. A table is read and its images are decoded once
 for all of them; members with equal fitted columns, as those of several seeds, share the encoded rows as well.
@@ -24,7 +24,7 @@ from mmtrain.data.prediction_chunks import Chunk, RawChunk, Source
 from mmtrain.evaluation.baselines import BaselinePredictions
 from mmtrain.pipeline.predictor import PredictedChunk, Predictor, Ready
 from mmtrain.pipeline.prepare import LoadedData
-from mmtrain.pipeline.restore import restore_group, restore_training, with_cached_features
+from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS, restore_group, restore_training, with_cached_features
 from mmtrain.targets import FittedTarget
 
 
@@ -52,7 +52,8 @@ class Ensemble(Predictor):
     def __init__(self, run: Run) -> None:
         self.run = run
         self.experiment, labels, self.decisions = restore_group(run)
-        self.members = [Predictor(member) for member in open_members(run)]
+        members, self.weights = _weighted(run)
+        self.members = [Predictor(member) for member in members]
         first = self.members[0]
         self.fitted = first.fitted.model_copy(update={"targets": labels.targets})
         self.statistics = first.statistics
@@ -79,7 +80,7 @@ class Ensemble(Predictor):
                 predicted = member.predict_encoded(chunks[like])
                 predictions.append(for_labels(self.fitted.targets, member.fitted.targets, predicted))
             chunk = replace(chunks[0], remarks=merge_remarks([one.remarks for one in chunks.values()]))
-            return PredictedChunk(chunk, mean_predictions(predictions))
+            return PredictedChunk(chunk, mean_predictions(predictions, self.weights))
 
         return predict_chunk
 
@@ -87,6 +88,23 @@ class Ensemble(Predictor):
 def open_members(run: Run) -> list[Run]:
     """Return the trainings of a group in their order, checked. Raises RunError for one that is missing or damaged."""
     return [runs.open_run(run / member.name) for member in run.read("run.json").members or ()]
+
+
+def member_weights(run: Run) -> dict[str, list[float]] | None:
+    """Return the weights of the trainings of a group by target, in their order; None for the plain mean."""
+    return run.read(ENSEMBLE_WEIGHTS).member_weights() if (run / ENSEMBLE_WEIGHTS).is_file() else None
+
+
+def _weighted(run: Run) -> tuple[list[Run], dict[str, list[float]] | None]:
+    """Return the trainings that count in a prediction of the group, and their weights by target.
+
+    The first training always comes along: it has all columns, by which a table is read.
+    """
+    members, weights = open_members(run), member_weights(run)
+    if weights is None:
+        return members, None
+    counting = [number for number in range(len(members)) if not number or any(each[number] for each in weights.values())]
+    return [members[number] for number in counting], {key: [each[number] for number in counting] for key, each in weights.items()}
 
 
 def predict_rows(
@@ -110,7 +128,7 @@ def predict_rows(
         predicted = for_labels(labels.targets, fitted.targets, model_file.predict(predictor, inputs, rows))
         targets = {key: target.with_decision_of(fitted.targets[key]) for key, target in labels.targets.items()}
         members.append(BaselinePredictions("member", f"{name} alone", f"the training {name} alone", targets, predicted))
-    return mean_predictions([one.predictions for one in members]), members
+    return mean_predictions([one.predictions for one in members], member_weights(run)), members
 
 
 def end_to_end(run: Run, labels: encode.Fitted) -> Any:
@@ -120,7 +138,8 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
 
     encoders, predictors = [], []
     places: dict[str, list[list[int]]] = {key: [] for key in labels.targets}
-    for member in open_members(run):
+    members, weights = _weighted(run)
+    for member in members:
         experiment, fitted, _ = restore_training(member)
         whole, predictor = model_file.of_run(member, experiment.branches, fitted)
         encoders.append(whole.preprocessing)
@@ -128,16 +147,20 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
         for key, target in labels.targets.items():
             places[key].append([target.columns.index(name) for name in fitted.targets[key].columns] if target.units > 1 else [])
     widths = {key: target.units for key, target in labels.targets.items()}
-    return EndToEnd(MemberEncoders(encoders), MeanOfMembers(predictors, places, widths), name="group")
+    return EndToEnd(MemberEncoders(encoders), MeanOfMembers(predictors, places, widths, weights=weights), name="group")
 
 
-def mean_predictions(members: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+def mean_predictions(members: Sequence[Mapping[str, Array]], weights: Mapping[str, Sequence[float]] | None = None) -> dict[str, Array]:
     """Return the mean of the members' predictions per target, (rows, ...) float32; row i is row i of every member.
 
     Probabilities are averaged as such, numbers in the unit of the table. Summed in float64, so that the order of the members does not
-    show in float32.
+    show in float32. `weights` are those of the members by target, together 1.
     """
-    return {key: np.asarray(np.mean([one[key] for one in members], axis=0, dtype=np.float64), np.float32) for key in members[0]}
+    if weights is None:
+        return {key: np.asarray(np.mean([one[key] for one in members], axis=0, dtype=np.float64), np.float32) for key in members[0]}
+    # No product with a weight of 0: a training that does not count may predict infinities.
+    shares = {key: [(each[number], one[key]) for number, one in enumerate(members) if each[number]] for key, each in weights.items()}
+    return {key: np.asarray(sum(weight * values.astype(np.float64) for weight, values in shares[key]), np.float32) for key in members[0]}
 
 
 def for_labels(

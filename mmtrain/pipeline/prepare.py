@@ -141,12 +141,14 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
 
 def describe_trainings(experiment: Experiment, plan: SplitPlan) -> str:
     """Return `15 trainings: 5 folds, each with 3 seeds`; empty for an experiment of one training."""
-    seeds, folds = experiment.training.seeds, len(plan.partitions)
-    if folds * seeds == 1:
+    seeds, folds, branches = experiment.training.seeds, len(plan.partitions), len(experiment.member_branches)
+    count = folds * seeds * (1 + branches)
+    alone = f", of all branches and each of {branches} alone" if branches else ""
+    if count == 1:
         return ""
     if folds == 1:
-        return f"{seeds} trainings, with {seeds} seeds"
-    return f"{folds * seeds} trainings: {describe_folds(plan.folds, plan.repeats, seeds)}"
+        return f"{count} trainings{f', with {seeds} seeds' if seeds > 1 else ''}{alone}"
+    return f"{count} trainings: {describe_folds(plan.folds, plan.repeats, seeds)}{alone}"
 
 
 def check_parts(experiment: Experiment, table: Table, partition: Partition, fold: int | None = None) -> None:

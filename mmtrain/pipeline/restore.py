@@ -30,6 +30,8 @@ from mmtrain.splits.plan import Partition, SplitPlan
 
 GROUP_TARGETS = "targets.json"
 """File of a group: its targets with the classes of all members."""
+ENSEMBLE_WEIGHTS = "ensemble.json"
+"""File of a group with the weights of its trainings, where they are not all the same."""
 TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
 MOVED = {
     "data.table": "Give its present place with `--table FILE`.",

@@ -29,13 +29,15 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Say
 from mmtrain.data.splits import split_file
 from mmtrain.errors import Problem, RunError, counted
+from mmtrain.evaluation.ensemble_weights import WeightedGroup, choose_weights
 from mmtrain.evaluation.out_of_fold import GROUP, Combined, MemberPredictions, score_members, with_intervals
 from mmtrain.evaluation.prediction_table import prediction_columns, to_csv, truth_columns
+from mmtrain.pipeline.baselines import child_names
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing, save_postprocessing
 from mmtrain.pipeline.prepare import LoadedData
-from mmtrain.pipeline.restore import check_encoders_unchanged
+from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS, check_encoders_unchanged
 from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
 from mmtrain.pipeline.train_run import TrainingResult, versions
 from mmtrain.reports import group_report
@@ -60,26 +62,30 @@ CROSS_VALIDATION = "cross_validation.json"
 
 
 def is_group(experiment: Experiment, plan: SplitPlan) -> bool:
-    """Return whether an experiment takes several trainings: folds or seeds."""
-    return len(plan.partitions) > 1 or experiment.training.seeds > 1
+    """Return whether an experiment takes several trainings: folds, seeds or single branches."""
+    return len(plan.partitions) > 1 or experiment.training.seeds > 1 or bool(experiment.member_branches)
 
 
-def list_members(plan: SplitPlan, seeds: int) -> list[Member]:
-    """Return the trainings of a group in their order, by fold, then by seed; their numbers count from 0.
+def list_members(plan: SplitPlan, seeds: int, branches: Sequence[str] = ()) -> list[Member]:
+    """Return the trainings of a group in their order, by fold, then by seed, then by branch alone; their numbers count from 0.
 
     >>> partition = Partition(*(np.arange(number, number + 1) for number in range(4)))
     >>> [member.name for member in list_members(SplitPlan.of(partition, partition), seeds=2)]
     ['folds/0-seed-0', 'folds/0-seed-1', 'folds/1-seed-0', 'folds/1-seed-1']
     >>> [member.name for member in list_members(SplitPlan.of(partition), seeds=2)]
     ['seeds/0', 'seeds/1']
+    >>> [member.name for member in list_members(SplitPlan.of(partition), seeds=1, branches=["scan"])]
+    ['seeds/0', 'seeds/0-scan']
     """
-    members = []
+    members, alone = [], child_names(branches)
     for fold, partition in enumerate(plan.trainings):
         folds = len(plan.trainings) > 1
         rows = {"train_rows": len(partition.train), "rows": len(partition.test if folds else partition.validation)}
         for seed in range(seeds):
             name = f"folds/{fold}{f'-seed-{seed}' if seeds > 1 else ''}" if folds else f"seeds/{seed}"
-            members.append(Member(name=name, fold=fold, repeat=fold // plan.folds, seed=seed, **rows))
+            place: dict[str, Any] = {"fold": fold, "repeat": fold // plan.folds, "seed": seed, **rows}
+            members.append(Member(name=name, **place))
+            members += [Member(name=f"{name}-{alone[branch]}", branch=branch, **place) for branch in branches]
     return members
 
 
@@ -98,7 +104,7 @@ class RunGroup:
     @cached_property
     def members(self) -> list[Member]:
         """All trainings, in their order."""
-        return list_members(self.plan, self.experiment.training.seeds)
+        return list_members(self.plan, self.experiment.training.seeds, self.experiment.member_branches)
 
     @cached_property
     def labels(self) -> encode.Fitted:
@@ -116,7 +122,10 @@ class RunGroup:
         """Return the plan of one training."""
         training = self.experiment.training
         experiment = self.experiment.decided(seed=training.seed + member.seed, seeds=1)
-        return MemberPlan(member.name, experiment, {"fold": member.fold, "seed": member.seed}, group=self, member=member)
+        differences: dict[str, Any] = {"fold": member.fold, "seed": member.seed}
+        if member.branch:
+            experiment, differences = experiment.alone(member.branch), {**differences, "branch": member.branch}
+        return MemberPlan(member.name, experiment, differences, group=self, member=member)
 
     def record(self, tuning: TuningResult) -> None:
         """Write and seal `GROUP_FILES`, before the first training."""
@@ -168,7 +177,9 @@ class RunGroup:
             places.append(f"fold {member.fold % plan.folds + 1} of {plan.folds}")
         if seeds > 1:
             places.append(f"seed {member.seed + 1} of {seeds}")
-        text = ", ".join(places)
+        if member.branch:
+            places.append(f"{member.branch} alone")
+        text = ", ".join(places) or "all branches"
         return f"{text[:1].upper()}{text[1:]}"
 
     @property
@@ -259,17 +270,21 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
     seconds = sum(one.seconds.training for one in facts if one.seconds is not None)
     run.update(trained=run_folder.now(), ended=run_folder.now(), seconds={"training": round(seconds, 3)})
     labels = encode.read_fitted(run.read_json("targets.json"))
-    combined = Combined(members, labels.targets)
     folds, repeats = len({one.member.fold for one in members}) > 1, max(one.member.repeat for one in members) + 1
-    result = score_members(members, combined, experiment.training.early_stopping.monitor, folds=folds, repeats=repeats)
-    result = with_intervals(result, members, combined, experiment.evaluation)
+    weighted, combined = _combine(members, labels, experiment)
+    trained = with_all_branches(members)
+    result = score_members(trained, combined, experiment.training.early_stopping.monitor, folds=folds, repeats=repeats)
+    result = with_intervals(result, trained, combined, experiment.evaluation)
     if folds:
         run.write_text(result.predictions, to_csv(combined.frame()))
     run.write_json(CROSS_VALIDATION, result)
     held_back = combined
     if not folds and experiment.evaluation.conformal is not None:
         # Validation rows have chosen the epochs of every member; a bound fitted on them would be too narrow.
-        held_back = Combined(read_members(run, experiment, HELD_BACK_PREDICTIONS), labels.targets)
+        held_back = _combine_held_back(run, experiment, labels, weighted)
+    if weighted is not None:
+        run.write_json(ENSEMBLE_WEIGHTS, weighted.weights)
+        run.seal(ENSEMBLE_WEIGHTS)
     save_postprocessing(run, combined.postprocessing(experiment.evaluation, held_back))
     run.seal(CROSS_VALIDATION, *([result.predictions] if folds else ()))
     _write_report(run, experiment, labels, result, combined)
@@ -280,13 +295,38 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
 def report_group(run: Run, experiment: Experiment) -> Path:
     """Write the report of a finished group again; return the path of its page."""
     labels = encode.read_fitted(run.read_json("targets.json"))
-    combined = Combined(read_members(run, experiment), labels.targets)
+    _, combined = _combine(read_members(run, experiment), labels, experiment)
     return _write_report(run, experiment, labels, run.read(CROSS_VALIDATION), combined)
+
+
+def _combine(members: Sequence[MemberPredictions], labels: encode.Fitted, experiment: Experiment) -> tuple[WeightedGroup | None, Combined]:
+    """Return the combined predictions of the members, and their weights, the same ones every time; None for the plain mean."""
+    if experiment.ensemble is None or experiment.ensemble.weights == "mean":
+        return None, Combined(members, labels.targets)
+    folds = len({one.member.fold for one in members}) > 1
+    weighted = choose_weights(members, labels.targets, folds=folds, seed=experiment.evaluation.seed)
+    return weighted, Combined(members, labels.targets, weighted.of_rows)
+
+
+def _combine_held_back(run: Run, experiment: Experiment, labels: encode.Fitted, weighted: WeightedGroup | None) -> Combined:
+    """Return the predictions of calibration rows, on which no weights were chosen: each member has one weight for all rows."""
+    members = read_members(run, experiment, HELD_BACK_PREDICTIONS)
+    if weighted is None:
+        return Combined(members, labels.targets)
+    rows = len(members[0].rows)
+    by_target = {key: np.repeat(np.array(each)[:, None], rows, axis=1) for key, each in weighted.weights.member_weights().items()}
+    return Combined(members, labels.targets, by_target)
+
+
+def with_all_branches(members: Sequence[MemberPredictions]) -> list[MemberPredictions]:
+    """Return the members that have all branches: those whose scores are the scores of the experiment."""
+    return [one for one in members if not one.member.branch]
 
 
 def _write_report(run: Run, experiment: Experiment, labels: encode.Fitted, result: CrossValidation, combined: Combined) -> Path:
     data = read_group(run, experiment.columns, experiment.training, labels)
-    return reports.write_group(run, group_report.read(data, result, combined, experiment.evaluation))
+    weights = run.read(ENSEMBLE_WEIGHTS) if (run / ENSEMBLE_WEIGHTS).is_file() else None
+    return reports.write_group(run, group_report.read(data, result, combined, experiment.evaluation, weights))
 
 
 def read_members(run: Run, experiment: Experiment, name: str = MEMBER_PREDICTIONS) -> list[MemberPredictions]:
@@ -299,6 +339,7 @@ def read_members(run: Run, experiment: Experiment, name: str = MEMBER_PREDICTION
 
 def _read_member(run: Run, member: Member, experiment: Experiment, name: str) -> MemberPredictions:
     child = runs.open_run(run / member.name)
+    experiment = experiment.alone(member.branch) if member.branch else experiment
     fitted = encode.of_run(child, experiment.columns)
     targets = apply_postprocessing(fitted, read_postprocessing(child, experiment, fitted)).targets
     path = child / name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mmtrain.artifacts.group_results import CrossValidation, MemberScores
+from mmtrain.artifacts.group_results import CrossValidation, EnsembleWeights, MemberScores
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.columns import Group, column_of_role
 from mmtrain.config.evaluation import Evaluation
@@ -54,6 +54,8 @@ class GroupData:
     data: ReportData
     """Report data whose only part is the out-of-fold predictions; without folds, it has no parts."""
     result: CrossValidation
+    weights: EnsembleWeights | None = None
+    """None where all trainings count the same."""
 
     @property
     def percent(self) -> str:
@@ -66,15 +68,17 @@ class GroupData:
         return tuple(view for part in self.data.parts for view in self.data.views(part))
 
 
-def read(data: ReportData, result: CrossValidation, combined: Combined, section: Evaluation) -> GroupData:
+def read(
+    data: ReportData, result: CrossValidation, combined: Combined, section: Evaluation, weights: EnsembleWeights | None = None
+) -> GroupData:
     """Return the contents of the report; `data` is that of the group, without parts."""
     if not result.predictions:
-        return GroupData(data, result)
+        return GroupData(data, result, weights)
     results: Mapping[str, TargetResult] = {
         key: out_of_fold_result(key, result, combined, section) for key in result.targets if combined.scores(key)
     }
     part = EvaluatedSplit(OUT_OF_FOLD, data.data.table, results, combined.frame(), {})
-    return GroupData(replace(data, parts=(part,)), result)
+    return GroupData(replace(data, parts=(part,)), result, weights)
 
 
 def sections(contents: GroupData, writer: FigureWriter) -> tuple[Section, ...]:
@@ -84,6 +88,7 @@ def sections(contents: GroupData, writer: FigureWriter) -> tuple[Section, ...]:
         Section("Rows", (_flow(contents), Paragraph(_division(contents)))),
         *(_target(contents, key, writer) for key in contents.result.targets),
         *_out_of_fold(contents, writer),
+        *_ensemble(contents),
         limits(contents),
         training.experiment(contents.data),
         training.provenance(contents.data),
@@ -259,6 +264,28 @@ def members_table(contents: GroupData, key: str) -> Table:
         notes.append(f"Numbers of folds continue over repeats: fold {result.folds} is fold 0 of the second repeat.")
     head = ("Training", "Training rows", "Scored rows", *(title(name) for name in shown))
     return Table(f"Each training: scores of {key}", head, tuple(lines[:MOST_MEMBERS]), " ".join(notes), csv="cross_validation.json")
+
+
+def _ensemble(contents: GroupData) -> tuple[Section, ...]:
+    """Return the weights of the trainings in the prediction of the group, and the reason for them."""
+    if contents.weights is None:
+        return ()
+    blocks: list[Block] = []
+    for key, one in contents.weights.targets.items():
+        blocks.append(Paragraph(f"{key}: {one.reason}" if contents.data.several else one.reason))
+        lines = [
+            (Cell(name), number(f"{weight:.3f}"), number(f"{one.losses[name]:.4g}") if name in one.losses else number("–", tone="quiet"))
+            for name, weight in one.weights.items()
+        ]
+        blocks.append(Table(f"Weights in the prediction of {key}", ("Trainings", "Weight", "Loss"), tuple(lines), _weights_note(contents)))
+    return (Section("Weights", tuple(blocks)),)
+
+
+def _weights_note(contents: GroupData) -> str:
+    note = "Loss: log loss, or squared error of a number. Forward selection with replacement (Caruana et al. 2004); folds share a weight."
+    if contents.result.folds == 1:
+        return f"{note} Chosen on validation rows, by which the epochs of each training were chosen as well."
+    return f"{note} Chosen on out-of-fold predictions; the scores of all rows take weights of the other folds."
 
 
 def _out_of_fold(contents: GroupData, writer: FigureWriter) -> tuple[Section, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mmtrain.branches import Branch, architectures
 from mmtrain.columns import InputColumn
+from mmtrain.config.training import typed_value
 from mmtrain.config.validation.partial_validation import ValidParts, as_number
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
@@ -128,4 +129,21 @@ def _fusion_trial(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("fusion", "trial", number), f"there is no method {name!r}.", fix
 
 
-NETWORK_RULES = (_branch_columns, _column_kinds, _pretrained_pieces, _unused_inputs, _fusion_of_one, _fusion_balance, _fusion_trial)
+def _single_branches(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Check that branches trained alone are other networks than the whole one."""
+    section = sound.tree.get("ensemble")
+    if isinstance(section, dict) and len(sound.branches) == 1 and typed_value(section.get("single_branches")) is True:
+        what = "`single_branches` has no effect with a single branch: alone it is the network itself."
+        yield ("ensemble", "single_branches"), what, "Leave it out, or give columns branches of their own."
+
+
+NETWORK_RULES = (
+    _branch_columns,
+    _column_kinds,
+    _pretrained_pieces,
+    _unused_inputs,
+    _fusion_of_one,
+    _fusion_balance,
+    _fusion_trial,
+    _single_branches,
+)

@@ -1,0 +1,76 @@
+"""Late fusion: the network and each branch alone as trainings of one group, weighted on validation rows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import two_blobs, write_experiment
+
+from mmtrain import config
+from mmtrain.commands.evaluate import evaluate
+from mmtrain.commands.fit import fit
+from mmtrain.errors import ConfigError
+from mmtrain.pipeline.ensemble import end_to_end, load
+from mmtrain.pipeline.restore import restore_group
+
+EXPERIMENT = """
+name: late
+columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}
+branches: {number: {columns: [x], units: [4]}, place: {columns: [city], units: [4]}}
+split: {method: stratified, test: 0.2, validation: 0.4, seed: 3}
+training: {epochs: 2, batch_size: 16, deterministic: true, learning_rate: 0.05}
+evaluation: {draws: 100, permutations: 0}
+ensemble: {weights: greedy, single_branches: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("late")
+    two_blobs(folder, rows=90, city=lambda row: f"c{row % 5}")
+    return fit(write_experiment(folder / "late.yaml", EXPERIMENT), output=folder / "runs").run
+
+
+def test_branches_alone_are_members_with_all_files_of_a_run(late):
+    assert [path.name for path in sorted((late / "seeds").iterdir())] == ["0", "0-number", "0-place"]
+    own = config.load(late / "seeds/0-place/config.yaml")
+    assert (list(own.branches), list(own.inputs)) == (["place"], ["city"])
+    scores = json.loads((late / "cross_validation.json").read_text())
+    assert [one["name"] for one in scores["members"]] == ["seeds/0"]  # the scores are those of the experiment itself
+
+
+def test_weights_drive_prediction_evaluation_and_the_exported_model(late):
+    """Weights of our own choice, one of them 0, in place of those of the run."""
+    known = late.read("ensemble.json")
+    weights = {"all branches": 0.25, "number alone": 0.75, "place alone": 0.0}
+    chosen = known.targets["y"].model_copy(update={"weights": weights, "members": list(weights.values())})
+    late.write_json("ensemble.json", known.model_copy(update={"targets": {"y": chosen}}))
+    late.seal("ensemble.json")
+    table = pd.read_csv(late.folder.parents[2] / "table.csv")
+    alone = [load(late / name).predict(table, proba=True)["probability_low"] for name in ("seeds/0", "seeds/0-number", "seeds/0-place")]
+    expected = sum(weight * one.to_numpy(np.float64) for weight, one in zip(chosen.members, alone, strict=True))
+    np.testing.assert_allclose(load(late.folder).predict(table, proba=True)["probability_low"], expected, atol=1e-6)
+    raw = {"x": table[["x"]].to_numpy(), "city": table[["city"]].to_numpy(object)}
+    np.testing.assert_allclose(end_to_end(late, restore_group(late)[1])(raw)["y"].numpy()[:, 0], expected, atol=1e-6)
+    done = evaluate(str(late.folder))
+    rows = pd.read_csv(done.predictions)
+    np.testing.assert_allclose(rows.probability_low, expected[rows.row], atol=1e-6)
+    assert [one.label for one in done.targets["y"].baselines[1:]] == ["seeds/0 alone", "seeds/0-number alone", "seeds/0-place alone"]
+
+
+def test_report_shows_the_weights(late):
+    page = (late / "report.html").read_text()
+    assert late.read("ensemble.json").targets["y"].rows == 36
+    assert "Weights in the prediction of y" in page and "number alone" in page and "Caruana" in page
+
+
+def test_branches_alone_need_several_branches_and_weights(tmp_path):
+    two_blobs(tmp_path, city=lambda row: "c")
+    path = write_experiment(tmp_path / "late.yaml", EXPERIMENT)
+    for change, words in (
+        ("ensemble.weights=mean", "needs weights"),
+        ("branches={all: {columns: [x, city]}}", "has no effect with a single branch"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            config.load(path, [change])
