@@ -8,9 +8,9 @@ does to a row is a function of (seed, epoch, row): it depends neither on the bat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,10 +34,13 @@ class Batch:
     weights: dict[str, Array]
     uniforms: Array
     steps: int = 1
+    teacher: Mapping[str, Array] = field(default_factory=dict)
+    """Predictions of a teacher by target; empty without one."""
 
     def tree(self) -> dict[str, Any]:
         """Return the arguments of the compiled step."""
-        return {"inputs": self.inputs, "targets": self.targets, "weights": self.weights, "uniforms": self.uniforms}
+        taught = {"teacher": dict(self.teacher)} if self.teacher else {}
+        return {"inputs": self.inputs, "targets": self.targets, "weights": self.weights, "uniforms": self.uniforms, **taught}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Batches:
     steps_per_call: int = 1
     placed: Callable[[Array], Any] | None = None
     """Brings an array to where it is computed with, ahead of the step as well."""
+    teacher: Mapping[str, Array] = field(default_factory=dict)
+    """Predictions of a teacher for all rows, by target; empty without one."""
 
     def __len__(self) -> int:
         """Steps of an epoch."""
@@ -88,6 +93,7 @@ class Batches:
             self._placed(uniform(self.seed, epoch, rows, self.uniform_columns)),
             # A last, smaller batch is one step as well.
             max(1, len(rows) // self.size),
+            {key: self._placed(values[rows]) for key, values in self.teacher.items()},
         )
 
     def _placed(self, values: Array) -> Any:

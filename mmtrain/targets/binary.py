@@ -14,6 +14,7 @@ from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
 from mmtrain.targets.fitted_target import UNCHOSEN
+from mmtrain.targets.losses import softened_distance
 from mmtrain.targets.yes_no import opposites, positive_of
 from mmtrain.text.label_lists import lists_of
 
@@ -56,6 +57,10 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
 
         labels = tf.cast(truth, tf.float32) * (1 - self.label_smoothing) + self.label_smoothing / 2
         return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=tf.reshape(raw, (-1,)))
+
+    def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
+        """Cross-entropy from the softened probability of the teacher."""
+        return softened_distance(teacher[:, 0], raw[:, 0], temperature)
 
     def activation(self, name: str) -> Any:
         """The sigmoid; (batch, 1)."""

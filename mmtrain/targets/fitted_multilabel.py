@@ -11,6 +11,7 @@ from mmtrain.columns.categorical import spelled_as
 from mmtrain.columns.cells import is_word
 from mmtrain.metrics.score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.fitted_target import TRUTH, UNKNOWN_LABELS, FittedTarget, TruthSpec
+from mmtrain.targets.losses import softened_distance
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 from mmtrain.targets.yes_no import read_answers
 from mmtrain.text.label_lists import LIST, split_labels, written
@@ -127,6 +128,12 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
         # Divided by all labels, known or not, so that a label weighs the same in every row.
         return tf.reduce_mean(losses * weights * known, axis=1)
+
+    def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
+        """Mean cross-entropy over labels from the softened probabilities of the teacher, also of labels that are not known."""
+        import tensorflow as tf
+
+        return tf.reduce_mean(softened_distance(teacher, raw, temperature), axis=1)
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Log loss, the mean over the labels that are known."""

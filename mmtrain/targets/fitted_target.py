@@ -171,6 +171,18 @@ class FittedTarget(TaskTraits):
         # A method of `losses`, with the rest of the section as its options.
         return losses[options.pop("method")].build(self, truth, raw, **options)
 
+    def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
+        """Return the distance of each row from the prediction of a teacher, (batch,) float32; a TensorFlow function.
+
+        Args:
+            teacher: Predictions as from `activation`, (batch, units) float32.
+            raw: Raw values of the network that learns, as `head` returns them.
+            temperature: Divisor of the logits of probabilities, 1 or more; numbers have none.
+
+        Raises NotImplementedError where the task states none: its networks cannot be distilled.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the loss of each prediction, (rows,), without weights or smoothing; NaN where the label is unknown."""

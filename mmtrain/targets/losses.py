@@ -58,6 +58,20 @@ def focal(
     return -log_probability * tf.pow(1.0 - tf.exp(log_probability), gamma)
 
 
+def softened_distance(teacher: Any, raw: Any, temperature: float) -> Any:
+    """Return the cross-entropy of yes/no logits `raw` from probabilities, both softened, times the squared temperature; any shape.
+
+    Hinton, Vinyals and Dean (2015, arXiv:1503.02531): the square keeps the size of gradients, which softening divides by it.
+    """
+    import tensorflow as tf
+
+    # A float32 probability may be exactly 0 or 1, whose logits are infinite.
+    given = tf.clip_by_value(teacher, 1e-6, 1.0 - 1e-6)
+    logits = tf.math.log(given) - tf.math.log1p(-given)
+    soft = tf.sigmoid(logits / temperature)
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=soft, logits=raw / temperature) * temperature**2
+
+
 def _distance(target: Any, truth: Any, raw: Any) -> Any:
     import tensorflow as tf
 

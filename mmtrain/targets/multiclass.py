@@ -55,6 +55,14 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
         labels = tf.one_hot(truth, self.units) * (1 - smoothing) + smoothing / self.units
         return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=raw)
 
+    def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
+        """Cross-entropy from the softened probabilities of the teacher, times the squared temperature (Hinton et al. 2015)."""
+        import tensorflow as tf
+
+        # A float32 probability may be exactly 0, whose logarithm is infinite.
+        soft = tf.nn.softmax(tf.math.log(tf.maximum(teacher, 1e-6)) / temperature)
+        return tf.nn.softmax_cross_entropy_with_logits(labels=soft, logits=raw / temperature) * temperature**2
+
     def activation(self, name: str) -> Any:
         """The softmax; (batch, classes)."""
         import keras

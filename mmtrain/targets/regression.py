@@ -125,6 +125,10 @@ class FittedRegression(RegressionTraits, FittedTarget):
         shares = tf.maximum(tf.minimum(rising, falling), 0.0)
         return tf.nn.softmax_cross_entropy_with_logits(shares, raw[:, 1:])
 
+    def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:  # noqa: ARG002 (of probabilities)
+        """The loss of the task, with the number of the teacher as the answer."""
+        return self.minimized(teacher[:, 0], raw)
+
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The distance, in the target's unit."""
         import numpy as np

@@ -21,6 +21,7 @@ from mmtrain.model.models import Models
 from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.device import SingleDevice, Strategy
+from mmtrain.training.distillation import Distillation
 from mmtrain.training.optimization.gradient_balance import GradientBalance
 from mmtrain.training.optimization.group_optimizer import ParameterGroups, optimizer_for, set_factors
 from mmtrain.training.optimization.stages import Stages
@@ -29,8 +30,8 @@ RATES = tf.TensorSpec((None,), tf.float32)
 """Signature of the learning rates, one per step of a call."""
 
 
-LABELS = ("targets", "weights")
-"""Parts of a batch that the losses read."""
+LABELS = ("targets", "weights", "teacher")
+"""Parts of a batch that the losses read; the last one only of a training with a teacher."""
 AUXILIARY = "auxiliary_{}"
 """Name of the loss of a branch alone."""
 
@@ -39,9 +40,17 @@ class TrainStep:
     """The compiled functions of one training."""
 
     def __init__(
-        self, training: Training, columns: Mapping[str, Column], fitted: Fitted, models: Models, strategy: Strategy | None = None
+        self,
+        training: Training,
+        columns: Mapping[str, Column],
+        fitted: Fitted,
+        models: Models,
+        strategy: Strategy | None = None,
+        distillation: Distillation | None = None,
     ) -> None:
         """Build the optimizer of `training` and enter its first stage; `columns` says which images are augmented, and how.
+
+        With `distillation`, predictions of a teacher are part of the minimized loss.
 
         Raises ValueError while `training` has open settings.
         """
@@ -55,6 +64,7 @@ class TrainStep:
         self.reported_targets = {key: target.without_smoothing() for key, target in fitted.targets.items()}
         """Targets of reported losses: smoothed labels are minimized, but a loss with them says little about probabilities."""
         self.strategy = strategy or SingleDevice()
+        self.distillation = distillation
         self.optimizer = optimizer_for(training)
         # Before a stage freezes anything: every variable gets its slots, and checkpoints of all stages hold the same
         # arrays.
@@ -106,8 +116,9 @@ class TrainStep:
 
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """Return the batches over `rows` that `train` takes."""
+        teacher = {} if self.distillation is None else self.distillation.teacher
         return Batches(
-            self.inputs_of(arrays), rows, self.batch_size, self.seed, self.uniform_columns, self.steps_per_call, placed=tf.constant
+            self.inputs_of(arrays), rows, self.batch_size, self.seed, self.uniform_columns, self.steps_per_call, tf.constant, teacher
         )
 
     def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
@@ -131,6 +142,8 @@ class TrainStep:
         signature: dict[str, Any] = {"inputs": inputs, "targets": truths, "weights": weights}
         if batch:
             signature["uniforms"] = tf.TensorSpec((None, self.uniform_columns), tf.float32)
+            if self.distillation is not None:
+                signature["teacher"] = self.distillation.specs
         return signature
 
     def _train_one(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
@@ -177,8 +190,9 @@ class TrainStep:
         # Read while tracing: those that the current stage trains.
         variables = self.models.trained.trainable_variables
         gradients = self._balance_gradients(tape.gradient(scaled, variables), variables, outputs, batch)
-        if self.reported_targets != self.fitted.targets:
-            losses, auxiliary = self._all_losses(outputs, batch, self.reported_targets)
+        if self.reported_targets != self.fitted.targets or self.distillation is not None:
+            answers = {part: values for part, values in batch.items() if part != "teacher"}
+            losses, auxiliary = self._all_losses(outputs, answers, self.reported_targets)
             total = self._total(losses)
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
         reported = {AUXILIARY.format(branch): loss for branch, loss in auxiliary.items()} | reported
@@ -223,14 +237,21 @@ class TrainStep:
 
     def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any], by_key: Mapping[str, FittedTarget]) -> dict[str, Any]:
         """Return the loss of each target. Members of an ensemble are rows of their own, each with the truth and weight of its row."""
-        targets = by_key.items()
+        labels = {part: batch[part] for part in LABELS if part in batch}
         # Next to a branch with members, the head of a branch without them gives (batch, units).
-        if not self.models.members or all(len(values.shape) == 2 for values in raw.values()):
-            return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
-        # Row 0 as often as there are members, then row 1: the order in which the reshape lays out (batch, members).
-        repeated = {part: {key: tf.repeat(batch[part][key], self.models.members, axis=0) for key, _ in targets} for part in LABELS}
-        folded = {key: tf.reshape(values, (-1, *values.shape[2:])) for key, values in raw.items()}
-        return {key: target.loss(repeated["targets"][key], folded[key], repeated["weights"][key]) for key, target in targets}
+        if self.models.members and not all(len(values.shape) == 2 for values in raw.values()):
+            # Row 0 as often as there are members, then row 1: the order in which the reshape lays out (batch, members).
+            repeats = self.models.members
+            labels = {part: {key: tf.repeat(values[key], repeats, axis=0) for key in by_key} for part, values in labels.items()}
+            raw = {key: tf.reshape(values, (-1, *values.shape[2:])) for key, values in raw.items()}
+        return {key: self._loss(key, target, labels, raw[key]) for key, target in by_key.items()}
+
+    def _loss(self, key: str, target: FittedTarget, labels: Mapping[str, Any], raw: Any) -> Any:
+        """Return the loss of one target, with its part of the teacher where `labels` have its predictions."""
+        truth, weight = labels["targets"][key], labels["weights"][key]
+        if self.distillation is None or "teacher" not in labels:
+            return target.loss(truth, raw, weight)
+        return self.distillation.loss(target, truth, raw, weight, labels["teacher"][key])
 
     def _total(self, losses: Mapping[str, Any]) -> Any:
         """Return the weighted sum of the losses over targets."""

@@ -14,6 +14,7 @@ from mmtrain.data.arrays import Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.model.models import Models
 from mmtrain.splits.plan import Partition
+from mmtrain.training.distillation import Distillation
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,5 @@ class TrainingData:
     """Gives the place of a row in the user's table, as `row 12`."""
     groups: NDArray[np.int64] | None = None
     """Code of the group of each row; None without a group column."""
+    distillation: Distillation | None = None
+    """A teacher whose predictions are learned next to the answers."""
