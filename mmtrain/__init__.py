@@ -88,6 +88,7 @@ register_layers()
 
 if TYPE_CHECKING:
     from mmtrain.api.commands import compare as compare
+    from mmtrain.api.commands import distill as distill
     from mmtrain.api.commands import evaluate as evaluate
     from mmtrain.api.commands import explain as explain
     from mmtrain.api.commands import export as export
@@ -110,7 +111,7 @@ if TYPE_CHECKING:
 
 _API = {
     **dict.fromkeys(("check", "fit", "init", "inspect_data"), "mmtrain.api.experiments"),
-    **dict.fromkeys(("compare", "evaluate", "explain", "export", "load", "predict", "resume"), "mmtrain.api.commands"),
+    **dict.fromkeys(("compare", "distill", "evaluate", "explain", "export", "load", "predict", "resume"), "mmtrain.api.commands"),
     **dict.fromkeys(("Classifier", "Regressor"), "mmtrain.api.estimators"),
     "tune": "mmtrain.api.tuning",
     **dict.fromkeys(("ConfigError", "DataError", "MmtrainError", "RunError"), "mmtrain.errors"),

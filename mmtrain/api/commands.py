@@ -1,4 +1,4 @@
-"""The functions of `import mmtrain` that take a run: `resume`, `load`, `evaluate`, `predict`, `explain`, `export`, `compare`.
+"""The functions of `import mmtrain` that take a run: `resume`, `distill`, `load`, `evaluate`, `predict`, `explain`, `export`, `compare`.
 
 They have the names and options of the command line, like those in `mmtrain.api.experiments`.
 """
@@ -58,6 +58,51 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
 
     with progress_display.watching(progress) as shown:
         done = go_on(_which(run), output=as_path(output), listeners=progress_display.listeners_of(shown))
+    return trained_run(done.run)
+
+
+def distill(
+    run: RunLike = None,
+    *,
+    name: str = "",
+    overrides: Overrides = (),
+    weight: float = 0.7,
+    temperature: float = 2.0,
+    soft: Literal["out_of_fold", "mean"] | None = None,
+    output: PathOrText = "runs",
+    progress: bool = True,
+) -> TrainedRun:
+    """Train one network on the predictions of a run, or of a group of trainings, next to the answers (Hinton et al. 2015).
+
+    Rows and columns of the student are those of its teacher. `evaluate` compares it with its teacher on the same rows.
+
+    Args:
+        run: The teacher: the run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        name: Name of the student. Left out: that of the teacher with `-distilled`.
+        overrides: Settings of the student in place of those of the teacher: `{"branches.scan.width": 16}`.
+        weight: Part of the distance from the teacher in the loss, above 0 and up to 1; the rest is that of the answers.
+        temperature: Divisor of logits, 1 or more: softer probabilities of classes.
+        soft: Predictions of training rows: `out_of_fold`, of trainings that have not seen the row, or `mean`, of all. Left out: the
+            first where the teacher has folds.
+        output: The folder that holds the runs.
+        progress: Show the progress.
+
+    Raises:
+        UsageError: there is no such run, an option is out of its range, or a task cannot be distilled.
+        ConfigError: an override has a mistake.
+        DataError: the table of the teacher has changed.
+        RunError: the teacher is not finished, or the training failed.
+
+    Example:
+        mmtrain.distill(mmtrain.fit("clinic.yaml", overrides={"split.folds": 5}))
+
+    """
+    from mmtrain.commands.distill import DistillOptions
+    from mmtrain.commands.distill import distill as train
+
+    options = DistillOptions(name, as_overrides(overrides), weight, temperature, soft)
+    with progress_display.watching(progress) as shown:
+        done = train(_which(run), options, output=as_path(output), listeners=progress_display.listeners_of(shown))
     return trained_run(done.run)
 
 

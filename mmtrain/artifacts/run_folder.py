@@ -22,7 +22,9 @@
         baselines/<branch>/   a child run, the branch trained alone, with the baseline `single_branch`
         explanations/<part>/  an image per explained row, explanations.csv, completeness.csv
         cross_validation.json, predictions_oof.csv, targets.json    of a group: scores of its members, their predictions together
+        ensemble.json         of a group with `ensemble.weights: greedy`: the weights of its members
         predictions_member.csv    of a member: its predictions of the rows that it is scored on
+        predictions_teacher.csv   of a run by `mmtrain distill`: the predictions of its teacher
         predictions_held_back.csv of a member of a group without folds: the same of its calibration rows
         folds/<n>/, seeds/<n>/    members of a group, complete runs
         search.json, journal.log  the space of a search (`mmtrain tune`), and every event of its trials

@@ -18,6 +18,7 @@ from mmtrain.cli import (
     cache,
     check,
     compare,
+    distill,
     evaluate,
     explain,
     export,
@@ -49,6 +50,7 @@ app = typer.Typer(
 COMMANDS |= {
     "fit": fit.command,
     "tune": tune.command,
+    "distill": distill.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
     "leaderboard": list_runs.leaderboard_command,
@@ -67,9 +69,9 @@ COMMANDS |= {
 }
 
 
-CACHING = frozenset({"fit", "tune", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
+CACHING = frozenset({"fit", "tune", "distill", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
 """Commands that may keep decoded images and encoded columns."""
-CUTTING = frozenset({"fit", "tune", "evaluate", "predict", "inspect-data", "check"})
+CUTTING = frozenset({"fit", "tune", "distill", "evaluate", "predict", "inspect-data", "check"})
 """Commands with `--all`, which may find a problem in every row."""
 HOMELESS = "this user has no home folder, so decoded images are cached in {folder}. Set MMTRAIN_CACHE to a permanent folder."
 

@@ -71,7 +71,7 @@ def command(
     if isinstance(done, GroupResult):
         _group_result(done, as_json=as_json, quiet=quiet)
     else:
-        _result(done, as_json=as_json, quiet=quiet)
+        show_result(done, as_json=as_json, quiet=quiet)
 
 
 def print_kept_files(run: Run, stopped: Interrupted) -> None:
@@ -120,24 +120,32 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
         raise UsageError(Problem("mmtrain fit", what, fix))
 
 
-def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
+def show_result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
+    """Print the outcome of a training."""
     from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.errors import shell_command
-    from mmtrain.reports.target_results.postprocessing import describe_base, describe_guard, describe_postprocessing
+    from mmtrain.reports.target_results.postprocessing import (
+        describe_base,
+        describe_distillation,
+        describe_guard,
+        describe_postprocessing,
+    )
 
     ended = done.ended
     if as_json:
         document = {"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores}
         guard = {"fusion_guard": {key: one.to_json() for key, one in done.guard.items()}} if done.guard else {}
         base = {"linear_base": done.base.to_json()} if done.base is not None else {}
-        print_json(document | base | guard | {"report": str(done.run / "report.html")})
+        taught = {} if (teacher := done.run.read("run.json").distillation) is None else {"distillation": teacher.to_json()}
+        print_json(document | base | guard | taught | {"report": str(done.run / "report.html")})
         return
     scores = "  ".join(
         f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor)
     )
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
-    for sentence in (*describe_base(done.base), *describe_guard(done.guard), *describe_postprocessing(done.decisions)):
+    distilled = describe_distillation(done.run.read("run.json").distillation)
+    for sentence in (*distilled, *describe_base(done.base), *describe_guard(done.guard), *describe_postprocessing(done.decisions)):
         note(sentence, quiet=quiet)
     # The folder alone on standard output, so that a script can read it; all else is a note.
     out().print(str(done.run.folder), soft_wrap=True, markup=False)

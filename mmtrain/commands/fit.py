@@ -26,6 +26,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table, tune_device
 from mmtrain.pipeline.checks.requirements import make_callbacks, unguarded_fusion
 from mmtrain.pipeline.checks.validate import load_checked
+from mmtrain.pipeline.distillation.student import PREDICTIONS, is_distilled, record_costs, with_teacher
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
 from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup, finish_group, is_group
@@ -35,6 +36,7 @@ from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.listeners.events import Listener
 
 if TYPE_CHECKING:
+    from mmtrain.training.auto_settings.autotune import TuningResult
     from mmtrain.training.listeners.callbacks import Named
     from mmtrain.training.training_data import TrainingData
 
@@ -106,11 +108,29 @@ def fit(
     experiment, training_data, tuning = assemble_training(table, listeners.say)
     # Made as late as possible: a refused experiment leaves no empty run behind.
     run = runs.create(experiment.name, output)
+    return train_new(run, experiment, table, split, (training_data, tuning), listeners, callbacks)
+
+
+def train_new(
+    run: Run,
+    experiment: Experiment,
+    table: EncodedTable,
+    split: SplitPlan,
+    assembled: tuple[TrainingData, TuningResult],
+    listeners: Listeners,
+    callbacks: Sequence[Named],
+    record: Callable[[], None] = lambda: None,
+) -> TrainingResult:
+    """Train an assembled experiment in a new run: its inputs are recorded, after those that `record` writes, then steps 7 to 9."""
+    training_data, tuning = assembled
     with run_lock(run), run_state(run):
+        record()
         record_inputs(run, experiment, table, split, training_data, tuning)
-        listeners.announce(training_plan(run, experiment, data, training_data))
+        training_data = with_teacher(run, training_data, table.data.table)
+        listeners.announce(training_plan(run, experiment, table.data, training_data))
         # Steps 7 and 8: the training, then what is fitted on validation rows for its best model.
         result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=callbacks)
+        record_costs(run, training_data)
         if note := unguarded_fusion(experiment):
             listeners.say(note)
         # Step 9: the report. The test part is scored by `evaluate` alone.
@@ -230,10 +250,12 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     check_encoders_unchanged(run, experiment, fitted)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
     experiment, training_data, _ = assemble_training(table, listeners.say)
+    training_data = with_teacher(run, training_data, data.table)
     with run_state(run):
-        run.reopen(RECORDED_FILES)
+        run.reopen([*RECORDED_FILES, *([PREDICTIONS] if is_distilled(run) else [])])
         listeners.announce(training_plan(run, experiment, data, training_data))
         result = train(run, training_data, experiment.evaluation, listeners.watch, checkpoint, callbacks)
+        record_costs(run, training_data)
         finish(run, experiment, training_data.fitted)
     return result
 

@@ -25,8 +25,8 @@ Array = np.ndarray[Any, Any]
 class BaselinePredictions:
     """Predictions of one baseline, per target."""
 
-    kind: BaselineKind | Literal["member"]
-    """`member`: one training of a group."""
+    kind: BaselineKind | Literal["member", "teacher"]
+    """`member`: one training of a group; `teacher`: that of a distilled run."""
     label: str
     name: str
     targets: Mapping[str, FittedTarget]

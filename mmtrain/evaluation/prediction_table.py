@@ -66,11 +66,19 @@ def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, Fitted
         ValueError: a cell is not a number.
 
     """
-    target, prefix = targets[key], _prefix(key, targets)
+    return targets[key].parse_truth(_cells(rows, key, targets)), parse_prediction(rows, key, targets)
+
+
+def parse_prediction(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> Array:
+    """Parse the prediction of one target alone; see `parse_predictions`."""
+    return targets[key].parse_outputs(_cells(rows, key, targets))
+
+
+def _cells(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> dict[str, pd.Series[str]]:
+    """Return the columns of one target by their names without the target's; empty cells are missing, as in the table of the training."""
+    prefix = _prefix(key, targets)
     names = [name for name in map(str, rows.columns) if name.startswith(prefix)]
-    # Empty cells are missing, as in the table of the training.
-    cells = {name.removeprefix(prefix): rows[name].replace("", pd.NA) for name in names}
-    return target.parse_truth(cells), target.parse_outputs(cells)
+    return {name.removeprefix(prefix): rows[name].replace("", pd.NA) for name in names}
 
 
 def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> pd.Series[str]:

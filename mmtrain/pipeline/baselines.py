@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count
 
+import numpy as np
+
 from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
@@ -26,13 +28,14 @@ from mmtrain.data import encode
 from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.splits.split_file import read_split
-from mmtrain.errors import DataError, MmtrainError, listed, shell_command
+from mmtrain.errors import DataError, MmtrainError, counted, listed, shell_command
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
 from mmtrain.pipeline.analyze import AnalysisInput
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
+from mmtrain.pipeline.distillation.student import is_distilled, read_teacher
 from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_data, with_cached_features
 from mmtrain.specs import layer_names
@@ -67,7 +70,7 @@ class BaselineContext:
 
 def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, context: BaselineContext) -> dict[str, TargetResult]:
     """Return the results with every baseline of `evaluation.baselines`, and with the difference of the model to each."""
-    outcomes = [*_unimodal(subject, context), *_tabular(subject, context)]
+    outcomes = [*_teacher(subject, context), *_unimodal(subject, context), *_tabular(subject, context)]
     baselines = [one for one in outcomes if isinstance(one, BaselinePredictions)]
     return compare_with(baselines, results, subject, notes=[one for one in outcomes if isinstance(one, str)])
 
@@ -90,6 +93,20 @@ def _compare(key: str, result: TargetResult, subject: AnalysisInput, others: Seq
     known = subject.truths.known_rows(key)
     baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in others)]
     return [one.against(key, model) for one in baselines]
+
+
+def _teacher(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
+    """Return the predictions of the teacher of a distilled run for rows of its own table."""
+    record = subject.run.read("run.json").distillation
+    if record is None or context.scored is None or not is_distilled(subject.run):
+        return
+    targets = {key: target.without_decision() for key, target in subject.fitted.targets.items()}
+    predictions = {key: values[subject.rows] for key, values in read_teacher(subject.run, targets, subject.data.table).items()}
+    lacking = sum(not np.isfinite(one).all() for values in predictions.values() for one in values)
+    if lacking:
+        yield f"The teacher {record.teacher} has no prediction of {counted(lacking, 'row')}, so it is not compared."
+        return
+    yield BaselinePredictions("teacher", "teacher", f"its teacher, {record.teacher}", targets, predictions)
 
 
 def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:

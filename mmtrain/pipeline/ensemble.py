@@ -52,7 +52,7 @@ class Ensemble(Predictor):
     def __init__(self, run: Run) -> None:
         self.run = run
         self.experiment, labels, self.decisions = restore_group(run)
-        members, self.weights = _weighted(run)
+        members, self.weights = counting_members(run)
         self.members = [Predictor(member) for member in members]
         first = self.members[0]
         self.fitted = first.fitted.model_copy(update={"targets": labels.targets})
@@ -95,7 +95,7 @@ def member_weights(run: Run) -> dict[str, list[float]] | None:
     return run.read(ENSEMBLE_WEIGHTS).member_weights() if (run / ENSEMBLE_WEIGHTS).is_file() else None
 
 
-def _weighted(run: Run) -> tuple[list[Run], dict[str, list[float]] | None]:
+def counting_members(run: Run) -> tuple[list[Run], dict[str, list[float]] | None]:
     """Return the trainings that count in a prediction of the group, and their weights by target.
 
     The first training always comes along: it has all columns, by which a table is read.
@@ -108,17 +108,25 @@ def _weighted(run: Run) -> tuple[list[Run], dict[str, list[float]] | None]:
 
 
 def predict_rows(
-    run: Run, labels: encode.Fitted, data: LoadedData, rows: Array, say: Say, *, own_table: bool
+    run: Run,
+    labels: encode.Fitted,
+    data: LoadedData,
+    rows: Array,
+    say: Say,
+    *,
+    own_table: bool,
+    seconds: list[float] | None = None,
 ) -> tuple[dict[str, Array], list[BaselinePredictions]]:
     """Predict `rows` of a table with every member of a group; return the mean, per target, and the predictions of each member.
 
-    One model is in memory at a time. `own_table` is that of `with_cached_features`.
+    One model is in memory at a time. `own_table` is that of `with_cached_features`. A run that is no group is its only member. To the
+    last of `seconds` the time of the networks for 1,000 rows is added.
     """
     from mmtrain.model import model_file
 
     previous: tuple[encode.Fitted, Arrays] | None = None
     members = []
-    for member in open_members(run):
+    for member in open_members(run) if run.is_group else [run]:
         experiment, fitted, _ = restore_training(member)
         if previous is None or previous[0].columns != fitted.columns:
             previous = fitted, encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
@@ -126,6 +134,8 @@ def predict_rows(
         predictor, inputs = with_cached_features(member, whole, experiment, fitted, (data, previous[1]), say, own_table=own_table)
         name = f"{member.folder.parent.name}/{member.folder.name}"
         predicted = for_labels(labels.targets, fitted.targets, model_file.predict(predictor, inputs, rows))
+        if seconds is not None:
+            seconds[-1] += model_file.seconds_of(predictor, inputs, rows)
         targets = {key: target.with_decision_of(fitted.targets[key]) for key, target in labels.targets.items()}
         members.append(BaselinePredictions("member", f"{name} alone", f"the training {name} alone", targets, predicted))
     return mean_predictions([one.predictions for one in members], member_weights(run)), members
@@ -138,7 +148,7 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
 
     encoders, predictors = [], []
     places: dict[str, list[list[int]]] = {key: [] for key in labels.targets}
-    members, weights = _weighted(run)
+    members, weights = counting_members(run)
     for member in members:
         experiment, fitted, _ = restore_training(member)
         whole, predictor = model_file.of_run(member, experiment.branches, fitted)

@@ -265,13 +265,13 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
 
     Raises RunError for a member that is missing or damaged.
     """
-    members = read_members(run, experiment)
+    labels = encode.read_fitted(run.read_json("targets.json"))
+    weighted, combined = combine_members(run, experiment, labels)
+    members = combined.members
     facts = [run.child(one.member.name).read("run.json") for one in members]
     seconds = sum(one.seconds.training for one in facts if one.seconds is not None)
     run.update(trained=run_folder.now(), ended=run_folder.now(), seconds={"training": round(seconds, 3)})
-    labels = encode.read_fitted(run.read_json("targets.json"))
     folds, repeats = len({one.member.fold for one in members}) > 1, max(one.member.repeat for one in members) + 1
-    weighted, combined = _combine(members, labels, experiment)
     trained = with_all_branches(members)
     result = score_members(trained, combined, experiment.training.early_stopping.monitor, folds=folds, repeats=repeats)
     result = with_intervals(result, trained, combined, experiment.evaluation)
@@ -295,12 +295,15 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
 def report_group(run: Run, experiment: Experiment) -> Path:
     """Write the report of a finished group again; return the path of its page."""
     labels = encode.read_fitted(run.read_json("targets.json"))
-    _, combined = _combine(read_members(run, experiment), labels, experiment)
-    return _write_report(run, experiment, labels, run.read(CROSS_VALIDATION), combined)
+    return _write_report(run, experiment, labels, run.read(CROSS_VALIDATION), combine_members(run, experiment, labels)[1])
 
 
-def _combine(members: Sequence[MemberPredictions], labels: encode.Fitted, experiment: Experiment) -> tuple[WeightedGroup | None, Combined]:
-    """Return the combined predictions of the members, and their weights, the same ones every time; None for the plain mean."""
+def combine_members(run: Run, experiment: Experiment, labels: encode.Fitted) -> tuple[WeightedGroup | None, Combined]:
+    """Return the weights of the members of a group, the same ones every time, and their combined predictions; None for the plain mean.
+
+    Raises RunError for a member that is missing or damaged.
+    """
+    members = read_members(run, experiment)
     if experiment.ensemble is None or experiment.ensemble.weights == "mean":
         return None, Combined(members, labels.targets)
     folds = len({one.member.fold for one in members}) > 1

@@ -18,6 +18,7 @@ from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, ExplanationRecord
 from mmtrain.config import Experiment
+from mmtrain.config.load import REPEATS
 from mmtrain.data.arrays import Array
 from mmtrain.data.drift import learn_statistics
 from mmtrain.data.splits.split_file import read_split, to_csv
@@ -38,9 +39,11 @@ UNFINISHED = {
     "failed": "The training of this run failed; the weights are those of its best epoch before.",
 }
 """Remark on a run by its state."""
+DISTILLED = "# Every value of this experiment, defaults included. It was trained by `mmtrain distill`, with the teacher {teacher}.\n"
+"""First line of config.yaml of a student, which `mmtrain fit` would train without its teacher."""
 NAMED_ROWS = "rows"
 """Name, or end of the name, of explanations of rows that a user named."""
-TAKEN_LABELS = (*USE_NAMED, NAMED_ROWS, "oof", "member", "held_back")
+TAKEN_LABELS = (*USE_NAMED, NAMED_ROWS, "oof", "member", "held_back", "teacher")
 """Names that results for another table cannot have: files of a run or a group have them, such as predictions_oof.csv."""
 RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
 """Files that are written before the first step and never change after it."""
@@ -53,7 +56,9 @@ def record_inputs(
     from mmtrain.model.summary import model_summary
 
     fitted, training, data = training_data.fitted, experiment.training, table.data
-    run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
+    taught = run.read("run.json").distillation
+    header = REPEATS if taught is None else DISTILLED.format(teacher=taught.teacher)
+    run.write_text("config.yaml", config.to_yaml(experiment, run.folder, header))
     run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
     run.write_text("columns.json", fitted.model_dump_json(indent=1) + "\n")
     train = training_data.partition.train

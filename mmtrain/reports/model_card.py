@@ -106,7 +106,12 @@ def _network(contents: ReportData) -> tuple[Block, ...]:
     ]
     fusion = outline.fusion
     # Nothing is reported without a linear model and without a guard.
-    chosen = (*postprocessing.describe_base(contents.facts.linear_base), *postprocessing.describe_guard(contents.facts.fusion_guard or {}))
+    facts = contents.facts
+    chosen = (
+        *postprocessing.describe_distillation(facts.distillation),
+        *postprocessing.describe_base(facts.linear_base),
+        *postprocessing.describe_guard(facts.fusion_guard or {}),
+    )
     return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")), *map(Paragraph, chosen))
 
 

@@ -59,7 +59,7 @@ def test_dir_shows_the_api_and_nothing_else():
 
 
 NAMES = [
-    "Classifier", "ConfigError", "DataError", "MmtrainError", "Regressor", "RunError", "check", "compare", "evaluate", "explain",
+    "Classifier", "ConfigError", "DataError", "MmtrainError", "Regressor", "RunError", "check", "compare", "distill", "evaluate", "explain",
     "export", "fit", "init", "inspect_data", "load", "predict", "resume", "tune",
 ]  # fmt: skip
 

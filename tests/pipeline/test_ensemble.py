@@ -13,9 +13,10 @@ from mmtrain.api.cross_validated_run import CrossValidatedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning
+from mmtrain.commands.distill import DistillOptions, distill
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.export import ExportOptions, export
-from mmtrain.commands.fit import fit
+from mmtrain.commands.fit import fit, resume
 from mmtrain.commands.predict import PredictOptions, predict
 from mmtrain.errors import RunError, UsageError
 from mmtrain.pipeline.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks
@@ -143,6 +144,75 @@ def test_one_model_holds_all_members(group, table):
     raw = {"x": table[["x"]].to_numpy(), "city": table[["city"]].to_numpy(object)}
     expected = load(group.folder).predict(table, proba=True)["probability_low"]
     np.testing.assert_allclose(end_to_end(group, labels)(raw)["y"].numpy()[:, 0], expected, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def student(group):
+    """One network that has learned the out-of-fold predictions of the group."""
+    options = DistillOptions(overrides=("branches.x.units=[3]",), weight=0.9)
+    return distill(str(group.folder), options, output=group.folder.parents[1]).run
+
+
+def test_student_learns_on_rows_of_all_folds_and_keeps_the_outer_test_rows(group, student):
+    rows, folds = (pd.read_csv(run / "split.csv", keep_default_na=False) for run in (student, group))
+    part = dict(zip(rows.row, rows.part, strict=True))
+    outer = set(folds.row[folds.fold == ""])
+    assert {row for row, use in part.items() if use == "test"} == outer
+    validation = {row for row, use in part.items() if use == "validation"}
+    assert validation == set(folds.row[(folds.fold == "1") & (folds.part == "validation")])
+    assert len(rows) == 60 and sum(use == "train" for use in part.values()) == 60 - len(outer) - len(validation)
+
+
+def test_teacher_predicts_each_row_by_trainings_that_have_not_seen_it(group, student, table):
+    taught = pd.read_csv(student / "predictions_teacher.csv").set_index("row")
+    oof = pd.read_csv(group / "predictions_oof.csv").set_index("row")
+    outside = taught.source == "out_of_fold"
+    assert len(taught) == 60 and set(taught.index[outside]) == set(oof.index)
+    np.testing.assert_allclose(taught.probability_low[outside].sort_index(), oof.probability_low.sort_index(), atol=1e-7)
+    mean = load(group.folder).predict(table, proba=True)["probability_low"]
+    np.testing.assert_allclose(taught.probability_low[~outside], mean[taught.index[~outside]], atol=1e-6)
+
+
+def test_student_is_an_ordinary_run_that_is_compared_with_its_teacher(group, student):
+    record = student.read("run.json").distillation
+    assert (record.teacher, record.trainings, record.soft, record.weight, record.rows) == (str(group), 2, "out_of_fold", 0.9, 41)
+    assert 0 < record.student.parameters < record.costs.parameters and record.student.seconds > 0
+    done = evaluate(str(student.folder))
+    assert [one.kind for one in done.targets["y"].baselines] == ["majority", "teacher"]
+    of_group = evaluate(str(group.folder)).targets["y"]
+    of_teacher = done.targets["y"].baselines[1]
+    assert done.targets["y"].rows == 12 and of_teacher.scores["auc"].value == of_group.scores["auc"].value
+    difference = done.targets["y"].scores["log_loss"].value - of_teacher.scores["log_loss"].value
+    assert of_teacher.differences["log_loss"].value == pytest.approx(difference)
+    page = (student / "report.html").read_text()
+    assert f"Distilled from {group}, the mean of 2 trainings" in page
+    assert "trained by `mmtrain distill`" in (student / "config.yaml").read_text()
+
+
+def test_student_that_was_stopped_is_resumed_with_its_teacher(student, tmp_path):
+    """To the same bits, although the teacher is not there any more."""
+    copy = Run(shutil.copytree(student.folder, tmp_path / "runs/folds-distilled/1"))
+    for name in ("last", "previous", "best"):
+        shutil.rmtree(copy / f"checkpoints/{name}", ignore_errors=True)
+    copy.update(state="interrupted", trained=None, distillation={**copy.read_json("run.json")["distillation"], "teacher": "gone/1"})
+    (copy / "config.yaml").write_text(
+        (copy / "config.yaml").read_text().replace("../../../table.csv", str(student.folder.parents[2] / "table.csv"))
+    )
+    copy.seal("config.yaml")
+    resume(str(copy.folder))
+    assert copy.state == "finished" and "predictions_teacher.csv" in copy.read("run.json").files
+    scores = [(run / "metrics.jsonl").read_text() for run in (copy, student)]
+    assert scores[0] == scores[1]
+
+
+def test_student_keeps_rows_and_columns_of_its_teacher(group):
+    for options, words in (
+        (DistillOptions(overrides=("split.test=0.5",)), "the rows and columns of a student are those of its teacher"),
+        (DistillOptions(weight=1.5), "expected a number above 0 and up to 1; found 1.5"),
+        (DistillOptions(temperature=0.5), "expected a number from 1 to 100; found 0.5"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            distill(str(group.folder), options)
 
 
 @pytest.mark.slow

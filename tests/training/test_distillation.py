@@ -7,8 +7,8 @@ import tensorflow as tf
 from mmtrain.batches import Batches
 from mmtrain.data.arrays import Arrays
 from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.regression import FittedRegression
 from mmtrain.training.distillation import Distillation
 

@@ -137,6 +137,38 @@ class LinearBaseChoice(Model):
     """Mean loss of the network."""
 
 
+class Costs(Model):
+    """Size of one or several networks, and the time that they take."""
+
+    parameters: Count
+    """Parameters outside of frozen encoders."""
+    bytes: Count
+    """Size of the saved models."""
+    seconds: float
+    """For 1,000 rows on this machine: of the networks alone, without reading and encoding rows."""
+
+
+class DistillationRecord(Model):
+    """Teacher of a training, and the part of its predictions in the loss."""
+
+    teacher: str
+    """Its run."""
+    trainings: Count
+    """Number of trainings whose mean it predicts."""
+    soft: Literal["out_of_fold", "mean"]
+    """Predictions of training rows: of trainings that have not seen the row, or of all of them."""
+    weight: float
+    """Part of the distance from the teacher in the loss; the rest is that of the answers."""
+    temperature: float
+    """Divisor of the logits of both, in that part."""
+    rows: Count
+    """Number of training rows with a prediction of the teacher."""
+    costs: Costs
+    """Of a prediction of the teacher."""
+    student: Costs | None = None
+    """Of a prediction of this run, after the training."""
+
+
 class RunFacts(Model):
     """State and history of a run."""
 
@@ -165,6 +197,8 @@ class RunFacts(Model):
     """By target, after a training with auxiliary losses: the choice between the fusion and single branches."""
     linear_base: LinearBaseChoice | None = None
     """Kept share of the network's correction, after a training that began with a linear model."""
+    distillation: DistillationRecord | None = None
+    """Teacher of a training, see `mmtrain distill`."""
     stopped: str = ""
     """Reason for which the training ended before its last epoch."""
     error: str = ""

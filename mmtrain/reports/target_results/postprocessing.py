@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from mmtrain.artifacts.analysis_results import Calibration, PredictionIntervals, PredictionSets, ThresholdResult, ThresholdSelection
 from mmtrain.artifacts.results import TargetResult
-from mmtrain.artifacts.run_schema.run_facts import FusionGuard, LinearBaseChoice
+from mmtrain.artifacts.run_schema.run_facts import DistillationRecord, FusionGuard, LinearBaseChoice
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
 from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim
@@ -65,6 +65,26 @@ def describe_guard(guard: Mapping[str, FusionGuard]) -> Iterator[str]:
         value = "undefined" if of.value is None else format_score(one.score, of.value)
         yield f"Fusion of {key}: replaced by the branch {one.chosen} alone in all rows that have it. " + (
             f"On {rows} its {name} is {value}, that of the fusion {fusion}{interval}."
+        )
+
+
+def describe_distillation(record: DistillationRecord | None) -> Iterator[str]:
+    """Describe the teacher of a training and what it saves, in a sentence or two; empty without a teacher."""
+    if record is None:
+        return
+    trainings = f", the mean of {record.trainings} trainings" if record.trainings > 1 else ""
+    source = "trainings that have not seen the row" if record.soft == "out_of_fold" else "the teacher, which has learned from these rows"
+    yield (
+        f"Distilled from {record.teacher}{trainings}: {count(record.rows)} training rows have predictions of {source}; they are "
+        f"{100 * record.weight:g} % of the loss, softened by the temperature {record.temperature:g}. The score that this costs is in every "
+        "evaluation, as the difference from the teacher."
+    )
+    if record.student is not None:
+        mine, theirs = record.student, record.costs
+        yield (
+            f"It has {counted(mine.parameters, 'parameter')} and a model of {significant(mine.bytes / 1e6)} MB, and predicts 1,000 rows in "
+            f"{significant(1000 * mine.seconds)} ms; its teacher {counted(theirs.parameters, 'parameter')}, "
+            f"{significant(theirs.bytes / 1e6)} MB and {significant(1000 * theirs.seconds)} ms."
         )
 
 

@@ -1,0 +1,1 @@
+"""Distillation: a trained run or group as the teacher of one network."""
