@@ -17,8 +17,8 @@ from mmtrain.api.results import TrainedRun
 if TYPE_CHECKING:
     from mmtrain.artifacts.search_results import SearchResult
     from mmtrain.cli.views.training_progress import Display
-    from mmtrain.commands.tune import SearchListeners
     from mmtrain.config import Experiment
+    from mmtrain.pipeline.search.run_search import SearchListeners
 
 
 def tune(
@@ -77,7 +77,7 @@ def tune(
 
 def _listeners(shown: Display) -> SearchListeners:
     from mmtrain.cli.tune import trial_line
-    from mmtrain.commands.tune import SearchListeners
+    from mmtrain.pipeline.search.run_search import SearchListeners
 
     return SearchListeners(trial=lambda one: shown.say(trial_line(one)), progress=shown.images, say=shown.say)
 
@@ -101,7 +101,7 @@ class Search(Result):
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial: outcome, score, epochs, seconds and a column for each setting, None where a trial does not have it."""
-        from mmtrain.commands.tune import trials_table
+        from mmtrain.pipeline.search.results import trials_table
 
         keys = list(dict.fromkeys(key for one in self._done.trials for key in one.settings))
         return trials_table(self._done.trials, keys, self._done.score)

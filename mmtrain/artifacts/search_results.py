@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmtrain.artifacts.command_results import CommandResult, FilePath, RunFolder
@@ -89,3 +90,23 @@ class SearchResult(CommandResult):
     """The page of the report."""
     seconds: float
     """Duration of the search, all its processes from start to end."""
+
+
+def rank_trials(trials: Sequence[TrialResult], direction: str) -> list[TrialResult]:
+    """Return complete trials by their scores, the best first and the first of equal ones before the others, then the rest by number."""
+    sign = -1.0 if direction == "maximize" else 1.0
+
+    def rank(one: TrialResult) -> tuple[int, float, int]:
+        return (1, 0.0, one.trial) if _is_incomplete(one) else (0, sign * (one.score or 0.0), one.trial)
+
+    return sorted(trials, key=rank)
+
+
+def best_trial(trials: Sequence[TrialResult], direction: str) -> TrialResult | None:
+    """Return the complete trial with the best score, the first of equal ones; None without complete trials."""
+    first = next(iter(rank_trials(trials, direction)), None)
+    return None if first is None or _is_incomplete(first) else first
+
+
+def _is_incomplete(trial: TrialResult) -> bool:
+    return trial.outcome != "complete" or trial.score is None

@@ -12,7 +12,7 @@ from mmtrain.cli.options import All, AllowCallbacks, Code, Json, Output, Quiet, 
 if TYPE_CHECKING:
     from mmtrain.artifacts.run_folder import Run
     from mmtrain.artifacts.search_results import SearchResult, TrialResult
-    from mmtrain.commands.tune import SearchProgress
+    from mmtrain.pipeline.search.run_search import SearchProgress
 
 MOST_SHOWN = 5
 """Trials in the terminal, the best first."""
@@ -49,7 +49,8 @@ def command(
     _one_of(config, resume_run, overrides)
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.tune import Limits, SearchListeners, resume, tune
+    from mmtrain.commands.tune import Limits, resume, tune
+    from mmtrain.pipeline.search.run_search import SearchListeners
     from mmtrain.training.listeners.events import EpochBegan, Event
     from mmtrain.training.signals import Interrupted
 

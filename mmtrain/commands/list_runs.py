@@ -15,10 +15,10 @@ from mmtrain.artifacts.group_results import MemberScores
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.run_lists import RunEntry, RunList
 from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, RunFacts
-from mmtrain.config.monitors import direction_of
 from mmtrain.errors import MmtrainError, Problem, UsageError, did_you_mean, listed
 from mmtrain.metrics.score import Score
 from mmtrain.pipeline.run_group import CROSS_VALIDATION
+from mmtrain.pipeline.search.results import read_best
 from mmtrain.targets import tasks
 
 OUT_OF_FOLD = "folds"
@@ -77,7 +77,7 @@ def _entry(run: Run) -> RunEntry:
     tree = _tree(run)
     monitor = _at(tree, "training", "early_stopping", "monitor") or ""
     if is_search:
-        monitor, value, epochs = _search_course(run, _at(tree, "tune", "score") or monitor)
+        monitor, value, epochs = read_best(run, _at(tree, "tune", "score") or monitor)
     else:
         best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)
         value, epochs = (None if best is None else best.values.get(monitor)), facts.epochs
@@ -115,17 +115,6 @@ def _at(tree: Any, *keys: str) -> Any:
     for key in keys:
         tree = tree.get(key) if isinstance(tree, Mapping) else None
     return tree
-
-
-def _search_course(run: Run, score: str) -> tuple[str, float | None, int]:
-    """Return the score of a search, its best value and the number of trials, from its table; it is written when the search ends."""
-    if not (run / "trials.csv").is_file():
-        return score, None, 0
-    table = pd.read_csv(run / "trials.csv")
-    score = score if score in table else str(table.columns[2])
-    values = table.loc[table["outcome"] == "complete", score].dropna()
-    best = None if values.empty else float(values.max() if direction_of(score) == "maximize" else values.min())
-    return score, best, len(table)
 
 
 def _is_current(look: EvaluationRecord, facts: RunFacts) -> bool:

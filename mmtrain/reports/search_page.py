@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.search_results import SearchResult, TrialResult
+from mmtrain.artifacts.search_results import SearchResult, TrialResult, rank_trials
 from mmtrain.errors import counted
 from mmtrain.metrics.score import higher_is_better
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, number
@@ -102,7 +102,7 @@ def _plots(run: Run, result: SearchResult, settings: Sequence[str]) -> list[Sect
 
 
 def _trials(result: SearchResult, settings: Sequence[str]) -> Section:
-    ranked = sorted_trials(result)[:MOST_TRIALS]
+    ranked = rank_trials(result.trials, result.direction)[:MOST_TRIALS]
     lines = [
         (
             Cell(f"{one.trial}{' (file)' if one.own else ''}"),
@@ -118,14 +118,3 @@ def _trials(result: SearchResult, settings: Sequence[str]) -> Section:
     head = ("Trial", "Outcome", result.score, "Epochs", "Seconds", *settings, "Remark")
     table = Table("Trials, the best first", head, tuple(lines), csv=result.table.name).without_empty_notes()
     return Section("Trials", (table,))
-
-
-def sorted_trials(result: SearchResult) -> list[TrialResult]:
-    """Return complete trials by their scores, the best first, then the others by their numbers."""
-    sign = -1.0 if result.direction == "maximize" else 1.0
-
-    def rank(one: TrialResult) -> tuple[int, float]:
-        complete = one.outcome == "complete" and one.score is not None
-        return (0, sign * (one.score or 0.0)) if complete else (1, float(one.trial))
-
-    return sorted(result.trials, key=rank)

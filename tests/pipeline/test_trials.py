@@ -11,12 +11,13 @@ from tiny import write_experiment
 
 from mmtrain import config
 from mmtrain.artifacts.run_folder import begin
-from mmtrain.commands.tune import best_trial, trials_table
+from mmtrain.artifacts.search_results import best_trial
 from mmtrain.config.tune import Tune
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import Problem, RunError
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.search import trials as module
+from mmtrain.pipeline.search.results import trials_table
 from mmtrain.pipeline.search.space import load_space
 from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, save_space, trial_results, trial_table
 from mmtrain.splits.plan import Partition
@@ -87,8 +88,8 @@ def test_the_score_of_a_trial_is_that_of_the_kept_epoch(search, monkeypatch):
     assert own.score == pytest.approx(1 - abs(np.log10(0.5) + 2) / 4)
     assert own.settings == {"training.learning_rate": 0.5, "branches.table.architecture": "mlp"}
     assert not any(one.own for one in others)
-    assert best_trial(results, "validation_auc").score == max(one.score for one in results if one.outcome == "complete")
-    assert best_trial(results, "validation_loss").score == min(one.score for one in results if one.outcome == "complete")
+    assert best_trial(results, "maximize").score == max(one.score for one in results if one.outcome == "complete")
+    assert best_trial(results, "minimize").score == min(one.score for one in results if one.outcome == "complete")
 
 
 def test_trials_are_children_without_models_callbacks_or_open_settings(search, monkeypatch):
@@ -110,7 +111,7 @@ def test_a_trial_below_the_median_is_pruned_and_cannot_be_the_best(search, monke
     run_trials(replace(search, section=Tune(trials=7)))
     results = trial_results(search.study, search.space)
     assert (results[-1].outcome, results[-1].epochs, results[-1].reason) == ("pruned", 3, "validation_auc was 0.1 in epoch 3")
-    assert best_trial(results, "validation_loss").score == 0.9
+    assert best_trial(results, "minimize").score == 0.9
 
 
 def test_the_search_goes_on_after_a_training_that_failed(search, monkeypatch):

@@ -20,8 +20,9 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.fit import resume as resume_fit
 from mmtrain.commands.leaderboard import leaderboard
 from mmtrain.commands.pack import pack
-from mmtrain.commands.tune import OF_FOLDS, Limits, SearchListeners, resume, tune
+from mmtrain.commands.tune import OF_FOLDS, Limits, resume, tune
 from mmtrain.errors import ConfigError, MmtrainError, RunError, UsageError
+from mmtrain.pipeline.search.run_search import SearchListeners
 from mmtrain.training.signals import Interrupted
 
 EXPERIMENT = """

@@ -1,0 +1,127 @@
+"""Results of a search: best.yaml, trials.csv and report.html, written when it ends and also when it is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmtrain import config
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.search_results import SearchResult, SettingChange, TrialResult, best_trial
+from mmtrain.config import Experiment
+from mmtrain.config.monitors import direction_of
+from mmtrain.config.tune import Tune
+from mmtrain.data.tables.csv_text import csv_text
+from mmtrain.errors import Problem, RunError, counted, shell_command
+from mmtrain.pipeline.search.space import SearchSpace, value_at
+from mmtrain.pipeline.search.trials import Search, corrected_choice, trial_results
+from mmtrain.reports import search_page
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BEST, TRIALS = "best.yaml", "trials.csv"
+
+
+def write_results(search: Search, seconds: float) -> SearchResult:
+    """Write best.yaml, trials.csv and the report of a search that has taken `seconds`. Raises RunError if no trial was completed."""
+    run, space, section = search.run, search.space, search.section
+    results, score = trial_results(search.study, space), search.score
+    best = best_trial(results, direction_of(score))
+    if best is None:
+        raise RunError(_no_complete_trial(run, results, section))
+    file_trial = next((one for one in results if one.own and one.outcome == "complete"), None)
+    experiment = space.trial_experiment({} if best.own else best.settings).model_copy(update={"tune": None})
+    keys = [setting.key for setting in space.settings]
+    result = SearchResult(
+        run=run,
+        score=score,
+        direction=direction_of(score),
+        trials=results,
+        best=best,
+        own_score=None if file_trial is None else file_trial.score,
+        corrected=corrected_choice(search, results),
+        changes=_changes(space, experiment),
+        importance=search.study.importance(),
+        experiment=run / BEST,
+        table=run / TRIALS,
+        report=run / "report.html",
+        seconds=round(seconds, 1),
+    )
+    run.write_text(BEST, config.to_yaml(experiment, run.folder, header=_header(result)))
+    run.write_text(TRIALS, csv_text(trials_table(results, keys, score), spreadsheet=True))
+    search_page.write_page(run, result, keys, section.minutes)
+    return result
+
+
+def read_best(run: Run, score: str) -> tuple[str, float | None, int]:
+    """Return the optimized score of a search, its best value and the number of trials, from trials.csv; without it None and 0.
+
+    `score` is its name as the experiment gives it, which may leave it to the search.
+    """
+    import pandas as pd
+
+    if not (run / TRIALS).is_file():
+        return score, None, 0
+    table = pd.read_csv(run / TRIALS)
+    score = score if score in table else str(table.columns[2])
+    values = table.loc[table["outcome"] == "complete", score].dropna()
+    best = None if values.empty else float(values.max() if direction_of(score) == "maximize" else values.min())
+    return score, best, len(table)
+
+
+def _no_complete_trial(run: Run, results: Sequence[TrialResult], section: Tune) -> Problem:
+    failed = next((one.reason for one in results if one.outcome == "failed" and one.reason), "")
+    if failed:
+        return Problem(str(run.folder), f"every trial failed; the first one: {failed}", "Try the experiment alone: `mmtrain fit`.")
+    allowed = "" if section.minutes is None else f" within {section.minutes:g} minutes"
+    fix = f"Give it more time: {shell_command('tune', '--resume', run.folder, '--minutes', 'MINUTES')}"
+    return Problem(str(run.folder), f"no trial was completed{allowed}.", fix)
+
+
+def _changes(space: SearchSpace, best: Experiment) -> dict[str, SettingChange]:
+    trees = [experiment.model_dump(mode="json") for experiment in (space.experiment, best)]
+    values = {setting.key: [value_at(tree, setting.path) for tree in trees] for setting in space.settings}
+    return {key: SettingChange(before=before, after=after) for key, (before, after) in values.items() if before != after}
+
+
+def _header(result: SearchResult) -> str:
+    """Return the comments at the top of best.yaml."""
+    best, best_score = result.best, f"{result.score} {result.best.score:.4g}"
+    file_score = "" if result.own_score is None or best.own else f"; the file's own values: {result.own_score:.4g}"
+    lines = [
+        f"Search {result.run}, the best of {counted(len(result.trials), 'trial')}: trial {best.trial}, {best_score} on validation rows"
+        f"{file_score}.",
+        *search_page.describe_correction(result),
+        "Changed, from the experiment file to this one:" if result.changes else "Nothing is changed: the experiment file is the best.",
+        *(
+            f"  {key}: {search_page.format_setting(one.before)} -> {search_page.format_setting(one.after)}"
+            for key, one in result.changes.items()
+        ),
+    ]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def trials_table(results: Sequence[TrialResult], keys: Sequence[str], score: str) -> pd.DataFrame:
+    """Return the trials as a table: a row per trial, a column per setting, empty where a trial does not have the setting."""
+    import pandas as pd
+
+    rows = [
+        {
+            "trial": one.trial,
+            "outcome": one.outcome,
+            score: one.score,
+            "best_epoch": one.best_epoch,
+            "epochs": one.epochs,
+            "seconds": one.seconds,
+            **{key: _cell(one.settings.get(key)) for key in keys},
+            "reason": one.reason,
+        }
+        for one in results
+    ]
+    # As objects: a whole number stays one where other trials do not have the setting.
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _cell(value: Any) -> Any:
+    return search_page.format_setting(value) if isinstance(value, list | dict) else value
