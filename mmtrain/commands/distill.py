@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +93,9 @@ def distill(
     plan = SplitPlan.of(partition, description=f"the rows of {run}: {teacher.plan.description}", partial=True)
     student = runs.create(experiment.name, output)
     callbacks = make_callbacks(experiment.training.callbacks, run / "config.yaml", options.overrides)
+    table = replace(table, experiment=experiment)
     return train_new(
-        student, experiment, table, plan, (training_data, tuning), listeners, callbacks, lambda: write_teacher(student, predictions, record)
+        student, table, plan, (training_data, tuning), listeners, callbacks, lambda: write_teacher(student, predictions, record)
     )
 
 

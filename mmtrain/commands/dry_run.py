@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts.command_results import DryRun
@@ -26,11 +24,6 @@ if TYPE_CHECKING:
     from mmtrain.training.step import TrainStep
     from mmtrain.training.training_data import TrainingData
 
-TIMED_CALLS = 8
-"""Number of calls of the compiled step; the first one compiles and is not timed."""
-TIMED_VALIDATION_BATCHES = 8
-"""Number of batches of the validation part that are timed."""
-
 
 def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners: Listeners | None = None) -> DryRun:
     """Check everything that `fit` checks, decode the images, and train on a few batches; no run folder is made.
@@ -46,6 +39,7 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     start_tensorflow()
     check_callbacks(experiment.training.callbacks, path, overrides)
     from mmtrain.model.memory_errors import step_oom_errors
+    from mmtrain.training.epoch_speed import mean_over_epochs, measure_stages
     from mmtrain.training.step import TrainStep
 
     fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
@@ -57,57 +51,22 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     steps = TrainStep(experiment.training, experiment.columns, fitted, training_data.models)
     training = experiment.training
     with step_oom_errors(experiment.name, training.batch_size):
-        step, validation = _measure_stages(training_data, steps)
-    epoch_steps, free = len(steps.batches(training_data.arrays, partition.train)), available_memory()
+        speeds = measure_stages(training_data, steps)
+    free = available_memory()
     return DryRun(
         rows={part.part: part.rows for part in plan.parts},
         parameters=plan.parameters,
         free_memory=free if isfinite(free) else None,
         settings={name: getattr(training, name) for name in ("batch_size", "precision", "jit", "steps_per_call")},
         reasons=list(tuning.reasons),
-        steps=epoch_steps,
+        steps=speeds[0].steps,
         epochs=training.epochs,
         seconds_of_features=sum(one.seconds for one in estimates),
-        seconds_per_step=step,
-        seconds_per_epoch=step * epoch_steps + validation,
+        seconds_per_step=mean_over_epochs(speeds, lambda one: one.step),
+        seconds_per_epoch=mean_over_epochs(speeds, lambda one: one.epoch),
         peak_memory=peak_memory.bytes(),
         disk=_disk(data, training_data, steps, estimates),
     )
-
-
-def _measure_stages(data: TrainingData, steps: TrainStep) -> tuple[float, float]:
-    """Measure the seconds of a step and of the validation, on average over epochs: while encoders are frozen, both take far less."""
-    if not steps.whole.tuned:
-        return _measure_seconds(data, steps)
-    step = validation = 0.0
-    for number, stage in enumerate(steps.stages.stages):
-        steps.enter_stage(number)
-        seconds = _measure_seconds(data, steps)
-        step, validation = (
-            total + one * stage.epochs / data.training.epochs for total, one in zip((step, validation), seconds, strict=True)
-        )
-    return step, validation
-
-
-def _measure_seconds(data: TrainingData, steps: TrainStep) -> tuple[float, float]:
-    """Measure the seconds of a step, and those of predicting the validation part."""
-    from mmtrain.model.model_file import rows_at_once
-    from mmtrain.training.validation import predict_rows
-
-    needed_rows = TIMED_CALLS * steps.batch_size * steps.steps_per_call
-    durations = []
-    for batch in steps.batches(data.arrays, data.partition.train[:needed_rows]).epoch(1):
-        begun = time.perf_counter()
-        steps.train(batch, [0.0] * batch.steps)["loss"].numpy()  # `numpy` waits for the device; a learning rate of 0 changes no weight
-        durations.append((time.perf_counter() - begun) / batch.steps)
-    rows = data.partition.validation[: TIMED_VALIDATION_BATCHES * rows_at_once(steps.models.network)]
-    predict_rows(steps, data.arrays, rows)  # compiles
-    begun = time.perf_counter()
-    predict_rows(steps, data.arrays, rows)
-    # Scaled up from the rows that were predicted to the whole part.
-    validation = (time.perf_counter() - begun) * len(data.partition.validation) / len(rows)
-    # The first call compiles; the median forgives one that was disturbed.
-    return median(durations[1:] or durations), validation
 
 
 def _disk(loaded: LoadedData, data: TrainingData, steps: TrainStep, estimates: Sequence[FeatureEstimate]) -> dict[str, int]:

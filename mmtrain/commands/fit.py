@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
+from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.commands.report import finish, finish_trained
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile
@@ -31,7 +33,8 @@ from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
 from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup, finish_group, is_group
 from mmtrain.pipeline.run_record import RECORDED_FILES, record_inputs
-from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
+from mmtrain.pipeline.time_budget import TimeBudget, assemble_within, fit_into_budget, untried
+from mmtrain.pipeline.train_run import StopRule, TrainingResult, newest_checkpoint, run_state, train
 from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.listeners.events import Listener
 
@@ -90,46 +93,52 @@ def fit(
         Interrupted: SIGINT or SIGTERM; the run has a checkpoint and its best model.
 
     """
-    listeners = listeners or Listeners()
+    listeners, start = listeners or Listeners(), time.time()
     # Steps 1 to 3: the experiment, its table with its images, and the split of its rows.
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     check_fold(fold, split)
     listeners.say(CHECKED)
     start_tensorflow()  # takes 3 to 5 s, so it comes after all checks that do without it
+    budget = TimeBudget(experiment.training.minutes, start) if experiment.training.minutes is not None else None
     if is_group(experiment, split):
-        return _fit_group(
-            experiment, data, split, output, listeners, lambda: make_callbacks(experiment.training.callbacks, path, overrides), fold
-        )
+        callbacks_of_member = lambda: make_callbacks(experiment.training.callbacks, path, overrides)  # noqa: E731
+        return _fit_group(experiment, data, split, output, listeners, callbacks_of_member, fold, budget)
     callbacks = make_callbacks(experiment.training.callbacks, path, overrides)
     # Steps 4 and 5: the columns learn from the training rows, then every row is encoded once.
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)
     # Step 6: the network, and the settings that the experiment leaves to a trial on this device.
-    experiment, training_data, tuning = assemble_training(table, listeners.say)
+    plan: TimePlan | None = None
+    if budget is None:
+        experiment, training_data, tuning = assemble_training(table, listeners.say)
+    else:
+        experiment, training_data, tuning, plan = assemble_within(table, budget, listeners.say)
     # Made as late as possible: a refused experiment leaves no empty run behind.
     run = runs.create(experiment.name, output)
-    return train_new(run, experiment, table, split, (training_data, tuning), listeners, callbacks)
+    table, stop = replace(table, experiment=experiment), None if budget is None else budget.stop_rule()
+    record = lambda: run.update(time_plan=plan and plan.to_json())  # noqa: E731
+    return train_new(run, table, split, (training_data, tuning), listeners, callbacks, record, stop)
 
 
 def train_new(
     run: Run,
-    experiment: Experiment,
     table: EncodedTable,
     split: SplitPlan,
     assembled: tuple[TrainingData, TuningResult],
     listeners: Listeners,
     callbacks: Sequence[Named],
     record: Callable[[], None] = lambda: None,
+    stop: StopRule | None = None,
 ) -> TrainingResult:
-    """Train an assembled experiment in a new run: its inputs are recorded, after those that `record` writes, then steps 7 to 9."""
-    training_data, tuning = assembled
+    """Train the assembled experiment of `table` in a new run, steps 7 to 9; `record` writes what has to be there before its inputs."""
+    experiment, (training_data, tuning) = table.experiment, assembled
     with run_lock(run), run_state(run):
         record()
         record_inputs(run, experiment, table, split, training_data, tuning)
         training_data = with_teacher(run, training_data, table.data.table)
         listeners.announce(training_plan(run, experiment, table.data, training_data))
         # Steps 7 and 8: the training, then what is fitted on validation rows for its best model.
-        result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=callbacks)
+        result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=callbacks, stop=stop)
         record_costs(run, training_data)
         if note := unguarded_fusion(experiment):
             listeners.say(note)
@@ -146,6 +155,7 @@ def _fit_group(
     listeners: Listeners,
     callbacks: Callable[[], Sequence[Named]],
     fold: int | None,
+    budget: TimeBudget | None,
 ) -> GroupResult:
     """Train every fold and seed: steps 4 to 8 for each of them on one table, and step 9 for all together."""
     partition = split.trainings[fold or 0]
@@ -153,20 +163,29 @@ def _fit_group(
     table = encode_table(experiment, data, partition, fitted, listeners.say)
     # Once for all of them: a trial takes seconds, and no row decides on it.
     experiment, tuning = tune_device(table, listeners.say)
+    plan: TimePlan | None = None
+    if budget is not None:
+        trainings = len(split.trainings) * experiment.training.seeds if fold is None else experiment.training.seeds
+        settled = untried(replace(table, experiment=experiment))
+        fitting, plan = fit_into_budget(settled, budget, listeners.say, trainings=trainings)
+        experiment = experiment.decided(epochs=fitting.training.epochs, stages=fitting.training.stages, minutes=None)
     table = replace(table, experiment=experiment)
     run = runs.create(experiment.name, output)
     group = RunGroup(run, experiment, data, split, callbacks)
     with run_lock(run), run_state(run):
         group.record(tuning)
-        return _train_group(group, fold, listeners, table)
+        run.update(time_plan=plan and plan.to_json())
+        return _train_group(group, fold, listeners, table, budget)
 
 
-def _train_group(group: RunGroup, fold: int | None, listeners: Listeners, table: EncodedTable | None = None) -> GroupResult:
+def _train_group(
+    group: RunGroup, fold: int | None, listeners: Listeners, table: EncodedTable | None = None, budget: TimeBudget | None = None
+) -> GroupResult:
     """Train the members that are left, and finish the group unless only those of one `fold` were to be trained."""
     run, data = group.run, group.data
     parts = summarize(group.experiment.columns, data.table, group.plan)
     listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
-    group.train(fold, table, listeners.watch, listeners.say)
+    group.train(fold, table, listeners.watch, listeners.say, budget.rule_of_next if budget is not None else None)
     if not group.is_complete:
         run.update(state="interrupted", error=f"only fold {fold} was to be trained")
         return GroupResult(run, None)

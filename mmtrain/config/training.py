@@ -198,6 +198,13 @@ class Training(Section):
     """Settings of the training: optimizer, schedule, stages, early stopping, device settings."""
 
     epochs: PositiveInt = Field(30, description="Maximum number of passes over the training rows.")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Maximum wall time of `mmtrain fit` as a whole, shared by folds and seeds. The speed is measured before the training, "
+        "and `epochs` is lowered to what fits, so that the schedule runs to its end. Left out: all epochs.",
+        examples=[10],
+    )
     batch_size: CountOrAuto = Field(32, description="Rows per step. auto: the largest power of two that fits in memory, at most 1024.")
     optimizer: AnyOptimizer = Field(description="The rule that updates weights from gradients.", examples=[{"method": "adam"}])
     learning_rate: RateOrAuto = Field(

@@ -39,7 +39,7 @@ from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessi
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS, check_encoders_unchanged
 from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
-from mmtrain.pipeline.train_run import TrainingResult, versions
+from mmtrain.pipeline.train_run import StopRule, TrainingResult, versions
 from mmtrain.reports import group_report
 from mmtrain.reports import report as reports
 from mmtrain.reports.report_data import read_group
@@ -154,18 +154,31 @@ class RunGroup:
         return encode_table(experiment, self.data, partition, fitted, say)
 
     def train(
-        self, fold: int | None = None, table: EncodedTable | None = None, listener: Listener = lambda _: None, say: Say = lambda _: None
+        self,
+        fold: int | None = None,
+        table: EncodedTable | None = None,
+        listener: Listener = lambda _: None,
+        say: Say = lambda _: None,
+        rule_of_next: Callable[[int], StopRule] | None = None,
     ) -> None:
-        """Train the members that are not finished, or those of one `fold`; `table` is the encoded table of any of them, if there is one.
+        """Train the members that are not finished, or those of one `fold`.
+
+        Args:
+            fold: The fold; None for all.
+            table: The encoded table of any of the members, if there is one.
+            listener: Takes the events of every training.
+            say: Takes sentences for the user.
+            rule_of_next: Gives the rule by which the next training may end early, for the number of trainings that are left.
 
         Raises RunError, UsageError and Interrupted as `train_child` does.
         """
-        for member in self.members:
-            plan = self.member_plan(member)
-            if fold in (None, member.fold) and finished_child(self.run, plan) is None:
-                say(f"{self.title(member)}: {counted(member.train_rows, 'training row')}; {self.run / member.name}.")
-                table = self.encode(member, table, say)
-                train_child(self.run, plan, table, listener, say)
+        plans = [(member, self.member_plan(member)) for member in self.members if fold in (None, member.fold)]
+        waiting = [(member, plan) for member, plan in plans if finished_child(self.run, plan) is None]
+        for done, (member, plan) in enumerate(waiting):
+            say(f"{self.title(member)}: {counted(member.train_rows, 'training row')}; {self.run / member.name}.")
+            stop = rule_of_next(len(waiting) - done) if rule_of_next is not None else None
+            table = self.encode(member, table, say)
+            train_child(self.run, plan, table, listener, say, stop)
 
     def title(self, member: Member) -> str:
         """Return `Fold 2 of 5`, `Repeat 1 of 2, fold 2 of 5, seed 3 of 3`; counted from 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmtrain.artifacts.run_schema.progress_records import EpochLine
+from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.columns import Weight, column_of_role, inputs_among
 from mmtrain.errors import counted
 from mmtrain.reports import csv_tables
@@ -12,7 +13,7 @@ from mmtrain.reports.figures.diagram import described, draw
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.target_results.postprocessing import describe_base, describe_distillation, describe_guard
-from mmtrain.reports.wording import CAVEATS, count, direction, format_score, in_sentence, plain, title
+from mmtrain.reports.wording import CAVEATS, count, direction, format_score, in_sentence, plain, significant, title
 
 MOST_WEIGHTS = 200
 
@@ -128,9 +129,26 @@ def learned_columns(contents: ReportData) -> Section:
     return Section("What the columns learned", (Table("Columns", ("Column", "Role", "Learned"), tuple(lines), note),))
 
 
+def describe_time_plan(plan: TimePlan) -> str:
+    """Return a sentence on the epochs that fit into the minutes of the experiment."""
+    of_each = f" each of {plan.trainings} trainings has" if plan.trainings > 1 else " the training has"
+    pace = f"an epoch takes {significant(plan.seconds_per_epoch)} s"
+    if plan.epochs == plan.most_epochs:
+        return f"`training.minutes` {plan.minutes:g}:{of_each} all {counted(plan.epochs, 'epoch')}; {pace}."
+    return f"`training.minutes` {plan.minutes:g}:{of_each} {counted(plan.epochs, 'epoch')} in place of {plan.most_epochs}; {pace}."
+
+
 def experiment(contents: ReportData) -> Section:
     """Show the resolved experiment file, which repeats the run."""
-    return Section("Experiment", (Folded("config.yaml, with every default written out", (Code(contents.config),)),))
+    plan = contents.facts.time_plan
+    planned = (Paragraph(describe_time_plan(plan)),) if plan is not None else ()
+    return Section(
+        "Experiment",
+        (
+            *planned,
+            Folded("config.yaml, with every default written out", (Code(contents.config),)),
+        ),
+    )
 
 
 def provenance(contents: ReportData) -> Section:

@@ -65,6 +65,7 @@ REFUSED = [
     ("branches.table: [mlp, mpl]", "branches.table: choice 2: there is no architecture 'mpl'. Did you mean 'mlp'?"),
     ("fusoin.dropout: [0.1, 0.2]", "fusoin.dropout: a search varies the sections branches, columns, fusion and training, not `fusoin`. "),
     ("split.seed: [1, 2]", "split.seed: a search varies the sections branches, columns, fusion and training, not `split`. Leave it out."),
+    ("training.minutes: [1, 2]", "training.minutes: a search cannot vary it: trials have the epochs of the experiment"),
     ("training.seed: [1, 2]", "training.seed: a search cannot vary it: another seed changes a score at random"),
     ("training.callbacks: [[], [a]]", "training.callbacks: a search cannot vary it: trials have no callbacks. Leave it out."),
     ("training.trackers: [[], [a]]", "training.trackers: a search cannot vary it: trials have no trackers."),

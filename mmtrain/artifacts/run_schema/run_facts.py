@@ -77,6 +77,21 @@ class TuningRecord(Model):
     """By the settings that were tried."""
 
 
+class TimePlan(Model):
+    """Number of epochs that fits into `training.minutes`, from speeds measured before the training."""
+
+    minutes: float
+    """Wall time of the whole command, for all its trainings."""
+    trainings: Count = 1
+    """Number of trainings that share the minutes."""
+    epochs: Count
+    """Epochs of each training."""
+    most_epochs: Count
+    """Epochs that the experiment allows."""
+    seconds_per_epoch: float
+    """Measured, with validation and checkpoints, on average over the stages."""
+
+
 class Seconds(Model):
     """Durations in seconds."""
 
@@ -187,6 +202,8 @@ class RunFacts(Model):
     seed: int | None = None
     deterministic: bool = False
     trial: TuningRecord | None = None
+    time_plan: TimePlan | None = None
+    """With `training.minutes`: the number of epochs that fits."""
     files: dict[str, str] | None = None
     """SHA-256 of files that must not change any more."""
     seconds: Seconds | None = None

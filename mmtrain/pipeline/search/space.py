@@ -43,6 +43,7 @@ TAGS: Mapping[str, tuple[tuple[str, ...], Registry[Any]]] = {
 SEARCHED = ("branches", "columns", "fusion", "training")
 """Sections of the file that a search may vary."""
 FIXED: Mapping[str, str] = {
+    "training.minutes": "trials have the epochs of the experiment; `tune.minutes` is the budget of a search.",
     "training.seed": "another seed changes a score at random, so the search would choose the luckiest one.",
     "training.callbacks": "trials have no callbacks.",
     "training.trackers": "trials have no trackers.",

@@ -122,8 +122,8 @@ def trial_table(table: EncodedTable, space: SearchSpace) -> EncodedTable:
 
 
 def for_trials(experiment: Experiment) -> Experiment:
-    """Return the experiment without callbacks, trackers and logs of TensorBoard, and without its search."""
-    return experiment.decided(tensorboard=False, callbacks=(), trackers=()).model_copy(update={"tune": None})
+    """Return the experiment without callbacks, trackers, logs of TensorBoard and minutes, and without its search."""
+    return experiment.decided(tensorboard=False, callbacks=(), trackers=(), minutes=None).model_copy(update={"tune": None})
 
 
 def run_trials(search: Search, ended: Callable[[], None] = lambda: None) -> None:

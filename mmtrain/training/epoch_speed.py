@@ -1,0 +1,118 @@
+"""Measured speed of a training on this device: seconds of a step, of a validation and of a checkpoint, for each stage.
+
+A few steps are taken with a learning rate of 0. They still change the state of the optimizer and of normalizations, so the network that
+is measured is thrown away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from mmtrain.training.step import TrainStep
+from mmtrain.training.training_data import TrainingData
+
+TIMED_CALLS = 8
+"""Number of calls of the compiled step; the first one compiles and is not timed."""
+TIMED_VALIDATION_BATCHES = 8
+"""Number of batches of the validation part that are timed."""
+CHECKPOINTS = 1.5
+"""Checkpoints of an epoch: `last` always, and `best` in about half of the epochs."""
+
+
+@dataclass(frozen=True)
+class StageSpeed:
+    """Speed of one stage of a training."""
+
+    epochs: int
+    """Epochs of the stage."""
+    steps: int
+    """Steps of an epoch."""
+    step: float
+    """Seconds of a step."""
+    validation: float
+    """Seconds of predicting and scoring the validation part."""
+    compilation: float
+    """Seconds of the first calls, beyond those of later ones; a training pays them once."""
+
+    @property
+    def epoch(self) -> float:
+        """Seconds of an epoch with its validation, without checkpoints."""
+        return self.steps * self.step + self.validation
+
+
+def measure_stages(data: TrainingData, steps: TrainStep) -> list[StageSpeed]:
+    """Measure every stage; without encoders that a stage tunes, all stages have the speed of the first.
+
+    Args:
+        data: Rows and network; the network is of no use afterwards.
+        steps: Steps of this network.
+
+    """
+    speeds: list[StageSpeed] = []
+    for number, stage in enumerate(steps.stages.stages):
+        if number and steps.whole.tuned:
+            steps.enter_stage(number)
+        if not number or steps.whole.tuned:
+            speeds.append(_measure(data, steps, stage.epochs))
+        else:
+            speeds.append(StageSpeed(stage.epochs, speeds[0].steps, speeds[0].step, speeds[0].validation, compilation=0.0))
+    return speeds
+
+
+def measure_checkpoint(data: TrainingData, steps: TrainStep, folder: Path) -> float:
+    """Measure the seconds in which an epoch writes its checkpoints, by writing one into an empty `folder`."""
+    from mmtrain.training import checkpoints
+
+    begun = time.perf_counter()
+    checkpoints.save(folder, "last", data.models.stored, steps.optimizer, checkpoints.Position())
+    return CHECKPOINTS * (time.perf_counter() - begun)
+
+
+def _measure(data: TrainingData, steps: TrainStep, epochs: int) -> StageSpeed:
+    needed_rows = TIMED_CALLS * steps.batch_size * steps.steps_per_call
+    durations, of_calls = [], []
+    for batch in steps.batches(data.arrays, data.partition.train[:needed_rows]).epoch(1):
+        begun = time.perf_counter()
+        steps.train(batch, [0.0] * batch.steps)["loss"].numpy()  # `numpy` waits for the device; a learning rate of 0 changes no weight
+        of_calls.append(time.perf_counter() - begun)
+        durations.append(of_calls[-1] / batch.steps)
+    # The first call compiles; the median forgives one that was disturbed.
+    step = median(durations[1:] or durations)
+    compilation = max(0.0, of_calls[0] - of_calls[0] / durations[0] * step)
+    validation, compilation_of_validation = _measure_validation(data, steps)
+    count = len(steps.batches(data.arrays, data.partition.train))
+    return StageSpeed(epochs, count, step, validation, compilation + compilation_of_validation)
+
+
+def _measure_validation(data: TrainingData, steps: TrainStep) -> tuple[float, float]:
+    """Measure the seconds of predicting and scoring the validation part, and those that its first time takes in addition."""
+    from mmtrain.model.model_file import rows_at_once
+    from mmtrain.training.validation import predict_rows
+
+    rows = data.partition.validation[: TIMED_VALIDATION_BATCHES * rows_at_once(steps.models.network)]
+
+    def validate() -> None:
+        predictions = predict_rows(steps, data.arrays, rows)[1]
+        for key, target in data.fitted.targets.items():
+            truth = data.arrays.targets[key][rows]
+            known = target.known_rows(truth)
+            target.all_scores(truth[known], predictions[key][known])
+
+    first, second = _seconds(validate), _seconds(validate)
+    # Scaled up from the rows that were predicted to the whole part.
+    return second * len(data.partition.validation) / len(rows), max(0.0, first - second)
+
+
+def _seconds(call: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def mean_over_epochs(speeds: list[StageSpeed], seconds: Callable[[StageSpeed], float]) -> float:
+    """Return the mean of `seconds` over all epochs of the training."""
+    return sum(seconds(one) * one.epochs for one in speeds) / sum(one.epochs for one in speeds)

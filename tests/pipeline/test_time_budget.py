@@ -1,0 +1,101 @@
+"""`training.minutes`: the epochs that fit, the rule that ends a training early, and a training with both."""
+
+import pytest
+from tiny import lines, two_blobs, write_experiment
+
+from mmtrain import config
+from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.config.training import Stage, Training
+from mmtrain.pipeline import time_budget
+from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs
+from mmtrain.reports.training import describe_time_plan
+from mmtrain.training.listeners.events import EpochEnded, Started
+
+EXPERIMENT = """
+name: timed
+columns: {x: {role: numeric}, y: {role: target, task: binary}}
+branches: {table: {columns: [x], units: [4]}}
+split: {method: random, folds: 2, validation: 0.25}
+training: {epochs: 1000, batch_size: 16, minutes: 1}
+"""
+
+
+def section(epochs, *stages):
+    return Training.model_construct(epochs=epochs, stages=tuple(Stage(epochs=count) for count in stages), minutes=9.0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, which tests set."""
+    now = [1000.0]
+    monkeypatch.setattr(time_budget.time, "time", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize(
+    ("training", "seconds_per_epoch", "seconds", "epochs", "of_stages"),
+    [
+        (section(30), [2.0], 35.0, 17, ()),
+        (section(30), [1.0], 35.0, 30, ()),  # the file's own epochs are the most
+        (section(30), [2.0], -1.0, 1, ()),  # no time is left: one epoch, for there has to be a model
+        (section(30, 24, 6), [1.0, 6.0], 30.0, 15, (12, 3)),  # each stage keeps its share
+        (section(30, 24, 6), [1.0, 60.0], 30.0, 2, (1, 1)),
+    ],
+)
+def test_as_many_epochs_are_planned_as_fit(training, seconds_per_epoch, seconds, epochs, of_stages):
+    planned, plan = plan_epochs(training, seconds_per_epoch, seconds, minutes=9.0)
+    assert (planned.epochs, tuple(stage.epochs for stage in planned.stages), planned.minutes) == (epochs, of_stages, None)
+    assert (plan.epochs, plan.most_epochs, plan.minutes) == (epochs, 30, 9.0)
+
+
+def ended(epoch, seconds):
+    return EpochEnded(epoch, {}, 0.1, seconds, 1.0, is_best=True, best_epoch=epoch)
+
+
+def test_a_training_ends_before_an_epoch_that_would_exceed_the_minutes(clock):
+    rule = TimeBudget(1.0, start=clock[0]).stop_rule(reserve=8.0)  # 60 s and 5 % of them, less 8 s
+    assert rule(Started(3, 1, 1, "", "")) == ""
+    clock[0] += 40
+    assert rule(ended(1, 39.0)) == ""  # an epoch of 39 s would be too long, but this one has compiled
+    clock[0] += 10
+    assert rule(ended(2, 4.0)) == ""
+    assert rule(ended(2, 5.5)) == "another epoch would exceed the minutes"
+
+
+def test_trainings_share_the_minutes(clock):
+    budget = TimeBudget(1.0, start=clock[0])
+    clock[0] += 14
+    rule = budget.rule_of_next(2)  # half of 40 s until the report, and 5 %, less what is reserved for saving
+    clock[0] += 20
+    assert rule(ended(2, 0.5)) != ""
+    clock[0] = 1000 + 14 + 18
+    assert rule(ended(2, 0.5)) == ""
+    assert budget.left == 60 - 32
+    assert REPORT_SECONDS < 10
+
+
+def test_the_plan_is_described():
+    plan = plan_epochs(section(30), [2.0], 35.0, minutes=9.0)[1]
+    assert describe_time_plan(plan) == "`training.minutes` 9: the training has 17 epochs in place of 30; an epoch takes 2.00 s."
+    both = plan.model_copy(update={"trainings": 5, "epochs": 30})
+    assert describe_time_plan(both) == "`training.minutes` 9: each of 5 trainings has all 30 epochs; an epoch takes 2.00 s."
+
+
+def test_the_epochs_of_a_group_are_decided_once_and_kept_when_it_is_resumed(tmp_path, monkeypatch):
+    two_blobs(tmp_path, 60)
+    path = write_experiment(tmp_path / "a.yaml", EXPERIMENT)
+    # Whatever this machine measures, two seconds are left for the epochs of each training.
+    monkeypatch.setattr(
+        time_budget, "plan_epochs", lambda training, epochs, _, minutes: plan_epochs(training, [1.0 for _ in epochs], 2.5, minutes)
+    )
+    notes = []
+    run = fit(path, output=tmp_path / "runs", fold=0, listeners=Listeners(say=notes.append)).run
+    assert "`training.minutes` 1: the training has 2 epochs in place of 1000; an epoch takes 1.00 s." in notes
+    training = config.load(run / "config.yaml").training
+    assert (training.epochs, training.minutes) == (2, None)
+    monkeypatch.undo()
+    run = resume(str(run.folder)).run
+    assert run.state == "finished"
+    assert run.read("run.json").time_plan.epochs == 2
+    assert [len(lines(run / f"folds/{fold}/metrics.jsonl")) for fold in (0, 1)] == [2, 2]
+    assert "the training has 2 epochs in place of 1000" in (run / "report.html").read_text()
