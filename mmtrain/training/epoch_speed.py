@@ -19,6 +19,8 @@ TIMED_CALLS = 8
 """Number of calls of the compiled step; the first one compiles and is not timed."""
 TIMED_VALIDATION_BATCHES = 8
 """Number of batches of the validation part that are timed."""
+REPETITIONS, ENOUGH_SECONDS = 4, 2.0
+"""Number of times that a validation and a checkpoint are timed, of which the fastest counts, and the time after which no more are."""
 CHECKPOINTS = 1.5
 """Checkpoints of an epoch: `last` always, and `best` in about half of the epochs."""
 
@@ -67,9 +69,8 @@ def measure_checkpoint(data: TrainingData, steps: TrainStep, folder: Path) -> fl
     """Measure the seconds in which an epoch writes its checkpoints, by writing one into an empty `folder`."""
     from mmtrain.training import checkpoints
 
-    begun = time.perf_counter()
-    checkpoints.save(folder, "last", data.models.stored, steps.optimizer, checkpoints.Position())
-    return CHECKPOINTS * (time.perf_counter() - begun)
+    position = checkpoints.Position()
+    return CHECKPOINTS * min(_durations(lambda: checkpoints.save(folder, "last", data.models.stored, steps.optimizer, position)))
 
 
 def _measure(data: TrainingData, steps: TrainStep, epochs: int) -> StageSpeed:
@@ -102,15 +103,19 @@ def _measure_validation(data: TrainingData, steps: TrainStep) -> tuple[float, fl
             known = target.known_rows(truth)
             target.all_scores(truth[known], predictions[key][known])
 
-    first, second = _seconds(validate), _seconds(validate)
+    first, *others = _durations(validate, least=2)
     # Scaled up from the rows that were predicted to the whole part.
-    return second * len(data.partition.validation) / len(rows), max(0.0, first - second)
+    return min(others) * len(data.partition.validation) / len(rows), max(0.0, first - min(others))
 
 
-def _seconds(call: Callable[[], None]) -> float:
-    begun = time.perf_counter()
-    call()
-    return time.perf_counter() - begun
+def _durations(call: Callable[[], None], least: int = 1) -> list[float]:
+    """Return the seconds of up to `REPETITIONS` calls, of fewer where they are long, but of `least`."""
+    durations: list[float] = []
+    while len(durations) < least or (len(durations) < REPETITIONS and sum(durations) < ENOUGH_SECONDS):
+        begun = time.perf_counter()
+        call()
+        durations.append(time.perf_counter() - begun)
+    return durations
 
 
 def mean_over_epochs(speeds: list[StageSpeed], seconds: Callable[[StageSpeed], float]) -> float:
