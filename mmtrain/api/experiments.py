@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from mmtrain.api import progress as progress_display
 from mmtrain.api.cross_validated_run import trained_run
@@ -34,6 +35,7 @@ def fit(
     *,
     images: PathOrText | None = None,
     overrides: Overrides = (),
+    preset: Literal["quick", "good", "best"] | None = None,
     output: PathOrText = "runs",
     progress: bool = True,
 ) -> TrainedRun:
@@ -46,6 +48,8 @@ def fit(
             run can be evaluated, explained and resumed later, in another process too.
         images: The folder that image cells are relative to, in place of `data.images`.
         overrides: Values in place of those of the experiment: `{"training.epochs": 3}` or `["training.epochs=3"]`.
+        preset: Settings where the experiment gives none. quick: one training; good: pretrained encoders whose weights are at hand, and 5
+            folds; best: a search before them, which needs Optuna.
         output: The folder that holds the runs.
         progress: Show the progress in the notebook or on standard error.
 
@@ -65,12 +69,17 @@ def fit(
 
     """
     from mmtrain.commands.fit import fit as train
+    from mmtrain.commands.fit_preset import fit_preset
 
     wanted = experiment_argument(experiment, overrides)
     file = None if table is None else as_table(table, output)
     wanted = wanted.on(file, images)
     with named_as_given(file), progress_display.watching(progress) as shown:
-        done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=progress_display.listeners_of(shown))
+        listeners = progress_display.listeners_of(shown)
+        if preset is not None:
+            done = fit_preset(wanted.source, preset, overrides=wanted.overrides, output=as_path(output), listeners=listeners)
+        else:
+            done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=listeners)
     return trained_run(done.run)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,6 +30,14 @@ def command(
     fold: Annotated[
         int | None, typer.Option("--fold", metavar="N", help="Train one fold only, numbered from 0 as in split.csv.", show_default=False)
     ] = None,
+    preset: Annotated[
+        Literal["quick", "good", "best"] | None,
+        typer.Option(
+            "--preset",
+            help="Set what the file leaves open. quick: one training; good: pretrained encoders at hand, 5 folds; best: a search before.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train on a few batches only, to estimate time, memory and disk; no run is made.")
     ] = False,
@@ -41,11 +49,13 @@ def command(
 ) -> None:
     """Train the experiment in a file; the results are in a run folder."""
     _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
+    _check_preset(preset, resume_run, dry_run=dry_run)
     if dry_run:
         fold = None
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.fit import Listeners, fit, resume
+    from mmtrain.commands.fit_preset import fit_preset
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.pipeline.run_group import GroupResult
     from mmtrain.training.signals import Interrupted
@@ -57,7 +67,9 @@ def command(
     with progress_display(quiet=quiet or as_json) as shown:
         try:
             listeners = Listeners(shown.event, shown.plan, shown.images, shown.say)
-            if config is not None:
+            if config is not None and preset is not None:
+                done = fit_preset(config, preset, overrides=overrides or (), output=output, listeners=listeners, fold=fold)
+            elif config is not None:
                 done = fit(config, overrides=overrides or (), output=output, listeners=listeners, fold=fold)
             else:
                 done = resume(resume_run, output=output, listeners=listeners, moved=Moved(table, images), fold=fold)
@@ -109,6 +121,16 @@ def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | 
     if resume_run is not None and overrides:
         what = "--set cannot be given with --resume: a resumed run keeps its settings."
         raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train again: mmtrain fit RUN/config.yaml --set ..."))
+
+
+def _check_preset(preset: str | None, resume_run: str | None, *, dry_run: bool) -> None:
+    from mmtrain.errors import Problem, UsageError
+
+    if preset is not None and (resume_run is not None or dry_run):
+        other = "--dry-run" if dry_run else "--resume"
+        what = f"--preset cannot be given with {other}."
+        fix = "Leave --dry-run out." if dry_run else "A resumed run keeps the settings of its config.yaml; leave --preset out."
+        raise UsageError(Problem("mmtrain fit", what, fix))
 
 
 def _check_moved(config: Path | None, *, moved: bool) -> None:

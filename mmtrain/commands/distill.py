@@ -11,7 +11,7 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import DistillationRecord
-from mmtrain.commands.fit import CHECKED, Listeners, train_new
+from mmtrain.commands.fit import CHECKED, Listeners, TrainingOptions, train_new
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, listed
@@ -27,6 +27,9 @@ from mmtrain.splits.plan import SplitPlan
 
 SETTINGS = ("branches", "fusion", "training", "evaluation")
 """Sections that a student may have of its own; rows and columns are those of its teacher."""
+
+DISTILLED = "# Every value of this experiment, defaults included. It was trained by `mmtrain distill`, with the teacher {teacher}.\n"
+"""First line of config.yaml of a student, which `mmtrain fit` would train without its teacher."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,9 @@ def distill(
     plan = SplitPlan.of(partition, description=f"the rows of {run}: {teacher.plan.description}", partial=True)
     student = runs.create(experiment.name, output)
     callbacks = make_callbacks(experiment.training.callbacks, run / "config.yaml", options.overrides)
-    table = replace(table, experiment=experiment)
-    return train_new(
-        student, table, plan, (training_data, tuning), listeners, callbacks, lambda: write_teacher(student, predictions, record)
-    )
+    header = DISTILLED.format(teacher=run)
+    extra = TrainingOptions(callbacks, header=header, record=lambda: write_teacher(student, predictions, record))
+    return train_new(student, replace(table, experiment=experiment), plan, (training_data, tuning), listeners, extra)
 
 
 def _check_options(options: DistillOptions) -> None:

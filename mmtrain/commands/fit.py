@@ -19,6 +19,7 @@ from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.commands.report import finish, finish_trained
 from mmtrain.config import Experiment
+from mmtrain.config.load import REPEATS
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.data.images.store import Progress
@@ -80,10 +81,19 @@ def fit(
     output: Path = Path("runs"),
     listeners: Listeners | None = None,
     fold: int | None = None,
+    header: str = REPEATS,
+    start: float | None = None,
 ) -> TrainingResult | GroupResult:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
-    An experiment with folds or seeds is a group of trainings, all of them or those of one `fold`.
+    Args:
+        path: The experiment file.
+        overrides: Values in place of those of the file.
+        output: The folder that holds the runs.
+        listeners: Functions that are called meanwhile.
+        fold: The fold to train of an experiment with folds, which is a group of trainings as one with seeds is; None for all.
+        header: Comments at the top of config.yaml.
+        start: The time from which `training.minutes` count, in seconds since 1970; by default now.
 
     Raises:
         UsageError: the split has no such fold.
@@ -93,7 +103,7 @@ def fit(
         Interrupted: SIGINT or SIGTERM; the run has a checkpoint and its best model.
 
     """
-    listeners, start = listeners or Listeners(), time.time()
+    listeners, start = listeners or Listeners(), time.time() if start is None else start
     # Steps 1 to 3: the experiment, its table with its images, and the split of its rows.
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     check_fold(fold, split)
@@ -102,7 +112,8 @@ def fit(
     budget = TimeBudget(experiment.training.minutes, start) if experiment.training.minutes is not None else None
     if is_group(experiment, split):
         callbacks_of_member = lambda: make_callbacks(experiment.training.callbacks, path, overrides)  # noqa: E731
-        return _fit_group(experiment, data, split, output, listeners, callbacks_of_member, fold, budget)
+        group = _GroupOptions(output, fold, budget, header)
+        return _fit_group(experiment, data, split, group, callbacks_of_member, listeners)
     callbacks = make_callbacks(experiment.training.callbacks, path, overrides)
     # Steps 4 and 5: the columns learn from the training rows, then every row is encoded once.
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
@@ -115,9 +126,21 @@ def fit(
         experiment, training_data, tuning, plan = assemble_within(table, budget, listeners.say)
     # Made as late as possible: a refused experiment leaves no empty run behind.
     run = runs.create(experiment.name, output)
-    table, stop = replace(table, experiment=experiment), None if budget is None else budget.stop_rule()
-    record = lambda: run.update(time_plan=plan and plan.to_json())  # noqa: E731
-    return train_new(run, table, split, (training_data, tuning), listeners, callbacks, record, stop)
+    stop = None if budget is None else budget.stop_rule()
+    options = TrainingOptions(callbacks, stop, header, lambda: run.update(time_plan=plan and plan.to_json()))
+    return train_new(run, replace(table, experiment=experiment), split, (training_data, tuning), listeners, options)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What a new training has next to its inputs."""
+
+    callbacks: Sequence[Named] = ()
+    stop: StopRule | None = None
+    header: str = REPEATS
+    """Comments at the top of config.yaml."""
+    record: Callable[[], None] = lambda: None
+    """Writes what has to be in the run before its inputs are recorded."""
 
 
 def train_new(
@@ -126,19 +149,17 @@ def train_new(
     split: SplitPlan,
     assembled: tuple[TrainingData, TuningResult],
     listeners: Listeners,
-    callbacks: Sequence[Named],
-    record: Callable[[], None] = lambda: None,
-    stop: StopRule | None = None,
+    options: TrainingOptions,
 ) -> TrainingResult:
-    """Train the assembled experiment of `table` in a new run, steps 7 to 9; `record` writes what has to be there before its inputs."""
+    """Train the assembled experiment of `table` in a new run: steps 7 to 9."""
     experiment, (training_data, tuning) = table.experiment, assembled
     with run_lock(run), run_state(run):
-        record()
-        record_inputs(run, experiment, table, split, training_data, tuning)
+        options.record()
+        record_inputs(run, experiment, table, split, training_data, tuning, options.header)
         training_data = with_teacher(run, training_data, table.data.table)
         listeners.announce(training_plan(run, experiment, table.data, training_data))
         # Steps 7 and 8: the training, then what is fitted on validation rows for its best model.
-        result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=callbacks, stop=stop)
+        result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=options.callbacks, stop=options.stop)
         record_costs(run, training_data)
         if note := unguarded_fusion(experiment):
             listeners.say(note)
@@ -147,17 +168,26 @@ def train_new(
     return result
 
 
+@dataclass(frozen=True)
+class _GroupOptions:
+    """Arguments of `fit` for a group."""
+
+    output: Path
+    fold: int | None
+    budget: TimeBudget | None
+    header: str
+
+
 def _fit_group(
     experiment: Experiment,
     data: LoadedData,
     split: SplitPlan,
-    output: Path,
-    listeners: Listeners,
+    options: _GroupOptions,
     callbacks: Callable[[], Sequence[Named]],
-    fold: int | None,
-    budget: TimeBudget | None,
+    listeners: Listeners,
 ) -> GroupResult:
     """Train every fold and seed: steps 4 to 8 for each of them on one table, and step 9 for all together."""
+    fold, budget = options.fold, options.budget
     partition = split.trainings[fold or 0]
     fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
@@ -170,10 +200,10 @@ def _fit_group(
         fitting, plan = fit_into_budget(settled, budget, listeners.say, trainings=trainings)
         experiment = experiment.decided(epochs=fitting.training.epochs, stages=fitting.training.stages, minutes=None)
     table = replace(table, experiment=experiment)
-    run = runs.create(experiment.name, output)
+    run = runs.create(experiment.name, options.output)
     group = RunGroup(run, experiment, data, split, callbacks)
     with run_lock(run), run_state(run):
-        group.record(tuning)
+        group.record(tuning, options.header)
         run.update(time_plan=plan and plan.to_json())
         return _train_group(group, fold, listeners, table, budget)
 

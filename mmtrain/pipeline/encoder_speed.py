@@ -79,23 +79,29 @@ def propose_encoders(profile: TableProfile) -> tuple[EncoderProposal, ...]:
 
 def _propose(profile: TableProfile, content: Literal["images", "texts"]) -> EncoderProposal | None:
     columns = [column for column in profile.used if column.guess.purpose == "input" and column.guess.content == content]
-    for known in _encoders(content) if columns else ():
-        name, path = known.name, known.checkpoint.place
-        if speed := measured_speed(name, path, KINDS[content]):
-            inputs = profile.rows * len(columns) if content == "images" else sum(map(_distinct_texts, columns))
-            # In inputs as long as the measured ones: the time of a transformer grows with the pieces of its texts.
-            work = inputs if content == "images" else sum(_distinct_texts(column) * _length(column) for column in columns)
-            minutes = work / speed.per_second / 60
-            return EncoderProposal(
-                content=content,
-                columns=tuple(column.header for column in columns),
-                model=name,
-                inputs=inputs,
-                per_second=inputs / (60 * minutes),
-                minutes=minutes,
-                used=minutes <= MOST_MINUTES[content],
-            )
-    return None
+    known = encoder_at_hand(content) if columns else None
+    if known is None:
+        return None
+    name, speed = known
+    inputs = profile.rows * len(columns) if content == "images" else sum(map(_distinct_texts, columns))
+    # In inputs as long as the measured ones: the time of a transformer grows with the pieces of its texts.
+    work = inputs if content == "images" else sum(_distinct_texts(column) * _length(column) for column in columns)
+    minutes = work / speed.per_second / 60
+    return EncoderProposal(
+        content=content,
+        columns=tuple(column.header for column in columns),
+        model=name,
+        inputs=inputs,
+        per_second=inputs / (60 * minutes),
+        minutes=minutes,
+        used=minutes <= MOST_MINUTES[content],
+    )
+
+
+def encoder_at_hand(content: Literal["images", "texts"]) -> tuple[str, EncoderSpeed] | None:
+    """Return the smallest encoder of images or texts at hand that can be used, and its speed; None without any."""
+    speeds = ((known.name, measured_speed(known.name, known.checkpoint.place, KINDS[content])) for known in _encoders(content))
+    return next(((name, speed) for name, speed in speeds if speed is not None), None)
 
 
 def _distinct_texts(column: ProfiledColumn) -> int:

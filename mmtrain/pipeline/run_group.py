@@ -24,6 +24,7 @@ from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.group_results import CrossValidation, Member
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
+from mmtrain.config.load import REPEATS
 from mmtrain.data import encode
 from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Say
@@ -127,10 +128,10 @@ class RunGroup:
             experiment, differences = experiment.alone(member.branch), {**differences, "branch": member.branch}
         return MemberPlan(member.name, experiment, differences, group=self, member=member)
 
-    def record(self, tuning: TuningResult) -> None:
-        """Write and seal `GROUP_FILES`, before the first training."""
+    def record(self, tuning: TuningResult, header: str = REPEATS) -> None:
+        """Write and seal `GROUP_FILES`, before the first training; `header` is that of config.yaml."""
         run, table = self.run, self.data.table
-        run.write_text("config.yaml", config.to_yaml(self.experiment, run.folder))
+        run.write_text("config.yaml", config.to_yaml(self.experiment, run.folder, header))
         run.write_pieces("split.csv", split_file.to_csv(self.plan, table.rows, table.ids))
         run.write_json("data.json", describe_data(self.experiment, self.data, self.plan))
         run.write_text("targets.json", self.labels.model_dump_json(indent=1) + "\n")

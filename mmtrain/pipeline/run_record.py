@@ -39,8 +39,6 @@ UNFINISHED = {
     "failed": "The training of this run failed; the weights are those of its best epoch before.",
 }
 """Remark on a run by its state."""
-DISTILLED = "# Every value of this experiment, defaults included. It was trained by `mmtrain distill`, with the teacher {teacher}.\n"
-"""First line of config.yaml of a student, which `mmtrain fit` would train without its teacher."""
 NAMED_ROWS = "rows"
 """Name, or end of the name, of explanations of rows that a user named."""
 TAKEN_LABELS = (*USE_NAMED, NAMED_ROWS, "oof", "member", "held_back", "teacher")
@@ -50,14 +48,18 @@ RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json",
 
 
 def record_inputs(
-    run: Run, experiment: Experiment, table: EncodedTable, split: SplitPlan, training_data: TrainingData, tuning: TuningResult
+    run: Run,
+    experiment: Experiment,
+    table: EncodedTable,
+    split: SplitPlan,
+    training_data: TrainingData,
+    tuning: TuningResult,
+    header: str = REPEATS,
 ) -> None:
-    """Write and seal `RECORDED_FILES`, and the network in brief, before the first step of the training."""
+    """Write and seal `RECORDED_FILES`, and the network in brief, before the first step of the training; `header` is that of config.yaml."""
     from mmtrain.model.summary import model_summary
 
     fitted, training, data = training_data.fitted, experiment.training, table.data
-    taught = run.read("run.json").distillation
-    header = REPEATS if taught is None else DISTILLED.format(teacher=taught.teacher)
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder, header))
     run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
     run.write_text("columns.json", fitted.model_dump_json(indent=1) + "\n")

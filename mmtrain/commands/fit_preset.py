@@ -1,0 +1,71 @@
+"""`mmtrain fit --preset`: one choice of effort sets everything that the experiment file leaves open; `best` searches first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmtrain.artifacts.search_results import SearchResult
+from mmtrain.commands.fit import Listeners, fit
+from mmtrain.commands.tune import tune
+from mmtrain.config.yaml_source import NotInFile
+from mmtrain.errors import RunError, shell_command
+from mmtrain.pipeline.presets import Preset, WithPreset, with_preset
+from mmtrain.pipeline.run_group import GroupResult
+from mmtrain.pipeline.search.run_search import SearchListeners
+from mmtrain.pipeline.train_run import TrainingResult
+from mmtrain.reports.wording import decimals
+
+
+def fit_preset(
+    path: Path | NotInFile,
+    preset: Preset,
+    *,
+    overrides: Iterable[str] = (),
+    output: Path = Path("runs"),
+    listeners: Listeners | None = None,
+    fold: int | None = None,
+) -> TrainingResult | GroupResult:
+    """Train the experiment at `path` with the settings of a preset where the file gives none.
+
+    The preset `best` is a search and a training of its best experiment, each a run of its own; `training.minutes` is for both together.
+    Arguments and errors are those of `fit` and, with `best`, of `tune`.
+    """
+    start, listeners, settings = time.time(), listeners or Listeners(), tuple(overrides)
+    chosen = with_preset(path, preset, settings)
+    for one in chosen.settings:
+        listeners.say(f"{preset}: {'.'.join(one.path)}, {one.why}.")
+    if preset == "best" and (found := _search(chosen, settings, output, listeners)) is not None:
+        header = f"{chosen.header}# Then changed by the search {found.run}:\n{_changes(found)}"
+        return fit(found.experiment, output=output, listeners=listeners, fold=fold, header=header, start=start)
+    return fit(chosen, overrides=settings, output=output, listeners=listeners, fold=fold, header=chosen.header, start=start)
+
+
+def _search(chosen: WithPreset, overrides: tuple[str, ...], output: Path, listeners: Listeners) -> SearchResult | None:
+    """Return the result of the search; None if its minutes allowed no trial."""
+
+    def began(run: object, keys: tuple[str, ...]) -> None:
+        resume = shell_command("tune", "--resume", str(run))
+        listeners.say(f"Search in {run}: {', '.join(keys)}. If it is stopped: `{resume}`, then fit its best.yaml.")
+
+    watched = SearchListeners(
+        trial=lambda one: listeners.say(
+            f"Trial {one.trial.trial}, {one.ended} of {one.trials}: {one.trial.outcome}"
+            + ("" if one.trial.score is None else f", {one.score} {decimals(one.trial.score)}")
+            + ("" if one.best is None else f"; best {decimals(one.best.score or 0.0)}")
+        ),
+        began=began,
+        progress=listeners.progress,
+        say=listeners.say,
+    )
+    try:
+        return tune(chosen, overrides=overrides, output=output, listeners=watched)
+    except RunError as error:
+        listeners.say(f"warning: {error} The experiment is trained as it is.")
+        return None
+
+
+def _changes(found: SearchResult) -> str:
+    lines = [f"#   {key}: {one.before} -> {one.after}\n" for key, one in found.changes.items()]
+    return "".join(lines) or "#   nothing: no trial was better than the settings above\n"
