@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import Field
+
 from mmtrain.artifacts.command_results import CommandResult, FilePath, RunFolder
 from mmtrain.result_model import Count, Fraction, ResultModel
 
@@ -19,9 +21,9 @@ class TrialResult(ResultModel):
     score: float | None
     """The optimized score on validation rows at the kept epoch; null before the first epoch."""
     best_epoch: Count
-    """The kept epoch."""
+    """The kept epoch; with `tune.folds` the mean over the trainings, rounded."""
     epochs: Count
-    """Number of epochs trained."""
+    """Number of epochs trained, of all trainings of the trial."""
     seconds: float
     """Duration of the training."""
     settings: dict[str, Any]
@@ -30,6 +32,8 @@ class TrialResult(ResultModel):
     """True for the experiment file's own values."""
     reason: str = ""
     """Why the trial ended early or failed."""
+    fold_scores: list[float | None] = Field(default_factory=list)
+    """With `tune.folds`: the score of each training, whose mean is `score`; null where it is undefined."""
 
 
 class SettingChange(ResultModel):

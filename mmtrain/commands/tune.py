@@ -26,6 +26,7 @@ from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.validate import load_checked, load_experiment
 from mmtrain.pipeline.restore import restore_data
 from mmtrain.pipeline.run_record import record_inputs
+from mmtrain.pipeline.search.inner_folds import check_folds, inner_folds
 from mmtrain.pipeline.search.proposal import propose_space
 from mmtrain.pipeline.search.run_search import Clock, SearchListeners, run_search
 from mmtrain.pipeline.search.space import load_space
@@ -93,10 +94,13 @@ def tune(
     section = section.model_copy(update={"space": section.space or propose_space(experiment)})
     assert section.space is not None  # noqa: S101
     space = load_space(origin, section.space, experiment)
+    check_folds(experiment, section, origin.place("tune", "folds"))
     _, data, split = load_checked(path, origin.overrides, progress=listeners.progress, say=listeners.say)
     if len(split.partitions) > 1:  # trials are compared on the validation rows of one fold; its scored rows are in no trial
         split = SplitPlan.of(split.partitions[0], description=split.description)
         listeners.say(OF_FOLDS)
+    if section.folds is not None:  # before TensorFlow is started
+        inner_folds(experiment, data.table, split.holdout, section.folds)
     start_tensorflow()
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)

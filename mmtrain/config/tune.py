@@ -48,6 +48,14 @@ class Tune(Section):
         None, gt=0, description="Maximum duration of the search; the trials of the last moments are cut off. Left out: all trials."
     )
     workers: PositiveInt = Field(1, le=64, description="Processes that train at the same time; they share the cores of the machine.")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="Trainings of a trial, each scored on another part of the train and validation rows; their mean is the score of the "
+        "trial, and a bad trial ends after a fold. Left out: one training, scored on the validation rows.",
+        examples=[3],
+    )
     score: str | None = Field(
         None,
         description="The score of validation rows that is optimized, `validation_auc` for instance, at the epoch that "

@@ -21,13 +21,13 @@ def space(tmp_path_factory):
 
 @pytest.fixture
 def study(tmp_path, space):
-    opened = Study(tmp_path, maximize=True, pruner="median", seed=0, epochs=10)
+    opened = Study(tmp_path, maximize=True, pruner="median", seed=0, steps=10)
     opened.begin(space)
     return opened
 
 
 def again(tmp_path, **options):
-    return Study(tmp_path, **{"maximize": True, "pruner": "median", "seed": 0, "epochs": 10} | options)
+    return Study(tmp_path, **{"maximize": True, "pruner": "median", "seed": 0, "steps": 10} | options)
 
 
 def search(study, space, most):

@@ -7,19 +7,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
-from tiny import write_experiment
+from tiny import write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.artifacts.run_folder import begin
 from mmtrain.artifacts.search_results import best_trial
 from mmtrain.config.tune import Tune
 from mmtrain.config.yaml_source import Origin
-from mmtrain.errors import Problem, RunError
+from mmtrain.data.tables.table import read as read_table
+from mmtrain.errors import DataError, Problem, RunError
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.search import trials as module
+from mmtrain.pipeline.search.inner_folds import inner_folds, trial_tables
 from mmtrain.pipeline.search.results import trials_table
 from mmtrain.pipeline.search.space import load_space
-from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, save_space, trial_results, trial_table
+from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, save_space, trial_results
 from mmtrain.splits.plan import Partition
 from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded
 from mmtrain.training.signals import Interrupted
@@ -43,7 +45,7 @@ def search(tmp_path):
     section = experiment.tune.model_copy(update={"trials": 6})
     study = open_study(run, space, section)
     study.begin(space)
-    return Search(run, space, section, SimpleNamespace(), study)
+    return Search(run, space, section, (SimpleNamespace(),), study)
 
 
 def train(monkeypatch, score, before_epoch=lambda plan, epoch: None):
@@ -173,9 +175,75 @@ def test_an_interrupted_trial_is_repeated(search, monkeypatch):
 def test_no_row_of_the_test_part_is_in_the_table_of_trials(search):
     rows = np.arange(10)
     partition = Partition(rows[:6], rows[6:8], rows[8:])
-    table = trial_table(EncodedTable(search.space.experiment, None, partition, None, None), search.space)
+    (table,) = trial_tables(EncodedTable(search.space.experiment, None, partition, None, None), search.space, Tune())
     assert (table.partition.train.tolist(), table.partition.validation.tolist()) == (rows[:6].tolist(), [6, 7])
     assert len(table.partition.test) == 0
+
+
+@pytest.fixture
+def folded(search):
+    """The same search with three trainings in each trial, without the trial of the file's own values."""
+    section = search.section.model_copy(update={"folds": 3})
+    (search.run.folder / "folded").mkdir()
+    run = begin(search.run.folder / "folded", "a")
+    study = open_study(run, search.space, section)
+    return Search(run, search.space, section, tuple(SimpleNamespace(fold=fold) for fold in range(3)), study)
+
+
+def test_the_score_of_a_trial_with_folds_is_the_mean_of_its_trainings(folded, monkeypatch):
+    of_folds = iter([0.6, 0.9, 0.75] * 6)
+    now = [0.0]
+
+    def score(experiment, epoch):
+        now[0] = next(of_folds) if epoch == 1 else now[0]
+        return now[0]
+
+    plans = train(monkeypatch, score)
+    run_trials(replace(folded, section=folded.section.model_copy(update={"trials": 2})))
+    results = trial_results(folded.study, folded.space)
+    assert [(one.outcome, one.score, one.fold_scores, one.epochs) for one in results] == [("complete", 0.75, [0.6, 0.9, 0.75], 27)] * 2
+    assert [plan.name for plan in plans[:3]] == ["trials/0-fold-0", "trials/0-fold-1", "trials/0-fold-2"]
+    assert trials_table(results, [], "validation_auc")["fold_scores"].tolist() == ["0.6, 0.9, 0.75"] * 2
+
+
+def test_a_trial_with_folds_is_pruned_after_a_training_and_not_within_one(folded, monkeypatch):
+    train(monkeypatch, lambda experiment, epoch: 0.7 if epoch > 5 else 0.1)
+    run_trials(replace(folded, section=folded.section.model_copy(update={"trials": 4})))
+    train(monkeypatch, lambda experiment, epoch: 0.6)
+    run_trials(replace(folded, section=folded.section.model_copy(update={"trials": 5})))
+    *others, last = trial_results(folded.study, folded.space)
+    assert [one.outcome for one in others] == ["complete"] * 4
+    assert (last.outcome, last.epochs, last.reason) == ("pruned", 9, "validation_auc was 0.6 after 1 fold of 3")
+
+
+def test_a_fold_without_a_defined_score_fails_the_trial(folded, monkeypatch):
+    scores = iter([0.6, None, 0.75])
+    train(monkeypatch, lambda experiment, epoch: next(scores) if epoch == 1 else None)
+    run_trials(replace(folded, section=folded.section.model_copy(update={"trials": 1})))
+    (result,) = trial_results(folded.study, folded.space)
+    assert (result.outcome, result.reason) == ("failed", "validation_auc is undefined in the kept epoch")
+
+
+def test_folds_of_trials_divide_the_rows_that_learn_and_validate_by_group_and_class(tmp_path):
+    cells = [{"x": row, "who": f"p{row // 2}", "y": "ab"[row // 2 % 3 == 0]} for row in range(60)]
+    write_table(tmp_path / "table.csv", cells)
+    columns = "columns: {x: {role: numeric}, who: {role: group}, y: {role: target, task: binary}}\n"
+    experiment = config.load(write_experiment(tmp_path / "b.yaml", columns))
+    table = read_table(experiment.data.table, experiment.columns)
+    partition = Partition(np.arange(0, 30), np.arange(30, 44), np.arange(48, 60), np.arange(44, 48))
+    parts = inner_folds(experiment, table, partition, 3)
+    assert sorted(np.concatenate([one.validation for one in parts]).tolist()) == list(range(44))
+    for one in parts:
+        assert sorted([*one.train, *one.validation]) == list(range(44))
+        assert {row // 2 for row in one.train}.isdisjoint({row // 2 for row in one.validation})
+        assert (len(one.test), len(one.calibration)) == (0, 0)
+        assert {cells[row]["y"] for row in one.validation} == {"a", "b"}
+    again = inner_folds(experiment, table, partition, 3)
+    assert all((one.validation == two.validation).all() for one, two in zip(parts, again, strict=True))
+    with pytest.raises(
+        DataError, match=r"^tune\.folds: class 'b' has 8 groups, fewer than the 9 folds of `tune.folds`. Lower `tune.folds`."
+    ):
+        inner_folds(experiment, table, partition, 9)
 
 
 def test_the_space_of_a_search_is_read_again_as_it_was(search):

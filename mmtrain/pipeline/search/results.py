@@ -106,6 +106,7 @@ def trials_table(results: Sequence[TrialResult], keys: Sequence[str], score: str
     """Return the trials as a table: a row per trial, a column per setting, empty where a trial does not have the setting."""
     import pandas as pd
 
+    folds = any(one.fold_scores for one in results)
     rows = [
         {
             "trial": one.trial,
@@ -114,6 +115,7 @@ def trials_table(results: Sequence[TrialResult], keys: Sequence[str], score: str
             "best_epoch": one.best_epoch,
             "epochs": one.epochs,
             "seconds": one.seconds,
+            **({"fold_scores": ", ".join("" if value is None else f"{value:.6g}" for value in one.fold_scores)} if folds else {}),
             **{key: _cell(one.settings.get(key)) for key in keys},
             "reason": one.reason,
         }

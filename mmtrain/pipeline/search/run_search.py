@@ -15,10 +15,11 @@ from mmtrain.config.tune import Tune
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, RunError
 from mmtrain.pipeline.build import EncodedTable
+from mmtrain.pipeline.search.inner_folds import trial_tables
 from mmtrain.pipeline.search.results import write_results
 from mmtrain.pipeline.search.space import SearchSpace, search_score
 from mmtrain.pipeline.search.study import Study, mend_journal
-from mmtrain.pipeline.search.trials import Search, open_study, run_trials, trial_results, trial_table
+from mmtrain.pipeline.search.trials import Search, open_study, run_trials, trial_results
 from mmtrain.pipeline.search.worker import wait, workers
 from mmtrain.training.listeners.events import Event
 from mmtrain.training.signals import Interrupted
@@ -103,7 +104,7 @@ def run_search(
     study.repeat_lost()
     listeners.began(run, tuple(setting.key for setting in space.settings))
     reporter = _Reporter(study, space, section.trials, listeners)
-    search = Search(run, space, section, trial_table(table, space), study, clock.deadline, watch=listeners.watch)
+    search = Search(run, space, section, trial_tables(table, space, section, listeners.say), study, clock.deadline, watch=listeners.watch)
     try:
         if section.workers == 1:
             run_trials(search, reporter.report)

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,12 @@ from mmtrain.config import Experiment
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.tune import Tune
 from mmtrain.data.images.store import Say
-from mmtrain.errors import ConfigError, MmtrainError, Problem, RunError, did_you_mean, listed
+from mmtrain.errors import ConfigError, MmtrainError, Problem, RunError, counted, did_you_mean, listed
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.child_run import ChildPlan, train_child
 from mmtrain.pipeline.prepare import groups
+from mmtrain.pipeline.search.inner_folds import for_trials
 from mmtrain.pipeline.search.space import SearchSpace, Setting, search_score, value_at
 from mmtrain.pipeline.search.study import Outcome, Study, Trial, outcome_of
 from mmtrain.pipeline.train_run import TrainingResult
@@ -73,14 +74,18 @@ class Search:
     run: Run
     space: SearchSpace
     section: Tune
-    table: EncodedTable
-    """Encoded once in every process."""
+    tables: tuple[EncodedTable, ...]
+    """A table for each training of a trial, see `trial_tables`; encoded once in every process."""
     study: Study
     deadline: float | None = None
     """Time at which trials are cut off, in seconds since 1970; None for no limit."""
     say: Say = lambda _: None
     watch: Callable[[int, Event], None] = lambda _number, _event: None
     """Takes the number of a trial in this process and the events of its training."""
+
+    def name_of(self, trial: int, fold: int) -> str:
+        """Return the name of the child run of a training."""
+        return f"trials/{trial}" if len(self.tables) == 1 else f"trials/{trial}-fold-{fold}"
 
     @property
     def score(self) -> str:
@@ -97,7 +102,10 @@ def open_study(run: Run, space: SearchSpace, section: Tune, worker: int = 0) -> 
     """Open the study of a search, or begin it; each `worker` draws other values."""
     training = space.experiment.training
     maximize = direction_of(search_score(space.experiment)) == "maximize"
-    return Study(run.folder, maximize=maximize, pruner=section.pruner, seed=training.seed + worker, epochs=training.epochs)
+    steps = training.epochs if section.folds is None else section.folds
+    return Study(
+        run.folder, maximize=maximize, pruner=section.pruner, seed=training.seed + worker, steps=steps, folds=section.folds is not None
+    )
 
 
 def save_space(run: Run, space: SearchSpace) -> None:
@@ -113,17 +121,6 @@ def read_space(run: Run, experiment: Experiment) -> SearchSpace:
     settings = tuple(Setting(**{**one, "choices": tuple(one["choices"])}) for one in stored["settings"])
     space = SearchSpace(tree, run.folder / "config.yaml", settings, experiment, stored["values"])
     return replace(space, experiment=space.trial_experiment({}))
-
-
-def trial_table(table: EncodedTable, space: SearchSpace) -> EncodedTable:
-    """Return the table of the trials: without its test rows in the partition, and with the experiment that trials vary."""
-    partition = replace(table.partition, test=table.partition.test[:0])
-    return replace(table, experiment=for_trials(space.experiment), partition=partition)
-
-
-def for_trials(experiment: Experiment) -> Experiment:
-    """Return the experiment without callbacks, trackers, logs of TensorBoard and minutes, and without its search."""
-    return experiment.decided(tensorboard=False, callbacks=(), trackers=(), minutes=None).model_copy(update={"tune": None})
 
 
 def run_trials(search: Search, ended: Callable[[], None] = lambda: None) -> None:
@@ -144,10 +141,15 @@ def _run_trial(search: Search, trial: Trial) -> None:
     reason = ""
     try:
         experiment = for_trials(search.space.trial_experiment(values)).untried()
-        plan = TrialPlan(f"trials/{trial.number}", experiment, {"settings": values})
-        train_child(search.run, plan, search.table, course.listen, search.say, course.stop)
-        outcome = "pruned" if course.pruned else "complete" if course.score is not None else "failed"
-        reason = course.pruned or ("" if course.score is not None else f"{search.score} is undefined in the kept epoch")
+        for fold, table in enumerate(search.tables):
+            course.begin()
+            plan = TrialPlan(search.name_of(trial.number, fold), experiment, {"settings": values})
+            train_child(search.run, plan, table, course.listen, search.say, course.stop)
+            shutil.rmtree(search.run / plan.name / "checkpoints", ignore_errors=True)
+            if course.fold_ended():
+                break
+        outcome = "pruned" if course.pruned else "complete" if course.mean is not None else "failed"
+        reason = course.pruned or ("" if course.mean is not None else f"{search.score} is undefined in the kept epoch")
     except OutOfTimeError:
         outcome, reason = "out of time", "the minutes of the search were over"
     # Values that exclude each other, or a training that diverged or had too little memory: the search goes on.
@@ -155,9 +157,7 @@ def _run_trial(search: Search, trial: Trial) -> None:
         if _is_full_disk(error):
             raise
         reason = error.problems[0].what
-    shutil.rmtree(search.run / f"trials/{trial.number}" / "checkpoints", ignore_errors=True)
-    facts = {"values": values, "best_epoch": course.best_epoch, "epochs": course.epochs, "reason": reason}
-    trial.end(outcome, course.score, seconds=round(time.perf_counter() - began, 3), **facts)
+    trial.end(outcome, course.mean, seconds=round(time.perf_counter() - began, 3), values=values, reason=reason, **course.facts)
 
 
 def _is_full_disk(error: MmtrainError) -> bool:
@@ -165,14 +165,22 @@ def _is_full_disk(error: MmtrainError) -> bool:
 
 
 class _Course:
-    """Listener of the training of a trial: it records scores, prunes, and watches the time."""
+    """Listener of the trainings of a trial: it records scores, prunes, and watches the time."""
 
     def __init__(self, search: Search, trial: Trial) -> None:
         self._search, self._trial = search, trial
-        self.score: float | None = None
-        """The optimized score at the kept epoch."""
-        self.best_epoch = self.epochs = 0
+        self._score: float | None = None
+        """The optimized score at the kept epoch of the present training."""
+        self._best_epoch = 0
+        self._scores: list[float | None] = []
+        """Of the trainings that have ended."""
+        self._best_epochs: list[int] = []
+        self._epochs = 0
         self.pruned = ""
+
+    def begin(self) -> None:
+        """Begin the next training."""
+        self._score, self._best_epoch = None, 0
 
     def listen(self, event: Event) -> None:
         """Record the scores. Raises OutOfTimeError before a step after the deadline."""
@@ -180,14 +188,39 @@ class _Course:
         if isinstance(event, StepsBegan | EpochBegan) and self._search.time_is_up:
             raise OutOfTimeError(Problem(f"trial {self._trial.number}", "the minutes of the search are over."))
         if isinstance(event, EpochEnded):
-            self.epochs = event.epoch
+            self._epochs += 1
             value = self._value(event.scores)
             if event.is_best:
-                self.score, self.best_epoch = value, event.epoch
-            if value is not None and self._trial.report(event.epoch, value):
+                self._score, self._best_epoch = value, event.epoch
+            # With folds, a trial is compared after a whole training: part of the noise of one is that of its rows.
+            if len(self._search.tables) == 1 and value is not None and self._trial.report(event.epoch, value):
                 self.pruned = f"{self._search.score} was {value:.4g} in epoch {event.epoch}"
         elif isinstance(event, Ended):
-            self.best_epoch = event.best_epoch
+            self._best_epoch = event.best_epoch
+
+    def fold_ended(self) -> bool:
+        """Record the training that has ended; return True if the trial ends with it."""
+        self._scores.append(self._score)
+        self._best_epochs.append(self._best_epoch)
+        mean, done, folds = self.mean, len(self._scores), len(self._search.tables)
+        if mean is None or done == folds:
+            return True
+        if self._trial.report(done, mean):
+            self.pruned = f"{self._search.score} was {mean:.4g} after {counted(done, 'fold')} of {folds}"
+        return bool(self.pruned)
+
+    @property
+    def mean(self) -> float | None:
+        """The mean score of the trainings that have ended; None before the first, and where one is undefined."""
+        known = [score for score in (self._scores or [self._score]) if score is not None]
+        return sum(known) / len(known) if known and len(known) == max(1, len(self._scores)) else None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Facts for trials.csv."""
+        best_epochs = self._best_epochs or [self._best_epoch]
+        facts = {"best_epoch": round(sum(best_epochs) / len(best_epochs)), "epochs": self._epochs}
+        return facts if len(self._search.tables) == 1 else {**facts, "fold_scores": self._scores}
 
     def stop(self, event: Event) -> str:
         """Return the reason to end the training with this epoch; `listen` gets each event first."""
@@ -222,6 +255,7 @@ def trial_results(study: Study, space: SearchSpace) -> list[TrialResult]:
                 settings=settings,
                 own=is_own,
                 reason=facts.get("reason", ""),
+                fold_scores=facts.get("fold_scores", []),
             )
         )
     return results
@@ -235,18 +269,21 @@ def corrected_choice(search: Search, results: Sequence[TrialResult]) -> Correcte
     complete = [one for one in results if one.outcome == "complete"]
     file_trial = next((place for place, one in enumerate(complete) if one.own), None)
     optimized = _target_and_score(search)
-    files = [search.run / f"trials/{one.trial}" / VALIDATION_FILE for one in complete]
-    if file_trial is None or len(complete) < 2 or optimized is None or not all(file.is_file() for file in files):
+    files = [[search.run / search.name_of(one.trial, fold) / VALIDATION_FILE for fold in range(len(search.tables))] for one in complete]
+    if file_trial is None or len(complete) < 2 or optimized is None or not all(file.is_file() for some in files for file in some):
         return None
     from mmtrain.evaluation.selection_bias import correct_choice
 
     key, score = optimized
-    rows, target = search.table.partition.validation, search.table.fitted.targets[key]
-    truth = search.table.arrays.targets[key][rows]
+    table, target = search.tables[0], search.tables[0].fitted.targets[key]
+    if any(one.fitted.targets[key].columns != target.columns for one in search.tables):  # predictions of different classes
+        return None
+    rows = np.concatenate([one.partition.validation for one in search.tables])
+    truth = np.concatenate([one.arrays.targets[key][one.partition.validation] for one in search.tables])
     known = target.known_rows(truth)
-    position = list(search.table.fitted.targets).index(key)
-    predictions = [np.load(file)[f"arr_{position}"][known] for file in files]
-    codes = groups(search.table.experiment.columns, search.table.data.table)
+    position = list(table.fitted.targets).index(key)
+    predictions = [np.concatenate([np.load(file)[f"arr_{position}"] for file in some])[known] for some in files]
+    codes = groups(table.experiment.columns, table.data.table)
     section = search.space.experiment.evaluation
     bootstrap = Bootstrap(
         int(known.sum()),
@@ -260,7 +297,7 @@ def corrected_choice(search: Search, results: Sequence[TrialResult]) -> Correcte
 
 def _target_and_score(search: Search) -> tuple[str, str] | None:
     """Return the target and the name of the optimized score; of a loss, the log loss of the first target, None if it has none."""
-    targets = search.table.fitted.targets
+    targets = search.tables[0].fitted.targets
     name = search.score.removeprefix("validation_")
     for key, target in targets.items():
         known = {metric.name for metric in target.all_metrics}

@@ -24,7 +24,8 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import encode_table
 from mmtrain.pipeline.restore import restore_data
-from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials, trial_table
+from mmtrain.pipeline.search.inner_folds import trial_tables
+from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials
 from mmtrain.system.threads import cores
 from mmtrain.system.user_code import import_code
 from mmtrain.training.signals import Interrupted, at_once
@@ -118,10 +119,11 @@ def work(options: dict[str, Any]) -> None:
     start_tensorflow()
     fitted = encode.of_run(run, experiment.columns)
     space = read_space(run, experiment)
-    table = trial_table(encode_table(experiment, data, partition, fitted, lambda _: None), space)
+    table = encode_table(experiment, data, partition, fitted, lambda _: None)
     assert experiment.tune is not None  # noqa: S101 (a search has its section)
     section = experiment.tune.model_copy(update={"trials": options["trials"]})
-    run_trials(Search(run, space, section, table, open_study(run, space, section, worker=options["number"]), options["deadline"]))
+    study = open_study(run, space, section, worker=options["number"])
+    run_trials(Search(run, space, section, trial_tables(table, space, section), study, options["deadline"]))
 
 
 def _end_with_parent() -> None:
