@@ -28,6 +28,7 @@ def tune(
     trials: int | None = None,
     minutes: float | None = None,
     workers: int | None = None,
+    nested: bool = False,
     images: PathOrText | None = None,
     overrides: Overrides = (),
     output: PathOrText = "runs",
@@ -44,6 +45,7 @@ def tune(
         trials: Maximum number of trials, in place of `tune.trials`.
         minutes: Maximum duration, in place of `tune.minutes`.
         workers: Processes that train at the same time, in place of `tune.workers`.
+        nested: Repeat the search in outer folds, and score what it finds on rows that it has not seen.
         images: The folder that image cells are relative to, in place of `data.images`.
         overrides: Values in place of those of the experiment: `{"tune.pruner": "none"}`.
         output: The folder that holds the runs.
@@ -70,7 +72,7 @@ def tune(
     file = None if table is None else as_table(table, output)
     request = request.on(file, images)
     with named_as_given(file), progress_display.watching(progress) as shown:
-        limits = Limits(trials, minutes, workers)
+        limits = Limits(trials, minutes, workers, nested or None)
         result = run_search(request.source, overrides=request.overrides, output=as_path(output), limits=limits, listeners=_listeners(shown))
     return Search(result)
 
@@ -105,6 +107,12 @@ class Search(Result):
 
         keys = list(dict.fromkeys(key for one in self._done.trials for key in one.settings))
         return trials_table(self._done.trials, keys, self._done.score)
+
+    @property
+    def nested(self) -> pd.DataFrame:
+        """One row per outer fold: `fold, trials, best, score`, the last on rows that the search of the fold has not seen."""
+        folds = [] if self._done.nested is None else self._done.nested.folds
+        return pd.DataFrame([(one.fold, one.trials, one.best, one.score) for one in folds], columns=["fold", "trials", "best", "score"])
 
     @property
     def importance(self) -> pd.DataFrame:

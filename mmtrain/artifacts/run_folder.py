@@ -70,7 +70,7 @@ LOCK = ".lock"
 """Lock file of a run; names the process that trains it, or the last one that did."""
 SEARCH_FILE = "search.json"
 """Space of a search; a run with this file has trials and no model."""
-CHILD_GROUPS = ("folds", "seeds", "trials", "baselines")
+CHILD_GROUPS = ("folds", "seeds", "trials", "baselines", "nested", "searches")
 """Folders of a run that hold its child runs, one folder per child."""
 CHILD_NAME = rf"(?:{'|'.join(CHILD_GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*"
 """Regular expression of `<group>/<name>`; the name is safe as a file name on every system."""
@@ -101,7 +101,7 @@ class Run:
         'runs/scans/1/seeds/3'
         >>> run.child("3")
         Traceback (most recent call last):
-        ValueError: '3' is not the name of a child run: <group>/<name>, group being folds, seeds, trials or baselines
+        ValueError: '3' is not the name of a child run: <group>/<name>, group being folds, seeds, trials, baselines, nested or searches
         """
         if not re.fullmatch(CHILD_NAME, name):
             groups = f"{', '.join(CHILD_GROUPS[:-1])} or {CHILD_GROUPS[-1]}"

@@ -65,6 +65,46 @@ class CorrectedChoice(ResultModel):
         return self.value - self.own
 
 
+class NestedFold(ResultModel):
+    """One outer fold of nested cross-validation: a search, and the training of its best experiment."""
+
+    fold: Count
+    """Number of the fold, from 0."""
+    trials: Count
+    """Number of trials of its search."""
+    best: float | None
+    """Optimized score of its best trial, on validation rows of the search."""
+    score: float | None
+    """Score of its best experiment on the rows of the fold, which the search has not seen; null where it is undefined."""
+    settings: dict[str, Any]
+    """Values of its best trial by dotted key; empty for the file's own."""
+
+
+class NestedScore(ResultModel):
+    """Score of the search as a procedure: chosen and trained without the rows that score it."""
+
+    target: str
+    score: str
+    """Name of the score."""
+    value: float | None
+    """Center of the interval: the mean over outer folds or, for a score that is biased on few rows, the score of all rows together."""
+    low: float | None = None
+    """Lower limit of the confidence interval."""
+    high: float | None = None
+    """Upper limit of that interval."""
+    confidence: float = 0.95
+    """Confidence level of the interval."""
+    rows: Count
+    """Number of rows that were scored."""
+    best: float | None = None
+    """Mean score of the best trials on the validation rows of their searches; null for a loss, whose unit may be another one."""
+    optimism: float | None = None
+    """How much better that mean is than the mean score on the outer rows."""
+    folds: list[NestedFold]
+    report: FilePath
+    """Report of the outer folds."""
+
+
 class SearchResult(CommandResult):
     """`tune --json`: a search over settings of an experiment."""
 
@@ -82,6 +122,8 @@ class SearchResult(CommandResult):
     corrected: CorrectedChoice | None = None
     """Score of the best trial, corrected for the choice; left out with fewer than two complete trials, and where the score is undefined for
     most draws."""
+    nested: NestedScore | None = None
+    """With `tune.nested`: an honest score of what the search finds."""
     changes: dict[str, SettingChange]
     """Settings of the best trial that differ from the file, by dotted key."""
     importance: dict[str, float]

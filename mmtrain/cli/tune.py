@@ -28,6 +28,9 @@ def command(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, max=64, help="Processes that train at the same time.", show_default=False)
     ] = None,
+    nested: Annotated[
+        bool, typer.Option("--nested", help="Repeat the search in outer folds, and score what it finds on rows that it has not seen.")
+    ] = False,
     overrides: Set = None,
     output: Output = Path("runs"),
     resume_run: Annotated[
@@ -66,7 +69,7 @@ def command(
 
     with progress_display(quiet=quiet or as_json) as shown:
         listeners = SearchListeners(lambda one: shown.say(trial_line(one)), began, shown.images, shown.say, watch)
-        limits, files = Limits(trials, minutes, workers), tuple(path.absolute() for path in code or ())
+        limits, files = Limits(trials, minutes, workers, nested or None), tuple(path.absolute() for path in code or ())
         try:
             if config is not None:
                 done = tune(config, overrides=overrides or (), output=output, limits=limits, code=files, listeners=listeners)
@@ -139,6 +142,8 @@ def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:
         note(f"Importance: {shares}", quiet=quiet)
     for sentence in describe_correction(done):
         note(sentence, quiet=quiet)
+    if done.nested is not None:
+        note(f"Outer folds: {done.nested.report}", quiet=quiet, whole=True)
     # The file alone on standard output, so that a script can read it; all else is a note.
     out().print(str(done.experiment), soft_wrap=True, markup=False)
     note(f"Report: {done.report}", quiet=quiet, whole=True)

@@ -9,27 +9,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
-from mmtrain.artifacts.run_folder import SEARCH_FILE
+from mmtrain.artifacts.run_folder import SEARCH_FILE, Run, now
 from mmtrain.artifacts.search_results import SearchResult
+from mmtrain.config import Experiment
 from mmtrain.config.tune import Tune
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data import encode
-from mmtrain.errors import Problem, UsageError
+from mmtrain.data.tables.table import Table
+from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.build import assemble_training, encode_table
+from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table
 from mmtrain.pipeline.checks.validate import load_checked, load_experiment
+from mmtrain.pipeline.prepare import split_rows
 from mmtrain.pipeline.restore import restore_data
 from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.search.inner_folds import check_folds, inner_folds
+from mmtrain.pipeline.search.nested import NestedSearch, outer_plan
 from mmtrain.pipeline.search.proposal import propose_space
+from mmtrain.pipeline.search.results import add_nested
 from mmtrain.pipeline.search.run_search import Clock, SearchListeners, run_search
-from mmtrain.pipeline.search.space import load_space
+from mmtrain.pipeline.search.space import SearchSpace, load_space
 from mmtrain.pipeline.search.study import require_optuna
 from mmtrain.pipeline.search.trials import read_space, save_space
 from mmtrain.pipeline.train_run import run_state
@@ -48,6 +54,7 @@ class Limits:
     trials: int | None = None
     minutes: float | None = None
     workers: int | None = None
+    nested: bool | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for a limit that allows no trial."""
@@ -96,6 +103,7 @@ def tune(
     space = load_space(origin, section.space, experiment)
     check_folds(experiment, section, origin.place("tune", "folds"))
     _, data, split = load_checked(path, origin.overrides, progress=listeners.progress, say=listeners.say)
+    check_outer_plan(experiment, section, data.table, split)
     if len(split.partitions) > 1:  # trials are compared on the validation rows of one fold; its scored rows are in no trial
         split = SplitPlan.of(split.partitions[0], description=split.description)
         listeners.say(OF_FOLDS)
@@ -112,7 +120,7 @@ def tune(
         record_inputs(run, decided.model_copy(update={"tune": section}), table, split, training_data, tuning)
         save_space(run, space)
         run.seal(SEARCH_FILE)
-        return run_search(run, space, section, table, Clock(start, 0.0, section.minutes), code, listeners)
+        return _search(run, space, section, table, Clock(start, 0.0, section.minutes), code, listeners)
 
 
 def resume(
@@ -143,4 +151,32 @@ def resume(
         with run_state(run):
             seconds = (run.read_json("run.json").get("seconds") or {}).get("training", 0.0)
             run.update(state="running", ended=None, error=None)
-            return run_search(run, space, section, table, Clock(start, seconds, section.minutes), code, listeners)
+            return _search(run, space, section, table, Clock(start, seconds, section.minutes), code, listeners)
+
+
+def check_outer_plan(experiment: Experiment, section: Tune, table: Table, plan: SplitPlan) -> None:
+    """Raise DataError before the search if its outer folds cannot be divided."""
+    if section.nested:
+        outer_plan(experiment, table, plan)
+
+
+def _search(
+    run: Run, space: SearchSpace, section: Tune, table: EncodedTable, clock: Clock, code: Sequence[Path], listeners: SearchListeners
+) -> SearchResult:
+    """Run the search and, with `nested`, those of the outer folds, which share the minutes."""
+    if not section.nested:
+        return run_search(run, space, section, table, clock, code, listeners)
+    # From the table again, and not from split.csv, which has one partition.
+    plan = outer_plan(space.experiment, table.data.table, split_rows(space.experiment, table.data.table))
+    minutes = None if clock.minutes is None else clock.minutes / (len(plan.partitions) + 1)
+    own, first = replace(clock, minutes=minutes), section.model_copy(update={"minutes": minutes})
+    result = run_search(run, space, first, table, own, code, listeners)
+    run.update(state="running", ended=None)
+    try:
+        nested = NestedSearch(run, space, section, table, plan, clock, code, listeners).run()
+    finally:
+        with suppress(RunError):
+            run.update(seconds={"training": round(clock.seconds, 3)})
+    result = add_nested(result.model_copy(update={"seconds": round(clock.seconds, 1)}), nested, space, section.minutes)
+    run.update(state="finished", ended=now())
+    return result

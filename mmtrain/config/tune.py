@@ -56,6 +56,11 @@ class Tune(Section):
         "trial, and a bad trial ends after a fold. Left out: one training, scored on the validation rows.",
         examples=[3],
     )
+    nested: bool = Field(
+        False,
+        description="After the search, repeat it in outer folds, those of `split.folds` or 5, and score the best experiment of each on the "
+        "rows of its fold, which its search has not seen: an honest score of what the search finds.",
+    )
     score: str | None = Field(
         None,
         description="The score of validation rows that is optimized, `validation_auc` for instance, at the epoch that "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.search_results import SearchResult, TrialResult, rank_trials
+from mmtrain.artifacts.search_results import NestedScore, SearchResult, TrialResult, rank_trials
 from mmtrain.errors import counted
 from mmtrain.metrics.score import higher_is_better
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, number
@@ -27,8 +27,10 @@ EVALUATE = "Train it with `mmtrain fit`, and score it on the test part with `mmt
 
 def describe_correction(result: SearchResult) -> list[str]:
     """Return sentences about the best score, corrected for the choice among the trials."""
-    if result.best.own:
+    if result.best.own and result.nested is None:
         return ["No trial is better than the experiment file."]
+    if result.nested is not None:
+        return describe_nested(result.nested)
     one = result.corrected
     if one is None:
         return [OPTIMISM, EVALUATE]
@@ -36,6 +38,21 @@ def describe_correction(result: SearchResult) -> list[str]:
     compared = f"{decimals(one.own)}; the choice is better in {one.better:.0%} of the draws."
     gain = one.gain if higher_is_better(one.score) else -one.gain
     return [f"{OPTIMISM} Corrected for that, {scored} {compared}", EVALUATE if gain > 0 else NOTHING_GAINED]
+
+
+def describe_nested(nested: NestedScore) -> list[str]:
+    """Return sentences about the score of the search in nested folds."""
+    where = f"{counted(len(nested.folds), 'outer fold')} with {counted(nested.rows, 'row')} that their searches have not seen"
+    interval = "" if nested.low is None or nested.high is None else f" ({decimals(nested.low)} to {decimals(nested.high)})"
+    value = "undefined" if nested.value is None else decimals(nested.value)
+    sentences = [f"Nested: {nested.score} {value}{interval} in {where}."]
+    if nested.best is not None and nested.optimism is not None:
+        too = "better" if nested.optimism > 0 else "worse"
+        sentences.append(
+            f"On their own validation rows, the best trials of these searches have {decimals(nested.best)}: "
+            f"{decimals(abs(nested.optimism))} {too} than their experiments on the outer rows, the optimism of the search."
+        )
+    return sentences
 
 
 NOTHING_GAINED = (

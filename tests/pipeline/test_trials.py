@@ -14,7 +14,7 @@ from mmtrain.artifacts.run_folder import begin
 from mmtrain.artifacts.search_results import best_trial
 from mmtrain.config.tune import Tune
 from mmtrain.config.yaml_source import Origin
-from mmtrain.data.tables.table import read as read_table
+from mmtrain.data.tables.read_table import read as read_table
 from mmtrain.errors import DataError, Problem, RunError
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.search import trials as module

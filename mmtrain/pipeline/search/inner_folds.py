@@ -62,7 +62,12 @@ def inner_folds(experiment: Experiment, table: Table, partition: Partition, fold
 
 
 def check_folds(experiment: Experiment, section: Tune, place: str) -> None:
-    """Raise DataError for folds of a split by time: a training would learn from rows that are later than those that score it."""
-    if section.folds is not None and experiment.split.method == "time":
+    """Raise DataError for folds of a split by time: a training would learn from rows that are later than those that score it.
+
+    Nested searches use the folds of the split if it has some, which are in the order of time.
+    """
+    dealt = section.folds is not None or (section.nested and getattr(experiment.split, "folds", None) is None)
+    if dealt and experiment.split.method == "time":
         what = "a split by time has no folds for trials: some would learn from rows that are later than those that score them."
-        raise DataError(Problem(place, what, "Leave `tune.folds` out."))
+        fix = "Leave `tune.folds` out." if section.folds is not None else "Set `split.folds`, whose folds follow each other in time."
+        raise DataError(Problem(place, what, fix))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.search_results import SearchResult, SettingChange, TrialResult, best_trial
+from mmtrain.artifacts.search_results import NestedScore, SearchResult, SettingChange, TrialResult, best_trial
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.tune import Tune
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 BEST, TRIALS = "best.yaml", "trials.csv"
 
 
-def write_results(search: Search, seconds: float) -> SearchResult:
-    """Write best.yaml, trials.csv and the report of a search that has taken `seconds`. Raises RunError if no trial was completed."""
+def write_results(search: Search, seconds: float, *, page: bool = True) -> SearchResult:
+    """Write best.yaml, trials.csv and, with `page`, the report of a search that has taken `seconds`.
+
+    Raises RunError if no trial was completed.
+    """
     run, space, section = search.run, search.space, search.section
     results, score = trial_results(search.study, space), search.score
     best = best_trial(results, direction_of(score))
@@ -50,7 +53,17 @@ def write_results(search: Search, seconds: float) -> SearchResult:
     )
     run.write_text(BEST, config.to_yaml(experiment, run.folder, header=_header(result)))
     run.write_text(TRIALS, csv_text(trials_table(results, keys, score), spreadsheet=True))
-    search_page.write_page(run, result, keys, section.minutes)
+    if page:
+        search_page.write_page(run, result, keys, section.minutes)
+    return result
+
+
+def add_nested(result: SearchResult, nested: NestedScore, space: SearchSpace, minutes: float | None) -> SearchResult:
+    """Return the result with its nested score, which best.yaml and the report then tell, too."""
+    result = result.model_copy(update={"nested": nested})
+    run, best = result.run, config.load(result.run / BEST)
+    run.write_text(BEST, config.to_yaml(best, run.folder, header=_header(result)))
+    search_page.write_page(run, result, [setting.key for setting in space.settings], minutes)
     return result
 
 

@@ -83,7 +83,15 @@ class Clock:
 
 
 def run_search(
-    run: Run, space: SearchSpace, section: Tune, table: EncodedTable, clock: Clock, code: Sequence[Path], listeners: SearchListeners
+    run: Run,
+    space: SearchSpace,
+    section: Tune,
+    table: EncodedTable,
+    clock: Clock,
+    code: Sequence[Path],
+    listeners: SearchListeners,
+    *,
+    page: bool = True,
 ) -> SearchResult:
     """Run the trials that are left of the search in `run`, and write its results.
 
@@ -95,6 +103,7 @@ def run_search(
         clock: The time that the search has.
         code: Files with registrations of the user, which worker processes import.
         listeners: Functions that are called meanwhile.
+        page: Write the report.
 
     Raises RunError if no trial was completed, Interrupted on SIGINT or SIGTERM.
     """
@@ -112,13 +121,13 @@ def run_search(
             _run_workers(search, code, reporter)
     except Interrupted:
         with suppress(RunError):  # without a complete trial there are no results yet
-            write_results(search, clock.seconds)
+            write_results(search, clock.seconds, page=page)
         raise
     finally:
         # Also for a search that is interrupted, since its minutes count when it is resumed.
         with suppress(RunError):
             run.update(seconds={"training": round(clock.seconds, 3)})
-    result = write_results(search, clock.seconds)
+    result = write_results(search, clock.seconds, page=page)
     run.update(state="finished", ended=now())
     return result
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from mmtrain.pipeline.search.inner_folds import for_trials
 from mmtrain.pipeline.search.space import SearchSpace, Setting, search_score, value_at
 from mmtrain.pipeline.search.study import Outcome, Study, Trial, outcome_of
 from mmtrain.pipeline.train_run import TrainingResult
+from mmtrain.targets import FittedTarget
 from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Event, StepsBegan
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def corrected_choice(search: Search, results: Sequence[TrialResult]) -> Correcte
     """
     complete = [one for one in results if one.outcome == "complete"]
     file_trial = next((place for place, one in enumerate(complete) if one.own), None)
-    optimized = _target_and_score(search)
+    optimized = optimized_score(search.space.experiment, search.tables[0].fitted.targets)
     files = [[search.run / search.name_of(one.trial, fold) / VALIDATION_FILE for fold in range(len(search.tables))] for one in complete]
     if file_trial is None or len(complete) < 2 or optimized is None or not all(file.is_file() for some in files for file in some):
         return None
@@ -295,10 +296,9 @@ def corrected_choice(search: Search, results: Sequence[TrialResult]) -> Correcte
     return correct_choice(target, truth[known], predictions, file_trial, score, bootstrap)
 
 
-def _target_and_score(search: Search) -> tuple[str, str] | None:
+def optimized_score(experiment: Experiment, targets: Mapping[str, FittedTarget]) -> tuple[str, str] | None:
     """Return the target and the name of the optimized score; of a loss, the log loss of the first target, None if it has none."""
-    targets = search.tables[0].fitted.targets
-    name = search.score.removeprefix("validation_")
+    name = search_score(experiment).removeprefix("validation_")
     for key, target in targets.items():
         known = {metric.name for metric in target.all_metrics}
         plain = name.removeprefix(f"{key}_") if len(targets) > 1 else name
