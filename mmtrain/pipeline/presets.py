@@ -26,7 +26,7 @@ from mmtrain.data.tables.read_table import read_tolerantly
 from mmtrain.errors import DataError
 from mmtrain.pipeline.encoder_speed import MOST_MINUTES, encoder_at_hand
 from mmtrain.pipeline.recipes import ENCODED_IMAGES, recipe_for
-from mmtrain.pipeline.search.space import put, value_at
+from mmtrain.pipeline.search.experiment_tree import put, value_at
 
 Preset = Literal["quick", "good", "best"]
 FOLDS = 5

@@ -7,8 +7,9 @@ from tiny import write_experiment
 from mmtrain import config
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError
+from mmtrain.pipeline.search.experiment_tree import choice_at, sections_of
 from mmtrain.pipeline.search.proposal import propose_space
-from mmtrain.pipeline.search.space import load_space, search_score
+from mmtrain.pipeline.search.space import Setting, load_space, search_score
 
 EXPERIMENT = """
 columns: {age: {role: numeric}, sex: {role: categorical}, scan: {role: image, size: [8, 8]}, y: {role: target, task: binary}}
@@ -112,6 +113,46 @@ def test_losses_of_different_units_are_not_compared(tmp_path):
 def test_ranges_are_of_whole_numbers_where_the_setting_takes_no_others(tmp_path):
     space = space_of(tmp_path, "{training.epochs: {low: 2, high: 9}, fusion.dropout: {low: 0, high: 0.5}}")
     assert [setting.whole for setting in space.settings] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "number"),
+    [
+        (Setting("a", low=0.123456, high=10.0), 0.123456, 0.123456),  # rounded to .123, it would be below the range
+        (Setting("a", low=0.1, high=0.98765), 0.98765, 0.98765),  # rounded to .9877, above it
+        (Setting("a", low=0.1, high=0.98765), 0.45678, 0.4568),
+        (Setting("a", low=1e-5, high=1.0, log=True), 0.000123456, 0.0001235),
+        (Setting("a", low=0.5, high=3.0), 2.0, 2),
+        (Setting("a", low=1e8, high=1e10), 2e9, 2e9),
+    ],
+)
+def test_numbers_have_four_digits_and_stay_within_their_range(setting, value, number):
+    assert setting.number(value) == number
+    assert type(setting.number(value)) is type(number)
+
+
+@pytest.mark.parametrize(("rate", "known"), [(0.01, True), (1.0, True), (0.0099, False), (1.01, False)])
+def test_the_ends_of_a_range_belong_to_it(tmp_path, rate, known):
+    space = space_of(tmp_path, "{training.learning_rate: {low: 0.01, high: 1}}", f"training.learning_rate={rate}")
+    assert dict(space.values) == ({"training.learning_rate": rate} if known else {})
+
+
+def test_epochs_are_varied_where_stages_that_tune_an_encoder_follow_from_them(tmp_path):
+    branch = "branches.scan={columns: [scan], architecture: pretrained, tune: lora}"
+    space = space_of(tmp_path, "{training.epochs: {low: 5, high: 20}}", branch, "training.epochs=10")
+    for epochs, stages in ((5, [4, 1]), (20, [16, 4])):
+        training = space.trial_experiment({"training.epochs": epochs}).training
+        assert (training.epochs, [stage.epochs for stage in training.stages]) == (epochs, stages)
+
+
+def test_the_choices_of_every_section_are_found_without_a_list_of_them(tmp_path):
+    assert choice_at(("training", "optimizer")).tag == "method"
+    assert choice_at(("branches", "scan")).tag == "architecture"
+    assert choice_at(("columns", "y", "loss")).tag == "method"  # of a target, which is chosen by its role and its task
+    assert choice_at(("training", "early_stopping")) is None
+    assert choice_at(("training", "batch_size")) is None
+    assert {"adam", "sgd"} <= set(sections_of(("training", "optimizer", "method")))
+    assert sections_of(("training", "optimizer", "momentum")) == {}
 
 
 def test_the_values_of_the_file_are_known_where_the_space_includes_them(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from test_search_space import EXPERIMENT, space_of
 
 from mmtrain.errors import ConfigError
-from mmtrain.pipeline.search.study import JOURNAL, Study, mend_journal, outcome_of, require_optuna
+from mmtrain.pipeline.search.study import JOURNAL, FileLock, Study, _pruner, mend_journal, outcome_of, require_optuna
 
 SPACE = """
 {training.learning_rate: {low: 0.0001, high: 1, scale: log}, training.epochs: {low: 2, high: 40},
@@ -105,6 +105,27 @@ def test_a_slow_trial_is_pruned_after_a_third_of_its_epochs(study, space):
     trial = study.ask(7)
     trial.suggest(space)
     assert [trial.report(epoch, 0.1) for epoch in range(1, 6)].index(True) == 2
+
+
+@pytest.mark.parametrize("file", [f".{JOURNAL}.lock", f".{JOURNAL}.trials"])
+def test_a_trial_begins_only_while_no_other_process_has_the_lock(tmp_path, space, study, file):
+    """Of the journal, so that its lines are not mixed; and of the trials, so that they are not more than asked for."""
+    lock = FileLock(tmp_path / file)
+    lock.acquire()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(study.ask, 3)
+        try:
+            with pytest.raises(TimeoutError):
+                asked.result(timeout=0.2)
+        finally:
+            lock.release()
+        assert asked.result(timeout=30).is_own
+
+
+@pytest.mark.parametrize(("steps", "resources"), [(27, (3, 27)), (5, (1, 5))])
+def test_hyperband_ends_trials_from_a_ninth_of_the_epochs_on(steps, resources):
+    pruner = _pruner("hyperband", steps, folds=False)
+    assert (pruner._min_resource, pruner._max_resource) == resources
 
 
 def test_hyperband_and_no_pruner_are_known(tmp_path, space):

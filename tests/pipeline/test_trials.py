@@ -144,9 +144,14 @@ def test_a_trial_without_a_defined_score_is_failed(search, monkeypatch):
 
 
 def test_trials_end_at_the_deadline_and_are_repeated_when_the_search_goes_on(search, monkeypatch):
-    late = replace(search, deadline=time.time() + 0.3)
-    train(monkeypatch, near, lambda plan, epoch: time.sleep(0.2 if plan.name != "trials/0" else 0))
-    run_trials(late)
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now[0], perf_counter=time.perf_counter))
+
+    def pass_time(plan, epoch):
+        now[0] += 0.2 if plan.name != "trials/0" else 0
+
+    train(monkeypatch, near, pass_time)
+    run_trials(replace(search, deadline=0.3))
     assert outcomes(search) == ["complete", "out of time"]
     assert search.study.repeat_lost() == 1
     train(monkeypatch, near)

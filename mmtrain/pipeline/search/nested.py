@@ -33,9 +33,10 @@ from mmtrain.pipeline.prepare import strata
 from mmtrain.pipeline.run_group import GROUP_FILES, MemberPlan, RunGroup, finish_group
 from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.search.inner_folds import for_trials, inner_folds
+from mmtrain.pipeline.search.results import optimized_score
 from mmtrain.pipeline.search.run_search import Clock, SearchListeners, run_search
 from mmtrain.pipeline.search.space import SearchSpace
-from mmtrain.pipeline.search.trials import optimized_score, save_space
+from mmtrain.pipeline.search.trials import save_space
 from mmtrain.splits.folds import fold_partition, inner_validation
 from mmtrain.splits.plan import Partition, SplitPlan
 

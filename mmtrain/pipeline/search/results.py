@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.search_results import NestedScore, SearchResult, SettingChange, TrialResult, best_trial
+from mmtrain.artifacts.search_results import CorrectedChoice, NestedScore, SearchResult, SettingChange, TrialResult, best_trial
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.tune import Tune
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError, counted, shell_command
-from mmtrain.pipeline.search.space import SearchSpace, value_at
-from mmtrain.pipeline.search.trials import Search, corrected_choice, trial_results
+from mmtrain.evaluation.bootstrap import Bootstrap
+from mmtrain.pipeline.prepare import groups
+from mmtrain.pipeline.search.experiment_tree import value_at
+from mmtrain.pipeline.search.space import SearchSpace, search_score
+from mmtrain.pipeline.search.trials import VALIDATION_FILE, Search, trial_results
 from mmtrain.reports import search_page
+from mmtrain.targets import FittedTarget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +119,53 @@ def _header(result: SearchResult) -> str:
         ),
     ]
     return "".join(f"# {line}\n" for line in lines)
+
+
+def corrected_choice(search: Search, results: Sequence[TrialResult]) -> CorrectedChoice | None:
+    """Return the score of the best trial, corrected for its choice; None where it cannot be computed.
+
+    Trials are compared as the search compares them: complete ones, by the optimized score or, for a loss, by the log loss.
+    """
+    complete = [one for one in results if one.outcome == "complete"]
+    file_trial = next((place for place, one in enumerate(complete) if one.own), None)
+    optimized = optimized_score(search.space.experiment, search.tables[0].fitted.targets)
+    files = [[search.run / search.name_of(one.trial, fold) / VALIDATION_FILE for fold in range(len(search.tables))] for one in complete]
+    if file_trial is None or len(complete) < 2 or optimized is None or not all(file.is_file() for some in files for file in some):
+        return None
+    from mmtrain.evaluation.selection_bias import correct_choice
+
+    key, score = optimized
+    table, target = search.tables[0], search.tables[0].fitted.targets[key]
+    if any(one.fitted.targets[key].columns != target.columns for one in search.tables):  # predictions of different classes
+        return None
+    rows = np.concatenate([one.partition.validation for one in search.tables])
+    truth = np.concatenate([one.arrays.targets[key][one.partition.validation] for one in search.tables])
+    known = target.known_rows(truth)
+    position = list(table.fitted.targets).index(key)
+    predictions = [np.concatenate([np.load(file)[f"arr_{position}"] for file in some])[known] for some in files]
+    codes = groups(table.experiment.columns, table.data.table)
+    section = search.space.experiment.evaluation
+    bootstrap = Bootstrap(
+        int(known.sum()),
+        groups=None if codes is None else codes[rows][known],
+        draws=section.draws,
+        confidence=section.confidence,
+        seed=section.seed,
+    )
+    return correct_choice(target, truth[known], predictions, file_trial, score, bootstrap)
+
+
+def optimized_score(experiment: Experiment, targets: Mapping[str, FittedTarget]) -> tuple[str, str] | None:
+    """Return the target and the name of the optimized score; of a loss, the log loss of the first target, None if it has none."""
+    name = search_score(experiment).removeprefix("validation_")
+    for key, target in targets.items():
+        known = {metric.name for metric in target.all_metrics}
+        plain = name.removeprefix(f"{key}_") if len(targets) > 1 else name
+        if plain.partition("[")[0] in known and (len(targets) == 1 or name.startswith(f"{key}_")):
+            return key, plain
+        if name.endswith("loss") and "log_loss" in known:
+            return key, "log_loss"
+    return None
 
 
 def trials_table(results: Sequence[TrialResult], keys: Sequence[str], score: str) -> pd.DataFrame:

@@ -2,12 +2,6 @@
 
 A trial's experiment is the file's tree with the trial's values in it, validated like a file. Values that only one architecture or method
 knows are left out of trials with another one, and so are options of the file that another choice does not have.
-
-    >>> tree = {"fusion": {"method": "low_rank", "rank": "4"}}
-    >>> put(tree, ("fusion", "method"), "concatenate")
-    >>> drop_options_of_others(tree, {"fusion.method"})
-    >>> tree
-    {'fusion': {'method': 'concatenate'}}
 """
 
 from __future__ import annotations
@@ -19,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mmtrain.branches import architectures
 from mmtrain.columns import images_among
 from mmtrain.config import Experiment
 from mmtrain.config.defaults import fill_defaults
@@ -29,17 +22,8 @@ from mmtrain.config.training import UNTRIED
 from mmtrain.config.tune import Range, Space
 from mmtrain.config.yaml_source import Location, Origin, Source, read
 from mmtrain.errors import ConfigError, Problem, did_you_mean, listed
-from mmtrain.fusions import fusions
-from mmtrain.optim import optimizers, schedules
-from mmtrain.registry import Registry
+from mmtrain.pipeline.search.experiment_tree import choice_at, drop_options_of_others, is_option, put, sections_of, value_at
 
-TAGS: Mapping[str, tuple[tuple[str, ...], Registry[Any]]] = {
-    "architecture": (("branches", "*"), architectures),
-    "fusion": (("fusion",), fusions),
-    "optimizer": (("training", "optimizer"), optimizers),
-    "schedule": (("training", "schedule"), schedules),
-}
-"""Sections whose options depend on one of their keys, with the registry of its choices; `*` stands for any name."""
 SEARCHED = ("branches", "columns", "fusion", "training")
 """Sections of the file that a search may vary."""
 FIXED: Mapping[str, str] = {
@@ -78,7 +62,7 @@ class Setting:
     @property
     def chooses_section(self) -> bool:
         """True if the options around it depend on it."""
-        return _registry_of(self.path) is not None
+        return bool(sections_of(self.path))
 
     def extremes(self) -> tuple[tuple[str, Any], ...]:
         """Return the values whose validity implies that of all others, with their names for messages."""
@@ -126,7 +110,7 @@ class SearchSpace:
 
     def applies(self, setting: Setting, values: Mapping[str, Any]) -> bool:
         """Return True if the setting is an option of the sections that `values` have chosen so far."""
-        return _is_option(self._changed_tree(values), setting.path)
+        return is_option(self._changed_tree(values), setting.path)
 
     def frozen(self, decided: Experiment) -> SearchSpace:
         """Return the space with the decisions of the trial on the device in place of `auto`, except for settings that are varied."""
@@ -168,7 +152,11 @@ def load_space(origin: Origin, space: Space, experiment: Experiment) -> SearchSp
 
     """
     path = origin.path if isinstance(origin.path, Path) else origin.path.path
-    tree = fill_defaults(read(origin.path, origin.overrides).tree, path)
+    written = read(origin.path, origin.overrides).tree
+    tree = fill_defaults(written, path)
+    if value_at(written, ("training", "stages")) is None and isinstance(tree["training"], dict):
+        # Stages that tune encoders follow from the epochs, which trials may vary.
+        tree["training"].pop("stages", None)
     settings = tuple(_setting(_full_key(tree, key), values) for key, values in space.items())
     unchecked = SearchSpace(tree, path, settings, experiment)
     checked, problems = [], []
@@ -183,57 +171,12 @@ def load_space(origin: Origin, space: Space, experiment: Experiment) -> SearchSp
     return replace(unchecked, settings=tuple(checked), values=_file_values(experiment, checked))
 
 
-def put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Set a value in a tree; maps above it are made where they are missing."""
-    for part in path[:-1]:
-        if not isinstance(tree.get(part), dict):
-            tree[part] = {}
-        tree = tree[part]
-    tree[path[-1]] = value
-
-
-def value_at(tree: Any, path: tuple[str, ...]) -> Any:
-    """Return the value at a path, None where there is none."""
-    for part in path:
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree
-
-
-def drop_options_of_others(tree: dict[str, Any], chosen: Collection[str]) -> None:
-    """Remove the options that the section of a chosen architecture or method does not have."""
-    for key in chosen:
-        path = tuple(key.split("."))
-        registry, section = _registry_of(path), value_at(tree, path[:-1])
-        if registry is not None and isinstance(section, dict) and section[path[-1]] in registry:
-            known = registry[section[path[-1]]].section.model_fields
-            for option in [option for option in section if option not in known]:
-                del section[option]
-
-
-def _registry_of(path: tuple[str, ...]) -> Registry[Any] | None:
-    """Return the registry of the choices at a path that ends in `architecture` or `method`; None for any other setting."""
-    for name, (section, registry) in TAGS.items():
-        tag = "architecture" if name == "architecture" else "method"
-        if path[-1] == tag and len(path) == len(section) + 1 and all(one in ("*", two) for one, two in zip(section, path, strict=False)):
-            return registry
-    return None
-
-
-def _is_option(tree: dict[str, Any], path: tuple[str, ...]) -> bool:
-    """Return False for an option that the section around it does not have."""
-    for depth in range(1, len(path)):
-        for tag in ("architecture", "method"):
-            registry, name = _registry_of((*path[:depth], tag)), value_at(tree, (*path[:depth], tag))
-            if registry is not None and name in registry and path[depth] != tag:
-                return path[depth] in registry[name].section.model_fields
-    return True
-
-
 def _full_key(tree: dict[str, Any], key: str) -> str:
     """Return `fusion.method` for `fusion`, whose choices may be names of methods as in the file."""
     path = tuple(key.split("."))
-    tag = next((tag for tag in ("method", "architecture") if _registry_of((*path, tag)) is not None), "")
-    return f"{key}.{tag}" if tag and isinstance(value_at(tree, path), dict) else key
+    choice = choice_at(path)
+    chooses = choice is not None and choice.tag not in FIXED_OF_COLUMNS and isinstance(value_at(tree, path), dict)
+    return f"{key}.{choice.tag}" if choice is not None and chooses else key
 
 
 def _setting(key: str, values: Range | tuple[Any, ...]) -> Setting:
