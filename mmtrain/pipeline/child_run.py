@@ -63,6 +63,10 @@ class ChildPlan:
         """Return the callbacks of the training."""
         return ()
 
+    def share_steps(self, data: TrainingData) -> TrainingData:
+        """Return the data with compiled functions of an earlier child, where it had the same network."""
+        return data
+
     def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:  # noqa: ARG002
         """Write and seal the `recorded` files, before the first step; with frozen encoders network.json, too."""
         from mmtrain.model.summary import model_summary
@@ -159,6 +163,7 @@ def _train(
     with _precision_restored():
         forget_networks()  # that of the training before
         experiment, data, tuning = assemble_training(child_table, say)
+        data = plan.share_steps(data)
         child_table = replace(child_table, experiment=experiment)
         # Sealed before the training, so that a resumed child is known to have the same columns.
         plan.write_inputs(child, child_table, data, tuning)

@@ -50,6 +50,7 @@ from mmtrain.training.listeners.events import Listener
 if TYPE_CHECKING:
     from mmtrain.training.auto_settings.autotune import TuningResult
     from mmtrain.training.listeners.callbacks import Named
+    from mmtrain.training.shared_steps import SharedSteps
     from mmtrain.training.training_data import TrainingData
 
 GROUP_FILES = ("config.yaml", "split.csv", "data.json", "targets.json")
@@ -106,6 +107,13 @@ class RunGroup:
     def members(self) -> list[Member]:
         """All trainings, in their order."""
         return list_members(self.plan, self.experiment.training.seeds, self.experiment.member_branches)
+
+    @cached_property
+    def shared_steps(self) -> SharedSteps:
+        """The compiled functions that members with the same network share."""
+        from mmtrain.training.shared_steps import SharedSteps
+
+        return SharedSteps()
 
     @cached_property
     def labels(self) -> encode.Fitted:
@@ -220,6 +228,10 @@ class MemberPlan(ChildPlan):
     def callbacks(self) -> Sequence[Named]:
         """Return new callbacks: those of another training have its state in memory."""
         return self.group.make_callbacks()
+
+    def share_steps(self, data: TrainingData) -> TrainingData:
+        """Return the data with the compiled functions of the member before, where that had the same network."""
+        return self.group.shared_steps.take_over(data)
 
     def write_inputs(self, child: Run, table: EncodedTable, data: TrainingData, tuning: TuningResult) -> None:
         """Write and seal the files by which commands restore a run; rows outside of the fold are in no use."""

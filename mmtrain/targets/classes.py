@@ -194,6 +194,11 @@ class FittedClassTarget(ClassTraits, FittedTarget):
             }
         )
 
+    def compiled_values(self) -> dict[str, Any]:
+        """Leave out what decides, and the weights of classes, which reach the loss with every batch."""
+        unread = ("counts", "weights", "prior", "threshold") if self.has_known_loss else ()
+        return {name: value for name, value in super().compiled_values().items() if name not in unread}
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The classes."""

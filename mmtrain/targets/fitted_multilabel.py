@@ -81,6 +81,11 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         """The weight of each label."""
         return dict(zip(self.labels, self.weights, strict=True))
 
+    def compiled_values(self) -> dict[str, Any]:
+        """Leave out the training rows of each label; its weight is part of the loss."""
+        unread = ("rows", "counts", "known") if self.has_known_loss else ()
+        return {name: value for name, value in super().compiled_values().items() if name not in unread}
+
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
         """Notation of the labels where a cell holds one number; 0 and 1 are read in any notation."""
         return cells if self.one_column_each else spelled_as(self.labels, cells)

@@ -117,6 +117,15 @@ class FittedTarget(TaskTraits):
         # No probability is below 0 or above 1.
         return (self.with_threshold(0.0), self.with_threshold(1.1)) if self.thresholdable else ()
 
+    def compiled_values(self) -> dict[str, Any]:
+        """Return everything that the loss, the head and the activation read: constants of compiled functions, as plain values."""
+        return self.model_dump(mode="json")
+
+    @property
+    def has_known_loss(self) -> bool:
+        """True if task and loss are those of mmtrain; others may read any field of the target."""
+        return self.own_loss is None and type(self).__module__.startswith("mmtrain.")
+
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
         """Return cells that were typed numbers or booleans in the spelling of training rows, where the spelling matters."""
         return cells

@@ -118,7 +118,7 @@ class _Loop:
 
     def __init__(self, data: TrainingData, run: Run, listener: Listener) -> None:
         self.data, self.run, self.listener, self.training = data, run, listener, data.training
-        self.steps = TrainStep(data.training, data.columns, data.fitted, data.models, distillation=data.distillation)
+        self.steps = data.steps or TrainStep(data.training, data.columns, data.fitted, data.models, distillation=data.distillation)
         self.validation = Validation(data, self.steps, listener, str(run.folder))
         self.batches = self.steps.batches(data.arrays, data.partition.train)
         self.stopping = EarlyStopper(data.training.early_stopping)

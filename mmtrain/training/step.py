@@ -80,6 +80,20 @@ class TrainStep:
         self.stages = Stages(training)
         self.enter_stage(0)
 
+    def restart(self, training: Training, fitted: Fitted, models: Models) -> None:
+        """Begin another training with the same compiled functions; `models` has the networks of this one with new values.
+
+        The optimizer starts anew. `training` may have another seed, and `fitted` other values that no compiled function reads.
+        """
+        fresh = optimizer_for(training)
+        fresh.build(self.variables)
+        # Into the variables that the compiled functions update.
+        for ours, theirs in zip(self.optimizer.variables, fresh.variables, strict=True):
+            ours.assign(theirs)
+        self.whole = self.models = models
+        self.fitted, self.seed, self.stages = fitted, training.seed, Stages(training)
+        self.reported_targets = {key: target.without_smoothing() for key, target in fitted.targets.items()}
+
     def enter_stage(self, number: int) -> None:
         """Train what stage `number` trains, at its rates; steps are compiled anew, as they update other variables."""
         self.groups.train_only(self.stages.trained_groups(number))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from mmtrain.data.encode import Fitted
 from mmtrain.model.models import Models
 from mmtrain.splits.plan import Partition
 from mmtrain.training.distillation import Distillation
+
+if TYPE_CHECKING:
+    from mmtrain.training.step import TrainStep
 
 
 @dataclass(frozen=True)
@@ -36,3 +40,5 @@ class TrainingData:
     """Code of the group of each row; None without a group column."""
     distillation: Distillation | None = None
     """A teacher whose predictions are learned next to the answers."""
+    steps: TrainStep | None = None
+    """The compiled functions of `models`; None to compile new ones."""
