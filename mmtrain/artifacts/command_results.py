@@ -137,7 +137,11 @@ class ExplainedRow(ResultModel):
     missing: list[str]
     """Columns whose cell is missing in the row."""
     attributions: dict[str, float]
-    """By column."""
+    """By column; of several trainings of a group their mean."""
+    trainings: list[str] = Field(default_factory=list)
+    """Trainings of a group that explain the row: for an out-of-fold row, those that have not seen it. Empty for a single run."""
+    deviations: dict[str, float] = Field(default_factory=dict)
+    """By column, the standard deviation of the attribution over the trainings; empty for fewer than two of them."""
     image: FilePath
     """The figure of the row."""
 

@@ -105,6 +105,9 @@ def _show(done: Explanation, *, quiet: bool) -> None:
         line(console, head, style="bold")
         line(console, f"    {rest}")
     note("The attributions of all inputs add up to output minus baseline, apart from the gap; the three largest are shown.", quiet=quiet)
+    if spread := [row for row in done.rows if row.deviations]:
+        count = listed(sorted({str(len(row.trainings)) for row in spread}), "or")
+        note(f"Attributions are means of {count} trainings, with the standard deviation over them.", quiet=quiet)
     note(f"Baseline: {'; '.join(f'{key}: {description}' for key, description in done.baseline.items())}.", quiet=quiet)
     # The gap shows whether the number of steps was enough.
     if incomplete := [row.id for row in done.rows if not row.complete]:
@@ -125,6 +128,7 @@ def _lines(row: ExplainedRow) -> tuple[str, str]:
     total = signed_difference(f"{row.sum_of_attributions:+.3f}")
     sums = f"{row.explained} {number(row.output)}, baseline {number(row.baseline_output)}, attributions {total}"
     gap = f"gap {row.gap_percent:.2g} %, {row.steps:,} {'step' if row.steps == 1 else 'steps'}"
-    most = ", ".join(f"{column} {signed_difference(f'{value:+.3f}')}" for column, value in row.strongest(3).items())
+    spread = {column: f" (± {value:.3f})" for column, value in row.deviations.items()}
+    most = ", ".join(f"{column} {signed_difference(f'{value:+.3f}')}{spread.get(column, '')}" for column, value in row.strongest(3).items())
     missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
     return head, f"{sums} ({gap}): {most}{missing}"

@@ -9,9 +9,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +23,21 @@ from mmtrain.artifacts.run_schema.run_facts import ExplanationRecord
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.arrays import Array
 from mmtrain.data.drift import read_statistics
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.store import Progress, Say
-from mmtrain.data.tables.table import Table, shown_cells
-from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
-from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
-from mmtrain.explanation.selection import ExplainedOutputs, Method, select_rows, selector_error
+from mmtrain.errors import DataError, Problem, UsageError
+from mmtrain.explanation.attribution import RowExplanation
+from mmtrain.explanation.selection import ExplainedOutputs, Method, selector_error
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows, other_data
-from mmtrain.pipeline.restore import restore_data, restore_training, with_cached_features
+from mmtrain.pipeline.ensemble import open_members
+from mmtrain.pipeline.explained_rows import ExplainedRows, explain_rows, named_rows
+from mmtrain.pipeline.groups.explain_members import explain_with_members, rows_of_members
+from mmtrain.pipeline.prepare import LoadedData, Moved, other_data
+from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training
 from mmtrain.pipeline.run_record import NAMED_ROWS, other_label
-
-MAX_COMPARED_IDS = 10_000
-"""Maximum number of ids with which an unknown id is compared; a million would take seconds."""
+from mmtrain.reports.report_data import OUT_OF_FOLD
+from mmtrain.splits.plan import SplitPlan
 
 
 @dataclass(frozen=True)
@@ -63,17 +62,6 @@ class ExplainOptions:
     """Present place of the run's own table, if it has moved."""
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """A table, the part of each of its rows, (rows,), and the positions of the rows that are explained or may be chosen."""
-
-    data: LoadedData
-    parts: Array
-    positions: Array
-    named: bool
-    own_table: bool
-
-
 def explain(
     which: str | None, options: ExplainOptions, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
 ) -> Explanation:
@@ -85,8 +73,8 @@ def explain(
         DataError: the table does not fit it, or the part is empty.
 
     """
-    run = runs.find(which, output)
-    experiment, fitted, _ = restore_training(run)
+    run = runs.find(which, output, group=True)
+    experiment, fitted, _ = (restore_group if run.is_group else restore_training)(run)
     outputs = ExplainedOutputs(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
     problems = selector_error(fitted.targets, outputs.target, outputs.class_name)
     if options.folder is not None and options.folder.exists():
@@ -96,114 +84,72 @@ def explain(
     rows = _rows(run, experiment, options, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    from mmtrain.explanation.explainer import baseline_words
     from mmtrain.model.memory_errors import explanation_oom_errors
 
-    label = options.part if options.table is None else other_label(options.table, rows.data.table.sha256, _before(run))
+    label = OUT_OF_FOLD if OUT_OF_FOLD in rows.parts[rows.positions] else options.part
+    if options.table is not None:
+        label = other_label(options.table, rows.data.table.sha256, _before(run))
     folder = (options.folder or run / "explanations" / _folder_name(label, options)).absolute()
     began = time.monotonic()
     with explanation_oom_errors():
-        explained = _written(folder, _explained(run, experiment, fitted, outputs, rows, say))
+        each = explain_with_members if run.is_group else explain_rows
+        explained = _written(folder, each(run, experiment, fitted, outputs, rows, say), group=run.is_group)
     _record(run, explained, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
-    words = baseline_words(fitted, read_statistics(run, fitted))
-    return Explanation(run=run, target=outputs.target, baseline=words, rows=explained, folder=folder, seconds=time.monotonic() - began)
+    return Explanation(
+        run=run,
+        target=outputs.target,
+        baseline=_baseline(run, experiment, fitted),
+        rows=explained,
+        folder=folder,
+        seconds=time.monotonic() - began,
+    )
 
 
-def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
+def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> ExplainedRows:
     """Return the table and the rows that are named or may be chosen; if rows are named, the others are dropped."""
-    own_table = options.table is None
     if options.table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
-        data, partition = restore_data(run, experiment, progress=progress, say=say)
-        parts, positions = partition.names(len(data.table)).astype(object), partition[options.part]
+        data, plan = restore_plan(run, experiment, progress=progress, say=say)
+        rows = _own_rows(run, data, plan, options)
     else:
         data = other_data(experiment, options.table, images=options.images, progress=progress, say=say)
-        parts, positions = np.full(len(data.table), options.table.name, dtype=object), np.arange(len(data.table))
+        every = np.arange(len(data.table))
+        rows = ExplainedRows(data, np.full(len(every), options.table.name, dtype=object), every, named=False, own_table=False)
     if options.rows:
         column = experiment.only(Id)
-        named = _named(data.table, options.rows, numbered=column is None or not data.table.has(column.column))
-        # Sorted and each once, as the table keeps its own order; `searchsorted` leads back to the order of the names.
-        together = np.unique(named)
-        return _Rows(
-            keep_rows(data, together, "not named"), parts[together], np.searchsorted(together, named), named=True, own_table=own_table
-        )
-    if not len(positions):
+        return rows.only(named_rows(data.table, options.rows, numbered=column is None or not data.table.has(column.column)))
+    if not len(rows.positions):
         raise DataError(Problem(str(run.folder), f"the {options.part} part is empty.", "Choose another part with --part."))
-    return _Rows(data, parts, positions, named=False, own_table=own_table)
+    return rows
 
 
-def _named(table: Table, names: tuple[str, ...], *, numbered: bool) -> Array:
-    """Return the positions of rows by their ids, in the order of `names`; rows without ids are `numbered`.
-
-    Raises UsageError with every unknown name.
-    """
-    positions = {name: position for position, name in enumerate(table.ids())}
-    # Rows that left the table have a reason, which says more than "unknown".
-    gone = {row.id or str(row.row): row.reason for row in table.dropped}
-    problems = []
-    wanted = list(dict.fromkeys(names))
-    for name in wanted:
-        if name in gone:
-            problems.append(Problem(f"--rows {name}", f"this row of {table.path.name} was left out: {gone[name]}", "Choose another row."))
-        elif name not in positions:
-            fix = f"Its rows are numbered from 0 to {table.total - 1:,}." if numbered else _near(name, positions)
-            problems.append(Problem(f"--rows {name}", f"{table.path.name} has no such row.", fix))
-    if problems:
-        raise UsageError(problems)
-    return np.array([positions[name] for name in wanted], dtype=np.int64)
+def _own_rows(run: Run, data: LoadedData, plan: SplitPlan, options: ExplainOptions) -> ExplainedRows:
+    """Return the run's own table with the rows of a part; those of a group with folds are its outer test rows or, without any, all."""
+    if len(plan.partitions) == 1:
+        names, rows = plan.holdout.names(len(data.table)).astype(object), plan.holdout[options.part]
+        return ExplainedRows(data, names, rows, named=False, own_table=True)
+    if options.part != "test" and not options.rows:
+        what = "each fold has parts of its own."
+        fix = "Leave --part out to explain outer test rows, or out-of-fold rows if there are none; name others with --rows."
+        raise UsageError(Problem(f"--part {options.part}", what, fix))
+    names, members = rows_of_members(plan, run.read("run.json").members or (), len(data.table))
+    rows = np.sort(plan.test) if len(plan.test) else np.flatnonzero(names == OUT_OF_FOLD)
+    return ExplainedRows(data, names, rows, named=False, own_table=True, members=members)
 
 
-def _near(name: str, ids: Iterable[str]) -> str:
-    known = list(islice(ids, MAX_COMPARED_IDS))
-    return did_you_mean(name, known) or f"The first rows are {listed(known[:3])}."
+def _baseline(run: Run, experiment: Experiment, fitted: Fitted) -> dict[str, str]:
+    """Describe the baseline of every column in words; of a group, that of its first training where they differ."""
+    from mmtrain.explanation.explainer import baseline_words
+
+    if not run.is_group:
+        return baseline_words(fitted, read_statistics(run, fitted))
+    learned = [(member, encode.of_run(member, experiment.columns)) for member in open_members(run)]
+    first, *others = [baseline_words(columns, read_statistics(member, columns)) for member, columns in learned]
+    own = " (of the first training; each has its own)"
+    return {key: words if all(one[key] == words for one in others) else f"{words}{own}" for key, words in first.items()}
 
 
-def _explained(
-    run: Run, experiment: Experiment, fitted: Fitted, outputs: ExplainedOutputs, rows: _Rows, say: Say
-) -> Iterator[RowExplanation]:
-    """Explain row by row: the named ones, or those that are chosen."""
-    from mmtrain.explanation.explainer import Explainer
-    from mmtrain.model import model_file
-
-    _, predictor = model_file.of_run(run, experiment.branches, fitted)
-    explainer = Explainer(predictor, experiment.branches, fitted, read_statistics(run, fitted), outputs)
-    table = rows.data.table
-    arrays = encode.encode(experiment.columns, fitted, table, rows.data.stores, cache=experiment.data.cache, say=say)
-    target, truths = fitted.targets[outputs.target], arrays.targets.get(outputs.target)
-    behind, inputs = predictor, arrays
-    if not rows.named:  # of a whole part; a few named rows are read by the encoders themselves
-        behind, inputs = with_cached_features(run, predictor, experiment, fitted, (rows.data, arrays), say, own_table=rows.own_table)
-    predictions = model_file.predict(behind, inputs, rows.positions)[outputs.target]
-    answers = None if truths is None else truths[rows.positions]
-    wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else select_rows(target, answers, predictions)
-    say(f"Explaining {len(wanted)} {'row' if len(wanted) == 1 else 'rows'}.")
-    cells = _cells(experiment, fitted, table, rows.positions[[row for row, _ in wanted]])
-    for row, why in wanted:
-        at = rows.positions[[row]]
-        truth = "" if answers is None else describe(target, target.decode_truth(answers[[row]])[0])
-        chosen = SelectedRow(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
-        of_row = {key: cells_of_column[int(at[0])] for key, cells_of_column in cells.items()}
-        yield explainer.explain(chosen, RowInputs.of(of_row, arrays.columns(at)), truth, predictions[[row]])
-
-
-def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:
-    """Return the cells of every input column at these positions; a column that is not in memory is read once."""
-    # Chunks come in ascending order of the rows.
-    ordered = np.unique(positions)
-    by_column: dict[str, dict[int, str | None]] = {}
-    for key in fitted.columns:
-        headers = experiment.columns[key].reads()
-        cells = [
-            cell
-            for chunk in table.chunks(headers, ordered)
-            for piece in [shown_cells(headers, chunk)]
-            for cell in piece.astype(object).where(piece.notna(), None)
-        ]
-        by_column[key] = dict(zip(ordered.tolist(), cells, strict=True))
-    return by_column
-
-
-def _written(folder: Path, rows: Iterator[RowExplanation]) -> list[ExplainedRow]:
+def _written(folder: Path, rows: Iterator[RowExplanation], *, group: bool) -> list[ExplainedRow]:
     """Write all files under a temporary name, then replace earlier ones. One row is in memory at a time."""
     from mmtrain.explanation.files import ExplanationFiles
 
@@ -211,7 +157,7 @@ def _written(folder: Path, rows: Iterator[RowExplanation]) -> list[ExplainedRow]
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder) as temporary:
-            with ExplanationFiles(temporary) as files:
+            with ExplanationFiles(temporary, group=group) as files:
                 for row in rows:
                     result = files.add(row)
                     written.append(result.model_copy(update={"image": folder / result.image.name}))

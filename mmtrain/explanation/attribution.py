@@ -17,7 +17,7 @@ from mmtrain.explanation.selection import Method, OutputSelector
 from mmtrain.targets import FittedTarget
 
 if TYPE_CHECKING:
-    from mmtrain.explanation.gradients import Attributions
+    from mmtrain.explanation.gradients import Attributions, MeanAttributions
 
 NO_LABEL = "no label"
 LONGEST = 40
@@ -75,6 +75,8 @@ class ColumnAttribution:
     """Words at the end of a text that the network does not read."""
     pixels: Array | None = field(default=None, compare=False)
     """Attribution of each pixel, (height, width)."""
+    deviation: float | None = None
+    """Standard deviation over the trainings of a group; None for one training."""
 
     @property
     def attribution(self) -> float:
@@ -114,7 +116,7 @@ class RowExplanation:
     """Empty if unknown."""
     prediction: str
     selector: OutputSelector
-    attributions: Attributions
+    attributions: Attributions | MeanAttributions
     columns: tuple[ColumnAttribution, ...]
     images: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Pixels of each image of the row, (height, width, channels), 0..1."""
@@ -122,6 +124,8 @@ class RowExplanation:
     """Grad-CAM of each image, if its branch has maps, (height, width) in their size."""
     method: Method = "both"
     """Heat maps of its figure."""
+    trainings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """For the mean of several trainings of a group: the attribution of each column by every one of them."""
 
     @property
     def missing(self) -> list[str]:
@@ -152,6 +156,8 @@ class RowExplanation:
             steps=attributions.steps,
             missing=self.missing,
             attributions={column.column: column.attribution for column in self.columns},
+            trainings=list(self.trainings),
+            deviations={column.column: column.deviation for column in self.columns if column.deviation is not None},
             image=image,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,16 @@ class Explainer:
             what = "Grad-CAM needs a branch that pools maps over a whole image, and this run has none."
             raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
 
-    def explain(self, selected: SelectedRow, inputs: RowInputs, truth: str, prediction: Array) -> RowExplanation:
-        """Explain a row, given its inputs, its true answer in words (empty if unknown), and its prediction (1, units)."""
+    def explain(
+        self, selected: SelectedRow, inputs: RowInputs, truth: str, prediction: Array, class_name: str | None = None
+    ) -> RowExplanation:
+        """Explain a row, given its inputs, its true answer in words (empty if unknown), and its prediction (1, units).
+
+        `class_name` takes the place of the class of the options for this row.
+        """
         target, method = self._fitted.targets[self._outputs.target], self._outputs.method
-        selector = output_selector(self._outputs, target, prediction)
+        outputs = self._outputs if class_name is None else replace(self._outputs, class_name=class_name)
+        selector = output_selector(outputs, target, prediction)
         row, attributions = self._integrate(inputs, selector)
         columns = attribute_columns(attributions, self._fitted, inputs)
         # A missing image is all zeros: there is nothing to draw a heat map on.

@@ -86,7 +86,7 @@ def _header(row: RowExplanation) -> _Block:
 def _bars(row: RowExplanation) -> _Block:
     ranked = row.strongest(len(row.columns))
     shown = ranked if len(ranked) <= MOST_BARS else ranked[: MOST_BARS - 1]
-    bars = [_Bar(shorten(column.label, LONGEST_LABEL), column.attribution, column.missing) for column in shown]
+    bars = [_Bar(shorten(column.label, LONGEST_LABEL), column.attribution, column.missing, column.deviation or 0.0) for column in shown]
     if rest := ranked[len(shown) :]:
         bars.append(_Bar(f"{len(rest)} other columns", sum(column.attribution for column in rest)))
     height, labels = BAR * len(bars), max(token_plot.width(bar.label) for bar in bars) + 0.15
@@ -107,6 +107,7 @@ class _Bar:
     label: str
     value: float
     missing: bool = False
+    deviation: float = 0.0
 
 
 def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
@@ -114,16 +115,28 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     # Attributions may all be 0.
     reach = float(np.abs(values).max()) or 1.0
     axes.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.62)
+    spread = np.array([bar.deviation for bar in bars])
+    if spread.any():
+        axes.errorbar(values, places, xerr=spread, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2)
     axes.axvline(0, color=QUIET, linewidth=0.8)
     # The y axis runs downwards, so that the first bar is on top; 14 % on both sides leave room for the numbers.
-    axes.set(xlim=(min(values.min(), 0) - 0.14 * reach, max(values.max(), 0) + 0.14 * reach), ylim=(len(bars) - 0.5, -0.5))
+    ends = (values - spread).min(), (values + spread).max()
+    axes.set(xlim=(min(ends[0], 0) - 0.14 * reach, max(ends[1], 0) + 0.14 * reach), ylim=(len(bars) - 0.5, -0.5))
     # Three significant digits for the longest bar, and the same number of decimals for all.
     decimals = max(0, 1 - int(np.floor(np.log10(reach)))) + 1
     for place, bar in enumerate(bars):
         side = 1 if bar.value >= 0 else -1
         text = signed_difference(f"{bar.value:+.{decimals}f}")
         text = text if text.strip("0.") else "0"
-        axes.text(bar.value + 0.015 * reach * side, place, text, va="center", ha="left" if side > 0 else "right", color=QUIET, fontsize=8.5)
+        axes.text(
+            bar.value + (0.015 * reach + bar.deviation) * side,
+            place,
+            text,
+            va="center",
+            ha="left" if side > 0 else "right",
+            color=QUIET,
+            fontsize=8.5,
+        )
     axes.set_yticks(places, [bar.label for bar in bars])
     for label, bar in zip(axes.get_yticklabels(), bars, strict=True):
         label.set_color(QUIET if bar.missing else INK)
@@ -135,6 +148,8 @@ def _completeness(row: RowExplanation) -> str:
     attributions = row.attributions
     steps = f"{attributions.steps:,} {'step' if attributions.steps == 1 else 'steps'}"
     total, difference = _number(attributions.total, 4), _number(attributions.difference, 4)
+    if len(row.trainings) > 1:
+        steps += f"; means of {len(row.trainings)} trainings, lines: standard deviation"
     return f"Sum {total}; output minus baseline {difference}: a gap of {attributions.gap:.2g} % with {steps}."
 
 

@@ -55,6 +55,43 @@ class Attributions:
         return 100 * abs(self.total - self.difference) / measure if measure else 0.0
 
 
+@dataclass(frozen=True)
+class MeanAttributions:
+    """Integrated gradients of a row by several networks, of which means are shown; they explain the mean of the outputs."""
+
+    each: tuple[Attributions, ...]
+
+    @property
+    def output(self) -> float:
+        """The mean output."""
+        return float(np.mean([one.output for one in self.each]))
+
+    @property
+    def baseline_output(self) -> float:
+        """The mean output at the baselines, each network at its own."""
+        return float(np.mean([one.baseline_output for one in self.each]))
+
+    @property
+    def steps(self) -> int:
+        """Most steps of a network."""
+        return max(one.steps for one in self.each)
+
+    @property
+    def difference(self) -> float:
+        """Output minus baseline output."""
+        return self.output - self.baseline_output
+
+    @property
+    def total(self) -> float:
+        """Mean sum of all attributions."""
+        return float(np.mean([one.total for one in self.each]))
+
+    @property
+    def gap(self) -> float:
+        """Largest completeness error of a network, in percent: errors of opposite signs must not hide each other."""
+        return max(one.gap for one in self.each)
+
+
 def integrated_gradients(
     network: HookedModel,
     row: Mapping[str, Array],

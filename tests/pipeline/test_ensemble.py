@@ -15,10 +15,15 @@ from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning
 from mmtrain.commands.distill import DistillOptions, distill
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit, resume
 from mmtrain.commands.predict import PredictOptions, predict
 from mmtrain.errors import RunError, UsageError
+from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowExplanation, SelectedRow
+from mmtrain.explanation.gradients import Attributions
+from mmtrain.explanation.mean_explanation import mean_explanation
+from mmtrain.explanation.selection import OutputSelector
 from mmtrain.pipeline.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.targets.multiclass import MulticlassTarget
@@ -137,6 +142,53 @@ def test_decisions_of_a_group_are_fitted_on_out_of_fold_predictions(group):
     ]
     positive = "low" if gains[0] >= 0 else "high"
     assert positive == "low" and gains[0] == pytest.approx(max(gains))
+
+
+def test_a_group_explains_by_the_trainings_that_have_not_seen_a_row(group, tmp_path):
+    """An outer test row by both, as the mean; a row of a fold by the training that left it out."""
+    split = pd.read_csv(group / "split.csv", keep_default_na=False)
+    outer = split.query("fold == ''").row.iloc[0]
+    scored = [split.query(f"fold == '{fold}' and part == 'test'").row.iloc[0] for fold in (0, 1)]
+    named = tuple(map(str, (outer, *scored)))
+    done = explain(str(group.folder), ExplainOptions(named, folder=tmp_path / "group"))
+    alone = [explain(str(group.child(f"folds/{fold}").folder), ExplainOptions(named, folder=tmp_path / f"{fold}")).rows for fold in (0, 1)]
+    assert [row.part for row in done.rows] == ["test", "out_of_fold", "out_of_fold"]
+    assert [row.trainings for row in done.rows] == [["folds/0", "folds/1"], ["folds/0"], ["folds/1"]]
+    both = [one[0] for one in alone]
+    for column, value in done.rows[0].attributions.items():
+        each = [one.attributions[column] for one in both]
+        assert value == pytest.approx(np.mean(each), abs=1e-6)
+        assert done.rows[0].deviations[column] == pytest.approx(np.std(each, ddof=1), abs=1e-6)
+    assert done.rows[0].output == pytest.approx(np.mean([one.output for one in both]), abs=1e-6)
+    assert done.rows[0].explained == "mean logit of low"
+    for fold in (0, 1):
+        assert done.rows[1 + fold].attributions == pytest.approx(alone[fold][1 + fold].attributions, abs=1e-6)
+        assert done.rows[1 + fold].deviations == {}
+    trainings = pd.read_csv(tmp_path / "group" / "trainings.csv")
+    assert trainings.groupby("row").size().tolist() == [4 if row == outer else 2 for row in sorted((outer, *scored))]
+    rows = pd.read_csv(group / "predictions_oof.csv").set_index("row")
+    assert [row.prediction for row in done.rows[1:]] == rows.prediction[scored].tolist()
+
+
+def test_words_and_pixels_of_trainings_are_averaged():
+    """A word that one vocabulary lacks counts as 0 there; the second of two equal words is a word of its own."""
+    word, pixels = ElementAttribution, np.ones((2, 2))
+    first = ColumnAttribution("note", "words", "a b a", False, (word("a", 4.0), word("b", 1.0)), (word("a", 1), word("b", 1), word("a", 3)))
+    other = ColumnAttribution("note", "words", "a b a", False, (word("a", 2.0),), (word("a", 1.0), word("a", 1.0)), unread=1)
+    unknown = ColumnAttribution("note", "words", "a b a", True, (word("missing", 0.0),))
+    image = ColumnAttribution("scan", "regions", "1.png", False, (word("top", 4.0),), pixels=4 * pixels)
+    each = {
+        str(number): RowExplanation(
+            SelectedRow(1, "1", "test", ""), "yes", "no", OutputSelector("y", words="logit of yes"), Attributions({}, 1.0, 0.0, 32), columns
+        )
+        for number, columns in enumerate(((first, image), (other, image), (unknown, image)))
+    }
+    note, scan = mean_explanation(each, OutputSelector("y", words="logit of yes"), "yes").columns
+    assert {one.name: one.attribution for one in note.elements} == {"a": 2.0, "b": pytest.approx(1 / 3)}
+    reading = [(one.name, one.attribution) for one in note.reading]
+    assert reading == [("a", pytest.approx(2 / 3)), ("b", pytest.approx(1 / 3)), ("a", pytest.approx(4 / 3))]
+    assert (note.missing, note.unread, note.deviation) == (False, 0, pytest.approx(np.std([5, 2, 0], ddof=1)))
+    np.testing.assert_array_equal(scan.pixels, 4 * pixels)
 
 
 def test_one_model_holds_all_members(group, table):
