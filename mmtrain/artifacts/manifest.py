@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationError
@@ -21,18 +22,30 @@ MAX_MANIFEST_BYTES = 10**7
 """Largest manifest that is read; one with a thousand files has a hundredth of it."""
 
 NEEDED = frozenset({"config.yaml", "columns.json", "data.json", "run.json", "split.csv", "statistics.json"})
+GROUP_NEEDED = frozenset({"config.yaml", "data.json", "run.json", "split.csv", "targets.json", "cross_validation.json"})
+"""Files without which a run, or a group of trainings, cannot be opened."""
+MEMBER = r"(?:folds|seeds)/[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""Regular expression of the name of a training of a group, which has all files of a run."""
+RUN_FILES = (
+    r"config\.yaml|data\.json|split\.csv|statistics\.json|network\.json|metrics\.json|report\.html|model_card\.md|epochs\.csv"
+    r"|(scores|confusion|classes|contributions|missing_patterns|subgroups|calibration)_[^/]+\.csv"
+    r"|predictions_[^/]+\.csv|worst_predictions_[^/]+\.json|plots/[^/]+\.png"
+)
 CHILD_FILES = (
     r"run\.json|columns\.json|decisions\.json|metrics\.jsonl|model\.keras"
     r"|checkpoints/(best|last|previous)/(weights\.npz|optimizer\.npz|position\.json)"
 )
 """Files of every run of the tree; the others are of the numbered run at its root."""
-REQUIRED_FILES = re.compile(
-    r"config\.yaml|data\.json|split\.csv|statistics\.json|network\.json|metrics\.json|report\.html|model_card\.md|epochs\.csv"
-    r"|(scores|confusion|classes|contributions|missing_patterns|subgroups|calibration)_[^/]+\.csv"
-    r"|predictions_[^/]+\.csv|worst_predictions_[^/]+\.json|plots/[^/]+\.png"
-    rf"|({CHILD_NAME}/)*({CHILD_FILES})"
-)
+REQUIRED_FILES = re.compile(rf"({MEMBER}/)?({RUN_FILES})|targets\.json|cross_validation\.json|({CHILD_NAME}/)*({CHILD_FILES})")
 """Names of the files that are packed. No other file is unpacked: Python, for example, would import a `yaml.py` from its current folder."""
+
+
+def needed_files(names: Collection[str]) -> set[str]:
+    """Return the files without which an archive with these files cannot be opened; a group has a file of targets, and members."""
+    if "targets.json" not in names:
+        return set(NEEDED)
+    members = {match.group() for name in names if (match := re.match(MEMBER, name))}
+    return set(GROUP_NEEDED) | {f"{member}/{name}" for member in members for name in NEEDED}
 
 
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,300}$")]

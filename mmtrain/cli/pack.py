@@ -65,7 +65,7 @@ def unpack_command(
     """
     from mmtrain.artifacts.manifest import MANIFEST
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.pack import unpack
+    from mmtrain.commands.unpack import unpack
     from mmtrain.errors import counted, shell_command
 
     done = unpack(archive, folder)

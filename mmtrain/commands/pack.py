@@ -1,8 +1,8 @@
-"""`mmtrain pack` and `mmtrain unpack`: a run folder as one file that another machine can open.
+"""`mmtrain pack`: a run folder as one file that another machine can open.
 
 By default the archive holds the files that evaluate, predict and export need, and the history of the training; no row of the table
 and no image. It does hold facts learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json,
-model.keras), and scores. Child runs are packed with their parent. An archive may come from a stranger, so everything in it is checked.
+model.keras), and scores. Child runs are packed with their parent, the trainings of a group with the group.
 """
 
 from __future__ import annotations
@@ -10,23 +10,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mmtrain import config
 from mmtrain.artifacts import archive, runs
-from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash, replacing_folder
-from mmtrain.artifacts.manifest import MANIFEST, MAX_MANIFEST_BYTES, NEEDED, REQUIRED_FILES, File, Manifest
-from mmtrain.artifacts.manifest import read as read_manifest
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
+from mmtrain.artifacts.manifest import GROUP_NEEDED, MANIFEST, NEEDED, REQUIRED_FILES, File, Manifest, needed_files
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.config import Experiment, yaml_source
+from mmtrain.config import Experiment
 from mmtrain.data.tables.csv_text import csv_text
-from mmtrain.errors import Problem, RunError, UsageError, listed
+from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command
 from mmtrain.pipeline.restore import search_without_model
 from mmtrain.registry import Section
 from mmtrain.system.paths import home
@@ -50,10 +48,6 @@ OF_ROWS = {
 LEARNED_FILES = ("model", "weights", "embeddings")
 """Options of branches and columns whose values may be paths of files that a training begins with."""
 
-AWAY = "config.yaml looks for tables or images, or keeps a cache, outside of the run's folder."
-CALLS = "config.yaml names callbacks, which would run when the training is resumed."
-STRANGER = "Do not use an archive of unknown origin."
-
 
 @dataclass
 class Selection:
@@ -72,29 +66,20 @@ class PackResult:
     manifest: Manifest
 
 
-@dataclass(frozen=True)
-class UnpackResult:
-    """A run folder, unpacked from an archive."""
-
-    folder: Path
-    manifest: Manifest
-    table: Path
-    """The place where the run expects its table."""
-
-
 def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Path("runs")) -> PackResult:
     """Pack the run called `which` (see `runs.find`) into the zip archive `target`, which must not exist yet.
 
     Raises UsageError if the archive exists already, RunError for a run that cannot be opened or has no model, and if the archive cannot
     be written.
     """
-    run = runs.find(which, output)
+    run = runs.find(which, output, group=True)
     if target.exists():
         raise UsageError(Problem(str(target), "the file exists already; nothing is overwritten.", "Give another name."))
     experiment = config.load(run / "config.yaml")
     chosen = select(run, with_rows=with_rows)
-    chosen.files |= _rewritten(run, experiment, chosen, with_rows=with_rows)
-    _keep_paths_at_home(run, experiment, chosen)
+    here = _paths_of_this_machine(run, experiment)
+    chosen.files |= _rewritten(run, chosen, here, with_rows=with_rows)
+    _keep_paths_at_home(run, chosen, here)
     manifest = _manifest(run, chosen)
     with disk_errors(target), atomic_write(target) as temporary:
         try:
@@ -110,13 +95,14 @@ def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Pa
 def select(run: Run, *, with_rows: bool) -> Selection:
     """The files to be packed as they are."""
     chosen = Selection()
-    finished = {"": run.state == "finished"} | {f"{name}/": child.state == "finished" for name, child in run.children().items()}
+    finished = {f"{name}/" if name else "": one.state == "finished" for name, one in _runs_of_tree(run).items()}
     for name, path in _names(run):
         # Files of a child run are judged as those of a run, below its folder.
-        owner = next((child for child in finished if child and name.startswith(child)), "")
-        first, slash, _ = name.removeprefix(owner).partition("/")
+        owner = max((one for one in finished if name.startswith(one)), key=len)
+        local = name.removeprefix(owner)
+        first, slash, _ = local.partition("/")
         top = f"{owner}{first}{slash}"
-        reason = "" if with_rows else next((why for start, why in OF_ROWS.items() if name.startswith(start)), "")
+        reason = "" if with_rows else next((why for start, why in OF_ROWS.items() if local.startswith(start)), "")
         if not archive.is_below_a_folder(name):
             chosen.left_out[name] = "its name does not mean the same file on every system"
         elif not REQUIRED_FILES.fullmatch(name):
@@ -127,14 +113,37 @@ def select(run: Run, *, with_rows: bool) -> Selection:
             chosen.left_out[top] = "only for resuming the training, which is finished"
         else:
             chosen.files[name] = path
-    # Without a model, a checkpoint is enough: the run can be resumed elsewhere.
-    missing = sorted((NEEDED if "checkpoints/last/position.json" in chosen.files else NEEDED | {"model.keras"}) - set(chosen.files))
+    missing = sorted(_needed(run, chosen) - set(chosen.files))
     if missing and (run / SEARCH_FILE).is_file():
         raise RunError(search_without_model(run))
     if missing:
         what = f"the run cannot be packed without {listed(missing)}; its state is '{run.state}'."
         raise RunError(Problem(str(run.folder), what, "Resume it, or train again."))
     return chosen
+
+
+def _needed(run: Run, chosen: Selection) -> set[str]:
+    """Return the files without which an archive of the run would be of no use. Raises RunError for an unfinished group."""
+    if not run.is_group:
+        # Without a model, a checkpoint is enough: the run can be resumed elsewhere.
+        return set(NEEDED) if "checkpoints/last/position.json" in chosen.files else {*NEEDED, "model.keras"}
+    if run.state != "finished":
+        what = f"the group cannot be packed before all of its trainings are finished; its state is '{run.state}'."
+        raise RunError(Problem(str(run.folder), what, f"Resume it: {shell_command('fit', '--resume', run.folder)}"))
+    return needed_files([*GROUP_NEEDED, *_whole_runs(run)]) | {f"{name}/model.keras" for name in _whole_runs(run) if name}
+
+
+def _runs_of_tree(run: Run, name: str = "") -> dict[str, Run]:
+    """Return a run and all child runs below it, by their names in the archive; that of the run itself is empty."""
+    every = {name: run}
+    for child, below in run.children().items():
+        every |= _runs_of_tree(below, f"{name}/{child}" if name else child)
+    return every
+
+
+def _whole_runs(run: Run) -> dict[str, Run]:
+    """Return the runs with all files of a run by name: the run itself, and the trainings of a group."""
+    return {"": run} | {member.name: run.child(member.name) for member in run.read("run.json").members or ()}
 
 
 def _names(run: Run) -> Iterator[tuple[str, Path]]:
@@ -151,42 +160,52 @@ def _names(run: Run) -> Iterator[tuple[str, Path]]:
                 yield name, path
 
 
-def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows: bool) -> dict[str, bytes]:
-    """Return files without the paths and the rows that they name, and run.json with the hashes of these versions."""
-    texts = {"config.yaml": _config(run, experiment)}
+def _rewritten(run: Run, chosen: Selection, here: re.Pattern[bytes], *, with_rows: bool) -> dict[str, bytes]:
+    """Return files without the paths and the rows that they name, and run.json of all runs with the hashes of these versions."""
+    contents: dict[str, bytes] = {}
+    for name, whole in _whole_runs(run).items():
+        texts = _rewritten_texts(whole, run, chosen, with_rows=with_rows)
+        contents |= {f"{name}/{file}" if name else file: text.encode() for file, text in texts.items()}
+    for name, one in _runs_of_tree(run).items():
+        folder = f"{name}/" if name else ""
+        contents[f"{folder}run.json"] = _facts(one, here, chosen, contents, folder).encode()
+    return contents
+
+
+def _rewritten_texts(run: Run, root: Run, chosen: Selection, *, with_rows: bool) -> dict[str, str]:
+    """Return the files of one run that name paths or rows, without them; `root` is the packed run."""
+    experiment = config.load(run / "config.yaml")
+    texts = {"config.yaml": _config(run, root, experiment)}
     chosen.left_out["config.yaml: paths"] = "where the table, the images, the cache and pretrained weights were"
     if experiment.training.callbacks:
         chosen.left_out["config.yaml: callbacks"] = "code that would run on the machine of the recipient"
-    if not with_rows:
-        split = pd.read_csv(run / "split.csv", dtype=str, keep_default_na=False)
-        if split["id"].any():
-            texts["split.csv"] = csv_text(split.assign(id=""))
-            chosen.left_out["split.csv: ids"] = "name rows"
-        data = run.read_json("data.json")
-        if data["dropped"]:
-            dropped = [{**row, "id": "", "reason": OMITTED_KEYS} for row in data["dropped"]]
-            texts["data.json"] = _json({**data, "dropped": dropped})
-            chosen.left_out["data.json: ids and reasons of dropped rows"] = "name rows and show cells"
-    contents = {name: text.encode() for name, text in texts.items()}
-    here = _paths_of_this_machine(run, experiment)
-    for name, child in run.children().items():
-        contents[f"{name}/run.json"] = _facts(child, here, chosen, {}, f"{name}/").encode()
-    return contents | {"run.json": _facts(run, here, chosen, contents).encode()}
+    if with_rows:
+        return texts
+    split = pd.read_csv(run / "split.csv", dtype=str, keep_default_na=False)
+    if split["id"].any():
+        texts["split.csv"] = csv_text(split.assign(id=""))
+        chosen.left_out["split.csv: ids"] = "name rows"
+    data = run.read_json("data.json")
+    if data["dropped"]:
+        dropped = [{**row, "id": "", "reason": OMITTED_KEYS} for row in data["dropped"]]
+        texts["data.json"] = _json({**data, "dropped": dropped})
+        chosen.left_out["data.json: ids and reasons of dropped rows"] = "name rows and show cells"
+    return texts
 
 
-def _config(run: Run, experiment: Experiment) -> str:
-    """Return the text of the experiment without callbacks and trackers; its table is expected in the run's folder, with its images."""
+def _config(run: Run, root: Run, experiment: Experiment) -> str:
+    """Return the text of the experiment without callbacks and trackers; its table is expected in the folder of `root`, with its images."""
     known = experiment.data.table
     table = f"{DATA}/{known.name}"
     if not archive.is_below_a_folder(table):
         table = f"{DATA}/table{''.join(suffix for suffix in known.suffixes if suffix[1:].isalnum())}"
     cache = experiment.data.cache.model_copy(update={"folder": None})
-    data = experiment.data.model_copy(update={"table": run.folder / table, "images": None, "cache": cache})
+    data = experiment.data.model_copy(update={"table": root.folder.resolve() / table, "images": None, "cache": cache})
     branches = {key: _by_name(branch) for key, branch in experiment.branches.items()}
     columns = {key: _by_name(column) for key, column in experiment.columns.items()}
     parts = {"data": data, "branches": branches, "columns": columns}
     alone = experiment.decided(callbacks=(), trackers=()).model_copy(update=parts)
-    return HEADER.format(table=table) + config.to_yaml(alone, run.folder)
+    return HEADER.format(table=os.path.relpath(root.folder / table, run.folder)) + config.to_yaml(alone, run.folder)
 
 
 def _by_name(section: Section) -> Section:
@@ -201,10 +220,10 @@ def _by_name(section: Section) -> Section:
     return section.model_copy(update=names)
 
 
-def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mapping[str, bytes], folder: str = "") -> str:
+def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mapping[str, bytes], folder: str) -> str:
     """Return run.json without the sealed files that are left out, and without facts that hold a path of this machine.
 
-    `folder` is that of the run in the archive: empty, or `baselines/scan/` for a child run.
+    `folder` is that of the run in the archive: empty, or `baselines/scan/` for a child run. `contents` are the rewritten files of all runs.
     """
     facts = run.read_json("run.json")
     if "evaluations" in facts:  # the number of evaluations of the test part is packed, the places of other tables are not
@@ -213,22 +232,23 @@ def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mappi
         del facts[name]
         chosen.left_out[f"{folder}run.json: {name}"] = "may hold paths"
     sealed = {name: known for name, known in facts.get("files", {}).items() if f"{folder}{name}" in chosen.files}
-    return _json({**facts, "files": sealed | {name: archive.hash_entry(contents[name]) for name in sealed if name in contents}})
+    rewritten = {name: archive.hash_entry(contents[f"{folder}{name}"]) for name in sealed if f"{folder}{name}" in contents}
+    return _json({**facts, "files": sealed | rewritten})
 
 
 def _json(value: Any) -> str:
     return json_text(value, indent=1) + "\n"
 
 
-def _keep_paths_at_home(run: Run, experiment: Experiment, chosen: Selection) -> None:
+def _keep_paths_at_home(run: Run, chosen: Selection, here: re.Pattern[bytes]) -> None:
     """Leave out text files that hold paths of this machine. Raises RunError if a file that is needed holds any."""
-    here = _paths_of_this_machine(run, experiment)
+    needed = needed_files(chosen.files)
     for name, source in list(chosen.files.items()):
         if name.endswith((".keras", ".npz", ".png")):
             continue
         if not here.search(source if isinstance(source, bytes) else source.read_bytes()):
             continue
-        if name in NEEDED:
+        if name in needed:
             what = f"{name} holds paths of this machine, among the categories of a column for instance."
             raise RunError(Problem(str(run.folder), what, "Train without that column."))
         del chosen.files[name]
@@ -252,76 +272,3 @@ def _manifest(run: Run, chosen: Selection) -> Manifest:
         for name, source in sorted(chosen.files.items())
     }
     return Manifest(mmtrain=version("mmtrain"), run=str(run), files=files, left_out=dict(sorted(chosen.left_out.items())))
-
-
-def unpack(path: Path, folder: Path | None = None) -> UnpackResult:
-    """Unpack a packed run into a new folder, by default named like the archive, in the working directory.
-
-    Raises UsageError if the folder exists already, and RunError for an archive that differs from its manifest or is made to do harm; then
-    nothing is written.
-    """
-    target = folder or Path(path.stem)
-    entries = archive.directory(path)
-    if os.path.lexists(target):
-        raise UsageError(
-            Problem(str(target), "the folder exists already; nothing is overwritten.", "Name another: mmtrain unpack ZIP FOLDER")
-        )
-    with archive.open_archive(path) as opened:
-        # The folder gets its name only after the last check in this block: no half of a refused archive is left.
-        manifest = _read_manifest(path, opened, entries)
-        with disk_errors(target), replacing_folder(target) as temporary:
-            for name, entry in entries.items():
-                _write(opened, entry, temporary / name, manifest.files[name].sha256 if name in manifest.files else None)
-            table = _table(temporary / "config.yaml", path)
-    return UnpackResult(target, manifest, target / table)
-
-
-def _read_manifest(path: Path, opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> Manifest:
-    """Return the manifest. Raises RunError unless the archive holds exactly the files it lists, all of them files of a run."""
-    if MANIFEST not in entries or entries[MANIFEST].file_size > MAX_MANIFEST_BYTES:
-        fix = "`mmtrain pack RUN ZIP` makes archives that can be unpacked here."
-        raise RunError(Problem(str(path), f"this is not a packed run: it has no {MANIFEST}.", fix))
-    manifest = read_manifest(opened.read(MANIFEST), str(path))
-    if problems := list(_disagreements(manifest, entries)):
-        raise RunError([Problem(str(path), what, archive.DAMAGED_ARCHIVE) for what in problems])
-    return manifest
-
-
-def _disagreements(manifest: Manifest, entries: dict[str, zipfile.ZipInfo]) -> Iterator[str]:
-    sizes = {name: entry.file_size for name, entry in entries.items() if name != MANIFEST}
-    known = {name: file.size for name, file in manifest.files.items()}
-    if missing := sorted((set(known) | NEEDED) - set(sizes)):
-        yield f"the archive does not hold {listed(missing)}."
-    if unlisted := sorted(set(sizes) - set(known)):
-        yield f"the manifest does not list {listed(unlisted)}."
-    if strange := sorted(name for name in known if not REQUIRED_FILES.fullmatch(name)):
-        yield f"no run has {listed(strange)}."
-    if other := sorted(name for name in sizes if name in known and sizes[name] != known[name]):
-        yield f"the manifest has other sizes for {listed(other)}."
-
-
-def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: str | None) -> None:
-    """Unpack one file. Raises RunError if its bytes are not those that were packed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with opened.open(entry) as packed, path.open("xb") as file:
-        checksum = archive.extract_entry(packed, file, entry.file_size)
-    if known is not None and checksum != known:
-        raise RunError(
-            Problem(f"{opened.filename}: {entry.filename!r}", "the checksum is not that of the manifest.", archive.DAMAGED_ARCHIVE)
-        )
-
-
-def _table(path: Path, where: Path) -> PurePosixPath:
-    """Return the place of the experiment's table, relative to the run folder.
-
-    Raises RunError if the experiment would read, write or run anything outside of the folder.
-    """
-    tree = yaml_source.read(path).tree
-    data, training = (section if isinstance(section := tree.get(name), dict) else {} for name in ("data", "training"))
-    table, cache = data.get("table"), data.get("cache") or {}
-    inside = isinstance(table, str) and archive.is_below_a_folder(table)
-    if not inside or data.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
-        raise RunError(Problem(str(where), AWAY, STRANGER))
-    if training.get("callbacks"):
-        raise RunError(Problem(str(where), CALLS, STRANGER))
-    return PurePosixPath(str(table))

@@ -26,7 +26,8 @@ from mmtrain.columns.vectorizers.fitted_text import FIRST_ID
 from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import pack, unpack
+from mmtrain.commands.pack import pack
+from mmtrain.commands.unpack import unpack
 from mmtrain.config.training import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation import gradient_boosting, linear_model, tabular_baseline

@@ -17,7 +17,8 @@ from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import pack, unpack
+from mmtrain.commands.pack import pack
+from mmtrain.commands.unpack import unpack
 from mmtrain.config.evaluation import Evaluation, Threshold
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, RunError

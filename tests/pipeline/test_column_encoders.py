@@ -14,7 +14,8 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import Listeners, fit
-from mmtrain.commands.pack import pack, unpack
+from mmtrain.commands.pack import pack
+from mmtrain.commands.unpack import unpack
 from mmtrain.encoders import loading
 from mmtrain.errors import ConfigError
 

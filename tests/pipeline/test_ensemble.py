@@ -1,7 +1,9 @@
 """The trainings of a group as one predictor: the mean of its members, row by row."""
 
+import hashlib
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,9 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit, resume
+from mmtrain.commands.pack import pack
 from mmtrain.commands.predict import PredictOptions, predict
+from mmtrain.commands.unpack import unpack
 from mmtrain.errors import RunError, UsageError
 from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowExplanation, SelectedRow
 from mmtrain.explanation.gradients import Attributions
@@ -168,6 +172,47 @@ def test_a_group_explains_by_the_trainings_that_have_not_seen_a_row(group, tmp_p
     assert trainings.groupby("row").size().tolist() == [4 if row == outer else 2 for row in sorted((outer, *scored))]
     rows = pd.read_csv(group / "predictions_oof.csv").set_index("row")
     assert [row.prediction for row in done.rows[1:]] == rows.prediction[scored].tolist()
+
+
+def test_a_packed_group_predicts_and_is_scored_in_another_folder(group, table, tmp_path):
+    done = pack(str(group.folder), tmp_path / "group.zip")
+    files = set(done.manifest.files)
+    assert {"targets.json", "folds/0/model.keras", "folds/1/config.yaml"} < files
+    assert not any("predictions" in name or "checkpoints" in name for name in files)
+    assert str(group.folder) not in "".join(str(one) for one in done.manifest.left_out.items())
+    unpacked = unpack(tmp_path / "group.zip", tmp_path / "unpacked")
+    expected = load(group.folder).predict(table, proba=True)
+    pd.testing.assert_frame_equal(load(unpacked.folder).predict(table, proba=True), expected)
+    unpacked.table.parent.mkdir()
+    shutil.copy(group.folder.parents[2] / "table.csv", unpacked.table)
+    assert evaluate(str(unpacked.folder)).targets["y"].rows == 12
+    # A training of the group finds the table at the same place.
+    assert evaluate(f"{unpacked.folder}/folds/1", EvaluateOptions("validation")).targets["y"].rows > 5
+
+
+def test_a_group_is_packed_once_it_is_finished(group, tmp_path):
+    copy = Run(shutil.copytree(group.folder, tmp_path / "runs/folds/1"))
+    copy.update(state="interrupted")
+    with pytest.raises(RunError, match="cannot be packed before all of its trainings are finished; its state is 'interrupted'"):
+        pack(str(copy.folder), tmp_path / "group.zip")
+
+
+@pytest.mark.parametrize("place", ["../../../table.csv", "../../../../table.csv", "/table.csv"])
+def test_a_training_of_an_archive_reads_nothing_outside_of_it(group, tmp_path, place):
+    copy = shutil.copytree(group.folder, tmp_path / "runs/folds/1")
+    pack(str(copy), tmp_path / "group.zip")
+    with zipfile.ZipFile(tmp_path / "group.zip") as packed:
+        holds = {name: packed.read(name) for name in packed.namelist()}
+    text = holds["folds/1/config.yaml"].decode().replace("../../data/table.csv", place, 2)
+    manifest = json.loads(holds["manifest.json"])
+    manifest["files"]["folds/1/config.yaml"] = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "size": len(text.encode())}
+    holds |= {"folds/1/config.yaml": text.encode(), "manifest.json": json.dumps(manifest).encode()}
+    with zipfile.ZipFile(tmp_path / "changed.zip", "w") as changed:
+        for name, content in holds.items():
+            changed.writestr(name, content)
+    with pytest.raises(RunError, match="looks for tables or images, or keeps a cache, outside of the run's folder"):
+        unpack(tmp_path / "changed.zip", tmp_path / "unpacked")
+    assert not (tmp_path / "unpacked").exists()
 
 
 def test_words_and_pixels_of_trainings_are_averaged():

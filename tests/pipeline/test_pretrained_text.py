@@ -13,7 +13,8 @@ from tiny_encoders import PIECES, VOCABULARY, WIDTH, write_model
 
 import mmtrain
 from mmtrain.commands.export import ExportOptions, export
-from mmtrain.commands.pack import pack, unpack
+from mmtrain.commands.pack import pack
+from mmtrain.commands.unpack import unpack
 from mmtrain.config import load
 from mmtrain.encoders import loading
 from mmtrain.errors import ConfigError

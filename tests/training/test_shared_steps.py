@@ -36,7 +36,7 @@ EXPERIMENTS = {
     "auxiliary": (BOTH + "fusion: {auxiliary: 0.4, balance: ogm_ge, modality_dropout: 0.3}\n", "optimizer: lion", True),
     "members": (
         "branches: {table: {columns: [age, city], architecture: tabm, members: 3}}\nfusion: {units: []}\n",
-        "optimizer: muon",
+        "seeds: 2, optimizer: muon",
         True,
     ),
     "seeds": (TABLE, "seeds: 2", True),
