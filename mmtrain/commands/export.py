@@ -20,12 +20,13 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Progress, Say
-from mmtrain.errors import Problem, UsageError, listed
+from mmtrain.errors import Problem, UsageError
 from mmtrain.export import check, contract, serving
-from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, export_formats, find_format, plain_names
+from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
 from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.ensemble import end_to_end, open_members, predict_rows
+from mmtrain.pipeline.groups.export_members import GroupColumns, check_quantization
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
 from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training
 from mmtrain.pipeline.train_run import versions
@@ -71,6 +72,8 @@ class _Subject:
     """Positions of validation rows."""
     calibrating: Array
     """Positions of training rows; empty unless the export is quantized to int8."""
+    columns: GroupColumns | None = None
+    """The columns of a group, if the export takes encoded ones."""
 
 
 def export(
@@ -84,10 +87,13 @@ def export(
     chosen = find_format(options.format)
     check_options(chosen, options.quantize, options.inputs)
     run = runs.find(which, output, group=True)
-    if run.is_group and chosen.inputs == "encoded":
-        raise UsageError(_encoded_by_each(run, chosen))
     experiment, fitted, _ = (restore_group if run.is_group else restore_training)(run)
-    if run.is_group:  # columns of any member have the raw inputs of all
+    columns = None
+    if run.is_group and chosen.inputs == "encoded":
+        check_quantization(run, chosen.name, options.quantize)
+        columns = GroupColumns.of(run, fitted)
+        fitted = columns.fitted
+    elif run.is_group:  # columns of any member have the raw inputs of all
         fitted = fitted.model_copy(update={"columns": encode.of_run(open_members(run)[0], experiment.columns).columns})
     experiment = options.moved.applied(experiment)
     folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()
@@ -96,20 +102,18 @@ def export(
     data, checked, calibrating = _rows(run, experiment, options.quantize, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
-    subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating)
+    if columns is None:
+        arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
+    else:
+        experiment = columns.experiment(experiment)
+        arrays = columns.encode(experiment, data)
+    subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating, columns)
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder, others=folder.parent == run / "exports") as temporary:
             signature = _write_format(subject, chosen, options, temporary)
     record(run, folder, signature)
     return ExportResult(run=run, folder=folder, signature=signature)
-
-
-def _encoded_by_each(run: Run, chosen: Format) -> Problem:
-    what = f"the format {chosen.name} takes encoded cells, and each training of the group {run} encodes them in its own way."
-    able = listed([name for name, entry in export_formats.items() if entry.inputs == "raw"], "or")
-    return Problem(f"--format {chosen.name}", what, f"Export the group to {able}, or one of its trainings: {open_members(run)[0].folder}")
 
 
 def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array, Array]:
@@ -186,7 +190,9 @@ def _group_exportable(subject: _Subject, chosen: Format) -> tuple[ExportableMode
 
     whole = end_to_end(subject.run, subject.fitted)
     mixed = any(as_float32(member) is not member for member in whole.predictor.members)
-    exportable = ExportableModel(source=None, whole=whole, fitted=subject.fitted, predictor=None, mixed=mixed, **_names(subject, chosen))
+    predictor = None if subject.columns is None else subject.columns.network()
+    names = _names(subject, chosen)
+    exportable = ExportableModel(source=None, whole=whole, fitted=subject.fitted, predictor=predictor, mixed=mixed, **names)
     expected, _ = predict_rows(subject.run, subject.fitted, subject.data, subject.checked, lambda _: None, own_table=True)
     return exportable, expected
 

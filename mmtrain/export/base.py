@@ -38,7 +38,7 @@ class ExportableModel:
     """The model in that file, or that of the group."""
     fitted: Fitted
     predictor: Any
-    """The network after the preprocessing; for a group None, since each of its networks encodes cells in its own way."""
+    """The network after the preprocessing; for a group that is exported with its preprocessing None."""
     inputs: Mapping[str, str]
     """Names in the export by Keras input, see `plain_names`."""
     outputs: Mapping[str, str]

@@ -146,18 +146,25 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
     from mmtrain.layers.end_to_end import EndToEnd, MeanOfMembers, MemberEncoders
     from mmtrain.model import model_file
 
-    encoders, predictors = [], []
-    places: dict[str, list[list[int]]] = {key: [] for key in labels.targets}
+    encoders, predictors, targets = [], [], []
     members, weights = counting_members(run)
     for member in members:
         experiment, fitted, _ = restore_training(member)
         whole, predictor = model_file.of_run(member, experiment.branches, fitted)
         encoders.append(whole.preprocessing)
         predictors.append(predictor)
-        for key, target in labels.targets.items():
-            places[key].append([target.columns.index(name) for name in fitted.targets[key].columns] if target.units > 1 else [])
+        targets.append(fitted.targets)
+    places = class_places(labels.targets, targets)
     widths = {key: target.units for key, target in labels.targets.items()}
     return EndToEnd(MemberEncoders(encoders), MeanOfMembers(predictors, places, widths, weights=weights), name="group")
+
+
+def class_places(labels: Mapping[str, FittedTarget], members: Sequence[Mapping[str, FittedTarget]]) -> dict[str, list[list[int]]]:
+    """Return by target, for every member the place of each of its classes among those of the group; empty for one output unit."""
+    return {
+        key: [[target.columns.index(name) for name in one[key].columns] if target.units > 1 else [] for one in members]
+        for key, target in labels.items()
+    }
 
 
 def mean_predictions(members: Sequence[Mapping[str, Array]], weights: Mapping[str, Sequence[float]] | None = None) -> dict[str, Array]:

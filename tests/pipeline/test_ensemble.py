@@ -320,9 +320,21 @@ def test_export_of_a_group_holds_all_members(group, tmp_path, format):
     assert done.signature.check.rows > 5 and done.signature.check.largest_difference < 1e-6
 
 
-def test_encoded_inputs_of_folds_are_refused(group):
-    with pytest.raises(UsageError, match="encodes them in its own way") as refused:
-        export(str(group.folder), ExportOptions("onnx"))
+@pytest.mark.parametrize("format", ["onnx", pytest.param("litert", marks=pytest.mark.slow)])
+def test_encoded_export_of_a_group_has_an_input_for_each_way_to_encode(group, tmp_path, format):
+    """The export is checked in a process of its own, against the mean of the members."""
+    done = export(str(group.folder), ExportOptions(format, folder=tmp_path / format))
+    names = [one.name for one in done.signature.inputs]
+    assert names == ["x", "x_present", "city", "city_present", "x_of_folds_1", "x_of_folds_1_present", *names[6:]]
+    assert done.signature.headers["x"] == ["x", "x_present", "x_of_folds_1", "x_of_folds_1_present"]
+    assert done.signature.check.rows > 5 and done.signature.check.largest_difference < 1e-6
+    columns = json.loads((tmp_path / format / "columns.json").read_text())["columns"]
+    assert columns["x"] != columns["x of folds/1"]
+
+
+def test_quantized_export_of_a_group_is_refused(group):
+    with pytest.raises(UsageError, match="a group of trainings is exported to onnx in float32 only") as refused:
+        export(str(group.folder), ExportOptions("onnx", "float16"))
     assert "folds/0" in refused.value.problems[0].fix
 
 
