@@ -28,6 +28,17 @@ def run_lock(run: Run) -> Iterator[None]:
         os.close(descriptor)  # the file stays: another process may have it open and wait for the lock
 
 
+def is_locked(run: Run) -> bool:
+    """Return whether another process trains the run now; False on a file system without locks."""
+    if not (run / LOCK).is_file():
+        return False
+    try:
+        with run_lock(run):
+            return False
+    except UsageError:
+        return True
+
+
 def _acquire(descriptor: int, run: Run) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

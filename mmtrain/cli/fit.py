@@ -38,6 +38,9 @@ def command(
             show_default=False,
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Processes that train folds or seeds at the same time.", show_default=False)
+    ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train on a few batches only, to estimate time, memory and disk; no run is made.")
     ] = False,
@@ -56,6 +59,7 @@ def command(
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.fit import Listeners, fit, resume
     from mmtrain.commands.fit_preset import fit_preset
+    from mmtrain.pipeline.groups.workers import Processes
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.pipeline.run_group import GroupResult
     from mmtrain.training.signals import Interrupted
@@ -67,12 +71,16 @@ def command(
     with progress_display(quiet=quiet or as_json) as shown:
         try:
             listeners = Listeners(shown.event, shown.plan, shown.images, shown.say)
+            processes = Processes(workers, tuple(code or ()), allow_callbacks)
             if config is not None and preset is not None:
-                done = fit_preset(config, preset, overrides=overrides or (), output=output, listeners=listeners, fold=fold)
+                done = fit_preset(
+                    config, preset, overrides=overrides or (), output=output, listeners=listeners, fold=fold, processes=processes
+                )
             elif config is not None:
-                done = fit(config, overrides=overrides or (), output=output, listeners=listeners, fold=fold)
+                done = fit(config, overrides=overrides or (), output=output, listeners=listeners, fold=fold, processes=processes)
             else:
-                done = resume(resume_run, output=output, listeners=listeners, moved=Moved(table, images), fold=fold)
+                moved = Moved(table, images)
+                done = resume(resume_run, output=output, listeners=listeners, moved=moved, fold=fold, processes=processes)
         except Interrupted as stopped:
             shown.close()
             # Before there is a run, nothing is kept.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks, unguarded_fusion
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.distillation.student import PREDICTIONS, is_distilled, record_costs, with_teacher
+from mmtrain.pipeline.groups.workers import Processes, train_in_processes
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
 from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup, finish_group, is_group
@@ -81,6 +82,7 @@ def fit(
     output: Path = Path("runs"),
     listeners: Listeners | None = None,
     fold: int | None = None,
+    processes: Processes | None = None,
     header: str = REPEATS,
     start: float | None = None,
 ) -> TrainingResult | GroupResult:
@@ -92,11 +94,12 @@ def fit(
         output: The folder that holds the runs.
         listeners: Functions that are called meanwhile.
         fold: The fold to train of an experiment with folds, which is a group of trainings as one with seeds is; None for all.
+        processes: The processes that train the members of a group at the same time; by default this one.
         header: Comments at the top of config.yaml.
         start: The time from which `training.minutes` count, in seconds since 1970; by default now.
 
     Raises:
-        UsageError: the split has no such fold.
+        UsageError: the split has no such fold, or a single training is asked for in several processes.
         ConfigError: the experiment has mistakes; the error lists all of them, and those of the data.
         DataError: the table or its images have mistakes.
         RunError: the training failed, or the run folder cannot be written.
@@ -107,13 +110,14 @@ def fit(
     # Steps 1 to 3: the experiment, its table with its images, and the split of its rows.
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     check_fold(fold, split)
+    check_processes(processes, is_group(experiment, split))
     listeners.say(CHECKED)
     start_tensorflow()  # takes 3 to 5 s, so it comes after all checks that do without it
     budget = TimeBudget(experiment.training.minutes, start) if experiment.training.minutes is not None else None
     if is_group(experiment, split):
         callbacks_of_member = lambda: make_callbacks(experiment.training.callbacks, path, overrides)  # noqa: E731
-        group = _GroupOptions(output, fold, budget, header)
-        return _fit_group(experiment, data, split, group, callbacks_of_member, listeners)
+        group = _GroupOptions(fold, processes or Processes(), budget)
+        return _fit_group(experiment, data, split, (output, header), group, callbacks_of_member, listeners)
     callbacks = make_callbacks(experiment.training.callbacks, path, overrides)
     # Steps 4 and 5: the columns learn from the training rows, then every row is encoded once.
     fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
@@ -170,24 +174,28 @@ def train_new(
 
 @dataclass(frozen=True)
 class _GroupOptions:
-    """Arguments of `fit` for a group."""
+    """The members of a group that are to be trained, the processes that train them, and the time that they have."""
 
-    output: Path
     fold: int | None
-    budget: TimeBudget | None
-    header: str
+    processes: Processes
+    budget: TimeBudget | None = None
+    moved: Moved = field(default_factory=Moved)
 
 
 def _fit_group(
     experiment: Experiment,
     data: LoadedData,
     split: SplitPlan,
+    new: tuple[Path, str],
     options: _GroupOptions,
     callbacks: Callable[[], Sequence[Named]],
     listeners: Listeners,
 ) -> GroupResult:
-    """Train every fold and seed: steps 4 to 8 for each of them on one table, and step 9 for all together."""
-    fold, budget = options.fold, options.budget
+    """Train every fold and seed: steps 4 to 8 for each of them on one table, and step 9 for all together.
+
+    `new` is the folder that holds the runs, and the comments at the top of config.yaml.
+    """
+    (output, header), fold, budget = new, options.fold, options.budget
     partition = split.trainings[fold or 0]
     fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
@@ -200,22 +208,24 @@ def _fit_group(
         fitting, plan = fit_into_budget(settled, budget, listeners.say, trainings=trainings)
         experiment = experiment.decided(epochs=fitting.training.epochs, stages=fitting.training.stages, minutes=None)
     table = replace(table, experiment=experiment)
-    run = runs.create(experiment.name, options.output)
+    run = runs.create(experiment.name, output)
     group = RunGroup(run, experiment, data, split, callbacks)
     with run_lock(run), run_state(run):
-        group.record(tuning, options.header)
+        group.record(tuning, header)
         run.update(time_plan=plan and plan.to_json())
-        return _train_group(group, fold, listeners, table, budget)
+        return _train_group(group, options, listeners, table)
 
 
-def _train_group(
-    group: RunGroup, fold: int | None, listeners: Listeners, table: EncodedTable | None = None, budget: TimeBudget | None = None
-) -> GroupResult:
-    """Train the members that are left, and finish the group unless only those of one `fold` were to be trained."""
-    run, data = group.run, group.data
+def _train_group(group: RunGroup, options: _GroupOptions, listeners: Listeners, table: EncodedTable | None = None) -> GroupResult:
+    """Train the members that are left, and finish the group unless only those of one fold were to be trained."""
+    run, data, fold = group.run, group.data, options.fold
     parts = summarize(group.experiment.columns, data.table, group.plan)
     listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
-    group.train(fold, table, listeners.watch, listeners.say, budget.rule_of_next if budget is not None else None)
+    if options.processes.count > 1:
+        del table  # every process encodes its own
+        train_in_processes(group, options.processes, fold, options.moved, listeners.say)
+    else:
+        group.train(fold, table, listeners.watch, listeners.say, None if options.budget is None else options.budget.rule_of_next)
     if not group.is_complete:
         run.update(state="interrupted", error=f"only fold {fold} was to be trained")
         return GroupResult(run, None)
@@ -231,6 +241,13 @@ def check_fold(fold: int | None, split: SplitPlan) -> None:
         raise UsageError(Problem(f"--fold {fold}", what, fix))
 
 
+def check_processes(processes: Processes | None, group: bool) -> None:
+    """Raise UsageError for several processes that would share one training."""
+    if processes is not None and processes.count > 1 and not group:
+        what = "the experiment is one training, which uses all cores itself."
+        raise UsageError(Problem(f"--workers {processes.count}", what, "Leave --workers out, or set `split.folds` or `training.seeds`."))
+
+
 def resume(
     which: str | None,
     *,
@@ -238,6 +255,7 @@ def resume(
     listeners: Listeners | None = None,
     moved: Moved | None = None,
     fold: int | None = None,
+    processes: Processes | None = None,
 ) -> TrainingResult | GroupResult:
     """Continue a run that was interrupted or killed from its newest whole checkpoint, as if it had never stopped.
 
@@ -253,28 +271,29 @@ def resume(
         what = f"this is one training of the group {run.parent}."
         raise UsageError(Problem(str(run.folder), what, f"Resume the group: {shell_command('fit', '--resume', run.parent.folder)}"))
     with run_lock(run):
+        check_processes(processes, run.is_group)
         if run.is_group:
-            return _resume_group(run, listeners or Listeners(), moved or Moved(), fold)
+            return _resume_group(run, listeners or Listeners(), _GroupOptions(fold, processes or Processes(), moved=moved or Moved()))
         if fold is not None:
             raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
         return _resume(run, listeners or Listeners(), moved or Moved())
 
 
-def _resume_group(run: Run, listeners: Listeners, moved: Moved, fold: int | None) -> GroupResult:
+def _resume_group(run: Run, listeners: Listeners, options: _GroupOptions) -> GroupResult:
     _check_resumable(run, GROUP_FILES)
-    experiment = moved.applied(config.load(run / "config.yaml"))
+    experiment = options.moved.applied(config.load(run / "config.yaml"))
     if run.is_trained:
         listeners.say("All trainings had ended; their results are written now.")
         with run_state(run):
             return GroupResult(run, finish_group(run, experiment))
     data, split = restore_plan(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
-    check_fold(fold, split)
+    check_fold(options.fold, split)
     listeners.say(CHECKED)
     start_tensorflow()
     group = RunGroup(run, experiment, data, split, lambda: make_callbacks(experiment.training.callbacks, run / "config.yaml"))
     with run_state(run):
         run.reopen(GROUP_FILES)
-        return _train_group(group, fold, listeners)
+        return _train_group(group, options, listeners)
 
 
 def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:

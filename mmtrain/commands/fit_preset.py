@@ -11,6 +11,7 @@ from mmtrain.commands.fit import Listeners, fit
 from mmtrain.commands.tune import tune
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import RunError, shell_command
+from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.presets import Preset, WithPreset, with_preset
 from mmtrain.pipeline.run_group import GroupResult
 from mmtrain.pipeline.search.run_search import SearchListeners
@@ -26,6 +27,7 @@ def fit_preset(
     output: Path = Path("runs"),
     listeners: Listeners | None = None,
     fold: int | None = None,
+    processes: Processes | None = None,
 ) -> TrainingResult | GroupResult:
     """Train the experiment at `path` with the settings of a preset where the file gives none.
 
@@ -38,8 +40,10 @@ def fit_preset(
         listeners.say(f"{preset}: {'.'.join(one.path)}, {one.why}.")
     if preset == "best" and (found := _search(chosen, settings, output, listeners)) is not None:
         header = f"{chosen.header}# Then changed by the search {found.run}:\n{_changes(found)}"
-        return fit(found.experiment, output=output, listeners=listeners, fold=fold, header=header, start=start)
-    return fit(chosen, overrides=settings, output=output, listeners=listeners, fold=fold, header=chosen.header, start=start)
+        return fit(found.experiment, output=output, listeners=listeners, fold=fold, processes=processes, header=header, start=start)
+    return fit(
+        chosen, overrides=settings, output=output, listeners=listeners, fold=fold, processes=processes, header=chosen.header, start=start
+    )
 
 
 def _search(chosen: WithPreset, overrides: tuple[str, ...], output: Path, listeners: Listeners) -> SearchResult | None:

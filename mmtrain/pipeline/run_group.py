@@ -22,6 +22,7 @@ import pandas as pd
 from mmtrain import config
 from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.group_results import CrossValidation, Member
+from mmtrain.artifacts.lock import is_locked
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.config.load import REPEATS
@@ -181,13 +182,37 @@ class RunGroup:
 
         Raises RunError, UsageError and Interrupted as `train_child` does.
         """
-        plans = [(member, self.member_plan(member)) for member in self.members if fold in (None, member.fold)]
-        waiting = [(member, plan) for member, plan in plans if finished_child(self.run, plan) is None]
-        for done, (member, plan) in enumerate(waiting):
-            say(f"{self.title(member)}: {counted(member.train_rows, 'training row')}; {self.run / member.name}.")
-            stop = rule_of_next(len(waiting) - done) if rule_of_next is not None else None
-            table = self.encode(member, table, say)
-            train_child(self.run, plan, table, listener, say, stop)
+        waiting = [member for member in self.members if fold in (None, member.fold) and not self.is_finished(member)]
+        for done, member in enumerate(waiting):
+            stop = None if rule_of_next is None else rule_of_next(len(waiting) - done)
+            table = self.train_member(member, table, listener, say, stop)
+
+    def train_member(
+        self,
+        member: Member,
+        table: EncodedTable | None,
+        listener: Listener = lambda _: None,
+        say: Say = lambda _: None,
+        stop: StopRule | None = None,
+    ) -> EncodedTable:
+        """Train one member; `table` is the encoded table of another one, if there is one. Return that of this member."""
+        say(f"{self.title(member)}: {counted(member.train_rows, 'training row')}; {self.run / member.name}.")
+        table = self.encode(member, table, say)
+        train_child(self.run, self.member_plan(member), table, listener, say, stop)
+        return table
+
+    def is_finished(self, member: Member) -> bool:
+        """Return whether a member is finished, with unchanged files."""
+        return finished_child(self.run, self.member_plan(member)) is not None
+
+    def state_of(self, member: Member) -> str:
+        """Return the state of a member as its run.json has it; empty before it begins."""
+        child = self.run.child(member.name)
+        return child.state if (child / "run.json").is_file() else ""
+
+    def is_in_training(self, member: Member) -> bool:
+        """Return whether another process trains a member now."""
+        return is_locked(self.run.child(member.name))
 
     def title(self, member: Member) -> str:
         """Return `Fold 2 of 5`, `Repeat 1 of 2, fold 2 of 5, seed 3 of 3`; counted from 1."""
@@ -207,7 +232,7 @@ class RunGroup:
     @property
     def is_complete(self) -> bool:
         """True if every member is finished."""
-        return all(finished_child(self.run, self.member_plan(member)) is not None for member in self.members)
+        return all(map(self.is_finished, self.members))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import pytest
 from tensorflow.python.framework import config as tf_config  # the public part of TensorFlow has no way back
 from tiny import start, write_experiment, write_table
 
+from mmtrain.artifacts.lock import is_locked, run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as command
@@ -20,6 +21,7 @@ from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.data import encode
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import UsageError
+from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.run_group import GroupResult
 from mmtrain.training.listeners.events import EpochBegan
 from mmtrain.training.step import TrainStep
@@ -242,6 +244,47 @@ def test_a_group_killed_twenty_times_ends_with_the_same_bits(tmp_path):
     assert len(set(moments)) >= KILLS - 2  # at different moments, in several members
     assert len({name for name, _, _ in moments}) > 2
     assert bits(run) == bits(whole)
+
+
+@pytest.mark.slow  # 7 processes
+def test_members_in_several_processes_end_with_the_same_bits_after_a_kill(tmp_path):
+    """With the same number of threads a process, a training has the same bits in any process."""
+    path = write(tmp_path, experiment=MANY.replace("checkpoint_minutes: 1.0e-9, ", ""))
+    fit_with = ["fit", str(path), "--workers", "2", "--output"]
+    runs = [Run(tmp_path / name / "folded/1") for name in ("whole", "killed")]
+    process = start(*fit_with, str(tmp_path / "whole"), folder=tmp_path)
+    _, told = process.communicate(timeout=900)
+    assert process.returncode == 0, told
+    process = start(*fit_with, str(tmp_path / "killed"), folder=tmp_path)
+    while not (runs[1] / "folds/1-seed-0/metrics.jsonl").is_file() and process.poll() is None:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    time.sleep(1)  # the processes of a command that is killed end with it
+    assert not any(is_locked(runs[1].child(member.name)) for member in runs[1].read("run.json").members)
+    process = start("fit", "--resume", "folded/1", "--workers", "2", "--output", str(tmp_path / "killed"), folder=tmp_path)
+    _, told = process.communicate(timeout=900)
+    assert process.returncode == 0, told
+    assert bits(runs[1]) == bits(runs[0])
+
+
+def test_several_processes_do_not_share_one_training(tmp_path):
+    alone = write(tmp_path, experiment=EXPERIMENT.replace("folds: 3, ", ""))
+    with pytest.raises(UsageError) as refused:
+        fit(alone, output=tmp_path / "runs", processes=Processes(2))
+    assert str(refused.value) == (
+        "--workers 2: the experiment is one training, which uses all cores itself. "
+        "Leave --workers out, or set `split.folds` or `training.seeds`."
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_member_that_another_process_trains_is_known_by_its_lock(tmp_path):
+    run = Run(tmp_path)
+    assert not is_locked(run)
+    with run_lock(run):
+        assert is_locked(run)
+    assert not is_locked(run)
 
 
 def position(run):

@@ -69,7 +69,7 @@ class GroupColumns:
         from mmtrain.export.freeze import as_float32
         from mmtrain.export.group_network import GroupNetwork
         from mmtrain.model import model_file
-        from mmtrain.model.assemble import by_column
+        from mmtrain.model.network_inputs import by_column
 
         networks, labels, targets = [], [], []
         for member, names in zip(self.members, self.names, strict=True):

@@ -73,13 +73,13 @@ def wait(running: list[Worker], search: Search, poll: Callable[[], None]) -> Non
 class Worker:
     """One worker process."""
 
-    def __init__(self, options: Mapping[str, Any], threads: int) -> None:
+    def __init__(self, options: Mapping[str, Any], threads: int, module: str = "mmtrain.pipeline.search.worker") -> None:
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (read after the process has ended)
         # Compiled code of several processes shares the cores; on a GPU, each takes only the memory that it needs.
         limits = {name: str(threads) for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")}
         # -P: nothing is imported from the current folder, which may be a stranger's.
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", "mmtrain.pipeline.search.worker", json.dumps(options)],
+            [sys.executable, "-P", "-m", module, json.dumps(options)],
             env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **limits, **os.environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -126,7 +126,7 @@ def work(options: dict[str, Any]) -> None:
     run_trials(Search(run, space, section, trial_tables(table, space, section), study, options["deadline"]))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process at once when its standard input ends."""
 
     def watch() -> None:
@@ -140,7 +140,7 @@ def _end_with_parent() -> None:
 
 def main() -> int:
     """Run a worker; the return value is its exit code."""
-    _end_with_parent()
+    end_with_parent()
     try:
         with at_once():
             work(json.loads(sys.argv[1]))

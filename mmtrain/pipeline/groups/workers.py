@@ -1,0 +1,135 @@
+"""Trainings of a group in several processes: `python -m mmtrain.pipeline.groups.workers FOLDER` trains members next to others.
+
+Each process has TensorFlow, the encoded table and one training in memory; images and cached columns are mapped and shared, the cores are
+divided. A member is locked while it is trained, so it does not matter which process trains it: a training depends on its seed and its
+rows. A process that is stopped leaves a checkpoint, as a single one does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmtrain import config
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.data.images.store import Say
+from mmtrain.errors import Problem, RunError, UsageError
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.checks.requirements import make_callbacks
+from mmtrain.pipeline.prepare import Moved
+from mmtrain.pipeline.restore import restore_plan
+from mmtrain.pipeline.run_group import RunGroup
+from mmtrain.pipeline.search.worker import POLL_SECONDS, Worker, end_with_parent
+from mmtrain.system.threads import cores
+from mmtrain.system.user_code import allow_callbacks, import_code
+from mmtrain.training.signals import Interrupted, at_once
+
+MODULE = "mmtrain.pipeline.groups.workers"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The number of processes that train members, and what they need to know of the command that starts them."""
+
+    count: int = 1
+    code: Sequence[Path] = ()
+    """Files of --code."""
+    any_callbacks: bool = False
+    """True if the experiment may import any module for callbacks."""
+
+
+def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, moved: Moved, say: Say) -> None:
+    """Train the members that are not finished, or those of one `fold`, in several processes.
+
+    Raises RunError if a member is left unfinished, with the reason of the process that failed; Interrupted on SIGINT or SIGTERM, which
+    leaves a checkpoint of every member in training.
+    """
+    wanted = [member for member in group.members if fold in (None, member.fold) and not group.is_finished(member)]
+    waiting = list(wanted)
+    with at_once(), _running(group.run, processes, fold, moved, min(processes.count, len(wanted))) as workers:
+        while True:
+            running = any(worker.process.poll() is None for worker in workers)
+            # Their states alone: files of a training that is running come and go.
+            for member in [one for one in waiting if group.state_of(one) == "finished"]:
+                say(f"{group.title(member)}: finished; {group.run / member.name}.")
+                waiting.remove(member)
+            if not running:
+                break
+            time.sleep(POLL_SECONDS)
+    left = [member for member in wanted if not group.is_finished(member)]
+    if left:
+        reason = next((worker.failure for worker in workers if worker.failure), "the process ended before it.")
+        raise RunError(Problem(str(group.run / left[0].name), f"the training in a process of its own failed: {reason}"))
+
+
+@contextmanager
+def _running(run: Run, processes: Processes, fold: int | None, moved: Moved, count: int) -> Iterator[list[Worker]]:
+    """Start the processes; whatever ends the block ends them, with a checkpoint."""
+    options = {
+        "folder": str(run.folder.absolute()),
+        "fold": fold,
+        "table": moved.table and str(moved.table.absolute()),
+        "images": moved.images and str(moved.images.absolute()),
+        "code": [str(path.absolute()) for path in processes.code],
+        "any_callbacks": processes.any_callbacks,
+        "count": count,
+    }
+    started: list[Worker] = []
+    try:
+        for number in range(count):
+            started.append(Worker({**options, "number": number}, threads=max(1, cores() // count), module=MODULE))
+        yield started
+    finally:
+        for worker in started:
+            # All at the same time: each takes until the end of its step.
+            if worker.process.poll() is None:
+                worker.process.terminate()
+        for worker in started:
+            worker.stop()
+
+
+def work(options: dict[str, Any]) -> None:
+    """Train members of a group until none is left that no other process trains."""
+    import_code([Path(path) for path in options["code"]])
+    if options["any_callbacks"]:
+        allow_callbacks()
+    run = Run(Path(options["folder"]))
+    places = [None if options[name] is None else Path(options[name]) for name in ("table", "images")]
+    experiment = Moved(*places).applied(config.load(run / "config.yaml"))
+    data, plan = restore_plan(run, experiment, exactly=True)
+    start_tensorflow()
+    group = RunGroup(run, experiment, data, plan, lambda: make_callbacks(experiment.training.callbacks, run / "config.yaml"))
+    table = None
+    # The own share first, then what is left of the others, from the end: two processes rarely want the same member.
+    own = group.members[options["number"] :: options["count"]]
+    for member in [*own, *(one for one in reversed(group.members) if one not in own)]:
+        if options["fold"] in (None, member.fold) and not group.is_in_training(member) and not group.is_finished(member):
+            try:
+                table = group.train_member(member, table)
+            except UsageError:
+                # Another process was faster.
+                continue
+
+
+def main() -> int:
+    """Train members; the return value is the exit code."""
+    end_with_parent()
+    try:
+        with at_once():
+            work(json.loads(sys.argv[1]))
+    except Interrupted as stopped:
+        return stopped.exit_code
+    except (RunError, UsageError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
