@@ -26,6 +26,7 @@ from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError
 from mmtrain.image_decoding import Layout
+from mmtrain.image_decoding.data_uri import is_data_uri
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.targets import targets_among
 
@@ -34,6 +35,10 @@ CHUNK_ROWS = 16_384
 
 CHUNK_IMAGE_BYTES = 48_000_000
 """Size of the decoded images of a chunk, so that large ones come in chunks of fewer rows. Four chunks are in memory at most."""
+
+
+HELD = "the image"
+"""Name of an image that a cell holds itself, in remarks: its base64 would say nothing."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +222,8 @@ def decode_cells(cells: pd.Series[str], layout: Layout, finder: ImageFinder, *, 
     remarks: list[CellWarning] = []
     images = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(names, located, strict=True)):
-        refusal = file if isinstance(file, Refusal) else not_decoded(str(name), unreadable.get(positions[file]))
+        label = HELD if is_data_uri(str(name)) else str(name)
+        refusal = file if isinstance(file, Refusal) else not_decoded(label, unreadable.get(positions[file]))
         if refusal is not None:
             remarks.append(_remark(np.flatnonzero(codes == code), policy, refusal))
         elif isinstance(file, ImageFile):
@@ -226,6 +232,23 @@ def decode_cells(cells: pd.Series[str], layout: Layout, finder: ImageFinder, *, 
         remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[policy]))
     index = images[codes]
     return DecodedCells(_gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files)
+
+
+def join_images(images: Sequence[Array | Refusal | None], layout: Layout, *, policy: str) -> DecodedCells:
+    """Return the same as `decode_cells` for images that are decoded already: pixels, or why a cell has none, or None for an empty cell."""
+    dtype, shape = image_format(layout)
+    pixels = np.zeros((len(images), *shape), dtype=dtype)
+    present = np.zeros((len(images), 1), dtype=np.float32)
+    remarks: list[CellWarning] = []
+    empty = [row for row, image in enumerate(images) if image is None]
+    for row, image in enumerate(images):
+        if isinstance(image, Refusal):
+            remarks.append(_remark(np.array([row]), policy, image))
+        elif image is not None:
+            pixels[row], present[row] = image, 1
+    if empty:
+        remarks.append(CellWarning(np.array(empty), *MISSING_CELL_WARNINGS[policy]))
+    return DecodedCells(pixels, present, remarks, [])
 
 
 def _remark(rows: Array, policy: str, refusal: Refusal) -> CellWarning:

@@ -91,7 +91,7 @@ class ImageFinder:
     def find(self, cell: str) -> ImageFile | Refusal:
         """The file that `cell` names, with the suffix unless it is there already; or the image that it holds, see `data_uri`."""
         if is_data_uri(cell):
-            return _held(cell)
+            return held_image(cell)
         file = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
         if isinstance(file, Refusal) and (other := not_a_path(cell)):
             return Refusal(*other)
@@ -164,7 +164,8 @@ class ImageFinder:
         return close or usual
 
 
-def _held(cell: str) -> ImageFile | Refusal:
+def held_image(cell: str) -> ImageFile | Refusal:
+    """Return the image that a data URI holds, or the reason why it holds none."""
     try:
         content = from_data_uri(cell)
     except ValueError as error:

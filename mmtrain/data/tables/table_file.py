@@ -117,15 +117,7 @@ class TableFile(ABC):
         return cells
 
     def _mark_missing(self, array: pa.Array) -> pa.Array:
-        """The texts without blanks at their ends; null where a cell is missing."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        # The empty text is missing in every format, whatever the user lists.
-        words = pa.array(["", *self.missing_values], pa.large_string())
-        texts = trimmed(array)
-        missing = pc.is_in(texts, value_set=words)
-        return pc.if_else(missing, pa.scalar(None, pa.large_string()), texts) if pc.any(missing).as_py() else texts
+        return mark_missing(array, self.missing_values)
 
     @property
     def sha256(self) -> str:
@@ -147,6 +139,17 @@ class TableFile(ABC):
         # Streamed columns are read again much later; rows of another file must not be paired with the ones in memory.
         if self._stamp() != self._state:
             raise DataError(Problem(self.path.name, "the file was changed while it was in use.", "Start again."))
+
+
+def mark_missing(texts: pa.Array, words: Sequence[str]) -> pa.Array:
+    """Return large strings without blanks at their ends; null where a cell is missing: the empty text, and `words`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # The empty text is missing in every format, whatever the user lists.
+    texts = trimmed(texts)
+    missing = pc.is_in(texts, value_set=pa.array(["", *words], pa.large_string()))
+    return pc.if_else(missing, pa.scalar(None, pa.large_string()), texts) if pc.any(missing).as_py() else texts
 
 
 def gather(pieces: Iterable[dict[str, pd.Series[str]]], *, most: int = MAX_GATHERED_BYTES) -> Iterator[dict[str, pd.Series[str]]]:
