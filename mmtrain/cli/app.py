@@ -32,6 +32,7 @@ from mmtrain.cli import (
     reference,
     report,
     schema,
+    serve,
     tune,
 )
 from mmtrain.cli.options import COMMANDS, Command, Group, help_of, import_allowed
@@ -58,6 +59,7 @@ COMMANDS |= {
     "predict": predict.command,
     "explain": explain.command,
     "export": export.command,
+    "serve": serve.command,
     "report": report.command,
     "inspect-data": inspect_data.command,
     "check": check.command,

@@ -1,0 +1,312 @@
+"""The addresses of a server.
+
+Whatever a client sends, the answer is 2xx, or 4xx and a sentence; 503 says that the server is busy or ending. No answer names a file or a
+folder of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version as installed
+from time import perf_counter
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mmtrain.errors import DataError, MmtrainError
+from mmtrain.serving import open_inference, openapi
+from mmtrain.serving.access import Access
+from mmtrain.serving.batcher import Part, QueueFull
+from mmtrain.serving.bodies import checked, parse_json, read_body, read_rows
+from mmtrain.serving.description import describe
+from mmtrain.serving.explain import Explanations
+from mmtrain.serving.metrics import CONTENT_TYPE, SECONDS, Metrics
+from mmtrain.serving.page import POLICY, page
+from mmtrain.serving.refused import Refused
+from mmtrain.serving.row_predictor import ServedRows
+from mmtrain.serving.served_model import Limits, ServedModel
+
+BUSY = "Try again later."
+RETRY = {"Retry-After": "1"}
+Say = Callable[[str], None]
+
+
+class Server:
+    """The models and the state of one server; its methods are the addresses."""
+
+    def __init__(self, models: Mapping[str, ServedModel], limits: Limits, access: Access, metrics: Metrics) -> None:
+        self.models, self.limits, self.access, self.metrics = dict(models), limits, access, metrics
+        self.ready = True
+        self._explanations = Explanations()
+
+    def model(self, name: str | None = None) -> ServedModel:
+        """Return a model by name; without one the first. Raises Refused with 404."""
+        if name is None:
+            return next(iter(self.models.values()))
+        if name not in self.models:
+            raise Refused(404, f"there is no model {name[:60]!r}.", f"There are {', '.join(self.models)}.")
+        return self.models[name]
+
+    async def predictions(self, model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Predict rows. Raises Refused."""
+        return [record for part in await self._parts(model, rows) for record in part.result.records(part.start, part.stop)]
+
+    async def _parts(self, model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> list[Part[ServedRows]]:
+        try:
+            return await model.predict(with_image(model, rows))
+        except DataError as error:
+            raise Refused(422, str(error)) from None
+        except QueueFull:
+            raise Refused(503, f"more than {self.limits.queue_rows:,} rows wait to be predicted.", BUSY, RETRY) from None
+        except TimeoutError:
+            raise Refused(503, f"there was no prediction within {self.limits.seconds:g} seconds.", BUSY, RETRY) from None
+        except MmtrainError:
+            raise Refused(503, "there is not enough memory for these rows.", "Send fewer rows at once.", RETRY) from None
+
+    async def predict(self, request: Request, name: str | None = None) -> Response:
+        """Predict rows: JSON, CSV, a form or an image."""
+        model = self.model(name)
+        rows = await read_rows(request, self.limits)
+        records = await self.predictions(model, rows)
+        if _wants_csv(request):
+            return Response(_csv(records), media_type="text/csv")
+        return answer({"model": model.name, "run": model.version, "predictions": records})
+
+    async def explain(self, request: Request, name: str | None = None) -> Response:
+        """Attribute the prediction of one row to its columns."""
+        model = self.model(name)
+        rows = with_image(model, await read_rows(request, self.limits))
+        if len(rows) > 1:
+            raise Refused(400, "one row is explained at a time.", "Send one row.")
+        target = request.query_params.get("target")
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return answer(await self._explanations.of(model, rows[0], target))
+        except DataError as error:
+            raise Refused(422, str(error)) from None
+        except TimeoutError:
+            raise Refused(503, f"there was no explanation within {self.limits.seconds:g} seconds.", BUSY, RETRY) from None
+
+    async def infer(self, request: Request, name: str) -> Response:
+        """Predict rows by the Open Inference Protocol."""
+        model = self.model(name)
+        document = parse_json(await read_body(request, self.limits))
+        rows = checked(open_inference.request_rows(document), self.limits)
+        columns = model.outputs
+        records = await self.predictions(model, rows)
+        return answer(open_inference.response(model.name, model.version, document, records, columns))
+
+    def scrape(self) -> str:
+        """Return the metrics."""
+        for model in self.models.values():
+            model.metrics()
+        return self.metrics.text()
+
+    async def close(self) -> None:
+        """Predict what is in flight, and end the threads."""
+        self.ready = False
+        for model in self.models.values():
+            await model.close()
+        self._explanations.close()
+
+
+def with_image(model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the rows with an image that is a body of its own under its column. Raises Refused where several columns could be meant."""
+    if len(rows) != 1 or "" not in rows[0]:
+        return rows
+    headers = list(model.predictor.reader.image_headers.values())
+    if len(headers) != 1:
+        raise Refused(415, f"the model has {len(headers)} columns of images.", "Send the image in a form, as a file of its column.")
+    others = {name: value for name, value in rows[0].items() if name}
+    return [{**dict.fromkeys(model.predictor.reader.required), **others, headers[0]: rows[0][""]}]
+
+
+def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON response."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Half a pair of UTF-16 from a client's JSON has no UTF-8.
+    return Response(text.encode("utf-8", "replace"), status, dict(headers or {}), "application/json")
+
+
+def _wants_csv(request: Request) -> bool:
+    accepted = request.headers.get("accept", "*/*")
+    return "text/csv" in accepted or (request.headers.get("content-type", "").startswith("text/csv") and "json" not in accepted)
+
+
+def _csv(records: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return predictions as CSV, with their row as in a file of `mmtrain predict`."""
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, ["row", *records[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"row": row, **record} for row, record in enumerate(records))
+    return file.getvalue().encode("utf-8", "replace")
+
+
+def make_app(server: Server, *, reload_seconds: float = 0.0, say: Say = lambda _: None) -> FastAPI:
+    """Return the application. With `reload_seconds`, newer runs of the names are looked for in this interval."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_reload(server, reload_seconds, say)) if reload_seconds else None
+        yield
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await server.close()
+
+    app = FastAPI(title="mmtrain", version=installed("mmtrain"), docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.openapi = lambda: openapi.document(app, server.models, get_openapi)  # type: ignore[method-assign]
+    app.add_middleware(Observed, metrics=server.metrics)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _unknown)
+    _add_states(app, server)
+    _add_models(app, server)
+    _add_protocol(app, server)
+    return app
+
+
+async def _reload(server: Server, seconds: float, say: Say) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        for model in server.models.values():
+            try:
+                if await model.reload():
+                    say(f"{model.name} is answered by run {model.version} now.")
+            except MmtrainError as error:  # a damaged run does not end the server
+                say(f"note: {error}")
+
+
+def _add_states(app: FastAPI, server: Server) -> None:
+    async def live() -> Response:
+        return answer({"status": "ok", "live": True})
+
+    async def ready() -> Response:
+        return answer({"status": "ok" if server.ready else "ending", "ready": server.ready}, 200 if server.ready else 503)
+
+    async def metrics(request: Request) -> Response:
+        server.access.check(request)
+        return Response(server.scrape(), media_type=CONTENT_TYPE)
+
+    async def show_page() -> Response:
+        return HTMLResponse(page(), headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})
+
+    async def show_openapi() -> Response:
+        return HTMLResponse(openapi.page(app.openapi()), headers={"Content-Security-Policy": openapi.POLICY})
+
+    for path in ("/health", "/v2/health/live"):
+        app.get(path, summary="Whether the server runs", tags=["state"], operation_id=path)(live)
+    for path in ("/ready", "/v2/health/ready"):
+        app.get(path, summary="Whether the models can answer", tags=["state"], operation_id=path)(ready)
+    app.get("/metrics", summary="Counters for Prometheus", tags=["state"])(metrics)
+    app.get("/", include_in_schema=False)(show_page)
+    app.get("/docs", include_in_schema=False)(show_openapi)
+
+
+def _add_models(app: FastAPI, server: Server) -> None:
+    async def models(request: Request) -> Response:
+        server.access.check(request)
+        return answer({"models": [describe(model, server.limits) for model in server.models.values()]})
+
+    async def model(request: Request, name: str) -> Response:
+        server.access.check(request)
+        return answer(describe(server.model(name), server.limits))
+
+    async def predict(request: Request) -> Response:
+        server.access.check(request)
+        return await server.predict(request)
+
+    async def predict_by(request: Request, name: str) -> Response:
+        server.access.check(request)
+        return await server.predict(request, name)
+
+    async def explain(request: Request) -> Response:
+        server.access.check(request)
+        return await server.explain(request)
+
+    async def explain_by(request: Request, name: str) -> Response:
+        server.access.check(request)
+        return await server.explain(request, name)
+
+    rows = openapi.ROWS_BODY
+    app.get("/models", summary="The models, their columns and limits", tags=["models"])(models)
+    app.get("/models/{name}", summary="One model", tags=["models"])(model)
+    app.post("/predict", summary="Predict rows with the first model", tags=["models"], openapi_extra=rows)(predict)
+    app.post("/models/{name}/predict", summary="Predict rows", tags=["models"], openapi_extra=rows)(predict_by)
+    app.post("/explain", summary="Explain one row by the first model", tags=["models"], openapi_extra=rows)(explain)
+    app.post("/models/{name}/explain", summary="Explain one row", tags=["models"], openapi_extra=rows)(explain_by)
+
+
+def _add_protocol(app: FastAPI, server: Server) -> None:
+    """Add the addresses of the Open Inference Protocol."""
+
+    async def protocol() -> Response:
+        return answer({"name": "mmtrain", "version": app.version, "extensions": []})
+
+    async def metadata(request: Request, name: str) -> Response:
+        server.access.check(request)
+        one = server.model(name)
+        return answer(open_inference.model_metadata(one.name, one.version, one.predictor, one.outputs))
+
+    async def model_ready(request: Request, name: str) -> Response:
+        server.access.check(request)
+        return answer({"name": server.model(name).name, "ready": server.ready})
+
+    async def infer(request: Request, name: str) -> Response:
+        server.access.check(request)
+        return await server.infer(request, name)
+
+    tensors = openapi.INFER_BODY
+    app.get("/v2", summary="The server", tags=["Open Inference Protocol"])(protocol)
+    app.get("/v2/models/{name}", summary="Inputs and outputs", tags=["Open Inference Protocol"])(metadata)
+    app.get("/v2/models/{name}/ready", summary="Whether a model can answer", tags=["Open Inference Protocol"])(model_ready)
+    app.post("/v2/models/{name}/infer", summary="Predict rows", tags=["Open Inference Protocol"], openapi_extra=tensors)(infer)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)  # noqa: S101 (the type that the handler is registered for)
+    return answer({"error": str(error)}, error.status, error.headers)
+
+
+async def _unknown(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    words = {404: "there is nothing at this address. /docs lists what there is.", 405: "this address takes another method; see /docs."}
+    return answer({"error": words.get(error.status_code, str(error.detail))}, error.status_code, error.headers)
+
+
+class Observed:
+    """Counts requests and measures their time, by route: addresses that clients make up are one route."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = perf_counter(), 500
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        call: Callable[[Scope, Receive, Send], Awaitable[None]] = self._app
+        try:
+            await call(scope, receive, sent)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.count("mmtrain_requests_total", route=route, status=str(status))
+            self._metrics.observe("mmtrain_request_seconds", perf_counter() - began, SECONDS, route=route)

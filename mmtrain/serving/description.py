@@ -1,0 +1,72 @@
+"""A model as its clients see it: columns to send, with what training knows of them, and columns of the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmtrain.columns import Id, images_among, inputs_among
+from mmtrain.evaluation.postprocessing.conformal import Sets
+from mmtrain.serving.served_model import Limits, ServedModel
+
+MAX_CATEGORIES = 500
+"""Categories of a column that are listed."""
+
+
+def describe(model: ServedModel, limits: Limits) -> dict[str, Any]:
+    """Return columns, targets and limits of a model, plain JSON."""
+    return {
+        "name": model.name,
+        "run": model.version,
+        "columns": _columns(model),
+        "targets": _targets(model),
+        "explains": model.explains,
+        "limits": {"bytes": limits.max_bytes, "rows": limits.max_rows, "seconds": limits.seconds},
+    }
+
+
+def _columns(model: ServedModel) -> list[dict[str, Any]]:
+    predictor = model.predictor
+    fitted, statistics = predictor.loaded.fitted.columns, predictor.loaded.statistics.columns
+    inputs = inputs_among(predictor.experiment.columns)
+    images = images_among(inputs)
+    columns: list[dict[str, Any]] = []
+    for key, column in inputs.items():
+        required = column.policy in ("error", "drop", "")
+        for header in column.reads():
+            known = {"name": header, "required": required}
+            if key in images:
+                columns.append({**known, "type": "image"})
+            elif categories := getattr(fitted[key], "categories", ()):
+                columns.append({**known, "type": "category", "categories": list(categories[:MAX_CATEGORIES]), "of": len(categories)})
+            elif column.holds_numbers:
+                median = getattr(statistics.get(key), "quartiles", (None, None))[1]
+                bounds = {name: getattr(fitted[key], name, None) for name in ("minimum", "maximum")}
+                columns.append({**known, "type": "number", **bounds, "median": median})
+            else:
+                columns.append({**known, "type": "text"})
+    identity = predictor.experiment.only(Id)
+    return columns if identity is None else [*columns, {"name": identity.column, "type": "id", "required": False}]
+
+
+def _targets(model: ServedModel) -> list[dict[str, Any]]:
+    loaded = model.predictor.loaded
+    targets = loaded.fitted.targets
+    described = []
+    for key, target in targets.items():
+        prefix = f"{key}_" if len(targets) > 1 else ""
+        fitted = loaded.decisions.of(key)
+        conformal = None if fitted.conformal is None else "set" if isinstance(fitted.conformal, Sets) else "interval"
+        coverage = None if fitted.conformal is None else fitted.conformal.coverage
+        described.append(
+            {
+                "name": key,
+                "task": target.task,
+                "labels": list(target.columns),
+                "prefix": prefix,
+                "calibrated": fitted.calibration is not None,
+                "conformal": conformal,
+                "coverage": coverage,
+                "threshold": target.decision_threshold,
+            }
+        )
+    return described

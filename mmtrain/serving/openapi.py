@@ -1,0 +1,135 @@
+"""The OpenAPI document of a server, with the columns of its models, and a page that lists it without assets of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+if TYPE_CHECKING:
+    from mmtrain.serving.served_model import ServedModel
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+ERRORS = {
+    "400": "The body cannot be read.",
+    "401": "The API key is missing or wrong.",
+    "404": "There is no such model.",
+    "408": "The body took too long.",
+    "413": "The body, or its number of rows, is too large.",
+    "415": "The body has a type that is not read.",
+    "422": "A row lacks a column.",
+    "429": "This client asks too often.",
+    "503": "The server is busy or ending; try again.",
+}
+_ANY_ROW = {"type": "object", "additionalProperties": True, "description": "A key for each column; null for a missing value."}
+_ROWS = {
+    "application/json": {
+        "schema": {
+            "oneOf": [
+                {"type": "object", "properties": {"rows": {"type": "array", "items": _ANY_ROW, "minItems": 1}}, "required": ["rows"]},
+                {"type": "array", "items": _ANY_ROW, "minItems": 1},
+                _ANY_ROW,
+            ]
+        }
+    },
+    "text/csv": {"schema": {"type": "string"}},
+    "multipart/form-data": {"schema": {"type": "object", "additionalProperties": True}},
+    "image/*": {"schema": {"type": "string", "format": "binary"}},
+}
+_TENSOR = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "datatype": {"type": "string"},
+        "data": {"type": "array", "items": {}},
+    },
+    "required": ["name", "shape", "datatype", "data"],
+}
+_INFER = {"type": "object", "properties": {"id": {"type": "string"}, "inputs": {"type": "array", "items": _TENSOR}}, "required": ["inputs"]}
+_RESPONSES = {code: {"description": words, "content": {"application/json": {"schema": ERROR}}} for code, words in ERRORS.items()}
+ROWS_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _ROWS}, "responses": _RESPONSES}
+INFER_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _INFER}}},
+    "responses": _RESPONSES,
+}
+"""What FastAPI cannot know of a body that the endpoint reads itself."""
+
+
+def document(app: FastAPI, models: Mapping[str, ServedModel], make: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Return the OpenAPI document, with a schema of the rows of each model."""
+    made = make(title=app.title, version=app.version, routes=app.routes, description="Predictions of tables, images and texts.")
+    for operations in made["paths"].values():
+        for operation in operations.values():
+            # The schema of FastAPI's own errors, which do not occur.
+            operation["responses"].setdefault("404", _RESPONSES["404"])
+            if operation["responses"].get("422", {}).get("description") == "Validation Error":
+                operation["responses"].pop("422")
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for name, model in models.items():
+        schemas[f"Row of {name}"] = row_schema(model)
+    return made
+
+
+def row_schema(model: ServedModel) -> dict[str, Any]:
+    """Return the JSON schema of a row of a model."""
+    from mmtrain.serving.description import describe
+    from mmtrain.serving.served_model import Limits
+
+    properties: dict[str, Any] = {}
+    required = []
+    for column in describe(model, Limits())["columns"]:
+        kind = column["type"]
+        types = ["number", "string", "null"] if kind == "number" else ["string", "number", "boolean", "null"]
+        properties[column["name"]] = {"type": ["string", "null"] if kind == "image" else types, "description": _words(column)}
+        required += [column["name"]] if kind != "id" else []
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _words(column: Mapping[str, Any]) -> str:
+    if column["type"] == "number" and column.get("minimum") is not None:
+        return f"A number; in training {column['minimum']:g} to {column['maximum']:g}."
+    if column["type"] == "category":
+        return f"One of {column['of']} categories."
+    return {"image": "An image file in base64, or as a data URI.", "text": "A text.", "id": "The id of the row.", "number": "A number."}[
+        column["type"]
+    ]
+
+
+STYLE = """
+:root { color-scheme: light dark }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
+table { border-collapse: collapse; width: 100% }
+td, th { border-bottom: 1px solid #8888; padding: .3rem .6rem; text-align: left; vertical-align: top }
+"""
+
+
+def page(made: Mapping[str, Any]) -> str:
+    """Return a page of HTML that lists addresses, bodies and columns."""
+    rows = [
+        f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td><td>{escape(operation['summary'])}</td></tr>"
+        for path, operations in made["paths"].items()
+        for method, operation in operations.items()
+    ]
+    models = "".join(_table(name, schema) for name, schema in made["components"]["schemas"].items())
+    codes = "".join(f"<tr><td>{code}</td><td>{escape(words)}</td></tr>" for code, words in ERRORS.items())
+    return (
+        "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        f"<title>Addresses of this server</title><style>{STYLE}</style><main><h1>Addresses of this server</h1>"
+        "<p>The same as a document: <a href='/openapi.json'>openapi.json</a>. A form to try it: <a href='/'>the page</a>.</p>"
+        f"<table><thead><tr><th>Method<th>Address<th>What it does</thead><tbody>{''.join(rows)}</tbody></table>{models}"
+        f"<h2>Refusals</h2><table><tbody>{codes}</tbody></table></main></html>"
+    )
+
+
+def _table(name: str, schema: Mapping[str, Any]) -> str:
+    cells = "".join(
+        f"<tr><td><code>{escape(column)}</code></td><td>{escape(one.get('description', ''))}</td></tr>"
+        for column, one in schema.get("properties", {}).items()
+    )
+    return f"<h2>{escape(name)}</h2><table><tbody>{cells}</tbody></table>"

@@ -1,0 +1,261 @@
+"""A run that is served: its predictor, the queue in front of it, drift since the start, and the change to a newer run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.artifacts import runs
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.data.drift import Drift
+from mmtrain.data.prediction_chunks import Chunk
+from mmtrain.errors import MmtrainError, Problem, UsageError
+from mmtrain.serving.batcher import Batcher, Part
+from mmtrain.serving.metrics import ROWS, SECONDS, Metrics
+from mmtrain.serving.open_inference import datatypes
+from mmtrain.serving.row_predictor import RowPredictor, ServedRows
+from mmtrain.serving.rows import PreparedRow
+
+COUNTED_ROWS = 512
+COUNTED_BYTES = 16_000_000
+"""Rows, and bytes of their tensors, that are counted together: counting costs half a millisecond, however few they are."""
+INLINE_ROWS = 64
+"""Rows without images that are checked between two other requests; more are checked in a thread."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server takes."""
+
+    max_bytes: int = 32_000_000
+    """Bytes of a request."""
+    max_rows: int = 1_000
+    """Rows of a request."""
+    max_pixels: int | None = None
+    """Pixels of an image, where its column allows more."""
+    seconds: float = 30.0
+    """Time to send a request, and time to answer it."""
+    queue_rows: int = 4_000
+    """Rows that wait for the network."""
+    batch_rows: int = 256
+    """Rows of one call of the network."""
+    batch_wait: float = 0.0
+    """Seconds that the first row of a call waits for others."""
+    rate: float = 0.0
+    """Requests of one client per second; 0 for any number."""
+
+
+class DriftTally:
+    """Counts the rows that one run has predicted, in pieces, for metrics and drift. Threads may call it at any time."""
+
+    def __init__(self, predictor: RowPredictor, metrics: Metrics, model: str) -> None:
+        self._monitor = predictor.monitor()
+        self._fitted = predictor.loaded.fitted.columns
+        self._headers = {key: column.column for key, column in predictor.experiment.inputs.items()}
+        self._metrics, self._model = metrics, model
+        self._chunks: list[Chunk] = []
+        self._rows = self._bytes = 0
+        self._lock = Lock()
+
+    def add(self, chunk: Chunk) -> None:
+        """Count the next rows, now or together with others."""
+        with self._lock:
+            self._chunks.append(chunk)
+            self._rows += len(chunk)
+            self._bytes += sum(values.nbytes for values in chunk.batch.values())
+            if self._rows >= COUNTED_ROWS or self._bytes >= COUNTED_BYTES:
+                self._count()
+
+    def drifts(self) -> list[Drift]:
+        """Return how the rows so far differ from those of training."""
+        with self._lock:
+            self._count()
+            return self._monitor.drifts()
+
+    def _count(self) -> None:
+        if not self._chunks:
+            return
+        chunk = _merged(self._chunks)
+        self._chunks, self._rows, self._bytes = [], 0, 0
+        self._monitor.add(chunk)
+        for key, column in self._fitted.items():
+            for kind, cells in _odd_cells(column, chunk, key).items():
+                if cells:
+                    self._metrics.count("mmtrain_cells_total", cells, model=self._model, column=self._headers[key], kind=kind)
+
+
+def _odd_cells(column: Any, chunk: Chunk, key: str) -> dict[str, int]:
+    """Count cells of a column that are missing, unseen in training, or outside of its range."""
+    values = chunk.inputs[key]
+    if column.spec.kind == "index":
+        return {"missing": int((values == 0).sum()), "unseen": int((values == 1).sum())}
+    minimum, maximum = getattr(column, "minimum", None), getattr(column, "maximum", None)
+    if minimum is not None and maximum is not None and key in chunk.raw:
+        numbers = chunk.raw[key]
+        return {"missing": int(np.isnan(numbers).sum()), "outside_range": int(((numbers < minimum) | (numbers > maximum)).sum())}
+    return {"missing": int((chunk.inputs[f"{key}_present"] == 0).sum())}
+
+
+def _merged(chunks: Sequence[Chunk]) -> Chunk:
+    """Return the rows of several chunks as one, with what a monitor reads."""
+    if len(chunks) == 1:
+        return chunks[0]
+    first = chunks[0]
+    # An id may be in some requests only.
+    headers = [header for header in first.cells if all(header in one.cells for one in chunks)]
+    cells = {header: pd.concat([one.cells[header] for one in chunks], ignore_index=True) for header in headers}
+    raw, inputs = (
+        {key: np.concatenate([getattr(one, name)[key] for one in chunks]) for key in getattr(first, name)} for name in ("raw", "inputs")
+    )
+    return Chunk(0, cells, inputs, raw=raw)
+
+
+class ServedModel:
+    """One run under a name. Its methods belong to the loop of the server, unless they say otherwise."""
+
+    def __init__(self, name: str, which: str, output: Path, limits: Limits, metrics: Metrics) -> None:
+        self.name = name
+        self._which, self._output, self._limits, self._metrics = which, output, limits, metrics
+        self.outputs: dict[str, str] = {}
+        """Datatypes of the columns of predictions."""
+        self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
+        self._use(self._opened(newest_run(which, output)))
+
+    def _opened(self, run: Run) -> RowPredictor:
+        """Open a run and predict a row of nothing, so that the first client does not wait for what TensorFlow does first."""
+        predictor = RowPredictor(run, max_pixels=self._limits.max_pixels)
+        empty = dict.fromkeys(predictor.reader.required)
+        for rows in (1, 2):
+            served = predictor.predict(predictor.prepare([empty] * rows))
+        self.outputs = datatypes(served.columns)
+        return predictor
+
+    def _use(self, predictor: RowPredictor) -> None:
+        self.predictor = predictor
+        self.drift = DriftTally(predictor, self._metrics, self.name)
+        self.batcher: Batcher[PreparedRow, ServedRows] = Batcher(
+            self._caller(predictor, self.drift),
+            most_rows=min(self._limits.batch_rows, predictor.most_rows),
+            most_waiting=self._limits.queue_rows,
+            wait=self._limits.batch_wait,
+            observe=self._observe,
+        )
+        self._metrics.clear("mmtrain_model_info", model=self.name)
+        self._metrics.set("mmtrain_model_info", 1, model=self.name, run=self.version)
+
+    @staticmethod
+    def _caller(predictor: RowPredictor, drift: DriftTally) -> Callable[[Sequence[PreparedRow]], ServedRows]:
+        def call(rows: Sequence[PreparedRow]) -> ServedRows:
+            served = predictor.predict(rows)
+            drift.add(served.chunk)
+            return served
+
+        return call
+
+    @property
+    def version(self) -> str:
+        """Number of the run."""
+        return self.predictor.run.folder.name
+
+    @property
+    def explains(self) -> bool:
+        """Return whether rows can be explained; those of a group cannot."""
+        return not self.predictor.run.is_group
+
+    def _observe(self, rows: int, seconds: float) -> None:
+        self._metrics.observe("mmtrain_batch_rows", rows, ROWS, model=self.name)
+        self._metrics.observe("mmtrain_queue_seconds", seconds, SECONDS, model=self.name)
+
+    async def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Part[ServedRows]]:
+        """Predict rows with those of other requests.
+
+        Raises DataError for a row that lacks a column, QueueFull where too many rows wait, TimeoutError after `Limits.seconds`.
+        """
+        predictor, batcher = self.predictor, self.batcher
+        async with asyncio.timeout(self._limits.seconds):
+            if predictor.reader.layouts or len(rows) > INLINE_ROWS:
+                prepared = await asyncio.get_running_loop().run_in_executor(self._decoders, predictor.prepare, rows)
+            else:
+                prepared = predictor.prepare(rows)
+            parts = await batcher.submit(prepared)
+        for part in parts:
+            refused = part.result.refused[part.start : part.stop]
+            ok = int((part.result.status[part.start : part.stop] == "ok").sum())
+            for outcome, count in {"ok": ok, "remarked": len(refused) - ok - int(refused.sum()), "refused": int(refused.sum())}.items():
+                if count:
+                    self._metrics.count("mmtrain_rows_total", count, model=self.name, outcome=outcome)
+        return parts
+
+    async def reload(self) -> bool:
+        """Change to the latest run of the name, if there is a newer one that can be served; what is in flight is answered by the former."""
+        loop = asyncio.get_running_loop()
+        newer = await loop.run_in_executor(None, newer_run, self._which, self._output, self.predictor.run)
+        if newer is None:
+            return False
+        predictor = await loop.run_in_executor(None, self._opened, newer)
+        former = self.batcher
+        self._use(predictor)
+        self._metrics.count("mmtrain_model_reloads_total", model=self.name)
+        await former.drain()
+        return True
+
+    def metrics(self) -> None:
+        """Set the gauges of this run."""
+        self._metrics.set("mmtrain_queue_rows", self.batcher.waiting, model=self.name)
+        self._metrics.clear("mmtrain_drift", model=self.name)
+        for drift in self.drift.drifts():
+            self._metrics.set("mmtrain_drift", 1, model=self.name, column=drift.column, kind=drift.kind)
+
+    async def close(self) -> None:
+        """End the threads; what is in flight is predicted first."""
+        await self.batcher.drain()
+        self._decoders.shutdown()
+
+
+def newest_run(which: str, output: Path) -> Run:
+    """Return the run to serve: the folder or number that is named, or of a name the latest run that has a model.
+
+    Raises UsageError where there is none, RunError for a damaged run.
+    """
+    folders = _numbered(which, output)
+    if not folders:
+        return runs.find(which, output, group=True)
+    usable = next((folder for folder in folders if _has_model(Run(folder))), None)
+    if usable is None:
+        raise UsageError(Problem(which, "none of its runs has a trained model.", "Train it first: `mmtrain fit CONFIG`."))
+    return runs.open_run(usable)
+
+
+def newer_run(which: str, output: Path, current: Run) -> Run | None:
+    """Return a run of the name with a model and a higher number than `current`; None where there is none, or it is damaged."""
+    newer = [folder for folder in _numbered(which, output) if int(folder.name) > int(current.folder.name) and _has_model(Run(folder))]
+    try:
+        return runs.open_run(newer[0]) if newer else None
+    except MmtrainError:  # half copied, perhaps: it is tried again
+        return None
+
+
+def _numbered(which: str, output: Path) -> list[Path]:
+    """Return the folders of the runs of a name, the latest first; none where a run itself is named."""
+    for folder in (Path(which), output / which):
+        if (folder / "run.json").is_file():
+            return []
+        numbered = [path.parent for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
+        if numbered:
+            return sorted(numbered, key=lambda path: int(path.name), reverse=True)
+    return []
+
+
+def _has_model(run: Run) -> bool:
+    try:
+        return run.state == "finished" if run.is_group else (run / "model.keras").is_file() and run.state == "finished"
+    except MmtrainError:
+        return False

@@ -1,0 +1,96 @@
+"""Rows of requests are predicted to the bit as `predict` does it, with the same status."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_serving import cells, image_bytes
+
+from mmtrain.errors import DataError
+from mmtrain.image_decoding.data_uri import to_data_uri
+from mmtrain.pipeline.ensemble import load
+
+GOOD = cells(0) | {"who": "new", "scan": to_data_uri(image_bytes(90))}
+ROWS = [
+    GOOD,
+    GOOD | {"dose": None},
+    GOOD | {"dose": "none"},
+    GOOD | {"dose": " 7,5 "},
+    GOOD | {"dose": True},
+    GOOD | {"dose": float("inf")},
+    GOOD | {"dose": 10**30},
+    GOOD | {"dose": 1e40},
+    GOOD | {"age": ""},
+    GOOD | {"age": "old", "dose": ""},
+    GOOD | {"city": " ulm\u00a0"},
+    GOOD | {"city": "rom"},
+    GOOD | {"city": 7, "smokes": 1.0},
+    GOOD | {"smokes": "1", "note": 3.0},
+    GOOD | {"smokes": False},
+    GOOD | {"smokes": None},
+    GOOD | {"note": "", "story": None, "words": "  "},
+    GOOD | {"note": "WORD1 İstanbul \ud800 ΣΑΣ", "story": "once e\u0301", "words": "two 你好 🙂"},
+    GOOD | {"scan": None},
+    GOOD | {"scan": "data:image/png;base64,!!"},
+    GOOD | {"scan": to_data_uri(b"\x89PNG broken")},
+    GOOD | {"scan": to_data_uri(image_bytes(30, "JPEG", (40, 30)))},
+]
+NUMBERS = ["probability_high", "probability_low", "calibrated_high", "calibrated_low"]
+
+
+@pytest.fixture(scope="module")
+def expected(clinic):
+    """What `predict` says of each row as a DataFrame of its own."""
+    loaded = load("clinic", output=clinic / "runs")
+    alone = [loaded.predict(pd.DataFrame([row], dtype=object), proba=True) for row in ROWS]
+    return pd.concat(alone, ignore_index=True)
+
+
+def records(predictor, rows):
+    return predictor.predict(predictor.prepare(rows)).records(0, len(rows))
+
+
+def test_every_kind_of_cell_is_predicted_as_in_a_frame(predictor, expected):
+    together = records(predictor, ROWS)
+    assert together == [record for row in ROWS for record in records(predictor, [row])]
+    statuses = [record["status"] for record in together]
+    assert statuses == expected["status"].tolist()
+    assert {"ok", "dose: 'true' is not a number", "city: unseen category 'rom'"} <= set(statuses)
+    table = pd.DataFrame(together)
+    for name in ("id", "prediction", "prediction_set"):
+        assert [record[name] for record in together] == expected[name].astype(object).where(expected[name].notna(), None).tolist()
+    for name in NUMBERS:
+        np.testing.assert_array_equal(table[name].to_numpy(np.float32), expected[name].to_numpy(np.float32))
+
+
+def test_an_image_is_taken_as_bytes_array_base64_or_data_uri(predictor):
+    content = image_bytes(90)
+    ways = [content, base64.b64encode(content).decode(), np.full((8, 8), 90, np.uint8), to_data_uri(content)]
+    rows = predictor.predict(predictor.prepare([GOOD | {"scan": way} for way in ways]))
+    assert rows.status.tolist() == ["ok"] * 4
+    assert len({row.tobytes() for row in rows.columns["probability_high"][:, None]}) == 1
+
+
+def test_a_path_is_no_image_under_any_policy_and_names_no_folder(predictor, clinic):
+    rows = predictor.predict(predictor.prepare([GOOD | {"scan": "1.png"}, GOOD | {"scan": {"a": 1}}, GOOD | {"note": {"a": 1}}]))
+    assert rows.status.tolist() == [
+        "scan: unreadable, the cell '1.png' is not an image",
+        "scan: unreadable, an object is not an image",
+        "note: an object is not a cell; note: missing, has a code of its own",
+    ]
+    assert rows.refused.all()
+    assert rows.records(0, 1)[0]["prediction"] is None
+
+
+def test_a_row_without_a_column_is_refused_with_the_name_that_was_meant(predictor):
+    row = {("ages" if key == "age" else key): value for key, value in GOOD.items()}
+    with pytest.raises(DataError, match=r"row 1: the row has no 'age'\. It has 'ages': did you mean 'age'"):
+        predictor.prepare([GOOD, row])
+
+
+def test_drift_is_found_in_rows_of_requests(predictor):
+    monitor = predictor.monitor()
+    rows = predictor.predict(predictor.prepare([GOOD | {"age": 900 + row, "city": "rom"} for row in range(40)]))
+    monitor.add(rows.chunk)
+    assert {(one.column, one.kind) for one in monitor.drifts()} >= {("age", "range"), ("city", "unseen")}

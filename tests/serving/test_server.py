@@ -1,0 +1,287 @@
+"""The addresses of a server: every way to send rows has the same answer, and no bad request has a 5xx or the name of a folder."""
+
+import base64
+import csv
+import io
+import json
+import random
+import re
+
+import pytest
+from tiny_serving import cells, form, image_bytes
+
+from mmtrain.artifacts.run_folder import FORMAT
+from mmtrain.commands import serve as serve_command
+from mmtrain.errors import RunError, UsageError
+from mmtrain.serving.access import Access
+from mmtrain.serving.batcher import QueueFull
+from mmtrain.serving.metrics import Metrics
+from mmtrain.serving.refused import Refused
+from mmtrain.serving.served_model import newer_run, newest_run
+from mmtrain.serving.server import listen
+
+IMAGE = image_bytes(90)
+ROW = cells(0) | {"scan": base64.b64encode(IMAGE).decode()}
+FORM = {"Content_Type": "multipart/form-data; boundary=part"}
+
+
+def test_every_way_to_send_a_row_has_the_same_answer(served):
+    status, answer = served.json("POST", "/predict", {"rows": [ROW]})
+    assert status == 200
+    assert (answer["model"], answer["run"], len(answer["predictions"])) == ("clinic", "1", 1)
+    expected = answer["predictions"][0]
+    assert expected["status"] == "ok"
+    assert 0 < expected["calibrated_high"] < 1
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(ROW))
+    writer.writeheader()
+    writer.writerow(ROW)
+    ways = [
+        ("/predict", [ROW], {}),
+        ("/models/clinic/predict", ROW, {}),
+        ("/predict", {"instances": [ROW]}, {}),
+        ("/predict", form(ROW | {"scan": IMAGE}), FORM),
+        ("/predict", file.getvalue(), {"Content_Type": "text/csv", "Accept": "application/json"}),
+    ]
+    for path, body, headers in ways:
+        assert served.json("POST", path, body, **headers) == (200, answer)
+    inputs = [{"name": name, "shape": [1, 1], "datatype": "BYTES", "data": [[value]]} for name, value in ROW.items()]
+    status, answer = served.json("POST", "/v2/models/clinic/infer", {"id": "a", "inputs": inputs})
+    assert (status, answer["model_name"], answer["model_version"], answer["id"]) == (200, "clinic", "1", "a")
+    assert {one["name"]: one["data"][0] for one in answer["outputs"]} == {key: value for key, value in expected.items() if key != "id"}
+    status, text, headers = served.ask("POST", "/predict", file.getvalue(), Content_Type="text/csv")
+    assert (status, headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert next(csv.DictReader(io.StringIO(text)))["probability_high"] == str(expected["probability_high"])
+
+
+def test_an_image_alone_is_a_row_with_the_cells_of_the_address(served):
+    status, answer = served.json("POST", "/predict?age=41&city=ulm", IMAGE, Content_Type="image/png")
+    assert status == 200
+    assert answer["predictions"][0]["status"].startswith("dose: missing, imputed; smokes: missing")
+
+
+def test_a_form_has_several_rows_where_fields_are_there_several_times(served):
+    body = form(ROW | {"scan": IMAGE}).replace(b"--part--\r\n", b"") + form({"scan": image_bytes(10)})
+    status, answer = served.json("POST", "/predict", body, **FORM)
+    assert (status, len(answer["predictions"])) == (200, 2)
+    odd = body.replace(b"--part--\r\n", b"") + form({"scan": IMAGE, "age": "3"})
+    status, answer = served.json("POST", "/predict", odd, **FORM)
+    assert (status, answer["error"]) == (
+        400,
+        "the field 'age' is there 2 times, another one 3 times. Send each field once, or once for each row.",
+    )
+
+
+JSON = {"Content_Type": "application/json"}
+REFUSED = [
+    ("GET", "/predict", None, {}, 405, "this address takes another method; see /docs."),
+    ("GET", "/../../etc/passwd", None, {}, 404, "there is nothing at this address. /docs lists what there is."),
+    ("POST", "/models/x/predict", [ROW], {}, 404, "there is no model 'x'. There are clinic."),
+    ("POST", "/predict", b"", JSON, 400, "the body is not a JSON document: Expecting value: line 1 column 1."),
+    ("POST", "/predict", b"\xff", JSON, 400, "the body is not a JSON document: it is not UTF-8."),
+    ("POST", "/predict", b"[" * 50_000, JSON, 400, "the body is not a JSON document: it is nested too deeply."),
+    ("POST", "/predict", b"1" * 5000, JSON, 400, "the body is not a JSON document: a number has too many digits."),
+    ("POST", "/predict", [], {}, 400, "the request has no row."),
+    ("POST", "/predict", [1], {}, 400, "row 0 is not an object."),
+    ("POST", "/predict", {"age": 3}, {}, 422, "row 0: the row has no 'dose', 'city'"),
+    ("POST", "/predict", [ROW] * 31, {}, 413, "the request has 31 rows, more than 30."),
+    ("POST", "/predict", b" " * 100_001, JSON, 413, "the body has more than 100,000 bytes."),
+    ("POST", "/predict", b"x", {"Content_Type": "text/plain"}, 415, "bodies of the type 'text/plain' are not read."),
+    ("POST", "/predict", b"a=1", {"Content_Type": "application/x-www-form-urlencoded"}, 415, "a form without files"),
+    ("POST", "/predict", b'a,b\n1,"2', {"Content_Type": "text/csv"}, 400, "the table is damaged: unexpected end of data."),
+    ("POST", "/predict", b"a,b\n1", {"Content_Type": "text/csv"}, 400, "row 0 of the table has 1 cells; the headers are 2."),
+    ("POST", "/predict", b"nonsense", FORM, 400, "the form is damaged"),
+    ("POST", "/predict", b"nonsense", {"Content_Type": "multipart/form-data"}, 400, "the form is damaged"),
+    ("POST", "/explain", [ROW, ROW], {}, 400, "one row is explained at a time."),
+    ("POST", "/explain?target=z", [ROW], {}, 400, "the model predicts no 'z'. It predicts y."),
+    ("POST", "/v2/models/clinic/infer", [], {}, 400, "the request has no list of inputs."),
+    ("POST", "/v2/models/clinic/infer", {"inputs": [{}]}, {}, 400, "input 0 has no name."),
+    ("POST", "/v2/models/clinic/infer", {"inputs": [{"name": "a", "datatype": "X"}]}, {}, 400, "the input 'a' has the datatype 'X'."),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "headers", "status", "words"), REFUSED)
+def test_a_bad_request_is_refused_with_a_sentence(served, clinic, method, path, body, headers, status, words):
+    found, text, _ = served.ask(method, path, body, **headers)
+    assert (found, json.loads(text)["error"][: len(words)]) == (status, words)
+    assert str(clinic) not in text
+
+
+def test_a_full_queue_a_slow_network_and_little_memory_are_503_with_words(served, monkeypatch):
+    words = {
+        QueueFull(): "more than 4,000 rows wait to be predicted. Try again later.",
+        TimeoutError(): "there was no prediction within 20 seconds. Try again later.",
+        RunError([]): "there is not enough memory for these rows. Send fewer rows at once.",
+    }
+    for error, sentence in words.items():
+
+        async def submit(rows, error=error):
+            raise error
+
+        monkeypatch.setattr(served.server.model().batcher, "submit", submit)
+        status, text, headers = served.ask("POST", "/predict", [ROW])
+        assert (status, json.loads(text)["error"], headers["retry-after"]) == (503, sentence, "1")
+
+
+def test_states_metadata_and_metrics(served):
+    for path in ("/health", "/ready", "/v2/health/live", "/v2/health/ready", "/v2", "/v2/models/clinic/ready", "/docs", "/openapi.json"):
+        assert served.ask("GET", path)[0] == 200
+    model = served.json("GET", "/models")[1]["models"][0]
+    columns = {column["name"]: column for column in model["columns"]}
+    assert columns["age"] == {"name": "age", "required": True, "type": "number", "minimum": 20.0, "maximum": 69.0, "median": 39.0}
+    assert (columns["city"]["categories"], columns["scan"]["type"], columns["who"]["type"]) == (["bonn", "trier", "ulm"], "image", "id")
+    assert (model["targets"][0]["labels"], model["targets"][0]["conformal"]) == (["high", "low"], "set")
+    tensors = served.json("GET", "/v2/models/clinic")[1]
+    assert {one["name"]: one["datatype"] for one in tensors["inputs"]}.items() >= {"age": "FP64", "scan": "BYTES"}.items()
+    assert [one["name"] for one in tensors["outputs"]][-1] == "status"
+    served.json("POST", "/predict", [ROW | {"age": 500, "city": "rom"}] * 30)
+    text = served.ask("GET", "/metrics")[1]
+    for line in (
+        'mmtrain_model_info{model="clinic",run="1"} 1',
+        'mmtrain_drift{model="clinic",column="city",kind="unseen"} 1',
+        'mmtrain_requests_total{route="/v2",status="200"} 1',
+    ):
+        assert line in text.splitlines()
+    assert int(re.search(r'mmtrain_cells_total{model="clinic",column="age",kind="outside_range"} (\d+)', text)[1]) >= 30
+    assert float(re.search(r'mmtrain_batch_rows_sum{model="clinic"} (\d+)', text)[1]) >= 30
+    for line in text.splitlines():  # as Prometheus reads it
+        assert re.fullmatch(r'(# (HELP|TYPE) \w+ .+)|([a-z_]+({(\w+="([^"\\]|\\.)*",?)+})? [0-9.e+-]+)', line), line
+
+
+def test_the_page_loads_nothing_from_elsewhere(served):
+    status, text, headers = served.ask("GET", "/")
+    assert status == 200
+    assert not re.search(r'(src|href)="(https?:)?//', text)
+    assert re.search(r"script-src 'sha256-[\w+/]+=*'", headers["content-security-policy"])
+
+
+def mutated(random_state):
+    """A request with something wrong in it, perhaps."""
+    junk = [
+        None,
+        "",
+        "x" * 300,
+        -1,
+        1e308,
+        float("nan"),
+        [],
+        ["a"],
+        [1],
+        {},
+        {"a": []},
+        True,
+        "\ud800",
+        "\0",
+        "data:image/png;base64,AA",
+        "../a",
+    ]
+    row = {name: random_state.choice(junk) if random_state.random() < 0.4 else value for name, value in ROW.items()}
+    if random_state.random() < 0.2:
+        row.pop(random_state.choice(list(row)))
+    kind = random_state.randrange(6)
+    if kind == 0:
+        body = form({name: value for name, value in row.items() if isinstance(value, str) and value.isascii()} | {"scan": IMAGE})
+    elif kind == 1:
+        image = bytearray(random_state.choice([IMAGE, image_bytes(40, "JPEG", (40, 30)), image_bytes(9, "GIF"), image_bytes(9, "BMP")]))
+        for _ in range(random_state.randrange(1, 9)):
+            image[random_state.randrange(len(image))] = random_state.randrange(256)
+        body = json.dumps([row | {"scan": base64.b64encode(image[: random_state.randrange(1, len(image) + 1)]).decode()}]).encode()
+    elif kind == 2:
+        body = json.dumps(
+            {"inputs": [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]} for name, value in row.items()]}
+        ).encode()
+    else:
+        body = json.dumps(random_state.choice([row, [row], {"rows": [row] * 3}, {"rows": row}])).encode()
+    if random_state.random() < 0.3:
+        body = bytearray(body)
+        body[random_state.randrange(len(body))] = random_state.randrange(256)
+    types = ["application/json", "multipart/form-data; boundary=part", "text/csv", "image/png", "x/y", ""]
+    usual = types[1] if kind == 0 else types[0]
+    content_type = usual if random_state.random() < 0.9 else random_state.choice(types)
+    path = random_state.choice(
+        ["/v2/models/clinic/infer"] if kind == 2 else ["/predict", "/models/clinic/predict", "/models/%2e%2e/predict"]
+    )
+    return path, bytes(body), content_type
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(2000, marks=pytest.mark.slow)])
+def test_nothing_that_is_sent_has_a_5xx_or_tells_a_path(served, clinic, count):
+    random_state, statuses = random.Random(count), set()
+    for _ in range(count):
+        path, body, content_type = mutated(random_state)
+        status, text, _ = served.ask("POST", path, body, Content_Type=content_type)
+        assert status < 500, (path, body[:500], content_type, text)
+        assert str(clinic) not in text
+        assert "Traceback" not in text
+        json.loads(text) if "predictions" in text or "error" in text else None
+        statuses.add(status)
+    assert statuses >= {200, 400, 422}
+
+
+class Asked:
+    """A request as `Access` sees it."""
+
+    def __init__(self, host="127.0.0.1", **headers):
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.client = type("Client", (), {"host": host})
+
+
+def test_a_key_is_asked_for_and_a_client_has_a_rate():
+    access = Access("secret")
+    access.check(Asked(x_api_key="secret"))
+    access.check(Asked(authorization="Bearer secret"))
+    for wrong in (Asked(), Asked(x_api_key="secre"), Asked(authorization="Basic secret"), Asked(x_api_key="ä")):
+        with pytest.raises(Refused, match=r"the request has no valid API key\.") as refused:
+            access.check(wrong)
+        assert refused.value.status == 401
+    time = [0.0]
+    access = Access(rate=2, clock=lambda: time[0])
+    for _ in range(4):
+        access.check(Asked())
+    access.check(Asked("127.0.0.2"))
+    with pytest.raises(Refused, match="more than 2 requests per second") as refused:
+        access.check(Asked())
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
+    time[0] = 0.6
+    access.check(Asked())
+
+
+def test_the_newest_run_with_a_model_is_served(tmp_path):
+    def begin(name, number, state, *files):
+        folder = tmp_path / "runs" / name / str(number)
+        folder.mkdir(parents=True)
+        facts = {"format": FORMAT, "name": name, "state": state, "started": "2026-01-01T00:00:00+00:00"}
+        (folder / "run.json").write_text(json.dumps(facts))
+        for file in files:
+            (folder / file).touch()
+        return folder
+
+    first = begin("a", 1, "finished", "model.keras")
+    begin("a", 2, "finished", "model.keras")
+    begin("a", 3, "running", "model.keras")
+    begin("a", 4, "finished")
+    begin("b", 1, "running")
+    newest = newest_run("a", tmp_path / "runs")
+    assert newest.folder.name == "2"
+    assert newer_run("a", tmp_path / "runs", newest) is None
+    assert newer_run("a", tmp_path / "runs", newest_run(str(first), tmp_path)).folder.name == "2"
+    with pytest.raises(UsageError, match=r"none of its runs has a trained model\."):
+        newest_run("b", tmp_path / "runs")
+
+
+def test_without_its_packages_the_command_says_how_to_get_them(monkeypatch):
+    monkeypatch.setattr(serve_command, "find_spec", lambda name: None)
+    with pytest.raises(RunError, match=r"the package fastapi is not installed\. Run `pip install 'mmtrain\[serve\]'`\."):
+        serve_command.serve(["a"], serve_command.ServeOptions())
+
+
+def test_an_address_that_is_taken_is_told():
+    bound = listen("127.0.0.1", 0)
+    with bound, pytest.raises(UsageError, match="address already in use"):
+        listen("127.0.0.1", bound.getsockname()[1])
+
+
+def test_metrics_escape_labels():
+    metrics = Metrics()
+    metrics.set("mmtrain_queue_rows", 1, model='a"b\\c\nd')
+    assert metrics.text().splitlines()[-1] == 'mmtrain_queue_rows{model="a\\"b\\\\c\\nd"} 1'
