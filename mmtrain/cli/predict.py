@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mmtrain.commands.predict import PredictionResult
 
 
+TABLE = (
+    "CSV, TSV, Parquet, Excel or JSON Lines, with or without answers; an image, or a folder of images, for a run with one column of "
+    "images; or - for CSV or JSON Lines from standard input."
+)
 PROBA = (
     "Also write the probability of every class or label, `probability_<class>`, and, with `evaluation.calibration`, "
     "the calibrated one, `calibrated_<class>`."
@@ -36,7 +40,7 @@ class OnError(StrEnum):
 
 def command(
     run: Annotated[str, typer.Argument(help="A run folder, or a name (its latest run).")],
-    table: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, Excel or JSON Lines, with or without answers.")],
+    table: Annotated[Path, typer.Argument(help=TABLE)],
     *,
     to: Annotated[
         Path | None,
@@ -126,7 +130,8 @@ def _show_scores(done: PredictionResult, table: Path, *, on_standard_output: boo
     # Predictions on standard output would have the scores in their midst.
     console = out() if on_standard_output else err()
     for key, result in done.results.items():
-        show_scores(console, f"{table.name} by {done.run}", key, result)
+        name = "standard input" if table == Path("-") else table.name
+        show_scores(console, f"{name} by {done.run}", key, result)
 
 
 def _print(done: PredictionResult, table: Path, to: Path | None) -> None:

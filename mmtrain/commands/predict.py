@@ -33,6 +33,7 @@ from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, c
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.pipeline.ensemble import open_predictor
 from mmtrain.pipeline.postprocess import with_postprocessing
+from mmtrain.pipeline.predict_input import predict_input
 from mmtrain.pipeline.predictor import OnError, PredictedChunk, Predictor
 from mmtrain.pipeline.prepare import group_codes
 
@@ -72,6 +73,8 @@ def predict(
 ) -> PredictionResult:
     """Predict every row of `table` with the run called `which` (see `runs.find`).
 
+    `table` may also be an image, a folder of images, or `-` for standard input, see `predict_input`.
+
     Raises:
         RunError: the run is damaged or has no model, or the file cannot be written.
         UsageError: there is no such run, or the output is neither `.csv` nor `.parquet`, or it is the table or that of the training.
@@ -85,17 +88,20 @@ def predict(
     data = loaded.experiment.data
     if isinstance(options.to, Path):
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
-    folder = data.images if data.images is not None else table.resolve().parent
-    source = Source(
-        open_table(table, data.missing_values, data.format, later=True, otherwise="Give the path of the table to predict."),
-        ImageFolder(options.images or folder, data.allow_outside, "--images"),
-    )
-    check_source(source, loaded.experiment.columns)
-    if source.file.notice:
-        say(source.file.notice)
-    say("Table checked; starting TensorFlow.")
-    loaded.start()
-    return predict_source(loaded, source, options, say=say)
+    with predict_input(table, loaded.experiment.columns) as given:
+        # Named images are relative to their own folder; the cells of a table to that of the experiment, where it names one.
+        folder = given.folder if given.named_by or data.images is None else data.images
+        source = Source(
+            open_table(given.path, data.missing_values, data.format, later=True, otherwise="Give the path of the table to predict."),
+            ImageFolder(options.images or folder, data.allow_outside, "--images"),
+            given.named_by,
+        )
+        check_source(source, loaded.experiment.columns)
+        if source.file.notice:
+            say(source.file.notice)
+        say("Table checked; starting TensorFlow.")
+        loaded.start()
+        return predict_source(loaded, source, options, say=say)
 
 
 def predict_source(loaded: Predictor, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> PredictionResult:

@@ -47,6 +47,8 @@ class Source:
 
     file: TableFile
     images: ImageFolder
+    named_by: str = ""
+    """Header whose cells name the rows in the output, where these are images alone."""
 
 
 class RawChunk(NamedTuple):

@@ -32,6 +32,9 @@ OnError = Literal["status", "skip", "fail"]
 MAX_SHOWN_CELLS = 20
 """Maximum number of refused cells of one column that are reported one by one; the rest are counted."""
 
+IMAGE = "image"
+"""Column of predictions with the name of each image, where images alone are predicted."""
+
 
 @dataclass(frozen=True)
 class PredictedChunk:
@@ -171,6 +174,8 @@ class Predictor:
         identity = self.experiment.only(Id)
         if identity is not None and identity.column in piece.cells:
             columns["id"] = piece.cells[identity.column].fillna("")
+        if source.named_by:
+            columns[IMAGE] = piece.cells[source.named_by]
         for key in targets:
             for name, values in prediction_columns(key, targets, self.decisions, predicted.predictions[key], probabilities=proba).items():
                 columns[name] = _blanked(values, refused)

@@ -1,5 +1,6 @@
 """Predicting a table: row by row in its order, bit for bit what `evaluate` predicts, and every hole told in its row."""
 
+import io
 import json
 import threading
 from pathlib import Path
@@ -118,6 +119,16 @@ def test_a_row_is_predicted_to_the_bit_as_evaluate_predicts_it(clinic, mmtrain_c
     }
     columns = ["row", "id", "prediction", "probability_high", "probability_low"]
     pd.testing.assert_frame_equal(own[columns], evaluated[columns], check_exact=True)
+
+
+def test_a_table_from_standard_input_is_predicted_as_the_same_file(clinic, mmtrain_called, monkeypatch):
+    text = "".join((clinic / "table.csv").read_text().splitlines(keepends=True)[:40])
+    (clinic / "head.csv").write_text(text)
+    assert mmtrain_called("predict", "clinic", "head.csv", "-o", "head_out.csv", "--proba")[0] == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    code, out, _ = mmtrain_called("predict", "clinic", "-", "-o", "stdin_out.csv", "--proba")
+    assert (code, "standard input by clinic/1: y, binary" in out) == (0, True)
+    assert (clinic / "stdin_out.csv").read_text() == (clinic / "head_out.csv").read_text()
 
 
 def test_another_table_is_predicted_and_scored_as_evaluate_does_it(clinic, mmtrain_called):

@@ -1,0 +1,83 @@
+"""The table that `mmtrain predict` reads: a file, standard input, one image or a folder of images."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from mmtrain.columns import Column, images_among, inputs_among
+from mmtrain.columns.image_cells import IMAGE_ENDINGS
+from mmtrain.errors import DataError, Problem, listed
+from mmtrain.text.spelling import BLANKS
+
+STANDARD_INPUT = Path("-")
+HEAD = 65_536
+"""Bytes of standard input that tell JSON Lines from CSV."""
+
+
+@dataclass(frozen=True)
+class PredictInput:
+    """A table file; `folder` is where image cells start that the experiment gives no folder for, `named_by` a header that names rows."""
+
+    path: Path
+    folder: Path
+    named_by: str = ""
+
+
+@contextmanager
+def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[PredictInput]:
+    """Return the table that `table` stands for; files that are written for it are removed at the end.
+
+    `-` is standard input, CSV or JSON Lines. An image, or a folder with images at any depth, is a table with a row for each image;
+    its other cells are empty. Raises DataError where that cannot be: the run reads no image or several, or the folder holds none.
+    """
+    images = table.is_dir() or (table.suffix[1:].lower() in IMAGE_ENDINGS and table.is_file())
+    if table != STANDARD_INPUT and not images:
+        yield PredictInput(table, table.resolve().parent)
+        return
+    with TemporaryDirectory(prefix="mmtrain_") as folder:
+        if images:
+            yield _image_table(table, columns, Path(folder))
+        else:
+            yield PredictInput(_stored(sys.stdin.buffer, Path(folder)), Path.cwd())
+
+
+def _stored(stream: IO[bytes], folder: Path) -> Path:
+    """Write a stream to a file whose name says what it is. A table is read twice, which a pipe cannot be."""
+    head = stream.read(HEAD)
+    rows = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip(BLANKS)
+    path = folder / ("stdin.jsonl" if rows.startswith("{") else "stdin.csv")
+    with path.open("wb") as file:
+        file.write(head)
+        shutil.copyfileobj(stream, file)
+    return path
+
+
+def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> PredictInput:
+    inputs = inputs_among(columns)
+    images = images_among(inputs)
+    if len(images) != 1:
+        names = listed([inputs[key].column for key in images]) if images else "none"
+        what = f"images alone are predicted by a run with one column of images; this one has {names}."
+        raise DataError(Problem(str(place), what, "Give a table with a column for each."))
+    (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
+    header = inputs[key].column
+    endings = (cells.suffix.lower(),) if cells.suffix else tuple(f".{ending}" for ending in IMAGE_ENDINGS)
+    paths = sorted(path for path in root.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    names = [path.relative_to(root).as_posix() for path in paths if place.is_file() or path.name.lower().endswith(endings)]
+    if not names:
+        raise DataError(Problem(str(place), "the folder holds no images.", f"Its files end in none of {listed(endings, 'or')}."))
+    others = list(dict.fromkeys(other for column in inputs.values() for other in column.reads() if other != header))
+    path = folder / "images.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([header, *others])
+        writer.writerows([name, *([""] * len(others))] for name in names)
+    return PredictInput(path, root, header)

@@ -1,0 +1,53 @@
+"""What `mmtrain predict` can read: a table, standard input, an image, a folder of images."""
+
+import io
+import sys
+
+import pytest
+from tiny import paint
+
+from mmtrain.columns import Image, Numeric
+from mmtrain.errors import DataError
+from mmtrain.pipeline.predict_input import predict_input
+
+COLUMNS = {"scan": Image(column="scan"), "age": Numeric(column="years")}
+
+
+def rows(place, columns=COLUMNS):
+    with predict_input(place, columns) as given:
+        return given.path.read_text().splitlines(), given
+
+
+@pytest.mark.parametrize(("text", "name"), [('{"a": 1}\n', "stdin.jsonl"), ("\ufeff a,b\n1,2\n", "stdin.csv"), ("", "stdin.csv")])
+def test_standard_input_is_kept_as_a_file_of_its_format(monkeypatch, tmp_path, text, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    with predict_input(tmp_path.__class__("-"), COLUMNS) as given:
+        assert (given.path.name, given.path.read_text(), given.folder, given.named_by) == (name, text, tmp_path, "")
+    assert not given.path.exists()
+
+
+def test_a_folder_of_images_is_a_table_of_their_names(tmp_path):
+    for name in ("b.png", "a.JPG", "deep/c.png"):
+        paint(tmp_path / name.replace("JPG", "png"), 3)
+    (tmp_path / "a.png").rename(tmp_path / "a.JPG")
+    (tmp_path / "notes.txt").touch()
+    lines, given = rows(tmp_path)
+    assert (lines, given.folder, given.named_by) == (["scan,years", "a.JPG,", "b.png,", "deep/c.png,"], tmp_path, "scan")
+    lines, given = rows(tmp_path / "b.png")
+    assert (lines, given.folder) == (["scan,years", "b.png,"], tmp_path)
+    assert rows(tmp_path, {"scan": Image(column="scan", suffix=".png")})[0] == ["scan", "b.png", "deep/c.png"]
+
+
+def test_a_table_stays_where_it_is(tmp_path):
+    (tmp_path / "t.csv").touch()
+    assert rows(tmp_path / "t.csv")[1].path == tmp_path / "t.csv"
+
+
+def test_images_alone_need_one_column_of_images_and_files(tmp_path):
+    with pytest.raises(DataError, match="this one has scan and film"):
+        rows(tmp_path, {"scan": Image(column="scan"), "film": Image(column="film")})
+    with pytest.raises(DataError, match="this one has none"):
+        rows(tmp_path, {"age": Numeric(column="age")})
+    with pytest.raises(DataError, match=r"the folder holds no images\. Its files end in none of \.png"):
+        rows(tmp_path)
