@@ -1,0 +1,211 @@
+"""How fast `mmtrain serve` answers on a table of numbers, categories and texts, next to `predict`.
+
+    python benchmarks/serve.py [--quick] [--json FILE]        (three minutes on two cores)
+
+A run of two numbers, two categories and a text of twelve words is trained for one epoch and served in a process of its own, at a port of
+the loopback interface; the clients are threads of this process and share its cores. Told are: one client with single rows; 32 clients with
+single rows, and with 64 rows a request, next to what `predict` of a frame with as many rows does in this process; the latency at half of
+that load; a minute of load with the memory before and after; and that a killed and restarted server answers again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from script import keep, parser
+
+CLIENTS = 32
+BATCH = 64
+WORDS = np.array([f"word{number}" for number in range(2000)])
+EXPERIMENT = """
+name: served
+data: {table: table.csv}
+columns:
+  age: {role: numeric}
+  dose: {role: numeric}
+  city: {role: categorical}
+  ward: {role: categorical}
+  note: {role: text}
+  ill: {role: target, task: binary}
+split: {method: random, seed: 1}
+training: {epochs: 1, batch_size: 128}
+evaluation: {calibration: temperature}
+"""
+
+
+def write_run(folder: Path) -> pd.DataFrame:
+    """Train the run, and return its table."""
+    random = np.random.default_rng(0)
+    rows = 4000
+    table = pd.DataFrame(
+        {
+            "age": random.integers(20, 90, rows),
+            "dose": random.normal(size=rows).round(3),
+            "city": random.choice(["ulm", "bonn", "trier", "kiel"], rows),
+            "ward": random.choice([f"w{number}" for number in range(30)], rows),
+            "note": [" ".join(random.choice(WORDS, 12)) for _ in range(rows)],
+            "ill": random.choice(["yes", "no"], rows),
+        }
+    )
+    table.to_csv(folder / "table.csv", index=False)
+    (folder / "served.yaml").write_text(EXPERIMENT, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "mmtrain", "fit", "served.yaml", "--quiet"], cwd=folder, check=True)
+    return table
+
+
+class Server:
+    """The command in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "mmtrain", "serve", "served", "--port", "0", "--quiet"]
+        self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own command)
+        assert self.process.stdout is not None  # noqa: S101
+        self.port = int(self.process.stdout.readline().rstrip("/\n").rpartition(":")[2])
+
+    def memory(self) -> float:
+        """Anonymous memory in MB."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1000
+
+    def processor(self) -> float:
+        """Seconds of processor time so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def end(self, number: int) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+def ask(connection: http.client.HTTPConnection, body: bytes) -> int:
+    """Send rows and return the status."""
+    connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def load(port: int, bodies: Sequence[bytes], *, clients: int, seconds: float, pause: float = 0.0) -> tuple[np.ndarray[Any, Any], int]:
+    """Send requests from several clients for some seconds; return the latencies of all in seconds, and how many failed."""
+    latencies: list[float] = []
+    failed = [0]
+    until = time.perf_counter() + seconds
+
+    def client(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        own = []
+        for turn in range(1_000_000):
+            begun = time.perf_counter()
+            if begun > until:
+                break
+            try:
+                failed[0] += ask(connection, bodies[(number * 997 + turn) % len(bodies)]) != 200
+            except OSError:
+                failed[0] += 1
+                connection.close()
+            own.append(time.perf_counter() - begun)
+            time.sleep(pause)
+        latencies.extend(own)
+        connection.close()
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return np.array(latencies), failed[0]
+
+
+def told(latencies: np.ndarray[Any, Any], failed: int, seconds: float, rows: int, processor: float) -> dict[str, float]:
+    """Figures of a load."""
+    requests = len(latencies)
+    return {
+        "rows_per_second": round(requests * rows / seconds, 1),
+        "p50_ms": round(float(np.median(latencies)) * 1000, 2),
+        "p99_ms": round(float(np.quantile(latencies, 0.99)) * 1000, 2),
+        "server_processor_ms_per_row": round(processor / (requests * rows) * 1000, 3),
+        "failed": failed,
+    }
+
+
+def predicted(folder: Path, table: pd.DataFrame, rows: int, seconds: float) -> dict[str, float]:
+    """Rows per second of `predict` with frames of as many rows."""
+    import mmtrain
+
+    run = mmtrain.load("served", output=folder / "runs")
+    frame = table.iloc[:rows]
+    run.predict(frame, proba=True)
+    begun, used, turns = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - begun < seconds:
+        run.predict(frame, proba=True)
+        turns += 1
+    took = time.perf_counter() - begun
+    return {
+        "rows_per_second": round(turns * rows / took, 1),
+        "processor_ms_per_row": round((time.process_time() - used) / (turns * rows) * 1000, 3),
+    }
+
+
+def measure(folder: Path, seconds: float, long: float) -> dict[str, Any]:
+    """All figures."""
+    table = write_run(folder)
+    rows = table.drop(columns="ill").to_dict("records")
+    single = [json.dumps({"rows": [row]}).encode() for row in rows]
+    several = [json.dumps({"rows": rows[at : at + BATCH]}).encode() for at in range(0, len(rows) - BATCH, BATCH)]
+    server = Server(folder)
+    results: dict[str, Any] = {}
+
+    def run(name: str, bodies: Sequence[bytes], size: int, *, clients: int, length: float, pause: float = 0.0) -> dict[str, float]:
+        used = server.processor()
+        latencies, failed = load(server.port, bodies, clients=clients, seconds=length, pause=pause)
+        results[name] = told(latencies, failed, length, size, server.processor() - used)
+        return dict(results[name])
+
+    load(server.port, single, clients=4, seconds=2)  # what is made first is not measured
+    alone = run("1 client, 1 row", single, 1, clients=1, length=seconds)
+    full = run(f"{CLIENTS} clients, 1 row", single, 1, clients=CLIENTS, length=seconds)
+    run(f"{CLIENTS} clients, {BATCH} rows", several, BATCH, clients=CLIENTS, length=seconds)
+    # Half of the full load: each client waits as long as its request took there.
+    run("half load, 1 row", single, 1, clients=CLIENTS, length=seconds, pause=full["p50_ms"] / 1000)
+    before = server.memory()
+    run("long load, 1 row", single, 1, clients=CLIENTS, length=long)
+    results["memory_MB"] = {"before": round(before, 1), "after": round(server.memory(), 1)}
+    server.end(signal.SIGKILL)
+    begun = time.perf_counter()
+    server = Server(folder)
+    _, failed = load(server.port, single, clients=CLIENTS, seconds=2)
+    results["restart"] = {"seconds": round(time.perf_counter() - begun - 2, 1), "failed": failed}
+    results["exit code after SIGTERM"] = server.end(signal.SIGTERM)
+    for size in (1, BATCH):
+        results[f"predict, {size} rows"] = predicted(folder, table, size, seconds / 2)
+    results["p99 at half load / p50 of a single client"] = round(results["half load, 1 row"]["p99_ms"] / alone["p50_ms"], 2)
+    many = results[f"{CLIENTS} clients, {BATCH} rows"]["rows_per_second"]
+    results[f"served / predict, {BATCH} rows"] = round(many / results[f"predict, {BATCH} rows"]["rows_per_second"], 2)
+    return results
+
+
+def main() -> None:
+    options = parser(__doc__, quick="loads of two seconds.").parse_args()
+    seconds, long = (2.0, 4.0) if options.quick else (10.0, 60.0)
+    with tempfile.TemporaryDirectory(prefix="serve_") as name:
+        results = measure(Path(name), seconds, long)
+    print(json.dumps(results, indent=1))
+    keep(options, {"seconds": seconds, "clients": CLIENTS}, results)
+
+
+if __name__ == "__main__":
+    main()
