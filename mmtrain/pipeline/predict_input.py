@@ -64,8 +64,8 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
     inputs = inputs_among(columns)
     images = images_among(inputs)
     if len(images) != 1:
-        names = listed([inputs[key].column for key in images]) if images else "none"
-        what = f"images alone are predicted by a run with one column of images; this one has {names}."
+        found = listed([inputs[key].column for key in images]) if images else "none"
+        what = f"images alone are predicted by a run with one column of images; this one has {found}."
         raise DataError(Problem(str(place), what, "Give a table with a column for each."))
     (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
     header = inputs[key].column
