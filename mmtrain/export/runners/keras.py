@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["mmtrain"]
+# ///
 """Run this export: `python run.py model.keras [TABLE.csv [IMAGES]] [--code FILE] < inputs.json > outputs.json`.
 
 Needs mmtrain, whose layers are in the model, and, with `--code` before each, the files with layers of your own.

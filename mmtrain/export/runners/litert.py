@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["ai-edge-litert>=2.0", "numpy"]
+# ///
 """Run this export: `python run.py INPUTS.npz OUTPUTS.npz`. Needs numpy and ai-edge-litert, nothing else.
 
 INPUTS.npz holds an array (rows, ...) for every input in signature.json; OUTPUTS.npz gets one for every output.

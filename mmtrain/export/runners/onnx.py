@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy", "onnxruntime>=1.23"]
+# ///
 """Run this export: `python run.py INPUTS.npz OUTPUTS.npz`. Needs numpy and onnxruntime, nothing else.
 
 INPUTS.npz holds an array (rows, ...) for every input in signature.json; OUTPUTS.npz gets one for every output.

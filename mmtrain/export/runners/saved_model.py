@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["tensorflow>=2.21,<2.22"]
+# ///
 """Run a SavedModel export: `python run.py FOLDER < inputs.json > outputs.json`. Needs TensorFlow, nothing else.
 
 Both are in the JSON of TensorFlow Serving: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
