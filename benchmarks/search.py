@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{split:<6}{way:22}{cells}{row['test']:8.3f}{row['test'] - own:+8.3f}{row.get('cpu_s', 0.0):7.0f}", flush=True)
             results.append({"split": split, "way": way, **row, "gain": row["test"] - own})
     for way in WAYS:
-        gains = [float(one["gain"]) for one in results if one["way"] == way]
+        gains = [float(str(one["gain"])) for one in results if one["way"] == way]
         print(f"{way}: mean gain on test rows {mean(gains):+.4f}; not worse in {sum(gain >= 0 for gain in gains)} of {splits} splits")
     keep(given, {"splits": splits, "trials": trials, "seeds": len(SEEDS)}, results)
     return 0

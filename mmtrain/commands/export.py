@@ -23,6 +23,7 @@ from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import check, contract, serving
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
+from mmtrain.export.encode_program import PROGRAM, write_encode_program
 from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.ensemble import end_to_end, open_members, predict_rows
@@ -146,6 +147,7 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     if chosen.inputs == "encoded":
         np.savez(folder / "example.npz", **example)
         (folder / "columns.json").write_text(plain_json(subject.fitted.model_dump_json(indent=1)) + "\n", encoding="utf-8")
+        write_encode_program(subject.fitted, folder)
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
     signature = _signature(subject, chosen, options, exportable, inputs, facts)
@@ -158,7 +160,9 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     checked = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in predictions.items()})
     signature = signature.model_copy(update={"outputs": outputs, "check": checked})
     _write_json(folder / "signature.json", signature)
-    (folder / "CONTRACT.md").write_text(printable(contract.markdown(signature, checked)), encoding="utf-8")
+    (folder / "CONTRACT.md").write_text(
+        printable(contract.markdown(signature, checked, encodes=(folder / PROGRAM.name).is_file())), encoding="utf-8"
+    )
     return signature
 
 

@@ -25,6 +25,7 @@ from mmtrain.input_layout import InputLayout
 from mmtrain.specs import ImageSpec
 from mmtrain.targets import FittedTarget
 
+ENCODING = "python encode.py TABLE.csv inputs.npz [IMAGES]"
 EXAMPLE_VALUES = 8
 """Maximum number of values of an example that are written out."""
 
@@ -170,11 +171,14 @@ def short_name(values: Array) -> Any:
     return {"first": flat[:EXAMPLE_VALUES].tolist(), **others}
 
 
-def markdown(signature: Signature, check: ExportCheck) -> str:
-    """Return the text of CONTRACT.md."""
+def markdown(signature: Signature, check: ExportCheck, *, encodes: bool = False) -> str:
+    """Return the text of CONTRACT.md; `encodes` where encode.py is next to it."""
     lines = [f"# {signature.run.name} as {f'{signature.format} {signature.quantize}'.strip()}", ""]
     lines += [f"Takes {signature.takes} inputs, any number of rows at once. `run.py` shows how:", ""]
-    lines += [f"    {signature.usage}", "", "## Inputs", ""]
+    lines += [f"    {signature.usage}", ""]
+    if encodes:
+        lines += ["`encode.py` makes the inputs of a table, with numpy and Pillow alone:", "", f"    {ENCODING}", ""]
+    lines += ["## Inputs", ""]
     lines += [missing_cells(signature.missing), ""]
     headers_of = {name: header for header, names in signature.headers.items() for name in names}
     for one in signature.inputs:

@@ -41,7 +41,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
     @property
     def inputs(self) -> list[Any]:
         """The inputs of the group, each once."""
-        tensors = {}
+        tensors: dict[str, Any] = {}
         for member, labels in zip(self.members, self._labels, strict=True):
             own = {tensor.name: tensor for tensor in member.inputs}
             for name, label in labels:

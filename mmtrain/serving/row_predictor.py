@@ -18,7 +18,7 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.drift import DriftMonitor
 from mmtrain.data.encode import Fitted
 from mmtrain.data.prediction_chunks import Chunk, DecodedCells, join_images
-from mmtrain.data.tables.parquet_file import cell_texts
+from mmtrain.data.tables.file_formats.parquet_file import cell_texts
 from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import as_series, mark_missing
 from mmtrain.evaluation.prediction_table import prediction_columns

@@ -178,6 +178,10 @@ def test_saved_model_tells_decisions_probabilities_and_status(exported):
     ]
 
 
+ENCODED_FILES = {
+    *("signature.json", "CONTRACT.md", "run.py", "example.npz", "columns.json"),
+    *("encode.py", "characters.json", "image_decoding"),
+}
 RAW_FILES = {"model", "signature.json", "CONTRACT.md", "run.py", "example.json"}
 
 
@@ -219,8 +223,8 @@ def test_saved_model_without_images_tells_decisions_probabilities_and_status(tmp
     [
         pytest.param("saved_model", RAW_FILES, marks=pytest.mark.slow),
         pytest.param("keras", {"model.keras", "signature.json", "CONTRACT.md", "run.py", "example.json"}, marks=pytest.mark.slow),
-        ("onnx", {"model.onnx", "signature.json", "CONTRACT.md", "run.py", "example.npz", "columns.json"}),
-        ("litert", {"model.tflite", "signature.json", "CONTRACT.md", "run.py", "example.npz", "columns.json"}),
+        ("onnx", {"model.onnx", *ENCODED_FILES}),
+        ("litert", {"model.tflite", *ENCODED_FILES}),
     ],
 )
 def test_export_holds_its_model_its_contract_and_what_runs_it(name, files, run, exported):

@@ -146,4 +146,4 @@ def _predict(members: Sequence[_MemberNetwork], target: FittedTarget, key: str, 
     mean, decided = (total / count).astype(np.float32), (with_decisions / count).astype(np.float32)
     # Out-of-fold rows are decided on as in predictions_oof.csv, others by the threshold of the group.
     whole, own = target.predict_label(mean), target.without_decision().predict_label(decided)
-    return mean, [describe(target, two if alone else one) for one, two, alone in zip(whole, own, ~by.all(axis=1), strict=True)]
+    return mean, [describe(target, two if alone else one) for one, two, alone in zip(whole, own, ~np.all(by, axis=1), strict=True)]

@@ -85,6 +85,6 @@ def is_option(tree: dict[str, Any], path: tuple[str, ...]) -> bool:
         if choice is None or path[depth] == choice.tag:
             continue
         section = choice.choices().get(value_at(tree, (*path[:depth], choice.tag)))
-        if hasattr(section, "model_fields"):
+        if section is not None and hasattr(section, "model_fields"):
             return path[depth] in section.model_fields
     return True

@@ -1,0 +1,97 @@
+"""The program encode.py next to an export that takes encoded inputs: raw rows to these inputs, without mmtrain.
+
+The program reads what the training learned (columns.json); patterns of words are written out for Python's regular expressions, which have
+no classes of Unicode, and images are decoded by a copy of `mmtrain.image_decoding`, which needs Pillow alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+
+import mmtrain.image_decoding
+from mmtrain.data.encode import Fitted
+from mmtrain.errors import listed
+from mmtrain.text.spelling import BLANKS
+from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER_PAIRS, VARIANTS, WORD
+
+PROGRAM = Path(__file__).parent / "runners" / "encode.py"
+IMAGES = "image_decoding"
+BLOCKS = ((0, 0xD800), (0xE000, 0x32400), (0xE0000, 0xE0200))
+"""Code points that have classes in Unicode 16: between surrogates and the third plane, and tags."""
+ENCODED_ROLES = ("numeric", "categorical", "image")
+VECTORIZED = ("tfidf", "tokens", "hashed")
+
+
+def can_encode(fitted: Fitted) -> bool:
+    """Return whether the program knows every column; it knows no pieces of pretrained encoders, and no roles of users."""
+    known = (column.role in ENCODED_ROLES or dict(column).get("vectorize") in VECTORIZED for column in fitted.columns.values())
+    # A role of a user's own may have the name of one of ours.
+    return all(known) and all(type(column).__module__.startswith("mmtrain.columns.") for column in fitted.columns.values())
+
+
+def write_encode_program(fitted: Fitted, folder: Path) -> None:
+    """Write encode.py and what it needs but columns.json and signature.json; nothing where it cannot encode a column."""
+    if not can_encode(fitted):
+        return
+    shutil.copyfile(PROGRAM, folder / PROGRAM.name)
+    texts = any(column.role == "text" for column in fitted.columns.values())
+    (folder / "characters.json").write_text(json.dumps({"blanks": BLANKS, **(_patterns() if texts else {})}), encoding="utf-8")
+    if any(column.decodes_images for column in fitted.columns.values()):
+        _copy_image_decoding(folder / IMAGES)
+
+
+def _copy_image_decoding(folder: Path) -> None:
+    """Copy the modules that decode images; the one function from elsewhere goes into a module of its own."""
+    folder.mkdir()
+    for path in sorted(Path(mmtrain.image_decoding.__file__).parent.glob("*.py")):
+        text = path.read_text(encoding="utf-8").replace(f"mmtrain.{IMAGES}", IMAGES).replace("mmtrain.errors", f"{IMAGES}.words")
+        (folder / path.name).write_text(text, encoding="utf-8")
+    head = "from __future__ import annotations\n\nfrom collections.abc import Sequence\n\n\n"
+    (folder / "words.py").write_text(head + inspect.getsource(listed), encoding="utf-8")
+
+
+@cache
+def _patterns() -> dict[str, object]:
+    """Return the patterns of `mmtrain.text.tokenization` for Python's `re` with the flag ASCII."""
+    pairs = [[as_python(search), replacement] for search, replacement in CHARACTER_PAIRS]
+    return {
+        "variants": as_python(VARIANTS),
+        "word": as_python(WORD),
+        "between_words": as_python(BETWEEN_WORDS),
+        "character_pairs": pairs,
+    }
+
+
+def as_python(pattern: str) -> str:
+    r"""Return a pattern of RE2 with its classes of Unicode written out.
+
+    >>> as_python(r"[a\x{FE0F}]+")
+    '[a\\U0000fe0f]+'
+    """
+    inside, parts = False, []
+    for sign in re.findall(r"\\p\{\w+\}|\\x\{[0-9A-F]+\}|\\.|.", pattern, re.DOTALL):
+        if sign.startswith("\\p"):
+            ranges = character_ranges(sign[3:-1])
+            parts.append(ranges if inside else f"[{ranges}]")
+            continue
+        inside = sign == "[" or (inside and sign != "]")
+        parts.append(f"\\U{int(sign[3:-1], 16):08x}" if sign.startswith("\\x") else sign)
+    return "".join(parts)
+
+
+@cache
+def character_ranges(name: str) -> str:
+    """Return the characters of a class of Unicode, such as L or Han, as the ranges of a set; by RE2, as training reads texts."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    points = np.concatenate([np.arange(*block) for block in BLOCKS])
+    members = points[pc.match_substring_regex(pa.array(map(chr, points)), rf"\p{{{name}}}").to_numpy(zero_copy_only=False)]
+    breaks = np.flatnonzero(np.diff(members) > 1) + 1
+    return "".join(f"\\U{run[0]:08x}-\\U{run[-1]:08x}" for run in np.split(members, breaks))

@@ -1,0 +1,139 @@
+"""encode.py next to an export makes the arrays that mmtrain makes, without mmtrain."""
+
+import importlib.util
+import json
+import random
+import re
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import paint
+from tiny_serving import image_bytes
+
+from mmtrain.columns import Categorical, Image, Numeric, Text
+from mmtrain.columns.vectorizers.text_pieces import FittedPieces
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.encode import Fitted
+from mmtrain.data.prediction_chunks import Chunks, Source
+from mmtrain.data.tables.file_formats.csv_file import CsvFile
+from mmtrain.export.encode_program import PROGRAM, can_encode, character_ranges, write_encode_program
+
+TEXTS = [
+    "The quick brown fox's tail, jumps: over 2 lazy dogs!",
+    "",
+    "  ",
+    "ΣΑΣ ΟΔΥΣΣΕΥΣ Straße İstanbul ǅ Ⅷ ½",
+    "日本語のテキスト and 中文 คำไทย ｶﾞ",
+    "🙂👍🏽 👨‍👩‍👧 :) ;-D <3 C++ $5 ☕️ 🇩🇪 #️⃣",
+    "naïve e\u0301le\u0300ve \u00a0 nbsp\u2003em \u200bzero",
+    "tab\tnew\nline\x0bvt",
+    "{brace} [bracket] a_b x=y :p :d",
+    "a" * 70 + " " + "é" * 40 + " " + "z" * 130,
+]
+COLUMNS = {
+    "age": Numeric(column="age"),
+    "dose": Numeric(column="dose", missing="mask", normalize="minmax"),
+    "plain": Numeric(column="plain", normalize="none", missing="error"),
+    "city": Categorical(column="city"),
+    "flag": Categorical(column="flag", missing="mask"),
+    "note": Text(column="note"),
+    "tokens": Text(column="tokens", vectorize="tokens", max_length=6),
+    "story": Text(column="story", vectorize="hashed", buckets=997, missing="mask"),
+    "scan": Image(column="scan", size=(12, 10), channels=3, resize="pad", missing="mask"),
+    "film": Image(column="film", size=(8, 8), channels=1, bits=16, missing="mask"),
+}
+
+
+def cells(row):
+    numbers = ["", "12", " 3.5 ", "-1e3", "nan", "1e40", "words", ".5", "7.", "+4", "NA"]
+    return {
+        "age": numbers[row % 11],
+        "dose": numbers[(row + 3) % 11],
+        "plain": str(row / 7),
+        "city": ["ulm", " bonn", "trier\u00a0", "", "rom", "Ulm"][row % 6],
+        "flag": ["0", "1", "", "true"][row % 4],
+        "note": TEXTS[row % len(TEXTS)],
+        "tokens": TEXTS[(row + 1) % len(TEXTS)],
+        "story": TEXTS[(row + 2) % len(TEXTS)],
+        "scan": "" if row % 7 == 0 else f"{row % 5}.png",
+        "film": "" if row % 6 == 0 else "0.jpg",
+    }
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory, tensorflow):
+    """A folder as an export has it, its table, and what mmtrain encodes of it."""
+    folder = tmp_path_factory.mktemp("export")
+    for number in range(5):
+        paint(folder / f"{number}.png", np.random.default_rng(number).integers(0, 255, (30, 40, 3), dtype=np.uint8))
+    (folder / "0.jpg").write_bytes(image_bytes(77, "JPEG", (64, 48)))
+    rows = [cells(row) for row in range(60)]
+    pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
+    table = pd.DataFrame(rows, dtype="str").replace({"": None, "NA": None})
+    columns = {}
+    for key, column in COLUMNS.items():
+        usable = table[key].str.strip().where(~table[key].isin(["words", "1e40", "rom"]))
+        columns[key] = column.fit([usable.iloc[:40].reset_index(drop=True)])
+    # `flag` had typed cells in the training: 1 is its true.
+    fitted = Fitted(columns=columns, targets={}, typed=("flag",))
+    inputs = [
+        {"name": label.upper(), "tensor": label, "column": key, "dtype": "float32" if label != key else columns[key].spec.dtype}
+        for key in columns
+        for label in (key, f"{key}_present")
+    ]
+    headers = {key: [key.upper(), f"{key}_PRESENT"] for key in columns}
+    (folder / "signature.json").write_text(json.dumps({"missing": ["NA"], "headers": headers, "inputs": inputs}))
+    (folder / "columns.json").write_text(fitted.model_dump_json())
+    write_encode_program(fitted, folder)
+    chunks, source = Chunks(COLUMNS, fitted), Source(CsvFile(folder / "table.csv", ["NA"]), ImageFolder(folder))
+    (chunk,) = map(chunks.maker(source), chunks.cells(source))
+    return folder, chunk.inputs
+
+
+def test_the_program_gives_the_arrays_of_mmtrain(export):
+    folder, expected = export
+    forbid = "import sys; sys.modules['mmtrain'] = None; sys.modules['tensorflow'] = None; sys.argv = sys.argv[1:]; "
+    run = f"{forbid}import runpy; sys.path.insert(0, {str(folder)!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [sys.executable, "-c", run, str(folder / "encode.py"), str(folder / "table.csv"), str(folder / "out.npz")]
+    subprocess.run(command, check=True, timeout=60)
+    with np.load(folder / "out.npz") as arrays:
+        assert sorted(arrays) == sorted(name.upper() for name in expected)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(arrays[name.upper()], values, err_msg=name)
+            assert arrays[name.upper()].dtype == values.dtype, name
+
+
+def test_its_hashes_are_those_of_tensorflow(export, tensorflow):
+    spec = importlib.util.spec_from_file_location("encode_program", export[0] / "encode.py")
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    random_state = random.Random(0)
+    texts = [bytes(random_state.randrange(1, 256) for _ in range(size)) for size in range(200)]
+    hashes = tensorflow.strings.to_hash_bucket_fast(tensorflow.constant(texts), 2**62 - 57).numpy().tolist()
+    assert [program.fingerprint(text) % (2**62 - 57) for text in texts] == hashes
+
+
+def test_classes_of_unicode_are_complete():
+    assert character_ranges("Thai").startswith("\\U00000e01-\\U00000e3a")
+
+
+def test_nothing_is_written_for_columns_that_it_does_not_know(tmp_path):
+    pieces = FittedPieces.model_construct(role="text", vectorize="pieces")
+    fitted = Fitted.model_construct(columns={"note": pieces})
+    assert not can_encode(fitted)
+    write_encode_program(fitted, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", sorted(PROGRAM.parent.glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_a_program_declares_its_packages(path):
+    """PEP 723: `uv run` and `pipx run` install them."""
+    block = re.search(r"(?m)^# /// script$\n((?:^#(?:| .*)$\n)+)^# ///$", path.read_text())[1]
+    facts = tomllib.loads("".join(line[2:] for line in block.splitlines(keepends=True)))
+    assert facts["requires-python"] == ">=3.11"
+    assert all(re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?([<>=~!,.0-9]*)", one) for one in facts["dependencies"])
+    assert facts["dependencies"]
