@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from mmtrain.artifacts.export_results import ExportResult
 
 
-FORMATS = ("saved_model", "keras", "onnx", "litert")
+FORMATS = ("saved_model", "keras", "onnx", "litert", "hub", "container")
 """The formats that come with mmtrain, for the completion of a shell; `--code` may bring others."""
+
+
+CONTAINER = "container"
 
 
 class Quantize(StrEnum):
@@ -41,7 +44,8 @@ def command(
             "--format",
             metavar="FORMAT",
             autocompletion=lambda: list(FORMATS),
-            help="saved_model and keras take raw cells and image files; onnx and litert encoded inputs, see CONTRACT.md next to them.",
+            help="saved_model, keras and hub take raw cells and image files; onnx and litert encoded inputs, see CONTRACT.md next to them; "
+            "container is a Dockerfile with the run, for `mmtrain serve`.",
         ),
     ],
     quantize: Annotated[
@@ -69,6 +73,9 @@ def command(
     from mmtrain.system.user_code import import_code
 
     import_code(code)
+    if to == CONTAINER:
+        _write_container(run, folder, output, refused=quantize is not None or inputs is not None, as_json=as_json, quiet=quiet)
+        return
     options = ExportOptions(
         to,
         quantize.value if quantize else "",
@@ -84,6 +91,22 @@ def command(
         print_json(done.to_json())
         return
     _show(done, quiet=quiet)
+
+
+def _write_container(run: str | None, folder: Path | None, output: Path, *, refused: bool, as_json: bool, quiet: bool) -> None:
+    from mmtrain.cli.views.console import note, out, print_json
+    from mmtrain.commands.container import write_container
+    from mmtrain.errors import Problem, UsageError
+
+    if refused:
+        what = "a container serves the run as it is."
+        raise UsageError(Problem(f"--format {CONTAINER}", what, "Leave --quantize and --inputs out."))
+    made = write_container(run, folder, output=output)
+    if as_json:
+        print_json({"folder": str(made), "format": CONTAINER, "files": sorted(path.name for path in made.iterdir())})
+        return
+    out().print(str(made), soft_wrap=True, markup=False)
+    note(f"Build it: docker build -t mmtrain-model {made}", quiet=quiet)
 
 
 def _show(done: ExportResult, *, quiet: bool) -> None:

@@ -9,12 +9,13 @@ format, which needs nothing but the format's own runtime. It is copied next to e
 | `keras` | raw cells, and images as files | Keras and mmtrain |
 | `onnx` | encoded inputs | ONNX Runtime |
 | `litert` | encoded inputs | LiteRT |
+| `hub` | raw cells, and images as files | Keras and mmtrain |
 """
 
-from mmtrain.export import keras, litert, onnx, serving
+from mmtrain.export import hub, keras, litert, onnx, serving
 from mmtrain.export.base import Format as Format
 from mmtrain.export.base import export_format as export_format
 from mmtrain.export.base import export_formats as export_formats
 
-for _entry in (serving.FORMAT, keras.FORMAT, onnx.FORMAT, litert.FORMAT):
+for _entry in (serving.FORMAT, keras.FORMAT, onnx.FORMAT, litert.FORMAT, hub.FORMAT):
     export_format(_entry)

@@ -2,9 +2,10 @@
 # requires-python = ">=3.11"
 # dependencies = ["mmtrain"]
 # ///
-"""Run this export: `python run.py model.keras [TABLE.csv [IMAGES]] [--code FILE] < inputs.json > outputs.json`.
+"""Run this export: `python run.py MODEL [TABLE.csv [IMAGES]] [--code FILE] < inputs.json > outputs.json`.
 
-Needs mmtrain, whose layers are in the model, and, with `--code` before each, the files with layers of your own.
+MODEL is model.keras or, in a folder for a hub, model.safetensors. Needs mmtrain, whose layers are in the model, and, with `--code` before
+each, the files with layers of your own.
 
 Both are in the JSON of TensorFlow Serving: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
 file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
@@ -12,8 +13,9 @@ file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [val
 With TABLE.csv, its rows are read instead of standard input: a column per header in signature.json. Image cells are relative to the
 folder IMAGES; left out, to the folder of the table.
 
-In a program of your own: `import keras, mmtrain.layers.registered` and `keras.models.load_model("model.keras")`, which takes a
-dictionary of tensors (rows, 1) by the column's name and returns predictions by target.
+In a program of your own: `import keras, mmtrain.layers.registered` and `keras.models.load_model("model.keras")`, or
+`mmtrain.export.hub.load_folder(Path("model.safetensors"))`. The model takes a dictionary of tensors (rows, 1) by the column's name and
+returns predictions by target.
 """
 
 import base64
@@ -36,10 +38,11 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     start_tensorflow()
     import tensorflow as tf
 
+    from mmtrain.export.hub import load_folder
     from mmtrain.model.model_file import load_end_to_end
 
     signature = json.loads((path.parent / "signature.json").read_text(encoding="utf-8"))
-    model = load_end_to_end(path)
+    model = load_folder(path) if path.suffix == ".safetensors" else load_end_to_end(path)
     kinds = {tensor.name: tensor.dtype for tensor in model.inputs}
     call = tf.function(model, reduce_retracing=True, autograph=False)
     values = {
