@@ -44,6 +44,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `api/` | the Python API: `mmtrain.fit` and the others, result objects, scikit-learn estimators | 0-2 |
 | `cli/` | one module per command: options, printing, exit codes | 0 |
 | `commands/` | one function per command; read these first | 2, TensorFlow inside |
+| `serving/` | requests over HTTP: rows, batches, addresses, the page | 2, TensorFlow inside |
 | `pipeline/` | steps that commands share: validate, encode, train a run or a child run, search, restore, predict | 2, TensorFlow inside |
 | `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks of data, reports, exports | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
@@ -55,7 +56,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `text/` | words and pieces of texts, word vectors, spelling, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
 
-`config/`, `commands/`, `pipeline/` and `api/` know the whole experiment. Below them a function takes the section or the values it uses.
+`config/`, `commands/`, `serving/`, `pipeline/` and `api/` know the whole experiment. Below them a function takes the section or the values it uses.
 
 # Words
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.columns import AnyFittedColumn
-from mmtrain.encoders.weights import SAFETENSORS_TYPES, SafetensorsFile
+from mmtrain.encoders.weights.files import SAFETENSORS_TYPES, SafetensorsFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.export.base import EXACT, ExportableModel, Format
 from mmtrain.export.subprocess_runner import run_with_json

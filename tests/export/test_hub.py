@@ -11,7 +11,7 @@ from mmtrain.cli.app import run as command_line
 from mmtrain.commands.container import write_container
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
-from mmtrain.encoders.weights import SafetensorsFile
+from mmtrain.encoders.weights.files import SafetensorsFile
 from mmtrain.errors import RunError, UsageError
 from mmtrain.export.hub import CONFIG, load_folder, write_safetensors
 
