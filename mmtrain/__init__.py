@@ -56,7 +56,8 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `text/` | words and pieces of texts, word vectors, spelling, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
 
-`config/`, `commands/`, `serving/`, `pipeline/` and `api/` know the whole experiment. Below them a function takes the section or the values it uses.
+`config/`, `commands/`, `serving/`, `pipeline/` and `api/` know the whole experiment. Below them a function takes the section or the values
+it uses.
 
 # Words
 
