@@ -159,5 +159,5 @@ def names_of(word: str) -> list[str]:
     """The names that a word may mean, in the order of `WORDS_OF`; of a score, `validation_auc` for `val_auc`."""
     plain = word.casefold().lstrip("-")
     # `grad-cam` and `grad cam` are `grad_cam`.
-    found = NAMES.get(plain) or NAMES.get(re.sub(r"[ -]", "_", plain), [])
-    return [*found, f"validation_{plain.removeprefix('val_')}"] if plain.startswith("val_") else found
+    names = NAMES.get(plain) or NAMES.get(re.sub(r"[ -]", "_", plain), [])
+    return [*names, f"validation_{plain.removeprefix('val_')}"] if plain.startswith("val_") else names

@@ -1,4 +1,4 @@
-"""Trackers: objects of one's own that follow a training, such as a logger of an experiment database, and their registry.
+"""Trackers: objects of the user that follow a training, such as a logger of an experiment database, and their registry.
 
 A tracker is made for a run by a registered class or function `(folder, *, options)`: `folder` is that of the run, and the keyword-only
 parameters are its options in the experiment file. It may have a method for every event of `mmtrain.training.listeners.events`, named
@@ -110,8 +110,8 @@ class Steps:
         """Begin the file; a resumed training goes on behind the lines that its checkpoint has seen."""
         reached = (event.done + 1, event.done_steps)
         lines = self._path.read_text(encoding="utf-8").splitlines()[1:] if self._path.exists() else []
-        kept = [line for line in lines if tuple(map(int, line.split(",")[:2])) <= reached]
-        self._path.write_text("\n".join(["epoch,step,loss", *kept, ""]), encoding="utf-8")
+        earlier = [line for line in lines if tuple(map(int, line.split(",")[:2])) <= reached]
+        self._path.write_text("\n".join(["epoch,step,loss", *earlier, ""]), encoding="utf-8")
 
     def stepped(self, event: Any) -> None:
         """Add a line; the last event of an epoch may come twice."""

@@ -99,8 +99,8 @@ class Branch(Section):
     def encoders(self, columns: Mapping[str, Any]) -> dict[str, Pretrained]:
         """Return the pretrained encoders of the branch by column: the one that it begins with, and those of `columns`, always frozen."""
         begins_with, options = self.pretrained(), {column: columns[column].vector_encoder for column in self.columns}
-        own = {} if begins_with is None else {self.columns[0]: begins_with}
-        return own | {column: Pretrained(option.model, option.weights) for column, option in options.items() if option is not None}
+        first = {} if begins_with is None else {self.columns[0]: begins_with}
+        return first | {column: Pretrained(option.model, option.weights) for column, option in options.items() if option is not None}
 
     def build(self, inputs: Mapping[str, Input[Any]]) -> Features:
         """Call the architecture's function with the options of this section.

@@ -89,11 +89,11 @@ def _expansion(encoding: NumberEncoding, columns: Sequence[tuple[int, VectorSpec
     if encoding == "periodic":
         return number_encodings.Periodic(positions=positions, frequencies=min(FREQUENCIES, bins), sigma=SIGMA)
     # n bins have n + 1 edges.
-    kept = [_spread(len(spec.edges), bins + 1) for _, spec in columns]
-    edges = [[spec.edges[place] for place in places] for (_, spec), places in zip(columns, kept, strict=True)]
+    edge_places = [_spread(len(spec.edges), bins + 1) for _, spec in columns]
+    edges = [[spec.edges[place] for place in places] for (_, spec), places in zip(columns, edge_places, strict=True)]
     if encoding == "piecewise_linear":
         return number_encodings.PiecewiseLinear(positions=positions, edges=edges)
-    scores = [_normal_scores(spec.ranks[place] for place in places) for (_, spec), places in zip(columns, kept, strict=True)]
+    scores = [_normal_scores(spec.ranks[place] for place in places) for (_, spec), places in zip(columns, edge_places, strict=True)]
     return number_encodings.NormalScore(positions=positions, edges=edges, scores=scores)
 
 

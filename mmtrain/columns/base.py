@@ -169,7 +169,7 @@ class Column(Section):
 
     @property
     def image_cells(self) -> ImageCells | None:
-        """How cells are decoded into images, which are kept in an image store; None for cells that name no images."""
+        """Rules by which cells are decoded into images, which are kept in an image store; None for cells that name no images."""
         return None
 
     @classmethod

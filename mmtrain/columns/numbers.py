@@ -168,5 +168,5 @@ def _encoded_edges(
         return (), ()
     # From the second edge on, a bin narrower than 1e-36 has a slope beyond float32; the first edge has no bin to its
     # left.
-    kept = np.flatnonzero(np.diff(encoded, prepend=-np.inf) > narrow)
-    return tuple(encoded[kept].tolist()), tuple(ranks[place] for place in places[kept])
+    wide_enough = np.flatnonzero(np.diff(encoded, prepend=-np.inf) > narrow)
+    return tuple(encoded[wide_enough].tolist()), tuple(ranks[place] for place in places[wide_enough])

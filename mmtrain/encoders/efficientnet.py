@@ -143,11 +143,11 @@ class EfficientNet(Family):
         match = NAME.fullmatch(str(checkpoint.config.get("architecture", name)).lower())
         if match is None and timm:
             return None
-        found = match["scale"] if match else _same_shapes(checkpoint)
-        if found is None:
+        scale = match["scale"] if match else _same_shapes(checkpoint)
+        if scale is None:
             return None
-        mean, deviation = input_scaling(checkpoint.config, HALVES if found.startswith("lite") else IMAGENET)
-        return Architecture(found, timm, not timm or bool(match and match["tf"]), mean, deviation)
+        mean, deviation = input_scaling(checkpoint.config, HALVES if scale.startswith("lite") else IMAGENET)
+        return Architecture(scale, timm, not timm or bool(match and match["tf"]), mean, deviation)
 
     def build(self, architecture: Any, spec: TensorSpec) -> Built:
         """Return the network of an image to the mean of the last maps, (batch, 1280 or more)."""

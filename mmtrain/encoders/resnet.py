@@ -65,12 +65,12 @@ class ResNet(Family):
 
 def _blocks(shapes: Mapping[str, Sequence[int]], width: int) -> tuple[Block, ...]:
     """Return the blocks in order; `width` is that of the maps in front of the first one."""
-    found: dict[tuple[int, int], list[tuple[int, Sequence[int]]]] = {}
+    convolutions_of: dict[tuple[int, int], list[tuple[int, Sequence[int]]]] = {}
     for name, shape in shapes.items():
         if (match := BLOCK.fullmatch(name)) and len(shape) == 4:
-            found.setdefault((int(match["stage"]), int(match["number"])), []).append((int(match["convolution"]), shape))
+            convolutions_of.setdefault((int(match["stage"]), int(match["number"])), []).append((int(match["convolution"]), shape))
     blocks = []
-    for (stage, number), convolutions in sorted(found.items()):
+    for (stage, number), convolutions in sorted(convolutions_of.items()):
         described = []
         for _, (outputs, inputs, kernel, _) in sorted(convolutions):
             described.append((outputs, kernel, max(1, width // max(1, inputs))))

@@ -82,9 +82,9 @@ class QuantileTransform(Section):
         # Mid-ranks: equal answers share the mean of their ranks, and no rank is 0 or 1.
         ranks = (np.cumsum(counts) - counts / 2) / len(answers)
         # The distinct answers nearest to `KNOTS` evenly spaced ranks; fewer when many coincide.
-        kept = np.unique(np.searchsorted(ranks, np.linspace(ranks[0], ranks[-1], KNOTS)).clip(max=len(distinct) - 1))
-        quantiles = map(NormalDist().inv_cdf, ranks[kept].tolist())
-        return cls(answers=tuple(distinct[kept].tolist()), quantiles=tuple(quantiles))
+        knots = np.unique(np.searchsorted(ranks, np.linspace(ranks[0], ranks[-1], KNOTS)).clip(max=len(distinct) - 1))
+        quantiles = map(NormalDist().inv_cdf, ranks[knots].tolist())
+        return cls(answers=tuple(distinct[knots].tolist()), quantiles=tuple(quantiles))
 
     def learned(self, answers: Numbers) -> Numbers:
         """Return the transform of training answers."""

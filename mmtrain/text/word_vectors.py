@@ -53,10 +53,10 @@ def _read(file: Path, words: tuple[str, ...], *state: int) -> WordVectors:  # no
     import numpy as np
 
     position_of = {word: position for position, word in enumerate(words)}
-    found = _read_array(file, position_of) if file.suffix == ".npy" else _read_lines(file, position_of)
+    known = _read_array(file, position_of) if file.suffix == ".npy" else _read_lines(file, position_of)
     vectors: dict[int, Any] = {}
     width = 0
-    for position, vector in found:
+    for position, vector in known:
         width = len(vector)
         vectors.setdefault(position, vector)
     if not vectors:

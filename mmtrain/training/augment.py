@@ -43,9 +43,9 @@ def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, com
     transforms = _transforms(numbers, how, pixels.shape[1], pixels.shape[2]) if how.moves else None
     factors, addends = _colours(numbers, how, float(levels), pixels.shape[3])
     if how.erase:
-        kept = _outside_rectangles(numbers, how.erase, pixels.shape[1], pixels.shape[2])
+        visible = _outside_rectangles(numbers, how.erase, pixels.shape[1], pixels.shape[2])
         # Erased places become the middle grey: factor 0 and addend levels / 2.
-        factors, addends = factors * kept, addends * kept + levels / 2.0 * (1.0 - kept)
+        factors, addends = factors * visible, addends * visible + levels / 2.0 * (1.0 - visible)
     if compiled is None:
         compiled = not tf.config.list_physical_devices("GPU")
     change = _changed_by_xla if compiled else _changed_by_kernels

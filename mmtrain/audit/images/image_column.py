@@ -40,7 +40,7 @@ class ImageColumn:
 
     @property
     def images(self) -> ImageCells | None:
-        """How the experiment decodes the cells; None without an experiment."""
+        """Rules by which the experiment decodes the cells; None without an experiment."""
         return None if self.column is None else self.column.image_cells
 
     @property

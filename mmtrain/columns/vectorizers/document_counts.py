@@ -134,8 +134,8 @@ class DocumentCounts:
         names = words + [f"{words[one]} {words[other]}" for one, other in zip(first[order], second[order], strict=True)]
         counts = np.array([*(-count for count, _ in ranked), *pair_counts[order]], dtype=np.int64)
         # Stable: words come first among equally frequent entries.
-        kept = np.argsort(-counts, kind="stable")[:most]
-        return {names[place]: int(counts[place]) for place in kept}
+        frequent = np.argsort(-counts, kind="stable")[:most]
+        return {names[place]: int(counts[place]) for place in frequent}
 
 
 def inverse_document_frequency(counts: dict[str, int], documents: int) -> tuple[float, ...]:

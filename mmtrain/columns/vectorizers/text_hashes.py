@@ -110,11 +110,11 @@ class FittedHashes(FittedColumn):
         whole = hashed_ngrams(tf.constant([cell]), **options, ngrams=self.ngrams)[0].flat_values.numpy().tolist()
         # Pairs come last, in the order of their first words.
         owners += [(place, place + 1) for place in range(len(whole) - len(ids))]
-        kept = np.array(whole[: self.width], dtype=np.int64) + FIRST_ID
+        ids_in_order = np.array(whole[: self.width], dtype=np.int64) + FIRST_ID
         size = self.spec.size
-        shares = np.bincount(entry[0], weights=values, minlength=size) / np.maximum(np.bincount(kept, minlength=size), 1)
+        shares = np.bincount(entry[0], weights=values, minlength=size) / np.maximum(np.bincount(ids_in_order, minlength=size), 1)
         place_values = np.zeros(max(1, len(read)))
-        for number, owner in zip(kept.tolist(), owners, strict=False):
+        for number, owner in zip(ids_in_order.tolist(), owners, strict=False):
             place_values[list(owner)] += shares[number] / len(owner)
         sums = dict.fromkeys(read, 0.0)
         for word, value in zip(read, place_values.tolist(), strict=False):

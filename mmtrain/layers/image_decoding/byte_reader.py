@@ -27,8 +27,8 @@ class File(NamedTuple):
     """Position of the last byte; int64, like all positions in a file."""
 
 
-def opened(text: Any) -> File:
-    """The file that has the bytes `text`."""
+def open_bytes(text: Any) -> File:
+    """Return the file that has the bytes `text`."""
     data = tf.io.decode_raw(text, tf.uint8)
     return File(text, data, tf.size(data, tf.int64) - 1)
 

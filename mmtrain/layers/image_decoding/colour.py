@@ -59,8 +59,8 @@ def _over(pixels: Any, background: tuple[int, int, int]) -> Any:
     return tf.cast(tf.bitwise.right_shift(shifted, 7), tf.uint8)
 
 
-def multiplied(pixels: Any) -> Any:
-    """(height, width, 4) uint8 with its colours multiplied by alpha, as they are averaged."""
+def multiply_by_alpha(pixels: Any) -> Any:
+    """Return (height, width, 4) uint8 with its colours multiplied by alpha, as they are averaged."""
     return by_strips(_multiplied, pixels, 4)
 
 
@@ -71,8 +71,8 @@ def _multiplied(pixels: Any) -> Any:
     return tf.concat([tf.cast(shifted, tf.uint8), pixels[..., 3:4]], axis=1)
 
 
-def divided(pixels: Any) -> Any:
-    """Return the inverse of `multiplied`, up to rounding."""
+def divide_by_alpha(pixels: Any) -> Any:
+    """Return the inverse of `multiply_by_alpha`, up to rounding."""
     wide = tf.cast(pixels, tf.int32)
     alpha = wide[..., 3:4]
     quotient = tf.minimum(255 * wide[..., :3] // tf.maximum(alpha, 1), 255)

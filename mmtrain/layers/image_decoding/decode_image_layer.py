@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from mmtrain.image_decoding import Layout
-from mmtrain.layers.image_decoding.byte_reader import GREY_DEEP, opened
+from mmtrain.layers.image_decoding.byte_reader import GREY_DEEP, open_bytes
 from mmtrain.layers.image_decoding.decode import header_of, kind, pixels_of
 from mmtrain.layers.image_decoding.exif import orientation, upright
 from mmtrain.layers.image_decoding.resize import resized
@@ -109,7 +109,7 @@ def _options() -> tf.data.Options:
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
 def _image(text: Any, layout: Layout) -> tuple[Any, Any]:
     """The pixels of one file, and its status; an error of TensorFlow's where it cannot be decoded."""
-    file = opened(text)
+    file = open_bytes(text)
     number = kind(file)
     head = header_of(file, number)
     too_deep = head.bits > (GREY_DEEP if layout.bits == 16 else GREY_DEEP - 1)

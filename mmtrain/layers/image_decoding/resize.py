@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.image_decoding import Layout
-from mmtrain.layers.image_decoding.colour import divided, fill, multiplied
+from mmtrain.layers.image_decoding.colour import divide_by_alpha, fill, multiply_by_alpha
 
 PARTS = (1, 2, 4, 8)
 """A JPEG can be decoded at its size over one of these."""
@@ -90,7 +90,7 @@ def _rounded(numerator: Any, denominator: Any) -> Any:
 def _boxed(pixels: Any, size: Any, start: Any, end: Any) -> Any:
     """The box from `start` to `end`, each (row, column) float32, at `size`; transparent colours count by their alpha."""
     if pixels.shape[-1] == 4:
-        return divided(_averaged(multiplied(pixels), size, start, end))
+        return divide_by_alpha(_averaged(multiply_by_alpha(pixels), size, start, end))
     return _averaged(pixels, size, start, end)
 
 
@@ -101,13 +101,13 @@ def _averaged(pixels: Any, size: Any, start: Any, end: Any) -> Any:
     """
     tall, wide = tf.unstack(tf.shape(pixels)[:2] - size)
     down_first = (tall > 0) & (tall > 2 * wide)
-    kept, swapped = np.array([0, 1, 2], np.int32), np.array([1, 0, 2], np.int32)
+    same, swapped = np.array([0, 1, 2], np.int32), np.array([1, 0, 2], np.int32)
     step = tf.cast(end - start, tf.float64) / tf.cast(size, tf.float64)
     boxes = tf.stack([tf.cast(size, tf.float64), tf.cast(start, tf.float64), step], axis=1)  # (2, 3)
     first, last = tf.unstack(tf.where(down_first, boxes, tf.reverse(boxes, [0])))
-    turned = tf.transpose(pixels, tf.where(down_first, kept, swapped))  # the side of the first pass comes first
+    turned = tf.transpose(pixels, tf.where(down_first, same, swapped))  # the side of the first pass comes first
     once = tf.transpose(_along(turned, first), swapped)
-    twice = tf.transpose(_along(once, last), tf.where(down_first, swapped, kept))
+    twice = tf.transpose(_along(once, last), tf.where(down_first, swapped, same))
     return tf.ensure_shape(twice, (None, None, pixels.shape[-1]))
 
 
@@ -124,14 +124,14 @@ def _along(pixels: Any, box: Any) -> Any:
     at_once = tf.minimum(tf.cast(tf.cast(inputs, tf.float64) / step, tf.int32), _BLOCK // reach)
     at_once = tf.clip_by_value(at_once, 1, rows)
     blocks = -(-rows // at_once)
-    found = tf.TensorArray(pixels.dtype, size=blocks, element_shape=(None, None), infer_shape=False)
+    written = tf.TensorArray(pixels.dtype, size=blocks, element_shape=(None, None), infer_shape=False)
 
     def block(number: Any, done: Any) -> tuple[Any, Any]:
         places = tf.range(number * at_once, tf.minimum((number + 1) * at_once, rows))
         center = start + (tf.cast(places, tf.float64) + 0.5) * step
         return number + 1, done.write(number, _weighed(flat, center, step, reach))
 
-    done = tf.while_loop(lambda number, _: number < blocks, block, (0, found), parallel_iterations=1)[1]
+    done = tf.while_loop(lambda number, _: number < blocks, block, (0, written), parallel_iterations=1)[1]
     return tf.reshape(done.concat(), [rows, others, channels])
 
 

@@ -20,7 +20,7 @@ class _OfNumbers(ConfiguredLayer):
     def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(settings, autocast=False, **kwargs)
 
-    def taken(self, numbers: Any) -> Any:
+    def take(self, numbers: Any) -> Any:
         """Return the numbers at `positions`, (batch, columns) float32."""
         return take_places(ops.cast(numbers, "float32"), self.settings["positions"])
 
@@ -36,7 +36,7 @@ class TakeNumbers(_OfNumbers):
         super().__init__({"positions": list(positions)}, **kwargs)
 
     def call(self, numbers: Any) -> Any:
-        return ops.cast(self.taken(numbers), self.compute_dtype)
+        return ops.cast(self.take(numbers), self.compute_dtype)
 
     def compute_output_spec(self, numbers: Any) -> Any:
         return self._spec(numbers)
@@ -65,7 +65,7 @@ class PiecewiseLinear(_OfNumbers):
     def encoded(self, numbers: Any) -> Any:
         """Return the bins, (batch, columns, bins) float32."""
         # (batch, columns, 1) against (columns, bins): each bin as the clipped position between its edges.
-        return ops.clip((self.taken(numbers)[:, :, None] - self._lower) * self._slope, 0.0, 1.0)
+        return ops.clip((self.take(numbers)[:, :, None] - self._lower) * self._slope, 0.0, 1.0)
 
     def call(self, numbers: Any) -> Any:
         return ops.cast(self.encoded(numbers), self.compute_dtype)
@@ -119,7 +119,7 @@ class Periodic(_OfNumbers):
 
     def call(self, numbers: Any) -> Any:
         # Frequencies are in periods, angles in radians.
-        angles = 2 * math.pi * self.taken(numbers)[:, :, None] * ops.cast(self.frequency, "float32")
+        angles = 2 * math.pi * self.take(numbers)[:, :, None] * ops.cast(self.frequency, "float32")
         if self.phase is not None:
             return ops.cast(ops.cos(angles + ops.cast(self.phase, "float32")), self.compute_dtype)
         return ops.cast(ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=2), self.compute_dtype)
@@ -137,7 +137,7 @@ class RobustScale(_OfNumbers):
 
     def call(self, numbers: Any) -> Any:
         centers, factors = (np.array(self.settings[name], np.float32) for name in ("centers", "factors"))
-        scaled = (self.taken(numbers) - centers) * factors
+        scaled = (self.take(numbers) - centers) * factors
         return ops.cast(scaled * ops.rsqrt(1 + ops.square(scaled / 3)), self.compute_dtype)
 
     def compute_output_spec(self, numbers: Any) -> Any:

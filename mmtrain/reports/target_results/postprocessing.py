@@ -92,11 +92,11 @@ def describe_base(choice: LinearBaseChoice | None) -> Iterator[str]:
     """Describe the choice between a network, its linear model and their mean, in a sentence; empty without such a model."""
     if choice is None:
         return
-    kept = {0.0: "the linear model predicts alone", 0.5: "the mean of both predicts", 1.0: "the network predicts"}[choice.factor]
+    outcome = {0.0: "the linear model predicts alone", 0.5: "the mean of both predicts", 1.0: "the network predicts"}[choice.factor]
     beyond = "" if choice.factor == 0.5 else ", better beyond noise"
     losses = ", ".join(f"{name} {significant(loss)}" for name, loss in (("alone", choice.linear), ("mean of both", choice.mean)))
     rows = counted(choice.rows, "validation row")
-    yield f"Linear model and network: {kept}{beyond}. Losses on {rows}: linear model {losses}, network {significant(choice.network)}."
+    yield f"Linear model and network: {outcome}{beyond}. Losses on {rows}: linear model {losses}, network {significant(choice.network)}."
 
 
 def sentences(result: TargetResult) -> tuple[str, ...]:
