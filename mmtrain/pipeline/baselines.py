@@ -231,9 +231,9 @@ def _tabular(subject: AnalysisInput, context: BaselineContext) -> Iterator[Basel
 
 
 def _fitted(kind: BaselineKind, subject: AnalysisInput, table: EncodedTable, say: Say) -> BaselinePredictions | str:
-    from mmtrain.evaluation.gradient_boosting import GradientBoosting
-    from mmtrain.evaluation.linear_model import LinearModel
-    from mmtrain.evaluation.tabular_baseline import FeatureMatrix, can_predict
+    from mmtrain.evaluation.reference_models.gradient_boosting import GradientBoosting
+    from mmtrain.evaluation.reference_models.linear_model import LinearModel
+    from mmtrain.evaluation.reference_models.tabular_baseline import FeatureMatrix, can_predict
 
     baseline = TABULAR[kind]
     features = FeatureMatrix(table.fitted, table.arrays, table.partition.train)

@@ -30,13 +30,13 @@ from mmtrain.commands.pack import pack
 from mmtrain.commands.unpack import unpack
 from mmtrain.config.training import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
-from mmtrain.evaluation import gradient_boosting, linear_model, tabular_baseline
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
-from mmtrain.evaluation.gradient_boosting import GradientBoosting
-from mmtrain.evaluation.linear_model import LinearModel
-from mmtrain.evaluation.tabular_baseline import FeatureMatrix
+from mmtrain.evaluation.reference_models import gradient_boosting, linear_model, tabular_baseline
+from mmtrain.evaluation.reference_models.gradient_boosting import GradientBoosting
+from mmtrain.evaluation.reference_models.linear_model import LinearModel
+from mmtrain.evaluation.reference_models.tabular_baseline import FeatureMatrix
 from mmtrain.metrics.score import Score
 from mmtrain.model import model_file
 from mmtrain.pipeline.baselines import branch_plan, child_names, epoch_limit

@@ -13,7 +13,7 @@ import numpy as np
 from mmtrain.columns.vectorizers.fitted_text import FIRST_ID
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
-from mmtrain.evaluation.tabular_baseline import Examples, FeatureMatrix, Model, TabularBaseline
+from mmtrain.evaluation.reference_models.tabular_baseline import Examples, FeatureMatrix, Model, TabularBaseline
 from mmtrain.specs import BagSpec, TokenSpec
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmtrain.evaluation.tabular_baseline import Examples, Model, TabularBaseline
+from mmtrain.evaluation.reference_models.tabular_baseline import Examples, Model, TabularBaseline
 from mmtrain.targets import FittedTarget
 
 PATIENCE = 20
