@@ -123,7 +123,7 @@ def guarded(tmp_path_factory):
 
 
 def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guarded, capsys):
-    from mmtrain.cli.fit import _result
+    from mmtrain.cli.fit import show_result
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
     from mmtrain.pipeline.train_run import TrainingResult
@@ -136,7 +136,7 @@ def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guard
     assert sentence in " ".join(told.output.split())
     assert all(sentence in (run / file).read_text(encoding="utf-8") for file in ("report.html", "model_card.md"))
     facts = run.read("run.json")
-    _result(TrainingResult(run, Ended(6, 1, {}, ""), "validation_auc", Postprocessing(), facts.fusion_guard), as_json=True, quiet=True)
+    show_result(TrainingResult(run, Ended(6, 1, {}, ""), "validation_auc", Postprocessing(), facts.fusion_guard), as_json=True, quiet=True)
     assert json.loads(capsys.readouterr().out)["fusion_guard"]["y"] == guard.to_json()
     result = evaluate(str(run.folder), EvaluateOptions(part="validation"))
     assert result.targets["y"].scores["auc"].value == pytest.approx(guard.branches["first"].value)
