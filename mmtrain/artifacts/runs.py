@@ -77,7 +77,7 @@ def two_latest(output: Path) -> list[Run]:
 
     Raises UsageError if the folder does not hold two such runs.
     """
-    every = sorted(_runs_under(output), key=_start_time, reverse=True)
+    every = sorted(run_folders(output), key=_start_time, reverse=True)
     latest = open_run(every[0]) if every else None
     for folder in every[1:]:
         if latest is not None and Run(folder).is_group == latest.is_group and _settings(folder) != _settings(latest.folder):
@@ -86,10 +86,10 @@ def two_latest(output: Path) -> list[Run]:
     raise UsageError(Problem(str(output), "the folder does not hold two runs of different experiments to compare.", fix))
 
 
-def _runs_under(output: Path) -> list[Path]:
-    """Return the folders of all runs; any depth below would find child runs as well."""
-    folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
-    return [folder for folder in folders if Run(folder).parent is None]
+def run_folders(output: Path) -> list[Path]:
+    """Return the folders of all numbered runs; `latest` is a link to one of them, and child runs belong to their parents."""
+    folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and path.parent.name.isdecimal()]
+    return [folder for folder in folders if not folder.is_symlink() and Run(folder).parent is None]
 
 
 def _settings(folder: Path) -> str:
@@ -101,7 +101,7 @@ def _settings(folder: Path) -> str:
 
 def _find(which: str | None, output: Path) -> Run:
     if which is None:
-        runs = _runs_under(output)
+        runs = run_folders(output)
         if not runs:
             raise UsageError(Problem(str(output), "the folder holds no runs.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return open_run(max(runs, key=_start_time))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +15,14 @@ from mmtrain.artifacts.group_results import MemberScores
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.run_lists import RunEntry, RunList
 from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, RunFacts
+from mmtrain.artifacts.runs import run_folders
 from mmtrain.errors import MmtrainError, Problem, UsageError, did_you_mean, listed
+from mmtrain.evaluation import scoring
 from mmtrain.metrics.score import Score
 from mmtrain.pipeline.run_group import CROSS_VALIDATION
 from mmtrain.pipeline.search.results import read_best
-from mmtrain.targets import tasks
+from mmtrain.pipeline.search.space import value_at
+from mmtrain.targets import TaskTraits, tasks
 
 OUT_OF_FOLD = "folds"
 """Name, in place of that of a part, of the scores of cross-validation."""
@@ -27,7 +30,7 @@ OUT_OF_FOLD = "folds"
 
 def list_runs(name: str | None = None, *, output: Path = Path("runs")) -> RunList:
     """Return the runs under `output`, or those of a name, the latest first. Raises UsageError if there are none."""
-    folders = list(_run_folders(output))
+    folders = run_folders(output)
     if name is not None:
         named = [folder for folder in folders if folder.parent.name == name]
         if not named:
@@ -39,14 +42,6 @@ def list_runs(name: str | None = None, *, output: Path = Path("runs")) -> RunLis
         raise UsageError(Problem(str(output), "the folder holds no runs.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
     entries = [describe_run(Run(folder)) for folder in folders]
     return RunList(output=str(output), runs=sorted(entries, key=lambda one: one.started, reverse=True))
-
-
-def _run_folders(output: Path) -> Iterator[Path]:
-    """Yield the folders of numbered runs; `latest` is a link to one of them, and child runs belong to their parents."""
-    for path in output.glob("*/*/run.json"):
-        folder = path.parent
-        if folder.name.isdecimal() and not folder.is_symlink() and Run(folder).parent is None:
-            yield folder
 
 
 def describe_run(run: Run) -> RunEntry:
@@ -75,9 +70,9 @@ def _entry(run: Run) -> RunEntry:
     facts: RunFacts = run.read("run.json")
     is_search, is_group = (run / SEARCH_FILE).is_file(), bool(facts.members)
     tree = _tree(run)
-    monitor = _at(tree, "training", "early_stopping", "monitor") or ""
+    monitor = value_at(tree, ("training", "early_stopping", "monitor")) or ""
     if is_search:
-        monitor, value, epochs = read_best(run, _at(tree, "tune", "score") or monitor)
+        monitor, value, epochs = read_best(run, value_at(tree, ("tune", "score")) or monitor)
     else:
         best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)
         value, epochs = (None if best is None else best.values.get(monitor)), facts.epochs
@@ -111,12 +106,6 @@ def _read_yaml(path: str, _changed: int) -> Any:
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
-def _at(tree: Any, *keys: str) -> Any:
-    for key in keys:
-        tree = tree.get(key) if isinstance(tree, Mapping) else None
-    return tree
-
-
 def _is_current(look: EvaluationRecord, facts: RunFacts) -> bool:
     """Return False for an evaluation before the end of the training: a run that was resumed may have another best model by now."""
     return not any(look.when < moment for moment in (facts.ended or "", *(facts.resumed or ())))
@@ -148,12 +137,11 @@ def _first_score(run: Run, part: str, monitor: str) -> Score | None:
 
 def main_score(run: Run, key: str, scores: Mapping[str, Score], monitor: str) -> str:
     """Return the score that chose the best epoch if the target has it, else the main metric of its task."""
-    words = monitor.partition("_")[2].removeprefix(f"{key}_")
-    if words in scores:
-        return words
-    task = _at(_tree(run), "columns", key, "task")
-    main = getattr(tasks[task], "main_metric", "") if task in tasks else ""
-    return main if main in scores else next(iter(scores))
+    task = value_at(_tree(run), ("columns", key, "task"))
+    # A task of `--code` is not registered here. With several targets, the monitored score has the name of its target in front.
+    prefix = "" if monitor.partition("_")[2] in scores else f"{key}_"
+    target = tasks[task] if task in tasks else TaskTraits  # noqa: SIM401 (a registry has no `get`)
+    return scoring.main_score(monitor, target, scores, prefix)
 
 
 def started_at(entry: RunEntry) -> str:

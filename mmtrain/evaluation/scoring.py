@@ -13,7 +13,7 @@ from mmtrain.evaluation.baselines import dummy_baseline
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.score import Score
-from mmtrain.targets import FittedTarget
+from mmtrain.targets import FittedTarget, TaskTraits
 
 Array = np.ndarray[Any, Any]
 MATRIX_CLASSES = 100
@@ -74,7 +74,7 @@ def confusion_fields(rows: EvalSet) -> dict[str, Any]:
     return {"classes": classes, "confusion_pairs": np.stack([*cells, matrix[cells]], axis=1).tolist()} if len(rows) else {}
 
 
-def main_score(monitor: str, target: FittedTarget, names: Collection[str], prefix: str = "") -> str:
+def main_score(monitor: str, target: TaskTraits | type[TaskTraits], names: Collection[str], prefix: str = "") -> str:
     """Return the score that chose the best epoch (`monitor`: `validation_auc`) if it is among `names`, else the main metric of the task.
 
     With several targets, `prefix` stands before the name of the score in `monitor`: `ill_` in `validation_ill_auc`.
