@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -114,17 +113,11 @@ def _p(value: float) -> str:
 
 def _show_settings(console: Console, done: Comparison) -> None:
     from mmtrain.cli.views.console import line
+    from mmtrain.config.load import format_setting
 
     if not done.settings:
         line(console, "\nThe experiments are the same.")
         return
     line(console, "\nDifferences of the experiments:")
     for key, values in done.settings.items():
-        line(console, f"{key}: {' -> '.join(map(_format_setting, values))}")
-
-
-def _format_setting(value: Any) -> str:
-    """Format a setting as in the experiment file; texts without quotes."""
-    if value is None:
-        return "not set"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        line(console, f"{key}: {' -> '.join(map(format_setting, values))}")

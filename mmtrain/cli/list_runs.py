@@ -123,8 +123,8 @@ def leaderboard_command(
 
 def _leaderboard(done: Leaderboard) -> Table:
     from mmtrain.cli.views.console import fitting_table, interval, number, out
+    from mmtrain.config.load import format_setting
     from mmtrain.errors import duration
-    from mmtrain.reports.search_page import format_setting
 
     rows = []
     for place, one in enumerate(done.runs, start=1):

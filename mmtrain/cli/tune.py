@@ -118,7 +118,7 @@ def trial_line(progress: SearchProgress) -> str:
 
 
 def _settings(trial: TrialResult) -> str:
-    from mmtrain.reports.search_page import format_setting
+    from mmtrain.config.load import format_setting
 
     # The last two keys say which setting it is, in the order of the space.
     return ", ".join(f"{'.'.join(key.split('.')[-2:])} {format_setting(value)}" for key, value in trial.settings.items())
@@ -126,8 +126,9 @@ def _settings(trial: TrialResult) -> str:
 
 def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, number, out, print_json
+    from mmtrain.config.load import format_setting
     from mmtrain.errors import shell_command
-    from mmtrain.reports.search_page import count_outcomes, describe_correction, format_setting
+    from mmtrain.reports.search_page import count_outcomes, describe_correction
 
     if as_json:
         print_json(done.to_json())

@@ -21,12 +21,12 @@ from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry, RunEntry
 from mmtrain.commands.compare import differing_settings
 from mmtrain.commands.list_runs import OUT_OF_FOLD, describe_run, list_runs, main_score, scores_of
 from mmtrain.config import Experiment
+from mmtrain.config.load import setting_cell
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import ConfigError, Problem, RunError, UsageError, did_you_mean, listed, shell_command
 from mmtrain.metrics.score import Score, higher_is_better
 from mmtrain.pipeline.restore import search_without_model
 from mmtrain.pipeline.run_group import CROSS_VALIDATION
-from mmtrain.reports.search_page import format_setting
 from mmtrain.splits.plan import USES
 
 IGNORED = ("name", "data", "tune")
@@ -211,16 +211,12 @@ def leaderboard_table(board: Leaderboard) -> pd.DataFrame:
             "minutes": one.minutes,
             "parameters": one.parameters,
             "test_evaluations": one.test_looks,
-            **{key: _cell(one.differences[key]) for key in one.differences},
+            **{key: setting_cell(one.differences[key]) for key in one.differences},
         }
         for one in board.runs
     ]
     table = pd.DataFrame(rows)
     return table[[*(name for name in table if name not in keys), *keys]]
-
-
-def _cell(value: Any) -> Any:
-    return format_setting(value) if isinstance(value, list | dict) else value
 
 
 def write_leaderboard_page(board: Leaderboard, path: Path) -> None:

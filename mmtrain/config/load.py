@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from functools import lru_cache
@@ -111,6 +112,18 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
+
+
+def format_setting(value: Any) -> str:
+    """Return a plain value as an experiment file has it; texts without quotes."""
+    if value is None:
+        return "not set"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def setting_cell(value: Any) -> Any:
+    """Return a plain value as a cell of a table: lists and maps as texts."""
+    return format_setting(value) if isinstance(value, list | dict) else value
 
 
 def json_schema() -> dict[str, Any]:

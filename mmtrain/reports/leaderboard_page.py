@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry
+from mmtrain.config.load import format_setting
 from mmtrain.errors import counted
 from mmtrain.reports.blocks import Cell, Paragraph, Section, Table, number
 from mmtrain.reports.report import page
-from mmtrain.reports.search_page import format_setting
 from mmtrain.reports.wording import count, format_interval, significant, title
 
 FOOTER = "Written by mmtrain."

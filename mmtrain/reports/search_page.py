@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import NestedScore, SearchResult, TrialResult, rank_trials
+from mmtrain.config.load import format_setting
 from mmtrain.errors import counted
 from mmtrain.metrics.score import higher_is_better
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, number
@@ -73,13 +72,6 @@ def count_outcomes(trials: Sequence[TrialResult]) -> str:
     """Return for example `12 complete, 7 pruned, 1 failed`."""
     names = dict.fromkeys(one.outcome for one in trials)
     return ", ".join(f"{sum(one.outcome == name for one in trials):,} {name}" for name in names)
-
-
-def format_setting(value: Any) -> str:
-    """Return a value as the experiment file has it."""
-    if value is None:
-        return "not set"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _summary(result: SearchResult) -> Section:

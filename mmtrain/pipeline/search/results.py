@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -113,10 +113,7 @@ def _header(result: SearchResult) -> str:
         f"{file_score}.",
         *search_page.describe_correction(result),
         "Changed, from the experiment file to this one:" if result.changes else "Nothing is changed: the experiment file is the best.",
-        *(
-            f"  {key}: {search_page.format_setting(one.before)} -> {search_page.format_setting(one.after)}"
-            for key, one in result.changes.items()
-        ),
+        *(f"  {key}: {config.format_setting(one.before)} -> {config.format_setting(one.after)}" for key, one in result.changes.items()),
     ]
     return "".join(f"# {line}\n" for line in lines)
 
@@ -182,14 +179,10 @@ def trials_table(results: Sequence[TrialResult], keys: Sequence[str], score: str
             "epochs": one.epochs,
             "seconds": one.seconds,
             **({"fold_scores": ", ".join("" if value is None else f"{value:.6g}" for value in one.fold_scores)} if folds else {}),
-            **{key: _cell(one.settings.get(key)) for key in keys},
+            **{key: config.setting_cell(one.settings.get(key)) for key in keys},
             "reason": one.reason,
         }
         for one in results
     ]
     # As objects: a whole number stays one where other trials do not have the setting.
     return pd.DataFrame(rows, dtype=object)
-
-
-def _cell(value: Any) -> Any:
-    return search_page.format_setting(value) if isinstance(value, list | dict) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmtrain.artifacts.search_results import TrialResult
+from mmtrain.config.load import format_setting
 from mmtrain.reports.figures.plot_style import FIRST, INK, QUIET, SECOND, new_figure
 
 if TYPE_CHECKING:
@@ -113,14 +113,10 @@ def _positions(values: Sequence[Any]) -> tuple[Numbers, list[tuple[float, str]]]
         else:
             low_end, high_end = low, high
         return (numbers - low_end) / (high_end - low_end), [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
-    texts = [None if value is None else _text(value) for value in values]
+    texts = [None if value is None else format_setting(value) for value in values]
     choices = sorted({text for text in texts if text is not None})
     heights = {text: (place + 0.5) / len(choices) for place, text in enumerate(choices)}
     return np.array([np.nan if text is None else heights[text] for text in texts]), [(height, text) for text, height in heights.items()]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _shorten(name: str, most: int = MOST_LETTERS) -> str:
