@@ -71,7 +71,7 @@ class CrossValidatedRun(TrainedRun):
         if not result.predictions:
             raise UsageError(Problem(str(self.folder), "trainings without folds have no out-of-fold predictions.", "Set `split.folds`."))
         rows = pd.read_csv(self._run / result.predictions, keep_default_na=False, dtype=str)
-        labels = encode.read_fitted(self._run.read_json("targets.json"))
+        labels = encode.of_group(self._run)
         return typed_predictions(rows, labels, self.experiment.data.table)
 
     def plot(self) -> Figures:
@@ -83,7 +83,7 @@ class CrossValidatedRun(TrainedRun):
         from mmtrain.data import encode
         from mmtrain.reports import report_data
 
-        labels = encode.read_fitted(self._run.read_json("targets.json"))
+        labels = encode.of_group(self._run)
         return report_data.read_group(self._run, self.experiment.columns, self.experiment.training, labels, evaluations=True)
 
     def _lines(self) -> Iterable[str]:

@@ -45,7 +45,7 @@ class CrossValidatedRun:
             what = "it has seeds and no folds, so it has no out-of-fold predictions."
             raise UsageError(Problem(str(run), what, "Compare runs with `split.folds`, or single trainings of this one."))
         experiment = config.load(run / "config.yaml")
-        labels = encode.read_fitted(run.read_json("targets.json")).targets
+        labels = encode.of_group(run).targets
         return cls(run, experiment, result, with_all_branches(read_members(run, experiment)), labels)
 
     def scored(self, key: str) -> CrossValidated:

@@ -43,6 +43,9 @@ ENCODE_CHUNK_ROWS = 8192
 ENCODE_CHUNK_CELLS = 2**23
 """Cells of a stack encoded at once: 67 MB as float64, on the way to float32."""
 
+GROUP_TARGETS = "targets.json"
+"""File of a group with its targets, which have the classes of all members."""
+
 TOGETHER = 8
 """Text columns that are read in one pass; each has a piece or two in memory."""
 
@@ -302,8 +305,13 @@ def of_run(run: Run, columns: Mapping[str, Column]) -> Fitted:
     return fitted
 
 
+def of_group(run: Run) -> Fitted:
+    """Return the targets of a group of trainings, with the classes of all of them. Raises RunError for a damaged file."""
+    return read_fitted(run.read_json(GROUP_TARGETS))
+
+
 def read_fitted(values: Any) -> Fitted:
-    """Return the content of columns.json. Raises RunError when it is not what this version writes."""
+    """Return the content of columns.json or targets.json. Raises RunError when it is not what this version writes."""
     Fitted.model_rebuild(force=True)
     try:
         return Fitted.model_validate(values)

@@ -28,8 +28,6 @@ from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessi
 from mmtrain.pipeline.prepare import LoadedData, read_data
 from mmtrain.splits.plan import Partition, SplitPlan
 
-GROUP_TARGETS = "targets.json"
-"""File of a group: its targets with the classes of all members."""
 ENSEMBLE_WEIGHTS = "ensemble.json"
 """File of a group with the weights of its trainings, where they are not all the same."""
 TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
@@ -79,7 +77,7 @@ def restore_group(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, 
     settings = tuple(overrides)
     check_overrides(settings)
     experiment = config.load(run / "config.yaml", settings)
-    labels = encode.read_fitted(run.read_json(GROUP_TARGETS))
+    labels = encode.of_group(run)
     decisions = read_postprocessing(run, experiment, labels)
     return with_known_answers(experiment, labels), apply_postprocessing(labels, decisions), decisions
 
