@@ -99,6 +99,7 @@ def leaderboard_command(
     from mmtrain.commands.leaderboard import how_to_score, leaderboard, leaderboard_table, write_leaderboard_page
     from mmtrain.data.tables.csv_text import csv_text
     from mmtrain.errors import counted, shell_command
+    from mmtrain.reports.leaderboard_page import OPTIMISM
 
     done = leaderboard(run, part=part, target=target, score=score, output=output)
     if csv is not None:
@@ -116,7 +117,7 @@ def leaderboard_command(
         note(f"Not scored: {one.name}. {how_to_score(one.run, done.part)}", quiet=quiet)
     if len(done.runs) > 1:
         pair = shell_command("compare", done.runs[0].name, done.runs[1].name)
-        note(f"The best of many runs looks better than it is; whether two differ: {pair}", quiet=quiet)
+        note(f"{OPTIMISM} To see whether two differ: {pair}", quiet=quiet)
     if done.others:
         note(f"{counted(done.others, 'other run')} with other rows or targets.", quiet=quiet)
 

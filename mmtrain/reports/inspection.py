@@ -11,14 +11,13 @@ from mmtrain.audit.finding import LEVELS, Kind, by_kind, describe_column, sample
 from mmtrain.columns.profile import Profile
 from mmtrain.errors import Problem, counted
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Section, Table, Tone, number
-from mmtrain.reports.report import page
+from mmtrain.reports.report import WRITTEN_BY, page
 from mmtrain.reports.wording import count, percent, significant
 
 MOST_CLASSES = 50
 MOST_VALUES = 5
 LONGEST = 40
 """Maximum number of characters of a cell that are shown."""
-FOOTER = "Written by mmtrain."
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def inspection_page(inspected: Inspected, *, every: bool = False) -> str:
         sections.append(Section("Empty cells", (_missing(inspected.missing),)))
     sections.append(Section("Columns", (_columns(inspected),)))
     facts = (counted(inspected.rows, "row"), counted(len(inspected.columns), "column"), sample_rows(inspected.findings) or "nothing found")
-    return page(title=inspected.table, facts=facts, sections=sections, footer=FOOTER)
+    return page(title=inspected.table, facts=facts, sections=sections, footer=WRITTEN_BY)
 
 
 def _findings(inspected: Inspected, *, every: bool) -> Section:

@@ -6,11 +6,11 @@ from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry
 from mmtrain.config.load import format_setting
 from mmtrain.errors import counted
 from mmtrain.reports.blocks import Cell, Paragraph, Section, Table, number
-from mmtrain.reports.report import page
+from mmtrain.reports.report import WRITTEN_BY, page
 from mmtrain.reports.wording import count, format_interval, significant, title
 
-FOOTER = "Written by mmtrain."
-CAUTION = "The best of many runs looks better than it is: `mmtrain compare` says whether two of them differ."
+OPTIMISM = "The best of many runs looks better than it is."
+"""Selection bias of a leaderboard: the score of its first run is too high."""
 
 
 def leaderboard_page(board: Leaderboard) -> str:
@@ -19,12 +19,12 @@ def leaderboard_page(board: Leaderboard) -> str:
     head = ("", "Run", title(board.score), "Validation", "Minutes", "Weights", "Evaluations of the test part", *keys)
     table = Table("Runs, the best first", head, tuple(_row(board, place, one, keys) for place, one in enumerate(board.runs, start=1)))
     better = "Higher" if board.higher_is_better else "Lower"
-    sections = [Section("Runs", (Paragraph(f"{better} is better. {CAUTION}"), table))]
+    sections = [Section("Runs", (Paragraph(f"{better} is better. {OPTIMISM} `mmtrain compare` says whether two runs differ."), table))]
     if board.unscored:
         names = ", ".join(one.name for one in board.unscored)
         sections.append(Section("Not scored", (Paragraph(f"These runs have the same rows and have not been scored on them: {names}."),)))
     facts = (counted(len(board.runs), "run"), f"{counted(board.rows, 'row')} of {board.part}", title(board.score))
-    return page(title=f"Leaderboard: {board.target}", facts=facts, sections=sections, footer=FOOTER)
+    return page(title=f"Leaderboard: {board.target}", facts=facts, sections=sections, footer=WRITTEN_BY)
 
 
 def _row(board: Leaderboard, place: int, one: LeaderboardEntry, keys: list[str]) -> tuple[Cell, ...]:

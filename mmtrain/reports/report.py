@@ -11,7 +11,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Column
 from mmtrain.config.training import Training
 from mmtrain.data.encode import Fitted
-from mmtrain.data.tables.csv_text import TOLD
+from mmtrain.data.tables.csv_text import APOSTROPHE_NOTE
 from mmtrain.reports import csv_tables, group_report, model_card
 from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
@@ -27,7 +27,8 @@ HERE = Path(__file__).parent
 MOST = 4_800_000
 """Maximum size of the page in bytes; sections without room are only named."""
 
-FOOTER = "Written by mmtrain. Every plot is also a PNG file in the folder plots of the run; the files named here are next to this page."
+WRITTEN_BY = "Written by mmtrain."
+FOOTER = f"{WRITTEN_BY} Every plot is also a PNG file in the folder plots of the run; the files named here are next to this page."
 
 
 def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: Fitted) -> Path:
@@ -38,7 +39,7 @@ def write(run: Run, columns: Mapping[str, Column], training: Training, fitted: F
     run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():
         page_sections = sections(contents, FigureWriter(run))
-    footer = f"{FOOTER} {TOLD}" if formulas else FOOTER
+    footer = f"{FOOTER} {APOSTROPHE_NOTE}" if formulas else FOOTER
     return run.write_text("report.html", limit_size(page_sections, title=str(run), facts=headline(contents), footer=footer))
 
 

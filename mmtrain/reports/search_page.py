@@ -15,7 +15,6 @@ from mmtrain.reports.figures.plot_style import FigureWriter, style
 from mmtrain.reports.report import limit_size
 from mmtrain.reports.wording import decimals, significant
 
-FOOTER = "Written by mmtrain. Every plot is also a PNG file in the folder plots of the run; the files named here are next to this page."
 MOST_TRIALS = 30
 """Trials in the page's table, the best first; trials.csv has all."""
 MOST_AXES = 10
@@ -65,7 +64,7 @@ def write_page(run: Run, result: SearchResult, settings: Sequence[str], minutes:
     with style():
         sections = [_summary(result), *_plots(run, result, settings), _trials(result, settings)]
     facts = [counted(len(result.trials), "trial"), f"{result.seconds / 60:.1f} minutes" + (f" of {minutes:g}" if minutes else "")]
-    run.write_text("report.html", limit_size(sections, title=f"{run}: search", facts=facts, footer=FOOTER))
+    run.write_text("report.html", limit_size(sections, title=f"{run}: search", facts=facts))
 
 
 def count_outcomes(trials: Sequence[TrialResult]) -> str:

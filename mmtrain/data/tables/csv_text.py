@@ -19,7 +19,7 @@ FORMULA = r"^'*[=+\-@\t\r]"
 """A spreadsheet takes a cell that begins so for a formula, and runs it (CSV injection, CWE-1236); apostrophes before it are ours."""
 NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 """A negative number is not a formula, and stays as it is."""
-TOLD = "An apostrophe stands before cells that a spreadsheet would take for a formula."
+APOSTROPHE_NOTE = "An apostrophe stands before cells that a spreadsheet would take for a formula."
 _FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER)
 
 
