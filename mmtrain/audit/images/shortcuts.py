@@ -36,7 +36,7 @@ FEWEST = 10
 MOST_KINDS = 8
 """Kinds that are distinguished, the most common ones; the others count as one."""
 
-MOST_TOLD = 3
+MOST_NAMED = 3
 """Labels that one finding names."""
 
 
@@ -125,7 +125,7 @@ def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray
 
 def _finding(header: str, target: TargetView, name: str, rows: int, differences: Sequence[Difference]) -> Finding:
     largest = sorted(differences, key=lambda difference: -difference.size)
-    sentences = "; ".join(difference.sentence for difference in largest[:MOST_TOLD])
+    sentences = "; ".join(difference.sentence for difference in largest[:MOST_NAMED])
     what = f"the {name} of an image is associated with {target.named(len(differences))}: {sentences}."
     why = "If answers come from different sources, the network may learn these instead: their traces remain in the pixels."
     fix = "Find out why; collect images for all answers from the same sources, or score each source by itself."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MISSING_NOTE, MISSING_WARNING = 0.1, 0.3
 """Differences between classes in the share of empty cells, from which there is a finding and a warning."""
 LEAST_MISSING = 5
-MOST_TOLD = 3
+MOST_NAMED = 3
 """Labels that one finding names."""
 
 
@@ -48,7 +48,7 @@ def informative_missingness(table: TableValues, metadata: RowMetadata, targets: 
 
 def _finding(target: TargetView, cells: ColumnValues, holes: Sequence[tuple[float, str]]) -> Finding:
     largest = sorted(holes, key=lambda hole: -hole[0])
-    sentences = "; ".join(sentences for _, sentences in largest[:MOST_TOLD])
+    sentences = "; ".join(sentences for _, sentences in largest[:MOST_NAMED])
     what = f"missing cells are associated with {target.named(len(holes))}: {sentences}."
     why = "If cells were left empty because of the answer, or filled in because of it, the model learns that and fails on new rows."
     fix = "Find out why they are empty. If it is because of the answer, leave the column out."

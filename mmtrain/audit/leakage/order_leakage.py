@@ -24,7 +24,7 @@ LEAST_ROWS = 10
 """Rows, or groups, of a class and of the others, or in all."""
 MOST_UNNUMBERED = 0.05
 """Share of ids without a number, as of a pilot study, above which the numbers do not order the rows."""
-MOST_TOLD = 3
+MOST_NAMED = 3
 """Labels that one finding names."""
 
 
@@ -65,7 +65,7 @@ def _orders(table: TableValues) -> list[RowOrder]:
 
 
 def _finding(order: RowOrder, target: TargetView, places: Sequence[tuple[float, str]]) -> Finding:
-    sentences = "; ".join(sentences for _, sentences in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
+    sentences = "; ".join(sentences for _, sentences in sorted(places, key=lambda place: -place[0])[:MOST_NAMED])
     what = f"the order of the {order.noun}s is associated with {target.named(len(places))}: {sentences}."
     why = "They were numbered when the answer was known, or it changed during collection, and so may have a camera or an operator."
     fix = "Find out what else changed with the order; never use an id or a position as an input."

@@ -40,7 +40,7 @@ FEW_CODES = 10
 """Different whole numbers of a numeric column, up to which they may be codes."""
 MUCH = 0.1
 """Share of all rows that such values cover, from which it is a warning."""
-MOST_TOLD = 3
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def _tail(units: int, wrong: int, share: float) -> float:
 def _told(cells: ColumnValues, target: TargetView, values: Sequence[PureValue]) -> Finding:
     largest = sorted(values, key=lambda value: -len(value.rows))
     rows = np.unique(np.concatenate([value.rows for value in values]))
-    what = f"some values occur with one answer of '{target.header}' only: {listed([str(value) for value in largest], most=MOST_TOLD)}."
+    what = f"some values occur with one answer of '{target.header}' only: {listed([str(value) for value in largest], most=MOST_NAMED)}."
     why = "Is the cell filled in before the answer is known? If it follows from the answer, new rows will not have it."
     fix = "Find out when the column is filled in. If that is after the answer, leave it out."
     level: Level = "warning" if len(rows) >= MUCH * len(target.rows) else "note"

@@ -27,7 +27,7 @@ LARGE = 0.1
 a tenth at most."""
 LEAST_ROWS = 20
 MOST_CATEGORIES = 200
-MOST_TOLD = 3
+MOST_NAMED = 3
 
 
 class ShiftTest(NamedTuple):
@@ -71,7 +71,7 @@ def split_shift(table: TableValues, metadata: RowMetadata) -> list[Finding]:
 def _finding(header: str, part: int, several: list[ShiftTest], metadata: RowMetadata) -> Finding:
     """Return the finding on one column: its values and its empty cells, or its labels."""
     largest = sorted(several, key=lambda one: -one.size)
-    what = f"{PARTS[part]} differs from training: {listed([one.sentence for one in largest], most=MOST_TOLD)}."
+    what = f"{PARTS[part]} differs from training: {listed([one.sentence for one in largest], most=MOST_NAMED)}."
     level, why, fix = shift_advice(metadata, part, "rows")
     return Finding(level, "shift", header, what, why, fix)
 

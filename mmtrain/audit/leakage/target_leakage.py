@@ -42,7 +42,7 @@ CERTAIN = {"AUC": 0.995, "R2": 0.999, RANKED: 0.999}
 LOWEST = 0.8
 """Smallest lower limit of the interval of such a score."""
 MOSTLY_MISSING = 0.5
-MOST_TOLD = 5
+MOST_NAMED = 5
 """Labels that one finding names; the rest are counted."""
 
 
@@ -114,7 +114,7 @@ def describe_score(target: TargetView, scores: Sequence[tuple[BinaryTargetView, 
     if not suspect(best[0][1]):
         how = "well"
     after = ", with groups kept apart" if grouped else ""
-    listing = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_TOLD) if target.labels else str(best[0][1])
+    listing = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_NAMED) if target.labels else str(best[0][1])
     return f"predicts {target.named(len(scores))} {how}: {listing}{after}."
 
 

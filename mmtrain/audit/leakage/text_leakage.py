@@ -28,7 +28,7 @@ RECALL, PRECISION = 0.95, 0.95
 """Recall and precision of a word as a classifier, from which it identifies a class."""
 LEAST_OF_CLASS = 20
 NUMBERS = {"first": r"(?P<number>-?[0-9]+(?:\.[0-9]+)?)", "last": r"^(?s:.*?)(?P<number>-?[0-9]+(?:\.[0-9]+)?)[^0-9]*$"}
-MOST_TOLD = 3
+MOST_NAMED = 3
 """Labels that one finding names; the rest are counted."""
 
 
@@ -126,7 +126,7 @@ def _leaking_terms(cells: ColumnValues, words: Vocabulary, target: TargetView, m
     level: Level = "note" if len(target.answers[0].classes) > 2 else "warning"
     what = f"the word {quote_value(best.word)} gives {best.name} of '{target.header}' away: {best}."
     if target.labels:
-        each = listed([f"{quote_value(one.word)} tells {one.name} ({one})" for one in terms], most=MOST_TOLD)
+        each = listed([f"{quote_value(one.word)} tells {one.name} ({one})" for one in terms], most=MOST_NAMED)
         what = f"words give {target.named(len(terms))} away: {each}."
     why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
     fix = "If so, take the word out of the texts, or leave the column out."
