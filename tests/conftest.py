@@ -121,12 +121,15 @@ def tensorflow():
 
 @pytest.fixture(scope="module")
 def models_opened_once(tensorflow):
-    """A file of a model is opened and compiled by the first command of a module that needs it; the others find the same bytes."""
+    """A file of a model is opened and compiled by the first command of a module that needs it; the others find the same bytes.
+
+    So are its branches, which every evaluation with permutations runs one by one.
+    """
     from mmtrain.artifacts.atomic_files import file_hash
-    from mmtrain.model import model_file
+    from mmtrain.model import branch_features, model_file
 
     opened, compiled = {}, {}
-    load, compile_model = model_file.load_end_to_end, model_file.compile_predictor
+    load, compile_model, compile_branch = model_file.load_end_to_end, model_file.compile_predictor, branch_features._compile_branch
 
     def load_once(path):
         key = file_hash(path)  # of a copy, too
@@ -134,14 +137,18 @@ def models_opened_once(tensorflow):
             opened[key] = load(path)
         return opened[key]
 
-    def compiled_once(model):
-        if id(model) not in compiled:
-            compiled[id(model)] = model, compile_model(model)  # with the model, so that no other one gets its id
-        return compiled[id(model)][1]
+    def once(compile_):
+        def compiled_once(model):
+            if id(model) not in compiled:
+                compiled[id(model)] = model, compile_(model)  # with the model, so that no other one gets its id
+            return compiled[id(model)][1]
+
+        return compiled_once
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_file, "load_end_to_end", load_once)
-        patch.setattr(model_file, "compile_predictor", compiled_once)
+        patch.setattr(model_file, "compile_predictor", once(compile_model))
+        patch.setattr(branch_features, "_compile_branch", once(compile_branch))
         yield
 
 

@@ -58,25 +58,29 @@ def table(group):
     return pd.read_csv(group.folder.parents[2] / "table.csv")
 
 
-def test_prediction_of_a_group_is_the_mean_of_its_members(group, table):
-    together = load(group.folder).predict(table, proba=True)
+@pytest.fixture(scope="module")
+def together(group, table):
+    """The predictions of the group for its own table."""
+    return load(group.folder).predict(table, proba=True)
+
+
+def test_prediction_of_a_group_is_the_mean_of_its_members(group, table, together):
     alone = [load(group.child(f"folds/{fold}").folder).predict(table, proba=True) for fold in (0, 1)]
     expected = np.mean([one["probability_low"].to_numpy(np.float64) for one in alone], axis=0)
     assert not np.allclose(alone[0]["probability_low"], alone[1]["probability_low"], atol=1e-3)
     np.testing.assert_allclose(together["probability_low"], expected, atol=1e-7)
 
 
-def test_row_i_of_a_group_is_row_i_in_any_order(group, table):
-    ordered = load(group.folder).predict(table, proba=True)
+def test_row_i_of_a_group_is_row_i_in_any_order(group, table, together):
     shuffled = table.sample(frac=1, random_state=4)
     moved = load(group.folder).predict(shuffled, proba=True)
-    np.testing.assert_array_equal(moved["probability_low"], ordered["probability_low"].to_numpy()[shuffled.index])
+    np.testing.assert_array_equal(moved["probability_low"], together["probability_low"].to_numpy()[shuffled.index])
 
 
-def test_remarks_of_any_member_are_in_the_status(group, table):
+def test_remarks_of_any_member_are_in_the_status(group, table, together):
     split = pd.read_csv(group / "split.csv", keep_default_na=False)
     known = [set(table.city.iloc[split[(split.fold == str(fold)) & (split.part == "train")].row]) for fold in (0, 1)]
-    status = load(group.folder).predict(table)["status"]
+    status = together["status"]
     unknown = ~(table.city.isin(known[0]) & table.city.isin(known[1]))
     assert unknown.any() and not unknown.all()
     assert ((status != "ok") == unknown).all()
@@ -236,11 +240,10 @@ def test_words_and_pixels_of_trainings_are_averaged():
     np.testing.assert_array_equal(scan.pixels, 4 * pixels)
 
 
-def test_one_model_holds_all_members(group, table):
+def test_one_model_holds_all_members(group, table, together):
     labels = restore_group(find(str(group.folder), group.folder, group=True))[1]
     raw = {"x": table[["x"]].to_numpy(), "city": table[["city"]].to_numpy(object)}
-    expected = load(group.folder).predict(table, proba=True)["probability_low"]
-    np.testing.assert_allclose(end_to_end(group, labels)(raw)["y"].numpy()[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(end_to_end(group, labels)(raw)["y"].numpy()[:, 0], together["probability_low"], atol=1e-6)
 
 
 @pytest.fixture(scope="module")

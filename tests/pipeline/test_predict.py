@@ -400,6 +400,7 @@ def test_a_frame_is_predicted_under_its_own_index(loaded):
     assert repr(loaded).splitlines()[0] == f"<mmtrain run {loaded.folder}>"
 
 
+@pytest.mark.slow  # tests/api/test_api.py predicts a frame
 def test_a_frame_is_predicted_as_the_file_it_was_read_from(clinic, evaluated):
     frame = pd.read_csv(clinic / "table.csv")
     loaded = mmtrain.load(clinic / "runs" / "clinic" / "1")

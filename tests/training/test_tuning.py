@@ -112,7 +112,8 @@ def test_adapters_are_merged_with_equal_outputs(whole):
     assert "lora" not in data.models.predictor.to_json()
 
 
-@pytest.mark.parametrize("stop", [name if name == "tuning" else pytest.param(name, marks=pytest.mark.slow) for name in STOPS])
+@pytest.mark.slow  # test_resume.py kills a run of one stage
+@pytest.mark.parametrize("stop", STOPS)
 def test_a_training_killed_in_any_stage_continues_bit_equal(whole, stop):
     from mmtrain.training import loop
 
@@ -140,6 +141,7 @@ def test_a_stage_in_which_the_encoder_is_frozen_takes_features_with_equal_output
     assert np.abs(predict_rows(steps, data.arrays, rows)[1]["amount"] - on_features).max() < 1e-5
 
 
+@pytest.mark.slow  # both kinds of encoders have tests of their own
 def test_an_encoder_of_a_column_stays_frozen_while_that_of_a_branch_is_tuned(whole):
     from mmtrain.model.summary import model_summary
     from mmtrain.training.step import TrainStep
