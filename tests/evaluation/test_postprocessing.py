@@ -119,6 +119,7 @@ def test_run_has_one_sealed_file_of_plain_values(run):
     assert found["ill"]["operating_point"]["rows"] == 48
 
 
+@pytest.mark.slow  # a training of its own
 def test_run_that_asks_for_nothing_has_no_such_file(tmp_path):
     write_table(tmp_path / "table.csv", cells())
     tree = "columns: {x: {role: numeric}, price: {role: target, task: regression}}\ntraining: {epochs: 1, optimizer: sgd}"

@@ -182,7 +182,11 @@ def test_branch_keeps_the_contract(tmp_path, models, name):
     check_contract(models(name)[0], EXAMPLES[name][0], tmp_path)
 
 
-@pytest.mark.parametrize("name", SCRATCH)
+BY_DEFAULT = ("cnn", "mlp", "text_gru", "ft_transformer")
+"""Architectures that are saved, loaded and trained every time, one for each kind of layers; all are built and called below."""
+
+
+@pytest.mark.parametrize("name", [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in SCRATCH])
 def test_branch_keeps_the_contract_with_all_options_changed(tmp_path, models, name):
     check_contract(models(name, changed=True)[0], EXAMPLES[name][0], tmp_path)
 

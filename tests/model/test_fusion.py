@@ -179,7 +179,10 @@ def test_gradients_are_finite_and_none_reaches_an_absent_branch(models, tensorfl
     assert np.any(of_features[first][2:5])
 
 
-@pytest.mark.parametrize(("method", "count"), cases(2))
+@pytest.mark.parametrize(
+    ("method", "count"),
+    [pytest.param(method, count, marks=() if method in QUICK and count == 2 else pytest.mark.slow) for method, count in CASES],
+)
 def test_fusion_is_saved_and_loaded(models, tmp_path, method, count):
     import keras
 

@@ -140,6 +140,7 @@ def test_a_row_without_a_branch_has_no_loss_of_it(material, tensorflow):
     assert all(np.array_equal(*pair) for pair in zip(before, [value for head in heads for value in values_of(head)], strict=True))
 
 
+@pytest.mark.slow  # tests/model/test_members.py has the losses of members
 def test_members_have_heads_that_they_share_and_losses_of_their_own(of_members, tensorflow):
     steps, batch = train_step(of_members, auxiliary=0.3), batch_of(of_members, tensorflow)
     raw, single, _ = steps.models.trained(batch["inputs"], training=False)

@@ -108,6 +108,7 @@ def test_gradients_of_embeddings_stay_sparse(material, tensorflow):
     assert found.indices.numpy().tolist() == [1, 3]
 
 
+@pytest.mark.slow  # tests/model/test_members.py has the predictions of members
 def test_members_answer_by_their_mean(material, tmp_path, tensorflow):
     mixed_table(tmp_path, len(ROWS))
     tabm = ["branches.table.architecture=tabm", "branches.table.members=3", "branches.table.dropout=0"]

@@ -213,7 +213,8 @@ def test_encoders_are_tuned_for_the_epochs_that_fit_into_the_minutes(monkeypatch
     assert set(reasons) <= set(choice.reasons)
 
 
-@pytest.mark.parametrize(("minutes", "tune"), [(15, "lora"), pytest.param(1e-9, "none", marks=pytest.mark.slow)])
+@pytest.mark.slow  # the decision is above
+@pytest.mark.parametrize(("minutes", "tune"), [(15, "lora"), (1e-9, "none")])
 def test_a_trial_decides_whether_an_encoder_is_tuned(whole, minutes, tune):
     """The stages are those of `tune: lora` where it fits, and there are none where it does not."""
     from mmtrain.pipeline.build import EncodedTable, _choose_tuning
