@@ -107,6 +107,19 @@ def test_the_leaderboard_ranks_runs_on_the_same_rows_by_their_scores(make):
     assert (board.others, board.rows, board.target, board.score, board.higher_is_better) == (2, 4, "y", "auc", True)
 
 
+def test_a_run_with_an_undefined_score_comes_last_and_of_equal_runs_the_latest_first(make):
+    for name, auc in (("one", 0.7), ("undefined", 0.9), ("two", 0.7), ("low", 0.1)):
+        run = make(name, auc=auc)
+        if name == "undefined":
+            document = run.read_json("metrics.json")
+            document["test"]["y"]["scores"]["auc"] = {"value": None, "undefined": "One class."}
+            run.write_json("metrics.json", document)
+    assert [one.name for one in leaderboard("low").runs] == ["two/1", "one/1", "low/1", "undefined/1"]
+    # Of an error, the lowest is the best.
+    board = leaderboard("low", score="log_loss")
+    assert ([one.name for one in board.runs], board.higher_is_better) == (["undefined/1", "two/1", "one/1", "low/1"], False)
+
+
 def as_group(run, auc):
     """Make a cross-validated group of a run: two folds of its rows."""
     rows = "".join(f"{row},,{fold},{'test' if row % 2 == fold else 'train'}\n" for fold in (0, 1) for row in range(20))

@@ -48,6 +48,17 @@ def test_the_same_seed_gives_the_same_folds_and_another_one_others():
     assert split_methods["stratified"].plan(rows(labels=LABELS), folds=3, test=0.2, seed=1).test.tolist() == test
 
 
+def test_every_fold_draws_its_own_validation_rows():
+    """With one draw for all folds, the same places of the rows that a fold learns from would validate."""
+    plan = split_methods["random"].plan(rows(), folds=4, repeats=2, test=0, validation=0.2)
+    places = set()
+    for one in plan.partitions:
+        learning = np.sort(np.concatenate([one.train, one.validation]))
+        assert (len(learning), len(one.validation)) == (90, 18)
+        places.add(tuple(np.searchsorted(learning, np.sort(one.validation)).tolist()))
+    assert len(places) == len(plan.partitions) == 8
+
+
 def test_folds_of_time_learn_from_all_earlier_rows():
     plan = split_methods["time"].plan(rows(times=True), folds=3, test=0.1, validation=0.2)
     assert plan.test.tolist() == list(range(108, 120))

@@ -70,6 +70,33 @@ def test_lower_is_better_for_an_error():
     assert (result.gain < 0, result.better) == (True, 1.0)
 
 
+def test_a_model_with_an_undefined_score_is_never_the_best():
+
+    class Target:
+        """A target whose models have the same score in every draw: their prediction."""
+
+        def all_scorer(self, truth, prediction):
+            return lambda counts: {"auc": np.full(len(counts), prediction)}
+
+    truth = np.zeros(20)
+    result = corrected(truth, [0.3, np.nan, 0.9, 0.6], target=Target())
+    assert (result.value, result.own, result.better, result.draws) == (pytest.approx(0.9), pytest.approx(0.3), 1.0, 200)
+    assert corrected(truth, [np.nan, np.nan], target=Target()) is None
+
+
+def test_draws_without_a_score_on_both_sides_are_left_out():
+    """Two rows of a class: in about half of the draws both or none of them are drawn, and one side has a single class."""
+    truth = np.zeros(60, np.int64)
+    truth[[3, 40]] = 1
+    model = np.linspace(0, 1, 60)[:, np.newaxis]
+    inside = np.array([np.random.default_rng(seed).random((60, 1)) for seed in range(3)])
+    few = corrected(truth, [model, *inside], draws=400)
+    truth[[11, 52]] = 1
+    more = corrected(truth, [model, *inside], draws=400)
+    assert few is None or few.draws < 0.6 * 400
+    assert 0.7 * 400 < more.draws < 400
+
+
 def test_a_class_of_one_row_has_no_correction():
     truth = np.zeros(20, np.int64)
     truth[3] = 1

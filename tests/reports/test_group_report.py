@@ -1,15 +1,19 @@
 """The page and the model card of a group of trainings."""
 
+from dataclasses import replace
+
 import numpy as np
 from tiny_groups import BINARY, NUMBER, SECTION, group, guesses, scored
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.views.cross_validation import show_members
+from mmtrain.columns import Group
 from mmtrain.columns.numeric import Numeric
 from mmtrain.data.encode import Fitted
 from mmtrain.evaluation.out_of_fold import Combined, score_members
 from mmtrain.reports import group_report, report
 from mmtrain.reports.report_data import read_group
+from mmtrain.reports.wording import between, direction, format_score
 
 STARTED = "2026-11-30T10:00:00+00:00"
 
@@ -84,6 +88,51 @@ def test_a_number_is_said_to_be_better_when_it_is_lower():
     members = group(NUMBER, guesses(NUMBER, 0.1))
     verdict = group_report.verdicts(contents(members, scored(members), NUMBER))[0]
     assert verdict.tone == "good" and verdict.strong.endswith("lower is better).")
+
+
+def test_an_error_above_that_of_the_baseline_is_not_called_better():
+    members = group(NUMBER, guesses(NUMBER, 4.0))
+    verdict = group_report.verdicts(contents(members, scored(members), NUMBER))[0]
+    assert verdict.tone == "bad" and " The model is not shown to beat the baseline (" in verdict.after
+
+
+def test_an_undefined_score_and_seeds_are_verdicts_without_an_interval():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    result = scored(members)
+    nothing = result.targets["y"]["auc"].model_copy(update={"estimate": None, "mean": None, "low": None, "high": None})
+    undefined = result.model_copy(update={"targets": {"y": {**result.targets["y"], "auc": nothing}}})
+    verdict = group_report.verdicts(contents(members, undefined))[0]
+    assert (verdict.text, verdict.tone) == ("The AUC of y is undefined in every training.", "bad")
+    seeds = group(NUMBER, np.concatenate([guesses(NUMBER, 1.0, seed=seed) for seed in (0, 1)]), folds=1)
+    result = score_members(seeds, Combined(seeds, {"y": NUMBER}), "validation_loss", folds=False, repeats=1)
+    rmse = result.targets["y"][result.main["y"]]
+    (verdict,) = group_report.verdicts(contents(seeds, result, NUMBER))
+    mean, deviation = (format_score("rmse", value) for value in (rmse.mean, rmse.deviation))
+    assert verdict.strong.endswith(f": {mean} (lower is better, standard deviation over seeds {deviation}).")
+
+
+def test_the_table_of_scores_has_the_estimate_the_folds_and_all_rows():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    result = scored(members)
+    table = group_report.scores_table(contents(members, result), "y")
+    assert table.head == ("Score", "Estimate", "95 % interval", "Mean of folds", "Deviation", "All rows", "Better when")
+    for line, (name, score) in zip(table.rows, result.targets["y"].items(), strict=True):
+        numbers = [score.estimate, score.mean, score.deviation, score.out_of_fold]
+        assert [line[place].text for place in (1, 3, 4, 5)] == [format_score(name, value) for value in numbers], name
+        assert line[2].text == between(name, group_report.Line.of(score))
+        assert line[6].text == direction(name)
+    assert "AUC" in table.rows[list(result.targets["y"]).index("auc")][0].text
+
+
+def test_rows_outside_of_the_folds_and_the_column_of_groups_are_named():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    facts = contents(members, scored(members))
+    assert group_report._rows(facts).endswith("each of 120 rows was scored by trainings that have not seen it.")
+    fewer = replace(facts, result=facts.result.model_copy(update={"rows": 119}))
+    assert group_report._rows(fewer).endswith("each of 119 rows was scored by trainings that have not seen it. 1 row is in no fold.")
+    grouped = replace(facts, data=replace(facts.data, columns={**COLUMNS, "who": Group(column="patient")}))
+    (limits,) = group_report.limits(grouped).blocks
+    assert not any(text.startswith(("No column groups", "There are only")) for text in limits.texts)
 
 
 def test_the_spread_over_seeds_is_that_within_folds():
