@@ -5,7 +5,7 @@ transformers with the normalization in front of each part. CLIP reads texts from
 token and of the last piece, projected. SigLIP reads texts padded to 64 pieces, padding included, and its image vector is attention pooling
 by a learned query. Sizes follow from the arrays, heads from the config.json or from the usual width of 64.
 
-SigLIP 2 has the networks of SigLIP where its config.json names `siglip`; its image tower is read, its tokenizer (Gemma's) is not.
+SigLIP 2 has the networks of SigLIP where its config.json names `siglip`, and Gemma's tokenizer.
 """
 
 from __future__ import annotations

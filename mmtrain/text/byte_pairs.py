@@ -13,13 +13,11 @@ texts that spell special tokens, which are words like any other here, and letter
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
 from typing import Literal
 
 from pydantic import model_validator
 
-from mmtrain.text.pieces import PieceTokenizer
+from mmtrain.text.pieces import MergedPieces
 
 WordRule = Literal["gpt2", "clip"]
 WORD_END = "</w>"
@@ -33,7 +31,7 @@ def byte_characters() -> tuple[str, ...]:
     return tuple(chr(byte) if byte in printed else chr(256 + others.index(byte)) for byte in range(256))
 
 
-class BytePairs(PieceTokenizer):
+class BytePairs(MergedPieces):
     """A vocabulary, and the pairs of pieces that are merged, the first ones first.
 
     >>> tokenizer = BytePairs(pieces=("<s>", "</s>", *byte_characters(), "lo", "low"), merges=("l o", "lo w"), first="<s>", last="</s>")
@@ -42,7 +40,6 @@ class BytePairs(PieceTokenizer):
     """
 
     method: Literal["byte_pairs"] = "byte_pairs"
-    merges: tuple[str, ...]
     words: WordRule = "gpt2"
     leading_space: bool = False
     """True if a text is read as though a space stood in front of it."""
@@ -52,14 +49,10 @@ class BytePairs(PieceTokenizer):
     padding: str = ""
 
     @model_validator(mode="after")
-    def _has_bytes_and_merges(self) -> BytePairs:
+    def _has_bytes(self) -> BytePairs:
         for piece in (*self.byte_pieces, *self.last_byte_pieces):
             if piece not in self.id_of:
                 raise ValueError(f"the vocabulary has no piece {piece!r} for a byte")
-        for merge in self.merges:
-            left, _, right = merge.partition(" ")
-            if not {left, right, left + right} <= self.id_of.keys():
-                raise ValueError(f"the vocabulary lacks a piece of the merge {merge!r}")
         return self
 
     @property
@@ -71,10 +64,3 @@ class BytePairs(PieceTokenizer):
     def last_byte_pieces(self) -> tuple[str, ...]:
         """The piece of each byte at the end of a word."""
         return tuple(piece + (WORD_END if self.words == "clip" else "") for piece in byte_characters())
-
-    @cached_property
-    def id_triples(self) -> tuple[tuple[int, int, int], ...]:
-        """Ids of left piece, right piece and merged piece of every merge, in their order."""
-        id_of: Mapping[str, int] = self.id_of
-        parts = (merge.partition(" ")[::2] for merge in self.merges)
-        return tuple((id_of[left], id_of[right], id_of[left + right]) for left, right in parts)

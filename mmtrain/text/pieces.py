@@ -40,3 +40,25 @@ class PieceTokenizer(BaseModel):
     def framing(self) -> tuple[int, ...]:
         """Ids of the pieces that stand around every text."""
         return tuple(self.id_of[name] for name in (self.first, self.last) if name)
+
+
+class MergedPieces(PieceTokenizer):
+    """Base of tokenizers that merge neighbouring pieces, always the pair that stands first in the list of merges."""
+
+    merges: tuple[str, ...]
+    """The pairs, with a space between both pieces."""
+
+    @model_validator(mode="after")
+    def _has_pieces_of_merges(self) -> MergedPieces:
+        for merge in self.merges:
+            left, _, right = merge.partition(" ")
+            if not {left, right, left + right} <= self.id_of.keys():
+                raise ValueError(f"the vocabulary lacks a piece of the merge {merge!r}")
+        return self
+
+    @cached_property
+    def id_triples(self) -> tuple[tuple[int, int, int], ...]:
+        """Ids of left piece, right piece and merged piece of every merge, in their order."""
+        id_of: Mapping[str, int] = self.id_of
+        parts = (merge.partition(" ")[::2] for merge in self.merges)
+        return tuple((id_of[left], id_of[right], id_of[left + right]) for left, right in parts)

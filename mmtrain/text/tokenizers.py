@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from mmtrain.text.byte_pairs import BytePairs
+from mmtrain.text.character_pairs import CharacterPairs
 from mmtrain.text.unigram import Unigram
 from mmtrain.text.wordpiece import WordPiece
 
-Tokenizer = Annotated[WordPiece | BytePairs | Unigram, Field(discriminator="method")]
-tokenizer_values: TypeAdapter[WordPiece | BytePairs | Unigram] = TypeAdapter(Tokenizer)
+Tokenizer = Annotated[WordPiece | BytePairs | CharacterPairs | Unigram, Field(discriminator="method")]
+tokenizer_values: TypeAdapter[WordPiece | BytePairs | CharacterPairs | Unigram] = TypeAdapter(Tokenizer)
 """Reads a tokenizer from plain values. Raises ValidationError."""

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import sentencepiece
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 TEXTS = [
     "The quick brown fox didn't jump over the lazy dog's back; they'll say it's 12,345.67 dollars!",
@@ -77,6 +77,33 @@ def byte_pairs(clip):
         "merges.txt": "#version: 0.2\n" + "\n".join(" ".join(merge) for merge in merges) + "\n",
     }
     return files, [encoding.ids for encoding in tokenizer.encode_batch(TEXTS)]
+
+
+def character_pairs():
+    """The tokenizer.json of SigLIP 2 with few characters and merges, and the ids of lower-cased texts.
+
+    Its `Lowercase` is that of the class in Transformers; the published file has none.
+    """
+    special, whole = ["<pad>", "<eos>", "<bos>", "<unk>"], ["\n", "\n\n", "<3"]
+    replace = normalizers.Replace(" ", "▁")
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), replace])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")  # no merge over a space behind a letter
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, limit_alphabet=70, show_progress=False)
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    values = json.loads(tokenizer.to_str())["model"]
+    merges = [tuple(merge) for merge in values["merges"]] + [("▁", "▁")]
+    pieces = [*special, *whole, *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces += [piece for piece in [*values["vocab"], "▁▁"] if piece not in pieces]
+    numbers = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer.model = models.BPE(numbers, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", numbers["<eos>"])])
+    tokenizer.add_special_tokens(special)
+    tokenizer.add_tokens([AddedToken(one, normalized=False) for one in whole])
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(TEXTS)]
+    tokenizer.normalizer = replace
+    return {"tokenizer.json": tokenizer.to_str()}, ids
 
 
 def sentencepiece_model(texts):
@@ -149,6 +176,8 @@ def main():
         model = sentencepiece_model(texts)
         files, ids = unigram(model, siglip)
         entries[name] = {"files": files, "model": base64.b64encode(model).decode(), "ids": ids}
+    files, ids = character_pairs()
+    entries["siglip2"] = {"files": files, "ids": ids}
     path = Path(__file__).with_name("published_tokenizers.json")
     path.write_text(json.dumps(entries, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -37,7 +37,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("name", "pipeline", "files"), [(name, one, other) for name, (one, other, _) in CASES.items()], ids=list(CASES))
+OLDER = {name: (one, other) for name, (one, other, _) in CASES.items()}
+CASES["siglip2"] = (["tokenizer.json"], [], "<pad>")
+
+
+@pytest.mark.parametrize(("name", "pipeline", "files"), [(name, *formats) for name, formats in OLDER.items()], ids=list(OLDER))
 def test_pipeline_and_older_files_are_the_same_tokenizer(tmp_path, name, pipeline, files):
     one, other = (read_tokenizer(write_files(tmp_path / format_, name, named)) for format_, named in (("new", pipeline), ("old", files)))
     differing = {key for key, value in one.model_dump().items() if other.model_dump()[key] != value}
@@ -111,6 +115,28 @@ def test_spaces_that_no_word_follows(tensorflow, tmp_path):
     assert np.subtract(counts["kept"], plain).tolist() == [2, 0, 2, 0]
 
 
+def test_pieces_of_characters_that_the_published_cases_lack(tensorflow, tmp_path):
+    """Texts that are whole pieces, characters of every length as bytes, and merges over spaces where the vocabulary has them."""
+    from mmtrain.layers.tokenizers.character_pairs import CharacterPairReader
+
+    values = read_tokenizer(write_files(tmp_path, "siglip2", ["tokenizer.json"]))
+    read = CharacterPairReader(values).pieces
+    texts = ["\n\n\na", "<3 <3", "\u07ff\u0800\uffff\U00010000\U0010ffff", ""]
+    pieces = [[values.pieces[number] for number in row] for row in read(tensorflow.constant(texts)).to_list()]
+    assert pieces[:2] == [["\n\n", "\n", "a"], ["<3", "▁", "<3"]]
+    assert pieces[2:] == [[f"<0x{byte:02X}>" for byte in texts[2].encode()], []]
+    over = type(values)(**{**values.model_dump(), "pieces": (*values.pieces, "e▁"), "merges": ("e ▁", *values.merges)})
+    (row,) = CharacterPairReader(over).pieces(tensorflow.constant(["e e"])).to_list()
+    assert [over.pieces[number] for number in row] == ["e▁", "e"]
+
+
+def test_lower_case_is_that_of_siglip_alone(tmp_path):
+    folder = write_files(tmp_path / "towers", "siglip2", ["tokenizer.json"])
+    assert read_tokenizer(folder).lower_case
+    (folder / "config.json").write_text('{"model_type": "gemma"}')
+    assert not read_tokenizer(folder).lower_case
+
+
 def changed(name, change):
     values = json.loads(PUBLISHED[name]["files"]["tokenizer.json"])
     change(values)
@@ -136,7 +162,7 @@ def put(*path, value):
 WRONG = {
     "a byte is missing": ("clip", lambda values: rename(values["model"]["vocab"], "!</w>"), "piece '!</w>' for a byte"),
     "a merge of unknown pieces": ("roberta", put("model", "merges", value=["q x y"]), "the vocabulary lacks a piece of the merge 'q x y'"),
-    "bytes as pieces": ("roberta", put("model", "byte_fallback", value=True), "its `byte_fallback` is True, which is not read"),
+    "bytes as pieces": ("roberta", put("model", "byte_fallback", value=True), "its normalizers are none; one that replaces spaces by"),
     "other words": (
         "roberta",
         put("pre_tokenizer", value={"type": "Whitespace"}),
@@ -158,6 +184,15 @@ WRONG = {
         put("pre_tokenizer", value={"type": "Metaspace", "prepend_scheme": "never"}),
         "known is `Metaspace` with a space",
     ),
+    "spaces that stay": ("siglip2", put("normalizer", value=None), "its normalizers are none; one that replaces spaces by"),
+    "words of characters": ("siglip2", put("pre_tokenizer", value={"type": "Whitespace"}), "it divides texts by Whitespace; `Split`"),
+    "pieces in normalized texts": ("siglip2", put("added_tokens", -1, "normalized", value=True), "some of its `added_tokens` are found in"),
+    "no piece for a byte": (
+        "siglip2",
+        lambda values: rename(values["model"]["vocab"], "<0x7F>"),
+        "the vocabulary has no piece '<0x7F>'",
+    ),
+    "dropped merges": ("siglip2", put("model", "dropout", value=0.1), "its `dropout` is 0.1, which is not read"),
     "no unknown piece": ("xlm-roberta", put("model", "unk_id", value=None), "its vocabulary is not a list of pieces with scores"),
 }
 

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 MOST_PIECES = 128
 """Pieces kept of a text when `max_length` is not given: about 100 words. The time of an encoder grows with them."""
 
-METHODS = {"wordpiece": "WordPiece", "byte_pairs": "byte-level byte-pair encoding", "unigram": "SentencePiece's unigram model"}
+METHODS = {
+    "wordpiece": "WordPiece",
+    "byte_pairs": "byte-level byte-pair encoding",
+    "character_pairs": "SentencePiece's byte-pair encoding",
+    "unigram": "SentencePiece's unigram model",
+}
 
 
 class FittedPieces(FittedColumn):

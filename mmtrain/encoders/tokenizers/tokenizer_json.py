@@ -2,8 +2,9 @@
 
     read_pipeline(Path("models/roberta-base/tokenizer.json")).method  # 'byte_pairs'
 
-Three models are read, each with the normalizers and pre-tokenizers of published models: WordPiece (BERT), byte-level BPE (RoBERTa, CLIP),
-Unigram (XLM-RoBERTa, SigLIP). Texts that spell a special token are words like any other, so `added_tokens` matter by their ids only.
+Four models are read, each with the normalizers and pre-tokenizers of published models: WordPiece (BERT), byte-level BPE (RoBERTa, CLIP),
+BPE of characters (Gemma, SigLIP 2), Unigram (XLM-RoBERTa, SigLIP). Texts that spell a special token are words like any other, so of
+`added_tokens` only the ids and those that are not special matter.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from mmtrain.encoders.base import read_json_map
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.text.byte_pairs import WORD_END, BytePairs
+from mmtrain.text.character_pairs import CharacterPairs
 from mmtrain.text.pieces import OWN_PADDING, PieceTokenizer
 from mmtrain.text.unigram import SPACE, Unigram, read_replacements
 from mmtrain.text.wordpiece import LONGEST_WORD, PREFIX, CleaningRules, WordPiece
@@ -64,7 +66,9 @@ def _wordpiece(path: Path, values: Mapping[str, Any]) -> PieceTokenizer:
 
 def _byte_pairs(path: Path, values: Mapping[str, Any]) -> PieceTokenizer:
     model, steps = _section(path, values, "model"), _steps(values.get("pre_tokenizer"), "pretokenizers")
-    for name in ("dropout", "byte_fallback", "ignore_merges", "continuing_subword_prefix"):
+    if model.get("byte_fallback"):
+        return _character_pairs(path, values)
+    for name in ("dropout", "ignore_merges", "continuing_subword_prefix"):
         if model.get(name):
             raise _unreadable(path, f"its `{name}` is {model[name]!r}, which is not read.")
     types, normalizers = [step.get("type") for step in steps], _types(values.get("normalizer"), "normalizers")
@@ -76,11 +80,40 @@ def _byte_pairs(path: Path, values: Mapping[str, Any]) -> PieceTokenizer:
     first, last = _frame(path, values)
     pieces = in_order(path, _with_added(values, model.get("vocab")))
     pieces, padding = with_padding(pieces, _padding(path, values), (first, last))
-    merges = tuple(merge if isinstance(merge, str) else " ".join(merge) for merge in model.get("merges", ()))
+    merges = _merges(model)
     words, space = "clip" if clip else "gpt2", not clip and bool(steps[0].get("add_prefix_space"))
     return validate(
         BytePairs, path, pieces=pieces, merges=merges, words=words, leading_space=space, first=first, last=last, padding=padding
     )
+
+
+def _character_pairs(path: Path, values: Mapping[str, Any]) -> PieceTokenizer:
+    """Return Gemma's tokenizer. SigLIP 2 was trained on lower-cased texts, which its files leave to the program that reads them."""
+    model, normalizers = _section(path, values, "model"), _steps(values.get("normalizer"), "normalizers")
+    for name in ("dropout", "ignore_merges", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(name):
+            raise _unreadable(path, f"its `{name}` is {model[name]!r}, which is not read.")
+    types, words = [step.get("type") for step in normalizers], _types(values.get("pre_tokenizer"), "pretokenizers")
+    spaces = {"pattern": {"String": " "}, "content": SPACE}
+    if types not in (["Replace"], ["Lowercase", "Replace"]) or {name: normalizers[-1].get(name) for name in spaces} != spaces:
+        raise _unreadable(path, f"its normalizers are {listed(types) or 'none'}; one that replaces spaces by {SPACE} is what can be read.")
+    if words not in ([], ["Split"]):  # no space is left that `Split` could divide at
+        raise _unreadable(path, f"it divides texts by {listed(words)}; `Split` at spaces is what can be read.")
+    added = [token for token in values.get("added_tokens", ()) if not token.get("special")]
+    if any(token.get(name) for token in added for name in ("lstrip", "rstrip", "single_word", "normalized")):
+        raise _unreadable(path, "some of its `added_tokens` are found in normalized texts, or with the spaces around them.")
+    first, last = _frame(path, values)
+    pieces, padding = with_padding(in_order(path, _with_added(values, model.get("vocab"))), _padding(path, values), (first, last))
+    siglip = str(read_json_map(path.with_name("config.json"), FETCH).get("model_type", "")).startswith("siglip")
+    options = {"whole": tuple(token["content"] for token in added), "lower_case": siglip or "Lowercase" in types}
+    unknown = str(model.get("unk_token") or "")
+    return validate(
+        CharacterPairs, path, pieces=pieces, merges=_merges(model), unknown=unknown, first=first, last=last, padding=padding, **options
+    )
+
+
+def _merges(model: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(merge if isinstance(merge, str) else " ".join(merge) for merge in model.get("merges", ()))
 
 
 def _has_clip_words(step: Mapping[str, Any]) -> bool:
@@ -203,7 +236,7 @@ def validate(kind: type[PieceTokenizer], path: Path, **values: Any) -> PieceToke
     try:
         return kind(**values)
     except ValidationError as error:
-        name = {WordPiece: "WordPiece", BytePairs: "byte pairs", Unigram: "a unigram model"}[kind]
+        name = {WordPiece: "WordPiece", BytePairs: "byte pairs", CharacterPairs: "byte pairs", Unigram: "a unigram model"}[kind]
         what = f"it is not a vocabulary of {name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}."
         raise RunError(Problem(str(path), what, FETCH)) from error
 

@@ -1,7 +1,6 @@
 """Byte-level byte-pair encoding with operations of TensorFlow alone; `mmtrain.text.byte_pairs` has the rules.
 
-Each distinct word is cut into pieces once. Words are flat arrays of pieces; in every round each of them has its first pair merged, all at
-the same time, and words without a pair leave the arrays. Where no merge of the vocabulary can ever join two neighbouring bytes, a word
+Each distinct word is cut into pieces once. Where no merge of the vocabulary can ever join two neighbouring bytes, a word
 falls apart from the start: Chinese sentences, which are one word each, become short that way.
 """
 
@@ -13,11 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.layers.tokenizers.characters import Characters, merge_rows
+from mmtrain.layers.tokenizers.pair_merges import PairMerges
 from mmtrain.text.byte_pairs import WORD_END, BytePairs, byte_characters
 from mmtrain.text.composition import canonical_replacements
 
-NO_RANK = 2**31 - 1
-"""Rank of a pair that is not merged."""
 END = b"\xff"
 """Ends words; no text in UTF-8 has this byte, and RE2 matches it with nothing."""
 _BLANK = r"\t-\r\x{85}\p{Z}"
@@ -41,18 +39,13 @@ class BytePairReader:
         ids = tokenizer.id_of
         self._inner = np.array([ids[piece] for piece in tokenizer.byte_pieces], np.int32)
         self._last = np.array([ids[piece] for piece in tokenizer.last_byte_pieces], np.int32)
-        triples = np.array(tokenizer.id_triples, np.int64).reshape(-1, 3)
-        self._merged = np.append(triples[:, 2], 0).astype(np.int32)
-        self._size = len(tokenizer.pieces)
         self._joined = _joined_bytes(tokenizer)
-        keys, first = np.unique(triples[:, 0] * self._size + triples[:, 1], return_index=True)
-        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(keys), tf.constant(first.astype(np.int32)))
-        self._ranks = tf.lookup.StaticHashTable(entries, default_value=NO_RANK)
+        self._merges = PairMerges(tokenizer)
 
     @property
     def tables(self) -> list[Any]:
         """All tables that are read."""
-        return [self._ranks, *(self._characters.tables if self._characters else ())]
+        return [self._merges.ranks, *(self._characters.tables if self._characters else ())]
 
     def pieces(self, texts: Any) -> Any:
         """Return the ids of the pieces of strings (batch,), ragged (batch, pieces) int32, without special tokens."""
@@ -88,49 +81,10 @@ class BytePairReader:
         symbols = tf.where(ends, tf.gather(self._last, data), tf.gather(self._inner, data))
         apart = tf.concat([begins[:1], ~tf.gather_nd(self._joined, tf.stack([data[:-1], data[1:]], axis=1))], axis=0)
         parts = tf.cumsum(tf.cast(begins | apart, tf.int32)) - 1
-        symbols, parts = self._merge(symbols, parts)
+        symbols, parts = self._merges.apply(symbols, parts)
         part_word = tf.gather(word, tf.where(begins | apart)[:, 0])
         rows = tf.cast(tf.gather(part_word, parts), tf.int64)
         return tf.RaggedTensor.from_value_rowids(symbols, rows, nrows=tf.size(words, out_type=tf.int64), validate=False)
-
-    def _merge(self, symbols: Any, parts: Any) -> tuple[Any, Any]:
-        """Merge the pieces of all parts, and return them with the number of the part of each, which rises."""
-
-        def array() -> Any:
-            return tf.TensorArray(tf.int32, size=0, dynamic_size=True, infer_shape=False, element_shape=(None,))
-
-        state = (symbols, parts, self._pair_ranks(symbols, parts), tf.constant(0), array(), array())
-        flat = tf.TensorShape([None])
-        invariants = (flat, flat, flat, tf.TensorShape([]), tf.TensorShape(None), tf.TensorShape(None))
-        _, _, _, _, done, done_parts = tf.while_loop(
-            lambda symbols, *_: tf.size(symbols) > 0, self._merge_once, state, shape_invariants=invariants
-        )
-        all_parts = tf.concat([done_parts.concat(), parts[:0]], axis=0)
-        order = tf.argsort(all_parts, stable=True)
-        return tf.gather(tf.concat([done.concat(), symbols[:0]], axis=0), order), tf.gather(all_parts, order)
-
-    def _merge_once(self, symbols: Any, parts: Any, ranks: Any, step: Any, done: Any, done_parts: Any) -> tuple[Any, ...]:
-        """Move parts without a pair to `done`, and merge the first of the lowest pairs of every other part."""
-        begins = tf.concat([[True], parts[1:] != parts[:-1]], axis=0)
-        row = tf.cumsum(tf.cast(begins, tf.int32)) - 1
-        lowest = tf.gather(tf.math.segment_min(ranks, row), row)
-        ended = lowest == NO_RANK
-        done, done_parts = done.write(step, symbols[ended]), done_parts.write(step, parts[ended])
-        hit = (ranks == lowest) & ~ended
-        # The first hit of a row is the one that no hit of the row stands before.
-        count = tf.cumsum(tf.cast(hit, tf.int32))
-        before = count - tf.cast(hit, tf.int32)
-        first = hit & (before == tf.gather(tf.math.segment_min(before, row), row))
-        symbols = tf.where(first, tf.gather(self._merged, tf.minimum(lowest, len(self._merged) - 1)), symbols)
-        remaining = tf.where(~ended & ~tf.concat([[False], first[:-1]], axis=0))[:, 0]
-        symbols, parts = tf.gather(symbols, remaining), tf.gather(parts, remaining)
-        return symbols, parts, self._pair_ranks(symbols, parts), step + 1, done, done_parts
-
-    def _pair_ranks(self, symbols: Any, parts: Any) -> Any:
-        """Return the rank of the pair that each piece makes with the next one of its part."""
-        keys = tf.cast(symbols[:-1], tf.int64) * self._size + tf.cast(symbols[1:], tf.int64)
-        ranks = tf.where(parts[:-1] == parts[1:], self._ranks.lookup(keys), NO_RANK)
-        return tf.concat([ranks, tf.fill(tf.shape(symbols[:1]), NO_RANK)], axis=0)
 
 
 def _add_leading_space(texts: Any) -> Any:

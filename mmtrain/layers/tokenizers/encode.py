@@ -10,11 +10,17 @@ import tensorflow as tf
 
 from mmtrain.layers.encoding import Encode, presence
 from mmtrain.layers.tokenizers.byte_pairs import BytePairReader
+from mmtrain.layers.tokenizers.character_pairs import CharacterPairReader
 from mmtrain.layers.tokenizers.unigram import UnigramReader
 from mmtrain.layers.tokenizers.wordpiece import WordPieceReader
 from mmtrain.text.tokenizers import tokenizer_values
 
-READERS: Mapping[str, Callable[[Any], Any]] = {"wordpiece": WordPieceReader, "byte_pairs": BytePairReader, "unigram": UnigramReader}
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "wordpiece": WordPieceReader,
+    "byte_pairs": BytePairReader,
+    "character_pairs": CharacterPairReader,
+    "unigram": UnigramReader,
+}
 """Readers by the method of a tokenizer. Each has `pieces(texts)`, strings (batch,) to ragged ids, and `tables`."""
 
 
