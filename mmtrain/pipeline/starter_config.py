@@ -228,7 +228,8 @@ def _encoder_branches(survey: TableProfile, names: Mapping[str, str]) -> Iterato
             yield f"{quoted(reader)}: {_map(options)}", f"a pretrained network at hand, frozen: {_cost(encoder)}"
     if rest:
         name = next(name for name in ("table", "table_", "all_others") if name not in {*keys.values(), *meanings.values()})
-        yield f"{name}: {_map({'columns': rest})}", ""
+        architecture = {"architecture": table} if (table := _recipe(survey).get("branches")) else {}
+        yield f"{name}: {_map({'columns': rest, **architecture})}", ""
 
 
 def _slow_encoders(survey: TableProfile) -> list[str]:

@@ -90,6 +90,7 @@ def test_init_proposes_a_text_encoder_next_to_the_words(tmp_path, long_texts):
     }
     assert (experiment.columns["note"].vectorize, experiment.columns["note_meaning"].vectorize) == ("tfidf", "pieces")
     assert experiment.columns["note_meaning"].column == "note"
+    assert experiment.branches["table"].architecture == "tabm"  # as without an encoder
     assert experiment.fusion.auxiliary > 0
 
 
