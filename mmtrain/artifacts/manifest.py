@@ -36,7 +36,7 @@ CHILD_FILES = (
     r"|checkpoints/(best|last|previous)/(weights\.npz|optimizer\.npz|position\.json)"
 )
 """Files of every run of the tree; the others are of the numbered run at its root."""
-REQUIRED_FILES = re.compile(rf"({MEMBER}/)?({RUN_FILES})|targets\.json|cross_validation\.json|({CHILD_NAME}/)*({CHILD_FILES})")
+REQUIRED_FILES = re.compile(rf"({MEMBER}/)?({RUN_FILES})|(targets|cross_validation|ensemble)\.json|({CHILD_NAME}/)*({CHILD_FILES})")
 """Names of the files that are packed. No other file is unpacked: Python, for example, would import a `yaml.py` from its current folder."""
 
 

@@ -22,7 +22,6 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import ExplanationRecord
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
-from mmtrain.data import encode
 from mmtrain.data.drift import read_statistics
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.store import Progress, Say
@@ -98,7 +97,7 @@ def explain(
     return Explanation(
         run=run,
         target=outputs.target,
-        baseline=_baseline(run, experiment, fitted),
+        baseline=_baseline(run, fitted),
         rows=explained,
         folder=folder,
         seconds=time.monotonic() - began,
@@ -137,16 +136,16 @@ def _own_rows(run: Run, data: LoadedData, plan: SplitPlan, options: ExplainOptio
     return ExplainedRows(data, names, rows, named=False, own_table=True, members=members)
 
 
-def _baseline(run: Run, experiment: Experiment, fitted: Fitted) -> dict[str, str]:
+def _baseline(run: Run, fitted: Fitted) -> dict[str, str]:
     """Describe the baseline of every column in words; of a group, that of its first training where they differ."""
     from mmtrain.explanation.explainer import baseline_words
 
     if not run.is_group:
         return baseline_words(fitted, read_statistics(run, fitted))
-    learned = [(member, encode.of_run(member, experiment.columns)) for member in open_members(run)]
+    learned = [(member, restore_training(member)[1]) for member in open_members(run)]
     first, *others = [baseline_words(columns, read_statistics(member, columns)) for member, columns in learned]
     own = " (of the first training; each has its own)"
-    return {key: words if all(one[key] == words for one in others) else f"{words}{own}" for key, words in first.items()}
+    return {key: words if all(one.get(key, words) == words for one in others) else f"{words}{own}" for key, words in first.items()}
 
 
 def _written(folder: Path, rows: Iterator[RowExplanation], *, group: bool) -> list[ExplainedRow]:

@@ -60,16 +60,18 @@ class MeanAttributions:
     """Integrated gradients of a row by several networks, of which means are shown; they explain the mean of the outputs."""
 
     each: tuple[Attributions, ...]
+    shares: tuple[float, ...]
+    """Weight of each network, together 1."""
 
     @property
     def output(self) -> float:
         """The mean output."""
-        return float(np.mean([one.output for one in self.each]))
+        return float(np.dot(self.shares, [one.output for one in self.each]))
 
     @property
     def baseline_output(self) -> float:
         """The mean output at the baselines, each network at its own."""
-        return float(np.mean([one.baseline_output for one in self.each]))
+        return float(np.dot(self.shares, [one.baseline_output for one in self.each]))
 
     @property
     def steps(self) -> int:
@@ -84,7 +86,7 @@ class MeanAttributions:
     @property
     def total(self) -> float:
         """Mean sum of all attributions."""
-        return float(np.mean([one.total for one in self.each]))
+        return float(np.dot(self.shares, [one.total for one in self.each]))
 
     @property
     def gap(self) -> float:

@@ -14,57 +14,67 @@ from mmtrain.explanation.gradients import Attributions, MeanAttributions
 from mmtrain.explanation.selection import OutputSelector
 
 
-def mean_explanation(each: Mapping[str, RowExplanation], selector: OutputSelector, prediction: str) -> RowExplanation:
+def mean_explanation(
+    each: Mapping[str, RowExplanation], weights: Sequence[float], selector: OutputSelector, prediction: str
+) -> RowExplanation:
     """Return the mean of the explanations of one row, by the name of the training; the outputs are those of `selector`.
 
-    The explained output is the mean of the raw outputs: of logits, not the logit of the mean probability.
+    The explained output is the mean of the raw outputs: of logits, not the logit of the mean probability. `weights` are relative.
     """
     explanations = list(each.values())
-    first = explanations[0]
-    columns = tuple(_mean_column(several) for several in zip(*(one.columns for one in explanations), strict=True))
-    cams = [one.cams for one in explanations]
+    # The one with most columns: a training of a single branch has its own alone.
+    first = max(explanations, key=lambda one: len(one.columns))
+    shares = np.array(weights) / sum(weights)
+    by_column = [{column.column: column for column in one.columns} for one in explanations]
     return replace(
         first,
         prediction=prediction,
         selector=replace(selector, words=f"mean {selector.words}") if len(each) > 1 else selector,
-        attributions=MeanAttributions(tuple(one.attributions for one in explanations if isinstance(one.attributions, Attributions))),
-        columns=columns,
-        cams={key: np.mean([one[key] for one in cams], axis=0) for key in first.cams if all(key in one for one in cams)},
+        attributions=MeanAttributions(
+            tuple(one.attributions for one in explanations if isinstance(one.attributions, Attributions)), tuple(shares.tolist())
+        ),
+        columns=tuple(_mean_column([one.get(column.column) for one in by_column], shares) for column in first.columns),
+        cams=_mean_maps([one.cams for one in explanations], shares),
         trainings={name: {column.column: column.attribution for column in one.columns} for name, one in each.items()},
     )
 
 
-def _mean_column(each: Sequence[ColumnAttribution]) -> ColumnAttribution:
-    """Return the mean attribution of one column; where it is missing for some trainings, they attribute 0 to it."""
+def _mean_column(each: Sequence[ColumnAttribution | None], shares: Array) -> ColumnAttribution:
+    """Return the mean attribution of one column; a training for which it is missing, or that does not read it, attributes 0 to it."""
+    values = [0.0 if one is None else one.attribution for one in each]
+    deviation = float(np.std(values, ddof=1)) if len(each) > 1 else None
     # A text may have words that one vocabulary knows and another does not.
-    known = [one for one in each if not one.missing]
-    deviation = float(np.std([one.attribution for one in each], ddof=1)) if len(each) > 1 else None
+    known = [(one, float(share)) for one, share in zip(each, shares, strict=True) if one is not None and not one.missing]
     if not known:
-        return replace(each[0], deviation=deviation)
-    pixels = [one.pixels for one in known if one.pixels is not None]
+        return replace(next(one for one in each if one is not None), deviation=deviation)
+    pixels = [share * one.pixels for one, share in known if one.pixels is not None]
     return replace(
-        known[0],
-        elements=_mean_elements([one.elements for one in known], len(each)),
-        reading=_mean_elements([one.reading for one in known], len(each)),
-        unread=min(one.unread for one in known),
-        pixels=_sum(pixels) / len(each) if pixels else None,
+        known[0][0],
+        elements=_mean_elements([(one.elements, share) for one, share in known]),
+        reading=_mean_elements([(one.reading, share) for one, share in known]),
+        unread=min(one.unread for one, _ in known),
+        pixels=np.sum(pixels, axis=0) if pixels else None,
         deviation=deviation,
     )
 
 
-def _sum(arrays: Sequence[Array]) -> Array:
-    total: Array = np.sum(arrays, axis=0)
-    return total
+def _mean_maps(each: Sequence[Mapping[str, Array]], shares: Array) -> dict[str, Array]:
+    """Return the mean map of every image, over the trainings that have one."""
+    maps = {}
+    for key in dict.fromkeys(key for one in each for key in one):
+        known = [(one[key], share) for one, share in zip(each, shares, strict=True) if key in one]
+        maps[key] = np.average([values for values, _ in known], axis=0, weights=[share for _, share in known])
+    return maps
 
 
-def _mean_elements(each: Sequence[Sequence[ElementAttribution]], trainings: int) -> tuple[ElementAttribution, ...]:
+def _mean_elements(each: Sequence[tuple[Sequence[ElementAttribution], float]]) -> tuple[ElementAttribution, ...]:
     """Return the mean of every element, in the order of the training with most of them; those that it lacks come last."""
     totals: dict[tuple[str, int], float] = {}
-    for elements in sorted(each, key=len, reverse=True):
+    for elements, share in sorted(each, key=lambda one: -len(one[0])):
         times: Counter[str] = Counter()
         for element in elements:
             # The second `the` of a text is another element than the first one.
             times[element.name] += 1
             place = element.name, times[element.name]
-            totals[place] = totals.get(place, 0.0) + element.attribution
-    return tuple(ElementAttribution(name, total / trainings) for (name, _), total in totals.items())
+            totals[place] = totals.get(place, 0.0) + share * element.attribution
+    return tuple(ElementAttribution(name, total) for (name, _), total in totals.items())

@@ -232,12 +232,26 @@ def test_words_and_pixels_of_trainings_are_averaged():
         )
         for number, columns in enumerate(((first, image), (other, image), (unknown, image)))
     }
-    note, scan = mean_explanation(each, OutputSelector("y", words="logit of yes"), "yes").columns
+    note, scan = mean_explanation(each, [1.0, 1.0, 1.0], OutputSelector("y", words="logit of yes"), "yes").columns
     assert {one.name: one.attribution for one in note.elements} == {"a": 2.0, "b": pytest.approx(1 / 3)}
     reading = [(one.name, one.attribution) for one in note.reading]
     assert reading == [("a", pytest.approx(2 / 3)), ("b", pytest.approx(1 / 3)), ("a", pytest.approx(4 / 3))]
     assert (note.missing, note.unread, note.deviation) == (False, 0, pytest.approx(np.std([5, 2, 0], ddof=1)))
-    np.testing.assert_array_equal(scan.pixels, 4 * pixels)
+    np.testing.assert_allclose(scan.pixels, 4 * pixels)
+    weighted = mean_explanation(each, [3.0, 1.0, 0.0], OutputSelector("y", words="logit of yes"), "yes").columns[0]
+    assert {one.name: one.attribution for one in weighted.elements} == {"a": 3.5, "b": 0.75}
+
+
+def test_a_training_that_does_not_read_a_column_attributes_nothing_to_it():
+    selected, selector = SelectedRow(1, "1", "test", ""), OutputSelector("y", words="logit of yes")
+    age, size = (ColumnAttribution(name, "cells", "1", False, (ElementAttribution("1", 2.0),)) for name in ("age", "size"))
+    alone, both = (
+        RowExplanation(selected, "yes", "no", selector, Attributions({}, output, 0.0, 32), columns)
+        for output, columns in ((1.0, (size,)), (3.0, (age, size)))
+    )
+    mean = mean_explanation({"alone": alone, "both": both}, [0.25, 0.75], selector, "yes")
+    assert [(one.column, one.attribution) for one in mean.columns] == [("age", 1.5), ("size", 2.0)]
+    assert (mean.attributions.output, mean.selector.words) == (2.5, "mean logit of yes")
 
 
 def test_one_model_holds_all_members(group, table, together):

@@ -9,7 +9,10 @@ from tiny import two_blobs, write_experiment
 
 from mmtrain import config
 from mmtrain.commands.evaluate import evaluate
+from mmtrain.commands.explain import ExplainOptions, explain
+from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
+from mmtrain.commands.pack import pack
 from mmtrain.errors import ConfigError
 from mmtrain.pipeline.ensemble import end_to_end, load
 from mmtrain.pipeline.restore import restore_group
@@ -40,7 +43,7 @@ def test_branches_alone_are_members_with_all_files_of_a_run(late):
     assert [one["name"] for one in scores["members"]] == ["seeds/0"]  # the scores are those of the experiment itself
 
 
-def test_weights_drive_prediction_evaluation_and_the_exported_model(late):
+def test_weights_drive_prediction_evaluation_explanation_and_exports(late, tmp_path):
     """Weights of our own choice, one of them 0, in place of those of the run."""
     known = late.read("ensemble.json")
     weights = {"all branches": 0.25, "number alone": 0.75, "place alone": 0.0}
@@ -57,6 +60,16 @@ def test_weights_drive_prediction_evaluation_and_the_exported_model(late):
     rows = pd.read_csv(done.predictions)
     np.testing.assert_allclose(rows.probability_low, expected[rows.row], atol=1e-6)
     assert [one.label for one in done.targets["y"].baselines[1:]] == ["seeds/0 alone", "seeds/0-number alone", "seeds/0-place alone"]
+    explained = explain(str(late.folder), ExplainOptions((str(rows.row[0]),), folder=tmp_path / "explained")).rows[0]
+    assert explained.trainings == ["seeds/0", "seeds/0-number"]
+    each = pd.read_csv(tmp_path / "explained/trainings.csv").pivot_table(index="training", columns="column", values="attribution").fillna(0)
+    for column in ("x", "city"):
+        assert explained.attributions[column] == pytest.approx(0.25 * each[column].iloc[0] + 0.75 * each[column].iloc[1], abs=1e-6)
+    # Checked in a process of its own against the weighted mean; the branch that does not count is not in it.
+    exported = export(str(late.folder), ExportOptions("onnx", folder=tmp_path / "onnx")).signature
+    assert [one.name for one in exported.inputs] == ["x", "x_present", "city", "city_present"]
+    assert exported.check.largest_difference < 1e-6
+    assert "ensemble.json" in pack(str(late.folder), tmp_path / "late.zip").manifest.files
 
 
 def test_report_shows_the_weights(late):

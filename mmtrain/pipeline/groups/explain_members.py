@@ -1,7 +1,7 @@
 """Explanations by a group of trainings: the mean over its members.
 
 A row of the group's own table that a fold was scored on is explained by the members that have not seen it, as it was scored; any other row
-by all of them. Every member explains its own raw output from its own baseline.
+by all of them. Every member explains its own raw output from its own baseline; the weights of the group weigh explanations as well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mmtrain.errors import counted
 from mmtrain.evaluation.member_decisions import with_decision
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
 from mmtrain.explanation.selection import ExplainedOutputs, output_selector, select_rows
-from mmtrain.pipeline.ensemble import for_labels, open_members
+from mmtrain.pipeline.ensemble import for_labels, member_weights, open_members
 from mmtrain.pipeline.explained_rows import ExplainedRows, cells_of_rows
 from mmtrain.pipeline.restore import restore_training, with_cached_features
 from mmtrain.reports.report_data import OUT_OF_FOLD
@@ -83,9 +83,10 @@ def explain_with_members(
     from mmtrain.explanation.mean_explanation import mean_explanation
 
     members = [_open(member) for member in open_members(run)]
+    shares = _shares(rows, len(members), (member_weights(run) or {}).get(outputs.target))
     target = labels.targets[outputs.target]
     truths = encode.encode_targets(experiment.targets, labels, rows.data.table)[0].get(outputs.target)
-    predicted, decided = _predict(members, target, outputs.target, rows, say)
+    predicted, decided = _predict(members, target, outputs.target, rows, shares, say)
     answers = None if truths is None else truths[rows.positions]
     wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else select_rows(target, answers, predicted)
     say(f"Explaining {counted(len(wanted), 'row')} with {counted(len(members), 'training')}.")
@@ -101,17 +102,18 @@ def explain_with_members(
         selector = output_selector(outputs, target, predicted[[row]])
         name = target.columns[_code(target, selector.unit, selector.sign)] if target.columns else None
         truth = "" if answers is None else describe(target, target.decode_truth(answers[[row]])[0])
-        of_row = {key: of_column[at] for key, of_column in cells.items()}
-        each = {}
+        each, weights = {}, []
         for number, (one, explainer) in enumerate(zip(members, explainers, strict=True)):
             own = one.fitted.targets[outputs.target]
             # A class that a member has not learned has no output there.
-            if (chosen.members is not None and not chosen.members[at, number]) or (name is not None and name not in own.columns):
+            if not shares[row, number] or (name is not None and name not in own.columns):
                 continue
+            of_row = {key: cells[key][at] for key in one.fitted.columns}
+            weights.append(shares[row, number])
             inputs = RowInputs.of(of_row, arrays[number].columns(np.array([at])))
             prediction = np.zeros((1, own.units), np.float32)
             each[one.name] = explainer.explain(selected, inputs, truth, prediction, class_name=name)
-        yield mean_explanation(each, selector, decided[row])
+        yield mean_explanation(each, weights, selector, decided[row])
 
 
 def _open(member: Run) -> _MemberNetwork:
@@ -126,13 +128,23 @@ def _code(target: FittedTarget, unit: int, sign: float) -> int:
     return unit if target.units > 1 or len(target.columns) == 1 else int(sign > 0)
 
 
-def _predict(members: Sequence[_MemberNetwork], target: FittedTarget, key: str, rows: ExplainedRows, say: Say) -> tuple[Array, list[str]]:
+def _shares(rows: ExplainedRows, members: int, weights: Sequence[float] | None) -> Array:
+    """Return the weight of every member in the explanation of every row at `rows.positions`, (rows, members), together 1."""
+    by = np.ones((len(rows.positions), members)) if rows.members is None else rows.members[rows.positions].astype(np.float64)
+    weighted = by * (1.0 if weights is None else np.array(weights))
+    # A row may have been scored by members without a weight alone.
+    weighted = np.where(weighted.any(axis=1, keepdims=True), weighted, by)
+    return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
+
+
+def _predict(
+    members: Sequence[_MemberNetwork], target: FittedTarget, key: str, rows: ExplainedRows, shares: Array, say: Say
+) -> tuple[Array, list[str]]:
     """Return the mean prediction of every row, (rows, units), by the members that explain it, and the decision in words."""
-    by = np.ones((len(rows.positions), len(members)), np.bool_) if rows.members is None else rows.members[rows.positions]
     total, with_decisions = np.zeros((2, len(rows.positions), target.units))
     arrays: dict[int, Arrays] = {}
     for number, member in enumerate(members):
-        mine = np.flatnonzero(by[:, number])
+        mine = np.flatnonzero(shares[:, number])
         if not len(mine):
             continue
         # Members of several seeds have columns that learned the same; one encoded table is in memory.
@@ -140,10 +152,11 @@ def _predict(members: Sequence[_MemberNetwork], target: FittedTarget, key: str, 
         arrays = {number: arrays[like] if like in arrays else member.encode(rows, say)}
         predicted = member.predict(rows, rows.positions[mine], arrays[number], say)
         values = for_labels({key: target}, {key: member.fitted.targets[key]}, {key: predicted[key]})[key]
-        total[mine] += values
-        with_decisions[mine] += with_decision(target.with_decision_of(member.fitted.targets[key]), values)
-    count = by.sum(axis=1, keepdims=True)
-    mean, decided = (total / count).astype(np.float32), (with_decisions / count).astype(np.float32)
+        share = shares[mine, number, np.newaxis]
+        total[mine] += share * values
+        with_decisions[mine] += share * with_decision(target.with_decision_of(member.fitted.targets[key]), values)
+    mean, decided = total.astype(np.float32), with_decisions.astype(np.float32)
     # Out-of-fold rows are decided on as in predictions_oof.csv, others by the threshold of the group.
     whole, own = target.predict_label(mean), target.without_decision().predict_label(decided)
-    return mean, [describe(target, two if alone else one) for one, two, alone in zip(whole, own, ~np.all(by, axis=1), strict=True)]
+    scored = [part == OUT_OF_FOLD for part in rows.parts[rows.positions]]
+    return mean, [describe(target, two if alone else one) for one, two, alone in zip(whole, own, scored, strict=True)]
