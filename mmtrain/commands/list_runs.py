@@ -20,8 +20,8 @@ from mmtrain.errors import MmtrainError, Problem, UsageError, did_you_mean, list
 from mmtrain.evaluation import scoring
 from mmtrain.metrics.score import Score
 from mmtrain.pipeline.run_group import CROSS_VALIDATION
+from mmtrain.pipeline.search.experiment_tree import value_at
 from mmtrain.pipeline.search.results import read_best
-from mmtrain.pipeline.search.space import value_at
 from mmtrain.targets import TaskTraits, tasks
 
 OUT_OF_FOLD = "folds"
