@@ -89,8 +89,9 @@ def test_the_epochs_of_a_group_are_decided_once_and_kept_when_it_is_resumed(tmp_
         time_budget, "plan_epochs", lambda training, epochs, _, minutes: plan_epochs(training, [1.0 for _ in epochs], 2.5, minutes)
     )
     notes = []
-    run = fit(path, output=tmp_path / "runs", fold=0, listeners=Listeners(say=notes.append)).run
-    assert "`training.minutes` 1: the training has 2 epochs in place of 1000; an epoch takes 1.00 s." in notes
+    # An hour: at its own deadline, a training on a slow machine would end before its second epoch.
+    run = fit(path, overrides=["training.minutes=60"], output=tmp_path / "runs", fold=0, listeners=Listeners(say=notes.append)).run
+    assert "`training.minutes` 60: the training has 2 epochs in place of 1000; an epoch takes 1.00 s." in notes
     training = config.load(run / "config.yaml").training
     assert (training.epochs, training.minutes) == (2, None)
     monkeypatch.undo()

@@ -54,6 +54,8 @@ def only_here(tensorflow):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """The data of a training, and a function that describes its computation with other fields."""
+    import keras
+
     from mmtrain.pipeline.build import assemble_network
 
     folder = tmp_path_factory.mktemp("shared")
@@ -61,6 +63,7 @@ def data(tmp_path_factory):
     material = ready(write_experiment(folder / "a.yaml", TREE))
 
     def describe(units=4, **changes):
+        keras.backend.clear_session()  # as every training does: names of layers are counted from the last time on
         branch = material.experiment.branches["table"].model_copy(update={"units": (units,)})
         models = assemble_network(material.experiment.model_copy(update={"branches": {"table": branch}}), material.fitted)
         known = {"training": material.experiment.training, "models": models, "fitted": material.fitted, "distillation": None}
@@ -70,22 +73,15 @@ def data(tmp_path_factory):
 
 
 def test_networks_that_differ_in_weights_alone_are_the_same(data):
-    import keras
-
     describe = data[1]
     first = describe()
-    keras.backend.clear_session()
     assert describe(training=data[0].experiment.training.with_settings(seed=5)) == first != ""
 
 
 def test_other_networks_and_settings_are_not_the_same(data):
-    import keras
-
     material, describe = data
     first, training = describe(), material.experiment.training
-    keras.backend.clear_session()
     wider = describe(units=5)
-    keras.backend.clear_session()
     assert first not in (wider, describe(training=training.with_settings(clip_norm=1.0)), "")
 
 
