@@ -8,9 +8,12 @@ import keras
 
 
 class ConfiguredLayer(keras.layers.Layer):  # type: ignore[misc]
-    """Base of layers whose config is `settings`, plain JSON: the arguments that a subclass adds to those of Keras."""
+    """Base of layers whose config is `settings`, plain JSON: the arguments that a subclass adds to those of Keras.
 
-    def __init__(self, settings: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    They are positional only, so that the config in a model file, which is passed by name, cannot hold any.
+    """
+
+    def __init__(self, settings: dict[str, Any] | None = None, /, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.settings = settings or {}
 

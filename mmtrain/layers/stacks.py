@@ -15,7 +15,7 @@ from mmtrain.layers.configured import ConfiguredLayer
 class _Places(ConfiguredLayer):
     """Base of layers that leave numbers as they are in mixed precision."""
 
-    def __init__(self, settings: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, settings: dict[str, Any] | None = None, /, **kwargs: Any) -> None:
         super().__init__(settings, autocast=False, **kwargs)
 
 

@@ -15,7 +15,7 @@ Pooling = Literal["mean", "first", "maximum", "last"]
 class _Float32(ConfiguredLayer):
     """Base of layers that compute in float32 whatever the network around them does."""
 
-    def __init__(self, settings: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, settings: dict[str, Any] | None = None, /, **kwargs: Any) -> None:
         super().__init__(settings, **{**kwargs, "dtype": "float32"})
 
 

@@ -19,6 +19,7 @@ from tiny import nodes, package_trees, start
 
 import mmtrain.layers.encoding
 import mmtrain.layers.network
+import mmtrain.layers.stacks
 from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import file_hash
@@ -108,12 +109,23 @@ def test_config_of_our_layers_holds_neither_paths_nor_code(name):
     """Numbers, choices of words, and lists of words that are looked up: nothing that could be opened or called."""
     made = OURS[name].__init__
     for parameter in inspect.signature(made, eval_str=True).parameters.values() if made.__module__.startswith("mmtrain.") else ():
-        if parameter.name == "self" or parameter.kind is inspect.Parameter.VAR_KEYWORD or (name, parameter.name) in CHECKED:
+        # A config is passed by name.
+        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY) or (name, parameter.name) in CHECKED:
+            continue
+        if parameter.name == "self":
             continue
         if parameter.annotation in (list[str], list[list[str]]):
             assert (name, parameter.name) in (("mmtrain>EncodeCategories", "categories"), ("mmtrain>EncodeText", "words"))
             continue
         assert set(leaves(parameter.annotation)) <= {int, float, bool, NoneType}, parameter
+
+
+def test_settings_of_a_layer_are_not_in_its_config():
+    """`settings` of their common base would be a map of any values."""
+    config = keras.saving.serialize_keras_object(mmtrain.layers.stacks.SideBySide())
+    config["config"]["settings"] = {"anything": "at all"}
+    with pytest.raises((TypeError, ValueError), match="settings"):
+        keras.saving.deserialize_keras_object(config)
 
 
 def test_every_layer_of_ours_is_looked_at():
