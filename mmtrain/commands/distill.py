@@ -21,7 +21,7 @@ from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.distillation.student import write_teacher
 from mmtrain.pipeline.distillation.teacher import Soft, Teacher, check_distillable
 from mmtrain.pipeline.prepare import Moved
-from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training
+from mmtrain.pipeline.restore import restore, restore_plan
 from mmtrain.pipeline.train_run import TrainingResult
 from mmtrain.splits.plan import SplitPlan
 
@@ -118,7 +118,7 @@ def _check_options(options: DistillOptions) -> None:
 
 def _open_teacher(run: Run, moved: Moved, listeners: Listeners) -> Teacher:
     """Open a run or a group, and the table that it was trained on. Raises RunError without a model, DataError for a changed table."""
-    experiment, labels, _ = (restore_group if run.is_group else restore_training)(run)
+    experiment, labels, _ = restore(run)
     experiment = moved.applied(experiment)
     data, plan = restore_plan(run, experiment, progress=listeners.progress, say=listeners.say)
     return Teacher(run, experiment, labels, data, plan)

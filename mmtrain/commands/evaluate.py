@@ -40,7 +40,7 @@ from mmtrain.pipeline.checks.subgroups import resolve_subgroups
 from mmtrain.pipeline.ensemble import predict_rows
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, Moved, groups, later_table, other_data
-from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training, with_cached_features
+from mmtrain.pipeline.restore import restore, restore_plan, with_cached_features
 from mmtrain.pipeline.run_record import record_evaluation, remarks
 from mmtrain.reports import report
 from mmtrain.reports.wording import CAVEATS, often
@@ -85,7 +85,7 @@ def evaluate(
     options = options or EvaluateOptions()
     part, table = options.part, options.table
     run = runs.find(which, output, group=True)
-    experiment, fitted, decisions = (restore_group if run.is_group else restore_training)(run, options.overrides)
+    experiment, fitted, decisions = restore(run, options.overrides)
     check_packages(experiment.evaluation.baselines, lambda *keys: ".".join(keys))
     if table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)

@@ -33,7 +33,7 @@ from mmtrain.pipeline.ensemble import open_members
 from mmtrain.pipeline.explained_rows import ExplainedRows, explain_rows, named_rows
 from mmtrain.pipeline.groups.explain_members import explain_with_members, rows_of_members
 from mmtrain.pipeline.prepare import LoadedData, Moved, other_data
-from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training
+from mmtrain.pipeline.restore import restore, restore_plan, restore_training
 from mmtrain.pipeline.run_record import NAMED_ROWS, other_label
 from mmtrain.reports.report_data import OUT_OF_FOLD
 from mmtrain.splits.plan import SplitPlan
@@ -73,7 +73,7 @@ def explain(
 
     """
     run = runs.find(which, output, group=True)
-    experiment, fitted, _ = (restore_group if run.is_group else restore_training)(run)
+    experiment, fitted, _ = restore(run)
     outputs = ExplainedOutputs(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
     problems = selector_error(fitted.targets, outputs.target, outputs.class_name)
     if options.folder is not None and options.folder.exists():

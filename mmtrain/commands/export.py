@@ -29,7 +29,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.ensemble import end_to_end, open_members, predict_rows
 from mmtrain.pipeline.groups.export_members import GroupColumns, check_quantization
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
-from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training
+from mmtrain.pipeline.restore import restore, restore_plan
 from mmtrain.pipeline.train_run import versions
 from mmtrain.text.printable import json_text, plain_json, printable
 
@@ -88,7 +88,7 @@ def export(
     chosen = find_format(options.format)
     check_options(chosen, options.quantize, options.inputs)
     run = runs.find(which, output, group=True)
-    experiment, fitted, _ = (restore_group if run.is_group else restore_training)(run)
+    experiment, fitted, _ = restore(run)
     columns = None
     if run.is_group and chosen.inputs == "encoded":
         check_quantization(run, chosen.name, options.quantize)

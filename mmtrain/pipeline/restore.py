@@ -44,6 +44,11 @@ def search_without_model(run: Run) -> Problem:
     return Problem(str(run.folder), "this is a search, whose trials keep no model.", fix)
 
 
+def restore(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Postprocessing]:
+    """Restore a training or a group, see `restore_training` and `restore_group`."""
+    return (restore_group if run.is_group else restore_training)(run, overrides)
+
+
 def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Postprocessing]:
     """Return the experiment of a run, its fitted columns with the chosen thresholds, and everything that was fitted on validation rows.
 
