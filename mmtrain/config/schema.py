@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from mmtrain.branches import architectures
-from mmtrain.config.defaults import short_name
+from mmtrain.config.default_branches import short_name
 
 DEFAULTED = {
     "Experiment": {"name", "branches", "fusion", "split", "training"},
