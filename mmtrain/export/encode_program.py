@@ -39,7 +39,7 @@ def write_encode_program(fitted: Fitted, folder: Path) -> None:
     if not can_encode(fitted):
         return
     shutil.copyfile(PROGRAM, folder / PROGRAM.name)
-    texts = any(column.role == "text" for column in fitted.columns.values())
+    texts = any(dict(column).get("vectorize") in VECTORIZED for column in fitted.columns.values())
     (folder / "characters.json").write_text(json.dumps({"blanks": BLANKS, **(_patterns() if texts else {})}), encoding="utf-8")
     if any(column.decodes_images for column in fitted.columns.values()):
         _copy_image_decoding(folder / IMAGES)

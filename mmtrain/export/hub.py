@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.columns import AnyFittedColumn
+from mmtrain.columns.base import role_class
 from mmtrain.encoders.weights.files import SAFETENSORS_TYPES, SafetensorsFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.export.base import EXACT, ExportableModel, Format
@@ -102,7 +103,7 @@ def front_matter(columns: Iterable[AnyFittedColumn], targets: Iterable[FittedTar
     >>> from mmtrain.columns.numeric import Numeric
     >>> import pandas as pd
     >>> age = Numeric(column="age").fit([pd.Series(["60", "70"], dtype="str")])
-    >>> print(front_matter([age], []))
+    >>> print(front_matter([age], []), end="")
     ---
     library_name: mmtrain
     pipeline_tag: tabular-regression
@@ -112,13 +113,13 @@ def front_matter(columns: Iterable[AnyFittedColumn], targets: Iterable[FittedTar
     ---
     <BLANKLINE>
     """
-    kinds = {"image": "image", "text": "text"}
-    found = sorted({kinds.get(column.role, "tabular") for column in columns})
+    subjects = {"images": "image", "texts": "text"}
+    contents = sorted({subjects.get(role_class(column.role).content, "tabular") for column in columns})
     classes = any(target.columns for target in targets)
     # Hubs have no task for images or texts together with a table, nor for numbers that are read off images.
-    subject = found[0] if len(found) == 1 and classes else "tabular"
+    subject = contents[0] if len(contents) == 1 and classes else "tabular"
     tag = f"{subject}-{'classification' if classes else 'regression'}"
-    lines = ["library_name: mmtrain", f"pipeline_tag: {tag}", "tags:", "- keras", *(f"- {kind}" for kind in found)]
+    lines = ["library_name: mmtrain", f"pipeline_tag: {tag}", "tags:", "- keras", *(f"- {kind}" for kind in contents)]
     return "\n".join(["---", *lines, "---", "", ""])
 
 

@@ -63,7 +63,7 @@ def measured_speed(name: str, path: Path, kind: Kind) -> EncoderSpeed | None:
     if speed := known_speed(name, path, kind):
         return speed
     try:
-        spec = ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3) if kind == "image" else declared_pieces(str(path), PIECES)
+        spec = ImageSpec(IMAGE_SIDE, IMAGE_SIDE, 3) if kind == KINDS["images"] else declared_pieces(str(path), PIECES)
         speed = _measure(str(path), spec)
     except RunError:
         return None

@@ -84,10 +84,10 @@ def row_schema(model: ServedModel) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     required = []
     for column in describe(model, Limits())["columns"]:
-        kind = column["type"]
-        types = ["number", "string", "null"] if kind == "number" else ["string", "number", "boolean", "null"]
-        properties[column["name"]] = {"type": ["string", "null"] if kind == "image" else types, "description": _words(column)}
-        required += [column["name"]] if kind != "id" else []
+        cell_type = column["type"]
+        types = ["number", "string", "null"] if cell_type == "number" else ["string", "number", "boolean", "null"]
+        properties[column["name"]] = {"type": ["string", "null"] if cell_type == "image" else types, "description": _words(column)}
+        required += [column["name"]] if cell_type != "id" else []
     return {"type": "object", "properties": properties, "required": required}
 
 

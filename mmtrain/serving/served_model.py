@@ -23,6 +23,7 @@ from mmtrain.serving.metrics import ROWS, SECONDS, Metrics
 from mmtrain.serving.open_inference import datatypes
 from mmtrain.serving.row_predictor import RowPredictor, ServedRows
 from mmtrain.serving.rows import PreparedRow
+from mmtrain.specs import IndexSpec
 
 COUNTED_ROWS = 512
 COUNTED_BYTES = 16_000_000
@@ -95,7 +96,7 @@ class DriftTally:
 def _odd_cells(column: Any, chunk: Chunk, key: str) -> dict[str, int]:
     """Count cells of a column that are missing, unseen in training, or outside of its range."""
     values = chunk.inputs[key]
-    if column.spec.kind == "index":
+    if isinstance(column.spec, IndexSpec):
         return {"missing": int((values == 0).sum()), "unseen": int((values == 1).sum())}
     minimum, maximum = getattr(column, "minimum", None), getattr(column, "maximum", None)
     if minimum is not None and maximum is not None and key in chunk.raw:

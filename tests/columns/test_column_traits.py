@@ -30,6 +30,7 @@ NAMES = {*TRAITS, *kinds}
 NAMING = {
     "branches/dense.py": "a branch of its own kinds",
     "branches/__init__.py": "which branch a kind has by default",
+    "export/runners/encode.py": "a program that reads columns.json without mmtrain",
     "synonyms.py": "lists usual words for every name of an experiment file, below everything that could state them",
 }
 """Modules outside of the columns that may compare a role's or kind's name, or have a table by these names, and why."""

@@ -153,6 +153,8 @@ NAMING = {
     "api/estimators.py": "chooses the task that scikit-learn's classifiers and regressors are",
     "config/experiment.py": "shows an example in the schema",
     "metrics/__init__.py": "has modules with the names of tasks",
+    "export/hub.py": "writes the tags of model hubs, which have such words, too",
+    "serving/openapi.py": "`format: binary` is OpenAPI's word for bytes",
 }
 """Modules outside of the targets that may name a task, and why."""
 
