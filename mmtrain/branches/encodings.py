@@ -177,7 +177,7 @@ def linear_inputs(stacked: Stacked, *, auto: NumberEncoding, numbers_too: bool =
 
 
 def linear_path(
-    stacked: Stacked, units: int, *, auto: NumberEncoding, inputs: LinearInputs | None = None, start: str = "glorot_uniform"
+    stacked: Stacked, units: int, *, auto: NumberEncoding, inputs: LinearInputs | None = None, start: Any = "glorot_uniform"
 ) -> list[Tensor]:
     """Return terms, (batch, units), whose sum is linear in the encoded numbers, the one-hot categories and TF-IDF texts.
 

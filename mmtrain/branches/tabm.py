@@ -70,7 +70,9 @@ def tabm(  # noqa: PLR0913 (options)
             values = keras.layers.Dropout(dropout)(values)
     inputs_of_linear = linear_inputs(columns, auto=AUTO, numbers_too=True)
     if linear:
-        # Zeros, as weights that training rows leave undecided would keep their random start.
-        path = summed(linear_path(columns, linear, auto=AUTO, inputs=inputs_of_linear, start="zeros"))
+        # Nearly zero, as weights that training rows leave undecided would keep their random start. Not zero: behind a fitted linear
+        # model the heads are zero, and of a product of two zeros neither ever gets a gradient.
+        start = keras.initializers.RandomNormal(stddev=1e-3)
+        path = summed(linear_path(columns, linear, auto=AUTO, inputs=inputs_of_linear, start=start))
         values = keras.layers.Concatenate()([values, ForMembers(members=members)(path)])
     return Features(values, members=members, linear=None if base == "none" or texts else inputs_of_linear)

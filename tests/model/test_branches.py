@@ -311,7 +311,7 @@ def test_tabm_reads_numbers_beyond_the_bins_and_members_share_a_linear_path():
     rows = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [4, 0]], np.float32)  # the last edge is 2
     path = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
     assert [layer.kernel.shape for layer in path] == [(2 + 6, 4)]
-    assert not model([rows]).numpy()[:, :, 3:].any()  # it begins at 0
+    assert 0 < np.abs(model([rows]).numpy()[:, :, 3:]).max() < 0.05  # it begins near 0, where heads of zeros can still move it
     weights = np.random.default_rng(0).normal(size=(8, 4))
     path[0].kernel.assign(weights)
     found = model([rows]).numpy()[:, :, 3:]

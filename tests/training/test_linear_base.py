@@ -120,6 +120,27 @@ def test_linear_model_has_no_part_in_the_training(fitted):
     assert fixed <= {id(weight) for weight in data.models.trained.variables}
 
 
+def test_linear_path_learns_behind_heads_of_zeros(material):
+    """Without categories, whose vectors begin at random, its weights and those of the heads are all that can move it."""
+    import tensorflow as tf
+
+    from mmtrain.training.linear_base import fit_linear_base
+
+    branch = material.experiment.branches["table"].model_copy(update={"columns": ("age", "size"), "linear": 5})
+    data = training_data(material, branches={"table": branch})
+    fit_linear_base(data)
+    network, batch = data.models.trained, data.arrays.take(data.partition.train[:32])
+    (path,) = [layer for layer in network._flatten_layers() if getattr(layer, "units", 0) == 5]
+    changes = []
+    for _ in range(2):
+        with tf.GradientTape() as tape:
+            loss = sum(tf.reduce_sum(raw**2) for raw in network(dict(batch), training=True).values())
+        for weight, gradient in zip(network.trainable_variables, tape.gradient(loss, network.trainable_variables), strict=True):
+            weight.assign_sub(0.001 * gradient)
+            changes += [np.abs(gradient.numpy()).max()] if weight is path.kernel else []
+    assert changes[0] == 0 < changes[1]
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"units": (4,)}, {"base": "none"}],
