@@ -43,7 +43,8 @@ def tabm(  # noqa: PLR0913 (options)
         Literal["linear", "none"],
         Field(
             description="linear: before the training, a ridge or logistic regression of the same inputs is fitted to training rows, and "
-            "the members learn its residuals. It takes effect where the branch is the only one without texts and `fusion.units` is []."
+            "the members learn its residuals. It takes effect with up to 10,000 training rows, where the branch is the only one, without "
+            "texts, and `fusion.units` is []."
         ),
     ] = "linear",
 ) -> Features:

@@ -204,6 +204,16 @@ def test_a_run_says_what_was_kept_and_saves_it(tmp_path):
     assert np.abs(layer.kernel.numpy()).max() > 0
 
 
+def test_many_training_rows_need_no_linear_model(material, monkeypatch):
+    from mmtrain.training import linear_base
+
+    data = training_data(material)
+    monkeypatch.setattr(linear_base, "MOST_ROWS", len(data.partition.train) - 1)
+    assert linear_base.fit_linear_base(data) == ""
+    assert not data.models.base.fitted
+    assert linear_base.settle_linear_base(data) is None
+
+
 def test_single_group_of_training_rows_gets_the_strongest_penalty(material):
     from dataclasses import replace
 
