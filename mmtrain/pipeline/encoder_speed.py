@@ -79,11 +79,11 @@ def propose_encoders(profile: TableProfile) -> tuple[EncoderProposal, ...]:
 
 def _propose(profile: TableProfile, content: Literal["images", "texts"]) -> EncoderProposal | None:
     columns = [column for column in profile.used if column.guess.purpose == "input" and column.guess.content == content]
-    known = encoder_at_hand(content) if columns else None
+    inputs = profile.rows * len(columns) if content == "images" else sum(map(_distinct_texts, columns))
+    known = encoder_at_hand(content) if inputs else None
     if known is None:
         return None
     name, speed = known
-    inputs = profile.rows * len(columns) if content == "images" else sum(map(_distinct_texts, columns))
     # In inputs as long as the measured ones: the time of a transformer grows with the pieces of its texts.
     work = inputs if content == "images" else sum(_distinct_texts(column) * _length(column) for column in columns)
     minutes = work / speed.per_second / 60
