@@ -28,7 +28,7 @@ import mmtrain
 from mmtrain.artifacts.export_results import ExportResult
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import Listeners, fit
-from mmtrain.training.events import EpochEnded
+from mmtrain.training.listeners.events import EpochEnded
 
 EMOJI = Path(__file__).parents[1] / "sample_data" / "emoji"
 SAVED_MODEL, ONNX = 1e-5, 1e-4
