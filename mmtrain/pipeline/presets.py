@@ -1,7 +1,7 @@
 """Presets of `mmtrain fit`: settings for a quick, a good or the best result, in the places where the experiment file gives none.
 
     quick   one training with the branches, the fusion and the training that `init` writes for such columns and so many rows
-    good    the same; images begin with a pretrained encoder whose weights are at hand, and 5 folds are trained
+    good    the same; images and texts are read by pretrained encoders whose weights are at hand, and 5 folds are trained
     best    the same with outer test rows; a search over a small space comes first, and its best experiment is trained on the folds
 
 What the file or an override says is never changed. Settings that were chosen for each other are set together or not at all: a rate for
@@ -10,14 +10,15 @@ Adam, for example, is not given to another optimizer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from mmtrain import config
-from mmtrain.columns import images_among
+from mmtrain.branches import Branch
 from mmtrain.config import Experiment
 from mmtrain.config.in_memory import InMemory
 from mmtrain.config.load import REPEATS
@@ -29,6 +30,8 @@ from mmtrain.pipeline.recipes import ENCODED_IMAGES, recipe_for
 from mmtrain.pipeline.search.experiment_tree import put, value_at
 
 Preset = Literal["quick", "good", "best"]
+PLAIN_OPTIONS = {"role", "column", "missing", "suffix"}
+"""Options of a column of images or texts that leave open how it is read."""
 FOLDS = 5
 """Folds of the presets good and best; five are the custom, and each training has four fifths of the rows."""
 TEST_SHARE = 0.15
@@ -86,9 +89,13 @@ def with_preset(path: Path | NotInFile, preset: Preset, overrides: Iterable[str]
     """
     experiment, tree = config.load(path, overrides), read(path, overrides).tree
     rows = _rows(experiment)
-    settings = [*_recipe(tree, experiment, rows)]
+    encoders = _encoders(tree, experiment, rows) if preset != "quick" else []
+    # The branches of the encoders are all of them.
+    further = [one.value["role"] for one in encoders if one.path[0] == "columns" and isinstance(one.value, dict)]
+    recipe = _recipe(tree, experiment, rows, further)
+    settings = [*encoders, *(one for one in recipe if not encoders or one.path != ("branches",))]
     if preset != "quick":
-        settings = [*_encoders(tree, experiment, rows), *settings, *_folds(tree, experiment)]
+        settings += _folds(tree, experiment)
     if preset == "best":
         settings += _search(tree, experiment)
     return WithPreset(path, preset, tuple(settings))
@@ -103,9 +110,9 @@ def _rows(experiment: Experiment) -> int:
     return 1
 
 
-def _recipe(tree: Mapping[str, Any], experiment: Experiment, rows: int) -> Iterator[PresetSetting]:
-    """Yield the network and the training that `init` would write for the columns."""
-    recipe = recipe_for((column.role for column in experiment.inputs.values()), rows)
+def _recipe(tree: Mapping[str, Any], experiment: Experiment, rows: int, further: Iterable[str] = ()) -> Iterator[PresetSetting]:
+    """Yield the network and the training that `init` would write for the columns, and `further` ones of these roles."""
+    recipe = recipe_for((*(column.role for column in experiment.inputs.values()), *further), rows)
     why = f"as `init` chooses it for these columns and {rows:,} rows"
     if tree.get("branches") is None and tree.get("fusion") is None:
         yield from (PresetSetting((key,), recipe[key], why) for key in ("branches", "fusion") if key in recipe)
@@ -117,23 +124,66 @@ def _recipe(tree: Mapping[str, Any], experiment: Experiment, rows: int) -> Itera
             yield PresetSetting(("training", key), value, why)
 
 
-def _encoders(tree: Mapping[str, Any], experiment: Experiment, rows: int) -> Iterator[PresetSetting]:
-    """Yield branches with a pretrained encoder for images, if one is at hand that reads all of them in minutes."""
-    images = images_among(experiment.columns)
-    free = [key for key in images if not set(value_at(tree, ("columns", key)) or ()) - {"role", "column", "missing", "suffix"}]
-    if tree.get("branches") is not None or not free:
-        return
-    encoder = encoder_at_hand("images")
-    if encoder is None or rows * len(free) / encoder[1].per_second / 60 > MOST_MINUTES["images"]:
-        return
-    why = f"{encoder[0]} is at hand"
-    for key in free:
-        yield from (PresetSetting(("columns", key, name), value, why) for name, value in ENCODED_IMAGES.items())
-    branches = {
-        key: {"columns": list(branch.columns), **({"architecture": "pretrained", "model": encoder[0]} if branch.columns[0] in free else {})}
+def _encoders(tree: Mapping[str, Any], experiment: Experiment, rows: int) -> list[PresetSetting]:
+    """Return branches with pretrained encoders for images and texts, where one is at hand that reads all of them in minutes.
+
+    As `init` writes it, images are read by the encoder alone, and texts by their words and, in a second column, by the encoder.
+    """
+    if tree.get("branches") is not None:
+        return []
+    images, texts = _encoder(tree, experiment, rows, "images"), _encoder(tree, experiment, rows, "texts")
+    further = ["text"] * len(texts.columns)
+    table = recipe_for((*(column.role for column in experiment.inputs.values()), *further), rows).get("branches")
+    branches: dict[str, dict[str, Any]] = {
+        key: {"columns": list(branch.columns)} | ({"architecture": table} if table and not _has_own_branch(experiment, branch) else {})
         for key, branch in experiment.branches.items()
     }
-    yield PresetSetting(("branches",), branches, why)
+    settings: list[PresetSetting] = []
+    models: list[str] = []
+    for key in images.columns:
+        settings += [PresetSetting(("columns", key, name), value, images.why) for name, value in ENCODED_IMAGES.items()]
+        branches[key] = {"columns": [key], "architecture": "pretrained", "model": images.model}
+        models.append(images.why)
+    for key in texts.columns:
+        meaning = _unused(f"{key}_meaning", {*experiment.columns, *branches})
+        column = {"column": experiment.columns[key].column, "role": "text"}
+        settings.append(PresetSetting(("columns", meaning), column, f"the same texts, for {texts.model}"))
+        branches[meaning] = {"columns": [meaning], "architecture": "pretrained", "model": texts.model}
+        models.append(texts.why)
+    return [*settings, PresetSetting(("branches",), branches, "; ".join(dict.fromkeys(models)))] if models else []
+
+
+def _has_own_branch(experiment: Experiment, branch: Branch) -> bool:
+    return experiment.inputs[branch.columns[0]].own_branch
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """An encoder, and the columns of a content that it may read: those of which the file says no more than the role."""
+
+    model: str = ""
+    columns: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        return f"{self.model} is at hand"
+
+
+def _encoder(tree: Mapping[str, Any], experiment: Experiment, rows: int, content: Literal["images", "texts"]) -> _Encoder:
+    free = tuple(
+        key
+        for key, column in experiment.inputs.items()
+        if column.content == content and not set(value_at(tree, ("columns", key)) or ()) - PLAIN_OPTIONS
+    )
+    encoder = encoder_at_hand(content) if free else None
+    if encoder is None or rows * len(free) / encoder[1].per_second / 60 > MOST_MINUTES[content]:
+        return _Encoder()
+    return _Encoder(encoder[0], free)
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    tries = (name if number == 1 else f"{name}_{number}" for number in count(1))
+    return next(one for one in tries if one not in taken)
 
 
 def _folds(tree: Mapping[str, Any], experiment: Experiment) -> Iterator[PresetSetting]:

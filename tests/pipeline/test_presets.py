@@ -89,7 +89,8 @@ def test_a_split_by_column_stays_as_the_table_gives_it(tmp_path):
     ],
 )
 def test_good_begins_images_with_an_encoder_at_hand(tmp_path, monkeypatch, image, per_second, uses):
-    monkeypatch.setattr(presets, "encoder_at_hand", lambda content: ("little", EncoderSpeed(per_second, 10**6)))
+    at_hand = {"images": ("little", EncoderSpeed(per_second, 10**6))}
+    monkeypatch.setattr(presets, "encoder_at_hand", at_hand.get)
     for row in range(60):
         paint(tmp_path / f"{row}.png", row)
     text = f"columns: {{scan: {image}, x: {{role: numeric}}, y: {{role: target, task: binary}}}}\n"
@@ -99,6 +100,23 @@ def test_good_begins_images_with_an_encoder_at_hand(tmp_path, monkeypatch, image
         assert given["columns.scan.size"] == [224, 224]
         pretrained = {"columns": ["scan"], "architecture": "pretrained", "model": "little"}
         assert given["branches"] == {"scan": pretrained, "table": {"columns": ["x"]}}
+
+
+@pytest.mark.parametrize(("options", "uses"), [("", True), (", vectorize: hashed", False)])
+def test_good_reads_texts_by_an_encoder_next_to_their_words(tmp_path, monkeypatch, options, uses):
+    monkeypatch.setattr(presets, "encoder_at_hand", {"texts": ("little", EncoderSpeed(100.0, 10**6))}.get)
+    text = f"columns: {{note: {{role: text{options}}}, x: {{role: numeric}}, y: {{role: target, task: binary}}}}\n"
+    given = settings(chosen(tmp_path, "good", text, note=lambda row: f"word{row % 3}"))
+    assert ("columns.note_meaning" in given) == uses
+    if uses:
+        assert given["columns.note_meaning"] == {"column": "note", "role": "text"}
+        pretrained = {"columns": ["note_meaning"], "architecture": "pretrained", "model": "little"}
+        assert given["branches"] == {
+            **{"note": {"columns": ["note"]}, "note_meaning": pretrained},
+            "table": {"columns": ["x"], "architecture": "tabm"},
+        }
+    else:
+        assert isinstance(given["branches"], str)  # as `init` chooses the table's branch
 
 
 def test_a_mistake_in_a_setting_of_a_preset_has_the_place_of_the_file(tmp_path):
