@@ -20,7 +20,7 @@ from mmtrain.evaluation.bootstrap import Bootstrap, Resampling
 from mmtrain.evaluation.cross_validation import NADEAU_BENGIO, CrossValidated, Draws, Estimate, estimate_differences, estimate_scores
 from mmtrain.evaluation.out_of_fold import MemberPredictions, cross_validated
 from mmtrain.metrics.score import Score
-from mmtrain.pipeline.run_group import CROSS_VALIDATION, read_members, with_all_branches
+from mmtrain.pipeline.groups.results import CROSS_VALIDATION, read_members, with_all_branches
 from mmtrain.targets import FittedTarget
 
 

@@ -30,10 +30,11 @@ from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks, unguarded_fusion
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.distillation.student import PREDICTIONS, is_distilled, record_costs, with_teacher
+from mmtrain.pipeline.groups.results import finish_group
 from mmtrain.pipeline.groups.workers import Processes, train_in_processes
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
-from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup, finish_group, is_group
+from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup, is_group
 from mmtrain.pipeline.run_record import RECORDED_FILES, record_inputs
 from mmtrain.pipeline.time_budget import TimeBudget, assemble_within, fit_into_budget, untried
 from mmtrain.pipeline.train_run import StopRule, TrainingResult, newest_checkpoint, run_state, train

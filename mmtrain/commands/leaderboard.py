@@ -25,8 +25,8 @@ from mmtrain.config.load import setting_cell
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import ConfigError, Problem, RunError, UsageError, did_you_mean, listed, shell_command
 from mmtrain.metrics.score import Score, higher_is_better
+from mmtrain.pipeline.groups.results import CROSS_VALIDATION
 from mmtrain.pipeline.restore import search_without_model
-from mmtrain.pipeline.run_group import CROSS_VALIDATION
 from mmtrain.splits.plan import USES
 
 IGNORED = ("name", "data", "tune")

@@ -19,7 +19,7 @@ from mmtrain.artifacts.runs import run_folders
 from mmtrain.errors import MmtrainError, Problem, UsageError, did_you_mean, listed
 from mmtrain.evaluation import scoring
 from mmtrain.metrics.score import Score
-from mmtrain.pipeline.run_group import CROSS_VALIDATION
+from mmtrain.pipeline.groups.results import CROSS_VALIDATION
 from mmtrain.pipeline.search.experiment_tree import value_at
 from mmtrain.pipeline.search.results import read_best
 from mmtrain.targets import TaskTraits, tasks

@@ -13,9 +13,9 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, UsageError, shell_command
+from mmtrain.pipeline.groups.results import finish_group, report_group
 from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_training
-from mmtrain.pipeline.run_group import finish_group, report_group
 from mmtrain.pipeline.train_run import TrainingResult
 from mmtrain.reports import report as reports
 from mmtrain.training.listeners.events import Ended
