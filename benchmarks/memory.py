@@ -72,7 +72,8 @@ def table_stages(rows: int) -> dict[str, Any]:
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.pipeline.build import assemble_training, encode_table
-    from mmtrain.pipeline.prepare import check_class_weights, check_parts, read_data, split_rows
+    from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_parts
+    from mmtrain.pipeline.prepare import read_data, split_rows
     from mmtrain.pipeline.run_record import record_inputs
     from mmtrain.pipeline.train_run import train
 

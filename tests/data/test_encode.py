@@ -17,7 +17,8 @@ from mmtrain.data.tables.read_table import read
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, RunError
 from mmtrain.input_layout import InputLayout
-from mmtrain.pipeline.prepare import check_parts, read_data, split_rows
+from mmtrain.pipeline.checks.columns_of_parts import check_parts
+from mmtrain.pipeline.prepare import read_data, split_rows
 from mmtrain.targets import tasks
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

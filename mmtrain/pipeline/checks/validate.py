@@ -31,9 +31,10 @@ from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.read_table import Reading, read_tolerantly
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts
 from mmtrain.pipeline.checks.requirements import check_encoders, check_packages
 from mmtrain.pipeline.checks.subgroups import check_subgroups
-from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, describe_trainings, doubts, split_rows
+from mmtrain.pipeline.prepare import LoadedData, describe_trainings, split_rows
 from mmtrain.splits.plan import Partition, SplitPlan
 
 LEAST_ROWS = 2

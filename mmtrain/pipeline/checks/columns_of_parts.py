@@ -1,0 +1,115 @@
+"""Checks of the cells and classes of a table against the experiment, once its rows are divided into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmtrain.columns import Column
+from mmtrain.columns.base import Purpose
+from mmtrain.config import Experiment
+from mmtrain.config.monitors import is_weighted_loss, label_of
+from mmtrain.config.yaml_source import Origin
+from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.splits.plan import Partition
+from mmtrain.targets import Target
+
+
+def check_parts(experiment: Experiment, table: Table, partition: Partition, fold: int | None = None) -> None:
+    """Raise DataError if the training rows, those of a `fold` if there are several, have a single class or no weight.
+
+    Validation rows need a weight as well if their loss is monitored: without one it would be 0 in every epoch. Scores ignore weights.
+    Only the first problem of each column is reported, as the others follow from it.
+    """
+    columns = experiment.columns
+    problems = part_problems(columns, table, "train", partition.train, ("answer", "weighting"), fold)
+    if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
+        problems += part_problems(columns, table, "validation", partition.validation, ("weighting",), fold)
+    if problems:
+        raise DataError(problems)
+
+
+def doubts(columns: Mapping[str, Column], table: Table) -> list[Problem]:
+    """Return warnings about cells that can be used but probably mean something else."""
+    return [
+        table.problem(header, fault)
+        for key, column in columns.items()
+        if not column.streamed
+        for header in headers_of(key, column)
+        if table.has(header) and len(table)
+        for fault in column.doubts(table.cells(header))
+    ]
+
+
+def part_problems(
+    columns: Mapping[str, Column],
+    table: Table,
+    part: str,
+    rows: np.ndarray[Any, Any],
+    purposes: tuple[Purpose, ...],
+    fold: int | None = None,
+) -> list[Problem]:
+    """Return the problems of columns with these purposes in the `rows` of one part, at most one per header."""
+    name = f"{'training' if part == 'train' else part} part{'' if fold is None else f' of fold {fold}'}"
+    remedy = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
+    return [
+        Problem(f"{table.path.name}: {header}", f"in the {name}, {fault.what}", f"{fault.fix} {remedy}")
+        for column in columns.values()
+        if column.purpose in purposes
+        for header in column.reads()
+        for fault in column.faults(table.cells(header, rows))[:1]
+    ]
+
+
+def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:
+    """Raise ConfigError, with the line of the file, for class weights and shares of classes that the table does not have."""
+    problems = []
+    classes: list[str] = []
+    for key, target in experiment.targets.items():
+        names = target.answers({header: table.cells(header) for header in target.reads()})
+        classes += names
+        problems += _unknown_classes(target.own_class_weights, names, ("columns", key, "class_weights"), origin)
+        problems += _prior_problems(target, names, ("columns", key, "decision", "prior"), origin)
+    problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), origin)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _prior_problems(target: Target, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:
+    decision = dict(target).get("decision")
+    if decision is None or not decision.named_classes:
+        return []
+    unknown = _unknown_classes(decision.prior, names, location, origin)
+    left_out = [name for name in names if name not in decision.named_classes]
+    if unknown or not left_out:
+        return unknown
+    what = f"the prior has no share for {listed([repr(name) for name in left_out])}."
+    return [Problem(origin.place(*location), what, "Give every class a share; they are divided by their sum.")]
+
+
+def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:
+    known = set(names)
+    unknown = [name for name in weights if name not in known] if isinstance(weights, dict) else []
+    return [
+        Problem(
+            origin.place(*location, name),
+            f"the table has no class {name!r}.",
+            did_you_mean(name, names) or f"Its classes are {listed(names)}.",
+        )
+        for name in unknown
+    ]
+
+
+def check_monitor(monitor: str, targets: dict[str, Target], table: Table, partition: Partition, origin: Origin) -> None:
+    """Raise ConfigError, with the line of the file, if no training row has the label whose score is monitored."""
+    monitored = label_of(monitor, targets)
+    if monitored is None:
+        return
+    names = monitored.target.answers({header: table.cells(header, partition.train) for header in monitored.target.reads()})
+    if monitored.label not in names:
+        where = origin.place("training", "early_stopping", "monitor")
+        hint = did_you_mean(monitored.label, names) or f"Their labels are {listed(names)}."
+        raise ConfigError(Problem(where, f"no training row has the label {monitored.label!r}.", hint))
