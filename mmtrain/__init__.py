@@ -31,7 +31,7 @@ functions.
 An experiment with folds or seeds is a **group** (`mmtrain/pipeline/run_group.py`): its run has no model, and its **members** are child
 runs with all files of a run, so that commands take them. A plan with folds has one partition per fold, whose `test` rows are those that
 the fold is scored on; outer test rows belong to the plan, and no partition has them. `predictions_oof.csv` and `cross_validation.json`
-follow from the files of finished members alone.
+follow from the files of finished members alone (`mmtrain/pipeline/groups/results.py`).
 
 # Floors
 

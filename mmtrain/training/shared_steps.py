@@ -55,7 +55,7 @@ class SharedSteps:
             notes=data.models.notes,
         )
         self.steps.restart(data.training, data.fitted, self.models)
-        large = sum(variable.value.numpy().nbytes for variable in variables_of(data.models)) > LARGE_NETWORK
+        large = sum(one.value.shape.num_elements() * one.value.dtype.size for one in variables_of(data.models)) > LARGE_NETWORK
         data = replace(data, models=self.models, steps=self.steps)
         if large:
             forget_networks()
