@@ -224,7 +224,7 @@ def _train_group(group: RunGroup, options: _GroupOptions, listeners: Listeners, 
     listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
     if options.processes.count > 1:
         del table  # every process encodes its own
-        train_in_processes(group, options.processes, fold, options.moved, listeners.say)
+        train_in_processes(group, replace(options.processes, budget=options.budget), fold, options.moved, listeners.say)
     else:
         group.train(fold, table, listeners.watch, listeners.say, None if options.budget is None else options.budget.rule_of_next)
     if not group.is_complete:

@@ -16,8 +16,8 @@ from mmtrain.reports import csv_tables, group_report, model_card
 from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter, style
-from mmtrain.reports.group_report import GroupData
 from mmtrain.reports.sections import headline, sections
+from mmtrain.reports.target_results.group_scores import GroupData
 from mmtrain.text.printable import printable
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from mmtrain.pipeline.prepare import Moved
 from mmtrain.pipeline.restore import restore_plan
 from mmtrain.pipeline.run_group import RunGroup
 from mmtrain.pipeline.search.worker import POLL_SECONDS, Worker, end_with_parent
+from mmtrain.pipeline.time_budget import TimeBudget
 from mmtrain.system.threads import cores
 from mmtrain.system.user_code import allow_callbacks, import_code
 from mmtrain.training.signals import Interrupted, at_once
@@ -42,6 +44,8 @@ class Processes:
     """Files of --code."""
     any_callbacks: bool = False
     """True if the experiment may import any module for callbacks."""
+    budget: TimeBudget | None = None
+    """The minutes of all trainings; None without a limit."""
 
 
 def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, moved: Moved, say: Say) -> None:
@@ -78,6 +82,7 @@ def _running(run: Run, processes: Processes, fold: int | None, moved: Moved, cou
         "images": moved.images and str(moved.images.absolute()),
         "code": [str(path.absolute()) for path in processes.code],
         "any_callbacks": processes.any_callbacks,
+        "budget": None if processes.budget is None else [processes.budget.minutes, processes.budget.start],
         "count": count,
     }
     started: list[Worker] = []
@@ -105,13 +110,16 @@ def work(options: dict[str, Any]) -> None:
     data, plan = restore_plan(run, experiment, exactly=True)
     start_tensorflow()
     group = RunGroup(run, experiment, data, plan, lambda: make_callbacks(experiment.training.callbacks, run / "config.yaml"))
+    budget = None if options["budget"] is None else TimeBudget(*options["budget"])
     table = None
     # The own share first, then what is left of the others, from the end: two processes rarely want the same member.
     own = group.members[options["number"] :: options["count"]]
     for member in [*own, *(one for one in reversed(group.members) if one not in own)]:
         if options["fold"] in (None, member.fold) and not group.is_in_training(member) and not group.is_finished(member):
+            # Each process has its share of the trainings that are left, one after the other.
+            left = ceil(sum(group.state_of(one) != "finished" for one in group.members) / options["count"])
             try:
-                table = group.train_member(member, table)
+                table = group.train_member(member, table, stop=None if budget is None else budget.rule_of_next(left))
             except UsageError:
                 # Another process was faster.
                 continue
