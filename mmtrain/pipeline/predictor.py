@@ -23,6 +23,7 @@ from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.table_problems import too_few_rows
 from mmtrain.errors import DataError, Problem, UsageError, listed
 from mmtrain.evaluation.prediction_table import prediction_columns
+from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.restore import restore_training
 from mmtrain.system.threads import in_threads
@@ -89,7 +90,8 @@ class Predictor:
         """Predict every row of a table in memory; row i in is row i out, under the index of `frame`.
 
         Cells of image columns are paths, relative to `images` (left out: the folder of the training). They may leave it, or be
-        absolute, with `allow_outside` (left out: as the experiment says).
+        absolute, with `allow_outside` (left out: as the experiment says). Images themselves may be in their place: bytes of files, arrays
+        of pixels, images of Pillow and data URIs; where all are, no folder is needed.
 
         The columns are those of `mmtrain predict`: `row`, `id` if the frame has the id column, the prediction, with `proba` a
         probability per class or label, from 0 to 1, and `status`: `ok`, or the remarks on the row. A row that cannot be predicted has
@@ -113,6 +115,8 @@ class Predictor:
             raise UsageError(Problem("on_error", f"expected {listed(get_args(OnError), 'or')}; found {on_error!r}."))
         data = self.experiment.data
         folder = data.images_folder.path if images is None else Path(images)
+        if images is None and not folder.is_dir() and self._holds_images(frame):
+            folder = Path.cwd()  # no cell is a path, so that the folder of the training need not be here
         outside = data.allow_outside if allow_outside is None else allow_outside
         source = Source(FrameTable(frame, data.missing_values), ImageFolder(folder, outside, "images"))
         check_source(source, self.experiment.columns)
@@ -123,6 +127,12 @@ class Predictor:
         result.index = frame.index[result["row"]]
         result.attrs["drift"] = [str(drift) for drift in watch.drifts()]
         return result
+
+    def _holds_images(self, frame: pd.DataFrame) -> bool:
+        """Return whether the cells of all image columns are images themselves, or empty."""
+        headers = [column.column for column in self.experiment.inputs.values() if column.image_cells is not None]
+        cells = (cell for header in headers if header in frame for cell in frame[header])
+        return all(cell is None or holds_pixels(cell) or (isinstance(cell, str) and is_data_uri(cell)) for cell in cells)
 
     def watch(self, source: Source) -> DriftMonitor:
         """Return a monitor of one table's drift from the training rows."""

@@ -40,9 +40,13 @@ NUMBERS = ["probability_high", "probability_low", "calibrated_high", "calibrated
 
 
 @pytest.fixture(scope="module")
-def expected(clinic):
+def loaded(clinic):
+    return load("clinic", output=clinic / "runs")
+
+
+@pytest.fixture(scope="module")
+def expected(loaded):
     """What `predict` says of each row as a DataFrame of its own."""
-    loaded = load("clinic", output=clinic / "runs")
     alone = [loaded.predict(pd.DataFrame([row], dtype=object), proba=True) for row in ROWS]
     return pd.concat(alone, ignore_index=True)
 
@@ -94,3 +98,13 @@ def test_drift_is_found_in_rows_of_requests(predictor):
     rows = predictor.predict(predictor.prepare([GOOD | {"age": 900 + row, "city": "rom"} for row in range(40)]))
     monitor.add(rows.chunk)
     assert {(one.column, one.kind) for one in monitor.drifts()} >= {("age", "range"), ("city", "unseen")}
+
+
+def test_a_frame_of_images_needs_no_folder(loaded, tmp_path, monkeypatch):
+    data = loaded.experiment.data.model_copy(update={"images": tmp_path / "gone"})
+    monkeypatch.setattr(loaded, "experiment", loaded.experiment.model_copy(update={"data": data}))
+    cells = [image_bytes(90), np.full((8, 8), 90, np.uint8), to_data_uri(image_bytes(90)), None]
+    frame = pd.DataFrame([GOOD | {"scan": cell} for cell in cells], dtype=object)
+    assert loaded.predict(frame)["status"].tolist() == ["ok", "ok", "ok", "scan: masked, the cell is empty"]
+    with pytest.raises(DataError, match="the images folder does not exist"):
+        loaded.predict(pd.DataFrame([GOOD | {"scan": "1.png"}]))
