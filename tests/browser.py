@@ -55,12 +55,12 @@ class Page:
             self._ask(f"{domain}.enable")
 
     def open(self, path, *, width=1200, height=900, scheme="light"):
-        """Show a file in a window of this many CSS pixels."""
+        """Show a file, or an address, in a window of this many CSS pixels."""
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self._open = False
         self.complaints, self.loaded = [], []
-        self._ask("Page.navigate", url=path.resolve().as_uri())
+        self._ask("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
         while not self._open:
             self._hear(self._next())
 

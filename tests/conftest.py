@@ -30,7 +30,7 @@ SHARING = {
         "pipeline/test_safety",
         "targets/test_target_traits",
     ),
-    "serves": ("serving/test_row_predictor", "serving/test_server"),
+    "serves": ("serving/test_page_browser", "serving/test_row_predictor", "serving/test_serve_process", "serving/test_server"),
 }
 """Files of tests that share what takes seconds to make: one process runs all of a group."""
 

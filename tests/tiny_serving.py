@@ -76,7 +76,7 @@ class Served:
         """The status, the text and the headers of an answer; a dictionary or a list is sent as JSON."""
         if isinstance(body, dict | list):
             body, headers = json.dumps(body).encode(), {"Content-Type": "application/json"} | headers
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=150)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()

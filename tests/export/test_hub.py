@@ -67,7 +67,7 @@ def test_a_container_folder_has_the_run_without_its_rows(run, tmp_path, capsys):
     assert 'CMD ["mmtrain", "serve", "run", "--host", "0.0.0.0", "--port", "8000", "--reload", "0"]' in text
     assert str(tmp_path) not in text
     names = zipfile.ZipFile(folder / "run.zip").namelist()
-    assert {"model.keras", "config.yaml", "columns.json", "statistics.json", "decisions.json"} <= set(names)
+    assert {"model.keras", "config.yaml", "columns.json", "statistics.json"} <= set(names)
     assert not [name for name in names if name.startswith("predictions_")]
     with pytest.raises(UsageError, match="there is something here already"):
         write_container(str(run.folder), folder)

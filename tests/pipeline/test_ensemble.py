@@ -71,6 +71,19 @@ def test_prediction_of_a_group_is_the_mean_of_its_members(group, table, together
     np.testing.assert_allclose(together["probability_low"], expected, atol=1e-7)
 
 
+@pytest.mark.slow  # tests/serving has a run
+def test_a_group_is_served_as_it_predicts(group, table):
+    from mmtrain.serving.row_predictor import RowPredictor
+
+    rows = [{**row, "x": None if number == 3 else row["x"]} for number, row in enumerate(table.to_dict("records"))]
+    served = RowPredictor(group)
+    answer = served.predict(served.prepare(rows))
+    expected = load(group.folder).predict(pd.DataFrame(rows), proba=True)
+    for name, values in answer.columns.items():
+        np.testing.assert_array_equal(values, expected[name].to_numpy())
+    assert answer.status.tolist() == expected["status"].tolist()
+
+
 def test_row_i_of_a_group_is_row_i_in_any_order(group, table, together):
     shuffled = table.sample(frac=1, random_state=4)
     moved = load(group.folder).predict(shuffled, proba=True)

@@ -25,7 +25,7 @@ def served(clinic):
     from mmtrain.serving.metrics import Metrics
     from mmtrain.serving.served_model import Limits, ServedModel
 
-    limits, metrics = Limits(max_bytes=100_000, max_rows=30, seconds=20), Metrics()
+    limits, metrics = Limits(max_bytes=100_000, max_rows=30, seconds=120), Metrics()
     model = ServedModel("clinic", "clinic", clinic / "runs", limits, metrics)
     served = Served({"clinic": model}, limits, Access(), metrics)
     yield served

@@ -110,7 +110,7 @@ def test_a_bad_request_is_refused_with_a_sentence(served, clinic, method, path, 
 def test_a_full_queue_a_slow_network_and_little_memory_are_503_with_words(served, monkeypatch):
     words = {
         QueueFull(): "more than 4,000 rows wait to be predicted. Try again later.",
-        TimeoutError(): "there was no prediction within 20 seconds. Try again later.",
+        TimeoutError(): "there was no prediction within 120 seconds. Try again later.",
         RunError([]): "there is not enough memory for these rows. Send fewer rows at once.",
     }
     for error, sentence in words.items():
