@@ -10,8 +10,8 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version as installed
 from time import perf_counter
 from typing import Any
@@ -48,6 +48,21 @@ class Server:
         self.models, self.limits, self.access, self.metrics = dict(models), limits, access, metrics
         self.ready = True
         self._explanations = Explanations()
+        self._bytes = 0
+
+    @contextmanager
+    def admitted(self, request: Request) -> Iterator[None]:
+        """Context in which the body of a request is in memory. Raises Refused with 503 where too many are already."""
+        announced = request.headers.get("content-length", "")
+        size = min(int(announced), self.limits.max_bytes) if announced.isdecimal() else self.limits.max_bytes
+        if self._bytes and self._bytes + size > self.limits.bytes_in_flight:
+            what = f"requests of more than {self.limits.bytes_in_flight:,} bytes are being answered."
+            raise Refused(503, what, BUSY, RETRY)
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._bytes -= size
 
     def model(self, name: str | None = None) -> ServedModel:
         """Return a model by name; without one the first. Raises Refused with 404."""
@@ -224,19 +239,23 @@ def _add_models(app: FastAPI, server: Server) -> None:
 
     async def predict(request: Request) -> Response:
         server.access.check(request)
-        return await server.predict(request)
+        with server.admitted(request):
+            return await server.predict(request)
 
     async def predict_by(request: Request, name: str) -> Response:
         server.access.check(request)
-        return await server.predict(request, name)
+        with server.admitted(request):
+            return await server.predict(request, name)
 
     async def explain(request: Request) -> Response:
         server.access.check(request)
-        return await server.explain(request)
+        with server.admitted(request):
+            return await server.explain(request)
 
     async def explain_by(request: Request, name: str) -> Response:
         server.access.check(request)
-        return await server.explain(request, name)
+        with server.admitted(request):
+            return await server.explain(request, name)
 
     rows = openapi.ROWS_BODY
     app.get("/models", summary="The models, their columns and limits", tags=["models"])(models)
@@ -264,7 +283,8 @@ def _add_protocol(app: FastAPI, server: Server) -> None:
 
     async def infer(request: Request, name: str) -> Response:
         server.access.check(request)
-        return await server.infer(request, name)
+        with server.admitted(request):
+            return await server.infer(request, name)
 
     tensors = openapi.INFER_BODY
     app.get("/v2", summary="The server", tags=["Open Inference Protocol"])(protocol)

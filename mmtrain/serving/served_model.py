@@ -50,6 +50,8 @@ class Limits:
     """Rows of one call of the network."""
     batch_wait: float = 0.0
     """Seconds that the first row of a call waits for others."""
+    bytes_in_flight: int = 256_000_000
+    """Bytes of all requests that are being answered, which bounds the memory that they take."""
     rate: float = 0.0
     """Requests of one client per second; 0 for any number."""
 

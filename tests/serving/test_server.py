@@ -14,10 +14,11 @@ from mmtrain.artifacts.run_folder import FORMAT
 from mmtrain.commands import serve as serve_command
 from mmtrain.errors import RunError, UsageError
 from mmtrain.serving.access import Access
+from mmtrain.serving.app import Server
 from mmtrain.serving.batcher import QueueFull
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
-from mmtrain.serving.served_model import newer_run, newest_run
+from mmtrain.serving.served_model import Limits, newer_run, newest_run
 from mmtrain.serving.server import listen
 
 IMAGE = image_bytes(90)
@@ -244,6 +245,18 @@ def test_a_key_is_asked_for_and_a_client_has_a_rate():
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
     time[0] = 0.6
     access.check(Asked())
+
+
+def test_the_memory_of_all_requests_together_is_bounded():
+    server = Server({}, Limits(max_bytes=100, bytes_in_flight=150), Access(), Metrics())
+    with server.admitted(Asked(content_length="70")):
+        with server.admitted(Asked(content_length="80")):
+            for more in (Asked(content_length="1"), Asked()):
+                with pytest.raises(Refused, match="requests of more than 150 bytes are being answered") as refused, server.admitted(more):
+                    pass
+                assert refused.value.status == 503
+        with server.admitted(Asked(content_length="80")):
+            pass
 
 
 def test_the_newest_run_with_a_model_is_served(tmp_path):
