@@ -19,7 +19,6 @@ def describe(model: ServedModel, limits: Limits) -> dict[str, Any]:
         "run": model.version,
         "columns": _columns(model),
         "targets": _targets(model),
-        "explains": model.explains,
         "limits": {"bytes": limits.max_bytes, "rows": limits.max_rows, "seconds": limits.seconds},
     }
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.tables.table import cells_of, shown_cells
-from mmtrain.explanation.attribution import ColumnAttribution, RowInputs, SelectedRow
-from mmtrain.explanation.selection import ExplainedOutputs
+from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation, RowInputs, SelectedRow, describe
+from mmtrain.explanation.selection import ExplainedOutputs, output_selector
+from mmtrain.pipeline.ensemble import Ensemble
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.row_predictor import RowPredictor, ServedRows
 from mmtrain.serving.served_model import ServedModel
@@ -32,12 +33,10 @@ class Explanations:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="explain")
         self._waiting = 0
-        self._explainers: dict[tuple[str, str], tuple[RowPredictor, Any]] = {}
+        self._explainers: dict[tuple[str, str], tuple[RowPredictor, list[Any]]] = {}
 
     async def of(self, model: ServedModel, row: Mapping[str, Any], target: str | None) -> dict[str, Any]:
         """Return the attributions of a row, plain JSON. Raises Refused, and DataError for a row that lacks a column."""
-        if not model.explains:
-            raise Refused(400, "groups of trainings are not explained.", "Serve one of its trainings.")
         targets = model.predictor.loaded.fitted.targets
         if target is not None and target not in targets:
             raise Refused(400, f"the model predicts no {target[:60]!r}.", f"It predicts {', '.join(targets)}.")
@@ -55,9 +54,7 @@ class Explanations:
         served = predictor.predict([prepared])
         if served.refused[0]:
             raise Refused(422, f"the row cannot be predicted: {served.status[0]}.", "Mend it.")
-        explainer = self._explainer(name, predictor, target)
-        inputs = RowInputs.of(_cells(predictor, served), served.chunk.inputs)
-        result = explainer.explain(SelectedRow(0, str(served.ids[0]), "request", ""), inputs, "", served.predictions[target])
+        result = self._explained(name, predictor, served, target)
         selector, headers = result.selector, {key: column.column for key, column in predictor.experiment.inputs.items()}
         return {
             "model": name,
@@ -71,14 +68,42 @@ class Explanations:
             "status": str(served.status[0]),
         }
 
-    def _explainer(self, name: str, predictor: RowPredictor, target: str) -> Any:
+    def _explained(self, name: str, predictor: RowPredictor, served: ServedRows, key: str) -> RowExplanation:
+        """Explain a row for what is predicted; of a group, return the mean of its members."""
+        from mmtrain.explanation.mean_explanation import mean_explanation
+
+        loaded, cells = predictor.loaded, _cells(predictor, served)
+        target, selected = loaded.fitted.targets[key], SelectedRow(0, str(served.ids[0]), "request", "")
+        label = target.predict_label(served.predictions[key])[0]
+        of_class = str(label) if target.columns and str(label) in target.columns else None
+        outputs = ExplainedOutputs(key, of_class, "integrated_gradients")
+        weights = (loaded.weights or {}).get(key) if isinstance(loaded, Ensemble) else None
+        each, shares = {}, []
+        for number, (member, explainer) in enumerate(zip(predictor.members, self._explainers_of(name, predictor, key), strict=True)):
+            own = member.fitted.targets[key]
+            share = 1.0 if weights is None else weights[number]
+            # A class that a member has not learned has no output there.
+            if share and (of_class is None or of_class in own.columns):
+                inputs = RowInputs.of({column: cells[column] for column in member.fitted.columns}, served.inputs[number])
+                prediction = served.predictions[key] if len(predictor.members) == 1 else np.zeros((1, own.units), np.float32)
+                each[str(number)] = explainer.explain(selected, inputs, "", prediction, class_name=of_class)
+                shares.append(share)
+        if len(predictor.members) == 1:
+            alone: RowExplanation = each["0"]
+            return alone
+        return mean_explanation(each, shares, output_selector(outputs, target, served.predictions[key]), describe(target, label))
+
+    def _explainers_of(self, name: str, predictor: RowPredictor, target: str) -> list[Any]:
+        """Return the explainer of every member, made when the first row of this run is explained."""
         from mmtrain.explanation.explainer import Explainer
 
         known = self._explainers.get((name, target))
         if known is None or known[0] is not predictor:
-            loaded = predictor.loaded
             outputs = ExplainedOutputs(target, method="integrated_gradients")
-            made = Explainer(predictor.networks[0], loaded.experiment.branches, loaded.fitted, loaded.statistics, outputs)
+            made = [
+                Explainer(network, member.experiment.branches, member.fitted, member.statistics, outputs)
+                for network, member in zip(predictor.networks, predictor.members, strict=True)
+            ]
             known = self._explainers[name, target] = predictor, made
         return known[1]
 

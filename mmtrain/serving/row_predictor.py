@@ -54,6 +54,8 @@ class ServedRows:
     """The rows as they were encoded by the first member."""
     predictions: Mapping[str, Array]
     """By target, as the network has them."""
+    inputs: Sequence[Mapping[str, Array]]
+    """The rows as each member encodes them, `{column, column_present}`."""
 
     def records(self, start: int, stop: int) -> list[dict[str, Any]]:
         """Return some rows as plain values by column, with `id` where there are any, and `status`; None where there is no prediction."""
@@ -95,9 +97,11 @@ class _Encoding:
         from mmtrain.data.cell_encoder import encoder
 
         self.fitted: Fitted = loaded.fitted
+        self.inputs = inputs_among(loaded.experiment.columns)
+        """Columns of these members; a member of late fusion reads those of its branch alone."""
         self.layout = InputLayout({key: column.spec for key, column in self.fitted.columns.items()})
-        images = images_among(inputs_among(loaded.experiment.columns))
-        self.encoded = {key: column for key, column in self.fitted.columns.items() if key not in images}
+        self.images = images_among(self.inputs)
+        self.encoded = {key: column for key, column in self.fitted.columns.items() if key not in self.images}
         self.encoder = encoder(self.encoded, self.layout) if self.encoded else None
 
     def signature(self) -> list[Any]:
@@ -125,8 +129,8 @@ class RowPredictor:
         self.reader = RowReader(self.experiment.columns, max_pixels=max_pixels)
         self._inputs = inputs_among(self.experiment.columns)
         self._images = images_among(self._inputs)
-        self._members = list(self.loaded.members) if isinstance(self.loaded, Ensemble) else [self.loaded]
-        fitted = [member.fitted.columns for member in self._members]
+        self.members = list(self.loaded.members) if isinstance(self.loaded, Ensemble) else [self.loaded]
+        fitted = [member.fitted.columns for member in self.members]
         # The first member that reads rows in the same way, of each member.
         self._likes = [fitted.index(columns) for columns in fitted]
         self.networks: list[Any] = []
@@ -139,10 +143,10 @@ class RowPredictor:
         start_tensorflow()
         from mmtrain.model import model_file
 
-        for member in self._members:
+        for member in self.members:
             self.networks.append(model_file.of_run(member.run, member.experiment.branches, member.fitted)[1])
         self.most_rows = min(model_file.rows_at_once(network) for network in self.networks)
-        self._encodings = {number: _Encoding(self._members[number]) for number in sorted(set(self._likes))}
+        self._encodings = {number: _Encoding(self.members[number]) for number in sorted(set(self._likes))}
         self._call = self._compiled()
 
     def _compiled(self) -> Callable[..., tuple[Any, Any]]:
@@ -157,10 +161,10 @@ class RowPredictor:
         }
 
         def call(raw: list[list[Any]], pictures: dict[str, Any]) -> tuple[Any, Any]:
-            encoded = {
-                number: (one.encoder.encode_parts([[part] for part in parts])[0] if one.encoder is not None else {}) | pictures
-                for (number, one), parts in zip(self._encodings.items(), raw, strict=True)
-            }
+            encoded = {}
+            for (number, one), parts in zip(self._encodings.items(), raw, strict=True):
+                own = {name: pictures[name] for key in one.images for name in (key, presence_of(key))}
+                encoded[number] = (one.encoder.encode_parts([[part] for part in parts])[0] if one.encoder is not None else {}) | own
             outputs = [network(encoded[like], training=False) for network, like in zip(self.networks, self._likes, strict=True)]
             return list(encoded.values()), outputs
 
@@ -181,17 +185,18 @@ class RowPredictor:
             key: join_images([row.images[key] for row in rows], images.layout, policy=self._inputs[key].policy)
             for key, images in self._images.items()
         }
-        texts = {number: self._texts(one.fitted, cells, rows) for number, one in self._encodings.items()}
+        texts = {number: _texts(one, cells, rows) for number, one in self._encodings.items()}
         raw = {number: one.raw(texts[number]) for number, one in self._encodings.items()}
         inputs, outputs = self._run([parts for _, parts in raw.values()], decoded, len(rows))
         chunks = []
         for (number, one), batch in zip(self._encodings.items(), inputs, strict=True):
             by_column = one.layout.split(batch)
-            remarks = self._remarks(texts[number], raw[number][0], by_column, decoded)
+            remarks = _remarks(one, texts[number], raw[number][0], by_column, decoded)
             chunks.append(Chunk(0, cells, by_column, batch, raw[number][0], decoded, remarks))
         remarks = [*_faults(rows), *(chunks[0].remarks if len(chunks) == 1 else merge_remarks([one.remarks for one in chunks]))]
         chunk = replace(chunks[0], remarks=remarks)
-        return self._served(chunk, self._averaged(outputs))
+        by_encoding = dict(zip(self._encodings, chunks, strict=True))
+        return self._served(chunk, self._averaged(outputs), [by_encoding[like].inputs for like in self._likes])
 
     def _cells(self, rows: Sequence[PreparedRow]) -> dict[str, pd.Series[str]]:
         """Return the cells of every header as a table has them: text without blanks at its ends, NA for missing."""
@@ -208,23 +213,6 @@ class RowPredictor:
             return mark_missing(cell_texts([_scalar(value) for value in values]), words)
         texts = [None if value is None else str(value).strip(BLANKS) for value in values]
         return pa.array([None if text == "" or text in words else text for text in texts], pa.large_string())
-
-    def _texts(self, fitted: Fitted, cells: Mapping[str, pd.Series[str]], rows: Sequence[PreparedRow]) -> dict[str, Any]:
-        """Return the cells that each column takes, in the spelling of training rows where nobody has written their texts."""
-        texts = {}
-        for key, column in self._inputs.items():
-            if key in self._images:
-                continue
-            headers = column.reads()
-            taken = cells_of(headers, cells)
-            if any(header in fitted.typed for header in headers):
-                taken = fitted.columns[key].spelled(taken)
-            # Decided row by row: the rows of a batch come from several clients.
-            elif typed := [row for row, one in enumerate(rows) if any(isinstance(one.cells[header], int | float) for header in headers)]:
-                spelled = fitted.columns[key].spelled(taken.iloc[typed])
-                taken = spelled if len(typed) == len(rows) else _replaced(taken, typed, spelled)
-            texts[key] = taken
-        return texts
 
     def _run(
         self, parts: list[list[Array]], decoded: Mapping[str, DecodedCells], rows: int
@@ -248,23 +236,14 @@ class RowPredictor:
             )
             return tuple([{name: one.numpy()[:rows] for name, one in each.items()} for each in both] for both in (inputs, outputs))  # type: ignore[return-value]
 
-    def _remarks(
-        self, texts: Mapping[str, Any], raw: Mapping[str, Array], inputs: Mapping[str, Array], decoded: Mapping[str, DecodedCells]
-    ) -> list[tuple[str, CellWarning]]:
-        remarks = []
-        for key, column in self._inputs.items():
-            own = decoded[key].remarks if key in decoded else column.remarks(texts[key], raw[key], inputs[key])
-            remarks += [(column.column, remark) for remark in own]
-        return remarks
-
     def _averaged(self, outputs: Sequence[dict[str, Array]]) -> dict[str, Array]:
         if not isinstance(self.loaded, Ensemble):
             return outputs[0]
         labels = self.loaded.fitted.targets
-        own = [for_labels(labels, member.fitted.targets, one) for member, one in zip(self._members, outputs, strict=True)]
-        return mean_predictions(own)
+        own = [for_labels(labels, member.fitted.targets, one) for member, one in zip(self.members, outputs, strict=True)]
+        return mean_predictions(own, self.loaded.weights)
 
-    def _served(self, chunk: Chunk, predictions: dict[str, Array]) -> ServedRows:
+    def _served(self, chunk: Chunk, predictions: dict[str, Array], inputs: list[dict[str, Array]]) -> ServedRows:
         targets = self.loaded.fitted.targets
         columns: dict[str, Array] = {}
         for key in targets:
@@ -272,12 +251,41 @@ class RowPredictor:
         ids = np.full(len(chunk), "", dtype=object)
         if self.reader.id_header in chunk.cells:
             ids = chunk.cells[self.reader.id_header].fillna("").to_numpy(dtype=object)
-        return ServedRows(columns, chunk.status(), chunk.refused(), ids, chunk, predictions)
+        return ServedRows(columns, chunk.status(), chunk.refused(), ids, chunk, predictions, inputs)
 
     def monitor(self) -> DriftMonitor:
         """Return a new monitor of the drift from the training rows, which `ServedRows.chunk` is added to."""
         headers = {key: column.column for key, column in self._inputs.items()}
         return DriftMonitor(self.loaded.fitted.columns, headers, self.loaded.statistics)
+
+
+def _texts(one: _Encoding, cells: Mapping[str, pd.Series[str]], rows: Sequence[PreparedRow]) -> dict[str, Any]:
+    """Return the cells that each column takes, in the spelling of training rows where nobody has written their texts."""
+    texts = {}
+    for key, column in one.inputs.items():
+        if key in one.images:
+            continue
+        headers = column.reads()
+        taken = cells_of(headers, cells)
+        if any(header in one.fitted.typed for header in headers):
+            taken = one.fitted.columns[key].spelled(taken)
+        # Decided row by row: the rows of a batch come from several clients.
+        elif typed := [row for row, given in enumerate(rows) if any(isinstance(given.cells[header], int | float) for header in headers)]:
+            spelled = one.fitted.columns[key].spelled(taken.iloc[typed])
+            taken = spelled if len(typed) == len(rows) else _replaced(taken, typed, spelled)
+        texts[key] = taken
+    return texts
+
+
+def _remarks(
+    one: _Encoding, texts: Mapping[str, Any], raw: Mapping[str, Array], inputs: Mapping[str, Array], decoded: Mapping[str, DecodedCells]
+) -> list[tuple[str, CellWarning]]:
+    """Return the remarks on all cells, each with the header of its column."""
+    remarks = []
+    for key, column in one.inputs.items():
+        own = decoded[key].remarks if key in one.images else column.remarks(texts[key], raw[key], inputs[key])
+        remarks += [(column.column, remark) for remark in own]
+    return remarks
 
 
 def _scalar(value: object) -> object:

@@ -168,11 +168,6 @@ class ServedModel:
         """Number of the run."""
         return self.predictor.run.folder.name
 
-    @property
-    def explains(self) -> bool:
-        """Return whether rows can be explained; those of a group cannot."""
-        return not self.predictor.run.is_group
-
     def _observe(self, rows: int, seconds: float) -> None:
         self._metrics.observe("mmtrain_batch_rows", rows, ROWS, model=self.name)
         self._metrics.observe("mmtrain_queue_seconds", seconds, SECONDS, model=self.name)
