@@ -1,6 +1,9 @@
 """Late fusion: the network and each branch alone as trainings of one group, weighted on validation rows."""
 
+import asyncio
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,9 @@ from mmtrain.commands.pack import pack
 from mmtrain.errors import ConfigError
 from mmtrain.pipeline.ensemble import end_to_end, load
 from mmtrain.pipeline.restore import restore_group
+from mmtrain.serving.explain import Explanations
+from mmtrain.serving.metrics import Metrics
+from mmtrain.serving.served_model import Limits, ServedModel
 
 EXPERIMENT = """
 name: late
@@ -70,6 +76,36 @@ def test_weights_drive_prediction_evaluation_explanation_and_exports(late, tmp_p
     assert [one.name for one in exported.inputs] == ["x", "x_present", "city", "city_present"]
     assert exported.check.largest_difference < 1e-6
     assert "ensemble.json" in pack(str(late.folder), tmp_path / "late.zip").manifest.files
+
+
+@pytest.mark.slow  # opens all networks again
+def test_a_weighted_group_is_served_explained_and_encoded_without_mmtrain(late, tmp_path):
+    table = pd.read_csv(late.folder.parents[2] / "table.csv")
+    rows = table.to_dict("records")
+    rows[4] |= {"x": None, "city": "elsewhere"}
+    model = ServedModel("late", str(late.folder), tmp_path, Limits(), Metrics())
+    served = model.predictor.predict(model.predictor.prepare(rows))
+    expected = load(late.folder).predict(pd.DataFrame(rows), proba=True)
+    for name, values in served.columns.items():
+        np.testing.assert_array_equal(values, expected[name].to_numpy())
+    assert served.status.tolist() == expected["status"].tolist()
+
+    async def explained():
+        answer = await Explanations().of(model, rows[0], None)
+        await model.close()
+        return answer
+
+    answer = asyncio.run(explained())
+    assert answer["prediction"] == expected["prediction"][0]
+    assert answer["explains"].endswith(f"logit of {answer['prediction']}")
+    total = sum(column["attribution"] for column in answer["columns"])
+    assert total == pytest.approx(answer["output"] - answer["baseline_output"], rel=0.02, abs=1e-3)
+    done = export(str(late.folder), ExportOptions("onnx", folder=tmp_path / "onnx"))
+    for arguments in (["encode.py", str(late.folder.parents[2] / "table.csv"), "in.npz"], ["run.py", "in.npz", "out.npz"]):
+        subprocess.run([sys.executable, *arguments], cwd=done.folder, check=True, timeout=120)
+    plain = load(late.folder).predict(table, proba=True)
+    with np.load(done.folder / "out.npz") as arrays:
+        np.testing.assert_allclose(arrays["y"][:, 0], plain["probability_low"], atol=1e-5)
 
 
 def test_report_shows_the_weights(late):
