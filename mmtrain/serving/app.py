@@ -10,10 +10,9 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version as installed
-from time import perf_counter
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,7 +20,6 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmtrain.errors import DataError, MmtrainError
 from mmtrain.serving import open_inference, openapi
@@ -30,7 +28,7 @@ from mmtrain.serving.batcher import Part, QueueFull
 from mmtrain.serving.bodies import checked, parse_json, read_body, read_rows
 from mmtrain.serving.description import describe
 from mmtrain.serving.explain import Explanations
-from mmtrain.serving.metrics import CONTENT_TYPE, SECONDS, Metrics
+from mmtrain.serving.metrics import CONTENT_TYPE, Metrics, Observed
 from mmtrain.serving.page import POLICY, page
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.row_predictor import ServedRows
@@ -187,6 +185,7 @@ def make_app(server: Server, *, reload_seconds: float = 0.0, say: Say = lambda _
     app.add_exception_handler(HTTPException, _unknown)
     _add_states(app, server)
     _add_models(app, server)
+    _add_explanations(app, server)
     _add_protocol(app, server)
     return app
 
@@ -247,6 +246,14 @@ def _add_models(app: FastAPI, server: Server) -> None:
         with server.admitted(request):
             return await server.predict(request, name)
 
+    rows = openapi.ROWS_BODY
+    app.get("/models", summary="The models, their columns and limits", tags=["models"])(models)
+    app.get("/models/{name}", summary="One model", tags=["models"])(model)
+    app.post("/predict", summary="Predict rows with the first model", tags=["models"], openapi_extra=rows)(predict)
+    app.post("/models/{name}/predict", summary="Predict rows", tags=["models"], openapi_extra=rows)(predict_by)
+
+
+def _add_explanations(app: FastAPI, server: Server) -> None:
     async def explain(request: Request) -> Response:
         server.access.check(request)
         with server.admitted(request):
@@ -258,10 +265,6 @@ def _add_models(app: FastAPI, server: Server) -> None:
             return await server.explain(request, name)
 
     rows = openapi.ROWS_BODY
-    app.get("/models", summary="The models, their columns and limits", tags=["models"])(models)
-    app.get("/models/{name}", summary="One model", tags=["models"])(model)
-    app.post("/predict", summary="Predict rows with the first model", tags=["models"], openapi_extra=rows)(predict)
-    app.post("/models/{name}/predict", summary="Predict rows", tags=["models"], openapi_extra=rows)(predict_by)
     app.post("/explain", summary="Explain one row by the first model", tags=["models"], openapi_extra=rows)(explain)
     app.post("/models/{name}/explain", summary="Explain one row", tags=["models"], openapi_extra=rows)(explain_by)
 
@@ -302,31 +305,3 @@ async def _unknown(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     words = {404: "there is nothing at this address. /docs lists what there is.", 405: "this address takes another method; see /docs."}
     return answer({"error": words.get(error.status_code, str(error.detail))}, error.status_code, error.headers)
-
-
-class Observed:
-    """Counts requests and measures their time, by route: addresses that clients make up are one route."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began, status = perf_counter(), 500
-
-        async def sent(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        call: Callable[[Scope, Receive, Send], Awaitable[None]] = self._app
-        try:
-            await call(scope, receive, sent)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.count("mmtrain_requests_total", route=route, status=str(status))
-            self._metrics.observe("mmtrain_request_seconds", perf_counter() - began, SECONDS, route=route)
