@@ -1,18 +1,15 @@
-"""A folder for a model hub, and one for a container: what they hold, and that the model opens again from its numbers alone."""
+"""A folder for a model hub: what it holds, and that the model opens again from its numbers alone."""
 
 import json
-import zipfile
 
 import numpy as np
 import pytest
 from tiny import two_blobs, write_experiment
 
-from mmtrain.cli.app import run as command_line
-from mmtrain.commands.container import write_container
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.encoders.weights.files import SafetensorsFile
-from mmtrain.errors import RunError, UsageError
+from mmtrain.errors import RunError
 from mmtrain.export.hub import CONFIG, load_folder, write_safetensors
 
 
@@ -57,19 +54,3 @@ def test_a_hub_folder_predicts_as_the_run(run, tmp_path):
     (done.folder / CONFIG).write_text(json.dumps(config))
     with pytest.raises(RunError, match="the model is not opened"):
         load_folder(done.folder / "model.safetensors")
-
-
-def test_a_container_folder_has_the_run_without_its_rows(run, tmp_path, capsys):
-    folder = write_container(str(run.folder), tmp_path / "container")
-    assert {path.name for path in folder.iterdir()} == {"Dockerfile", ".dockerignore", "run.zip"}
-    text = (folder / "Dockerfile").read_text()
-    assert text.startswith("# Serves hub/1: ")
-    assert 'CMD ["mmtrain", "serve", "run", "--host", "0.0.0.0", "--port", "8000", "--reload", "0"]' in text
-    assert str(tmp_path) not in text
-    names = zipfile.ZipFile(folder / "run.zip").namelist()
-    assert {"model.keras", "config.yaml", "columns.json", "statistics.json"} <= set(names)
-    assert not [name for name in names if name.startswith("predictions_")]
-    with pytest.raises(UsageError, match="there is something here already"):
-        write_container(str(run.folder), folder)
-    assert command_line(["export", str(run.folder), "--format", "container", "--quantize", "int8"]) == 2
-    assert "a container serves the run as it is" in capsys.readouterr().err

@@ -6,12 +6,15 @@ import io
 import json
 import random
 import re
+import zipfile
 
 import pytest
 from tiny_serving import cells, form, image_bytes
 
 from mmtrain.artifacts.run_folder import FORMAT
+from mmtrain.cli.app import run as command_line
 from mmtrain.commands import serve as serve_command
+from mmtrain.commands.container import write_container
 from mmtrain.errors import RunError, UsageError
 from mmtrain.serving.access import Access
 from mmtrain.serving.app import Server
@@ -298,3 +301,19 @@ def test_metrics_escape_labels():
     metrics = Metrics()
     metrics.set("mmtrain_queue_rows", 1, model='a"b\\c\nd')
     assert metrics.text().splitlines()[-1] == 'mmtrain_queue_rows{model="a\\"b\\\\c\\nd"} 1'
+
+
+def test_a_container_folder_has_the_run_without_its_rows(clinic, tmp_path, capsys):
+    folder = write_container("clinic", tmp_path / "container", output=clinic / "runs")
+    assert {path.name for path in folder.iterdir()} == {"Dockerfile", ".dockerignore", "run.zip"}
+    text = (folder / "Dockerfile").read_text()
+    assert text.startswith("# Serves clinic/1: ")
+    assert 'CMD ["mmtrain", "serve", "run", "--host", "0.0.0.0", "--port", "8000", "--reload", "0"]' in text
+    assert str(clinic) not in text
+    names = zipfile.ZipFile(folder / "run.zip").namelist()
+    assert {"model.keras", "config.yaml", "columns.json", "statistics.json"} <= set(names)
+    assert not [name for name in names if name.startswith("predictions_")]
+    with pytest.raises(UsageError, match="there is something here already"):
+        write_container("clinic", folder, output=clinic / "runs")
+    assert command_line(["export", "clinic", "--output", str(clinic / "runs"), "--format", "container", "--quantize", "int8"]) == 2
+    assert "a container serves the run as it is" in capsys.readouterr().err
