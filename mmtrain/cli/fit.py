@@ -159,6 +159,7 @@ def show_result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
         describe_distillation,
         describe_guard,
         describe_postprocessing,
+        describe_soup,
     )
 
     ended = done.ended
@@ -166,16 +167,17 @@ def show_result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
         document = {"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores}
         guard = {"fusion_guard": {key: one.to_json() for key, one in done.guard.items()}} if done.guard else {}
         base = {"linear_base": done.base.to_json()} if done.base is not None else {}
-        taught = {} if (teacher := done.run.read("run.json").distillation) is None else {"distillation": teacher.to_json()}
-        print_json(document | base | guard | taught | {"report": str(done.run / "report.html")})
+        facts = {name: one.to_json() for name in ("soup", "distillation") if (one := getattr(done.run.read("run.json"), name)) is not None}
+        print_json(document | base | guard | facts | {"report": str(done.run / "report.html")})
         return
     scores = "  ".join(
         f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor)
     )
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
-    distilled = describe_distillation(done.run.read("run.json").distillation)
-    for sentence in (*distilled, *describe_base(done.base), *describe_guard(done.guard), *describe_postprocessing(done.decisions)):
+    facts = done.run.read("run.json")
+    taught = (*describe_distillation(facts.distillation), *describe_soup(facts.soup))
+    for sentence in (*taught, *describe_base(done.base), *describe_guard(done.guard), *describe_postprocessing(done.decisions)):
         note(sentence, quiet=quiet)
     # The folder alone on standard output, so that a script can read it; all else is a note.
     out().print(str(done.run.folder), soft_wrap=True, markup=False)

@@ -227,6 +227,14 @@ class Training(Section):
     weight_average: float | None = Field(
         None, gt=0, lt=1, description="Momentum of a moving average of the weights, 0.99 for instance; the average is scored and saved."
     )
+    soup: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="Number of best epochs whose weights may be averaged after the training (greedy soup, Wortsman et al. 2022, "
+        "arXiv:2203.05482): each is added if the monitored score of the mean does not fall. Left out: the weights are those of one epoch.",
+        examples=[3],
+    )
     precision: Literal["float32", "bfloat16", "float16", "auto"] = Field(
         "float32",
         description="Precision of the network's inner computations; weights, heads and losses are always float32. "

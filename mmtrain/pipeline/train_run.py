@@ -69,7 +69,7 @@ def train(
 
     Raises RunError if the loss diverges or the disk is full, Interrupted on SIGINT or SIGTERM.
     """
-    from mmtrain.training import loop
+    from mmtrain.training import loop, soup
 
     with GracefulShutdown(lambda times: listener(StopAsked(times))) as interruption:
         listeners = _listeners(run, data, listener, callbacks, interruption)
@@ -87,6 +87,7 @@ def train(
         decisions, guard, base = _save_best(run, data, evaluation) if keep_model else (Postprocessing(), {}, None)
         facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
         run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
+        soup.forget(run)
     return TrainingResult(run, ended, data.training.early_stopping.monitor, decisions, guard, base)
 
 
@@ -170,7 +171,8 @@ def _save_best(
 
     if not (run / "checkpoints" / "best").is_dir():
         return Postprocessing(), {}, None
-    checkpoints.load(run / "checkpoints", "best", data.models.stored)
+    mixed = (run / "checkpoints" / checkpoints.SOUP).is_dir()
+    checkpoints.load(run / "checkpoints", checkpoints.SOUP if mixed else "best", data.models.stored)
     data.models.merge_adapters()
     # The postprocessing of the old model must not survive next to the new one.
     forget(run)

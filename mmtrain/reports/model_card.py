@@ -109,6 +109,7 @@ def _network(contents: ReportData) -> tuple[Block, ...]:
     facts = contents.facts
     chosen = (
         *postprocessing.describe_distillation(facts.distillation),
+        *postprocessing.describe_soup(facts.soup),
         *postprocessing.describe_base(facts.linear_base),
         *postprocessing.describe_guard(facts.fusion_guard or {}),
     )

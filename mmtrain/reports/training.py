@@ -12,7 +12,7 @@ from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.diagram import described, draw
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
-from mmtrain.reports.target_results.postprocessing import describe_base, describe_distillation, describe_guard
+from mmtrain.reports.target_results.postprocessing import describe_base, describe_distillation, describe_guard, describe_soup
 from mmtrain.reports.wording import CAVEATS, count, direction, format_score, in_sentence, plain, significant, title
 
 MOST_WEIGHTS = 200
@@ -31,7 +31,12 @@ def network(contents: ReportData) -> tuple[Section, ...]:
         caption += f" Heads by which each branch also predicted alone during training have {heads} of their own."
     plot = Plot("network.json", "The network", described(outline), caption, draw(outline), scrolls=True)
     facts = contents.facts
-    guarded = (*describe_distillation(facts.distillation), *describe_base(facts.linear_base), *describe_guard(facts.fusion_guard or {}))
+    guarded = (
+        *describe_distillation(facts.distillation),
+        *describe_soup(facts.soup),
+        *describe_base(facts.linear_base),
+        *describe_guard(facts.fusion_guard or {}),
+    )
     return (Section("Network", (Plots((plot,), wide=True), *map(Paragraph, guarded))),)
 
 

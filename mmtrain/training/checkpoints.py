@@ -3,6 +3,7 @@
     checkpoints/last       after the newest epoch, every few minutes in between, and after an interruption
     checkpoints/previous   the one before; kept until a complete `last` has taken its place
     checkpoints/best       the best epoch
+    checkpoints/soup/      with `training.soup`, the weights of the best epochs; checkpoints/soup_best, their mean
 
 Each is a folder, written under a temporary name, flushed to the disk and renamed; `position.json` comes last in it and
 holds the hashes of the arrays, so that an incomplete or damaged checkpoint is recognized.
@@ -33,6 +34,8 @@ from mmtrain import artifacts
 from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.errors import Problem, RunError, listed
 
+SOUP = "soup_best"
+"""Checkpoint with the mean of the weights of the best epochs, where it is as good as the best one."""
 WEIGHTS, OPTIMIZER, POSITION = "weights.npz", "optimizer.npz", "position.json"
 
 
@@ -170,7 +173,7 @@ def keep_only(folder: Path, name: str | None) -> None:
     Otherwise the next checkpoint would replace the complete `previous` by the damaged `last`.
     """
     # None keeps nothing: even `best` belongs to the training that starts anew.
-    for unwanted in {"last": (), "previous": ("last",)}.get(name or "", ("last", "previous", "best")):
+    for unwanted in {"last": (), "previous": ("last",)}.get(name or "", ("last", "previous", "best", "soup", SOUP)):
         shutil.rmtree(folder / unwanted, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ Test rows are never seen here.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from mmtrain.training import checkpoints
 from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Listener, Started, Stepped, StepsBegan
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite, divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
+from mmtrain.training.soup import WeightSoup
 from mmtrain.training.step import EmaWeights, TrainStep
 from mmtrain.training.training_data import TrainingData
 from mmtrain.training.validation import Validation
@@ -122,6 +124,7 @@ class _Loop:
         self.validation = Validation(data, self.steps, listener, str(run.folder))
         self.batches = self.steps.batches(data.arrays, data.partition.train)
         self.stopping = EarlyStopper(data.training.early_stopping)
+        self.soup = WeightSoup(run, self.steps, data.training)
         self.stages = self.steps.stages
         self.stage, self.rate = 0, self.stages.learning_rate(0)
         self.best_scores: dict[str, float | None] = {}
@@ -140,6 +143,7 @@ class _Loop:
             self.stopping.restore(self.start.stopping)
             self.rate.restore(self.start.learning_rate)
             self.best_scores = self.start.best_scores
+            self.soup.restore(self.start)
         if self.start.is_best:  # the process may have been killed after `last` and before `best`
             self.checkpoint_best(self.start.epoch)
         # Lines of later epochs would appear twice, as these epochs are run again.
@@ -155,6 +159,7 @@ class _Loop:
             reason = self.out_of_patience or interruption.after_epoch
         if not self.stopping.best_epoch:  # the monitored score was never defined: take the last weights
             self.checkpoint_best(epoch)
+        self.mix_best_epochs(interruption)
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.listener(ended)
         return ended
@@ -220,6 +225,7 @@ class _Loop:
             raise
         monitored = self.monitored(scores)
         is_best = self.stopping.epoch_ended(epoch, monitored, self.validation.row_losses)
+        self.soup.epoch_ended(epoch, monitored)
         self.rate.epoch_ended(improved=not self.stopping.waited)
         if is_best:
             self.best_scores = scores
@@ -229,6 +235,7 @@ class _Loop:
         self.checkpoint("last", epoch)
         if is_best:  # after `last`, from which `best` can be restored, so that they never contradict each other
             self.checkpoint_best(epoch)
+        self.soup.keep(epoch)
         seconds = time.perf_counter() - begun
         self.listener(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
 
@@ -285,10 +292,20 @@ class _Loop:
         with EmaWeights(self.steps):
             self.checkpoint("best", epoch)
 
+    def mix_best_epochs(self, interruption: GracefulShutdown) -> None:
+        """Average the weights of the best epochs as far as their score does not fall; `checkpoints/soup_best` then has the mean."""
+        folder, best = self.run / "checkpoints", self.stopping.best_epoch
+        shutil.rmtree(folder / checkpoints.SOUP, ignore_errors=True)
+        if self.training.soup is None:
+            return
+        checkpoints.load(folder, "best", self.data.models.stored)
+        if self.soup.mix(best, self.batches, lambda: self.monitored(self.validation.scores(best, interruption))):
+            self.checkpoint(checkpoints.SOUP, best)
+
     def checkpoint(self, name: str, epoch: int, losses: LossAccumulator | None = None) -> None:
         """Save a checkpoint after `epoch` epochs and the steps in `losses` of the next one."""
         inside = losses or LossAccumulator({}, 0, 0)
-        states = self.stopping.state(), self.rate.state(), dict(self.best_scores)
+        states = {**self.stopping.state(), **self.soup.state()}, self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
         self.saved = time.perf_counter()
         checkpoints.save(self.run / "checkpoints", name, self.data.models.stored, self.steps.optimizer, position)

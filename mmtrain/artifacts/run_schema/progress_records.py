@@ -31,6 +31,8 @@ class EarlyStoppingState(Model):
     best_epoch: Count
     waited: Count
     row_losses: list[float] = Field(default_factory=list)
+    best_epochs: list[list[float]] = Field(default_factory=list)
+    """The best epochs with their scores, of a training with `soup`."""
 
 
 class LearningRateState(Model):

@@ -152,6 +152,21 @@ class LinearBaseChoice(Model):
     """Mean loss of the network."""
 
 
+class SoupRecord(Model):
+    """Epochs whose weights the model has the mean of."""
+
+    epochs: Annotated[list[Count], Field(min_length=1)]
+    """One epoch where no other one helped."""
+    tried: Count
+    """Number of epochs that were tried."""
+    score: str
+    """The monitored score."""
+    best: float
+    """That of the best epoch alone."""
+    value: float
+    """That of the mean."""
+
+
 class Costs(Model):
     """Size of one or several networks, and the time that they take."""
 
@@ -214,6 +229,8 @@ class RunFacts(Model):
     """By target, after a training with auxiliary losses: the choice between the fusion and single branches."""
     linear_base: LinearBaseChoice | None = None
     """Kept share of the network's correction, after a training that began with a linear model."""
+    soup: SoupRecord | None = None
+    """Epochs whose weights were averaged, see `training.soup`."""
     distillation: DistillationRecord | None = None
     """Teacher of a training, see `mmtrain distill`."""
     stopped: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from mmtrain.artifacts.analysis_results import Calibration, PredictionIntervals, PredictionSets, ThresholdResult, ThresholdSelection
 from mmtrain.artifacts.results import TargetResult
-from mmtrain.artifacts.run_schema.run_facts import DistillationRecord, FusionGuard, LinearBaseChoice
+from mmtrain.artifacts.run_schema.run_facts import DistillationRecord, FusionGuard, LinearBaseChoice, SoupRecord
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
 from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim
@@ -66,6 +66,18 @@ def describe_guard(guard: Mapping[str, FusionGuard]) -> Iterator[str]:
         yield f"Fusion of {key}: replaced by the branch {one.chosen} alone in all rows that have it. " + (
             f"On {rows} its {name} is {value}, that of the fusion {fusion}{interval}."
         )
+
+
+def describe_soup(record: SoupRecord | None) -> Iterator[str]:
+    """Describe the epochs whose weights were averaged, in a sentence; empty without a soup."""
+    if record is None:
+        return
+    if len(record.epochs) == 1:
+        others = counted(record.tried - 1, "other epoch")
+        yield f"Weights of epoch {record.epochs[0]} alone: with none of {others} is {record.score} of the mean as good."
+        return
+    values = f"{record.score} {significant(record.value)}; that of the best of these epochs alone is {significant(record.best)}"
+    yield f"Weights are the mean of epochs {listed(record.epochs, most=20)}: {values}."
 
 
 def describe_distillation(record: DistillationRecord | None) -> Iterator[str]:
