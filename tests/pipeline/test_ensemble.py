@@ -28,7 +28,7 @@ from mmtrain.explanation.attribution import ColumnAttribution, ElementAttributio
 from mmtrain.explanation.gradients import Attributions
 from mmtrain.explanation.mean_explanation import mean_explanation
 from mmtrain.explanation.selection import OutputSelector
-from mmtrain.pipeline.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks
+from mmtrain.pipeline.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks, open_predictor
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.targets.multiclass import MulticlassTarget
 
@@ -273,6 +273,22 @@ def test_one_model_holds_all_members(group, table, together):
     np.testing.assert_allclose(end_to_end(group, labels)(raw)["y"].numpy()[:, 0], together["probability_low"], atol=1e-6)
 
 
+def test_weights_of_the_trainings_are_those_of_the_prediction_and_of_the_one_model(group, table, tmp_path):
+    """A training that counts for nothing is not opened, unless it is the first one, by which a table is read."""
+    copy = Run(shutil.copytree(group.folder, tmp_path / "runs/folds/1"))
+    alone = [load(copy.child(f"folds/{fold}").folder).predict(table, proba=True)["probability_low"] for fold in (0, 1)]
+    labels = restore_group(group)[1]
+    raw = {"x": table[["x"]].to_numpy(), "city": table[["city"]].to_numpy(object)}
+    for weights, opened in (([0.25, 0.75], 2), ([0.0, 1.0], 2), ([1.0, 0.0], 1)):
+        chosen = {"method": "greedy", "reason": "Chosen by hand.", "weights": {"all": 1.0}, "members": weights, "rows": 48}
+        copy.write_json("ensemble.json", {"part": "out of fold", "targets": {"y": chosen}})
+        expected = sum(weight * one.to_numpy(np.float64) for weight, one in zip(weights, alone, strict=True))
+        predictor = open_predictor(copy)
+        assert len(predictor.members) == opened
+        np.testing.assert_allclose(predictor.predict(table, proba=True)["probability_low"], expected, atol=1e-6)
+        np.testing.assert_allclose(end_to_end(copy, labels)(raw)["y"].numpy()[:, 0], expected, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def student(group):
     """One network that has learned the out-of-fold predictions of the group."""
@@ -316,6 +332,7 @@ def test_student_is_an_ordinary_run_that_is_compared_with_its_teacher(group, stu
     assert "trained by `mmtrain distill`" in (student / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_student_that_was_stopped_is_resumed_with_its_teacher(student, tmp_path):
     """To the same bits, although the teacher is not there any more."""
     copy = Run(shutil.copytree(student.folder, tmp_path / "runs/folds-distilled/1"))
