@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mmtrain.artifacts import command_results, export_results, inspection_results, run_lists, search_results
-from mmtrain.artifacts.group_results import CrossValidation
+from mmtrain.artifacts.group_results import CrossValidation, EnsembleWeights
 from mmtrain.artifacts.results import TargetResult, WorstPrediction
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import network_facts, progress_records, run_facts
@@ -32,6 +32,7 @@ DOCUMENTS: Mapping[str, tuple[str, type]] = {
     "metrics.json": ("By part, then by target:", TargetResult),
     "worst_predictions_<part>.json": ("By target, a list, the highest loss first, of:", WorstPrediction),
     "cross_validation.json": ("A group of trainings:", CrossValidation),
+    "ensemble.json": ("A group of trainings with `ensemble: {weights: greedy}`:", EnsembleWeights),
     "run.json": ("", run_facts.RunFacts),
     "data.json": ("", run_facts.Data),
     "network.json": ("", network_facts.Network),
