@@ -760,7 +760,10 @@ OVERRIDES = [
         "split.test=0.9",
         "clinic.yaml:13: split: validation 0.15 and test 0.9 leave nothing to train on. Together they have to stay below 1.",
     ),
-    ("foo.bar=1", "--set foo: unknown key. The keys here are name, data, columns, branches, fusion, split, training, evaluation and tune."),
+    (
+        "foo.bar=1",
+        "--set foo: unknown key. The keys here are name, data, columns, branches, fusion, split, training, evaluation, ensemble and tune.",
+    ),
     ("epochs", "--set epochs: an override is written key.sub=value. For example `--set training.epochs=5`."),
     ("=3", "--set =3: an override is written key.sub=value. For example `--set training.epochs=5`."),
     ("training..epochs=3", "--set training..epochs=3: an override is written key.sub=value. For example `--set training.epochs=5`."),

@@ -589,7 +589,8 @@ def test_experiment_may_neither_build_objects_nor_bring_code(tmp_path):
         "config.yaml:1: data.table: expected a path; found a list.",
         "config.yaml:1: data.table: the tag `tag:yaml.org,2002:python/object/apply:os.mkdir` means nothing here. "
         "Remove it, or quote the value.",
-        "config.yaml:3: code: unknown key. The keys here are name, data, columns, branches, fusion, split, training, evaluation and tune.",
+        "config.yaml:3: code: unknown key. "
+        "The keys here are name, data, columns, branches, fusion, split, training, evaluation, ensemble and tune.",
     ]
 
 
