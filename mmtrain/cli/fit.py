@@ -198,6 +198,8 @@ def _group_result(done: GroupResult, *, as_json: bool, quiet: bool) -> None:
         note(f"The other folds are not trained. Train them: {shell_command('fit', '--resume', done.run.folder)}", quiet=quiet)
     elif not quiet:
         show_members(done.scores)
+        for reason in done.weights:
+            note(reason)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     if done.scores is not None and done.scores.predictions:
         note(f"Out-of-fold predictions: {done.run / done.scores.predictions}", quiet=quiet, whole=True)

@@ -294,6 +294,14 @@ class GroupResult:
     scores: CrossValidation | None
     """None while members are left to train."""
 
+    @property
+    def weights(self) -> list[str]:
+        """The reasons for the weights of the trainings, in sentences; empty where all count the same."""
+        if not (self.run / ENSEMBLE_WEIGHTS).is_file():
+            return []
+        targets = self.run.read(ENSEMBLE_WEIGHTS).targets
+        return [f"{key}: {one.reason}" if len(targets) > 1 else one.reason for key, one in targets.items()]
+
 
 def scored_rows(partition: Partition, plan: SplitPlan) -> Array:
     """Return the rows on which a member is scored: those of its fold; without folds validation rows, as `evaluate` scores the test part."""
