@@ -29,6 +29,7 @@ SCRIPTS = (
     "inspect_images",
     "intervals",
     "single_inputs",
+    "ensembles",
     "clinic_signal",
     "growth",
 )
