@@ -37,7 +37,7 @@ from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
 from mmtrain.pipeline.groups.results import HELD_BACK_PREDICTIONS, MEMBER_PREDICTIONS
 from mmtrain.pipeline.postprocess import apply_postprocessing
 from mmtrain.pipeline.prepare import LoadedData
-from mmtrain.pipeline.restore import check_encoders_unchanged
+from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS, check_encoders_unchanged
 from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
 from mmtrain.pipeline.train_run import StopRule, TrainingResult, versions
 from mmtrain.splits.plan import Partition, SplitPlan
