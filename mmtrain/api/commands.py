@@ -54,7 +54,7 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
         RunError: the training failed, or the run is damaged.
 
     """
-    from mmtrain.commands.fit import resume as go_on
+    from mmtrain.commands.resume import resume as go_on
 
     with progress_display.watching(progress) as shown:
         done = go_on(_which(run), output=as_path(output), listeners=progress_display.listeners_of(shown))

@@ -57,8 +57,10 @@ def command(
         fold = None
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.fit import Listeners, fit, resume
+    from mmtrain.commands.fit import fit
     from mmtrain.commands.fit_preset import fit_preset
+    from mmtrain.commands.resume import resume
+    from mmtrain.commands.training_listeners import Listeners
     from mmtrain.pipeline.groups.workers import Processes
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.pipeline.run_group import GroupResult
@@ -212,7 +214,7 @@ def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) 
     from mmtrain.cli.views.console import out, print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.dry_run import dry_run
-    from mmtrain.commands.fit import Listeners
+    from mmtrain.commands.training_listeners import Listeners
 
     with progress_display(quiet=quiet or as_json) as shown:
         result = dry_run(config, overrides=overrides, listeners=Listeners(shown.event, shown.plan, shown.images, shown.say))

@@ -11,7 +11,8 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import DistillationRecord
-from mmtrain.commands.fit import CHECKED, Listeners, TrainingOptions, train_new
+from mmtrain.commands.fit import TrainingOptions, train_new
+from mmtrain.commands.training_listeners import CHECKED, Listeners
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, listed

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mmtrain.artifacts.search_results import SearchResult
-from mmtrain.commands.fit import Listeners, fit
+from mmtrain.commands.fit import fit
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.commands.tune import tune
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import RunError, shell_command

@@ -9,7 +9,9 @@ from checkpoints import resnet_arrays, tiny_resnet, write_safetensors
 from tiny import lines, paint, ready, two_blobs, write_experiment
 
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config import load
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.training.listeners.events import EpochEnded

@@ -6,8 +6,8 @@ from tiny import paint, two_blobs, write_experiment
 from mmtrain import config
 from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as run_command
-from mmtrain.commands.fit import Listeners
 from mmtrain.commands.fit_preset import fit_preset
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.pipeline import presets
 from mmtrain.pipeline.encoder_speed import EncoderSpeed
 from mmtrain.pipeline.presets import with_preset

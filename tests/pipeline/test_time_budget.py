@@ -4,7 +4,9 @@ import pytest
 from tiny import lines, two_blobs, write_experiment
 
 from mmtrain import config
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import Stage, Training
 from mmtrain.pipeline import time_budget
 from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from tiny import lines, mixed_table, ready, two_blobs, write_experiment
 
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.fusions import fusions
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

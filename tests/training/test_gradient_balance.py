@@ -5,7 +5,9 @@ import pytest
 from test_auxiliary import ROWS, TREE, KilledError, batch_of, train_step, update, values_of
 from tiny import lines, mixed_table, ready, two_blobs, write_experiment
 
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 STRENGTH = 0.4

@@ -189,7 +189,8 @@ def test_the_mean_of_both_is_kept_unless_one_is_better_beyond_noise(material, ne
 
 
 def test_a_run_says_what_was_kept_and_saves_it(tmp_path):
-    from mmtrain.commands.fit import Listeners, fit
+    from mmtrain.commands.fit import fit
+    from mmtrain.commands.training_listeners import Listeners
     from mmtrain.model.model_file import load_end_to_end
 
     said = []

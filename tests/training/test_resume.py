@@ -16,7 +16,9 @@ from tiny import paint, ready, start, two_blobs, write_experiment, write_table
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.errors import DataError, RunError, UsageError
 from mmtrain.model import model_file
 from mmtrain.pipeline.run_record import RECORDED_FILES

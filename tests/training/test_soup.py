@@ -11,7 +11,9 @@ from tiny import two_blobs, write_experiment
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import EarlyStopping
 from mmtrain.training import checkpoints
 from mmtrain.training.listeners.events import EpochEnded

@@ -5,7 +5,9 @@ import pytest
 from tiny import lines, paint, ready, two_blobs, write_experiment
 
 from mmtrain import config
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import Stage
 from mmtrain.errors import ConfigError
 from mmtrain.training.optimization.stages import Stages

@@ -9,7 +9,9 @@ from tiny import lines, two_blobs, write_experiment
 
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.commands.fit import fit
+from mmtrain.commands.resume import resume
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.errors import RunError
 from mmtrain.training.listeners.events import EpochEnded, Started, StepsBegan
 from mmtrain.training.signals import Interrupted

@@ -15,7 +15,8 @@ from mmtrain.batches import Batches
 from mmtrain.branches import Features, architectures, branch
 from mmtrain.columns.image import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-from mmtrain.commands.fit import Listeners, fit
+from mmtrain.commands.fit import fit
+from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import EarlyStopping
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.counter_rng import uniform

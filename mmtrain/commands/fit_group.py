@@ -1,0 +1,104 @@
+"""Training of a group: every fold and seed of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmtrain.artifacts import runs
+from mmtrain.artifacts.lock import run_lock
+from mmtrain.artifacts.run_schema.run_facts import TimePlan
+from mmtrain.commands.training_listeners import Listeners, Plan
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.splits.summary import summarize
+from mmtrain.errors import Problem, UsageError, counted
+from mmtrain.pipeline.build import EncodedTable, encode_table, tune_device
+from mmtrain.pipeline.groups.results import finish_group
+from mmtrain.pipeline.groups.workers import Processes, train_in_processes
+from mmtrain.pipeline.prepare import LoadedData, Moved
+from mmtrain.pipeline.run_group import GroupResult, RunGroup
+from mmtrain.pipeline.time_budget import TimeBudget, fit_into_budget, untried
+from mmtrain.pipeline.train_run import run_state
+from mmtrain.splits.plan import SplitPlan
+
+if TYPE_CHECKING:
+    from mmtrain.training.listeners.callbacks import Named
+
+
+@dataclass(frozen=True)
+class GroupOptions:
+    """The members of a group that are to be trained, the processes that train them, and the time that they have."""
+
+    fold: int | None
+    processes: Processes
+    budget: TimeBudget | None = None
+    moved: Moved = field(default_factory=Moved)
+
+
+def fit_group(
+    experiment: Experiment,
+    data: LoadedData,
+    split: SplitPlan,
+    new: tuple[Path, str],
+    options: GroupOptions,
+    callbacks: Callable[[], Sequence[Named]],
+    listeners: Listeners,
+) -> GroupResult:
+    """Train every fold and seed: steps 4 to 8 for each of them on one table, and step 9 for all together.
+
+    `new` is the folder that holds the runs, and the comments at the top of config.yaml.
+    """
+    (output, header), fold, budget = new, options.fold, options.budget
+    partition = split.trainings[fold or 0]
+    fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
+    table = encode_table(experiment, data, partition, fitted, listeners.say)
+    # Once for all of them: a trial takes seconds, and no row decides on it.
+    experiment, tuning = tune_device(table, listeners.say)
+    plan: TimePlan | None = None
+    if budget is not None:
+        trainings = len(split.trainings) * experiment.training.seeds if fold is None else experiment.training.seeds
+        settled = untried(replace(table, experiment=experiment))
+        fitting, plan = fit_into_budget(settled, budget, listeners.say, trainings=trainings)
+        experiment = experiment.decided(epochs=fitting.training.epochs, stages=fitting.training.stages, minutes=None)
+    table = replace(table, experiment=experiment)
+    run = runs.create(experiment.name, output)
+    group = RunGroup(run, experiment, data, split, callbacks)
+    with run_lock(run), run_state(run):
+        group.record(tuning, header)
+        run.update(time_plan=plan and plan.to_json())
+        return train_group(group, options, listeners, table)
+
+
+def train_group(group: RunGroup, options: GroupOptions, listeners: Listeners, table: EncodedTable | None = None) -> GroupResult:
+    """Train the members that are left, and finish the group unless only those of one fold were to be trained."""
+    run, data, fold = group.run, group.data, options.fold
+    parts = summarize(group.experiment.columns, data.table, group.plan)
+    listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
+    if options.processes.count > 1:
+        del table  # every process encodes its own
+        train_in_processes(group, replace(options.processes, budget=options.budget), fold, options.moved, listeners.say)
+    else:
+        group.train(fold, table, listeners.watch, listeners.say, None if options.budget is None else options.budget.rule_of_next)
+    if not group.is_complete:
+        run.update(state="interrupted", error=f"only fold {fold} was to be trained")
+        return GroupResult(run, None)
+    return GroupResult(run, finish_group(run, group.experiment))
+
+
+def check_fold(fold: int | None, split: SplitPlan) -> None:
+    """Raise UsageError if the split has no such fold."""
+    count = len(split.partitions) if len(split.partitions) > 1 else 0
+    if fold is not None and not 0 <= fold < count:
+        what = f"the split has {counted(count, 'fold')}, numbered from 0." if count else "the split has no folds."
+        fix = f"Name one from 0 to {count - 1}." if count else "Set `split.folds`, or leave --fold out."
+        raise UsageError(Problem(f"--fold {fold}", what, fix))
+
+
+def check_processes(processes: Processes | None, group: bool) -> None:
+    """Raise UsageError for several processes that would share one training."""
+    if processes is not None and processes.count > 1 and not group:
+        what = "the experiment is one training, which uses all cores itself."
+        raise UsageError(Problem(f"--workers {processes.count}", what, "Leave --workers out, or set `split.folds` or `training.seeds`."))

@@ -1,0 +1,120 @@
+"""`mmtrain fit --resume`: from a stopped run to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmtrain import config
+from mmtrain.artifacts import runs
+from mmtrain.artifacts.lock import run_lock
+from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
+from mmtrain.commands.fit_group import GroupOptions, check_fold, check_processes, train_group
+from mmtrain.commands.report import finish, finish_trained
+from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
+from mmtrain.data import encode
+from mmtrain.errors import Problem, UsageError, shell_command
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.build import assemble_training, encode_table
+from mmtrain.pipeline.checks.requirements import make_callbacks
+from mmtrain.pipeline.distillation.student import PREDICTIONS, is_distilled, record_costs, with_teacher
+from mmtrain.pipeline.groups.results import finish_group
+from mmtrain.pipeline.groups.workers import Processes
+from mmtrain.pipeline.prepare import Moved
+from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
+from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup
+from mmtrain.pipeline.run_record import RECORDED_FILES
+from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
+
+if TYPE_CHECKING:
+    pass
+
+
+def resume(
+    which: str | None,
+    *,
+    output: Path = Path("runs"),
+    listeners: Listeners | None = None,
+    moved: Moved | None = None,
+    fold: int | None = None,
+    processes: Processes | None = None,
+) -> TrainingResult | GroupResult:
+    """Continue a run that was interrupted or killed from its newest whole checkpoint, as if it had never stopped.
+
+    Of a group, finished trainings are kept, and the others are continued or begun: all of them, or those of one `fold`.
+
+    `moved` gives the present places of its table and its images.
+
+    Raises UsageError for a run that is finished, has nothing to continue from, or is trained by another process, DataError if its data
+    have changed.
+    """
+    run = runs.find(which, output, group=True)
+    if run.parent is not None:
+        what = f"this is one training of the group {run.parent}."
+        raise UsageError(Problem(str(run.folder), what, f"Resume the group: {shell_command('fit', '--resume', run.parent.folder)}"))
+    with run_lock(run):
+        check_processes(processes, run.is_group)
+        if run.is_group:
+            return _resume_group(run, listeners or Listeners(), GroupOptions(fold, processes or Processes(), moved=moved or Moved()))
+        if fold is not None:
+            raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
+        return _resume(run, listeners or Listeners(), moved or Moved())
+
+
+def _resume_group(run: Run, listeners: Listeners, options: GroupOptions) -> GroupResult:
+    _check_resumable(run, GROUP_FILES)
+    experiment = options.moved.applied(config.load(run / "config.yaml"))
+    if run.is_trained:
+        listeners.say("All trainings had ended; their results are written now.")
+        with run_state(run):
+            return GroupResult(run, finish_group(run, experiment))
+    data, split = restore_plan(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
+    check_fold(options.fold, split)
+    listeners.say(CHECKED)
+    start_tensorflow()
+    group = RunGroup(run, experiment, data, split, lambda: make_callbacks(experiment.training.callbacks, run / "config.yaml"))
+    with run_state(run):
+        run.reopen(GROUP_FILES)
+        return train_group(group, options, listeners)
+
+
+def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
+    if (run / SEARCH_FILE).is_file():
+        raise UsageError(Problem(str(run.folder), "this is a search.", f"Resume it: {shell_command('tune', '--resume', run.folder)}"))
+    # The process was stopped after the training: its report is missing, and neither data nor TensorFlow are needed for it.
+    if run.is_trained and (run.state != "finished" or not (run / "report.html").is_file()):
+        listeners.say("The training had ended; its report is written now.")
+        with run_state(run):
+            return finish_trained(run)
+    _check_resumable(run)
+    checkpoint = newest_checkpoint(run, listeners.say)
+    experiment = moved.applied(config.load(run / "config.yaml"))
+    data, partition = restore_data(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
+    listeners.say(CHECKED)
+    start_tensorflow()
+    callbacks = make_callbacks(experiment.training.callbacks, run / "config.yaml")
+    if callbacks:
+        listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
+    fitted = encode.of_run(run, experiment.columns)
+    # Before the features: a large table takes minutes to be read by an encoder.
+    check_encoders_unchanged(run, experiment, fitted)
+    table = encode_table(experiment, data, partition, fitted, listeners.say)
+    experiment, training_data, _ = assemble_training(table, listeners.say)
+    training_data = with_teacher(run, training_data, data.table)
+    with run_state(run):
+        run.reopen([*RECORDED_FILES, *([PREDICTIONS] if is_distilled(run) else [])])
+        listeners.announce(training_plan(run, experiment, data, training_data))
+        result = train(run, training_data, experiment.evaluation, listeners.watch, checkpoint, callbacks)
+        record_costs(run, training_data)
+        finish(run, experiment, training_data.fitted)
+    return result
+
+
+def _check_resumable(run: Run, recorded: Sequence[str] = RECORDED_FILES) -> None:
+    """Raise UsageError for a run that is finished, or that was stopped before its inputs were recorded."""
+    fix = "Train again with `mmtrain fit CONFIG`."
+    if run.state == "finished":
+        raise UsageError(Problem(str(run.folder), "the run is finished; there is nothing to resume.", fix))
+    if not all(name in run.read_json("run.json").get("files", {}) for name in recorded):
+        raise UsageError(Problem(str(run.folder), "the run was stopped before its training began.", fix))
