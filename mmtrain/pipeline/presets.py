@@ -38,6 +38,9 @@ TEST_SHARE = 0.15
 """Outer test rows of the preset best: its search has seen the rows of all folds."""
 TRIALS = 20
 """Trials of the preset best; on the clinic data, 20 took three times as long as the training of five folds."""
+FOLDS_OF_TRIALS, ROWS_OF_FOLDS = 3, 2_000
+"""Folds of each trial of the preset best, and the rows up to which it has them: with more, the validation rows compare trials as well.
+On 400 patients (benchmarks/LOG.md), the best of 20 trials by 80 validation rows was far worse on test rows than the file."""
 SEARCH_SHARE = 0.4
 """Share of `training.minutes` that the search of the preset best has."""
 ADAPTED = ("optimizer", "momentum", "learning_rate", "schedule", "weight_decay", "batch_size", "stages")
@@ -97,7 +100,7 @@ def with_preset(path: Path | NotInFile, preset: Preset, overrides: Iterable[str]
     if preset != "quick":
         settings += _folds(tree, experiment)
     if preset == "best":
-        settings += _search(tree, experiment)
+        settings += _search(tree, experiment, rows)
     return WithPreset(path, preset, tuple(settings))
 
 
@@ -192,12 +195,14 @@ def _folds(tree: Mapping[str, Any], experiment: Experiment) -> Iterator[PresetSe
         yield PresetSetting(("split", "folds"), FOLDS, "each row is scored by a training that has not seen it")
 
 
-def _search(tree: Mapping[str, Any], experiment: Experiment) -> Iterator[PresetSetting]:
+def _search(tree: Mapping[str, Any], experiment: Experiment, rows: int) -> Iterator[PresetSetting]:
     """Yield outer test rows, and the limits of the search."""
     if "test" in type(experiment.split).model_fields and experiment.split.method != "column" and _open(tree, "split", "test"):
         yield PresetSetting(("split", "test"), TEST_SHARE, "neither the search nor a fold sees these rows")
     if _open(tree, "tune", "trials"):
         yield PresetSetting(("tune", "trials"), TRIALS, "at most, before the folds are trained")
+    if rows <= ROWS_OF_FOLDS and experiment.split.method != "time" and _open(tree, "tune", "folds"):
+        yield PresetSetting(("tune", "folds"), FOLDS_OF_TRIALS, f"few of the {rows:,} rows are validation rows, which compare trials alone")
     minutes = experiment.training.minutes
     if minutes is not None and _open(tree, "tune", "minutes"):
         yield PresetSetting(("tune", "minutes"), round(SEARCH_SHARE * minutes, 3), f"{SEARCH_SHARE:.0%} of `training.minutes`")

@@ -71,7 +71,14 @@ def test_a_preset_leaves_alone_what_the_file_or_an_override_gives(tmp_path, text
 
 def test_best_keeps_rows_that_neither_the_search_nor_a_fold_sees(tmp_path):
     given = settings(chosen(tmp_path, "best", overrides=["training.minutes=10"]))
-    assert given | {"split.folds": 5, "split.test": 0.15, "tune.trials": 20, "tune.minutes": 4.0} == given
+    assert given | {"split.folds": 5, "split.test": 0.15, "tune.trials": 20, "tune.folds": 3, "tune.minutes": 4.0} == given
+
+
+def test_trials_of_best_have_folds_where_validation_rows_are_few(tmp_path, monkeypatch):
+    assert settings(chosen(tmp_path, "best"))["tune.folds"] == 3
+    assert "tune.folds" not in settings(chosen(tmp_path, "best", overrides=["tune.folds=2"]))
+    monkeypatch.setattr(presets, "ROWS_OF_FOLDS", 59)
+    assert "tune.folds" not in settings(chosen(tmp_path, "best"))
 
 
 def test_a_split_by_column_stays_as_the_table_gives_it(tmp_path):
