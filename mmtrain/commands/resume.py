@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmtrain import config
 from mmtrain.artifacts import runs
@@ -26,9 +25,6 @@ from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, res
 from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup
 from mmtrain.pipeline.run_record import RECORDED_FILES
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
-
-if TYPE_CHECKING:
-    pass
 
 
 def resume(
