@@ -40,7 +40,7 @@ TRIALS = 20
 """Trials of the preset best; on the clinic data, 20 took three times as long as the training of five folds."""
 FOLDS_OF_TRIALS, ROWS_OF_FOLDS = 3, 2_000
 """Folds of each trial of the preset best, and the rows up to which it has them: with more, the validation rows compare trials as well.
-On 400 patients (benchmarks/LOG.md), the best of 20 trials by 80 validation rows was far worse on test rows than the file."""
+On 400 scans (benchmarks/LOG.md), the best of 20 trials by 80 validation rows was far worse on test rows than the file."""
 SEARCH_SHARE = 0.4
 """Share of `training.minutes` that the search of the preset best has."""
 ADAPTED = ("optimizer", "momentum", "learning_rate", "schedule", "weight_decay", "batch_size", "stages")
