@@ -28,7 +28,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.data import encode
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.pipeline.distillation.teacher import Soft
-from mmtrain.pipeline.ensemble import predict_rows
+from mmtrain.pipeline.groups.ensemble import predict_rows
 from mmtrain.pipeline.prepare import groups
 from mmtrain.pipeline.restore import restore_group, restore_plan, restore_training
 

@@ -28,10 +28,10 @@ A run has a numbered folder. A further training on its table (a branch alone, a 
 steps 4 to 8 of the main run, on the table that is encoded already. Runs and children are locked, interrupted and resumed by the same
 functions.
 
-An experiment with folds or seeds is a **group** (`mmtrain/pipeline/run_group.py`): its run has no model, and its **members** are child
-runs with all files of a run, so that commands take them. A plan with folds has one partition per fold, whose `test` rows are those that
-the fold is scored on; outer test rows belong to the plan, and no partition has them. `predictions_oof.csv` and `cross_validation.json`
-follow from the files of finished members alone (`mmtrain/pipeline/groups/results.py`).
+An experiment with folds or seeds is a **group** (`mmtrain/pipeline/groups/run_group.py`): its run has no model, and its **members** are
+child runs with all files of a run, so that commands take them. A plan with folds has one partition per fold, whose `test` rows are those
+that the fold is scored on; outer test rows belong to the plan, and no partition has them. `predictions_oof.csv` and
+`cross_validation.json` follow from the files of finished members alone (`mmtrain/pipeline/groups/results.py`).
 
 # Floors
 

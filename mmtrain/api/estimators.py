@@ -25,7 +25,7 @@ from mmtrain.api import experiments
 from mmtrain.api.inputs import PathOrText, as_path
 from mmtrain.columns.base import role_class
 from mmtrain.columns.input_column import InputColumn
-from mmtrain.pipeline.recipes import PLAIN_TRAINING, recipe_for
+from mmtrain.pipeline.proposals.recipes import PLAIN_TRAINING, recipe_for
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -161,7 +161,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """The fitted model, read once in a process."""
         # Weak keys: the model is freed together with its estimator.
         if self not in _opened:
-            from mmtrain.pipeline.ensemble import load
+            from mmtrain.pipeline.groups.ensemble import load
 
             with TemporaryDirectory(prefix="mmtrain_") as folder:
                 for name, content in self._files.items():

@@ -147,7 +147,7 @@ class Starter(Result):
     @property
     def text(self) -> str:
         """The experiment file, with the reason for each guess as a comment; its paths are relative to it, or to the current folder."""
-        from mmtrain.pipeline.starter_config import starter_text
+        from mmtrain.pipeline.proposals.starter_config import starter_text
 
         return starter_text(self._survey, self.file or Path.cwd() / "experiment.yaml")
 

@@ -171,7 +171,7 @@ class TrainedRun(Result):
 
     @cached_property
     def _loaded(self) -> Predictor:
-        from mmtrain.pipeline.ensemble import load
+        from mmtrain.pipeline.groups.ensemble import load
 
         return load(self.folder)
 

@@ -12,7 +12,7 @@ from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output,
 if TYPE_CHECKING:
     from mmtrain.artifacts.command_results import DryRun
     from mmtrain.artifacts.run_folder import Run
-    from mmtrain.pipeline.run_group import GroupResult
+    from mmtrain.pipeline.groups.run_group import GroupResult
     from mmtrain.pipeline.train_run import TrainingResult
     from mmtrain.training.signals import Interrupted
 
@@ -61,9 +61,9 @@ def command(
     from mmtrain.commands.fit_preset import fit_preset
     from mmtrain.commands.resume import resume
     from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.pipeline.groups.run_group import GroupResult
     from mmtrain.pipeline.groups.workers import Processes
     from mmtrain.pipeline.prepare import Moved
-    from mmtrain.pipeline.run_group import GroupResult
     from mmtrain.training.signals import Interrupted
 
     # With --dry-run a file is always given, see `_one_of`.

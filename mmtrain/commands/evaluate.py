@@ -37,7 +37,7 @@ from mmtrain.pipeline.baselines import BaselineContext, add_baselines, compare_w
 from mmtrain.pipeline.checks.check_labels import check_answers, unlearned
 from mmtrain.pipeline.checks.requirements import check_packages
 from mmtrain.pipeline.checks.subgroups import resolve_subgroups
-from mmtrain.pipeline.ensemble import predict_rows
+from mmtrain.pipeline.groups.ensemble import predict_rows
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, Moved, groups, later_table, other_data
 from mmtrain.pipeline.restore import restore, restore_plan, with_cached_features

@@ -29,8 +29,8 @@ from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.explanation.attribution import RowExplanation
 from mmtrain.explanation.selection import ExplainedOutputs, Method, selector_error
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.ensemble import open_members
 from mmtrain.pipeline.explained_rows import ExplainedRows, explain_rows, named_rows
+from mmtrain.pipeline.groups.ensemble import open_members
 from mmtrain.pipeline.groups.explain_members import explain_with_members, rows_of_members
 from mmtrain.pipeline.prepare import LoadedData, Moved, other_data
 from mmtrain.pipeline.restore import restore, restore_plan, restore_training

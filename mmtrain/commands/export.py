@@ -26,7 +26,7 @@ from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_op
 from mmtrain.export.encode_program import PROGRAM, write_encode_program
 from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.ensemble import end_to_end, open_members, predict_rows
+from mmtrain.pipeline.groups.ensemble import end_to_end, open_members, predict_rows
 from mmtrain.pipeline.groups.export_members import GroupColumns, check_quantization
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
 from mmtrain.pipeline.restore import restore, restore_plan

@@ -26,8 +26,8 @@ from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks, unguarded_fusion
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.distillation.student import record_costs, with_teacher
+from mmtrain.pipeline.groups.run_group import GroupResult, is_group
 from mmtrain.pipeline.groups.workers import Processes
-from mmtrain.pipeline.run_group import GroupResult, is_group
 from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.time_budget import TimeBudget, assemble_within
 from mmtrain.pipeline.train_run import StopRule, TrainingResult, run_state, train

@@ -12,9 +12,9 @@ from mmtrain.commands.training_listeners import Listeners
 from mmtrain.commands.tune import tune
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import RunError, shell_command
+from mmtrain.pipeline.groups.run_group import GroupResult
 from mmtrain.pipeline.groups.workers import Processes
-from mmtrain.pipeline.presets import Preset, WithPreset, with_preset
-from mmtrain.pipeline.run_group import GroupResult
+from mmtrain.pipeline.proposals.presets import Preset, WithPreset, with_preset
 from mmtrain.pipeline.search.run_search import SearchListeners
 from mmtrain.pipeline.train_run import TrainingResult
 from mmtrain.reports.wording import decimals

@@ -21,8 +21,8 @@ from mmtrain.config.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.validate import validate_experiment
-from mmtrain.pipeline.encoder_speed import propose_encoders
-from mmtrain.pipeline.starter_config import SCHEMA, starter_text
+from mmtrain.pipeline.proposals.encoder_speed import propose_encoders
+from mmtrain.pipeline.proposals.starter_config import SCHEMA, starter_text
 from mmtrain.system.paths import input_fault, output_fault
 
 

@@ -9,7 +9,7 @@ from mmtrain.artifacts.command_results import ModelAtHand
 from mmtrain.encoders import Recognized, families, identify, model_folders, models_at_hand, open_checkpoint
 from mmtrain.encoders.download import Progress, download_model, hub_address, repository_of
 from mmtrain.errors import RunError
-from mmtrain.pipeline.encoder_speed import known_speed, measured_speed
+from mmtrain.pipeline.proposals.encoder_speed import known_speed, measured_speed
 
 
 def list_models(*, measure: bool = False) -> list[ModelAtHand]:

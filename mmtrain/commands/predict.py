@@ -31,7 +31,7 @@ from mmtrain.errors import listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
 from mmtrain.evaluation.scoring import score_target
-from mmtrain.pipeline.ensemble import open_predictor
+from mmtrain.pipeline.groups.ensemble import open_predictor
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.predict_input import predict_input
 from mmtrain.pipeline.predictor import OnError, PredictedChunk, Predictor

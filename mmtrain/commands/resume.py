@@ -19,10 +19,10 @@ from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.distillation.student import PREDICTIONS, is_distilled, record_costs, with_teacher
 from mmtrain.pipeline.groups.results import finish_group
+from mmtrain.pipeline.groups.run_group import GROUP_FILES, GroupResult, RunGroup
 from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.prepare import Moved
 from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
-from mmtrain.pipeline.run_group import GROUP_FILES, GroupResult, RunGroup
 from mmtrain.pipeline.run_record import RECORDED_FILES
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
 

@@ -16,7 +16,7 @@ import pandas as pd
 from mmtrain.data.tables.table import cells_of, shown_cells
 from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation, RowInputs, SelectedRow, describe
 from mmtrain.explanation.selection import ExplainedOutputs, output_selector
-from mmtrain.pipeline.ensemble import Ensemble
+from mmtrain.pipeline.groups.ensemble import Ensemble
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.row_predictor import RowPredictor, ServedRows
 from mmtrain.serving.served_model import ServedModel

@@ -24,7 +24,7 @@ from mmtrain.data.tables.table_file import as_series, mark_missing
 from mmtrain.evaluation.prediction_table import prediction_columns
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.ensemble import Ensemble, for_labels, mean_predictions, merge_remarks, open_predictor
+from mmtrain.pipeline.groups.ensemble import Ensemble, for_labels, mean_predictions, merge_remarks, open_predictor
 from mmtrain.pipeline.predictor import Predictor
 from mmtrain.serving.rows import PreparedRow, RowReader
 from mmtrain.text.spelling import BLANKS

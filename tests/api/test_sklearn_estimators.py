@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import mmtrain
 from mmtrain.errors import ConfigError, DataError
-from mmtrain.pipeline.starter_config import recipe_for
+from mmtrain.pipeline.proposals.starter_config import recipe_for
 
 SHORT = {"epochs": 4, "learning_rate": 0.02, "jit": "off", "steps_per_call": 1}
 ROWS = 80

@@ -23,8 +23,8 @@ from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import ConfigError, DataError
-from mmtrain.pipeline.recipes import recipe_for
-from mmtrain.pipeline.starter_config import quoted, starter_text
+from mmtrain.pipeline.proposals.recipes import recipe_for
+from mmtrain.pipeline.proposals.starter_config import quoted, starter_text
 from mmtrain.text.dates import days
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"

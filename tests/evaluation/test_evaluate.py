@@ -17,7 +17,7 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate, resampling, ung
 from mmtrain.commands.fit import fit
 from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.bootstrap import METHOD
-from mmtrain.pipeline.ensemble import load
+from mmtrain.pipeline.groups.ensemble import load
 from mmtrain.pipeline.prepare import other_data
 from mmtrain.pipeline.run_record import other_label, remarks
 

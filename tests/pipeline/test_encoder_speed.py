@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from mmtrain import config
 from mmtrain.cli.app import app
 from mmtrain.commands.init import init
-from mmtrain.pipeline import encoder_speed
-from mmtrain.pipeline.encoder_speed import EncoderSpeed, known_speed, measured_speed
+from mmtrain.pipeline.proposals import encoder_speed
+from mmtrain.pipeline.proposals.encoder_speed import EncoderSpeed, known_speed, measured_speed
 
 
 @pytest.fixture

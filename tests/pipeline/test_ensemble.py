@@ -29,7 +29,7 @@ from mmtrain.explanation.attribution import ColumnAttribution, ElementAttributio
 from mmtrain.explanation.gradients import Attributions
 from mmtrain.explanation.mean_explanation import mean_explanation
 from mmtrain.explanation.selection import OutputSelector
-from mmtrain.pipeline.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks, open_predictor
+from mmtrain.pipeline.groups.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks, open_predictor
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.targets.multiclass import MulticlassTarget
 

@@ -17,7 +17,7 @@ from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.commands.pack import pack
 from mmtrain.errors import ConfigError
-from mmtrain.pipeline.ensemble import end_to_end, load
+from mmtrain.pipeline.groups.ensemble import end_to_end, load
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.serving.explain import Explanations
 from mmtrain.serving.metrics import Metrics

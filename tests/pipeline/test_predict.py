@@ -19,7 +19,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.prediction_chunks import Source
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import DataError, UsageError
-from mmtrain.pipeline.ensemble import load
+from mmtrain.pipeline.groups.ensemble import load
 from mmtrain.system.memory import anonymous_memory
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")

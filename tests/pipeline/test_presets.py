@@ -8,9 +8,9 @@ from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as run_command
 from mmtrain.commands.fit_preset import fit_preset
 from mmtrain.commands.training_listeners import Listeners
-from mmtrain.pipeline import presets
-from mmtrain.pipeline.encoder_speed import EncoderSpeed
-from mmtrain.pipeline.presets import with_preset
+from mmtrain.pipeline.proposals import presets
+from mmtrain.pipeline.proposals.encoder_speed import EncoderSpeed
+from mmtrain.pipeline.proposals.presets import with_preset
 
 COLUMNS = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\n"
 

@@ -23,8 +23,8 @@ from mmtrain.commands.training_listeners import Listeners
 from mmtrain.data import encode
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import UsageError
+from mmtrain.pipeline.groups.run_group import GroupResult
 from mmtrain.pipeline.groups.workers import Processes
-from mmtrain.pipeline.run_group import GroupResult
 from mmtrain.training.listeners.events import EpochBegan
 from mmtrain.training.step import TrainStep
 

@@ -9,7 +9,7 @@ from tiny_serving import cells, image_bytes
 
 from mmtrain.errors import DataError
 from mmtrain.image_decoding.data_uri import to_data_uri
-from mmtrain.pipeline.ensemble import load
+from mmtrain.pipeline.groups.ensemble import load
 
 GOOD = cells(0) | {"who": "new", "scan": to_data_uri(image_bytes(90))}
 ROWS = [

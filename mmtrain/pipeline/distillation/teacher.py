@@ -26,7 +26,7 @@ from mmtrain.data.images.store import Say
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.evaluation.prediction_table import prediction_frame
 from mmtrain.pipeline.distillation.student import costs_of
-from mmtrain.pipeline.ensemble import counting_members, predict_rows
+from mmtrain.pipeline.groups.ensemble import counting_members, predict_rows
 from mmtrain.pipeline.groups.results import combine_members
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.splits.plan import Partition, SplitPlan

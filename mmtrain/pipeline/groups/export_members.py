@@ -14,7 +14,7 @@ from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.errors import Problem, UsageError
 from mmtrain.input_layout import presence_of
-from mmtrain.pipeline.ensemble import class_places, counting_members, open_members
+from mmtrain.pipeline.groups.ensemble import class_places, counting_members, open_members
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import restore_training
 

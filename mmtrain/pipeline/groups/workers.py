@@ -23,9 +23,9 @@ from mmtrain.data.images.store import Say
 from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.checks.requirements import make_callbacks
+from mmtrain.pipeline.groups.run_group import RunGroup
 from mmtrain.pipeline.prepare import Moved
 from mmtrain.pipeline.restore import restore_plan
-from mmtrain.pipeline.run_group import RunGroup
 from mmtrain.pipeline.search.worker import POLL_SECONDS, Worker, end_with_parent
 from mmtrain.pipeline.time_budget import TimeBudget
 from mmtrain.system.threads import cores

@@ -30,8 +30,8 @@ from mmtrain.metrics.score import higher_is_better
 from mmtrain.pipeline.build import EncodedTable, assemble_training
 from mmtrain.pipeline.child_run import finished_child, train_child
 from mmtrain.pipeline.groups.results import finish_group
+from mmtrain.pipeline.groups.run_group import GROUP_FILES, MemberPlan, RunGroup
 from mmtrain.pipeline.prepare import strata
-from mmtrain.pipeline.run_group import GROUP_FILES, MemberPlan, RunGroup
 from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.search.inner_folds import for_trials, inner_folds
 from mmtrain.pipeline.search.results import optimized_score

@@ -12,7 +12,7 @@ from typing import Any
 from mmtrain.artifacts.inspection_results import EncoderProposal, ProfiledColumn, TableProfile
 from mmtrain.columns.base import Purpose
 from mmtrain.columns.split_words import PARTS, split_words
-from mmtrain.pipeline.recipes import ENCODED_IMAGES, recipe_for
+from mmtrain.pipeline.proposals.recipes import ENCODED_IMAGES, recipe_for
 
 SCHEMA = "mmtrain.schema.json"
 """The file next to an experiment file by which editors complete and check its keys."""

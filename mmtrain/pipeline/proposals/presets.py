@@ -25,8 +25,8 @@ from mmtrain.config.load import REPEATS
 from mmtrain.config.yaml_source import NotInFile, Source, read
 from mmtrain.data.tables.read_table import read_tolerantly
 from mmtrain.errors import DataError
-from mmtrain.pipeline.encoder_speed import MOST_MINUTES, encoder_at_hand
-from mmtrain.pipeline.recipes import ENCODED_IMAGES, recipe_for
+from mmtrain.pipeline.proposals.encoder_speed import MOST_MINUTES, encoder_at_hand
+from mmtrain.pipeline.proposals.recipes import ENCODED_IMAGES, recipe_for
 from mmtrain.pipeline.search.experiment_tree import put, value_at
 
 Preset = Literal["quick", "good", "best"]
