@@ -25,7 +25,7 @@ from mmtrain.errors import DataError, MmtrainError
 from mmtrain.serving import open_inference, openapi
 from mmtrain.serving.access import Access
 from mmtrain.serving.batcher import Part, QueueFull
-from mmtrain.serving.bodies import checked, parse_json, read_body, read_rows
+from mmtrain.serving.bodies import ImageBody, checked, parse_json, read_body, read_rows
 from mmtrain.serving.description import describe
 from mmtrain.serving.explain import Explanations
 from mmtrain.serving.metrics import CONTENT_TYPE, Metrics, Observed
@@ -134,11 +134,13 @@ class Server:
 
 
 def with_image(model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return the rows with an image that is a body of its own under its column. Raises Refused where several columns could be meant."""
-    if len(rows) != 1 or "" not in rows[0]:
+    """Return the rows with an image that is a body of its own under its column. Raises Refused unless one column is meant."""
+    if len(rows) != 1 or not isinstance(rows[0].get(""), ImageBody):
         return rows
     headers = list(model.predictor.reader.image_headers.values())
-    if len(headers) != 1:
+    if not headers:
+        raise Refused(415, "the model reads no images.", "Send rows, as application/json or text/csv.")
+    if len(headers) > 1:
         raise Refused(415, f"the model has {len(headers)} columns of images.", "Send the image in a form, as a file of its column.")
     others = {name: value for name, value in rows[0].items() if name}
     return [{**dict.fromkeys(model.predictor.reader.required), **others, headers[0]: rows[0][""]}]

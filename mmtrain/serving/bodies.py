@@ -25,9 +25,19 @@ FORM_FIELDS = 10_000
 TYPES = "application/json, text/csv, multipart/form-data or image/*"
 
 
+class ImageBody(bytes):
+    """An image that is a body of its own, under the key "" of its row; a cell of a column without a header is of another type."""
+
+
 async def read_body(request: Request, limits: Limits) -> bytes:
-    """Return the body. Raises Refused with 413 for one that is too long, 408 for one that takes too long, 400 if it breaks off."""
+    """Return the body. Raises Refused with 413 for one that is too long, 408 for one that takes too long, 400 if it breaks off.
+
+    A compressed body is refused with 415: unpacked, a small one may fill the memory.
+    """
     too_long = Refused(413, f"the body has more than {limits.max_bytes:,} bytes.", "Send fewer rows or smaller images at once.")
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise Refused(415, f"the body is compressed by {encoding[:60]!r}, which is not read.", "Send it as it is.")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limits.max_bytes:
         raise too_long
@@ -53,7 +63,7 @@ async def read_rows(request: Request, limits: Limits) -> list[Mapping[str, Any]]
     if kind == "multipart/form-data":
         rows = await _form_rows(body, request.headers)
     elif kind.startswith("image/") or kind == "application/octet-stream":
-        rows = [{**request.query_params, "": body}]
+        rows = [{**request.query_params, "": ImageBody(body)}]
     elif kind in ("text/csv", "text/tab-separated-values"):
         rows = _csv_rows(body)
     elif kind == "application/x-www-form-urlencoded":
@@ -118,6 +128,8 @@ def _csv_rows(body: bytes) -> list[Mapping[str, Any]]:
     if not lines:
         return []
     headers = [header.strip() for header in lines[0]]
+    if twice := next((header for place, header in enumerate(headers) if header and header in headers[:place]), ""):
+        raise Refused(400, f"the table has the header {twice[:60]!r} twice.", "Name each column once.")
     for number, line in enumerate(lines[1:]):
         if len(line) != len(headers):
             raise Refused(400, f"row {number} of the table has {len(line)} cells; the headers are {len(headers)}.", "Mend that row.")

@@ -42,7 +42,9 @@ def request_rows(document: Any) -> list[Mapping[str, Any]]:
             raise Refused(400, f"the input {name[:60]!r} is there twice.", "Send each once.")
         columns[name] = data
     lengths = {len(data) for data in columns.values()}
-    if len(lengths) != 1:
+    if not lengths:
+        raise Refused(400, "the list of inputs is empty.", "Send an input for each column.")
+    if len(lengths) > 1:
         raise Refused(400, "the inputs have different numbers of rows.", "Send one value of each input for each row.")
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
@@ -55,10 +57,9 @@ def _tensor(number: int, tensor: Any) -> tuple[str, list[Any]]:
     shown = f"the input {name[:60]!r}"
     if "binary_data_size" in (tensor["parameters"] if isinstance(tensor.get("parameters"), dict) else {}):
         raise Refused(400, f"{shown} is binary, which is not read.", "Send its values in `data`.")
-    if tensor.get("datatype") not in DATATYPES:
-        raise Refused(
-            400, f"{shown} has the datatype {str(tensor.get('datatype'))[:20]!r}.", f"Send one of {', '.join(sorted(DATATYPES))}."
-        )
+    datatype = tensor.get("datatype")
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
+        raise Refused(400, f"{shown} has the datatype {str(datatype)[:20]!r}.", f"Send one of {', '.join(sorted(DATATYPES))}.")
     data, shape = tensor.get("data"), tensor.get("shape")
     if not isinstance(data, list):
         raise Refused(400, f"{shown} has no list `data`.", "Send its values, a value for each row.")
@@ -87,9 +88,9 @@ def _wanted(document: Mapping[str, Any], outputs: Mapping[str, str]) -> list[str
         return list(outputs)
     names = [one.get("name") if isinstance(one, dict) else None for one in given] if isinstance(given, list) else [None]
     for name in names:
-        if name not in outputs:
+        if not isinstance(name, str) or name not in outputs:
             raise Refused(400, f"there is no output {str(name)[:60]!r}.", "The metadata of the model lists them.")
-    return [str(name) for name in names]
+    return names
 
 
 def datatypes(columns: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, str]:

@@ -138,6 +138,8 @@ def _kind(value: object) -> str:
     """Name the type of a value of JSON, with an article."""
     if isinstance(value, dict):
         return "an object"
+    if isinstance(value, bytes):
+        return "a file"
     return "a list" if isinstance(value, list) else f"a value of type {type(value).__name__}"
 
 

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from tiny_serving import cells, form, image_bytes
@@ -17,8 +18,9 @@ from mmtrain.commands import serve as serve_command
 from mmtrain.commands.container import write_container
 from mmtrain.errors import RunError, UsageError
 from mmtrain.serving.access import Access
-from mmtrain.serving.app import Server
+from mmtrain.serving.app import Server, with_image
 from mmtrain.serving.batcher import QueueFull
+from mmtrain.serving.bodies import ImageBody
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.served_model import Limits, newer_run, newest_run
@@ -27,6 +29,7 @@ from mmtrain.serving.server import listen
 IMAGE = image_bytes(90)
 ROW = cells(0) | {"scan": base64.b64encode(IMAGE).decode()}
 FORM = {"Content_Type": "multipart/form-data; boundary=part"}
+TENSORS = [{"name": name, "shape": [1, 1], "datatype": "BYTES", "data": [[value]]} for name, value in ROW.items()]
 
 
 def test_every_way_to_send_a_row_has_the_same_answer(served):
@@ -49,8 +52,7 @@ def test_every_way_to_send_a_row_has_the_same_answer(served):
     ]
     for path, body, headers in ways:
         assert served.json("POST", path, body, **headers) == (200, answer)
-    inputs = [{"name": name, "shape": [1, 1], "datatype": "BYTES", "data": [[value]]} for name, value in ROW.items()]
-    status, answer = served.json("POST", "/v2/models/clinic/infer", {"id": "a", "inputs": inputs})
+    status, answer = served.json("POST", "/v2/models/clinic/infer", {"id": "a", "inputs": TENSORS})
     assert (status, answer["model_name"], answer["model_version"], answer["id"]) == (200, "clinic", "1", "a")
     assert {one["name"]: one["data"][0] for one in answer["outputs"]} == {key: value for key, value in expected.items() if key != "id"}
     status, text, headers = served.ask("POST", "/predict", file.getvalue(), Content_Type="text/csv")
@@ -62,6 +64,20 @@ def test_an_image_alone_is_a_row_with_the_cells_of_the_address(served):
     status, answer = served.json("POST", "/predict?age=41&city=ulm", IMAGE, Content_Type="image/png")
     assert status == 200
     assert answer["predictions"][0]["status"].startswith("dose: missing, imputed; smokes: missing")
+
+
+def test_a_column_without_a_header_is_not_an_image(served):
+    # The index of a data frame is written without a header.
+    table = "," + ",".join(ROW) + "\n0," + ",".join(map(str, ROW.values()))
+    expected = served.json("POST", "/predict", [ROW])
+    assert served.json("POST", "/predict", table, Content_Type="text/csv", Accept="application/json") == expected
+    assert served.json("POST", "/predict", [ROW | {"": 0}]) == expected
+
+
+def test_a_model_without_images_refuses_one():
+    model = SimpleNamespace(predictor=SimpleNamespace(reader=SimpleNamespace(image_headers={})))
+    with pytest.raises(Refused, match=r"^the model reads no images\. Send rows, as application/json or text/csv\.$"):
+        with_image(model, [{"": ImageBody(IMAGE)}])
 
 
 def test_a_form_has_several_rows_where_fields_are_there_several_times(served):
@@ -94,6 +110,8 @@ REFUSED = [
     ("POST", "/predict", b"a=1", {"Content_Type": "application/x-www-form-urlencoded"}, 415, "a form without files"),
     ("POST", "/predict", b'a,b\n1,"2', {"Content_Type": "text/csv"}, 400, "the table is damaged: unexpected end of data."),
     ("POST", "/predict", b"a,b\n1", {"Content_Type": "text/csv"}, 400, "row 0 of the table has 1 cells; the headers are 2."),
+    ("POST", "/predict", b"a,b,a\n1,2,3", {"Content_Type": "text/csv"}, 400, "the table has the header 'a' twice."),
+    ("POST", "/predict", b"\x1f\x8b", JSON | {"Content_Encoding": "gzip"}, 415, "the body is compressed by 'gzip', which is not read."),
     ("POST", "/predict", b"nonsense", FORM, 400, "the form is damaged"),
     ("POST", "/predict", b"nonsense", {"Content_Type": "multipart/form-data"}, 400, "the form is damaged"),
     ("POST", "/explain", [ROW, ROW], {}, 400, "one row is explained at a time."),
@@ -101,6 +119,9 @@ REFUSED = [
     ("POST", "/v2/models/clinic/infer", [], {}, 400, "the request has no list of inputs."),
     ("POST", "/v2/models/clinic/infer", {"inputs": [{}]}, {}, 400, "input 0 has no name."),
     ("POST", "/v2/models/clinic/infer", {"inputs": [{"name": "a", "datatype": "X"}]}, {}, 400, "the input 'a' has the datatype 'X'."),
+    ("POST", "/v2/models/clinic/infer", {"inputs": [{"name": "a", "datatype": []}]}, {}, 400, "the input 'a' has the datatype '[]'."),
+    ("POST", "/v2/models/clinic/infer", {"inputs": TENSORS, "outputs": [{"name": []}]}, {}, 400, "there is no output '[]'."),
+    ("POST", "/v2/models/clinic/infer", {"inputs": []}, {}, 400, "the list of inputs is empty."),
 ]
 
 
