@@ -27,7 +27,7 @@ from mmtrain.data.prediction_chunks import Source, check_source
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
-from mmtrain.errors import listed
+from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
 from mmtrain.evaluation.scoring import score_target
@@ -77,7 +77,8 @@ def predict(
 
     Raises:
         RunError: the run is damaged or has no model, or the file cannot be written.
-        UsageError: there is no such run, or the output is neither `.csv` nor `.parquet`, or it is the table or that of the training.
+        UsageError: there is no such run, the output is neither `.csv` nor `.parquet`, or it is the table or that of the training, or
+            a folder of images is given for images.
         DataError: columns are missing, the table is damaged or has no rows, or `on_error` is `fail` and a row cannot be predicted.
 
     """
@@ -89,6 +90,9 @@ def predict(
     if isinstance(options.to, Path):
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
     with predict_input(table, loaded.experiment.columns) as given:
+        if given.named_by and options.images is not None:
+            fix = "Leave --images out, or give a table that names the images of that folder."
+            raise UsageError(Problem(f"--images {options.images}", f"{table} holds the images itself.", fix))
         # Named images are relative to their own folder; the cells of a table to that of the experiment, where it names one.
         folder = given.folder if given.named_by or data.images is None else data.images
         source = Source(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,8 @@ from mmtrain.text.spelling import BLANKS
 STANDARD_INPUT = Path("-")
 HEAD = 65_536
 """Bytes of standard input that tell JSON Lines from CSV."""
+JSON_LIST = re.compile(r"\[\s*[{\]]")
+"""Beginning of a JSON document with the rows as a list; a header of CSV does not begin so."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,19 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
         if images:
             yield _image_table(table, columns, Path(folder))
         else:
-            yield PredictInput(_stored(sys.stdin.buffer, Path(folder)), Path.cwd())
+            yield PredictInput(_stored(Path(folder)), Path.cwd())
 
 
-def _stored(stream: IO[bytes], folder: Path) -> Path:
-    """Write a stream to a file whose name says what it is. A table is read twice, which a pipe cannot be."""
+def _stored(folder: Path) -> Path:
+    """Write standard input to a file whose name says what it is. A table is read twice, which a pipe cannot be."""
+    if sys.stdin is None:  # `mmtrain predict RUN - <&-`, or a service without one
+        raise DataError(Problem("standard input", "it is closed.", "Send it a table, or give the path of one."))
+    stream: IO[bytes] = sys.stdin.buffer
     head = stream.read(HEAD)
     rows = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip(BLANKS)
+    if JSON_LIST.match(rows):
+        fix = "Send one object a line, for example by `jq -c '.[]'`."
+        raise DataError(Problem("standard input", "the rows are a list in one JSON document.", fix))
     path = folder / ("stdin.jsonl" if rows.startswith("{") else "stdin.csv")
     with path.open("wb") as file:
         file.write(head)
@@ -66,7 +75,7 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
     if len(images) != 1:
         found = listed([inputs[key].column for key in images]) if images else "none"
         what = f"images alone are predicted by a run with one column of images; this one has {found}."
-        raise DataError(Problem(str(place), what, "Give a table with a column for each."))
+        raise DataError(Problem(str(place), what, "Give a table with its columns."))
     (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
     header = inputs[key].column
     endings = (cells.suffix.lower(),) if cells.suffix else tuple(f".{ending}" for ending in IMAGE_ENDINGS)
@@ -74,6 +83,8 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
     names = [path.relative_to(root).as_posix() for path in paths if place.is_file() or path.name.lower().endswith(endings)]
     if not names:
         raise DataError(Problem(str(place), "the folder holds no images.", f"Its files end in none of {listed(endings, 'or')}."))
+    if problems := [Problem(str(root / name), what, "Rename it.") for name in names if (what := _unnameable(name))]:
+        raise DataError(problems)
     others = list(dict.fromkeys(other for column in inputs.values() for other in column.reads() if other != header))
     path = folder / "images.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -81,3 +92,12 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
         writer.writerow([header, *others])
         writer.writerows([name, *([""] * len(others))] for name in names)
     return PredictInput(path, root, header)
+
+
+def _unnameable(name: str) -> str:
+    """Return why no cell of a table can name this file; empty if one can."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "the name is not UTF-8."
+    return "the name begins or ends with a blank, which a cell has not." if name != name.strip(BLANKS) else ""

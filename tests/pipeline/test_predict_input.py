@@ -27,6 +27,27 @@ def test_standard_input_is_kept_as_a_file_of_its_format(monkeypatch, tmp_path, t
     assert not given.path.exists()
 
 
+def test_standard_input_without_a_table_is_refused_with_the_reason(monkeypatch, tmp_path):
+    for text in ("[]", '\n[\n  {"a": 1}]'):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        with pytest.raises(DataError, match=r"^standard input: the rows are a list in one JSON document\. Send one object a line"):
+            rows(tmp_path.__class__("-"))
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match=r"^standard input: it is closed\."):
+        rows(tmp_path.__class__("-"))
+
+
+def test_images_whose_names_no_cell_can_hold_are_refused(tmp_path):
+    (tmp_path / " a.png").touch()
+    # A name that is not UTF-8, as Python reads it from a folder.
+    (tmp_path / "b\udcff.png").touch()
+    (tmp_path / "c.png").touch()
+    with pytest.raises(DataError) as error:
+        rows(tmp_path)
+    reasons = ["the name begins or ends with a blank, which a cell has not.", "the name is not UTF-8."]
+    assert [problem.what for problem in error.value.problems] == reasons
+
+
 def test_a_folder_of_images_is_a_table_of_their_names(tmp_path):
     for name in ("b.png", "a.JPG", "deep/c.png"):
         paint(tmp_path / name.replace("JPG", "png"), 3)
