@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mmtrain.artifacts.run_schema.run_facts import DistillationRecord
 from mmtrain.commands.fit import TrainingOptions, train_new
 from mmtrain.commands.training_listeners import CHECKED, Listeners
 from mmtrain.config import Experiment
+from mmtrain.config.experiment import NAME_PATTERN
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.layers.start import start_tensorflow
@@ -108,6 +110,9 @@ def _check_options(options: DistillOptions) -> None:
         problems.append(Problem("--weight", f"expected a number above 0 and up to 1; found {options.weight:g}."))
     if not 1 <= options.temperature <= 100:
         problems.append(Problem("--temperature", f"expected a number from 1 to 100; found {options.temperature:g}."))
+    if options.name and not re.fullmatch(NAME_PATTERN, options.name):
+        fix = "A name has letters, digits, `.`, `_` and `-`, and begins with a letter or a digit; --output names a folder."
+        problems.append(Problem(f"--name {options.name}", "this is not the name of a run.", fix))
     for text in options.overrides:
         section = text.partition("=")[0].split(".")[0].strip()
         if section not in SETTINGS:
@@ -127,7 +132,13 @@ def _open_teacher(run: Run, moved: Moved, listeners: Listeners) -> Teacher:
 
 def _student(teacher: Teacher, options: DistillOptions, listeners: Listeners) -> Experiment:
     """Return the experiment of the student: that of the teacher, for one training, with the overrides."""
-    own = config.load(teacher.run / "config.yaml", options.overrides).decided(seeds=1)
+    own = config.load(teacher.run / "config.yaml", options.overrides)
+    if own.training.minutes is not None:
+        fix = "Set `training.epochs`."
+        raise UsageError(Problem("--set training.minutes", "a student is trained without a limit of time.", fix))
+    if own.training.seeds not in (1, teacher.experiment.training.seeds):
+        raise UsageError(Problem("--set training.seeds", "a student is one training.", "Distill once more for each seed: `training.seed`."))
+    own = own.decided(seeds=1)
     name = options.name or f"{teacher.experiment.name}-distilled"
     listeners.say(f"{name} learns the predictions of {teacher.run.folder}.")
     # Columns and places are those of the teacher, which `restore_training` and `Moved` may have changed.

@@ -24,6 +24,7 @@ from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
 from mmtrain.targets import Target, targets_among
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 NAME = "Name of the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file."
 
 
@@ -107,7 +108,7 @@ class Experiment(Section):
 
     model_config = ConfigDict(defer_build=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description=NAME)]
+    name: Annotated[str, Field(pattern=NAME_PATTERN, description=NAME)]
     data: Data = Field(description="The table and the images.", examples=[{"table": "patients.csv"}])
     columns: dict[str, AnyColumn] = Field(
         min_length=1,

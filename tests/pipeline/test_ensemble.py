@@ -353,6 +353,9 @@ def test_student_that_was_stopped_is_resumed_with_its_teacher(student, tmp_path)
 def test_student_keeps_rows_and_columns_of_its_teacher(group):
     for options, words in (
         (DistillOptions(overrides=("split.test=0.5",)), "the rows and columns of a student are those of its teacher"),
+        (DistillOptions(name="../evil"), r"--name \.\./evil: this is not the name of a run\."),
+        (DistillOptions(overrides=("training.minutes=1",)), r"--set training\.minutes: a student is trained without a limit of time\."),
+        (DistillOptions(overrides=("training.seeds=7",)), r"--set training\.seeds: a student is one training\."),
         (DistillOptions(weight=1.5), "expected a number above 0 and up to 1; found 1.5"),
         (DistillOptions(temperature=0.5), "expected a number from 1 to 100; found 0.5"),
     ):
