@@ -32,7 +32,7 @@ def command(
     ] = 0.0,
     queue_rows: Annotated[int, typer.Option("--queue-rows", min=1, help="Rows that may wait; then requests are refused (503).")] = 4000,
     max_rows: Annotated[int, typer.Option("--max-rows", min=1, help="Most rows of a request (413).")] = 1000,
-    max_megabytes: Annotated[float, typer.Option("--max-megabytes", min=0.001, help="Largest request (413).")] = 32.0,
+    max_megabytes: Annotated[float, typer.Option("--max-megabytes", min=0.001, max=100_000, help="Largest request (413).")] = 32.0,
     max_pixels: Annotated[
         int | None, typer.Option("--max-pixels", min=1, help="Largest image, where its column allows more.", show_default=False)
     ] = None,

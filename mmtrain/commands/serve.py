@@ -56,25 +56,28 @@ def serve(
     from mmtrain.serving.served_model import Limits
     from mmtrain.serving.server import address_of, listen, run
 
-    bound = listen(options.host, options.port)
-    metrics, limits = Metrics(), Limits(**options.limits)  # type: ignore[arg-type]
-    models = _models(which, output, limits, metrics, say)
-    access = Access(options.key, limits.rate)
-    app = make_app(Server(models, limits, access, metrics), reload_seconds=options.reload_seconds, say=say)
-    ready(address_of(bound))
-    run(app, bound)
+    with listen(options.host, options.port) as bound:
+        metrics, limits = Metrics(), Limits(**options.limits)  # type: ignore[arg-type]
+        models = _models(which, output, limits, metrics, say)
+        access = Access(options.key, limits.rate)
+        app = make_app(Server(models, limits, access, metrics), reload_seconds=options.reload_seconds, say=say)
+        ready(address_of(bound))
+        run(app, bound)
 
 
 def _models(which: Sequence[str], output: Path, limits: Limits, metrics: object, say: Say) -> dict[str, ServedModel]:
     """Open the runs by name."""
     from mmtrain.serving.served_model import ServedModel, newest_run
 
-    names = list(which) or [str(runs.find(None, output, group=True).folder)]
-    models: dict[str, ServedModel] = {}
-    for one in names:
+    names: dict[str, str] = {}
+    for one in list(which) or [str(runs.find(None, output, group=True).folder)]:
         name = newest_run(one, output).read("run.json").name
-        if name in models:
+        if name in names:
             raise UsageError(Problem(one, f"two of the runs are called {name!r}.", "Serve one of them."))
+        names[name] = one
+    models: dict[str, ServedModel] = {}
+    # A model takes seconds to open, so that mistakes in later names are found first.
+    for name, one in names.items():
         say(f"Opening {one}.")
         models[name] = ServedModel(name, one, output, limits, metrics)  # type: ignore[arg-type]
     return models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from types import FrameType
 from typing import Any
@@ -38,7 +39,10 @@ def listen(host: str, port: int) -> socket.socket:
         if bound is not None:
             bound.close()
         what = f"the address cannot be used: {getattr(error, 'strerror', None) or error}."
-        raise UsageError(Problem(f"{host}:{port}", what.lower(), "Give another --port, or 0 for a free one.")) from None
+        fix = "Give another --port, or 0 for a free one."
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            fix = "Give an address of this machine as --host; 0.0.0.0 is all of them."
+        raise UsageError(Problem(f"{host}:{port}", what.lower(), fix)) from None
     return bound
 
 

@@ -318,6 +318,20 @@ def test_an_address_that_is_taken_is_told():
         listen("127.0.0.1", bound.getsockname()[1])
 
 
+def test_an_address_of_another_machine_needs_another_host():
+    with pytest.raises(UsageError, match=r"^192\.0\.2\.1:0: .* Give an address of this machine as --host; 0\.0\.0\.0 is all of them\.$"):
+        listen("192.0.2.1", 0)
+
+
+def test_a_mistake_is_found_before_a_model_is_opened_and_frees_the_port(clinic):
+    with listen("127.0.0.1", 0) as bound:
+        options, said = serve_command.ServeOptions(port=bound.getsockname()[1]), []
+    for _ in range(2):
+        with pytest.raises(UsageError, match="two of the runs are called 'clinic'"):
+            serve_command.serve(["clinic", "clinic/1"], options, output=clinic / "runs", say=said.append)
+    assert said == []
+
+
 def test_metrics_escape_labels():
     metrics = Metrics()
     metrics.set("mmtrain_queue_rows", 1, model='a"b\\c\nd')
