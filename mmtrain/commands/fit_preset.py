@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import SearchResult
 from mmtrain.commands.fit import fit
+from mmtrain.commands.fit_group import check_fold, check_processes
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.commands.tune import tune
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import RunError, shell_command
-from mmtrain.pipeline.groups.run_group import GroupResult
+from mmtrain.pipeline.checks.validate import load_checked
+from mmtrain.pipeline.groups.run_group import GroupResult, is_group
 from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.proposals.presets import Preset, WithPreset, with_preset
 from mmtrain.pipeline.search.run_search import SearchListeners
@@ -39,6 +42,11 @@ def fit_preset(
     chosen = with_preset(path, preset, settings)
     for one in chosen.settings:
         listeners.say(f"{preset}: {'.'.join(one.path)}, {one.why}.")
+    if preset == "best" and (fold is not None or (processes is not None and processes.count > 1)):
+        # Before the search, which may take hours.
+        experiment, _, split = load_checked(chosen, settings)
+        check_fold(fold, split)
+        check_processes(processes, is_group(experiment, split))
     if preset == "best" and (found := _search(chosen, settings, output, listeners)) is not None:
         header = f"{chosen.header}# Then changed by the search {found.run}:\n{_changes(found)}"
         return fit(found.experiment, output=output, listeners=listeners, fold=fold, processes=processes, header=header, start=start)
@@ -50,9 +58,9 @@ def fit_preset(
 def _search(chosen: WithPreset, overrides: tuple[str, ...], output: Path, listeners: Listeners) -> SearchResult | None:
     """Return the result of the search; None if its minutes allowed no trial."""
 
-    def began(run: object, keys: tuple[str, ...]) -> None:
-        resume = shell_command("tune", "--resume", str(run))
-        listeners.say(f"Search in {run}: {', '.join(keys)}. If it is stopped: `{resume}`, then fit its best.yaml.")
+    def began(run: Run, keys: tuple[str, ...]) -> None:
+        resume = shell_command("tune", "--resume", run.folder)
+        listeners.say(f"Search in {run.folder}: {', '.join(keys)}. If it is stopped: `{resume}`, then fit its best.yaml.")
 
     watched = SearchListeners(
         trial=lambda one: listeners.say(

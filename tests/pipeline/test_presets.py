@@ -6,8 +6,10 @@ from tiny import paint, two_blobs, write_experiment
 from mmtrain import config
 from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as run_command
+from mmtrain.commands import fit_preset as fit_preset_module
 from mmtrain.commands.fit_preset import fit_preset
 from mmtrain.commands.training_listeners import Listeners
+from mmtrain.errors import UsageError
 from mmtrain.pipeline.proposals import presets
 from mmtrain.pipeline.proposals.encoder_speed import EncoderSpeed
 from mmtrain.pipeline.proposals.presets import with_preset
@@ -72,6 +74,21 @@ def test_a_preset_leaves_alone_what_the_file_or_an_override_gives(tmp_path, text
 def test_best_keeps_rows_that_neither_the_search_nor_a_fold_sees(tmp_path):
     given = settings(chosen(tmp_path, "best", overrides=["training.minutes=10"]))
     assert given | {"split.folds": 5, "split.test": 0.15, "tune.trials": 20, "tune.folds": 3, "tune.minutes": 4.0} == given
+
+
+def test_few_minutes_leave_some_for_the_search_of_best(tmp_path):
+    one = chosen(tmp_path, "best", overrides=["training.minutes=0.001"])
+    assert settings(one)["tune.minutes"] == 0.0004
+    assert config.load(one, ["training.minutes=0.001"]).tune.minutes == 0.0004
+
+
+def test_best_refuses_a_fold_that_does_not_exist_before_its_search(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_preset_module, "tune", lambda *_, **__: pytest.fail("the search began"))
+    two_blobs(tmp_path, 60)
+    path = write_experiment(tmp_path / "a.yaml", COLUMNS)
+    with pytest.raises(UsageError, match=r"--fold 9: the split has 5 folds"):
+        fit_preset(path, "best", output=tmp_path / "runs", fold=9)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_trials_of_best_have_folds_where_validation_rows_are_few(tmp_path, monkeypatch):

@@ -205,7 +205,7 @@ def _search(tree: Mapping[str, Any], experiment: Experiment, rows: int) -> Itera
         yield PresetSetting(("tune", "folds"), FOLDS_OF_TRIALS, f"few of the {rows:,} rows are validation rows, which compare trials alone")
     minutes = experiment.training.minutes
     if minutes is not None and _open(tree, "tune", "minutes"):
-        yield PresetSetting(("tune", "minutes"), round(SEARCH_SHARE * minutes, 3), f"{SEARCH_SHARE:.0%} of `training.minutes`")
+        yield PresetSetting(("tune", "minutes"), float(f"{SEARCH_SHARE * minutes:.3g}"), f"{SEARCH_SHARE:.0%} of `training.minutes`")
 
 
 def _open(tree: Mapping[str, Any], *path: str) -> bool:
