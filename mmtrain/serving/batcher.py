@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Generic, TypeVar
@@ -69,6 +70,16 @@ class Batcher(Generic[Row, Result]):
         self.waiting = 0
         """Rows in the queue."""
         self._busy = False
+        self._coming = 0
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Context of a request whose rows are prepared and submitted; `drain` waits for its end."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     async def submit(self, rows: Sequence[Row]) -> list[Part[Result]]:
         """Return the results of these rows, in their order. Raises QueueFull, and what the call raises."""
@@ -133,8 +144,11 @@ class Batcher(Generic[Row, Result]):
             start += len(piece.rows)
 
     async def drain(self) -> None:
-        """Wait until all rows are predicted, and end the thread; nothing may be submitted any more."""
-        while self.waiting or self._busy:
+        """Wait until all rows are predicted, those of requests to come included, and end the thread.
+
+        Nothing else may be submitted any more.
+        """
+        while self.waiting or self._busy or self._coming:
             await asyncio.sleep(POLL_SECONDS)
         if self._worker is not None:
             self._worker.cancel()

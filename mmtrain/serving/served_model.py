@@ -178,12 +178,14 @@ class ServedModel:
         Raises DataError for a row that lacks a column, QueueFull where too many rows wait, TimeoutError after `Limits.seconds`.
         """
         predictor, batcher = self.predictor, self.batcher
-        async with asyncio.timeout(self._limits.seconds):
-            if predictor.reader.layouts or len(rows) > INLINE_ROWS:
-                prepared = await asyncio.get_running_loop().run_in_executor(self._decoders, predictor.prepare, rows)
-            else:
-                prepared = predictor.prepare(rows)
-            parts = await batcher.submit(prepared)
+        # Another run may take this one's place while images are decoded.
+        with batcher.coming():
+            async with asyncio.timeout(self._limits.seconds):
+                if predictor.reader.layouts or len(rows) > INLINE_ROWS:
+                    prepared = await asyncio.get_running_loop().run_in_executor(self._decoders, predictor.prepare, rows)
+                else:
+                    prepared = predictor.prepare(rows)
+                parts = await batcher.submit(prepared)
         for part in parts:
             refused = part.result.refused[part.start : part.stop]
             ok = int((part.result.status[part.start : part.stop] == "ok").sum())

@@ -73,6 +73,20 @@ def test_a_full_queue_refuses_and_a_failed_call_fails_its_own_requests_only():
     run(test)
 
 
+def test_a_batcher_that_ends_waits_for_a_request_whose_images_are_decoded():
+    async def test():
+        batcher = Batcher(list, most_rows=2, most_waiting=3)
+        with batcher.coming():
+            end = asyncio.create_task(batcher.drain())
+            await asyncio.sleep(0.1)
+            assert not end.done()
+            async with asyncio.timeout(5):
+                assert (await batcher.submit([1, 2]))[0].result == [1, 2]
+        await end
+
+    run(test)
+
+
 def test_a_request_that_was_given_up_is_not_predicted():
     go, calls = threading.Event(), []
 
