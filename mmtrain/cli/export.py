@@ -69,6 +69,7 @@ def command(
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.export import ExportOptions, export
+    from mmtrain.export.base import find_format
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.system.user_code import import_code
 
@@ -76,6 +77,8 @@ def command(
     if to == CONTAINER:
         _write_container(run, folder, output, refused=quantize is not None or inputs is not None, as_json=as_json, quiet=quiet)
         return
+    # In Python, `mmtrain.export` writes no container, so that only the command names it.
+    find_format(to, (CONTAINER,))
     options = ExportOptions(
         to,
         quantize.value if quantize else "",

@@ -92,10 +92,10 @@ def export_format(entry: Format) -> Format:
     return export_formats.add(entry.name, entry)
 
 
-def find_format(name: str) -> Format:
-    """Return the registered format of this name. Raises UsageError, with the nearest name, when there is none."""
+def find_format(name: str, others: Sequence[str] = ()) -> Format:
+    """Return the registered format of this name. Raises UsageError, with the nearest name or one of `others`, when there is none."""
     if name not in export_formats:
-        known = list(export_formats)
+        known = [*export_formats, *others]
         raise UsageError(Problem("--format", f"expected {listed(known, 'or')}; found {name!r}.", did_you_mean(name, known)))
     return export_formats[name]
 

@@ -86,7 +86,11 @@ def _words(field):
         (["evaluat"], "No such command 'evaluat'. Did you mean 'evaluate'?"),
         (["nonsense"], "No such command 'nonsense'."),
         (["cache", "delete"], "No such command 'delete'."),
-        (["export", "--format", "tflite"], "--format: expected saved_model, keras, onnx or litert; found 'tflite'. Did you mean 'litert'?"),
+        (
+            ["export", "--format", "tflite"],
+            "--format: expected saved_model, keras, onnx, litert, hub or container; found 'tflite'. Did you mean 'litert'?",
+        ),
+        (["export", "--format", "contaner"], "found 'contaner'. Did you mean 'container'?"),
         (["evaluate", "--part", "val"], "'train', 'calibration', 'conformal'. Did you mean 'validation'?"),
         (["fit", "--lr", "1"], "No such option: --lr. Write `--set training.learning_rate=VALUE`."),
         (["fit", "--batch-size", "1"], "No such option: --batch-size. Write `--set training.batch_size=VALUE`."),
