@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.artifacts import runs
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.data.drift import Drift
 from mmtrain.data.prediction_chunks import Chunk
-from mmtrain.errors import MmtrainError, Problem, UsageError
+from mmtrain.errors import MmtrainError, Problem, UsageError, shell_command
 from mmtrain.serving.batcher import Batcher, Part
 from mmtrain.serving.metrics import ROWS, SECONDS, Metrics
 from mmtrain.serving.open_inference import datatypes
@@ -230,8 +230,15 @@ def newest_run(which: str, output: Path) -> Run:
         return runs.find(which, output, group=True)
     usable = next((folder for folder in folders if _has_model(Run(folder))), None)
     if usable is None:
-        raise UsageError(Problem(which, "none of its runs has a trained model.", "Train it first: `mmtrain fit CONFIG`."))
+        raise UsageError(Problem(which, "none of its runs has a trained model.", _remedy(Run(folders[0]))))
     return runs.open_run(usable)
+
+
+def _remedy(latest: Run) -> str:
+    """Return how to get a model from the latest run of a name, which has none."""
+    if (latest / SEARCH_FILE).is_file():
+        return f"The latest is a search; train its best experiment: {shell_command('fit', latest / 'best.yaml')}"
+    return f"If nothing trains it now, resume the latest: {shell_command('fit', '--resume', latest.folder)}"
 
 
 def newer_run(which: str, output: Path, current: Run) -> Run | None:

@@ -302,7 +302,10 @@ def test_the_newest_run_with_a_model_is_served(tmp_path):
     assert newest.folder.name == "2"
     assert newer_run("a", tmp_path / "runs", newest) is None
     assert newer_run("a", tmp_path / "runs", newest_run(str(first), tmp_path)).folder.name == "2"
-    with pytest.raises(UsageError, match=r"none of its runs has a trained model\."):
+    with pytest.raises(UsageError, match=r"none of its runs has a trained model\. .* resume the latest: mmtrain fit --resume .*/runs/b/1$"):
+        newest_run("b", tmp_path / "runs")
+    begin("b", 2, "finished", "search.json")
+    with pytest.raises(UsageError, match=r"The latest is a search; train its best experiment: mmtrain fit .*/runs/b/2/best\.yaml$"):
         newest_run("b", tmp_path / "runs")
 
 
