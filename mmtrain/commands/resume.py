@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.prepare import Moved
 from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
 from mmtrain.pipeline.run_record import RECORDED_FILES
+from mmtrain.pipeline.time_budget import TimeBudget
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
 
 
@@ -45,6 +47,7 @@ def resume(
     Raises UsageError for a run that is finished, has nothing to continue from, or is trained by another process, DataError if its data
     have changed.
     """
+    start = time.time()
     run = runs.find(which, output, group=True)
     if run.parent is not None:
         what = f"this is one training of the group {run.parent}."
@@ -52,10 +55,17 @@ def resume(
     with run_lock(run):
         check_processes(processes, run.is_group)
         if run.is_group:
-            return _resume_group(run, listeners or Listeners(), GroupOptions(fold, processes or Processes(), moved=moved or Moved()))
+            group = GroupOptions(fold, processes or Processes(), budget_of(run, start), moved or Moved())
+            return _resume_group(run, listeners or Listeners(), group)
         if fold is not None:
             raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
-        return _resume(run, listeners or Listeners(), moved or Moved())
+        return _resume(run, listeners or Listeners(), moved or Moved(), budget_of(run, start))
+
+
+def budget_of(run: Run, start: float) -> TimeBudget | None:
+    """Return the minutes of a resumed run, which each command has anew, from `start` on; None for a run without."""
+    plan = run.read("run.json").time_plan
+    return None if plan is None else TimeBudget(plan.minutes, start)
 
 
 def _resume_group(run: Run, listeners: Listeners, options: GroupOptions) -> GroupResult:
@@ -75,7 +85,7 @@ def _resume_group(run: Run, listeners: Listeners, options: GroupOptions) -> Grou
         return train_group(group, options, listeners)
 
 
-def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
+def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | None) -> TrainingResult:
     if (run / SEARCH_FILE).is_file():
         raise UsageError(Problem(str(run.folder), "this is a search.", f"Resume it: {shell_command('tune', '--resume', run.folder)}"))
     # The process was stopped after the training: its report is missing, and neither data nor TensorFlow are needed for it.
@@ -101,7 +111,8 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     with run_state(run):
         run.reopen([*RECORDED_FILES, *([PREDICTIONS] if is_distilled(run) else [])])
         listeners.announce(training_plan(run, experiment, data, training_data))
-        result = train(run, training_data, experiment.evaluation, listeners.watch, checkpoint, callbacks)
+        stop = None if budget is None else budget.stop_rule()
+        result = train(run, training_data, experiment.evaluation, listeners.watch, checkpoint, callbacks, stop)
         record_costs(run, training_data)
         finish(run, experiment, training_data.fitted)
     return result

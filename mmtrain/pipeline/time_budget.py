@@ -3,6 +3,7 @@
 The speed of steps, validation and checkpoints is measured on a network that is thrown away. The number of epochs that follows takes the
 place of `training.epochs`, so that the learning rate runs its whole schedule, and a training that is resumed does the same as one that was
 never stopped. A machine that becomes slower meanwhile is met by a rule that ends the training early; the best epoch is kept as always.
+A resumed run has the minutes anew, from the start of its command: those of a killed process are not known.
 """
 
 from __future__ import annotations

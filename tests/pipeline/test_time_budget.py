@@ -1,11 +1,14 @@
 """`training.minutes`: the epochs that fit, the rule that ends a training early, and a training with both."""
 
+import shutil
+
 import pytest
 from tiny import lines, two_blobs, write_experiment
 
 from mmtrain import config
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
+from mmtrain.commands.resume import budget_of, resume
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import Stage, Training
 from mmtrain.pipeline import time_budget
@@ -97,8 +100,14 @@ def test_the_epochs_of_a_group_are_decided_once_and_kept_when_it_is_resumed(tmp_
     training = config.load(run / "config.yaml").training
     assert (training.epochs, training.minutes) == (2, None)
     monkeypatch.undo()
+    hurried = Run(shutil.copytree(run.folder, run.folder.parent / "2"))
     run = resume(str(run.folder)).run
     assert run.state == "finished"
     assert run.read("run.json").time_plan.epochs == 2
     assert [len(lines(run / f"folds/{fold}/metrics.jsonl")) for fold in (0, 1)] == [2, 2]
     assert "the training has 2 epochs in place of 1000" in (run / "report.html").read_text()
+    # A machine that has become slower: the minutes hold for the resumed command, too.
+    hurried.update(time_plan={**hurried.read_json("run.json")["time_plan"], "minutes": 0.001})
+    assert budget_of(hurried, 7.0) == TimeBudget(0.001, 7.0)
+    resume(str(hurried.folder))
+    assert [len(lines(hurried / f"folds/{fold}/metrics.jsonl")) for fold in (0, 1)] == [2, 1]
