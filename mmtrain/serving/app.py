@@ -193,14 +193,18 @@ def make_app(server: Server, *, reload_seconds: float = 0.0, say: Say = lambda _
 
 
 async def _reload(server: Server, seconds: float, say: Say) -> None:
+    notes: dict[str, str] = {}
     while True:
         await asyncio.sleep(seconds)
         for model in server.models.values():
             try:
                 if await model.reload():
                     say(f"{model.name} is answered by run {model.version} now.")
-            except MmtrainError as error:  # a damaged run does not end the server
-                say(f"note: {error}")
+            except (MmtrainError, OSError) as error:  # a damaged run, or one that is being copied, does not end the server
+                # Once, and not after every interval.
+                if notes.get(model.name) != str(error):
+                    notes[model.name] = str(error)
+                    say(f"note: {error}")
 
 
 def _add_states(app: FastAPI, server: Server) -> None:

@@ -1,5 +1,6 @@
 """The addresses of a server: every way to send rows has the same answer, and no bad request has a 5xx or the name of a folder."""
 
+import asyncio
 import base64
 import csv
 import io
@@ -16,9 +17,9 @@ from mmtrain.artifacts.run_folder import FORMAT
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands import serve as serve_command
 from mmtrain.commands.container import write_container
-from mmtrain.errors import RunError, UsageError
+from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.serving.access import Access
-from mmtrain.serving.app import Server, with_image
+from mmtrain.serving.app import Server, _reload, with_image
 from mmtrain.serving.batcher import QueueFull
 from mmtrain.serving.bodies import ImageBody
 from mmtrain.serving.metrics import Metrics
@@ -307,6 +308,29 @@ def test_the_newest_run_with_a_model_is_served(tmp_path):
     begin("b", 2, "finished", "search.json")
     with pytest.raises(UsageError, match=r"The latest is a search; train its best experiment: mmtrain fit .*/runs/b/2/best\.yaml$"):
         newest_run("b", tmp_path / "runs")
+
+
+def test_a_run_that_cannot_be_opened_is_noted_once_and_looked_at_again():
+    errors = [IsADirectoryError("run.json"), RunError(Problem("a/2", "it is damaged.")), RunError(Problem("a/2", "it is damaged."))]
+    said = []
+
+    class Model:
+        name, version = "a", "3"
+
+        async def reload(self):
+            if errors:
+                raise errors.pop(0)
+            return True
+
+    async def test():
+        task = asyncio.create_task(_reload(SimpleNamespace(models={"a": Model()}), 0.001, said.append))
+        async with asyncio.timeout(5):
+            while len(said) < 3:
+                await asyncio.sleep(0.001)
+        task.cancel()
+
+    asyncio.run(test())
+    assert said[:3] == ["note: run.json", "note: a/2: it is damaged.", "a is answered by run 3 now."]
 
 
 def test_without_its_packages_the_command_says_how_to_get_them(monkeypatch):
