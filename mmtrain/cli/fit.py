@@ -155,6 +155,7 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
 def show_result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     """Print the outcome of a training."""
     from mmtrain.cli.views.console import note, number, out, print_json
+    from mmtrain.data.splits.split_file import read_sizes
     from mmtrain.errors import shell_command
     from mmtrain.reports.target_results.postprocessing import (
         describe_base,
@@ -184,7 +185,12 @@ def show_result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     # The folder alone on standard output, so that a script can read it; all else is a note.
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Report: {done.run / 'report.html'}", quiet=quiet, whole=True)
-    note(f"Score it on the test part: {shell_command('evaluate', done.run.folder)}", quiet=quiet)
+    if read_sizes(done.run / "split.csv").get("test"):
+        note(f"Score it on the test part: {shell_command('evaluate', done.run.folder)}", quiet=quiet)
+    else:
+        note(
+            f"It has no test part; score it on another table: {shell_command('evaluate', done.run.folder, '--data', 'TABLE')}", quiet=quiet
+        )
 
 
 def _group_result(done: GroupResult, *, as_json: bool, quiet: bool) -> None:

@@ -547,6 +547,12 @@ def test_fit_prints_the_run_folder_and_everything_else_beside_it(there):
     assert found[10:] == ["Report: runs/marked/1/report.html", "Score it on the test part: mmtrain evaluate runs/marked/1"]
 
 
+def test_fit_without_test_rows_names_another_table(there):
+    said = there("fit", "marked.yaml", "--set", "training.epochs=1", "--set", "split.test=0")
+    last = r"It has no test part; score it on another table: mmtrain evaluate runs/marked/\d+ --data TABLE"
+    assert re.fullmatch(last, said.err.splitlines()[-1])
+
+
 def test_fit_gives_json(there, folder):
     said = there("fit", "marked.yaml", "--json", "--set", "training.epochs=1", "--output", "elsewhere")
     assert (said.code, said.err) == (0, "")
