@@ -5,21 +5,29 @@ import json
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from tiny import start, two_blobs, write_experiment, write_table
 
 from mmtrain import config
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import NestedFold, NestedScore
+from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.read_table import read as read_table
 from mmtrain.errors import DataError
 from mmtrain.pipeline.prepare import split_rows
+from mmtrain.pipeline.search import nested as nested_search
 from mmtrain.pipeline.search.inner_folds import check_folds
 from mmtrain.pipeline.search.nested import NestedSearch, outer_plan
+from mmtrain.pipeline.search.space import load_space
+from mmtrain.pipeline.search.trials import read_space
 from mmtrain.reports.search_page import describe_nested
+from mmtrain.splits.plan import Partition
 
 EXPERIMENT = """
 name: nested
@@ -75,6 +83,52 @@ def test_searches_of_outer_folds_share_what_is_left_of_the_minutes():
     assert minutes(None, 100.0, 5) is None
     assert minutes(60.0, 600.0, 5) == pytest.approx(0.85 * 10)
     assert minutes(60.0, 3600.0, 1) == 0.01  # none is left: a trial that is cut off at once
+
+
+@dataclass
+class Table:
+    experiment: Any
+    partition: Partition
+
+
+def test_an_outer_fold_decides_on_its_own_rows_what_the_search_decided_on_rows_that_it_scores(tmp_path, monkeypatch):
+    _, outer, _ = planned(tmp_path)
+    path = write_experiment(
+        tmp_path / "b.yaml",
+        EXPERIMENT.replace("branches: {", "branches: {other: {columns: [z], architecture: linear}, ")
+        .replace("x: {role: numeric}", "x: {role: numeric}, z: {role: numeric}")
+        .replace("{units: []}", "auto")
+        .replace("epochs: 2", "epochs: 2, learning_rate: auto, precision: auto"),
+    )
+    experiment = config.load(path)
+    space = load_space(Origin(path, ()), {"training.epochs": (2, 3)}, experiment)
+    chosen = experiment.fusion.model_copy(update={"trial": ()})
+
+    def decide(rate):
+        decided = experiment.decided(learning_rate=rate, precision="float32", batch_size=16)
+        return decided.model_copy(update={"fusion": chosen})
+
+    frozen = space.frozen(decide(0.5))
+    assert (frozen.experiment.training.learning_rate, frozen.experiment.fusion.trial) == (0.5, ())
+    seen = []
+
+    def assemble(table, _):
+        seen.append(table)
+        return decide(0.25), None, None
+
+    monkeypatch.setattr(nested_search, "assemble_training", assemble)
+    monkeypatch.setattr(nested_search, "record_inputs", lambda *_: None)
+    run = Run(tmp_path / "runs/1")
+    run.folder.mkdir(parents=True)
+    search = NestedSearch(run, frozen, experiment.tune, None, outer, None, (), SimpleNamespace(say=None))
+    search._begin(run, Table(frozen.experiment, outer.partitions[1]))
+    (table,) = seen
+    assert table.partition is outer.partitions[1]
+    assert (table.experiment.training.learning_rate, table.experiment.fusion.trial) == ("auto", experiment.fusion.trial)
+    assert table.experiment.training.precision == "float32"  # of the device, for all folds
+    of_fold = read_space(run, frozen.experiment)
+    assert (of_fold.experiment.training.learning_rate, of_fold.experiment.fusion.trial) == (0.25, ())
+    assert read_space(run, frozen.experiment).reopened().experiment.training.learning_rate == "auto"
 
 
 def nested(**changed):

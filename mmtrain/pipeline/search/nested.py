@@ -1,7 +1,7 @@
 """Nested cross-validation of a search: an honest score of what it finds.
 
 In every outer fold, a search of its own chooses among trials that see the training and validation rows of this fold alone; its best
-experiment is trained on them and scored on the rows of the fold. So the scores are those of the whole procedure, the choice included, on
+experiment is trained on them and scored on the rows of the fold. A learning rate or a fusion that is `auto` is decided in each fold. So the scores are those of the whole procedure, the choice included, on
 rows that had no part in it (Varma and Simon 2006, BMC Bioinformatics 7:91). The best score of a search on its validation rows, less the
 score on the outer rows, is the optimism of the search.
 
@@ -37,7 +37,7 @@ from mmtrain.pipeline.search.inner_folds import for_trials, inner_folds
 from mmtrain.pipeline.search.results import optimized_score
 from mmtrain.pipeline.search.run_search import Clock, SearchListeners, run_search
 from mmtrain.pipeline.search.space import SearchSpace
-from mmtrain.pipeline.search.trials import save_space
+from mmtrain.pipeline.search.trials import read_space, save_space
 from mmtrain.splits.folds import fold_partition, inner_validation
 from mmtrain.splits.plan import Partition, SplitPlan
 
@@ -106,10 +106,10 @@ class NestedSearch:
         for member in group.members:
             self.listeners.say(f"Outer fold {member.fold + 1} of {len(self.plan.partitions)}: search.")
             table = table.for_child(group.experiment, self.plan.partitions[member.fold], self.listeners.say)
-            found = self._search(group, member, table)
+            found, space = self._search(group, member, table)
             group.best[member.fold] = found
             settings = {} if found.best.own else found.best.settings
-            group.experiments[member.fold] = for_trials(self.space.trial_experiment(settings)).untried().decided(seeds=1)
+            group.experiments[member.fold] = for_trials(space.trial_experiment(settings)).untried().decided(seeds=1)
             plan = group.member_plan(member)
             if finished_child(group.run, plan) is None:
                 train_child(group.run, plan, table, say=self.listeners.say)
@@ -132,25 +132,29 @@ class NestedSearch:
         group.record(TuningResult(experiment.training))
         return group
 
-    def _search(self, group: OuterGroup, member: Member, table: EncodedTable) -> SearchResult:
-        """Search on the training and validation rows of an outer fold, or go on with it."""
+    def _search(self, group: OuterGroup, member: Member, table: EncodedTable) -> tuple[SearchResult, SearchSpace]:
+        """Search on the training and validation rows of an outer fold, or go on with it; return also the space of this fold."""
         run = group.run.child(f"searches/{member.fold}")
         if not (run / SEARCH_FILE).is_file() or SEARCH_FILE not in run.read_json("run.json").get("files", {}):
             self._begin(run, table)
+        space = read_space(run, self.space.experiment) if self.space.row_choices else self.space
         before = (run.read_json("run.json").get("seconds") or {}).get("training", 0.0)
         clock = Clock(time.time(), before, self._minutes(len(group.members) - member.fold))
         section = self.section.model_copy(update={"minutes": clock.minutes})
-        return run_search(run, self.space, section, table, clock, self.code, self.listeners, page=False)
+        return run_search(run, space, section, table, clock, self.code, self.listeners, page=False), space
 
     def _begin(self, run: Run, table: EncodedTable) -> None:
         with disk_errors(run.folder):
             run.folder.mkdir(parents=True, exist_ok=True)
         run_folder.begin(run.folder, f"{run.folder.parent.name}/{run.folder.name}")
-        experiment, data, tuning = assemble_training(replace(table, experiment=self.space.experiment.untried()), lambda _: None)
+        # The search has decided on a learning rate or a fusion by rows that this fold scores, so the fold decides anew, on its own rows.
+        space = self.space.reopened()
+        tried, say = (space.experiment, self.listeners.say) if self.space.row_choices else (space.experiment.untried(), lambda _: None)
+        experiment, data, tuning = assemble_training(replace(table, experiment=tried), say)
         plan = SplitPlan.of(_without_test(table.partition), partial=True)
         recorded = experiment.model_copy(update={"tune": self.section.model_copy(update={"nested": False})})
         record_inputs(run, recorded, table, plan, data, tuning)
-        save_space(run, self.space)
+        save_space(run, space.frozen(experiment) if self.space.row_choices else space)
         run.seal(SEARCH_FILE)
 
     def _minutes(self, folds: int) -> float | None:

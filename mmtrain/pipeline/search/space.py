@@ -99,6 +99,8 @@ class SearchSpace:
     """The experiment of the file's own values."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """The file's own value of every setting whose range or choices include it."""
+    row_choices: Mapping[str, Any] = field(default_factory=dict)
+    """The file's value, by dotted key, of settings that `frozen` replaced by the outcome of a trial on rows, not on the device alone."""
 
     def trial_experiment(self, values: Mapping[str, Any]) -> Experiment:
         """Return the experiment with these values by key. Raises ConfigError if they exclude each other."""
@@ -116,6 +118,11 @@ class SearchSpace:
         """Return the space with the decisions of the trial on the device in place of `auto`, except for settings that are varied."""
         keys = {setting.key for setting in self.settings}
         tree = copy.deepcopy(self.tree)
+        row_choices = {}
+        if self.experiment.training.learning_rate == "auto" and "training.learning_rate" not in keys:
+            row_choices["training.learning_rate"] = "auto"
+        if self.experiment.fusion.trial and "fusion.method" not in keys:
+            row_choices["fusion"] = copy.deepcopy(self.tree["fusion"])
         for name in UNTRIED:
             if f"training.{name}" not in keys:
                 put(tree, ("training", name), _as_text(getattr(decided.training, name)))
@@ -124,12 +131,20 @@ class SearchSpace:
             if before is not None and after is not None and before.tune == "auto" and f"branches.{name}.tune" not in keys:
                 put(tree, ("branches", name, "tune"), after.tune)
         # The fusion that a trial chose, without the list of those to be tried.
-        if self.experiment.fusion.trial and "fusion.method" not in keys:
+        if "fusion" in row_choices:
             tree["fusion"] = _as_text(decided.fusion.model_dump(mode="json"))
         elif isinstance(tree.get("fusion"), dict):
             tree["fusion"].pop("trial", None)
         experiment, _ = validate_tree(fill_defaults(tree, self.path))
-        return replace(self, tree=tree, experiment=experiment or self.experiment)
+        return replace(self, tree=tree, experiment=experiment or self.experiment, row_choices=row_choices)
+
+    def reopened(self) -> SearchSpace:
+        """Return the space with `row_choices` as the file has them, for other rows to decide on; the same space without any."""
+        tree = copy.deepcopy(self.tree)
+        for key, value in self.row_choices.items():
+            put(tree, tuple(key.split(".")), copy.deepcopy(value))
+        space = replace(self, tree=tree, row_choices={})
+        return replace(space, experiment=space.trial_experiment({})) if self.row_choices else space
 
     def _changed_tree(self, values: Mapping[str, Any]) -> dict[str, Any]:
         tree = copy.deepcopy(self.tree)

@@ -110,7 +110,9 @@ def open_study(run: Run, space: SearchSpace, section: Tune, worker: int = 0) -> 
 def save_space(run: Run, space: SearchSpace) -> None:
     """Write the space into the run of a search, without the places of its data, which may move."""
     tree = {key: value for key, value in space.tree.items() if key != "data"}
-    run.write_json(SEARCH_FILE, {"tree": tree, "settings": [asdict(setting) for setting in space.settings], "values": dict(space.values)})
+    settings = [asdict(setting) for setting in space.settings]
+    facts = {"tree": tree, "settings": settings, "values": dict(space.values), "row_choices": dict(space.row_choices)}
+    run.write_json(SEARCH_FILE, facts)
 
 
 def read_space(run: Run, experiment: Experiment) -> SearchSpace:
@@ -118,7 +120,7 @@ def read_space(run: Run, experiment: Experiment) -> SearchSpace:
     stored = run.read_json(SEARCH_FILE)
     tree = {**stored["tree"], "data": json.loads(experiment.data.model_dump_json())}
     settings = tuple(Setting(**{**one, "choices": tuple(one["choices"])}) for one in stored["settings"])
-    space = SearchSpace(tree, run.folder / "config.yaml", settings, experiment, stored["values"])
+    space = SearchSpace(tree, run.folder / "config.yaml", settings, experiment, stored["values"], stored.get("row_choices", {}))
     return replace(space, experiment=space.trial_experiment({}))
 
 
