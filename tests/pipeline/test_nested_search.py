@@ -22,8 +22,8 @@ from mmtrain.data.tables.read_table import read as read_table
 from mmtrain.errors import DataError
 from mmtrain.pipeline.prepare import split_rows
 from mmtrain.pipeline.search import nested as nested_search
-from mmtrain.pipeline.search.inner_folds import check_folds
-from mmtrain.pipeline.search.nested import NestedSearch, outer_plan
+from mmtrain.pipeline.search.inner_folds import check_folds, for_trials
+from mmtrain.pipeline.search.nested import NestedSearch, OuterGroup, outer_plan
 from mmtrain.pipeline.search.space import load_space
 from mmtrain.pipeline.search.trials import read_space
 from mmtrain.reports.search_page import describe_nested
@@ -129,6 +129,14 @@ def test_an_outer_fold_decides_on_its_own_rows_what_the_search_decided_on_rows_t
     of_fold = read_space(run, frozen.experiment)
     assert (of_fold.experiment.training.learning_rate, of_fold.experiment.fusion.trial) == (0.25, ())
     assert read_space(run, frozen.experiment).reopened().experiment.training.learning_rate == "auto"
+
+
+def test_outer_folds_have_no_members_of_single_branches(tmp_path):
+    sections = "ensemble={weights: greedy, single_branches: true}", "columns.z={column: t, role: numeric}", "branches.z={columns: [z]}"
+    _, outer, experiment = planned(tmp_path, *sections)
+    assert experiment.member_branches
+    members = OuterGroup(Run(tmp_path), for_trials(experiment), None, outer).members
+    assert [member.name for member in members] == [f"folds/{fold}" for fold in range(5)]
 
 
 def nested(**changed):

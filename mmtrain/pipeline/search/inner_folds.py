@@ -41,8 +41,13 @@ def trial_tables(table: EncodedTable, space: SearchSpace, section: Tune, say: Sa
 
 
 def for_trials(experiment: Experiment) -> Experiment:
-    """Return the experiment without callbacks, trackers, logs of TensorBoard and minutes, and without its search."""
-    return experiment.decided(tensorboard=False, callbacks=(), trackers=(), minutes=None).model_copy(update={"tune": None})
+    """Return the experiment without callbacks, trackers, logs of TensorBoard and minutes, and without its search and its ensemble.
+
+    A trial is one training; in nested searches, single branches would be members of the outer folds, which have a search of all branches.
+    """
+    return experiment.decided(tensorboard=False, callbacks=(), trackers=(), minutes=None).model_copy(
+        update={"tune": None, "ensemble": None}
+    )
 
 
 def inner_folds(experiment: Experiment, table: Table, partition: Partition, folds: int) -> list[Partition]:

@@ -1,9 +1,9 @@
 """Nested cross-validation of a search: an honest score of what it finds.
 
 In every outer fold, a search of its own chooses among trials that see the training and validation rows of this fold alone; its best
-experiment is trained on them and scored on the rows of the fold. A learning rate or a fusion that is `auto` is decided in each fold. So the scores are those of the whole procedure, the choice included, on
-rows that had no part in it (Varma and Simon 2006, BMC Bioinformatics 7:91). The best score of a search on its validation rows, less the
-score on the outer rows, is the optimism of the search.
+experiment is trained on them and scored on the rows of the fold. A learning rate or a fusion that is `auto` is decided in each fold.
+So the scores are those of the whole procedure, the choice included, on rows that had no part in it (Varma and Simon 2006, BMC
+Bioinformatics 7:91). The best score of a search on its validation rows, less the score on the outer rows, is the optimism of the search.
 
 The outer folds are a group of trainings, `nested/outer` below the run of the search, with all files of a group. Its child runs
 `searches/0`, `searches/1`, ... are the searches.
