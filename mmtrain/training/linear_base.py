@@ -143,7 +143,8 @@ def fit_linear_base(data: TrainingData) -> str:
     trials = [(start, *_cross_validate(features[:, start:], labels, folds)) for start in candidates]
     # The plain model first: bins have to be better beyond one standard error.
     start, penalty, losses = trials[0]
-    if len(trials) > 1 and _better(losses, trials[1][2], errors=1.0):
+    codes = None if data.groups is None else data.groups[np.concatenate([rows[:0], *(rows[out] for out in _held_out(folds))])]
+    if len(trials) > 1 and _better(losses, trials[1][2], 1.0, codes):
         start, penalty, losses = trials[1]
     weights, bias = Regression(features[:, start:], labels).solve(penalty)
     _assign(base, np.concatenate([np.zeros((start, weights.shape[1])), weights]), bias)
@@ -172,16 +173,22 @@ def settle_linear_base(data: TrainingData) -> LinearBaseChoice | None:
         mixed = {key: linear[key] + factor * (network[key] - linear[key]) for key in linear}
         means = data.models.mean_raw({key: tf.constant(values) for key, values in mixed.items()})
         losses[factor] = labels.row_losses(tf.concat([means[key] for key in labels.targets], axis=1)).numpy()
-    ends = [factor for factor in (0.0, 1.0) if _better(losses[0.5], losses[factor], errors=NOISE)]
+    codes = None if data.groups is None else data.groups[rows]
+    ends = [factor for factor in (0.0, 1.0) if _better(losses[0.5], losses[factor], NOISE, codes)]
     factor = min(ends, key=lambda end: float(losses[end].mean()), default=0.5)
     _scale(head_weights, factor)
     linear_loss, mean_loss, network_loss = (round(float(losses[end].mean(dtype=np.float64)), 6) for end in FACTORS)
     return LinearBaseChoice(factor=factor, rows=len(rows), linear=linear_loss, mean=mean_loss, network=network_loss)
 
 
-def _better(losses: Array, others: Array, errors: float) -> bool:
-    """Return True if `others` are lower than the losses of the same rows by more than this many standard errors."""
+def _better(losses: Array, others: Array, errors: float, groups: Array | None = None) -> bool:
+    """Return True if `others` are lower than the losses of the same rows by more than this many standard errors.
+
+    `groups` are the codes of rows that belong together and count as one observation.
+    """
     gains = losses.astype(np.float64) - others
+    if groups is not None:  # sums of groups: rows of one group gain together, so that theirs is one draw
+        gains = np.bincount(np.unique(groups, return_inverse=True)[1], weights=gains)
     return bool(len(gains) > 1 and gains.mean() > errors * gains.std(ddof=1) / len(gains) ** 0.5)
 
 
@@ -245,17 +252,22 @@ def _folds(data: TrainingData, rows: Array) -> Array:
     return (random.permutation(int(codes.max()) + 1) % FOLDS)[codes]
 
 
+def _held_out(folds: Array) -> list[Array]:
+    """Return the positions of the rows that each fold holds out; no fold where all rows are in one."""
+    # Held-out rows of one fold are enough where they are many.
+    every = [np.flatnonzero(folds == fold) for fold in range(FOLDS if len(folds) < MANY_ROWS else 1)]
+    return [out for out in every if 0 < len(out) < len(folds)]
+
+
 def _cross_validate(features: Array, labels: Labels, folds: Array) -> tuple[float, Array]:
     """Return the best penalty, and the losses of held-out rows with it. Penalties are tried from the strongest until the loss rises.
 
     Of a single group no rows can be held out: the strongest penalty, and no losses.
     """
     problems = []
-    # Held-out rows of one fold are enough where they are many.
-    for fold in range(FOLDS if len(folds) < MANY_ROWS else 1):
-        out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        if len(out) and len(rest):
-            problems.append((Regression(features[rest], labels.take(rest)), features[out], labels.take(out)))
+    for out in _held_out(folds):
+        rest = np.setdiff1d(np.arange(len(folds)), out)
+        problems.append((Regression(features[rest], labels.take(rest)), features[out], labels.take(out)))
     best: tuple[float, Array] | None = None
     for penalty in PENALTIES if problems else ():
         held_out = []

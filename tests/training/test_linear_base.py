@@ -1,6 +1,7 @@
 """The linear model that a network begins with: its solution, the network's first prediction, and the choice after the training."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,6 +187,36 @@ def test_the_mean_of_both_is_kept_unless_one_is_better_beyond_noise(material, ne
     found = [weight.numpy() for head in data.models.base.heads for weight in head.weights]
     for one, other in zip(found, kept, strict=True):
         assert np.array_equal(one, other * factor)
+
+
+def test_rows_of_a_group_are_one_observation_of_what_is_better(material, monkeypatch):
+    from dataclasses import replace
+
+    from mmtrain.training import linear_base
+
+    data = training_data(material)
+    linear_base.fit_linear_base(data)
+    # 20 validation rows gain 0.3, the others lose 0.1: beyond noise as rows, and two draws as patients.
+    gains = np.where(np.arange(36) < 20, 0.3, -0.1).astype(np.float32)
+    groups = np.zeros(len(data.arrays.targets["price"]), np.int64)
+    groups[data.partition.validation[20:]] = 1
+    chosen = []
+    for codes in (None, groups):
+        losses = iter([1 + gains, np.ones(36, np.float32), 1 - gains])
+        monkeypatch.setattr(linear_base.Labels, "row_losses", lambda *_, losses=losses: SimpleNamespace(numpy=lambda: next(losses)))
+        chosen.append(linear_base.settle_linear_base(replace(data, groups=codes)).factor)
+    assert chosen == [1.0, 0.5]
+
+
+def test_held_out_rows_of_a_group_stay_together_in_the_choice_of_bins():
+    from mmtrain.training.linear_base import _better, _held_out
+
+    folds = np.array([0, 1, 2, 0, 1, 2])
+    assert np.concatenate(_held_out(folds)).tolist() == [0, 3, 1, 4, 2, 5]
+    assert _held_out(np.zeros(6, np.int64)) == []
+    losses, others = np.ones(6), np.array([0.5, 0.6, 0.55, 0.6, 1.1, 1.05])
+    assert _better(losses, others, 1.0)
+    assert not _better(losses, others, 1.0, np.array([7, 7, 7, 7, 3, 3]))
 
 
 def test_a_run_says_what_was_kept_and_saves_it(tmp_path):
