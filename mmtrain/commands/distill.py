@@ -22,7 +22,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.distillation.student import write_teacher
-from mmtrain.pipeline.distillation.teacher import Soft, Teacher, check_distillable
+from mmtrain.pipeline.distillation.teacher import Soft, Teacher, check_distillable, chosen_thresholds
 from mmtrain.pipeline.prepare import Moved
 from mmtrain.pipeline.restore import restore, restore_plan
 from mmtrain.pipeline.train_run import TrainingResult
@@ -94,6 +94,7 @@ def distill(
         weight=options.weight,
         temperature=options.temperature,
         rows=rows,
+        thresholds=chosen_thresholds(teacher.labels.targets),
         costs=costs,
     )
     plan = SplitPlan.of(partition, description=f"the rows of {run}: {teacher.plan.description}", partial=True)

@@ -35,11 +35,12 @@ from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing,
 from mmtrain.pipeline.analyze import AnalysisInput
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
-from mmtrain.pipeline.distillation.student import is_distilled, read_teacher
+from mmtrain.pipeline.distillation.student import is_distilled, is_out_of_fold, read_teacher
 from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_data, with_cached_features
 from mmtrain.specs import layer_names
 from mmtrain.targets import FittedTarget
+from mmtrain.targets.fitted_target import UNCHOSEN
 from mmtrain.training.listeners.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -100,13 +101,18 @@ def _teacher(subject: AnalysisInput, context: BaselineContext) -> Iterator[Basel
     record = subject.run.read("run.json").distillation
     if record is None or context.scored is None or not is_distilled(subject.run):
         return
-    targets = {key: target.without_decision() for key, target in subject.fitted.targets.items()}
+    # The teacher decides by its own threshold; a prior is that of the training rows, which are the same ones.
+    targets = {key: target.with_threshold(record.thresholds.get(key, UNCHOSEN)) for key, target in subject.fitted.targets.items()}
     predictions = {key: values[subject.rows] for key, values in read_teacher(subject.run, targets, subject.data.table).items()}
     lacking = sum(not np.isfinite(one).all() for values in predictions.values() for one in values)
     if lacking:
         yield f"The teacher {record.teacher} has no prediction of {counted(lacking, 'row')}, so it is not compared."
         return
-    yield BaselinePredictions("teacher", "teacher", f"its teacher, {record.teacher}", targets, predictions)
+    name = f"its teacher, {record.teacher}"
+    if record.trainings > 1 and is_out_of_fold(subject.run, subject.data.table.rows[subject.rows]):
+        # On such rows the student has chosen its epoch, and a mean of all trainings would have learned from them.
+        name += ": each row by those of its trainings that have not seen it, which are fewer than those that predict new rows"
+    yield BaselinePredictions("teacher", "teacher", name, targets, predictions)
 
 
 def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from mmtrain.explanation.attribution import ColumnAttribution, ElementAttributio
 from mmtrain.explanation.gradients import Attributions
 from mmtrain.explanation.mean_explanation import mean_explanation
 from mmtrain.explanation.selection import OutputSelector
+from mmtrain.pipeline import baselines
 from mmtrain.pipeline.groups.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks, open_predictor
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.targets.multiclass import MulticlassTarget
@@ -326,11 +328,28 @@ def test_student_is_an_ordinary_run_that_is_compared_with_its_teacher(group, stu
     of_group = evaluate(str(group.folder)).targets["y"]
     of_teacher = done.targets["y"].baselines[1]
     assert done.targets["y"].rows == 12 and of_teacher.scores["auc"].value == of_group.scores["auc"].value
+    assert record.thresholds == {"y": restore_group(group)[1].targets["y"].threshold}
+    assert of_teacher.name == f"its teacher, {group}"
+    on_validation = evaluate(str(student.folder), EvaluateOptions(part="validation")).targets["y"].baselines[1]
+    assert on_validation.name.startswith(f"its teacher, {group}: each row by those of its trainings that have not seen it")
     difference = done.targets["y"].scores["log_loss"].value - of_teacher.scores["log_loss"].value
     assert of_teacher.differences["log_loss"].value == pytest.approx(difference)
     page = (student / "report.html").read_text()
     assert f"Distilled from {group}, the mean of 2 trainings" in page
     assert "trained by `mmtrain distill`" in (student / "config.yaml").read_text()
+
+
+def test_teacher_decides_by_its_own_threshold_where_a_student_is_compared_with_it(group, student, table, monkeypatch):
+    fitted, record = restore_group(group)[1], student.read("run.json").distillation.model_copy(update={"thresholds": {"y": 0.8}})
+    run = SimpleNamespace(read=lambda _: SimpleNamespace(distillation=record))
+    values = np.full((len(table), 1), 0.7, np.float32)
+    monkeypatch.setattr(baselines, "is_distilled", lambda _: True)
+    monkeypatch.setattr(baselines, "is_out_of_fold", lambda *_: False)
+    monkeypatch.setattr(baselines, "read_teacher", lambda *_: {"y": values})
+    rows = SimpleNamespace(rows=np.arange(len(table)))
+    subject = SimpleNamespace(run=run, fitted=fitted, rows=np.arange(4), data=SimpleNamespace(table=rows))
+    (teacher,) = baselines._teacher(subject, SimpleNamespace(scored=object()))
+    assert teacher.targets["y"].threshold == 0.8
 
 
 @pytest.mark.slow

@@ -193,6 +193,8 @@ class DistillationRecord(Model):
     """Divisor of the logits of both, in that part."""
     rows: Count
     """Number of training rows with a prediction of the teacher."""
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    """Decision threshold that the teacher chose, by target."""
     costs: Costs
     """Of a prediction of the teacher."""
     student: Costs | None = None

@@ -72,6 +72,12 @@ def read_teacher(run: Run, targets: Mapping[str, FittedTarget], table: Table) ->
     return taught
 
 
+def is_out_of_fold(run: Run, rows: Array) -> bool:
+    """Return True if the teacher's predictions of these rows of the table's file are those of trainings that have not seen them."""
+    sources = pd.read_csv(run / PREDICTIONS, usecols=["row", "source"])
+    return bool((sources["source"][sources["row"].isin(rows)] == "out_of_fold").all())
+
+
 def with_teacher(run: Run, data: TrainingData, table: Table) -> TrainingData:
     """Return the inputs of a training with those of its teacher; the same where it has none."""
     if not is_distilled(run):

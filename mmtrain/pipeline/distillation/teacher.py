@@ -31,6 +31,7 @@ from mmtrain.pipeline.groups.results import combine_members
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.targets import FittedTarget
+from mmtrain.targets.fitted_target import UNCHOSEN
 
 Soft = Literal["out_of_fold", "mean"]
 MOST_TIMED = 256
@@ -110,3 +111,9 @@ def check_distillable(targets: Mapping[str, FittedTarget]) -> None:
     if lacking:
         what = f"the task of {listed(lacking)} has no distance from a teacher's prediction."
         raise UsageError(Problem("mmtrain distill", what, "Define `distillation_loss` of its fitted target."))
+
+
+def chosen_thresholds(targets: Mapping[str, FittedTarget]) -> dict[str, float]:
+    """Return the decision threshold of each target for which one was chosen."""
+    thresholds = {key: target.decision_threshold for key, target in targets.items()}
+    return {key: value for key, value in thresholds.items() if value is not None and value != UNCHOSEN}
