@@ -31,8 +31,11 @@ from mmtrain.explanation.gradients import Attributions
 from mmtrain.explanation.mean_explanation import mean_explanation
 from mmtrain.explanation.selection import OutputSelector
 from mmtrain.pipeline import baselines
+from mmtrain.pipeline.explained_rows import ExplainedRows
+from mmtrain.pipeline.groups import explain_members
 from mmtrain.pipeline.groups.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks, open_predictor
 from mmtrain.pipeline.restore import restore_group
+from mmtrain.reports.report_data import OUT_OF_FOLD
 from mmtrain.targets.multiclass import MulticlassTarget
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
@@ -290,6 +293,17 @@ def test_weights_of_the_trainings_are_those_of_the_prediction_and_of_the_one_mod
         assert len(predictor.members) == opened
         np.testing.assert_allclose(predictor.predict(table, proba=True)["probability_low"], expected, atol=1e-6)
         np.testing.assert_allclose(end_to_end(copy, labels)(raw)["y"].numpy()[:, 0], expected, atol=1e-6)
+
+
+def test_scored_rows_are_explained_with_the_weights_that_they_were_scored_with(monkeypatch):
+    """Row 7 is scored out of fold, row 9 is an outer test row; the table's file has other rows before them."""
+    of_rows = {"y": np.array([[0.0, 0.2], [1.0, 0.8]])}  # of rows 5 and 7, by training
+    combined = SimpleNamespace(rows=np.array([5, 7]))
+    monkeypatch.setattr(explain_members, "combine_members", lambda *_: (SimpleNamespace(of_rows=of_rows), combined))
+    monkeypatch.setattr(explain_members, "member_weights", lambda _: {"y": [0.5, 0.5]})
+    data = SimpleNamespace(table=SimpleNamespace(rows=np.array([7, 9])))
+    rows = ExplainedRows(data, np.array([OUT_OF_FOLD, "test"], dtype=object), np.array([1, 0]), named=True, own_table=True)
+    assert explain_members.weights_of_rows(None, None, None, "y", rows).tolist() == [[0.5, 0.5], [0.2, 0.8]]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Explanations by a group of trainings: the mean over its members.
 
 A row of the group's own table that a fold was scored on is explained by the members that have not seen it, as it was scored; any other row
-by all of them. Every member explains its own raw output from its own baseline; the weights of the group weigh explanations as well.
+by all of them. Every member explains its own raw output from its own baseline. The weights of the group weigh explanations as well; those
+of a row in predictions_oof.csv were chosen on the rows of other folds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mmtrain.evaluation.member_decisions import with_decision
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
 from mmtrain.explanation.selection import ExplainedOutputs, output_selector, select_rows
 from mmtrain.pipeline.explained_rows import ExplainedRows, cells_of_rows
-from mmtrain.pipeline.groups.ensemble import for_labels, member_weights, open_members
+from mmtrain.pipeline.groups.results import combine_members
 from mmtrain.pipeline.restore import restore_training, with_cached_features
 from mmtrain.reports.report_data import OUT_OF_FOLD
 from mmtrain.splits.plan import SplitPlan
@@ -83,7 +84,7 @@ def explain_with_members(
     from mmtrain.explanation.mean_explanation import mean_explanation
 
     members = [_open(member) for member in open_members(run)]
-    shares = _shares(rows, len(members), (member_weights(run) or {}).get(outputs.target))
+    shares = _shares(rows, len(members), weights_of_rows(run, experiment, labels, outputs.target, rows))
     target = labels.targets[outputs.target]
     truths = encode.encode_targets(experiment.targets, labels, rows.data.table)[0].get(outputs.target)
     predicted, decided = _predict(members, target, outputs.target, rows, shares, say)
@@ -128,10 +129,25 @@ def _code(target: FittedTarget, unit: int, sign: float) -> int:
     return unit if target.units > 1 or len(target.columns) == 1 else int(sign > 0)
 
 
-def _shares(rows: ExplainedRows, members: int, weights: Sequence[float] | None) -> Array:
-    """Return the weight of every member in the explanation of every row at `rows.positions`, (rows, members), together 1."""
+def weights_of_rows(run: Run, experiment: Experiment, labels: encode.Fitted, key: str, rows: ExplainedRows) -> Array | None:
+    """Return the weights of all members for every row at `rows.positions`, (rows, members), as it was scored; None for the plain mean."""
+    chosen = member_weights(run)
+    if chosen is None:
+        return None
+    weights = np.tile(chosen[key], (len(rows.positions), 1))
+    scored = rows.parts[rows.positions] == OUT_OF_FOLD
+    if scored.any():
+        weighted, combined = combine_members(run, experiment, labels)
+        if weighted is not None:
+            places = np.searchsorted(combined.rows, rows.data.table.rows[rows.positions[scored]])
+            weights[scored] = weighted.of_rows[key].T[places]
+    return weights
+
+
+def _shares(rows: ExplainedRows, members: int, weights: Array | None) -> Array:
+    """Return the share of every member in the explanation of every row at `rows.positions`, (rows, members), together 1."""
     by = np.ones((len(rows.positions), members)) if rows.members is None else rows.members[rows.positions].astype(np.float64)
-    weighted = by * (1.0 if weights is None else np.array(weights))
+    weighted = by * (1.0 if weights is None else weights)
     # A row may have been scored by members without a weight alone.
     weighted = np.where(weighted.any(axis=1, keepdims=True), weighted, by)
     return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
