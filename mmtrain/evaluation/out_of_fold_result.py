@@ -43,7 +43,8 @@ def fold_baseline(key: str, result: CrossValidation, combined: Combined) -> Base
     They are estimated like those of the members, by the mean of the folds where it is unbiased. Over all folds together, the AUC of such
     predictions would be below 0.5: a fold with more positive rows has fewer of them to learn from.
     """
-    members = [_guessing(key, one) for one in combined.members]
+    # A branch alone has learned from the rows of the training of all branches, whose guess is the same.
+    members = [_guessing(key, one) for one in combined.members if not one.member.branch]
     scores = [one.scores(key) for one in members]
     by_name = {name: summarize([one.get(name) for one in scores], result.seeds) for name in result.targets[key]}
     guessed = cross_validated(key, result.model_copy(update={"targets": {key: by_name}}), members, combined.plain_labels)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from tiny_groups import BINARY, NUMBER, answers, group, guesses
 
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.ensemble_weights import choose_weights
-from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions
+from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_members
+from mmtrain.evaluation.out_of_fold_result import out_of_fold_result
 
 ROWS = 120
 
@@ -68,6 +70,17 @@ def test_a_branch_alone_counts_only_where_it_helps():
     assert chosen.weights["table alone"] == 0 and chosen.weights["scan alone"] > 0.2
     useless = weigh(members(NUMBER, [0.1, 6.0, 6.0], branches=branches), NUMBER).weights.targets["y"]
     assert useless.weights == {"all branches": 1.0, "table alone": 0.0, "scan alone": 0.0}
+
+
+def test_results_of_folds_with_branches_alone_are_compared_with_the_baseline_of_the_folds():
+    every = members(BINARY, [0.4, 2.0], branches=("", "scan"))
+    trained, labels = [one for one in every if not one.member.branch], {"y": BINARY}
+    results = []
+    for some in (every, trained):
+        combined = Combined(some, labels, weigh(some, BINARY).of_rows)
+        scores = score_members(trained, combined, "validation_loss", folds=True, repeats=1)
+        results.append(out_of_fold_result("y", scores, combined, Evaluation(draws=100)))
+    assert results[0].baselines == results[1].baselines
 
 
 def test_weights_of_a_row_do_not_depend_on_its_answer():
