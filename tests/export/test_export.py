@@ -468,10 +468,9 @@ def test_difference_is_in_probabilities_and_in_deviations(run, probability, numb
 
 @pytest.mark.parametrize("name", list(export_formats))
 def test_program_without_its_arguments_says_how_it_is_called(name, monkeypatch, tensorflow):
-    program = Path(check.__file__).parent / "runners" / f"{name}.py"
     monkeypatch.setattr(sys, "argv", ["run.py"])
     with pytest.raises(SystemExit, match=r"`python run\.py .*(INPUTS\.npz|inputs\.json)"):
-        runpy.run_path(str(program), run_name="__main__")
+        runpy.run_path(str(export_formats[name].runner), run_name="__main__")
 
 
 def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
