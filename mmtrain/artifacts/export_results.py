@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from mmtrain.artifacts.command_results import CommandResult, FilePath, RunFolder
 from mmtrain.metrics.score import ScoreName, higher_is_better
 from mmtrain.result_model import Count, ResultModel
@@ -126,6 +128,8 @@ class Signature(ResultModel):
     """Cells that count as missing."""
     headers: dict[str, list[str]]
     """Names of the inputs computed from each column of the table."""
+    suffixes: dict[str, str] = Field(default_factory=dict)
+    """Ends of file names that image cells may lack, by column of the experiment."""
     inputs: list[ExportInput]
     outputs: list[ExportOutput]
     check: ExportCheck | None = None

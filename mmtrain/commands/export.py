@@ -16,6 +16,7 @@ from mmtrain.artifacts import run_folder, runs
 from mmtrain.artifacts.atomic_files import disk_errors, file_hash, replacing_folder
 from mmtrain.artifacts.export_results import ExportCheck, ExportResult, ExportSource, Signature
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.columns import images_among
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
@@ -247,6 +248,7 @@ def _signature(
         written=run_folder.now(),
         missing=[word.strip() for word in subject.experiment.data.missing_values],
         headers=contract.headers({key: column.reads() for key, column in subject.experiment.inputs.items()}, inputs),
+        suffixes={key: cells.suffix for key, cells in images_among(subject.experiment.inputs).items() if cells.suffix},
         inputs=[tensor.described() for tensor in inputs],
         outputs=[one.model_copy(update={"branch": alone.get(one.target or "", "")}) for one in outputs],
         **facts,

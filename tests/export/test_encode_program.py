@@ -44,7 +44,7 @@ COLUMNS = {
     "tokens": Text(column="tokens", vectorize="tokens", max_length=6),
     "story": Text(column="story", vectorize="hashed", buckets=997, missing="mask"),
     "scan": Image(column="scan", size=(12, 10), channels=3, resize="pad", missing="mask"),
-    "film": Image(column="film", size=(8, 8), channels=1, bits=16, missing="mask"),
+    "film": Image(column="film", size=(8, 8), channels=1, bits=16, missing="mask", suffix=".jpg"),
 }
 
 
@@ -59,8 +59,8 @@ def cells(row):
         "note": TEXTS[row % len(TEXTS)],
         "tokens": TEXTS[(row + 1) % len(TEXTS)],
         "story": TEXTS[(row + 2) % len(TEXTS)],
-        "scan": "" if row % 7 == 0 else f"{row % 5}.png",
-        "film": "" if row % 6 == 0 else "0.jpg",
+        "scan": ["", "NA"][row % 2] if row % 7 == 0 else f"{row % 5}.png",
+        "film": ["", "0.jpg", "0", " 0 "][row % 4],
     }
 
 
@@ -86,7 +86,9 @@ def export(tmp_path_factory, tensorflow):
         for label in (key, f"{key}_present")
     ]
     headers = {key: [key.upper(), f"{key}_PRESENT"] for key in columns}
-    (folder / "signature.json").write_text(json.dumps({"missing": ["NA"], "headers": headers, "inputs": inputs}))
+    (folder / "signature.json").write_text(
+        json.dumps({"missing": ["NA"], "headers": headers, "suffixes": {"film": ".jpg"}, "inputs": inputs})
+    )
     (folder / "columns.json").write_text(fitted.model_dump_json())
     write_encode_program(fitted, folder)
     chunks, source = Chunks(COLUMNS, fitted), Source(CsvFile(folder / "table.csv", ["NA"]), ImageFolder(folder))

@@ -42,7 +42,7 @@ CLINIC = """
 name: clinic
 data: {missing_values: [NA]}
 columns:
-  scan: {role: image, size: [8, 8], channels: 1, missing: mask, augment: {flip: both, rotate: 40, brightness: 0.5}}
+  scan: {role: image, size: [8, 8], channels: 1, missing: mask, suffix: .png, augment: {flip: both, rotate: 40, brightness: 0.5}}
   file: {role: numeric, column: number}
   Größe (mm): {role: numeric, missing: mask}
   city: {role: categorical, encode: one_hot}
@@ -241,6 +241,7 @@ def test_export_holds_its_model_its_contract_and_what_runs_it(name, files, run, 
 
 
 def test_signature_tells_inputs_with_plain_names_and_how_they_come_about(exported):
+    assert exported("onnx").signature.suffixes == {"scan": ".png"}
     inputs = {entry["name"]: entry for entry in exported("onnx").signature.to_json()["inputs"]}
     assert list(inputs) == [
         "scan",
@@ -608,19 +609,21 @@ def test_program_of_an_export_reads_a_table_by_the_headers_of_the_signature(tmp_
     from mmtrain.export.runners.saved_model import read_table
 
     table = tmp_path / "rows.csv"
-    table.write_text("class,note,pic\n1.5, a b ,1.png\nNA,NA,\n", encoding="utf-8")
+    long = f"data:image/png;base64,{'QUFB' * 50_000}"
+    table.write_text(f'class,note,pic\n1.5, a b ,1.png\nNA,NA,\n2,c, 1\n3,d,"{long}"\n', encoding="utf-8")
     (tmp_path / "1.png").write_bytes(b"bytes")
     inputs = [
         {"name": "column_class", "dtype": "float64", "cell": "1"},
         {"name": "note", "dtype": "string", "cell": "a"},
-        {"name": "pic", "dtype": "string", "cell": None},
+        {"name": "pic", "column": "photo", "dtype": "string", "cell": None},
     ]
-    signature = {"missing": ["NA"], "headers": {"class": ["column_class"], "note": ["note"], "pic": ["pic"]}, "inputs": inputs}
+    headers = {"class": ["column_class"], "note": ["note"], "pic": ["pic"]}
+    signature = {"missing": ["NA"], "headers": headers, "suffixes": {"photo": ".png"}, "inputs": inputs}
     found = read_table(signature, table, tmp_path)
     assert found["column_class"][0] == 1.5
     assert np.isnan(found["column_class"][1])
-    assert found["note"] == [" a b ", ""]
-    assert found["pic"] == [{"b64": "Ynl0ZXM="}, {"b64": ""}]
+    assert found["note"] == [" a b ", "", "c", "d"]
+    assert found["pic"] == [{"b64": "Ynl0ZXM="}, {"b64": ""}, {"b64": "Ynl0ZXM="}, {"b64": "QUFB" * 50_000}]
     table.write_text("note,pic\na,\n", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"rows\.csv: there is no column 'class'\."):
         read_table(signature, table, tmp_path)

@@ -27,6 +27,8 @@ import numpy as np
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 LARGEST = 3.4028234663852886e38
 """The largest float32."""
+MOST_CELL_CHARACTERS = 2**31 - 1
+"""Maximum length of a cell: one with an image in base64 is longer than Python's default of 131,072."""
 BETWEEN_RUNS = re.compile("[ \t\n\v\f\r]+")
 MASK_64 = 2**64 - 1
 K0, K1, K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
@@ -48,6 +50,7 @@ class Encoder:
             for column in self.fitted["columns"]
         }
         self._missing = {"", *self.signature["missing"]}
+        self._suffixes = self.signature.get("suffixes", {})
         self._blanks = self._classes["blanks"]
         self._columns = {key: self._encoder(column) for key, column in self.fitted["columns"].items()}
 
@@ -59,7 +62,8 @@ class Encoder:
             kept = self.fitted["columns"][key]
             cells = [row[header] for row in rows]
             if kept["role"] == "image":
-                pairs = [encode(_content(cell, images)) for cell in cells]
+                contents = (cell if isinstance(cell, bytes) else self._cell(cell) for cell in cells)
+                pairs = [encode(_content(content, images, self._suffixes.get(key, ""))) for content in contents]
             else:
                 texts = [self._cell(cell) for cell in cells]
                 if header in self.fitted["typed"] and kept["role"] == "categorical":
@@ -200,7 +204,6 @@ class Splitter:
 
     def __init__(self, classes: dict[str, Any], *, signs: bool = True, character_pairs: bool = True) -> None:
         self._signs = signs
-
         self._variants, self._word, self._between = (re.compile(classes[name], re.ASCII) for name in ("variants", "word", "between_words"))
         pairs = classes["character_pairs"] if character_pairs else []
         self._pairs = [(re.compile(search, re.ASCII), replacement) for search, replacement in pairs]
@@ -337,24 +340,26 @@ def encode_image(column: dict[str, Any], content: bytes | Path | None) -> Pair:
     return decoding.read(content, layout), True
 
 
-def _content(cell: Any, images: Path) -> bytes | Path | None:
-    """Return the file of an image cell, or its bytes; None for an empty one."""
-    if isinstance(cell, bytes):
+def _content(cell: bytes | str | None, images: Path, suffix: str) -> bytes | Path | None:
+    """Return the file of an image cell, with the suffix unless it is there already, or its bytes; None for a missing one."""
+    if not cell or isinstance(cell, bytes):
         return cell or None
-    if cell is None or not str(cell).strip():
-        return None
-    text = str(cell).strip()
-    if text.startswith("data:"):
-        held: bytes = import_module("image_decoding.data_uri").from_data_uri(text)
-        return held
-    return images / text
+    if cell.startswith("data:"):
+        decoded: bytes = import_module("image_decoding.data_uri").from_data_uri(cell)
+        return decoded
+    return images / (cell if cell.endswith(suffix) else cell + suffix)
 
 
 if __name__ == "__main__":
     if not 3 <= len(sys.argv) <= 4:
         sys.exit(__doc__.strip())
     table, arrays, *folder = map(Path, sys.argv[1:])
+    encoder = Encoder(Path(__file__).parent)
+    csv.field_size_limit(MOST_CELL_CHARACTERS)
     with table.open(encoding="utf-8-sig", newline="") as file:
-        given = list(csv.DictReader(file))
-    here = Path(__file__).parent
-    np.savez(arrays, **Encoder(here).encode(given, folder[0] if folder else table.parent))
+        rows = list(csv.DictReader(file))
+    if not rows:
+        sys.exit(f"{table}: the table has no rows.")
+    if lacking := [header for header in encoder.signature["headers"] if header not in rows[0]]:
+        sys.exit(f"{table}: there is no column {lacking[0]!r}.")
+    np.savez(arrays, **encoder.encode(rows, folder[0] if folder else table.parent))

@@ -20,6 +20,8 @@ from typing import Any
 
 BATCH_ROWS = 64
 """Rows at once, which bounds the memory of decoded images."""
+MOST_CELL_CHARACTERS = 2**31 - 1
+"""Maximum length of a cell: one with an image in base64 is longer than Python's default of 131,072."""
 
 
 def predict(folder: str, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -45,9 +47,11 @@ def _value(value: object) -> object:
 
 def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str, list[Any]]:
     """Return the rows of a CSV file as inputs of the export that `signature`, its signature.json, describes."""
+    csv.field_size_limit(MOST_CELL_CHARACTERS)
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     described = {one["name"]: one for one in signature["inputs"]}
+    suffixes = {one["name"]: signature.get("suffixes", {}).get(one.get("column"), "") for one in signature["inputs"]}
     cells_of: dict[str, list[list[Any]]] = {}
     for header, names in signature["headers"].items():
         if rows and header not in rows[0]:
@@ -55,22 +59,26 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
         cells = [row[header] or "" for row in rows]
         cells = ["" if not cell.strip() or cell.strip() in signature["missing"] else cell for cell in cells]
         for name in names:
-            cells_of.setdefault(name, []).append([_input(described[name], cell, images) for cell in cells])
+            cells_of.setdefault(name, []).append([_input(described[name], cell, images, suffixes[name]) for cell in cells])
     # An input of several headers has a list of values for each row of the table.
     return {
         name: several[0] if len(several) == 1 else [list(row) for row in zip(*several, strict=True)] for name, several in cells_of.items()
     }
 
 
-def _input(one: dict[str, Any], cell: str, images: Path) -> Any:
-    """Return a cell as a number, NaN if missing; as a text; or as the bytes of an image file, empty if missing."""
+def _input(one: dict[str, Any], cell: str, images: Path, suffix: str) -> Any:
+    """Return a cell as a number, NaN if missing; as a text; or as the bytes of an image file, empty if missing.
+
+    File names are completed by `suffix` unless they end with it.
+    """
     if one["dtype"] != "string":
         return float(cell or "nan")
     if one["cell"] is not None:
         return cell
     if cell.startswith("data:"):  # the cell holds the image itself
         return {"b64": cell.partition(",")[2]}
-    return {"b64": base64.b64encode((images / cell).read_bytes() if cell else b"").decode()}
+    name = cell.strip()
+    return {"b64": base64.b64encode((images / f"{name.removesuffix(suffix)}{suffix}").read_bytes() if name else b"").decode()}
 
 
 if __name__ == "__main__":
