@@ -87,7 +87,7 @@ class Ensemble:
         link: Any
         for link, transform in (("exponential", Exponential), ("line", QuantileInverse)):
             if isinstance(activation, transform):
-                return MemberMean(link=link, numbers=activation.numbers, dtype="float32", name=name)
+                return MemberMean(link=link, numbers=activation.settings, dtype="float32", name=name)
         function: Any = activation.get_config()["activation"] if isinstance(activation, keras.layers.Activation) else ""
         return MemberMean(link=function if function in ("sigmoid", "softmax") else "linear", dtype="float32", name=name)
 

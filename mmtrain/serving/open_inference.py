@@ -86,10 +86,11 @@ def _wanted(document: Mapping[str, Any], outputs: Mapping[str, str]) -> list[str
     given = document.get("outputs")
     if not given:
         return list(outputs)
-    names = [one.get("name") if isinstance(one, dict) else None for one in given] if isinstance(given, list) else [None]
-    for name in names:
+    names: list[str] = []
+    for name in [one.get("name") if isinstance(one, dict) else None for one in given] if isinstance(given, list) else [None]:
         if not isinstance(name, str) or name not in outputs:
             raise Refused(400, f"there is no output {str(name)[:60]!r}.", "The metadata of the model lists them.")
+        names.append(name)
     return names
 
 

@@ -188,7 +188,7 @@ def _better(losses: Array, others: Array, errors: float, groups: Array | None = 
     """
     gains = losses.astype(np.float64) - others
     if groups is not None:  # sums of groups: rows of one group gain together, so that theirs is one draw
-        gains = np.bincount(np.unique(groups, return_inverse=True)[1], weights=gains)
+        gains = np.bincount(np.unique(groups, return_inverse=True)[1], weights=gains).astype(np.float64)
     return bool(len(gains) > 1 and gains.mean() > errors * gains.std(ddof=1) / len(gains) ** 0.5)
 
 

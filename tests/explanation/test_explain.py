@@ -213,7 +213,7 @@ def test_a_word_adds_what_its_weight_in_the_tfidf_vector_adds(linear):
     bag = next(layer for layer in branch.layers if isinstance(layer, BagProjection))
     head = models.network.get_layer("target_y").kernel.numpy()[:, 0]
     words = material.fitted.columns["note"].words
-    idf = {word: bag.idf[3 + words.index(word)] for word in ("six", "one")}
+    idf = {word: bag.settings["idf"][3 + words.index(word)] for word in ("six", "one")}
     vector = {"six": 2 * idf["six"], "one": idf["one"]}
     norm = np.sqrt(sum(value**2 for value in vector.values()))
     for element in note.elements:

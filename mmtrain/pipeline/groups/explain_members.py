@@ -25,6 +25,7 @@ from mmtrain.evaluation.member_decisions import with_decision
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
 from mmtrain.explanation.selection import ExplainedOutputs, output_selector, select_rows
 from mmtrain.pipeline.explained_rows import ExplainedRows, cells_of_rows
+from mmtrain.pipeline.groups.ensemble import for_labels, member_weights, open_members
 from mmtrain.pipeline.groups.results import combine_members
 from mmtrain.pipeline.restore import restore_training, with_cached_features
 from mmtrain.reports.report_data import OUT_OF_FOLD
