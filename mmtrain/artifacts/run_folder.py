@@ -83,8 +83,7 @@ class Run:
         self.folder = folder
 
     def __str__(self) -> str:
-        name = f"{self.folder.parent.name}/{self.folder.name}"
-        return name if self.parent is None else f"{self.parent}/{name}"
+        return self.name if self.parent is None else f"{self.parent}/{self.name}"
 
     def __truediv__(self, name: str) -> Path:
         """Return the path of a file of the run. Raises RunError for a name that leads out of it."""
@@ -110,8 +109,17 @@ class Run:
 
     def children(self) -> dict[str, Run]:
         """Return the child runs in the folder, by name."""
-        folders = (path.parent for group in CHILD_GROUPS for path in sorted((self.folder / group).glob("*/run.json")))
-        return {f"{folder.parent.name}/{folder.name}": Run(folder) for folder in folders}
+        every = (Run(path.parent) for group in CHILD_GROUPS for path in sorted((self.folder / group).glob("*/run.json")))
+        return {child.name: child for child in every}
+
+    @property
+    def name(self) -> str:
+        """`<name>/<number>`, or `<group>/<name>` for a child run.
+
+        >>> Run(Path("runs/scans/1/folds/0")).name
+        'folds/0'
+        """
+        return f"{self.folder.parent.name}/{self.folder.name}"
 
     @property
     def parent(self) -> Run | None:

@@ -130,9 +130,8 @@ def _refuse_child(which: str, folder: Path, *, members: bool = False) -> None:
     # Resolved: the user may have named the link `latest`.
     run = Run(folder.resolve())
     if run.parent is not None and (members or not (run / "config.yaml").is_file()):
-        name = f"{run.folder.parent.name}/{run.folder.name}"
         fix = f"Name the run that it belongs to: {run.parent.folder}"
-        raise UsageError(Problem(which, f"this is the child run {name} of {run.parent}.", fix))
+        raise UsageError(Problem(which, f"this is the child run {run.name} of {run.parent}.", fix))
 
 
 def _start_time(folder: Path) -> tuple[str, int]:

@@ -132,12 +132,11 @@ def predict_rows(
             previous = fitted, encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
         whole = model_file.of_run(member, experiment.branches, fitted)[1]
         predictor, inputs = with_cached_features(member, whole, experiment, fitted, (data, previous[1]), say, own_table=own_table)
-        name = f"{member.folder.parent.name}/{member.folder.name}"
         predicted = for_labels(labels.targets, fitted.targets, model_file.predict(predictor, inputs, rows))
         if seconds is not None:
             seconds[-1] += model_file.seconds_of(predictor, inputs, rows)
         targets = {key: target.with_decision_of(fitted.targets[key]) for key, target in labels.targets.items()}
-        members.append(BaselinePredictions("member", f"{name} alone", f"the training {name} alone", targets, predicted))
+        members.append(BaselinePredictions("member", f"{member.name} alone", f"the training {member.name} alone", targets, predicted))
     return mean_predictions([one.predictions for one in members], member_weights(run)), members
 
 

@@ -56,10 +56,6 @@ class _MemberNetwork:
     fitted: encode.Fitted
     predictor: Any
 
-    @property
-    def name(self) -> str:
-        return f"{self.run.folder.parent.name}/{self.run.folder.name}"
-
     def encode(self, rows: ExplainedRows, say: Say) -> Arrays:
         table, cache = rows.data, self.experiment.data.cache
         return encode.encode(self.experiment.columns, self.fitted, table.table, table.stores, cache=cache, say=say)
@@ -114,7 +110,7 @@ def explain_with_members(
             weights.append(shares[row, number])
             inputs = RowInputs.of(of_row, arrays[number].columns(np.array([at])))
             prediction = np.zeros((1, own.units), np.float32)
-            each[one.name] = explainer.explain(selected, inputs, truth, prediction, class_name=name)
+            each[one.run.name] = explainer.explain(selected, inputs, truth, prediction, class_name=name)
         yield mean_explanation(each, weights, selector, decided[row])
 
 

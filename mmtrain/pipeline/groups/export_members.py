@@ -47,7 +47,7 @@ class GroupColumns:
                 name = next((one for one, origin in columns.items() if origin == key and known[one] == column), "")
                 if not name:
                     # The first one keeps the name of the column.
-                    name = key if key not in columns else f"{key} of {member.folder.parent.name}/{member.folder.name}"
+                    name = key if key not in columns else f"{key} of {member.name}"
                     known[name], columns[name] = column, key
                 own[key] = name
             names.append(own)

@@ -146,7 +146,7 @@ class NestedSearch:
     def _begin(self, run: Run, table: EncodedTable) -> None:
         with disk_errors(run.folder):
             run.folder.mkdir(parents=True, exist_ok=True)
-        run_folder.begin(run.folder, f"{run.folder.parent.name}/{run.folder.name}")
+        run_folder.begin(run.folder, run.name)
         # The search has decided on a learning rate or a fusion by rows that this fold scores, so the fold decides anew, on its own rows.
         space = self.space.reopened()
         tried, say = (space.experiment, self.listeners.say) if self.space.row_choices else (space.experiment.untried(), lambda _: None)
