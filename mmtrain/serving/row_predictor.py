@@ -24,7 +24,7 @@ from mmtrain.data.tables.table_file import as_series, mark_missing
 from mmtrain.evaluation.prediction_table import prediction_columns
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.groups.ensemble import Ensemble, for_labels, mean_predictions, merge_remarks, open_predictor
+from mmtrain.pipeline.groups.ensemble import Ensemble, first_alike, merge_remarks, open_predictor
 from mmtrain.pipeline.predictor import Predictor
 from mmtrain.serving.rows import PreparedRow, RowReader
 from mmtrain.text.spelling import BLANKS
@@ -130,9 +130,7 @@ class RowPredictor:
         self._inputs = inputs_among(self.experiment.columns)
         self._images = images_among(self._inputs)
         self.members = list(self.loaded.members) if isinstance(self.loaded, Ensemble) else [self.loaded]
-        fitted = [member.fitted.columns for member in self.members]
-        # The first member that reads rows in the same way, of each member.
-        self._likes = [fitted.index(columns) for columns in fitted]
+        self._firsts = first_alike(self.members)
         self.networks: list[Any] = []
         """The networks of the members."""
         self.most_rows = 1
@@ -146,7 +144,7 @@ class RowPredictor:
         for member in self.members:
             self.networks.append(model_file.of_run(member.run, member.experiment.branches, member.fitted)[1])
         self.most_rows = min(model_file.rows_at_once(network) for network in self.networks)
-        self._encodings = {number: _Encoding(self.members[number]) for number in sorted(set(self._likes))}
+        self._encodings = {number: _Encoding(self.members[number]) for number in sorted(set(self._firsts))}
         self._call = self._compiled()
 
     def _compiled(self) -> Callable[..., tuple[Any, Any]]:
@@ -160,12 +158,12 @@ class RowPredictor:
             for name in (key, presence_of(key))
         }
 
-        def call(raw: list[list[Any]], pictures: dict[str, Any]) -> tuple[Any, Any]:
+        def call(raw: list[list[Any]], pixels: dict[str, Any]) -> tuple[Any, Any]:
             encoded = {}
             for (number, one), parts in zip(self._encodings.items(), raw, strict=True):
-                own = {name: pictures[name] for key in one.images for name in (key, presence_of(key))}
-                encoded[number] = (one.encoder.encode_parts([[part] for part in parts])[0] if one.encoder is not None else {}) | own
-            outputs = [network(encoded[like], training=False) for network, like in zip(self.networks, self._likes, strict=True)]
+                others = {} if one.encoder is None else one.encoder.encode_parts([[part] for part in parts])[0]
+                encoded[number] = others | {name: pixels[name] for key in one.images for name in (key, presence_of(key))}
+            outputs = [network(encoded[first], training=False) for network, first in zip(self.networks, self._firsts, strict=True)]
             return list(encoded.values()), outputs
 
         signature = [one.signature() for one in self._encodings.values()]
@@ -196,7 +194,11 @@ class RowPredictor:
         remarks = [*_faults(rows), *(chunks[0].remarks if len(chunks) == 1 else merge_remarks([one.remarks for one in chunks]))]
         chunk = replace(chunks[0], remarks=remarks)
         by_encoding = dict(zip(self._encodings, chunks, strict=True))
-        return self._served(chunk, self._averaged(outputs), [by_encoding[like].inputs for like in self._likes])
+        return self._served(
+            chunk,
+            self.loaded.mean(outputs) if isinstance(self.loaded, Ensemble) else outputs[0],
+            [by_encoding[first].inputs for first in self._firsts],
+        )
 
     def _cells(self, rows: Sequence[PreparedRow]) -> dict[str, pd.Series[str]]:
         """Return the cells of every header as a table has them: text without blanks at its ends, NA for missing."""
@@ -222,9 +224,9 @@ class RowPredictor:
 
         from mmtrain.model.memory_errors import prediction_oom_errors
 
-        pictures = {}
+        pixels = {}
         for key, one in decoded.items():
-            pictures[key], pictures[presence_of(key)] = one.pixels, one.present
+            pixels[key], pixels[presence_of(key)] = one.pixels, one.present
 
         def tensor(values: Array) -> Any:
             # A single row is computed as two: see `model_file.compile_predictor`.
@@ -232,16 +234,9 @@ class RowPredictor:
 
         with prediction_oom_errors(rows):
             inputs, outputs = self._call(
-                [[tensor(part) for part in own] for own in parts], {name: tensor(one) for name, one in pictures.items()}
+                [[tensor(part) for part in of_encoding] for of_encoding in parts], {name: tensor(one) for name, one in pixels.items()}
             )
             return tuple([{name: one.numpy()[:rows] for name, one in each.items()} for each in both] for both in (inputs, outputs))  # type: ignore[return-value]
-
-    def _averaged(self, outputs: Sequence[dict[str, Array]]) -> dict[str, Array]:
-        if not isinstance(self.loaded, Ensemble):
-            return outputs[0]
-        labels = self.loaded.fitted.targets
-        own = [for_labels(labels, member.fitted.targets, one) for member, one in zip(self.members, outputs, strict=True)]
-        return mean_predictions(own, self.loaded.weights)
 
     def _served(self, chunk: Chunk, predictions: dict[str, Array], inputs: list[dict[str, Array]]) -> ServedRows:
         targets = self.loaded.fitted.targets
@@ -283,8 +278,8 @@ def _remarks(
     """Return the remarks on all cells, each with the header of its column."""
     remarks = []
     for key, column in one.inputs.items():
-        own = decoded[key].remarks if key in one.images else column.remarks(texts[key], raw[key], inputs[key])
-        remarks += [(column.column, remark) for remark in own]
+        of_column = decoded[key].remarks if key in one.images else column.remarks(texts[key], raw[key], inputs[key])
+        remarks += [(column.column, remark) for remark in of_column]
     return remarks
 
 

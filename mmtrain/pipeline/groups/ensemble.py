@@ -67,22 +67,31 @@ class Ensemble(Predictor):
     def chunk_predictor(self, source: Source) -> Callable[[RawChunk], PredictedChunk]:
         """Return the function that decodes cells once, encodes them for each member, and averages the predictions."""
         makers = [member.chunk_maker(source) for member in self.members]
-        encodings = [member.fitted.columns for member in self.members]
-        # The first member that reads rows in the same way, of each member.
-        likes = [encodings.index(columns) for columns in encodings]
+        firsts = first_alike(self.members)
 
         def predict_chunk(cells: RawChunk) -> PredictedChunk:
             chunks: dict[int, Chunk] = {}
             predictions = []
-            for number, (member, like) in enumerate(zip(self.members, likes, strict=True)):
-                if like == number:
+            for number, (member, first) in enumerate(zip(self.members, firsts, strict=True)):
+                if first == number:
                     chunks[number] = makers[number](cells, chunks.get(0))
-                predicted = member.predict_encoded(chunks[like])
-                predictions.append(for_labels(self.fitted.targets, member.fitted.targets, predicted))
+                predictions.append(member.predict_encoded(chunks[first]))
             chunk = replace(chunks[0], remarks=merge_remarks([one.remarks for one in chunks.values()]))
-            return PredictedChunk(chunk, mean_predictions(predictions, self.weights))
+            return PredictedChunk(chunk, self.mean(predictions))
 
         return predict_chunk
+
+    def mean(self, predictions: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+        """Return the weighted mean of predictions of the members, in their order, with the classes of the group."""
+        labels = self.fitted.targets
+        aligned = [for_labels(labels, member.fitted.targets, one) for member, one in zip(self.members, predictions, strict=True)]
+        return mean_predictions(aligned, self.weights)
+
+
+def first_alike(members: Sequence[Predictor]) -> list[int]:
+    """Return for each member the number of the first one whose columns have learned the same, so that both encode rows alike."""
+    learned = [member.fitted.columns for member in members]
+    return [learned.index(columns) for columns in learned]
 
 
 def open_members(run: Run) -> list[Run]:
