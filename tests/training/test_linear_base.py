@@ -71,20 +71,20 @@ def fitted(material):
 
 
 def test_minimum_of_a_curved_valley():
-    from mmtrain.training import linear_base
+    from mmtrain.training.optimization.penalized_regression import minimize
 
     def rosenbrock(point):
         x, y = point
         value = (1 - x) ** 2 + 10 * (y - x**2) ** 2
         return value, np.array([-2 * (1 - x) - 40 * x * (y - x**2), 20 * (y - x**2)])
 
-    found = linear_base.minimize(rosenbrock, linear_base.minimize(rosenbrock, np.array([-1.0, 1.0]), least=1e-6), least=1e-6)
+    found = minimize(rosenbrock, minimize(rosenbrock, np.array([-1.0, 1.0]), least=1e-6), least=1e-6)
     assert found == pytest.approx([1, 1], abs=1e-2)
 
 
 @pytest.mark.parametrize("rows", [40, 7], ids=["more rows than features", "fewer rows"])
 def test_regression_is_a_ridge(material, rows):
-    from mmtrain.training.linear_base import Labels, Regression
+    from mmtrain.training.optimization.penalized_regression import Labels, Regression
 
     random = np.random.default_rng(0)
     features = random.normal(size=(rows, 9)).astype(np.float32) * np.arange(1, 10, dtype=np.float32)

@@ -1,1 +1,2 @@
-"""Updates of weights: parameter groups and their learning rates, stages, and the balance of gradients between branches."""
+"""Updates of weights: parameter groups and their learning rates, stages, the balance of gradients between branches, and
+penalized linear regression."""
