@@ -17,7 +17,7 @@ from mmtrain.data.splits.summary import summarize
 from mmtrain.errors import Problem, UsageError, counted
 from mmtrain.pipeline.build import EncodedTable, encode_table, tune_device
 from mmtrain.pipeline.groups.results import finish_group
-from mmtrain.pipeline.groups.run_group import GroupResult, RunGroup
+from mmtrain.pipeline.groups.run_group import GroupResult, RunGroup, list_members
 from mmtrain.pipeline.groups.workers import Processes, train_in_processes
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.time_budget import TimeBudget, fit_into_budget, untried
@@ -59,9 +59,8 @@ def fit_group(
     experiment, tuning = tune_device(table, listeners.say)
     plan: TimePlan | None = None
     if budget is not None:
-        trainings = len(split.trainings) * experiment.training.seeds if fold is None else experiment.training.seeds
         settled = untried(replace(table, experiment=experiment))
-        fitting, plan = fit_into_budget(settled, budget, listeners.say, trainings=trainings)
+        fitting, plan = fit_into_budget(settled, budget, listeners.say, trainings=count_trainings(experiment, split, fold))
         experiment = experiment.decided(epochs=fitting.training.epochs, stages=fitting.training.stages, minutes=None)
     table = replace(table, experiment=experiment)
     run = runs.create(experiment.name, output)
@@ -70,6 +69,12 @@ def fit_group(
         group.record(tuning, header)
         run.update(time_plan=plan and plan.to_json())
         return train_group(group, options, listeners, table)
+
+
+def count_trainings(experiment: Experiment, split: SplitPlan, fold: int | None) -> int:
+    """Return the number of trainings of a group, or of one `fold`: for each seed one, and one for each branch that is trained alone."""
+    members = list_members(split, experiment.training.seeds, experiment.member_branches)
+    return sum(fold in (None, member.fold) for member in members)
 
 
 def train_group(group: RunGroup, options: GroupOptions, listeners: Listeners, table: EncodedTable | None = None) -> GroupResult:

@@ -1,19 +1,22 @@
 """`training.minutes`: the epochs that fit, the rule that ends a training early, and a training with both."""
 
-import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tiny import lines, two_blobs, write_experiment
 
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import budget_of, resume
+from mmtrain.commands.fit_group import count_trainings
+from mmtrain.commands.resume import resume
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import Stage, Training
 from mmtrain.pipeline import time_budget
 from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs
 from mmtrain.reports.training import describe_time_plan
+from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.training.listeners.events import EpochEnded, Started
 
 EXPERIMENT = """
@@ -77,6 +80,13 @@ def test_trainings_share_the_minutes(clock):
     assert rule(ended(2, 0.5)) == ""
     assert budget.left == 60 - 32
     assert REPORT_SECONDS < 10
+
+
+@pytest.mark.parametrize(("fold", "trainings"), [(None, 12), (1, 6)])
+def test_branches_that_are_trained_alone_share_the_minutes_too(fold, trainings):
+    parts = [Partition(*(np.arange(first, first + 1) for first in range(start, start + 4))) for start in (0, 4)]
+    experiment = SimpleNamespace(training=SimpleNamespace(seeds=2), member_branches=("scan", "note"))
+    assert count_trainings(experiment, SplitPlan.of(*parts), fold) == trainings
 
 
 def test_the_plan_is_described():
