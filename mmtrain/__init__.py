@@ -45,7 +45,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `cli/` | one module per command: options, printing, exit codes | 0 |
 | `commands/` | one function per command; read these first | 2, TensorFlow inside |
 | `serving/` | requests over HTTP: rows, batches, addresses, the page | 2, TensorFlow inside |
-| `pipeline/` | steps that commands share: validate, encode, train a run or a child run, search, restore, predict | 2, TensorFlow inside |
+| `pipeline/` | steps that commands share: validate, encode, train a run, a group or a child run, search, distill, restore, predict | 2, TensorFlow inside |
 | `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks of data, reports, exports | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
@@ -68,8 +68,8 @@ An **experiment** is a validated YAML file. A **column** has a **role**; with wh
 Encoded it is a tensor of a **kind**, described by a **spec**. The columns of some kinds are a **stack**: one array, one input of the
 network. A **branch** computes a feature vector from columns, the **fusion** one vector from all branches, a **target** with its **task**
 the prediction. A **split** is a plan of **partitions**; a partition assigns rows to uses: train, validation, calibration, test. A
-training leaves a **run**, perhaps with **child runs**; a **search** (`mmtrain tune`) is a run of **trials**. A
-**problem** is something that the user must fix.
+training leaves a **run**, perhaps with **child runs**; a **search** (`mmtrain tune`) is a run of **trials**. A **student** (`mmtrain
+distill`) is a run that has learned the predictions of its **teacher**, a run or a group. A **problem** is something that the user must fix.
 
 # Promises, in this order
 

@@ -1,5 +1,6 @@
 """`training.minutes`: the epochs that fit, the rule that ends a training early, and a training with both."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from mmtrain.commands.resume import resume
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import Stage, Training
 from mmtrain.pipeline import time_budget
-from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs
+from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, budget_of, plan_epochs
 from mmtrain.reports.training import describe_time_plan
 from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.training.listeners.events import EpochEnded, Started
