@@ -109,10 +109,21 @@ def test_the_program_gives_the_arrays_of_mmtrain(export):
             assert arrays[name.upper()].dtype == values.dtype, name
 
 
-def test_its_hashes_are_those_of_tensorflow(export, tensorflow):
+@pytest.fixture(scope="module")
+def program(export):
     spec = importlib.util.spec_from_file_location("encode_program", export[0] / "encode.py")
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_numbers_of_a_program_are_cells_as_a_table_has_them(export, program):
+    numbers = [3.0, 0.5, float("inf"), float("nan"), 7, True]
+    cells = list(map(program.Encoder(export[0])._cell, numbers))
+    assert cells == ["3", "0.5", "inf", None, "7", "true"]
+
+
+def test_its_hashes_are_those_of_tensorflow(program, tensorflow):
     random_state = random.Random(0)
     texts = [bytes(random_state.randrange(1, 256) for _ in range(size)) for size in range(200)]
     hashes = tensorflow.strings.to_hash_bucket_fast(tensorflow.constant(texts), 2**62 - 57).numpy().tolist()

@@ -59,15 +59,15 @@ class Encoder:
         arrays = {}
         for key, encode in self._columns.items():
             (header,) = self._headers[key]
-            kept = self.fitted["columns"][key]
+            column = self.fitted["columns"][key]
             cells = [row[header] for row in rows]
-            if kept["role"] == "image":
+            if column["role"] == "image":
                 contents = (cell if isinstance(cell, bytes) else self._cell(cell) for cell in cells)
                 pairs = [encode(_content(content, images, self._suffixes.get(key, ""))) for content in contents]
             else:
                 texts = [self._cell(cell) for cell in cells]
-                if header in self.fitted["typed"] and kept["role"] == "categorical":
-                    texts = spelled(kept["categories"], texts)
+                if header in self.fitted["typed"] and column["role"] == "categorical":
+                    texts = spelled(column["categories"], texts)
                 pairs = [encode(text) for text in texts]
             values, present = zip(*pairs, strict=True)
             arrays[key] = np.stack(values)
@@ -81,7 +81,7 @@ class Encoder:
         if isinstance(cell, bool):
             cell = "true" if cell else "false"
         if isinstance(cell, float):
-            cell = int(cell) if cell == math.floor(cell) and abs(cell) < 2**53 else repr(cell)
+            cell = int(cell) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
         text = str(cell).strip(self._blanks)
         return None if text in self._missing else text
 
