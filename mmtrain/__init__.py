@@ -45,7 +45,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `cli/` | one module per command: options, printing, exit codes | 0 |
 | `commands/` | one function per command; read these first | 2, TensorFlow inside |
 | `serving/` | requests over HTTP: rows, batches, addresses, the page | 2, TensorFlow inside |
-| `pipeline/` | shared steps of commands: validate, encode, train a run or a group, search, distill, restore, predict | 2, TensorFlow inside |
+| `pipeline/` | steps of commands: validate, encode, train a run or a group, search, distill, restore, predict | 2, TensorFlow inside |
 | `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks of data, reports, exports | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
