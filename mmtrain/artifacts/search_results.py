@@ -99,7 +99,7 @@ class NestedScore(ResultModel):
     best: float | None = None
     """Mean score of the best trials on the validation rows of their searches; null for a loss, whose unit may be another one."""
     optimism: float | None = None
-    """How much better that mean is than the mean score on the outer rows."""
+    """Difference of that mean from the mean score on the outer rows, above 0 if it is better."""
     folds: list[NestedFold]
     report: FilePath
     """Report of the outer folds."""

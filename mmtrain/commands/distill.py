@@ -133,15 +133,15 @@ def _open_teacher(run: Run, moved: Moved, listeners: Listeners) -> Teacher:
 
 def _student(teacher: Teacher, options: DistillOptions, listeners: Listeners) -> Experiment:
     """Return the experiment of the student: that of the teacher, for one training, with the overrides."""
-    own = config.load(teacher.run / "config.yaml", options.overrides)
-    if own.training.minutes is not None:
+    experiment = config.load(teacher.run / "config.yaml", options.overrides)
+    if experiment.training.minutes is not None:
         fix = "Set `training.epochs`."
         raise UsageError(Problem("--set training.minutes", "a student is trained without a limit of time.", fix))
-    if own.training.seeds not in (1, teacher.experiment.training.seeds):
+    if experiment.training.seeds not in (1, teacher.experiment.training.seeds):
         raise UsageError(Problem("--set training.seeds", "a student is one training.", "Distill once more for each seed: `training.seed`."))
-    own = own.decided(seeds=1)
+    experiment = experiment.decided(seeds=1)
     name = options.name or f"{teacher.experiment.name}-distilled"
     listeners.say(f"{name} learns the predictions of {teacher.run.folder}.")
     # Columns and places are those of the teacher, which `restore_training` and `Moved` may have changed.
     columns = {"columns": teacher.experiment.columns, "data": teacher.experiment.data}
-    return own.model_copy(update={"name": name, "ensemble": None, "tune": None, **columns})
+    return experiment.model_copy(update={"name": name, "ensemble": None, "tune": None, **columns})

@@ -101,7 +101,7 @@ def fit(
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What a new training has next to its inputs."""
+    """Options of a new training, next to its inputs."""
 
     callbacks: Sequence[Named] = ()
     stop: StopRule | None = None

@@ -169,8 +169,8 @@ def _search(
     # From the table again, and not from split.csv, which has one partition.
     plan = outer_plan(space.experiment, table.data.table, split_rows(space.experiment, table.data.table))
     minutes = None if clock.minutes is None else clock.minutes / (len(plan.partitions) + 1)
-    own, first = replace(clock, minutes=minutes), section.model_copy(update={"minutes": minutes})
-    result = run_search(run, space, first, table, own, code, listeners)
+    clock_of_search, first = replace(clock, minutes=minutes), section.model_copy(update={"minutes": minutes})
+    result = run_search(run, space, first, table, clock_of_search, code, listeners)
     run.update(state="running", ended=None)
     try:
         nested = NestedSearch(run, space, section, table, plan, clock, code, listeners).run()

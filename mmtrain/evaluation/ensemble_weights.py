@@ -70,7 +70,7 @@ class Selection:
         """Return the greedy weights on these rows, (configurations,), together 1."""
         count = len(self.plain)
         order = sorted(range(count), key=lambda number: (self.loss(np.eye(count)[number]), number))
-        # Sorted initialization: the best so many configurations, whose mean is best.
+        # Sorted initialization: the best configurations, in the number whose mean is best.
         begun = [_share(order[:size], count) for size in range(1, count + 1)]
         best_loss, best = min(((self.loss(weights), number) for number, weights in enumerate(begun)), key=lambda pair: pair)
         chosen, weights = order[: best + 1], begun[best]

@@ -1,4 +1,4 @@
-"""Who may ask, and how often: API keys, and a rate for each client."""
+"""Access to the server: an API key, and a rate limit for each client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmtrain.serving.refused import Refused
 MOST_CLIENTS = 10_000
 """Clients whose rate is remembered; the one that was quiet for the longest time is forgotten first."""
 BURST_SECONDS = 2.0
-"""A client may use up the requests of so many seconds at once."""
+"""Requests that a client may send at once, as the seconds in which its rate allows them."""
 
 
 class Access:

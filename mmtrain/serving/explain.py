@@ -80,12 +80,12 @@ class Explanations:
         weights = (loaded.weights or {}).get(key) if isinstance(loaded, Ensemble) else None
         each, shares = {}, []
         for number, (member, explainer) in enumerate(zip(predictor.members, self._explainers_of(name, predictor, key), strict=True)):
-            own = member.fitted.targets[key]
+            fitted_target = member.fitted.targets[key]
             share = 1.0 if weights is None else weights[number]
             # A class that a member has not learned has no output there.
-            if share and (of_class is None or of_class in own.columns):
+            if share and (of_class is None or of_class in fitted_target.columns):
                 inputs = RowInputs.of({column: cells[column] for column in member.fitted.columns}, served.inputs[number])
-                prediction = served.predictions[key] if len(predictor.members) == 1 else np.zeros((1, own.units), np.float32)
+                prediction = served.predictions[key] if len(predictor.members) == 1 else np.zeros((1, fitted_target.units), np.float32)
                 each[str(number)] = explainer.explain(selected, inputs, "", prediction, class_name=of_class)
                 shares.append(share)
         if len(predictor.members) == 1:

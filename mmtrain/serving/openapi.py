@@ -56,7 +56,7 @@ INFER_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": _INFER}}},
     "responses": _RESPONSES,
 }
-"""What FastAPI cannot know of a body that the endpoint reads itself."""
+"""Description of bodies that an endpoint reads itself, of which FastAPI knows nothing."""
 
 
 def document(app: FastAPI, models: Mapping[str, ServedModel], make: Callable[..., dict[str, Any]]) -> dict[str, Any]:

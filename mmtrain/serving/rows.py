@@ -114,8 +114,8 @@ def _image_of_text(text: str) -> bytes | Refusal | None:
     if not text:
         return None
     if is_data_uri(text):
-        held = held_image(text)
-        return held if isinstance(held, Refusal) else held.content
+        image = held_image(text)
+        return image if isinstance(image, Refusal) else image.content
     # A path of the server is refused under every policy for missing images.
     return decode_base64(text) or Refusal(f"the cell {quote_value(text)} is not an image.", NO_IMAGE, outside=True)
 

@@ -34,7 +34,7 @@ INLINE_ROWS = 64
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes."""
+    """Limits of requests, and of the memory and time that they take."""
 
     max_bytes: int = 32_000_000
     """Bytes of a request."""

@@ -293,7 +293,7 @@ class _Loop:
             self.checkpoint("best", epoch)
 
     def mix_best_epochs(self, interruption: GracefulShutdown) -> None:
-        """Average the weights of the best epochs as far as their score does not fall; `checkpoints/soup_best` then has the mean."""
+        """Average the weights of the best epochs where that does not lower the score; keep the mean as the checkpoint `soup_best`."""
         folder, best = self.run / "checkpoints", self.stopping.best_epoch
         shutil.rmtree(folder / checkpoints.SOUP, ignore_errors=True)
         if self.training.soup is None:

@@ -162,9 +162,9 @@ class SoupRecord(Model):
     score: str
     """The monitored score."""
     best: float
-    """That of the best epoch alone."""
+    """Score of the best epoch alone."""
     value: float
-    """That of the mean."""
+    """Score of the mean."""
 
 
 class Costs(Model):
@@ -196,9 +196,9 @@ class DistillationRecord(Model):
     thresholds: dict[str, float] = Field(default_factory=dict)
     """Decision threshold that the teacher chose, by target."""
     costs: Costs
-    """Of a prediction of the teacher."""
+    """Costs of a prediction of the teacher."""
     student: Costs | None = None
-    """Of a prediction of this run, after the training."""
+    """Costs of a prediction of this run, after the training."""
 
 
 class RunFacts(Model):

@@ -76,13 +76,13 @@ class Teacher:
         Of a group with folds, predictions of training rows are `soft`, those of validation rows out of fold. Without folds all are of
         the trainings themselves, which have learned from the training rows.
         """
-        table, own = self.data.table, self.partition
-        every = np.unique(np.concatenate([rows for _, rows in own.items()]))
+        table, partition = self.data.table, self.partition
+        every = np.unique(np.concatenate([rows for _, rows in partition.items()]))
         averaged = every
         if self.has_folds:
-            averaged = np.union1d(own.test, own.train if soft == "mean" else own.test[:0])
+            averaged = np.union1d(partition.test, partition.train if soft == "mean" else partition.test[:0])
         # Validation rows are predicted in any case, for the time that it takes.
-        rows, seconds = np.union1d(averaged, own.validation[:MOST_TIMED]), [0.0]
+        rows, seconds = np.union1d(averaged, partition.validation[:MOST_TIMED]), [0.0]
         means, _ = predict_rows(self.run, self.labels, self.data, rows, say, own_table=True, seconds=seconds)
         values = self._out_of_fold() if self.has_folds else {}
         places = np.searchsorted(rows, averaged)

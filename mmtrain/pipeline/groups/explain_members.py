@@ -102,14 +102,14 @@ def explain_with_members(
         truth = "" if answers is None else describe(target, target.decode_truth(answers[[row]])[0])
         each, weights = {}, []
         for number, (one, explainer) in enumerate(zip(members, explainers, strict=True)):
-            own = one.fitted.targets[outputs.target]
+            fitted_target = one.fitted.targets[outputs.target]
             # A class that a member has not learned has no output there.
-            if not shares[row, number] or (name is not None and name not in own.columns):
+            if not shares[row, number] or (name is not None and name not in fitted_target.columns):
                 continue
             of_row = {key: cells[key][at] for key in one.fitted.columns}
             weights.append(shares[row, number])
             inputs = RowInputs.of(of_row, arrays[number].columns(np.array([at])))
-            prediction = np.zeros((1, own.units), np.float32)
+            prediction = np.zeros((1, fitted_target.units), np.float32)
             each[one.run.name] = explainer.explain(selected, inputs, truth, prediction, class_name=name)
         yield mean_explanation(each, weights, selector, decided[row])
 
@@ -170,6 +170,6 @@ def _predict(
         with_decisions[mine] += share * with_decision(target.with_decision_of(member.fitted.targets[key]), values)
     mean, decided = total.astype(np.float32), with_decisions.astype(np.float32)
     # Out-of-fold rows are decided on as in predictions_oof.csv, others by the threshold of the group.
-    whole, own = target.predict_label(mean), target.without_decision().predict_label(decided)
+    by_group, by_member = target.predict_label(mean), target.without_decision().predict_label(decided)
     scored = [part == OUT_OF_FOLD for part in rows.parts[rows.positions]]
-    return mean, [describe(target, two if alone else one) for one, two, alone in zip(whole, own, scored, strict=True)]
+    return mean, [describe(target, two if alone else one) for one, two, alone in zip(by_group, by_member, scored, strict=True)]

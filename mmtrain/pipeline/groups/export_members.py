@@ -41,7 +41,7 @@ class GroupColumns:
         columns: dict[str, str] = {}
         names = []
         for member in members:
-            own = {}
+            name_of = {}
             # A single branch has its own columns only.
             for key, column in restore_training(member)[1].columns.items():
                 name = next((one for one, origin in columns.items() if origin == key and known[one] == column), "")
@@ -49,8 +49,8 @@ class GroupColumns:
                     # The first one keeps the name of the column.
                     name = key if key not in columns else f"{key} of {member.name}"
                     known[name], columns[name] = column, key
-                own[key] = name
-            names.append(own)
+                name_of[key] = name
+            names.append(name_of)
         return cls(tuple(members), labels.model_copy(update={"columns": known}), columns, tuple(names), weights)
 
     def experiment(self, experiment: Experiment) -> Experiment:

@@ -113,8 +113,8 @@ def work(options: dict[str, Any]) -> None:
     budget = None if options["budget"] is None else TimeBudget(*options["budget"])
     table = None
     # The own share first, then what is left of the others, from the end: two processes rarely want the same member.
-    own = group.members[options["number"] :: options["count"]]
-    for member in [*own, *(one for one in reversed(group.members) if one not in own)]:
+    share = group.members[options["number"] :: options["count"]]
+    for member in [*share, *(one for one in reversed(group.members) if one not in share)]:
         if options["fold"] in (None, member.fold) and not group.is_in_training(member) and not group.is_finished(member):
             # Each process has its share of the trainings that are left, one after the other.
             left = ceil(sum(group.state_of(one) != "finished" for one in group.members) / options["count"])

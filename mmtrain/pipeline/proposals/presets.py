@@ -120,10 +120,10 @@ def _recipe(tree: Mapping[str, Any], experiment: Experiment, rows: int, further:
     if tree.get("branches") is None and tree.get("fusion") is None:
         yield from (PresetSetting((key,), recipe[key], why) for key in ("branches", "fusion") if key in recipe)
     given = tree.get("training") if isinstance(tree.get("training"), dict) else {}
-    own = {key for key, value in (given or {}).items() if value is not None}
+    written = {key for key, value in (given or {}).items() if value is not None}
     for key, value in recipe["training"].items():
         others = ADAPTED if key in ADAPTED else ("epochs", "stages") if key == "epochs" else (key,)
-        if own.isdisjoint(others):
+        if written.isdisjoint(others):
             yield PresetSetting(("training", key), value, why)
 
 
