@@ -1,1 +1,1 @@
-"""The machine: paths, folders, memory, threads, and code that a user brings."""
+"""The machine: paths, folders, memory, threads, worker processes, and code that a user brings."""

@@ -11,11 +11,11 @@ from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fit_group import count_trainings
-from mmtrain.commands.resume import resume
+from mmtrain.commands.resume import budget_of, resume
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import Stage, Training
 from mmtrain.pipeline import time_budget
-from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, budget_of, plan_epochs
+from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs
 from mmtrain.reports.training import describe_time_plan
 from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.training.listeners.events import EpochEnded, Started

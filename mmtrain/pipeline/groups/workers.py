@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -26,10 +26,9 @@ from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.groups.run_group import RunGroup
 from mmtrain.pipeline.prepare import Moved
 from mmtrain.pipeline.restore import restore_plan
-from mmtrain.pipeline.search.worker import POLL_SECONDS, Worker, end_with_parent
 from mmtrain.pipeline.time_budget import TimeBudget
-from mmtrain.system.threads import cores
 from mmtrain.system.user_code import allow_callbacks, import_code
+from mmtrain.system.worker_process import POLL_SECONDS, Worker, end_with_parent, worker_processes
 from mmtrain.training.signals import Interrupted, at_once
 
 MODULE = "mmtrain.pipeline.groups.workers"
@@ -72,8 +71,7 @@ def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, 
         raise RunError(Problem(str(group.run / left[0].name), f"the training in a process of its own failed: {reason}"))
 
 
-@contextmanager
-def _running(run: Run, processes: Processes, fold: int | None, moved: Moved, count: int) -> Iterator[list[Worker]]:
+def _running(run: Run, processes: Processes, fold: int | None, moved: Moved, count: int) -> AbstractContextManager[list[Worker]]:
     """Start the processes; whatever ends the block ends them, with a checkpoint."""
     options = {
         "folder": str(run.folder.absolute()),
@@ -85,18 +83,7 @@ def _running(run: Run, processes: Processes, fold: int | None, moved: Moved, cou
         "budget": None if processes.budget is None else [processes.budget.minutes, processes.budget.start],
         "count": count,
     }
-    started: list[Worker] = []
-    try:
-        for number in range(count):
-            started.append(Worker({**options, "number": number}, threads=max(1, cores() // count), module=MODULE))
-        yield started
-    finally:
-        for worker in started:
-            # All at the same time: each takes until the end of its step.
-            if worker.process.poll() is None:
-                worker.process.terminate()
-        for worker in started:
-            worker.stop()
+    return worker_processes(MODULE, options, count)
 
 
 def work(options: dict[str, Any]) -> None:

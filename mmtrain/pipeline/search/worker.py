@@ -1,22 +1,17 @@
 """Worker processes of a search: `python -m mmtrain.pipeline.search.worker FOLDER` runs trials next to others of the same search.
 
-Each process has TensorFlow and the encoded table of its own; images and cached columns are mapped and shared. A worker ends with its
-parent: its standard input is a pipe, which the kernel closes when the parent ends, however it ends.
+Each process has TensorFlow and the encoded table of its own; images and cached columns are mapped and shared.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
@@ -26,37 +21,24 @@ from mmtrain.pipeline.build import encode_table
 from mmtrain.pipeline.restore import restore_data
 from mmtrain.pipeline.search.inner_folds import trial_tables
 from mmtrain.pipeline.search.trials import Search, open_study, read_space, run_trials
-from mmtrain.system.threads import cores
 from mmtrain.system.user_code import import_code
+from mmtrain.system.worker_process import POLL_SECONDS, Worker, end_with_parent, worker_processes
 from mmtrain.training.signals import Interrupted, at_once
 
-POLL_SECONDS = 0.5
-"""Time between two looks at the workers."""
-STOP_SECONDS = 10.0
-"""Time that a worker has to end after SIGTERM."""
+MODULE = "mmtrain.pipeline.search.worker"
 GRACE_SHARE, MOST_GRACE = 0.04, 20.0
 """Share of the minutes, and maximum number of seconds, that a worker may take after the deadline to end its step or its validation."""
-MOST_OUTPUT = 2_000
-"""Maximum number of bytes of a worker's standard error that a message shows."""
 
 
-@contextmanager
-def workers(search: Search, code: Iterable[Path] = ()) -> Iterator[list[Worker]]:
+def workers(search: Search, code: Iterable[Path] = ()) -> AbstractContextManager[list[Worker]]:
     """Start the worker processes of a search; whatever ends the block ends them."""
-    started: list[Worker] = []
     options = {
         "folder": str(search.run.folder.absolute()),
         "trials": search.section.trials,
         "deadline": search.deadline,
         "code": [str(path) for path in code],
     }
-    try:
-        for number in range(search.section.workers):
-            started.append(Worker({**options, "number": number}, threads=max(1, cores() // search.section.workers)))
-        yield started
-    finally:
-        for worker in started:
-            worker.stop()
+    return worker_processes(MODULE, options, search.section.workers)
 
 
 def wait(running: list[Worker], search: Search, poll: Callable[[], None]) -> None:
@@ -68,46 +50,6 @@ def wait(running: list[Worker], search: Search, poll: Callable[[], None]) -> Non
             return
         time.sleep(POLL_SECONDS)
     poll()
-
-
-class Worker:
-    """One worker process."""
-
-    def __init__(self, options: Mapping[str, Any], threads: int, module: str = "mmtrain.pipeline.search.worker") -> None:
-        self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (read after the process has ended)
-        # Compiled code of several processes shares the cores; on a GPU, each takes only the memory that it needs.
-        limits = {name: str(threads) for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")}
-        # -P: nothing is imported from the current folder, which may be a stranger's.
-        self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", module, json.dumps(options)],
-            env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **limits, **os.environ},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._messages,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops its workers
-        )
-
-    @property
-    def failure(self) -> str:
-        """The end of what a worker that failed has written; empty for any other."""
-        if self.process.poll() in (None, 0):
-            return ""
-        size = self._messages.seek(0, os.SEEK_END)
-        self._messages.seek(max(0, size - MOST_OUTPUT))
-        text = self._messages.read().decode(errors="replace").strip()
-        return text or f"the process ended with exit code {self.process.returncode}"
-
-    def stop(self) -> None:
-        """End the process, if it still runs."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
 
 
 def work(options: dict[str, Any]) -> None:
@@ -124,18 +66,6 @@ def work(options: dict[str, Any]) -> None:
     section = experiment.tune.model_copy(update={"trials": options["trials"]})
     study = open_study(run, space, section, worker=options["number"])
     run_trials(Search(run, space, section, trial_tables(table, space, section), study, options["deadline"]))
-
-
-def end_with_parent() -> None:
-    """End this process at once when its standard input ends."""
-
-    def watch() -> None:
-        # Not `sys.stdin.read`: its lock would still be held when Python ends.
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def main() -> int:

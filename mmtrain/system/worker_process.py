@@ -1,0 +1,104 @@
+"""Worker processes: `python -m MODULE OPTIONS` runs a module of mmtrain next to this process, with options in JSON.
+
+A worker ends with its parent: its standard input is a pipe, which the kernel closes when the parent ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+from mmtrain.system.threads import cores
+
+POLL_SECONDS = 0.5
+"""Time between two looks at the workers."""
+STOP_SECONDS = 10.0
+"""Time that a worker has to end after SIGTERM."""
+MOST_OUTPUT = 2_000
+"""Maximum number of bytes of a worker's standard error that a message shows."""
+
+
+@contextmanager
+def worker_processes(module: str, options: Mapping[str, Any], count: int) -> Iterator[list[Worker]]:
+    """Start processes of a module, each with the options and its `number`, which share the cores; whatever ends the block ends them."""
+    started: list[Worker] = []
+    try:
+        for number in range(count):
+            started.append(Worker(module, {**options, "number": number}, threads=max(1, cores() // count)))
+        yield started
+    finally:
+        # All at the same time: each takes until the end of its step.
+        for worker in started:
+            worker.terminate()
+        for worker in started:
+            worker.close()
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, module: str, options: Mapping[str, Any], threads: int) -> None:
+        self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (read after the process has ended)
+        self._words = ""
+        # Compiled code of several processes shares the cores; on a GPU, each takes only the memory that it needs.
+        limits = {name: str(threads) for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")}
+        # -P: nothing is imported from the current folder, which may be a stranger's.
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-m", module, json.dumps(options)],
+            env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **limits, **os.environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._messages,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops its workers
+        )
+
+    @property
+    def failure(self) -> str:
+        """The end of what a worker that failed has written; empty for any other."""
+        if self.process.poll() in (None, 0):
+            return ""
+        return self._last_words() or f"the process ended with exit code {self.process.returncode}"
+
+    def _last_words(self) -> str:
+        if not self._messages.closed:
+            size = self._messages.seek(0, os.SEEK_END)
+            self._messages.seek(max(0, size - MOST_OUTPUT))
+            self._words = self._messages.read().decode(errors="replace").strip()
+        return self._words
+
+    def terminate(self) -> None:
+        """Ask the process to end, if it still runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+
+    def close(self) -> None:
+        """Wait for the end of a process that was asked to, and kill it after `STOP_SECONDS`; `failure` stays known."""
+        if self.process.poll() is None:
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self._last_words()
+        self._messages.close()
+
+
+def end_with_parent() -> None:
+    """End this process at once when its standard input ends."""
+
+    def watch() -> None:
+        # Not `sys.stdin.read`: its lock would still be held when Python ends.
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
