@@ -70,7 +70,9 @@ def card_sections(contents: GroupData) -> tuple[Section, ...]:
 
 
 def _times(contents: GroupData) -> str:
-    return f"{len(contents.result.members)} times"
+    """Return how often the network of all branches was trained."""
+    trainings = len(contents.result.members)
+    return "once" if trainings == 1 else f"{trainings} times"
 
 
 def _rows(contents: GroupData) -> str:
@@ -78,7 +80,8 @@ def _rows(contents: GroupData) -> str:
     result, data = contents.result, contents.data.data
     scored = counted(result.rows, "row")
     if result.folds == 1:
-        return f"It was trained {_times(contents)} with different seeds; the scores are those of {scored} of the part {result.part}."
+        seeds = " with different seeds" if result.seeds > 1 else ""
+        return f"It was trained {_times(contents)}{seeds}; the scores are those of {scored} of the part {result.part}."
     left = data.used - result.rows
     rest = f" {counted(left, 'row')} {'is' if left == 1 else 'are'} in no fold." if left else ""
     trainings = f"{_times(contents)} ({result.trainings})"
@@ -199,10 +202,9 @@ def limits(contents: GroupData) -> Section:
 def _limits(contents: GroupData) -> Iterator[str]:
     result = contents.result
     if result.folds == 1:
-        yield (
-            "The best epoch of each training was chosen on the rows that are scored here, so the scores are slightly too optimistic. The "
-            "deviation over seeds says how much they depend on the seed, and nothing about other rows."
-        )
+        yield "The best epoch of each training was chosen on the rows that are scored here, so the scores are slightly too optimistic."
+        if result.seeds > 1:
+            yield "The deviation over seeds says how much the scores depend on the seed, and nothing about other rows."
         return
     yield "Settings that were chosen by these scores make them more optimistic; only rows outside of all folds (split.test) are free of it."
     if result.folds <= FEW_FOLDS and result.repeats == 1:

@@ -31,7 +31,7 @@ def written(folder, target, members, result):
     run.write_text("config.yaml", "name: group\n")
     data = read_group(run, COLUMNS, None, Fitted(columns={}, targets={"y": target}))
     report.write_group(run, group_report.read(data, result, Combined(members, {"y": target}), SECTION))
-    return (run / "report.html").read_text(), (run / "model_card.md").read_text(), sorted(path.name for path in (run / "plots").iterdir())
+    return (run / "report.html").read_text(), (run / "model_card.md").read_text(), sorted(path.name for path in (run / "plots").glob("*"))
 
 
 def contents(members, result, target=BINARY):
@@ -73,6 +73,16 @@ def test_the_report_of_seeds_has_no_interval(tmp_path):
     assert "95 % interval" not in page
     assert "standard deviation over seeds" in page
     assert plots == ["folds.png"]
+
+
+def test_one_seed_next_to_branches_alone_is_one_training(tmp_path):
+    """With `single_branches` and one seed, a group has one training of all branches."""
+    members = group(NUMBER, guesses(NUMBER, 1.0), folds=1)
+    result = score_members(members, Combined(members, {"y": NUMBER}), "validation_loss", folds=False, repeats=1)
+    page, card, _ = written(tmp_path, NUMBER, members, result)
+    assert "It was trained once; the scores are those of 120 rows of the part validation." in page
+    assert "It was trained once: 1 seed." in card
+    assert "different seeds" not in page + card and "over seeds says" not in page + card
 
 
 def test_a_model_that_guesses_is_not_shown_to_beat_the_baseline():
