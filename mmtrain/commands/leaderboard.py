@@ -19,7 +19,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry, RunEntry
 from mmtrain.commands.compare import differing_settings
-from mmtrain.commands.list_runs import OUT_OF_FOLD, describe_run, list_runs, main_score, scores_of
+from mmtrain.commands.list_runs import FOLDS_PART, describe_run, list_runs, main_score, scores_of
 from mmtrain.config import Experiment
 from mmtrain.config.load import setting_cell
 from mmtrain.data.splits.split_file import read_split
@@ -56,7 +56,7 @@ def leaderboard(
         reference = describe_run(runs.find(which, output, group=True))
         if reference.kind == "search":
             raise UsageError(search_without_model(reference.run))
-        part = part or (OUT_OF_FOLD if _has_folds(reference.run) else "test")
+        part = part or (FOLDS_PART if _has_folds(reference.run) else "test")
         entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
     else:
         part = part or "test"
@@ -96,7 +96,7 @@ def _has_folds(run: Run) -> bool:
 
 def how_to_score(run: Run | None, part: str) -> str:
     """Return the command that scores a run on a part; None for a run that is still to be trained."""
-    if part == OUT_OF_FOLD:
+    if part == FOLDS_PART:
         return shell_command(
             "fit", *(("--resume", run.folder) if run is not None and _has_folds(run) else ("CONFIG", "--set", "split.folds=5"))
         )
@@ -109,7 +109,7 @@ def _rank(score: Score, *, higher: bool) -> float:
 
 
 def _scored_rows(run: Run, part: str, key: str) -> int:
-    return int(run.read(CROSS_VALIDATION).rows if part == OUT_OF_FOLD else run.read("metrics.json")[part][key].rows)
+    return int(run.read(CROSS_VALIDATION).rows if part == FOLDS_PART else run.read("metrics.json")[part][key].rows)
 
 
 def _target_and_score(entry: RunEntry, part: str, target: str | None, score: str | None) -> tuple[str, str]:
@@ -164,7 +164,7 @@ def _differences(best: Experiment | None, other: Experiment | None) -> dict[str,
 
 def _rows_of(run: Run, part: str) -> tuple[str, str]:
     """Return the identity of the rows of a part: the hash of the table, and that of the rows."""
-    if part not in (*USES, OUT_OF_FOLD):
+    if part not in (*USES, FOLDS_PART):
         looks = [look for look in run.read("run.json").evaluations or () if look.part == part]
         return (looks[-1].sha256, "all") if looks else ("", str(run.folder))
     sealed = (run.read_json("run.json").get("files") or {}).get("split.csv")
@@ -186,7 +186,7 @@ def _part_digest(path: str, sealed: str, part: str) -> str:
     """Return the hash of the rows of a part in split.csv, whose own hash is `sealed`."""
     split = read_split(Path(path))
     partitions = split.plan.partitions
-    if part == OUT_OF_FOLD:
+    if part == FOLDS_PART:
         positions = np.unique(np.concatenate([partition.test for partition in partitions]))
     elif len(partitions) > 1 and part == "test" and len(split.plan.test):
         # Outer test rows can be those of a run without folds.

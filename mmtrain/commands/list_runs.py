@@ -24,7 +24,7 @@ from mmtrain.pipeline.search.experiment_tree import value_at
 from mmtrain.pipeline.search.results import read_best
 from mmtrain.targets import TaskTraits, tasks
 
-OUT_OF_FOLD = "folds"
+FOLDS_PART = "folds"
 """Name, in place of that of a part, of the scores of cross-validation."""
 
 
@@ -77,7 +77,7 @@ def _entry(run: Run) -> RunEntry:
         best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)
         value, epochs = (None if best is None else best.values.get(monitor)), facts.epochs
     looked = [look.part for look in facts.evaluations or () if _is_current(look, facts)]
-    looked = [OUT_OF_FOLD, *looked] if is_group else looked
+    looked = [FOLDS_PART, *looked] if is_group else looked
     scored = {part: _first_score(run, part, monitor) for part in looked}
     network = run.read("network.json") if (run / "network.json").is_file() and not is_search else None
     parts = [] if network is None else [*network.branches, network.fusion, *network.targets]
@@ -113,7 +113,7 @@ def _is_current(look: EvaluationRecord, facts: RunFacts) -> bool:
 
 def scores_of(run: Run, part: str) -> dict[str, dict[str, Score]]:
     """Return the scores of a run on a part by target and name; of a group, those of cross-validation. Empty if there are none."""
-    if part != OUT_OF_FOLD:
+    if part != FOLDS_PART:
         results = run.read("metrics.json").get(part, {}) if (run / "metrics.json").is_file() else {}
         return {key: dict(result.scores) for key, result in results.items()}
     if not (run / CROSS_VALIDATION).is_file() or run.read(CROSS_VALIDATION).folds < 2:  # seeds alone are scored on validation rows
