@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,9 @@ def serve(
         metrics, limits = Metrics(), Limits(**options.limits)  # type: ignore[arg-type]
         models = _models(which, output, limits, metrics, say)
         access = Access(options.key, limits.rate)
+        # Also for an environment variable that was left empty.
+        if not access.needs_key and not ip_address(bound.getsockname()[0]).is_loopback:
+            say("note: everyone who reaches this address is answered. Set --api-key to ask for a key.")
         app = make_app(Server(models, limits, access, metrics), reload_seconds=options.reload_seconds, say=say)
         ready(address_of(bound))
         run(app, bound)

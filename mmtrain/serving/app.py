@@ -181,7 +181,9 @@ def make_app(server: Server, *, reload_seconds: float = 0.0, say: Say = lambda _
         await server.close()
 
     app = FastAPI(title="mmtrain", version=installed("mmtrain"), docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.openapi = lambda: openapi.document(app, server.models, get_openapi)  # type: ignore[method-assign]
+    # This address asks for no key, so with one it does not tell columns and their ranges in training.
+    models = {} if server.access.needs_key else server.models
+    app.openapi = lambda: openapi.document(app, models, get_openapi)  # type: ignore[method-assign]
     app.add_middleware(Observed, metrics=server.metrics)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _unknown)

@@ -18,8 +18,9 @@ from mmtrain.cli.app import run as command_line
 from mmtrain.commands import serve as serve_command
 from mmtrain.commands.container import write_container
 from mmtrain.errors import Problem, RunError, UsageError
+from mmtrain.serving import server as server_process
 from mmtrain.serving.access import Access
-from mmtrain.serving.app import Server, _reload, with_image
+from mmtrain.serving.app import Server, _reload, make_app, with_image
 from mmtrain.serving.batcher import QueueFull
 from mmtrain.serving.bodies import ImageBody
 from mmtrain.serving.metrics import Metrics
@@ -270,6 +271,22 @@ def test_a_key_is_asked_for_and_a_client_has_a_rate():
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
     time[0] = 0.6
     access.check(Asked())
+
+
+@pytest.mark.parametrize(("host", "key", "noted"), [("0.0.0.0", "", True), ("0.0.0.0", "secret", False), ("127.0.0.1", "", False)])
+def test_an_address_for_everyone_without_a_key_is_noted(monkeypatch, host, key, noted):
+    monkeypatch.setattr(serve_command, "_models", lambda *_: {})
+    monkeypatch.setattr(server_process, "run", lambda *_: None)
+    said = []
+    serve_command.serve([], serve_command.ServeOptions(host, 0, key), say=said.append)
+    assert said == ["note: everyone who reaches this address is answered. Set --api-key to ask for a key."] * noted
+
+
+def test_the_document_of_addresses_names_columns_only_where_no_key_is_needed(served):
+    for key, named in (("", True), ("secret", False)):
+        made = make_app(Server(served.server.models, Limits(), Access(key), Metrics())).openapi()
+        assert "/predict" in made["paths"]
+        assert ('"age"' in json.dumps(made)) is named
 
 
 def test_the_memory_of_all_requests_together_is_bounded():
