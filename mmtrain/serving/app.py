@@ -161,7 +161,8 @@ def _wants_csv(request: Request) -> bool:
 def _csv(records: Sequence[Mapping[str, Any]]) -> bytes:
     """Return predictions as CSV, with their row as in a file of `mmtrain predict`."""
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, ["row", *records[0]], lineterminator="\n")
+    # Only some parts of a long request may have ids, so the first record may lack a column.
+    writer = csv.DictWriter(file, ["row", *max(records, key=len)], lineterminator="\n")
     writer.writeheader()
     writer.writerows({"row": row, **record} for row, record in enumerate(records))
     return file.getvalue().encode("utf-8", "replace")

@@ -20,7 +20,7 @@ from mmtrain.commands.container import write_container
 from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.serving import server as server_process
 from mmtrain.serving.access import Access
-from mmtrain.serving.app import Server, _reload, make_app, with_image
+from mmtrain.serving.app import Server, _csv, _reload, make_app, with_image
 from mmtrain.serving.batcher import QueueFull
 from mmtrain.serving.bodies import ImageBody
 from mmtrain.serving.metrics import Metrics
@@ -287,6 +287,10 @@ def test_the_document_of_addresses_names_columns_only_where_no_key_is_needed(ser
         made = make_app(Server(served.server.models, Limits(), Access(key), Metrics())).openapi()
         assert "/predict" in made["paths"]
         assert ('"age"' in json.dumps(made)) is named
+
+
+def test_a_table_of_predictions_has_ids_that_only_some_rows_have():
+    assert _csv([{"status": "ok"}, {"id": "a", "status": "ok"}]) == b"row,id,status\n0,,ok\n1,a,ok\n"
 
 
 def test_the_memory_of_all_requests_together_is_bounded():
