@@ -127,13 +127,13 @@ def _settings(trial: TrialResult) -> str:
 def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.config.load import format_setting
-    from mmtrain.errors import shell_command
+    from mmtrain.errors import counted, shell_command
     from mmtrain.reports.search_page import count_outcomes, describe_correction
 
     if as_json:
         print_json(done.to_json())
         return
-    note(f"{len(done.trials)} trials in {done.seconds / 60:.1f} minutes: {count_outcomes(done.trials)}.", quiet=quiet)
+    note(f"{counted(len(done.trials), 'trial')} in {done.seconds / 60:.1f} minutes: {count_outcomes(done.trials)}.", quiet=quiet)
     file_score = "" if done.own_score is None else f"; the file's own values {number(done.own_score)}"
     note(f"Best: trial {done.best.trial}, {done.score} {number(done.best.score)}{file_score}.", quiet=quiet)
     for key, one in done.changes.items():
