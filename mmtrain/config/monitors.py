@@ -53,7 +53,7 @@ def is_weighted_loss(monitor: str, targets: dict[str, Target]) -> bool:
 
 
 def stopping_rule(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Check that the monitored score exists for these targets and has the right direction."""
+    """Check that the monitored score exists for these targets and has the right direction; a weight soup needs one of validation rows."""
     training = sound.tree.get("training")
     stopping = training.get("early_stopping") if isinstance(training, dict) else None
     if not sound.whole or not sound.targets or not isinstance(stopping, dict) or not has_only(stopping, EarlyStopping):
@@ -70,6 +70,9 @@ def stopping_rule(sound: ValidParts) -> Iterator[LocatedProblem]:
     wrong = {"minimize": "maximize", "maximize": "minimize"}[right]
     if stopping.get("direction") == wrong:
         yield (*where, "direction"), f"`{monitor}` is better when it is {_HIGH[right]}.", f"Set `direction: {right}`, or leave it out."
+    if isinstance(training, dict) and training.get("soup") is not None and not monitor.startswith("validation_"):
+        what = f"the mean of weights is compared with the best epoch on validation rows, and `{monitor}` is that of training rows."
+        yield ("training", "soup"), what, "Leave it out, or monitor `validation_loss`."
 
 
 _HIGH = {"minimize": "lower", "maximize": "higher"}

@@ -299,7 +299,14 @@ class _Loop:
         if self.training.soup is None:
             return
         checkpoints.load(folder, "best", self.data.models.stored)
-        if self.soup.mix(best, self.batches, lambda: self.monitored(self.validation.scores(best, interruption))):
+
+        def score() -> float | None:
+            try:
+                return self.monitored(self.validation.scores(best, interruption))
+            except RunError:  # a mean of weights may have losses that are not finite, although no epoch has
+                return None
+
+        if self.soup.mix(best, self.batches, score):
             self.checkpoint(checkpoints.SOUP, best)
 
     def checkpoint(self, name: str, epoch: int, losses: LossAccumulator | None = None) -> None:

@@ -1,6 +1,7 @@
 """Weight soups: which epochs are averaged, statistics of batch normalization, and a training with one, resumed to the same bits."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,13 +10,15 @@ import tensorflow as tf
 from tensorflow.python.framework import config as tf_config  # the public part of TensorFlow has no way back
 from tiny import two_blobs, write_experiment
 
+from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.resume import resume
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.config.training import EarlyStopping
-from mmtrain.training import checkpoints
+from mmtrain.errors import ConfigError, Problem, RunError
+from mmtrain.training import checkpoints, loop
 from mmtrain.training.listeners.events import EpochEnded
 from mmtrain.training.soup import choose_epochs, mean_weights, renew_statistics
 
@@ -63,6 +66,32 @@ def test_an_epoch_is_added_only_if_the_score_of_the_mean_does_not_fall(direction
 def test_undefined_scores_and_divergence_add_nothing():
     for value in (None, float("nan")):
         assert choose_epochs(1, epochs(e1=0.0, e2=1.0), 0.5, rule("minimize"), lambda _, value=value: value) == ([1], 0.5)
+
+
+def test_a_mean_of_weights_that_diverges_adds_nothing_and_ends_no_training(tmp_path, monkeypatch):
+    def scores(*_):
+        raise RunError(Problem("run", "the loss of 3 of 9 validation rows is no longer finite."))
+
+    tried = []
+    monkeypatch.setattr(loop.checkpoints, "load", lambda *_: None)
+    training = SimpleNamespace(
+        run=tmp_path,
+        stopping=SimpleNamespace(best_epoch=2),
+        training=SimpleNamespace(soup=3),
+        data=SimpleNamespace(models=SimpleNamespace(stored=None)),
+        validation=SimpleNamespace(scores=scores),
+        monitored=None,
+        batches=None,
+        soup=SimpleNamespace(mix=lambda _best, _batches, score: tried.append(score())),
+    )
+    loop._Loop.mix_best_epochs(training, None)
+    assert tried == [None]
+
+
+def test_a_soup_needs_a_score_of_validation_rows(tmp_path):
+    path = write_experiment(tmp_path / "soup.yaml", EXPERIMENT)
+    with pytest.raises(ConfigError, match=r"training\.soup: .* on validation rows, and `train_loss` is that of training rows"):
+        config.load(path, ["training.early_stopping.monitor=train_loss"])
 
 
 def test_mean_of_weights_is_taken_array_by_array():
