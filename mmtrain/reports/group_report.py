@@ -167,14 +167,18 @@ def _weights_note(contents: GroupData) -> str:
     return f"{note} Chosen on out-of-fold predictions; the scores of all rows take weights of the other folds."
 
 
+def _is_weighted(contents: GroupData) -> bool:
+    return contents.weights is not None and any(one.method == "greedy" for one in contents.weights.targets.values())
+
+
 def _out_of_fold(contents: GroupData, writer: FigureWriter) -> tuple[Section, ...]:
     """Return confusion matrix, curves and calibration of the out-of-fold predictions."""
     views = contents.views
     if not views:
         return ()
-    start = Paragraph(
-        "Confusion matrix and curves of all out-of-fold rows together. Where several trainings scored a row, its prediction is their mean."
-    )
+    mean = "weighted mean" if _is_weighted(contents) else "mean"
+    together = "Confusion matrix and curves of all out-of-fold rows together."
+    start = Paragraph(f"{together} Where several trainings scored a row, its prediction is their {mean}.")
     blocks = {view.key: tuple(_prediction_blocks(view, writer)) for view in views}
     if len(views) == 1:
         return (Section("Out-of-fold predictions", (start, *blocks[views[0].key])),)
@@ -207,6 +211,11 @@ def _limits(contents: GroupData) -> Iterator[str]:
             yield "The deviation over seeds says how much the scores depend on the seed, and nothing about other rows."
         return
     yield "Settings that were chosen by these scores make them more optimistic; only rows outside of all folds (split.test) are free of it."
+    if _is_weighted(contents):
+        yield (
+            "Weights took the place of the plain mean since their loss is lower on the rows that are scored here, so the scores of all "
+            "rows together are slightly too optimistic. Intervals are those of the trainings without weights."
+        )
     if result.folds <= FEW_FOLDS and result.repeats == 1:
         yield f"There are only {result.folds} folds, so it is hardly known how much trainings on other rows would differ."
     if column_of_role(contents.data.columns, Group) is None:

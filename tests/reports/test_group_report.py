@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from tiny_groups import BINARY, NUMBER, SECTION, group, guesses, scored
 
+from mmtrain.artifacts.group_results import EnsembleWeights, TargetWeights
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.views.cross_validation import show_members
 from mmtrain.columns import Group
@@ -174,6 +175,16 @@ def test_limits_name_few_folds_and_missing_groups():
     points = group_report.limits(contents(members, scored(members))).blocks[0].texts
     assert points[1] == "There are only 3 folds, so it is hardly known how much trainings on other rows would differ."
     assert points[2].startswith("No column groups the rows.")
+
+
+def test_limits_say_that_weights_were_compared_on_the_scored_rows():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    for method, expected in (("greedy", True), ("mean", False)):
+        chosen = TargetWeights(method=method, reason="Chosen.", weights={"all": 1.0}, members=[0.25] * 4, rows=120)
+        weights = EnsembleWeights(part="out of fold", targets={"y": chosen})
+        weighted = replace(contents(members, scored(members)), weights=weights)
+        points = group_report.limits(weighted).blocks[0].texts
+        assert any(point.startswith("Weights took the place of the plain mean") for point in points) == expected
 
 
 def test_the_terminal_shows_estimates_with_intervals_and_the_method(capsys):
