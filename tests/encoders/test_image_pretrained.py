@@ -103,6 +103,7 @@ def test_predictions_of_the_whole_network_are_those_of_the_cached_features(train
     assert len(np.unique(cached)) > 30
 
 
+@pytest.mark.slow  # an evaluation; that of a run with texts is tested by default
 def test_the_run_is_evaluated_and_its_encoder_is_in_the_model_card(trained, monkeypatch):
     """Also with a baseline, which is a child run: all of them find the features of the training."""
     from mmtrain.training.encoder_features import frozen_features

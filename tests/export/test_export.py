@@ -99,8 +99,8 @@ def part(run, name):
 # What an export predicts
 
 
-FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_model") else name for name in export_formats]
-"""Without the two that start TensorFlow anew and trace every decoder of images."""
+FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_model", "hub") else name for name in export_formats]
+"""Without those that start TensorFlow anew and trace every decoder of images."""
 
 
 @pytest.mark.parametrize("name", FAST)

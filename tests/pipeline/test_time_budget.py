@@ -97,6 +97,7 @@ def test_the_plan_is_described():
     assert describe_time_plan(both) == "`training.minutes` 9: each of 5 trainings has all 30 epochs; an epoch takes 2.00 s."
 
 
+@pytest.mark.slow  # trains a group three times
 def test_the_epochs_of_a_group_are_decided_once_and_kept_when_it_is_resumed(tmp_path, monkeypatch):
     two_blobs(tmp_path, 60)
     path = write_experiment(tmp_path / "a.yaml", EXPERIMENT)
