@@ -78,9 +78,13 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
         raise DataError(Problem(str(place), what, "Give a table with its columns."))
     (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
     header = inputs[key].column
-    endings = (cells.suffix.lower(),) if cells.suffix else tuple(f".{ending}" for ending in IMAGE_ENDINGS)
     paths = sorted(path for path in root.rglob("*") if path.is_file()) if place.is_dir() else [place]
-    names = [path.relative_to(root).as_posix() for path in paths if place.is_file() or path.name.lower().endswith(endings)]
+    endings = (cells.suffix,) if cells.suffix else tuple(f".{ending}" for ending in IMAGE_ENDINGS)
+    # A suffix completes every other name: `a.JPG` would be looked up as `a.JPG.jpg`.
+    names = [path.relative_to(root).as_posix() for path in paths if (path.name if cells.suffix else path.name.lower()).endswith(endings)]
+    if not names and place.is_file():
+        what = f"its name does not end in {cells.suffix}, the `suffix` of the column {header}."
+        raise DataError(Problem(str(place), what, "Give the image a name with this end."))
     if not names:
         raise DataError(Problem(str(place), "the folder holds no images.", f"Its files end in none of {listed(endings, 'or')}."))
     if problems := [Problem(str(root / name), what, "Rename it.") for name in names if (what := _unnameable(name))]:

@@ -60,6 +60,16 @@ def test_a_folder_of_images_is_a_table_of_their_names(tmp_path):
     assert rows(tmp_path, {"scan": Image(column="scan", suffix=".png")})[0] == ["scan", "b.png", "deep/c.png"]
 
 
+def test_names_that_a_suffix_would_complete_are_no_images(tmp_path):
+    """`a.JPG` of a column with the suffix .jpg would be looked up as a.JPG.jpg."""
+    for name in ("a.JPG", "b.jpg"):
+        (tmp_path / name).touch()
+    columns = {"scan": Image(column="scan", suffix=".jpg")}
+    assert rows(tmp_path, columns)[0] == ["scan", "b.jpg"]
+    with pytest.raises(DataError, match=r"a\.JPG: its name does not end in \.jpg, the `suffix` of the column scan\. Give the image"):
+        rows(tmp_path / "a.JPG", columns)
+
+
 def test_a_table_stays_where_it_is(tmp_path):
     (tmp_path / "t.csv").touch()
     assert rows(tmp_path / "t.csv")[1].path == tmp_path / "t.csv"
