@@ -12,6 +12,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.fit_group import check_fold, check_processes
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.commands.tune import tune
+from mmtrain.config.load import format_setting
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import RunError, shell_command
 from mmtrain.pipeline.checks.validate import load_checked
@@ -80,5 +81,5 @@ def _search(chosen: WithPreset, overrides: tuple[str, ...], output: Path, listen
 
 
 def _changes(found: SearchResult) -> str:
-    lines = [f"#   {key}: {one.before} -> {one.after}\n" for key, one in found.changes.items()]
+    lines = [f"#   {key}: {format_setting(one.before)} -> {format_setting(one.after)}\n" for key, one in found.changes.items()]
     return "".join(lines) or "#   nothing: no trial was better than the settings above\n"

@@ -30,7 +30,7 @@ class PreparedRow:
     """One row of a request, ready to be put into a batch."""
 
     cells: Mapping[str, object]
-    """By header: text, number, truth value or None; of the columns that are no images."""
+    """By header: text, number, truth value or None; of the columns other than images."""
     images: Mapping[str, Array | Refusal | None]
     """By column: decoded pixels, why there are none, or None for an empty cell."""
     faults: tuple[tuple[str, str], ...] = ()
@@ -55,7 +55,7 @@ class RowReader:
         self.image_headers = {key: inputs[key].reads()[0] for key in layouts}
         others = [header for key, column in inputs.items() if key not in layouts for header in column.reads()]
         self.headers = tuple(dict.fromkeys(others))
-        """Headers of all columns that are no images."""
+        """Headers of all columns other than images."""
         identity = column_of_role(columns, Id)
         self.id_header = "" if identity is None else identity.column
         self.required = tuple(dict.fromkeys(header for column in inputs.values() for header in column.reads()))

@@ -60,7 +60,7 @@ def test_a_folder_of_images_is_a_table_of_their_names(tmp_path):
     assert rows(tmp_path, {"scan": Image(column="scan", suffix=".png")})[0] == ["scan", "b.png", "deep/c.png"]
 
 
-def test_names_that_a_suffix_would_complete_are_no_images(tmp_path):
+def test_names_that_a_suffix_would_complete_are_not_images(tmp_path):
     """`a.JPG` of a column with the suffix .jpg would be looked up as a.JPG.jpg."""
     for name in ("a.JPG", "b.jpg"):
         (tmp_path / name).touch()
