@@ -180,6 +180,7 @@ def markdown(signature: Signature, check: ExportCheck, *, encodes: bool = False)
         lines += ["`encode.py` makes the inputs of a table, with numpy and Pillow alone:", "", f"    {ENCODING}", ""]
     lines += ["## Inputs", ""]
     lines += [missing_cells(signature.missing), ""]
+    lines += [f"Names of images of {key!r} are completed by `{end}` unless they end with it.\n" for key, end in signature.suffixes.items()]
     headers_of = {name: header for header, names in signature.headers.items() for name in names}
     for one in signature.inputs:
         header, presence = headers_of[one.name], one.tensor != one.column

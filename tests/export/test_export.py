@@ -315,6 +315,7 @@ def test_contract_is_the_signature_for_people(exported):
         "All 0 without an image.\n"
     ) in text
     assert "A cell of the table is missing if it is empty, only blanks, or 'NA'. All others are taken literally.\n" in text
+    assert "\nNames of images of 'scan' are completed by `.png` unless they end with it.\n" in text
     assert "on 18 validation rows" in text
 
 
