@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
@@ -41,10 +43,12 @@ from mmtrain.pipeline.search.trials import read_space, save_space
 from mmtrain.pipeline.train_run import run_state
 from mmtrain.splits.plan import SplitPlan
 
-OF_FOLDS = (
+SEEN_FOLDS = (
     "Trials use the first fold. The other folds score rows that the search has seen, so a cross-validation of the best experiment is too "
     "optimistic; outer test rows (`split.test`) are in no trial."
 )
+UNSEEN_FOLDS = "Trials use the first fold, whose training and validation rows no other fold scores."
+"""Of folds by time, whose first one has the earliest rows."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,8 @@ def tune(
     _, data, split = load_checked(path, origin.overrides, progress=listeners.progress, say=listeners.say)
     check_outer_plan(experiment, section, data.table, split)
     if len(split.partitions) > 1:  # trials are compared on the validation rows of one fold; its scored rows are in no trial
+        listeners.say(describe_folds(split))
         split = SplitPlan.of(split.partitions[0], description=split.description)
-        listeners.say(OF_FOLDS)
     if section.folds is not None:  # before TensorFlow is started
         inner_folds(experiment, data.table, split.holdout, section.folds)
     start_tensorflow()
@@ -152,6 +156,13 @@ def resume(
             seconds = (run.read_json("run.json").get("seconds") or {}).get("training", 0.0)
             run.update(state="running", ended=None, error=None)
             return _search(run, space, section, table, Clock(start, seconds, section.minutes), code, listeners)
+
+
+def describe_folds(plan: SplitPlan) -> str:
+    """Return a sentence on the rows of trials, and whether a cross-validation of their best experiment is too optimistic."""
+    first, *others = plan.partitions
+    seen = np.union1d(first.train, first.validation)
+    return SEEN_FOLDS if any(np.isin(one.test, seen).any() for one in others) else UNSEEN_FOLDS
 
 
 def check_outer_plan(experiment: Experiment, section: Tune, table: Table, plan: SplitPlan) -> None:

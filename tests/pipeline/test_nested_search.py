@@ -17,6 +17,7 @@ from tiny import start, two_blobs, write_experiment, write_table
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import NestedFold, NestedScore
+from mmtrain.commands.tune import describe_folds
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.read_table import read as read_table
 from mmtrain.errors import DataError
@@ -27,7 +28,7 @@ from mmtrain.pipeline.search.nested import NestedSearch, OuterGroup, outer_plan
 from mmtrain.pipeline.search.space import load_space
 from mmtrain.pipeline.search.trials import read_space
 from mmtrain.reports.search_page import describe_nested
-from mmtrain.splits.plan import Partition
+from mmtrain.splits.plan import Partition, SplitPlan
 
 EXPERIMENT = """
 name: nested
@@ -73,6 +74,14 @@ def test_a_split_by_time_has_no_folds_for_trials(tmp_path):
         with pytest.raises(DataError, match=r"^tune: a split by time has no folds for trials"):
             check_folds(by_time, experiment.tune.model_copy(update={"nested": False, **changed}), "tune")
     check_folds(by_time, experiment.tune.model_copy(update={"nested": False}), "tune")
+
+
+def test_folds_by_time_score_no_row_that_the_search_has_seen(tmp_path):
+    plan = planned(tmp_path, "split.folds=3", "split.test=0")[0]
+    assert describe_folds(plan).startswith("Trials use the first fold. The other folds score rows that the search has seen")
+    rows = np.arange(40)
+    later = [Partition(rows[: 10 * fold - 2], rows[10 * fold - 2 : 10 * fold], rows[10 * fold : 10 * fold + 10]) for fold in (1, 2, 3)]
+    assert describe_folds(SplitPlan.of(*later, partial=True)).endswith("whose training and validation rows no other fold scores.")
 
 
 def test_searches_of_outer_folds_share_what_is_left_of_the_minutes():

@@ -20,7 +20,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.leaderboard import leaderboard
 from mmtrain.commands.pack import pack
 from mmtrain.commands.resume import resume as resume_fit
-from mmtrain.commands.tune import OF_FOLDS, Limits, resume, tune
+from mmtrain.commands.tune import SEEN_FOLDS, Limits, resume, tune
 from mmtrain.errors import ConfigError, MmtrainError, RunError, UsageError
 from mmtrain.pipeline.search.run_search import SearchListeners
 from mmtrain.training.signals import Interrupted
@@ -128,7 +128,7 @@ def test_an_experiment_with_folds_is_searched_on_its_first_fold(tmp_path):
     notices = []
     listeners = SearchListeners(say=notices.append)
     result = tune(write(tmp_path), overrides=folds, output=tmp_path / "runs", limits=Limits(trials=1), listeners=listeners)
-    assert OF_FOLDS in notices
+    assert SEEN_FOLDS in notices
     assert (result.best.own, result.corrected) == (True, None)
     with (result.run / "split.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
