@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mmtrain.config.training import EarlyStopping
+from mmtrain.config.training import EarlyStopping, typed_value
 from mmtrain.config.validation.partial_validation import ValidParts, has_only
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
@@ -70,7 +70,12 @@ def stopping_rule(sound: ValidParts) -> Iterator[LocatedProblem]:
     wrong = {"minimize": "maximize", "maximize": "minimize"}[right]
     if stopping.get("direction") == wrong:
         yield (*where, "direction"), f"`{monitor}` is better when it is {_HIGH[right]}.", f"Set `direction: {right}`, or leave it out."
-    if isinstance(training, dict) and training.get("soup") is not None and not monitor.startswith("validation_"):
+    if not isinstance(training, dict) or training.get("soup") is None:
+        return
+    if typed_value(stopping.get("standard_errors")):
+        what = "epochs with the best scores are averaged, and `early_stopping.standard_errors` keeps one that need not be among them."
+        yield ("training", "soup"), what, "Leave one of them out."
+    if not monitor.startswith("validation_"):
         what = f"the mean of weights is compared with the best epoch on validation rows, and `{monitor}` is that of training rows."
         yield ("training", "soup"), what, "Leave it out, or monitor `validation_loss`."
 

@@ -92,6 +92,11 @@ def test_a_soup_needs_a_score_of_validation_rows(tmp_path):
     path = write_experiment(tmp_path / "soup.yaml", EXPERIMENT)
     with pytest.raises(ConfigError, match=r"training\.soup: .* on validation rows, and `train_loss` is that of training rows"):
         config.load(path, ["training.early_stopping.monitor=train_loss"])
+    with pytest.raises(
+        ConfigError, match=r"training\.soup: .*standard_errors` keeps one that need not be among them. Leave one of them out"
+    ):
+        config.load(path, ["training.early_stopping.standard_errors=1"])
+    assert config.load(path, ["training.early_stopping.standard_errors=0"]).training.soup == 4
 
 
 def test_mean_of_weights_is_taken_array_by_array():
