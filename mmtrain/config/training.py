@@ -111,8 +111,8 @@ class EarlyStopping(Section):
         ge=0,
         le=10,
         description="With `validation_loss`: the latest epoch is kept whose loss is above the lowest one by at most this many standard "
-        "errors of the difference over validation rows (the one-standard-error rule of Breiman et al. 1984). With more than "
-        "2,000 validation rows it is the lowest one: their noise is small.",
+        "errors of the difference over validation rows, or groups of them (the one-standard-error rule of Breiman et al. 1984). With more "
+        "than 2,000 validation rows it is the lowest one: their noise is small.",
     )
 
     @model_validator(mode="after")

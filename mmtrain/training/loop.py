@@ -66,6 +66,8 @@ class EarlyStopper:
     """Epochs since the best score."""
     row_losses: list[float] = field(default_factory=list)
     """Losses of the validation rows at the best score; empty without `standard_errors`."""
+    groups: Array | None = field(default=None, compare=False)
+    """Codes of validation rows that belong together and count as one observation; None without groups."""
 
     def epoch_ended(self, epoch: int, value: float | None, row_losses: Sequence[float] | Array = ()) -> bool:
         """Record the score of an epoch, counted from 1. Return whether it is kept so far; one with an undefined score never is.
@@ -88,6 +90,11 @@ class EarlyStopper:
         if len(self.row_losses) < 2 or len(row_losses) != len(self.row_losses):
             return False
         differences = np.asarray(row_losses, dtype=np.float64) - self.row_losses
+        if self.groups is not None:
+            # Sums of groups: rows of one group change together, so that theirs is one draw.
+            differences = np.bincount(np.unique(self.groups, return_inverse=True)[1], weights=differences).astype(np.float64)
+            if len(differences) < 2:
+                return False
         error = differences.std(ddof=1) / len(differences) ** 0.5
         return bool(differences.mean() <= self.rule.standard_errors * error)
 
@@ -123,7 +130,8 @@ class _Loop:
         self.steps = data.steps or TrainStep(data.training, data.columns, data.fitted, data.models, distillation=data.distillation)
         self.validation = Validation(data, self.steps, listener, str(run.folder))
         self.batches = self.steps.batches(data.arrays, data.partition.train)
-        self.stopping = EarlyStopper(data.training.early_stopping)
+        groups = None if data.groups is None else data.groups[data.partition.validation]
+        self.stopping = EarlyStopper(data.training.early_stopping, groups=groups)
         self.soup = WeightSoup(run, self.steps, data.training)
         self.stages = self.steps.stages
         self.stage, self.rate = 0, self.stages.learning_rate(0)

@@ -86,6 +86,15 @@ def test_a_later_epoch_that_is_as_good_within_the_noise_is_kept():
     assert large.state() == {"best": 1.0, "best_epoch": 1, "waited": 0}
 
 
+def test_rows_of_a_group_are_one_observation_of_the_noise_of_epochs():
+    later = np.where(np.arange(100) < 55, 1.3, 0.8)  # 0.075 worse, with a standard error of 0.025 over rows, and of 8.5 over two patients
+    for groups, kept in ((None, 1), (np.arange(100) // 55, 2), (np.zeros(100, np.int64), 1)):
+        stopping = EarlyStopper(EarlyStopping(direction="minimize", standard_errors=1), groups=groups)
+        for number, rows in enumerate((np.ones(100), later), start=1):
+            stopping.epoch_ended(number, float(rows.mean()), rows)
+        assert stopping.best_epoch == kept
+
+
 # Augmentation
 
 MIDDLE = 0.5
