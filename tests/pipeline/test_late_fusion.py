@@ -25,8 +25,6 @@ from mmtrain.serving.served_model import Limits, ServedModel
 
 pytestmark = pytest.mark.slow  # three trainings; tests of weights alone are in test_ensemble.py and test_ensemble_weights.py
 
-pytestmark = pytest.mark.slow  # three trainings; tests of weights alone are in test_ensemble.py and test_ensemble_weights.py
-
 EXPERIMENT = """
 name: late
 columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}
