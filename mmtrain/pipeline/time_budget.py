@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mmtrain.training.epoch_speed import StageSpeed
     from mmtrain.training.training_data import TrainingData
 
-PLANNED_SHARE = 0.95
+PLANNED_SHARE = 0.98
 """Share of the remaining time that epochs are planned for: measured speeds are off by some per cent."""
 TOLERANCE = 0.05
 """Share of the minutes by which a training may exceed them before it is ended early."""

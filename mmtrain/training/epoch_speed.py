@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +17,7 @@ from mmtrain.training.step import TrainStep
 from mmtrain.training.training_data import TrainingData
 
 TIMED_CALLS = 8
-"""Number of calls of the compiled step; the first one compiles and is not timed."""
+"""Smallest number of calls of the compiled step; the first one of each number of rows compiles and is not timed."""
 TIMED_VALIDATION_BATCHES = 8
 """Number of batches of the validation part that are timed."""
 REPETITIONS, ENOUGH_SECONDS = 4, 2.0
@@ -75,18 +76,26 @@ def measure_checkpoint(data: TrainingData, steps: TrainStep, folder: Path) -> fl
 
 def _measure(data: TrainingData, steps: TrainStep, epochs: int) -> StageSpeed:
     needed_rows = TIMED_CALLS * steps.batch_size * steps.steps_per_call
-    durations, of_calls = [], []
-    for batch in steps.batches(data.arrays, data.partition.train[:needed_rows]).epoch(1):
-        begun = time.perf_counter()
-        steps.train(batch, [0.0] * batch.steps)["loss"].numpy()  # `numpy` waits for the device; a learning rate of 0 changes no weight
-        of_calls.append(time.perf_counter() - begun)
-        durations.append(of_calls[-1] / batch.steps)
-    # The first call compiles; the median forgives one that was disturbed.
-    step = median(durations[1:] or durations)
-    compilation = max(0.0, of_calls[0] - of_calls[0] / durations[0] * step)
+    batches = steps.batches(data.arrays, data.partition.train[:needed_rows])
+    taken: list[tuple[int, int]] = []
+    seconds: dict[int, list[float]] = {}
+    # By their number of rows: the first call of each compiles, as the only call of several steps in a short epoch and its last batch do.
+    for number in count(1):
+        for batch in batches.epoch(number):
+            begun = time.perf_counter()
+            steps.train(batch, [0.0] * batch.steps)["loss"].numpy()  # `numpy` waits for the device; a learning rate of 0 changes no weight
+            seconds.setdefault(len(batch.rows), []).append(time.perf_counter() - begun)
+            if number == 1:
+                taken.append((len(batch.rows), batch.steps))
+        if min(map(len, seconds.values())) > 1 and sum(map(len, seconds.values())) >= TIMED_CALLS:
+            break
+    # The median forgives a call that was disturbed.
+    usual = {rows: median(times[1:]) for rows, times in seconds.items()}
+    step = sum(usual[rows] for rows, _ in taken) / sum(steps_taken for _, steps_taken in taken)
+    compilation = sum(max(0.0, times[0] - usual[rows]) for rows, times in seconds.items())
     validation, compilation_of_validation = _measure_validation(data, steps)
-    count = len(steps.batches(data.arrays, data.partition.train))
-    return StageSpeed(epochs, count, step, validation, compilation + compilation_of_validation)
+    steps_of_epoch = len(steps.batches(data.arrays, data.partition.train))
+    return StageSpeed(epochs, steps_of_epoch, step, validation, compilation + compilation_of_validation)
 
 
 def _measure_validation(data: TrainingData, steps: TrainStep) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from mmtrain.pipeline import time_budget
 from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs
 from mmtrain.reports.training import describe_time_plan
 from mmtrain.splits.plan import Partition, SplitPlan
+from mmtrain.training import epoch_speed
 from mmtrain.training.listeners.events import EpochEnded, Started
 
 EXPERIMENT = """
@@ -95,6 +96,33 @@ def test_the_plan_is_described():
     assert describe_time_plan(plan) == "`training.minutes` 9: the training has 17 epochs in place of 30; an epoch takes 2.00 s."
     both = plan.model_copy(update={"trainings": 5, "epochs": 30})
     assert describe_time_plan(both) == "`training.minutes` 9: each of 5 trainings has all 30 epochs; an epoch takes 2.00 s."
+
+
+def test_compiling_is_not_taken_for_the_speed_of_a_short_epoch(monkeypatch):
+    """An epoch of one call of 13 steps and a last batch of its own: both compile, and none of that repeats."""
+    clock, compiled = [0.0], set()
+
+    def train(batch, rates):
+        clock[0] += 0.1 * batch.steps + (0.0 if len(batch.rows) in compiled else 10.0)
+        compiled.add(len(batch.rows))
+        return {"loss": np.zeros(()).view(Waited)}
+
+    class Waited(np.ndarray):
+        def numpy(self):
+            return 0.0
+
+    epoch = [SimpleNamespace(rows=np.zeros(208), steps=13), SimpleNamespace(rows=np.zeros(12), steps=1)]
+
+    class Epochs(list):
+        def epoch(self, number):
+            return iter(epoch)
+
+    monkeypatch.setattr(epoch_speed.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(epoch_speed, "_measure_validation", lambda data, steps: (0.5, 2.0))
+    data = SimpleNamespace(arrays=None, partition=SimpleNamespace(train=np.arange(220)))
+    steps = SimpleNamespace(batch_size=16, steps_per_call=13, batches=lambda arrays, rows: Epochs([None] * 14), train=train)
+    speed = epoch_speed._measure(data, steps, epochs=30)
+    assert (speed.step, speed.epoch, speed.compilation) == pytest.approx((0.1, 1.9, 22.0))
 
 
 @pytest.mark.slow  # trains a group three times
