@@ -7,6 +7,7 @@ import io
 import json
 import random
 import re
+import socket
 import zipfile
 from types import SimpleNamespace
 
@@ -369,6 +370,12 @@ def test_an_address_that_is_taken_is_told():
 def test_an_address_of_another_machine_needs_another_host():
     with pytest.raises(UsageError, match=r"^192\.0\.2\.1:0: .* Give an address of this machine as --host; 0\.0\.0\.0 is all of them\.$"):
         listen("192.0.2.1", 0)
+
+
+def test_answers_do_not_wait_for_the_acknowledgement_of_their_headers():
+    # asyncio turns Nagle's algorithm off for sockets that are named as TCP.
+    with listen("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
 
 
 def test_a_mistake_is_found_before_a_model_is_opened_and_frees_the_port(clinic):
