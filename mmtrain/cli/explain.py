@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,17 +24,26 @@ class Method(StrEnum):
     integrated_gradients = "integrated_gradients"
 
 
+def names_of_rows(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of all `--rows`, each of which may list several.
+
+    >>> names_of_rows(["S1, S2", "S7"])
+    ('S1', 'S2', 'S7')
+    """
+    return tuple(name.strip() for listed in given for name in listed.split(",") if name.strip())
+
+
 def command(
     run: Run = None,
     *,
     rows: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--rows",
             metavar="ID,ID",
             help=(
-                "Rows by their id, or by position where the table has no ids. Left out: those with the highest loss and the most "
-                "confident ones of the part."
+                "Rows by their id, or by position where the table has no ids; may be given several times. Left out: "
+                "those with the highest loss and the most confident ones of the part."
             ),
             show_default=False,
         ),
@@ -84,7 +94,7 @@ def command(
     from mmtrain.system.user_code import import_code
 
     import_code(code)
-    names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
+    names = names_of_rows(rows or ())
     chosen = chosen_part("explain", part, data, table).value
     options = ExplainOptions(names, chosen, data, images, target, class_name, method.value, steps, folder, table)
     with progress_display(quiet=quiet or as_json) as shown:

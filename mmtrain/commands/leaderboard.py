@@ -174,7 +174,7 @@ def _rows_of(run: Run, part: str) -> tuple[str, str]:
 
 
 def _rows_if_readable(run: Run, part: str) -> tuple[str, str] | None:
-    """Return the same; None for a run without its files, which is no reason to show none of the others."""
+    """Return the same; None for a run that lost its files, so that the others are still shown."""
     try:
         return _rows_of(run, part)
     except RunError:

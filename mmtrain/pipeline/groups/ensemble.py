@@ -128,8 +128,8 @@ def predict_rows(
 ) -> tuple[dict[str, Array], list[BaselinePredictions]]:
     """Predict `rows` of a table with every member of a group; return the mean, per target, and the predictions of each member.
 
-    One model is in memory at a time. `own_table` is that of `with_cached_features`. A run that is no group is its only member. To the
-    last of `seconds` the time of the networks for 1,000 rows is added.
+    One model is in memory at a time. `own_table` is that of `with_cached_features`. A single training is its only member. The time
+    of the networks for 1,000 rows is added to the last of `seconds`.
     """
     from mmtrain.model import model_file
 
