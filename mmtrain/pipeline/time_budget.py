@@ -87,11 +87,11 @@ def fit_into_budget(
     _, data, _ = assemble_training(table, lambda _: None)
     # Building a network takes as long for the training itself.
     building = time.perf_counter() - begun
-    speeds, checkpoint = _measure(data)
+    speeds, epochs = _measure(data)
     forget_networks()
     fixed = building + sum(one.compilation for one in speeds) + SAVING_SECONDS
     seconds = PLANNED_SHARE * (budget.left - REPORT_SECONDS) / trainings - fixed
-    training, plan = plan_epochs(table.experiment.training, [one.epoch + checkpoint for one in speeds], seconds, budget.minutes)
+    training, plan = plan_epochs(table.experiment.training, epochs, seconds, budget.minutes)
     plan = plan.model_copy(update={"trainings": trainings})
     say(describe_time_plan(plan))
     return table.experiment.model_copy(update={"training": training}), plan
@@ -136,14 +136,19 @@ def plan_epochs(training: Training, epochs: list[float], seconds: float, minutes
     return training.with_settings(epochs=sum(fitting), stages=stages, minutes=None), plan
 
 
-def _measure(data: TrainingData) -> tuple[list[StageSpeed], float]:
-    """Return the speed of each stage, and the seconds of the checkpoints of an epoch."""
-    from mmtrain.training.epoch_speed import measure_checkpoint, measure_stages
+def _measure(data: TrainingData) -> tuple[list[StageSpeed], list[float]]:
+    """Return the speed of each stage, and the seconds of an epoch of each with its validation and its checkpoints."""
+    from mmtrain.training.epoch_speed import SHORT_EPOCH, measure_checkpoint, measure_stages, rehearse_epochs
     from mmtrain.training.step import TrainStep
 
     steps = TrainStep(data.training, data.columns, data.fitted, data.models)
     with tempfile.TemporaryDirectory(prefix="mmtrain-") as folder:
-        return measure_stages(data, steps), measure_checkpoint(data, steps, Path(folder) / "checkpoints")
+        speeds = measure_stages(data, steps)
+        checkpoint = measure_checkpoint(data, steps, Path(folder) / "checkpoints")
+        epochs = [one.epoch + checkpoint for one in speeds]
+        if len(epochs) == 1 and epochs[0] < SHORT_EPOCH and (rehearsed := rehearse_epochs(data, steps, Path(folder) / "rehearsal")):
+            epochs = [rehearsed]
+    return speeds, epochs
 
 
 def untried(table: EncodedTable) -> EncodedTable:

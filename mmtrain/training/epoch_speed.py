@@ -1,18 +1,23 @@
 """Measured speed of a training on this device: seconds of a step, of a validation and of a checkpoint, for each stage.
 
-A few steps are taken with a learning rate of 0. They still change the state of the optimizer and of normalizations, so the network that
-is measured is thrown away.
+A few steps are taken with a learning rate of 0, and of short epochs a few whole ones are trained. Both change the state of the optimizer
+and of normalizations, so the network that is measured is thrown away.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from statistics import median
 
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.errors import RunError
+from mmtrain.training.listeners.events import EpochEnded, Event
+from mmtrain.training.signals import GracefulShutdown
 from mmtrain.training.step import TrainStep
 from mmtrain.training.training_data import TrainingData
 
@@ -24,6 +29,10 @@ REPETITIONS, ENOUGH_SECONDS = 4, 2.0
 """Number of times that a validation and a checkpoint are timed, of which the fastest counts, and the time after which no more are."""
 CHECKPOINTS = 1.5
 """Checkpoints of an epoch: `last` always, and `best` in about half of the epochs."""
+SHORT_EPOCH = 1.0
+"""Seconds of an epoch up to which some are trained: single steps, timed one by one, made such epochs up to 1.6 times too long."""
+REHEARSAL_SECONDS = 2.5
+"""Seconds of epochs after which a rehearsal ends."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,27 @@ def measure_checkpoint(data: TrainingData, steps: TrainStep, folder: Path) -> fl
 
     position = checkpoints.Position()
     return CHECKPOINTS * min(_durations(lambda: checkpoints.save(folder, "last", data.models.stored, steps.optimizer, position)))
+
+
+def rehearse_epochs(data: TrainingData, steps: TrainStep, folder: Path) -> float | None:
+    """Measure the seconds of an epoch with its validation and its checkpoints by training some in an empty `folder`.
+
+    None if there are fewer than two: the first one may still compile. The network is of no use afterwards.
+    """
+    from mmtrain.training.loop import train
+
+    seconds: list[float] = []
+    interruption = GracefulShutdown()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            seconds.append(event.seconds)
+            if sum(seconds[1:]) > REHEARSAL_SECONDS:
+                interruption.after_epoch = "measured"
+
+    with suppress(RunError):  # a loss that is not finite is reported by the training itself, which has a run
+        train(replace(data, steps=steps), Run(folder), listen, interruption=interruption)
+    return median(seconds[1:]) if len(seconds) > 1 else None
 
 
 def _measure(data: TrainingData, steps: TrainStep, epochs: int) -> StageSpeed:

@@ -18,7 +18,7 @@ from mmtrain.pipeline import time_budget
 from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs
 from mmtrain.reports.training import describe_time_plan
 from mmtrain.splits.plan import Partition, SplitPlan
-from mmtrain.training import epoch_speed
+from mmtrain.training import epoch_speed, loop
 from mmtrain.training.listeners.events import EpochEnded, Started
 
 EXPERIMENT = """
@@ -123,6 +123,29 @@ def test_compiling_is_not_taken_for_the_speed_of_a_short_epoch(monkeypatch):
     steps = SimpleNamespace(batch_size=16, steps_per_call=13, batches=lambda arrays, rows: Epochs([None] * 14), train=train)
     speed = epoch_speed._measure(data, steps, epochs=30)
     assert (speed.step, speed.epoch, speed.compilation) == pytest.approx((0.1, 1.9, 22.0))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "trained", "measured"),
+    [
+        ([9.0, 0.5, 0.5, 2.0, 0.5, 0.5], 4, 0.5),  # the first one compiles; 3 s are enough
+        ([9.0], 1, None),  # the experiment has one epoch
+    ],
+)
+def test_short_epochs_are_rehearsed(monkeypatch, tmp_path, seconds, trained, measured):
+    done = []
+
+    def train(data, run, listener, interruption):
+        for epoch, duration in enumerate(seconds, 1):
+            done.append(epoch)
+            listener(ended(epoch, duration))
+            if interruption.after_epoch:
+                break
+
+    monkeypatch.setattr(loop, "train", train)
+    monkeypatch.setattr(epoch_speed, "replace", lambda data, **changes: data)
+    assert epoch_speed.rehearse_epochs(None, None, tmp_path) == measured
+    assert len(done) == trained
 
 
 @pytest.mark.slow  # trains a group three times
