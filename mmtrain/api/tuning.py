@@ -78,10 +78,9 @@ def tune(
 
 
 def _listeners(shown: Display) -> SearchListeners:
-    from mmtrain.cli.tune import trial_line
     from mmtrain.pipeline.search.run_search import SearchListeners
 
-    return SearchListeners(trial=lambda one: shown.say(trial_line(one)), progress=shown.images, say=shown.say)
+    return SearchListeners(trial=lambda one: shown.say(one.line()), progress=shown.images, say=shown.say)
 
 
 class Search(Result):

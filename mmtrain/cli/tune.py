@@ -11,8 +11,7 @@ from mmtrain.cli.options import All, AllowCallbacks, Code, Json, Output, Quiet, 
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.run_folder import Run
-    from mmtrain.artifacts.search_results import SearchResult, TrialResult
-    from mmtrain.pipeline.search.run_search import SearchProgress
+    from mmtrain.artifacts.search_results import SearchResult
 
 MOST_SHOWN = 5
 """Trials in the terminal, the best first."""
@@ -68,7 +67,7 @@ def command(
             shown.status(f"trial {number}, epoch {event.epoch}")
 
     with progress_display(quiet=quiet or as_json) as shown:
-        listeners = SearchListeners(lambda one: shown.say(trial_line(one)), began, shown.images, shown.say, watch)
+        listeners = SearchListeners(lambda one: shown.say(one.line()), began, shown.images, shown.say, watch)
         limits, files = Limits(trials, minutes, workers, nested or None), tuple(path.absolute() for path in code or ())
         try:
             if config is not None:
@@ -102,26 +101,6 @@ def _print_kept(run: Run, stopped: BaseException) -> None:
 
     note(f"{stopped} The trials that have ended are kept in {run.folder}.")
     note(f"Resume it: {shell_command('tune', '--resume', run.folder)}")
-
-
-def trial_line(progress: SearchProgress) -> str:
-    """Return the line about a trial that has ended: `trial 3  complete  validation_auc 0.812  best 0.831 (trial 1)  ...`."""
-    from mmtrain.cli.views.console import number
-
-    one, best = progress.trial, progress.best
-    words = [f"trial {one.trial} ({progress.ended}/{progress.trials})", one.outcome]
-    words += [] if one.score is None else [f"{progress.score} {number(one.score)}"]
-    words += [] if best is None else [f"best {number(best.score)} (trial {best.trial})"]
-    words += [f"{one.seconds:.0f} s", "the file's own values" if one.own else _settings(one)]
-    words += [one.reason] if one.outcome == "failed" else []
-    return "  ".join(words)
-
-
-def _settings(trial: TrialResult) -> str:
-    from mmtrain.config.load import format_setting
-
-    # The last two keys say which setting it is, in the order of the space.
-    return ", ".join(f"{'.'.join(key.split('.')[-2:])} {format_setting(value)}" for key, value in trial.settings.items())
 
 
 def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:

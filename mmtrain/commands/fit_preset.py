@@ -21,7 +21,6 @@ from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.proposals.presets import Preset, WithPreset, with_preset
 from mmtrain.pipeline.search.run_search import SearchListeners
 from mmtrain.pipeline.train_run import TrainingResult
-from mmtrain.reports.wording import decimals
 
 
 def fit_preset(
@@ -64,11 +63,7 @@ def _search(chosen: WithPreset, overrides: tuple[str, ...], output: Path, listen
         listeners.say(f"Search in {run.folder}: {', '.join(keys)}. If it is stopped: `{resume}`, then fit its best.yaml.")
 
     watched = SearchListeners(
-        trial=lambda one: listeners.say(
-            f"Trial {one.trial.trial}, {one.ended} of {one.trials}: {one.trial.outcome}"
-            + ("" if one.trial.score is None else f", {one.score} {decimals(one.trial.score)}")
-            + ("" if one.best is None else f"; best {decimals(one.best.score or 0.0)}")
-        ),
+        trial=lambda one: listeners.say(one.line()),
         began=began,
         progress=listeners.progress,
         say=listeners.say,

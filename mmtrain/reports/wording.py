@@ -74,6 +74,13 @@ def decimals(value: float) -> str:
     return signed_difference(f"{value:,.3f}")
 
 
+def score_text(value: float | None) -> str:
+    """Format a score with three decimals, below 0.0005 or from 1000 on with significant digits; None is `undefined`."""
+    if value is None:
+        return "undefined"
+    return decimals(value) if not value or 0.0005 <= abs(value) < 999.9995 else significant(value)
+
+
 def significant(value: float) -> str:
     """Format a number with three significant digits and all digits before the point: `0.0123`, `1.23`, `12,346`."""
     if value == 0:

@@ -181,12 +181,10 @@ def note(text: str, *, quiet: bool = False, whole: bool = False) -> None:
 
 
 def number(value: float | None) -> str:
-    """Format a number with three decimals, below 0.0005 or from 1000 on with significant digits; None is `undefined`."""
-    from mmtrain.reports.wording import decimals, significant
+    """Format a score, as `score_text` in `mmtrain.reports.wording`."""
+    from mmtrain.reports.wording import score_text
 
-    if value is None:
-        return "undefined"
-    return decimals(value) if not value or 0.0005 <= abs(value) < 999.9995 else significant(value)
+    return score_text(value)
 
 
 def format_value(value: float) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmtrain.artifacts.run_folder import Run, now
 from mmtrain.artifacts.search_results import SearchResult, TrialResult, best_trial
+from mmtrain.config.load import format_setting
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.tune import Tune
 from mmtrain.data.images.store import Progress, Say
@@ -21,6 +22,7 @@ from mmtrain.pipeline.search.space import SearchSpace, search_score
 from mmtrain.pipeline.search.study import Study, mend_journal
 from mmtrain.pipeline.search.trials import Search, open_study, run_trials, trial_results
 from mmtrain.pipeline.search.worker import wait, workers
+from mmtrain.reports.wording import score_text
 from mmtrain.training.listeners.events import Event
 from mmtrain.training.signals import Interrupted
 
@@ -41,6 +43,17 @@ class SearchProgress:
     trials: int
     """Maximum number of trials."""
     score: str
+
+    def line(self) -> str:
+        """Return the line about the trial: `trial 3 (4/40)  complete  validation_auc 0.812  best 0.831 (trial 1)  ...`."""
+        one, best = self.trial, self.best
+        words = [f"trial {one.trial} ({self.ended}/{self.trials})", one.outcome]
+        words += [] if one.score is None else [f"{self.score} {score_text(one.score)}"]
+        words += [] if best is None else [f"best {score_text(best.score)} (trial {best.trial})"]
+        # The last two keys of a setting say which it is, in the order of the space.
+        settings = ", ".join(f"{'.'.join(key.split('.')[-2:])} {format_setting(value)}" for key, value in one.settings.items())
+        words += [f"{one.seconds:.0f} s", "the file's own values" if one.own else settings]
+        return "  ".join([*words, one.reason] if one.outcome == "failed" else words)
 
 
 @dataclass(frozen=True)
