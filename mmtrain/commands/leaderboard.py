@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from mmtrain.commands.compare import differing_settings
 from mmtrain.commands.list_runs import FOLDS_PART, describe_run, list_runs, main_score, scores_of
 from mmtrain.config import Experiment
 from mmtrain.config.load import setting_cell
-from mmtrain.data.splits.split_file import read_split
+from mmtrain.data.splits.split_file import read_sizes, read_split
 from mmtrain.errors import ConfigError, Problem, RunError, UsageError, did_you_mean, listed, shell_command
 from mmtrain.metrics.score import Score, higher_is_better
 from mmtrain.pipeline.groups.results import CROSS_VALIDATION
@@ -95,12 +96,23 @@ def _has_folds(run: Run) -> bool:
 
 
 def how_to_score(run: Run | None, part: str) -> str:
-    """Return the command that scores a run on a part; None for a run that is still to be trained."""
+    """Return the command that scores a run on a part; None for a run that is still to be trained.
+
+    A run without rows in the part is scored on another table.
+    """
     if part == FOLDS_PART:
         return shell_command(
             "fit", *(("--resume", run.folder) if run is not None and _has_folds(run) else ("CONFIG", "--set", "split.folds=5"))
         )
-    return shell_command("evaluate", *([] if run is None else [run.folder]), *(("--part", part) if part in USES else ("--data", "TABLE")))
+    by_part = part in USES and not (run is not None and _lacks(run, part))
+    return shell_command("evaluate", *([] if run is None else [run.folder]), *(("--part", part) if by_part else ("--data", "TABLE")))
+
+
+def _lacks(run: Run, part: str) -> bool:
+    """Return whether the split of a run has no row in a part; False where the split cannot be read."""
+    with suppress(RunError):
+        return not read_sizes(run / "split.csv").get(part)
+    return False
 
 
 def _rank(score: Score, *, higher: bool) -> float:

@@ -207,6 +207,13 @@ def test_scores_from_before_a_resumed_training_do_not_count(make):
     assert ([one.name for one in board.runs], [one.name for one in board.unscored]) == (["clinic/1"], ["clinic/2"])
 
 
+def test_a_run_without_test_rows_is_scored_on_another_table(make):
+    make("all_rows", test=())
+    with pytest.raises(UsageError) as error:
+        leaderboard("all_rows")
+    assert "mmtrain evaluate runs/all_rows/1 --data TABLE" in str(error.value)
+
+
 def test_without_a_score_the_command_that_scores_is_named(make):
     make()
     with pytest.raises(UsageError) as caught:
