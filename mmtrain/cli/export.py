@@ -75,7 +75,8 @@ def command(
 
     import_code(code)
     if to == CONTAINER:
-        _write_container(run, folder, output, refused=quantize is not None or inputs is not None, as_json=as_json, quiet=quiet)
+        others = {"--quantize": quantize, "--inputs": inputs, "--table": table, "--images": images, "--force": force or None}
+        _write_container(run, folder, output, [name for name, value in others.items() if value is not None], as_json=as_json, quiet=quiet)
         return
     # In Python, `mmtrain.export` writes no container, so that only the command names it.
     find_format(to, (CONTAINER,))
@@ -96,14 +97,14 @@ def command(
     _show(done, quiet=quiet)
 
 
-def _write_container(run: str | None, folder: Path | None, output: Path, *, refused: bool, as_json: bool, quiet: bool) -> None:
+def _write_container(run: str | None, folder: Path | None, output: Path, refused: list[str], *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.container import write_container
-    from mmtrain.errors import Problem, UsageError
+    from mmtrain.errors import Problem, UsageError, listed
 
     if refused:
         what = "a container serves the run as it is."
-        raise UsageError(Problem(f"--format {CONTAINER}", what, "Leave --quantize and --inputs out."))
+        raise UsageError(Problem(f"--format {CONTAINER}", what, f"Leave {listed(refused)} out."))
     made = write_container(run, folder, output=output)
     if as_json:
         print_json({"folder": str(made), "format": CONTAINER, "files": sorted(path.name for path in made.iterdir())})

@@ -15,9 +15,8 @@ DOCKERFILE = """\
 # Serves {run}: docker build -t mmtrain-model . && docker run -p 8000:8000 mmtrain-model
 FROM python:3.12-slim
 
-RUN useradd --create-home --uid 10001 mmtrain
-RUN pip install --no-cache-dir "mmtrain[serve]=={version}"
-USER mmtrain
+RUN useradd --create-home --uid 10001 mmtrain && pip install --no-cache-dir "mmtrain[serve]=={version}"
+USER 10001
 WORKDIR /home/mmtrain
 COPY --chown=mmtrain {archive} ./
 RUN mmtrain unpack {archive} run && rm {archive}

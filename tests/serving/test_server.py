@@ -7,8 +7,12 @@ import io
 import json
 import random
 import re
+import shutil
 import socket
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +21,7 @@ from tiny_serving import cells, form, image_bytes
 from mmtrain.artifacts.run_folder import FORMAT
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands import serve as serve_command
-from mmtrain.commands.container import write_container
+from mmtrain.commands.container import DOCKERFILE, write_container
 from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.serving import server as server_process
 from mmtrain.serving.access import Access
@@ -405,5 +409,15 @@ def test_a_container_folder_has_the_run_without_its_rows(clinic, tmp_path, capsy
     assert not [name for name in names if name.startswith("predictions_")]
     with pytest.raises(UsageError, match="there is something here already"):
         write_container("clinic", folder, output=clinic / "runs")
-    assert command_line(["export", "clinic", "--output", str(clinic / "runs"), "--format", "container", "--quantize", "int8"]) == 2
-    assert "a container serves the run as it is" in capsys.readouterr().err
+    others = ["--quantize", "int8", "--images", str(clinic), "--force"]
+    assert command_line(["export", "clinic", "--output", str(clinic / "runs"), "--format", "container", *others]) == 2
+    assert "a container serves the run as it is. Leave --quantize, --images and --force out." in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_dockerfile_passes_a_linter(tmp_path):
+    linter = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("hadolint is not installed")
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(run="clinic/1", version="0.1.0", archive="run.zip"))
+    found = subprocess.run([linter, tmp_path / "Dockerfile"], check=False, capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stdout) == (0, "")
