@@ -211,7 +211,7 @@ def test_a_run_without_test_rows_is_scored_on_another_table(make):
     make("all_rows", test=())
     with pytest.raises(UsageError) as error:
         leaderboard("all_rows")
-    assert "mmtrain evaluate runs/all_rows/1 --data TABLE" in str(error.value)
+    assert str(error.value).endswith("runs/all_rows/1 --data TABLE")
 
 
 def test_without_a_score_the_command_that_scores_is_named(make):
