@@ -61,7 +61,8 @@ def inspect_experiment(
     """
     origin = Origin(path, tuple(overrides))
     experiment = load_experiment(origin)
-    file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
+    data = experiment.data
+    file = open_table(data.table, data.missing_values, data.format, tables=data.tables)
     table = CodedTable(file)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]

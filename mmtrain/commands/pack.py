@@ -200,7 +200,12 @@ def _config(run: Run, root: Run, experiment: Experiment) -> str:
     if not archive.is_below_a_folder(table):
         table = f"{DATA}/table{''.join(suffix for suffix in known.suffixes if suffix[1:].isalnum())}"
     cache = experiment.data.cache.model_copy(update={"folder": None})
-    data = experiment.data.model_copy(update={"table": root.folder.resolve() / table, "images": None, "cache": cache})
+    folder = root.folder.resolve()
+    second = {
+        name: one.model_copy(update={"table": folder / DATA / f"{name}{''.join(one.table.suffixes)}"})
+        for name, one in experiment.data.tables.items()
+    }
+    data = experiment.data.model_copy(update={"table": folder / table, "tables": second, "images": None, "cache": cache})
     branches = {key: _by_name(branch) for key, branch in experiment.branches.items()}
     columns = {key: _by_name(column) for key, column in experiment.columns.items()}
     parts = {"data": data, "branches": branches, "columns": columns}

@@ -95,8 +95,9 @@ def predict(
             raise UsageError(Problem(f"--images {options.images}", f"{table} holds the images itself.", fix))
         # Named images are relative to their own folder; the cells of a table to that of the experiment, where it names one.
         folder = given.folder if given.named_by or data.images is None else data.images
+        otherwise = "Give the path of the table to predict."
         source = Source(
-            open_table(given.path, data.missing_values, data.format, later=True, otherwise="Give the path of the table to predict."),
+            open_table(given.path, data.missing_values, data.format, tables=data.tables, later=True, otherwise=otherwise),
             ImageFolder(options.images or folder, data.allow_outside, "--images"),
             given.named_by,
         )

@@ -160,7 +160,8 @@ def _short_form(tree: dict[str, Any], key: str, default: str, sections: Iterable
 def _paths(data: Any, folder: Path) -> None:
     if not isinstance(data, dict):
         return
-    for holder, key in ((data, "table"), (data, "images"), (data.get("cache"), "folder")):
+    second = data["tables"].values() if isinstance(data.get("tables"), dict) else ()
+    for holder, key in ((data, "table"), (data, "images"), (data.get("cache"), "folder"), *((one, "table") for one in second)):
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             with suppress(RuntimeError, ValueError):  # `~nobody`, a NUL: refused by the section
                 # Joined to the folder of the file; an absolute path stays as it is.

@@ -58,6 +58,21 @@ class Cache(Section):
     )
 
 
+class SecondTable(Section):
+    """A table with any number of rows for each row of `data.table`: views of a patient, measurements of a stay."""
+
+    table: CheckedPath = Field(description="The file, in a format of `data.table`; its path is relative to this file.")
+    key: str = Field(min_length=1, description="Header, in both tables, of what rows of the two have in common.")
+    main_key: str | None = Field(None, min_length=1, description="Header of the key in `data.table`, where it differs from `key`.")
+    time: str | None = Field(
+        None, min_length=1, description="Header whose dates or numbers order the rows of a key. Left out: their order in the file."
+    )
+    format: TableFormat = Field(TableFormat(), description="Format of the file, like `data.format`.")
+
+
+TableName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+
+
 class Data(Section):
     """The table and the images."""
 
@@ -72,6 +87,12 @@ class Data(Section):
         examples=[{"separator": ";", "decimal": ","}],
     )
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
+    tables: dict[TableName, SecondTable] = Field(
+        {},
+        description="Second tables by name, with several rows for a row of `table`. A column with `column: NAME.HEADER` reads, for each "
+        "row of `table`, the list of the cells under HEADER in the rows with the same key.",
+        examples=[{"views": {"table": "views.csv", "key": "patient"}}],
+    )
     allow_outside: bool = Field(False, description="Let image cells name files outside of the images folder.")
     cache: Cache = Field(Cache(), description="The cache of decoded images and encoded columns, which runs share.")
 

@@ -100,7 +100,10 @@ def to_yaml(experiment: Experiment, folder: Path, header: str = REPEATS) -> str:
     for section in ("ensemble", "tune"):
         if values[section] is None:
             del values[section]
-    for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder")):
+    if not values["data"]["tables"]:
+        del values["data"]["tables"]
+    second = [(table, "table") for table in values["data"].get("tables", {}).values()]
+    for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder"), *second):
         if holder[key] is not None:
             # Relative to the run, so that a folder with its table can be moved as a whole.
             holder[key] = Path(os.path.relpath(holder[key], folder.resolve())).as_posix()

@@ -275,6 +275,7 @@ def _encode_rows(
 
         values = {
             "table": table.sha256,
+            **({"tables": dict(table.file.second_hashes)} if table.file.second_hashes else {}),
             "missing_values": table.missing_values,
             # Dropped rows are not in the arrays.
             "rows": sha256(table.rows.tobytes()).hexdigest(),

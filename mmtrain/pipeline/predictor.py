@@ -19,6 +19,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.arrays import Array
 from mmtrain.data.drift import DriftMonitor, read_statistics
 from mmtrain.data.prediction_chunks import Chunk, Chunks, MakeChunk, RawChunk, Source, check_source
+from mmtrain.data.tables.file_formats.formats import join_tables
 from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.table_problems import too_few_rows
 from mmtrain.errors import DataError, Problem, UsageError, listed
@@ -118,7 +119,7 @@ class Predictor:
         if images is None and not folder.is_dir() and self._holds_images(frame):
             folder = Path.cwd()  # no cell is a path, so that the folder of the training need not be here
         outside = data.allow_outside if allow_outside is None else allow_outside
-        source = Source(FrameTable(frame, data.missing_values), ImageFolder(folder, outside, "images"))
+        source = Source(join_tables(FrameTable(frame, data.missing_values), data.tables), ImageFolder(folder, outside, "images"))
         check_source(source, self.experiment.columns)
         watch = self.watch(source)
         parts = [self.frame(piece, source, proba=proba, on_error=on_error) for piece in self.predicted_pieces(source, watch)]

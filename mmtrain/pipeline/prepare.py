@@ -21,7 +21,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import ImageStore, Say, attach
 from mmtrain.data.tables.file_formats.formats import open_table
-from mmtrain.data.tables.read_table import read
+from mmtrain.data.tables.read_table import ReadOptions, read
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
@@ -52,7 +52,9 @@ def read_data(
     """
     wanted = experiment.columns if columns is None else columns
     data, later = experiment.data, columns is not None
-    table = read(path, wanted, missing_values=data.missing_values, table_format=data.format, later=later, least=1 if later else 2)
+    options = ReadOptions(missing_values=data.missing_values, table_format=data.format, tables=data.tables, later=later)
+    options["least"] = 1 if later else 2
+    table = read(path, wanted, **options)
     attached = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
     if attached.problems:
         raise DataError(attached.problems)
@@ -77,7 +79,8 @@ def other_data(
 
 def later_table(data: Data, path: Path) -> TableFile:
     """Open a table that is not that of the training and may have another format. Raises DataError."""
-    return open_table(path, data.missing_values, data.format, later=True, otherwise="Set `--data` to its path.")
+    otherwise = "Set `--data` to its path."
+    return open_table(path, data.missing_values, data.format, tables=data.tables, later=True, otherwise=otherwise)
 
 
 @dataclass(frozen=True)
@@ -91,20 +94,24 @@ class Moved:
         """Return the experiment with these places.
 
         An images folder that the experiment leaves out is that of the table, at its new place. One that no longer exists is expected
-        at its former place relative to the table.
+        at its former place relative to the table, and so are second tables.
         """
         table = self.table and self.table.absolute()
-        places = {"table": table, "images": self.images or (table and _moved_along(experiment.data, table))}
-        update = {name: place for name, place in places.items() if place is not None}
+        data = experiment.data
+        places = {"table": table, "images": self.images or (table and data.images and _moved_along(data, data.images, table))}
+        update: dict[str, Any] = {name: place for name, place in places.items() if place is not None}
+        if table and data.tables:
+            moved = {name: _moved_along(data, one.table, table) or one.table for name, one in data.tables.items()}
+            update["tables"] = {name: one.model_copy(update={"table": moved[name]}) for name, one in data.tables.items()}
         return experiment.model_copy(update={"data": experiment.data.model_copy(update=update)}) if update else experiment
 
 
-def _moved_along(data: Data, table: Path) -> Path | None:
-    """Return the images folder next to the moved table; None if the experiment names none, or it is still in its place."""
-    if data.images is None or data.images.exists():
+def _moved_along(data: Data, place: Path, table: Path) -> Path | None:
+    """Return where a folder or file of the experiment is next to the moved table; None if it is still in its place."""
+    if place.exists():
         return None
-    # From the old table to the old images, applied to the new table.
-    return Path(os.path.normpath(table.parent / os.path.relpath(data.images, data.table.parent)))
+    # From the old table to the old place, applied to the new table.
+    return Path(os.path.normpath(table.parent / os.path.relpath(place, data.table.parent)))
 
 
 def split_rows(experiment: Experiment, table: Table) -> SplitPlan:

@@ -192,6 +192,10 @@ def restore_plan(
         raise DataError(_missing_table(run, path))
     images = replace(experiment.data.images_folder, setting="--images")
     data = read_data(experiment, path, images, progress=progress, say=say)
+    for name, digest in data.table.file.second_hashes.items():
+        if known.get("tables", {}).get(name, digest) != digest:
+            what = "the table has changed since the training, so rows no longer have the members that they had."
+            raise DataError(Problem(str(experiment.data.tables[name].table), what, "Restore the table, or train again."))
     written = read_split(run / "split.csv")
     # The table's hash is unchanged, so a difference comes from rows that were dropped: a missing or a restored image.
     if not np.array_equal(written.rows, data.table.rows):

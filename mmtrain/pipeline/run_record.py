@@ -79,6 +79,7 @@ def describe_data(experiment: Experiment, data: LoadedData, split: SplitPlan) ->
     return {
         "table": table.path.name,
         "sha256": table.sha256,
+        **({"tables": dict(table.file.second_hashes)} if table.file.second_hashes else {}),
         "headers": list(table.headers),
         "rows": table.total,
         "used": len(table),

@@ -72,7 +72,7 @@ MISSPELT = [
     (
         "csv}",
         "csv, sheet: 1}",
-        "1: data.sheet: unknown key. The keys here are table, images, format, missing_values, allow_outside and cache.",
+        "1: data.sheet: unknown key. The keys here are table, images, format, missing_values, tables, allow_outside and cache.",
     ),
     ("csv}", "csv, cache: {foldr: x}}", "1: data.cache.foldr: unknown key. Did you mean 'folder'?"),
     ("{role: numeric}", "{rol: numeric}", "4: columns.age.rol: unknown key. Did you mean 'role'?"),
@@ -231,7 +231,7 @@ WRONG_VALUES = [
         "{table: patients.csv}",
         "patients.csv",
         "1: data: expected a map of keys and values; found 'patients.csv'. "
-        "Its keys are table, images, format, missing_values, allow_outside and cache.",
+        "Its keys are table, images, format, missing_values, tables, allow_outside and cache.",
     ),
     (
         "{method: gated, width: 32}",

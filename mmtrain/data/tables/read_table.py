@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import CellError, Column
+from mmtrain.config.experiment import SecondTable
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.column_buffer import ColumnBuffer
 from mmtrain.data.tables.file_formats.formats import open_table
@@ -28,7 +29,8 @@ class ReadOptions(TypedDict, total=False):
 
     missing_values: Sequence[str]
     table_format: TableFormat | None
-    """As for `open_table`, like `later`."""
+    """As for `open_table`, like `tables` and `later`."""
+    tables: Mapping[str, SecondTable]
     later: bool
     least: int
     """Rows that have to be left."""
@@ -76,7 +78,8 @@ def read_tolerantly(path: Path, columns: Mapping[str, Column], **options: Unpack
         DataError: there is no such table, or it has no headers.
 
     """
-    file = open_table(path, options.get("missing_values", ()), options.get("table_format"), later=options.get("later", False))
+    formats, later = options.get("table_format"), options.get("later", False)
+    file = open_table(path, options.get("missing_values", ()), formats, tables=options.get("tables"), later=later)
     place = options.get("declared")
     uses = [_Use(key, header, column) for key, column in columns.items() for header in headers_of(key, column)]
     unusable = {

@@ -55,6 +55,8 @@ class TableFile(ABC):
     """Options of `data.format` to read this file as it is read, where that was found out."""
     notice = ""
     """A note for the user on how the file is read."""
+    second_hashes: Mapping[str, str] = MappingProxyType({})
+    """SHA-256 of each second table that gives it further headers, by name."""
 
     def __init__(self, path: Path, missing_values: Sequence[str] = ()) -> None:
         self.path = path

@@ -247,6 +247,7 @@ def _read(data: Data, columns: Mapping[str, Column], origin: Origin, errors: lis
             columns,
             missing_values=data.missing_values,
             table_format=data.format,
+            tables=data.tables,
             least=LEAST_ROWS,
             declared=declared,
         )

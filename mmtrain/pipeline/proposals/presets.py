@@ -23,7 +23,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.in_memory import InMemory
 from mmtrain.config.load import REPEATS
 from mmtrain.config.yaml_source import NotInFile, Source, read
-from mmtrain.data.tables.read_table import read_tolerantly
+from mmtrain.data.tables.read_table import ReadOptions, read_tolerantly
 from mmtrain.errors import DataError
 from mmtrain.pipeline.proposals.encoder_speed import MOST_MINUTES, encoder_at_hand
 from mmtrain.pipeline.proposals.recipes import ENCODED_IMAGES, recipe_for
@@ -108,7 +108,8 @@ def _rows(experiment: Experiment) -> int:
     """Return the number of rows of the table; 1 for a table with mistakes, which are reported later with all others."""
     data = experiment.data
     with suppress(DataError):
-        table = read_tolerantly(data.table, experiment.targets, missing_values=data.missing_values, table_format=data.format).table
+        options = ReadOptions(missing_values=data.missing_values, table_format=data.format, tables=data.tables)
+        table = read_tolerantly(data.table, experiment.targets, **options).table
         return 1 if table is None else max(1, len(table))
     return 1
 

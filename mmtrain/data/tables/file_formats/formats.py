@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from mmtrain.config.experiment import SecondTable
 from mmtrain.config.table_format import TEXT_OPTIONS, TableFormat
 from mmtrain.data.tables.file_formats.csv_file import CsvFile, usual_separator
 from mmtrain.data.tables.file_formats.delimited_text import open_text
@@ -17,6 +18,7 @@ from mmtrain.data.tables.file_formats.excel_file import ExcelFile
 from mmtrain.data.tables.file_formats.json_file import JsonFile
 from mmtrain.data.tables.file_formats.parquet_file import ParquetFile
 from mmtrain.data.tables.file_formats.sniff import fits, sniffed, with_clear_decimals
+from mmtrain.data.tables.joined_file import JoinedFile
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.system.folder_names import existing_form
@@ -43,10 +45,13 @@ def open_table(
     missing_values: Sequence[str] = (),
     table_format: TableFormat | None = None,
     *,
+    tables: Mapping[str, SecondTable] | None = None,
     later: bool = False,
     otherwise: str = "Set `data.table` to its path.",
 ) -> TableFile:
     """The table file at `path`; its suffix says the format, `table_format` what is known of how it is written.
+
+    With second `tables` it also has their headers, see `joined_file`.
 
     A table that comes `later` than the training may be written otherwise: its format is looked for where the given one does not
     fit. `otherwise` is as for `no_table`.
@@ -72,7 +77,17 @@ def open_table(
         raise DataError(Problem(str(path), what, INSTEAD.get(path.suffix.lower(), f"Save it as one of {endings}.")))
     if not later:
         _check_options(path, suffix, given)
-    return _opened(path, suffix, missing_values, given, later=later)
+    return join_tables(_opened(path, suffix, missing_values, given, later=later), tables)
+
+
+def join_tables(file: TableFile, tables: Mapping[str, SecondTable] | None) -> TableFile:
+    """Return the file with the headers of those second tables of which it has none. Raises DataError for what cannot be joined."""
+    opened = {
+        name: (one, open_table(one.table, file.missing_values, one.format, otherwise=f"Set `data.tables.{name}.table` to its path."))
+        for name, one in (tables or {}).items()
+        if not any(header.startswith(f"{name}.") for header in file.headers)
+    }
+    return JoinedFile(file, opened) if opened else file
 
 
 def _opened(path: Path, suffix: str, missing_values: Sequence[str], given: TableFormat, *, later: bool) -> TableFile:
