@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
+ClassWeights = Literal["none", "balanced", "effective"] | dict[str, Annotated[float, Field(ge=0)]]
 LabelSmoothing = Annotated[
     float,
     Field(

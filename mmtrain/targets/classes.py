@@ -12,6 +12,7 @@ from mmtrain.columns.cells import CellError, intern_cells
 from mmtrain.registry import Section
 from mmtrain.targets.base import ClassWeights, LabelSmoothing, Target
 from mmtrain.targets.fitted_target import FittedTarget
+from mmtrain.targets.losses import LOGIT_ADJUSTED
 from mmtrain.targets.traits import TaskTraits
 from mmtrain.text.label_lists import lists_of
 from mmtrain.text.spelling import keys
@@ -40,19 +41,39 @@ def difference(names: Sequence[str]) -> str:
     return "differ only in case" if len({name.casefold() for name in names}) == 1 else "differ only in how they are written"
 
 
+EFFECTIVE_ROWS = 1000
+"""Limit of the effective number of rows, 1 / (1 - b) with b = 0.999: the value of Cui et al. 2019 for their largest tables is 0.9999."""
+
+
 def class_weights(counts: Mapping[str, int], wanted: ClassWeights) -> dict[str, float]:
     """A weight per class.
 
     `balanced` gives rows / (classes * rows of the class), so that every class adds the same to the loss and the mean
-    weight is 1 (King and Zeng 2001; the formula of scikit-learn). A class that `wanted` does not name weighs 1.
+    weight is 1 (King and Zeng 2001; the formula of scikit-learn). `effective` does the same with the effective number of
+    rows of each class, see `effective_number`. A class that `wanted` does not name weighs 1.
     """
     if wanted == "none":
         return dict.fromkeys(counts, 1.0)
-    if wanted == "balanced":
-        total = sum(counts.values())
-        # A class without training rows can have no finite weight, and has no row that would use it.
-        return {name: total / (len(counts) * count) if count else 0.0 for name, count in counts.items()}
-    return {name: wanted.get(name, 1.0) for name in counts}
+    if isinstance(wanted, dict):
+        return {name: wanted.get(name, 1.0) for name in counts}
+    total = sum(counts.values())
+    sizes: Mapping[str, float] = counts
+    parts: float = len(counts)
+    if wanted == "effective":
+        sizes = {name: effective_number(count) for name, count in counts.items()}
+        # Over all rows, the mean weight is 1, so that neither the loss nor the learning rate depends on the choice.
+        parts = sum(count / sizes[name] for name, count in counts.items() if count)
+    # A class without training rows can have no finite weight, and has no row that would use it.
+    return {name: total / (parts * size) if size else 0.0 for name, size in sizes.items()}
+
+
+def effective_number(rows: int) -> float:
+    """Return the effective number of rows of a class, `(1 - b ** rows) / (1 - b)` (Cui et al. 2019, arXiv:1901.05555).
+
+    It is near `rows` for a few and never above `EFFECTIVE_ROWS`: each further row of a large class adds less that is new.
+    """
+    kept = 1 - 1 / EFFECTIVE_ROWS
+    return float((1 - kept**rows) * EFFECTIVE_ROWS)
 
 
 class Decision(Section):
@@ -90,7 +111,8 @@ class ClassTarget(ClassTraits, Target):
 
     class_weights: ClassWeights | None = Field(
         None,
-        description="none, balanced, or a weight per class; left out: `training.class_weights`. They reach the loss, not the scores. "
+        description="none; balanced: every class adds the same to the loss; effective: in between, by the effective number of rows (Cui et "
+        "al. 2019, arXiv:1901.05555); or a weight per class. Left out: `training.class_weights`. They reach the loss, not the scores. "
         "Their price: probabilities shift towards rare classes, and log loss and accuracy become worse. `decision` gives the balance "
         "without that.",
     )
@@ -170,11 +192,21 @@ class FittedClassTarget(ClassTraits, FittedTarget):
 
         if not self.prior:
             return None
-        # The frequency of a class that the network has learned: its rows times their weight.
-        learned = np.array(self.counts) * np.array(self.weights)
+        learned = self.learned_frequencies
         factors = np.divide(np.array(self.prior), learned, out=np.zeros(len(learned)), where=learned > 0)
         # Only ratios matter; 1 for the largest keeps the products within float32.
         return np.asarray(factors / factors.max(), dtype=np.float32)
+
+    @property
+    def learned_frequencies(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return how often each class seems to occur in what the network has learned, (classes,): its rows times their weight."""
+        import numpy as np
+
+        counts = np.array(self.counts, dtype=np.float64)
+        loss = self.own_loss or {}
+        # Logit adjustment takes the frequencies, to the power of `strength`, out of what is learned.
+        adjusted = counts ** loss["strength"] if loss.get("method") == LOGIT_ADJUSTED else 1.0
+        return np.divide(counts * np.array(self.weights), adjusted, out=np.zeros(len(counts)), where=counts > 0)
 
     def without_decision(self) -> Self:
         """Return the same target that predicts the most probable class."""

@@ -124,13 +124,23 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
 
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Mean binary cross-entropy over labels, rows that have a label weighted by it; a label that is not known adds 0."""
+        return self.mean_over_labels(truth, self.label_losses(truth, raw))
+
+    def label_losses(self, truth: Any, raw: Any) -> Any:
+        """Return the binary cross-entropy of each label, (batch, labels), of any value where it is not known; a TensorFlow function."""
         import tensorflow as tf
 
-        known = tf.cast(truth >= 0, tf.float32)
-        truth = tf.cast(truth, tf.float32) * known  # an unknown label, -1, would make the cross-entropy negative
+        truth = tf.cast(truth, tf.float32)
         labels = truth * (1 - self.label_smoothing) + self.label_smoothing / 2
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=raw)  # (batch, labels)
-        weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=raw)
+
+    def mean_over_labels(self, truth: Any, losses: Any) -> Any:
+        """Return the mean of the losses of labels, (batch, labels) to (batch,), with the weights of labels; a TensorFlow function."""
+        import tensorflow as tf
+
+        # The loss of an unknown label, -1, means nothing, and may be negative.
+        known = tf.cast(truth >= 0, tf.float32)
+        weights = 1.0 + tf.cast(truth > 0, tf.float32) * (tf.constant(self.weights, tf.float32) - 1.0)
         # Divided by all labels, known or not, so that a label weighs the same in every row.
         return tf.reduce_mean(losses * weights * known, axis=1)
 

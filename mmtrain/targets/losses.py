@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from mmtrain.optim.base import loss
+
+LOGIT_ADJUSTED = "logit_adjusted"
+"""Name of the loss that takes the frequencies of classes out of what is learned."""
 
 
 @loss("regression")
@@ -42,7 +46,7 @@ def huber(
     return tf.where(size <= delta, 0.5 * tf.square(size), delta * (size - 0.5 * delta))
 
 
-@loss("binary", "multiclass")
+@loss("binary", "multiclass", "multilabel")
 def focal(
     target: Any,
     truth: Any,
@@ -50,12 +54,58 @@ def focal(
     *,
     gamma: Annotated[float, Field(ge=0, description="How much well-classified rows count less; 0 is the cross-entropy.")] = 2.0,
 ) -> Any:
-    """Cross-entropy times (1 - probability of the true class) ** gamma (Lin et al. 2017, arXiv:1708.02002)."""
+    """Cross-entropy times (1 - probability of the true class) ** gamma, of each label alone (Lin et al. 2017, arXiv:1708.02002)."""
     import tensorflow as tf
 
     # The cross-entropy of the task is -log p of the true class, smoothing included.
-    log_probability = -target.row_loss(truth, raw)
-    return -log_probability * tf.pow(1.0 - tf.exp(log_probability), gamma)
+    log_probability = -(target.label_losses(truth, raw) if target.has_labels else target.row_loss(truth, raw))
+    losses = -log_probability * tf.pow(1.0 - tf.exp(log_probability), gamma)
+    return target.mean_over_labels(truth, losses) if target.has_labels else losses
+
+
+@loss("multilabel")
+def asymmetric(
+    target: Any,
+    truth: Any,
+    raw: Any,
+    *,
+    gamma_positive: Annotated[float, Field(ge=0, description="Exponent of the focal factor of labels that a row has.")] = 0.0,
+    gamma_negative: Annotated[float, Field(ge=0, description="The same of labels that a row does not have.")] = 4.0,
+    margin: Annotated[
+        float, Field(ge=0, lt=1, description="Probability up to which a label that the row does not have adds nothing to the loss.")
+    ] = 0.05,
+) -> Any:
+    """Focal loss whose factor is stronger for absent labels, which are the many (Ridnik et al. 2021, arXiv:2009.14119)."""
+    import tensorflow as tf
+
+    probability = tf.sigmoid(raw)
+    shifted = tf.maximum(probability - margin, 0.0)
+    # log(0) is the loss of a wrong label with probability 0 or 1 in float32; 1e-8 is the bound of the authors' code.
+    present = -tf.pow(1.0 - probability, gamma_positive) * tf.math.log(tf.maximum(probability, 1e-8))
+    absent = -tf.pow(shifted, gamma_negative) * tf.math.log(tf.maximum(1.0 - shifted, 1e-8))
+    return target.mean_over_labels(truth, tf.where(truth > 0, present, absent))
+
+
+@loss("binary", "multiclass")
+def logit_adjusted(
+    target: Any,
+    truth: Any,
+    raw: Any,
+    *,
+    strength: Annotated[
+        float, Field(gt=0, le=4, description="Power of the class frequencies; 1 aims at the balanced accuracy, less lies in between.")
+    ] = 1.0,
+) -> Any:
+    """Cross-entropy of logits to which the log frequency of each class in training rows is added (Menon et al. 2021, arXiv:2007.07314).
+
+    The network learns what the classes look like apart from how often they occur, so that its most probable class is the best for the
+    balanced accuracy, and its probabilities are those of equally frequent classes.
+    """
+    import tensorflow as tf
+
+    offsets = [strength * math.log(max(count, 1)) for count in target.counts]
+    # A single logit stands for the difference between the second class and the first.
+    return target.row_loss(truth, raw + tf.constant([offsets[1] - offsets[0]] if target.units == 1 else offsets, tf.float32))
 
 
 def softened_distance(teacher: Any, raw: Any, temperature: float) -> Any:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from mmtrain.columns.cells import CellError, is_word
 from mmtrain.targets.base import ClassWeights, LabelSmoothing, Target, task
-from mmtrain.targets.classes import class_weights
+from mmtrain.targets.classes import class_weights, effective_number
 from mmtrain.targets.fitted_multilabel import FittedMultilabel, MultilabelTraits
 from mmtrain.targets.yes_no import read_answers
 from mmtrain.text.label_lists import LIST, lists_of, read_list, split_labels
@@ -36,7 +36,10 @@ class MultilabelTarget(MultilabelTraits, Target):
     )
     labels: tuple[str, ...] = Field((), description="Headers of 0/1 columns, one per label; then no cell with separators is read.")
     class_weights: ClassWeights | None = Field(
-        None, description="none, balanced, or a weight per label for the rows that have it; left out: `training.class_weights`."
+        None,
+        description="none; balanced: rows with a label add the same to its loss as rows without it; effective: the same by effective "
+        "numbers of rows (Cui et al. 2019, arXiv:1901.05555); or a weight per label for the rows that have it. Left out: "
+        "`training.class_weights`.",
     )
     label_smoothing: LabelSmoothing = 0.0
 
@@ -141,8 +144,9 @@ class MultilabelTarget(MultilabelTraits, Target):
         known = (truth >= 0).sum(axis=0).tolist()
         wanted = default_weights if self.class_weights is None else self.class_weights
         counts = (truth == 1).sum(axis=0).tolist()
-        if wanted == "balanced":  # rows with and rows without a label add the same to its loss, where there are both
-            weights = [(rows - count) / count if 0 < count < rows else 1.0 for rows, count in zip(known, counts, strict=True)]
+        if wanted in ("balanced", "effective"):  # rows with and rows without a label add the same to its loss, where there are both
+            size = effective_number if wanted == "effective" else float
+            weights = [size(rows - count) / size(count) if 0 < count < rows else 1.0 for rows, count in zip(known, counts, strict=True)]
         else:
             weights = list(class_weights(dict(zip(labels, counts, strict=True)), wanted).values())
         return fitted.model_copy(update={"rows": len(truth), "known": tuple(known), "counts": tuple(counts), "weights": tuple(weights)})

@@ -184,7 +184,8 @@ WRONG_VALUES = [
     (
         "epochs: 30",
         "class_weights: balance",
-        "14: training.class_weights: expected none, balanced or a map of keys and values; found 'balance'. Did you mean 'balanced'?",
+        "14: training.class_weights: expected none, balanced, effective or a map of keys and values; found 'balance'. "
+        "Did you mean 'balanced'?",
     ),
     ("epochs: 30", "class_weights: {ill: lots}", "14: training.class_weights.ill: expected a number; found 'lots'."),
     (

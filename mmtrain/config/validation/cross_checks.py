@@ -16,9 +16,9 @@ from mmtrain.config.training import group_names, groups_below
 from mmtrain.config.tune import search_score
 from mmtrain.config.validation.network_checks import NETWORK_RULES
 from mmtrain.config.validation.partial_validation import ValidParts, as_number, has_only, valid_parts
+from mmtrain.config.validation.target_checks import TARGET_RULES
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.optim import losses
 from mmtrain.splits import SplitMethod, split_methods
 from mmtrain.targets import TaskTraits, tasks
 
@@ -145,34 +145,6 @@ def _decisions(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("evaluation", key), f"`{key}` needs a target with the task {listed(able, 'or')}.", "Leave it out, or add such a target."
 
 
-def _class_weights(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """`training.class_weights` has a target that takes them."""
-    section = sound.tree.get("training")
-    weights = section.get("class_weights") if isinstance(section, dict) else None
-    if weights in (None, "none") or not sound.whole or not sound.targets:
-        return
-    where = ("training", "class_weights")
-    having = {key: target for key, target in sound.targets.items() if not target.is_continuous}
-    with_own = [key for key, target in having.items() if target.own_class_weights is not None]
-    if not having:
-        what = "`class_weights` needs a target with classes or labels, and numbers have none."
-        yield where, what, "Leave it out; a column with the role `weight` gives each row a weight."
-    elif len(with_own) == len(having):
-        what = f"`class_weights` has no effect here: every target with classes ({listed(with_own)}) has `class_weights` of its own."
-        yield where, what, "Leave out one of the two."
-
-
-def _priors(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Decisions of two classes follow a prior or a chosen threshold, not both."""
-    section = sound.tree.get("evaluation")
-    if not isinstance(section, dict) or section.get("threshold") is None:
-        return
-    for key, target in sound.targets.items():
-        if key not in sound.flawed and target.thresholdable and dict(target).get("decision") is not None:
-            what = "`decision` and `evaluation.threshold` both say from which probability on the positive class is predicted."
-            yield ("columns", key, "decision"), what, "Leave one of them out."
-
-
 def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
     """No option that has no effect with the other options of its column."""
     for key, column in sound.inputs.items():
@@ -180,22 +152,6 @@ def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
             continue
         for option, (what, fix) in column.options_without_effect().items():
             yield ("columns", key, option), what, fix
-
-
-def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """Every loss is for the task of its target, and is not given twice."""
-    for key, target in sound.targets.items():
-        if key in sound.flawed or target.loss is None:
-            continue
-        where, method = ("columns", key, "loss"), target.loss.method
-        if target.task not in losses[method].tasks:
-            able = [name for name, entry in losses.items() if target.task in entry.tasks]
-            fix = f"Set {listed([f'`{name}`' for name in able], 'or')}, or leave it out." if able else "Leave it out."
-            yield where, f"the loss `{method}` is for `task: {' or '.join(losses[method].tasks)}`.", fix
-        elif "error" in target.model_fields_set:
-            yield where, "`loss` and `error` both choose the loss.", "Leave one of them out."
-        elif dict(target).get("label_smoothing"):
-            yield where, f"`label_smoothing` is for the cross-entropy, and `loss: {method}` is another one.", "Leave one of them out."
 
 
 def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
@@ -235,9 +191,7 @@ RULES = (
     _repeats,
     _split_columns,
     _decisions,
-    _class_weights,
-    _priors,
-    _losses,
+    *TARGET_RULES,
     _options_of_others,
     _stage_groups,
     stopping_rule,
