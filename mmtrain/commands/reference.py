@@ -12,6 +12,7 @@ from typing import Any
 from mmtrain.artifacts.command_results import ListedName, ListedOption
 from mmtrain.config import json_schema
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
+from mmtrain.metrics.on_request.declared import ON_REQUEST
 from mmtrain.metrics.registered_metrics import registered_metrics
 from mmtrain.metrics.score import METRICS, Metric
 from mmtrain.targets import tasks
@@ -130,6 +131,10 @@ def _sections(schema: dict[str, Any]) -> Iterator[ListedName]:
 def _metrics() -> Iterator[ListedName]:
     users = {entry.metric.name: sorted(entry.tasks) for _, entry in registered_metrics.items()}
     for metric in METRICS.values():
+        if metric.name in ON_REQUEST:
+            entry = ON_REQUEST[metric.name]
+            purpose = f"{metric.title}; {_direction(metric)}. For {', '.join(entry.modules)}, with `extra_metrics: [{entry.usage}]`."
+            yield ListedName(name=metric.name, purpose=purpose.replace("{level}", "LEVEL"), options=[])
         of_tasks = users.get(metric.name) or [name for name, target in tasks.items() if metric in (*target.metrics, *target.label_metrics)]
         if of_tasks:
             yield ListedName(name=metric.name, purpose=f"{metric.title}; {_direction(metric)}. For {', '.join(of_tasks)}.", options=[])

@@ -9,7 +9,8 @@ from mmtrain.config.training import EarlyStopping, typed_value
 from mmtrain.config.validation.partial_validation import ValidParts, has_only
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.metrics.score import METRICS
+from mmtrain.metrics.on_request.declared import ON_REQUEST
+from mmtrain.metrics.score import LEVEL, METRICS, metric_of
 from mmtrain.targets import Target
 
 
@@ -23,6 +24,7 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
         infix = f"{key}_" if len(targets) > 1 else ""
         names |= {f"{part}_{infix}loss": "loss" for part in ("validation", "train")}
         names |= {f"validation_{infix}{metric.name}": metric.name for metric in target.all_metrics}
+        names |= {f"validation_{infix}{name}": metric_of(name).name for name in target.extra_metrics}
         names |= {f"{name}[LABEL]": score for name, score in _of_each_label(key, targets).items()}
     return names
 
@@ -42,7 +44,7 @@ def direction_of(monitor: str) -> str:
 def _score_of(monitor: str) -> str:
     """Return the longest known score at the end of a name, `log_loss` for `validation_diagnosis_log_loss`; empty without one."""
     # From the longest end to the shortest: `log_loss` before `loss`.
-    words = monitor.partition("[")[0].split("_")
+    words = monitor.partition("[")[0].partition(LEVEL)[0].split("_")
     ends = ("_".join(words[start:]) for start in range(len(words)))
     return next((end for end in ends if end in METRICS), "")
 
@@ -90,6 +92,8 @@ def nearest_monitor(monitor: str, known: dict[str, str]) -> str:
     same = [name for name, other in known.items() if other == score and name.startswith("validation_")]
     if same:
         return did_you_mean(monitor, same) or f"Did you mean '{same[0]}'?"
+    if score in ON_REQUEST:
+        return f"Ask for it with `extra_metrics: [{ON_REQUEST[score].usage}]` of its target."
     hint = "" if score else did_you_mean(monitor, known)  # a known score of another task is not misspelt
     return hint or f"Their scores are {listed([name for name in known if name.startswith('validation_')], most=30)}."
 

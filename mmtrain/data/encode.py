@@ -78,7 +78,10 @@ def fit(columns: Mapping[str, Column], table: Table, rows: Array, class_weights:
         key: learned[key] if key in learned else column.fit(table.chunks(column.reads(), rows, size=ENCODE_CHUNK_ROWS))
         for key, column in inputs.items()
     }
-    taught = {key: target.fit(cells[key], class_weights).with_loss(target.loss) for key, target in targets.items()}
+    taught = {
+        key: target.fit(cells[key], class_weights).with_loss(target.loss).with_extra_metrics(target.extra_metrics)
+        for key, target in targets.items()
+    }
     headers = dict.fromkeys(header for column in (*inputs.values(), *targets.values()) for header in column.reads())
     typed = tuple(header for header in headers if table.typed(header))
     return Fitted(columns=fitted, targets=taught, weight_mean=_weight_mean(columns, table, rows), typed=typed)

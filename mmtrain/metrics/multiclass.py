@@ -70,7 +70,7 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int,
     right = called == codes
     # (rows,) loss of the probability that the true class got
     losses = log_losses(checked[np.arange(codes.size), codes])
-    macro_auc = _macro_auc(codes, checked)
+    areas = class_areas(codes, checked)[1]
 
     def scores(counts: Counts) -> dict[str, Values]:
         true = by_code(counts, codes, count=count)  # (draws, classes)
@@ -86,7 +86,7 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int,
             "macro_f1": mean_of_defined(each_f1),
             # A class that is neither true nor predicted has weight 0 here.
             "weighted_f1": weighted_mean((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
-            "macro_auc": macro_auc(by_row(counts)),
+            "macro_auc": mean_of_defined(areas(by_row(counts))),
             "log_loss": weighted_mean(*totals(counts, losses, np.ones(codes.size))),
         }
 
@@ -97,8 +97,8 @@ def _decided(probabilities: NDArray[np.floating], factors: NDArray[np.floating] 
     return np.asarray((probabilities if factors is None else probabilities * factors).argmax(axis=1))
 
 
-def _macro_auc(truth: NDArray[np.int64], probabilities: NDArray[np.floating]) -> Callable[[RowCounts], Values]:
-    """Return the mean AUC of each class against all others, over the classes of a draw; NaN for a single class."""
+def class_areas(truth: NDArray[np.int64], probabilities: NDArray[np.floating]) -> tuple[NDArray[np.int64], Callable[[RowCounts], Values]]:
+    """Return the classes that occur, and a function from draws to the AUC of each against all others, (draws, classes)."""
     classes, sizes = np.unique(truth, return_counts=True)
     small = sizes <= SMALL_CLASS
     together = SmallClasses(truth, probabilities, classes[small]) if small.any() else None
@@ -108,16 +108,16 @@ def _macro_auc(truth: NDArray[np.int64], probabilities: NDArray[np.floating]) ->
         rows=len(truth),
     )
 
-    def mean(counts: RowCounts) -> Values:
+    def areas_of(counts: RowCounts) -> Values:
         # (draws, classes that occur)
         areas = np.empty((counts.shape[1], len(classes)))
         if together is not None:
             areas[:, small] = together.auc(counts)
         for place in np.flatnonzero(~small).tolist():
             areas[:, place] = ranked(int(classes[place])).auc(counts)
-        return mean_of_defined(areas)
+        return areas
 
-    return mean
+    return classes, areas_of
 
 
 def _absent_note(absent: Sequence[str], *, of: int) -> str:

@@ -75,7 +75,7 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     # Whole rows count for subset accuracy, known cells for the others.
     of_rows = (whole, whole & ~wrong.any(axis=1), known.sum(axis=1), wrong.sum(axis=1), losses)
     called = called & known  # unknown cells are neither true nor false positives
-    ranked = cached_if_small(lambda column: _KnownRanking(codes[:, column], positive[:, column]), columns=len(labels), rows=len(codes))
+    ranked = cached_if_small(lambda column: KnownRanking(codes[:, column], positive[:, column]), columns=len(labels), rows=len(codes))
 
     def scores(counts: Counts) -> dict[str, Values]:
         rows, exact, cells, wrong_cells, log_loss = totals(counts, *of_rows)
@@ -99,7 +99,7 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     return scores
 
 
-class _KnownRanking:
+class KnownRanking:
     """Ranking of the rows whose label is known."""
 
     def __init__(self, truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:

@@ -78,9 +78,9 @@ class Ranking:
 
     def _at_thresholds(self, counts: RowCounts) -> tuple[RowCounts, RowCounts, RowCounts, RowCounts]:
         """(thresholds, draws): positive rows of that score; positive and negative ones as high or higher; negative ones higher."""
-        hits = np.take(_running_totals(counts[self._positives]), self._hits_until, axis=0)
+        hits = np.take(running_totals(counts[self._positives]), self._hits_until, axis=0)
         gained = np.diff(hits, axis=0, prepend=0)
-        rows = _running_totals(counts[self._order])
+        rows = running_totals(counts[self._order])
         # All rows as high or higher, minus the positive ones among them, are the false positives.
         alarms = np.take(rows, self._until, axis=0) - hits
         return gained, hits, alarms, np.take(rows, self._before, axis=0) - (hits - gained) if self._tied else alarms
@@ -109,7 +109,7 @@ def _average_precision(gained: RowCounts, hits: RowCounts, alarms: RowCounts) ->
     return weighted_mean(steps.sum(axis=1), gained.sum(axis=0, dtype=np.int64))
 
 
-def _running_totals(counts: RowCounts) -> RowCounts:
+def running_totals(counts: RowCounts) -> RowCounts:
     """Return the sums of the first 0, 1, ... n rows, (n + 1, draws).
 
     NumPy's `cumsum` along columns adds one number at a time and takes fifteen times as long as adding whole rows.

@@ -13,10 +13,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.result_model import ResultModel, both_or_neither
 
+LEVEL = "@"
+"""Sign between the name of a metric and its level: `sensitivity_at_specificity@0.95`."""
+
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a task: `name` in files and options, `title` for readers, which by default follows from the name."""
+    """A metric of a task: `name` in files and options, `title` for readers, which by default follows from the name.
+
+    The title of a metric with a level has `{level}` in its place.
+    """
 
     name: str
     higher_is_better: bool
@@ -181,12 +187,12 @@ def add_metric(metric: Metric) -> None:
 
 
 def metric_of(score: str) -> Metric:
-    """Return the metric of a score by its name without a part (`validation_`); `auc[beach]` is an `auc`.
+    """Return the metric of a score by its name without a part (`validation_`) or a level; `auc[beach]` is an `auc`.
 
     Raises:
         ValueError: there is no such metric.
     """
-    base = score.partition("[")[0]
+    base = score.partition("[")[0].partition(LEVEL)[0]
     if base not in METRICS:
         hint = did_you_mean(base, METRICS) or f"The scores are {listed(list(METRICS), most=len(METRICS))}."
         raise ValueError(f"There is no score '{score}'. {hint} A custom task declares its scores as `metrics`.")

@@ -30,7 +30,7 @@ from mmtrain.splits.plan import Partition, SplitPlan
 
 ENSEMBLE_WEIGHTS = "ensemble.json"
 """File of a group with the weights of its trainings, where they are not all the same."""
-TRAINED = "Only keys that begin with `evaluation.` can be set here; for any other one train again."
+TRAINED = "Only keys that begin with `evaluation.`, and `columns.TARGET.extra_metrics`, can be set here; for any other one train again."
 MOVED = {
     "data.table": "Give its present place with `--table FILE`.",
     "data.images": "Give their present folder with `--images FOLDER`.",
@@ -64,7 +64,7 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
         )
     check_overrides(settings)
     experiment = config.load(run / "config.yaml", settings)
-    fitted = encode.of_run(run, experiment.columns)
+    fitted = with_extra_metrics(experiment, encode.of_run(run, experiment.columns))
     decisions = read_postprocessing(run, experiment, fitted)
     return with_known_answers(experiment, fitted), apply_postprocessing(fitted, decisions), decisions
 
@@ -82,9 +82,15 @@ def restore_group(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, 
     settings = tuple(overrides)
     check_overrides(settings)
     experiment = config.load(run / "config.yaml", settings)
-    labels = encode.of_group(run)
+    labels = with_extra_metrics(experiment, encode.of_group(run))
     decisions = read_postprocessing(run, experiment, labels)
     return with_known_answers(experiment, labels), apply_postprocessing(labels, decisions), decisions
+
+
+def with_extra_metrics(experiment: Experiment, fitted: encode.Fitted) -> encode.Fitted:
+    """Return the fitted targets with the metrics that the experiment asks for, which may be others than those of the training."""
+    targets = {key: target.with_extra_metrics(experiment.targets[key].extra_metrics) for key, target in fitted.targets.items()}
+    return fitted.model_copy(update={"targets": targets})
 
 
 def with_known_answers(experiment: Experiment, fitted: encode.Fitted) -> Experiment:
@@ -101,6 +107,8 @@ def check_overrides(overrides: Iterable[str]) -> None:
     problems = []
     for text in overrides:
         section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
+        if section == "columns" and keys[-1:] == ["extra_metrics"]:
+            continue
         if section != "evaluation":
             fix = MOVED.get(".".join([section, *keys]), TRAINED)
             problems.append(Problem(f"--set {text}", "the run is trained already.", fix))

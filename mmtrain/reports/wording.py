@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.scoring import main_score
-from mmtrain.metrics.score import Score, higher_is_better, metric_of, signed_difference
+from mmtrain.metrics.score import LEVEL, Score, higher_is_better, metric_of, signed_difference
 from mmtrain.reports.blocks import Paragraph
 from mmtrain.reports.report_data import ReportData, TargetResultView
 
@@ -28,7 +28,7 @@ def title(score: str) -> str:
     """Return the title of a score: `AUC [beach]` for `auc[beach]`."""
     base, bracket, rest = score.partition("[")
     # Scores of one label keep the label in brackets.
-    known = metric_of(base).title
+    known = metric_of(base).title.replace("{level}", base.partition(LEVEL)[2])
     return f"{known} [{rest}" if bracket else known
 
 

@@ -17,12 +17,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mmtrain.columns.base import Column, Purpose, role
 from mmtrain.columns.cells import MISSING_WORDS, CellError, is_word, missing_cell_error
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.errors import listed
+from mmtrain.metrics.on_request.declared import parse
 from mmtrain.metrics.score import add_metric
 from mmtrain.optim import AnyLoss
 from mmtrain.registry import OneOf, Registry
@@ -56,6 +57,12 @@ class Target(TaskTraits, Column):
     task: str
     loss_weight: float = Field(1.0, gt=0, description="Weight of this target in the sum of losses.")
     loss: AnyLoss | None = Field(None, description="The loss, in place of that of the task.", examples=[{"method": "focal", "gamma": 2.0}])
+    extra_metrics: tuple[str, ...] = Field(
+        (),
+        description="Metrics that are computed next to those of the task, in training, evaluation and reports; `mmtrain list metrics` has "
+        "their names. One with a level has it behind an @.",
+        examples=[["mcc", "sensitivity_at_specificity@0.95"]],
+    )
     missing: Literal["error", "drop"] = Field(
         "error",
         description="error: refuse a row without an answer; drop: leave out the row or, if labels have columns of their own, the unknown "
@@ -66,6 +73,11 @@ class Target(TaskTraits, Column):
         description="Words, in upper or lower case, that mean a missing answer, in addition to the empty cell and `data.missing_values`. "
         "Leave out a word that is an answer, such as a class called `none`; words named by other options of the target are answers.",
     )
+
+    @field_validator("extra_metrics")
+    @classmethod
+    def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(parse(name, str(cls.model_fields["task"].default)).name for name in names))
 
     @classmethod
     def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -206,7 +206,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
         loss = self.own_loss or {}
         # Logit adjustment takes the frequencies, to the power of `strength`, out of what is learned.
         adjusted = counts ** loss["strength"] if loss.get("method") == LOGIT_ADJUSTED else 1.0
-        return np.divide(counts * np.array(self.weights), adjusted, out=np.zeros(len(counts)), where=counts > 0)
+        return np.asarray(np.divide(counts * np.array(self.weights), adjusted, out=np.zeros(len(counts)), where=counts > 0))
 
     def without_decision(self) -> Self:
         """Return the same target that predicts the most probable class."""

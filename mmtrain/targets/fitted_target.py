@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import Field
 
+from mmtrain.metrics.on_request.declared import reason, requested_scorer
 from mmtrain.metrics.registered_metrics import registered_scorer, registered_scores
+from mmtrain.metrics.score import value_or_reason
 from mmtrain.optim import LossSection, losses
 from mmtrain.targets.traits import TaskTraits
 
@@ -44,6 +46,7 @@ class FittedTarget(TaskTraits):
     column: str
     loss_weight: float
     own_loss: dict[str, Any] | None = Field(None, description="The declared `loss`: its method and options.")
+    extra_metrics: tuple[str, ...] = Field((), description="Scores next to those of the task.")
 
     @property
     @abstractmethod
@@ -90,6 +93,10 @@ class FittedTarget(TaskTraits):
         """Return the same target that minimizes the `declared` loss; None is the loss of the task."""
         return self if declared is None else self.model_copy(update={"own_loss": declared.model_dump()})
 
+    def with_extra_metrics(self, names: tuple[str, ...]) -> Self:
+        """Return the same target with these scores next to those of its task."""
+        return self.model_copy(update={"extra_metrics": names})
+
     def without_smoothing(self) -> Self:
         """Return the same target with the labels as they are, for reported losses; `label_smoothing` is for minimized ones."""
         return self.model_copy(update={"label_smoothing": 0.0}) if dict(self).get("label_smoothing") else self
@@ -119,7 +126,8 @@ class FittedTarget(TaskTraits):
 
     def compiled_values(self) -> dict[str, Any]:
         """Return everything that the loss, the head and the activation read: constants of compiled functions, as plain values."""
-        return self.model_dump(mode="json")
+        # Scores are not compiled.
+        return self.model_dump(mode="json", exclude={"extra_metrics"})
 
     @property
     def has_known_loss(self) -> bool:
@@ -222,13 +230,19 @@ class FittedTarget(TaskTraits):
         return scores
 
     def all_scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
-        """Return the scores of the task and those registered for it, of rows (rows, ...) whose answers are known."""
-        return (*self.scores(truth, prediction), *registered_scores(self, truth, prediction))
+        """Return the scores of the task, those registered for it and those asked for, of rows (rows, ...) whose answers are known."""
+        scores = (*self.scores(truth, prediction), *registered_scores(self, truth, prediction))
+        if not self.extra_metrics:
+            return scores
+        from mmtrain.metrics.bootstrap_counts import unit_counts
+
+        values = requested_scorer(self, truth, prediction)(unit_counts(len(truth)))
+        return (*scores, *(value_or_reason(name, value[0], reason(name, len(truth))) for name, value in values.items()))
 
     def all_scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """Return the same of bootstrap draws, as a function of how often each row was drawn, (draws, rows)."""
-        of_task, registered = self.scorer(truth, prediction), registered_scorer(self, truth, prediction)
-        return lambda counts: of_task(counts) | registered(counts)
+        scorers = [one(self, truth, prediction) for one in (type(self).scorer, registered_scorer, requested_scorer)]
+        return lambda counts: {name: values for scorer in scorers for name, values in scorer(counts).items()}
 
     @abstractmethod
     def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -348,7 +348,7 @@ def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
         )
     assert str(caught.value).splitlines() == [
         "--set training.epochs=5: the run is trained already. "
-        "Only keys that begin with `evaluation.` can be set here; for any other one train again.",
+        "Only keys that begin with `evaluation.`, and `columns.TARGET.extra_metrics`, can be set here; for any other one train again.",
         "--set evaluation={}: the section also has settings that were used at the end of the training. "
         "Set its keys one by one: `--set evaluation.draws=500`.",
         "--set evaluation. threshold .aim=f1: this was fitted on validation rows at the end of the training. "

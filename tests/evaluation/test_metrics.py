@@ -19,6 +19,7 @@ from mmtrain.metrics import (
     regression_scores,
     score,
 )
+from mmtrain.metrics.on_request.declared import ON_REQUEST
 from mmtrain.metrics.score import Metric, add_metric
 
 CLASSES = ("benign", "malignant")
@@ -573,13 +574,14 @@ def test_every_score_has_a_direction_and_every_direction_a_score():
     directions = {name: higher_is_better(name) for name in produced}
 
     assert len(produced) == 9 + 6 + 12 + 4
-    assert {name.partition("[")[0] for name in directions} | {"loss", "ece"} == set(METRICS)
-    assert len(METRICS) == 21
+    assert {name.partition("[")[0] for name in directions} | {"loss", "ece", *ON_REQUEST} == set(METRICS)
+    assert len(METRICS) == 21 + len(ON_REQUEST)
 
 
 def test_lower_is_better_for_losses_and_errors_alone():
     lower = {name for name, metric in METRICS.items() if not metric.higher_is_better}
-    assert lower == {"loss", "log_loss", "brier", "ece", "hamming_loss", "mae", "rmse", "median_absolute_error"}
+    of_tasks = {"loss", "log_loss", "brier", "ece", "hamming_loss", "mae", "rmse", "median_absolute_error"}
+    assert lower == of_tasks | {"balanced_log_loss", "mape", "rmsle", "pinball"}
 
 
 @pytest.mark.parametrize(("name", "higher"), [("auc[beach]", True), ("pr_auc[a [b] c]", True), ("loss", False), ("log_loss", False)])

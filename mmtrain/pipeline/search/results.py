@@ -156,7 +156,7 @@ def optimized_score(experiment: Experiment, targets: Mapping[str, FittedTarget])
     """Return the target and the name of the optimized score; of a loss, the log loss of the first target, None if it has none."""
     name = search_score(experiment).removeprefix("validation_")
     for key, target in targets.items():
-        known = {metric.name for metric in target.all_metrics}
+        known = {*(metric.name for metric in target.all_metrics), *target.extra_metrics}
         plain = name.removeprefix(f"{key}_") if len(targets) > 1 else name
         if plain.partition("[")[0] in known and (len(targets) == 1 or name.startswith(f"{key}_")):
             return key, plain

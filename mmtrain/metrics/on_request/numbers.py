@@ -1,0 +1,43 @@
+"""Metrics of numbers: relative errors and the loss of a quantile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtrain.metrics.bootstrap_counts import Counts, Values, totals, weighted_mean
+
+Array = NDArray[Any]
+Scores = Callable[[Counts], Values]
+
+
+def _mean(values: Array) -> Scores:
+    return lambda counts: weighted_mean(*totals(counts, values, np.ones(len(values))))
+
+
+def _undefined(counts: Counts) -> Values:
+    return np.full(len(counts), np.nan)
+
+
+def mape(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
+    """Mean of |error| / |answer|, 0.1 for 10 %; undefined where an answer is 0."""
+    if (truth == 0).any():
+        return _undefined
+    return _mean(np.abs(truth - prediction[:, 0]) / np.abs(truth))
+
+
+def rmsle(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
+    """Root of the mean squared error of log(1 + number); predictions below 0 count as 0, and answers below 0 leave it undefined."""
+    if (truth < 0).any():
+        return _undefined
+    squared = _mean(np.square(np.log1p(truth) - np.log1p(np.maximum(prediction[:, 0].astype(np.float64), 0))))
+    return lambda counts: np.sqrt(squared(counts))
+
+
+def pinball(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
+    """Mean of `level` times the error of predictions that are too low, and 1 - `level` times that of those too high."""
+    error = truth - prediction[:, 0]
+    return _mean(np.maximum(level * error, (level - 1) * error))
