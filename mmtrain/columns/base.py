@@ -53,8 +53,9 @@ Names = Annotated[tuple[str, ...], AfterValidator(_once)]
 Purpose = Literal["", "input", "answer", "naming", "grouping", "assigning", "ordering", "weighting"]
 """The purpose of a column: it feeds the network, is predicted, or says of its row how it is called, what it belongs to, which part of
 the split it is in, when it happened, or how much it counts."""
-Content = Literal["", "numbers", "names", "texts", "images"]
-"""The content of an input's cells: a number, a name that recurs, a text of its own, an image; empty where checks can assume nothing."""
+Content = Literal["", "numbers", "names", "dates", "vectors", "texts", "images", "series"]
+"""The content of an input's cells: a number, a name that recurs, a date, a vector of numbers, a text of its own, an image, numbers in the
+order of time; empty where checks can assume nothing."""
 
 
 OptionValue = str | int | float | bool | list[str] | list[int]

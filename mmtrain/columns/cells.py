@@ -69,6 +69,8 @@ formulas of a spreadsheet that failed are among them."""
 
 MISSING_CELL_WARNINGS = {
     "median": ("missing, imputed", ""),
+    "mean": ("missing, imputed", ""),
+    "constant": ("missing, imputed", ""),
     "code": ("missing, has a code of its own", ""),
     "mask": ("masked, the cell is empty", ""),
     "error": ("the cell is empty", "Fill it in, or train with another `missing` than `error`."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Column, Evidence, Guess, Purpose, role
+from mmtrain.columns.base import Column, Purpose, role
 from mmtrain.columns.cells import CellError, missing_cell_error
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.text.date_patterns import SLASHED
@@ -14,8 +14,6 @@ from mmtrain.text.date_patterns import SLASHED
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-    from mmtrain.columns.profile import Profile
 
 MONTHS = 12
 
@@ -28,14 +26,6 @@ class Time(Column):
 
     role: Literal["time"] = "time"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
-
-    @classmethod
-    def guess(cls, profile: Profile) -> Guess | None:
-        """Guess by dates; they are not an input."""
-        if not profile.nearly_all(profile.dates):
-            return None
-        reason = f"dates such as {profile.example}; no input, but they order rows for `split: time`"
-        return Guess(role="time", evidence=Evidence.DATES, reason=reason, used=False)
 
     def values(self, cells: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return what orders the rows, (rows,): days since 1970 where every cell is a date, else numbers; NaN where a cell is neither."""

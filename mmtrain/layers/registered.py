@@ -1,5 +1,6 @@
 """Import of all our layers, which registers the names that model.keras uses; see `mmtrain.with_keras`."""
 
+import mmtrain.layers.dates
 import mmtrain.layers.encoding
 import mmtrain.layers.end_to_end
 import mmtrain.layers.fusion

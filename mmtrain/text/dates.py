@@ -17,10 +17,11 @@ CENTURY = 70
 """Years of two digits from this one on are of the last century, as POSIX has it (there from 69 on)."""
 
 
-def days(cells: pd.Series[str]) -> NDArray[np.float64]:
+def days(cells: pd.Series[str], *, day_first: bool | None = None) -> NDArray[np.float64]:
     """Days since 1970 of dates as `date_patterns` has them, or of years such as `2024`; NaN for other cells.
 
-    Between slashes the day may come before the month or after it: some number above 12 has to show which, or none of them is read.
+    Between slashes the day may come before the month or after it, as `day_first` says; if it is None, some number above 12 has to show
+    which, or none of them is read.
     """
     # (cells, 4): year, month, day, minutes since midnight
     moments = np.full((len(cells), 4), np.nan)
@@ -30,10 +31,17 @@ def days(cells: pd.Series[str]) -> NDArray[np.float64]:
         moments[left] = _parts(cells.iloc[left], pattern, ("year", "month", "day"))
     slashed = _parts(cells, SLASHED, ("first", "second", "year"))
     # Exactly one of both positions has a number above 12: that one is the day.
-    if (slashed[:, 0] > MONTHS).any() != (slashed[:, 1] > MONTHS).any():
-        order = [2, 1, 0, 3] if (slashed[:, 0] > MONTHS).any() else [2, 0, 1, 3]
+    if day_first is None and (slashed[:, 0] > MONTHS).any() != (slashed[:, 1] > MONTHS).any():
+        day_first = bool((slashed[:, 0] > MONTHS).any())
+    if day_first is not None:
+        order = [2, 1, 0, 3] if day_first else [2, 0, 1, 3]
         moments = np.where(np.isnan(moments[:, :1]), slashed[:, order], moments)
     return _days_since_1970(moments)
+
+
+def slashed_numbers(cells: pd.Series[str]) -> NDArray[np.float64]:
+    """Return the first two numbers of dates between slashes, (cells, 2); NaN for other cells."""
+    return _parts(cells, SLASHED, ("first", "second", "year"))[:, :2]
 
 
 def day_name(days: float) -> str:

@@ -209,17 +209,25 @@ GUESSES = [
         "dates",
         "seen",
         [f"2024-01-{1 + i % 28:02}" for i in range(N)],
-        "time",
-        False,
-        "dates such as '2024-01-01'; no input, but they order rows for `split: time`",
+        "date",
+        True,
+        "dates such as '2024-01-01'; to order rows in time, add a column of `role: time`",
     ),
     (
         "dates with names of months",
         "seen",
         [f"Jan {1 + i % 28:02}, 2021" for i in range(N)],
-        "time",
+        "date",
+        True,
+        "dates such as 'Jan 01, 2021'; to order rows in time, add a column of `role: time`",
+    ),
+    (
+        "dates that may have the month first",
+        "seen",
+        [f"{1 + i % 12:02}/{1 + i % 5:02}/2024" for i in range(N)],
+        "date",
         False,
-        "dates such as 'Jan 01, 2021'; no input, but they order rows for `split: time`",
+        "dates such as '01/01/2024'; check `format`: no frequent cell shows whether day or month comes first",
     ),
     ("id by name", "sample_id", range(100, 160), "id", True, "every cell is different and the name says id"),
     ("running number", "row", range(N), "id", True, "a running number"),
@@ -345,7 +353,8 @@ def test_every_role_that_guesses_and_all_evidence_have_a_case(profile_of_case):
         ("numeric", "UNITS", False),
         ("group", "HEADER", True),
         ("id", "UNIQUE", True),
-        ("time", "DATES", False),
+        ("date", "DATES", True),
+        ("date", "DATES", False),
         ("split", "SPLIT_WORDS", True),
         ("split", "SPLIT_WORDS", False),
         ("image", "FILES", True),
@@ -610,7 +619,7 @@ columns:
 never torn apart by the split
   "dose: mg": {role: numeric}                            # numbers from 1.5 to 59.5; 'n/a' means missing
   sex: {role: categorical}                               # two values, 'F' and 'M'
-  # when: {role: time}                                   # dates such as '1.2.2024'; no input, but they order rows for `split: time`
+  when: {role: date}                                     # dates such as '1.2.2024'; to order rows in time, add a column of `role: time`
   left_right: {column: "left/right", role: categorical}  # two values, 'l' and 'r'
   ill: {role: target, task: binary, positive: "yes"}     # the last column with at most 20 different values; two classes, 'no' and 'yes'; \
 positive: it reads like a yes; please confirm
@@ -767,7 +776,7 @@ def test_command_prints_the_file_and_explains_the_roles(tmp_path, monkeypatch, c
     assert printed.out == "visits.yaml\n"
     lines = printed.err.splitlines()
     assert lines[0] == "visit: id, a running number"
-    assert lines[4] == "when: not used, dates such as '1.2.2024'; no input, but they order rows for `split: time`"
+    assert lines[4] == "when: date, dates such as '1.2.2024'; to order rows in time, add a column of `role: time`"
     assert lines[-1] == "Confirm the roles in it, then: mmtrain check visits.yaml, mmtrain fit visits.yaml"
     assert len(lines) == 8
     assert Path("visits.yaml").read_text(encoding="utf-8") == FILE

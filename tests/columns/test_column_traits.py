@@ -18,6 +18,7 @@ TRAITS = {
     "numeric": ("input", "numbers", "1"),
     "categorical": ("input", "names", "1"),
     "text": ("input", "texts", ""),
+    "date": ("input", "dates", "days"),
     "target": ("answer", "", "1"),
     "group": ("grouping", "", "last"),
     "id": ("naming", "", "last"),
@@ -25,7 +26,7 @@ TRAITS = {
     "time": ("ordering", "", ""),
     "weight": ("weighting", "", ""),
 }
-"""Purpose, content, and what orders cells: the number that a cell is, or the last one in it."""
+"""Purpose, content, and what orders cells: the number that a cell is, the last one in it, or its days since 1970."""
 NAMES = {*TRAITS, *kinds}
 NAMING = {
     "branches/dense.py": "a branch of its own kinds",
@@ -58,12 +59,12 @@ def asks_for(node):
 
 def test_every_role_states_its_traits():
     assert set(TRAITS) == set(roles)
-    cells = pd.Series(["x7y", "3"], dtype="str")
+    cells = pd.Series(["x7y", "3", "1970-01-04"], dtype="str")
     for name, (purpose, content, order) in TRAITS.items():
         cls = role_class(name)
         assert (cls.purpose, cls.content) == (purpose, content)
         ranks = cls.ranks(cells)
-        assert ranks is None or ranks[1] == 3
+        assert ranks is None or ranks[2 if order == "days" else 1] == 3
         assert (ranks is not None) is bool(order)
         assert ranks is None or bool(ranks[0] == 7) is (order == "last")
         assert (name in fitted_roles) is (purpose == "input")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Time, Weight, roles
+from mmtrain.columns import AnyFittedColumn, Categorical, Date, Group, Id, Image, InputColumn, Numeric, Split, Text, Time, Weight, roles
 from mmtrain.columns.base import fitted_roles
 from mmtrain.columns.fitted_column import RawInput
 from mmtrain.columns.image import FittedImage
@@ -94,6 +94,21 @@ FAULTS = [
     ),
     # The image store reports on images: the file behind a cell decides, not the cell alone.
     *[(Image(missing=policy), ["a.png", None], []) for policy in ("error", "drop", "mask")],
+    (Date(), ["2024-03-01", None, "1.4.2024 10:30", "Apr 2, 2024"], []),  # more of them in test_dates
+    (Date(missing="mask"), ["2024-03-01", None], []),
+    (Date(missing="drop"), ["2024-03-01", None], []),
+    (
+        Date(missing="error"),
+        ["2024-03-01", None],
+        [
+            (
+                [1],
+                EMPTY,
+                "Fill it in, set `missing: mean` to use the training mean, set `missing: mask` to leave the date out of that row, "
+                "or set `missing: drop` to leave the row out.",
+            )
+        ],
+    ),
     (Group(), ["a", "a"], []),
     (Group(), ["a", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),
     (Group(missing="drop"), ["a", None], []),
@@ -140,7 +155,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
+    assert len(known) == 4 + 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 
@@ -522,6 +537,7 @@ def test_deep_image_is_grey():
 FITTED = {
     "numeric": lambda: Numeric().fit([cells("0.1", "0.7", None, "1e-9")]),
     "categorical": lambda: Categorical(missing="mask").fit([cells("größe", "[UNK]", 'a"b\\c', "x\ny")]),
+    "date": lambda: Date().fit([cells("2024-03-01", None, "31/12/2023 10:30")]),
     "image": lambda: Image(size=(3, 4), channels=4).fit([]),
     "text": lambda: Text().fit([cells("Ärger don't", None, "a b b")]),
 }
@@ -542,8 +558,13 @@ def test_fitted_column_survives_json(role):
 def test_every_role_that_feeds_the_network_has_a_fitted_example():
     feeding = {name for name, column in roles.items() if name != "target" and issubclass(column, InputColumn)}
     assert set(FITTED) == set(fitted_roles) == feeding
-    assert len(feeding) == 4
-    assert {name: roles[name]().kind for name in feeding} == {"numeric": "vector", "categorical": "index", "image": "image", "text": "bag"}
+    assert {name: roles[name]().kind for name in feeding} == {
+        "numeric": "vector",
+        "categorical": "index",
+        "date": "vector",
+        "image": "image",
+        "text": "bag",
+    }
     assert Text(vectorize="tokens").kind == "tokens"
 
 

@@ -57,6 +57,8 @@ def _effect(policy: str, cells: int, rows: int) -> str:
     many = cells != 1
     return {
         "median": f"{cells:,} get the training median and a mark",
+        "mean": f"{cells:,} get the training mean and a mark",
+        "constant": f"{cells:,} get the constant and a mark",
         "mask": f"the branch goes without in {cells:,} {'rows' if many else 'row'}",
         "code": f"{cells:,} become a value of their own",
         "drop": f"{cells:,} {'rows leave' if many else 'row leaves'}, {rows - cells:,} are left",

@@ -52,6 +52,10 @@ TABLE_OF_TEXTS = "tabm"
 with an mlp for the table and .78, .85 and .82 with this."""
 
 
+TABULAR = {"numbers", "names", "dates", "vectors"}
+"""Contents that branches for tables read."""
+
+
 def recipe_for(roles: Iterable[str], rows: int) -> dict[str, Any]:
     """Return the sections `fusion`, `training` and, where it is not the default, `branches` of an experiment.
 
@@ -60,7 +64,7 @@ def recipe_for(roles: Iterable[str], rows: int) -> dict[str, Any]:
     classes = [role_class(role) for role in roles]
     contents = {one.content for one in classes}
     rows = max(1, rows)
-    if contents <= {"numbers", "names"}:
+    if contents <= TABULAR:
         # No layers behind the branch, so that its linear path stays linear.
         return {"branches": "tabm", "fusion": {"units": []}, "training": _table_training(rows)}
     alone = sum(issubclass(one, InputColumn) and one.own_branch for one in classes)
@@ -68,7 +72,7 @@ def recipe_for(roles: Iterable[str], rows: int) -> dict[str, Any]:
     fusion = {"units": [], "auxiliary": AUXILIARY} if several else {"units": []}
     if "images" in contents:
         return {"fusion": fusion, "training": _image_training(rows)}
-    table = {"branches": TABLE_OF_TEXTS} if several and contents <= {"numbers", "names", "texts"} and contents != {"texts"} else {}
+    table = {"branches": TABLE_OF_TEXTS} if several and contents <= {*TABULAR, "texts"} and contents != {"texts"} else {}
     return {**table, "fusion": fusion, "training": PLAIN_TRAINING}
 
 
