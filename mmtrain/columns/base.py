@@ -262,6 +262,11 @@ def role_class(name: str) -> type[Column]:
     return cls
 
 
+def input_roles() -> list[str]:
+    """Return the names of the roles whose columns feed the network, in the order of their registration."""
+    return [name for name in roles if role_class(name).purpose == "input"]
+
+
 AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]
 AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_roles.items()))]
 

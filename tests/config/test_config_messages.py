@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from tiny import write_experiment
 
+from mmtrain.columns import roles
+from mmtrain.columns.base import input_roles
 from mmtrain.config import load
-from mmtrain.errors import ConfigError
+from mmtrain.errors import ConfigError, listed
 
 CLINIC = """\
 data: {table: patients.csv}
@@ -30,7 +32,7 @@ split: {method: stratified, validation: 0.15, test: 0.15}
 training: {epochs: 30, early_stopping: {monitor: validation_auc, patience: 5}, schedule: {method: cosine}}
 """
 
-ROLES = "It is one of group, id, split, weight, categorical, image, numeric, text, time or target."
+ROLES = f"It is one of {listed(list(roles), 'or')}."
 ROLE_MISSING = f"this key is missing. Add it: {ROLES[:1].lower()}{ROLES[1:]}"
 DEEP = "clinic.yaml: lists and maps are nested too deeply, or an alias refers to itself. Fifty levels are allowed; a file needs five."
 BINARY_SCORES = (
@@ -330,7 +332,7 @@ BETWEEN_SECTIONS = [
         "[age, sex]",
         "[age, sex, diagnosis]",
         "10: branches.table.columns, entry 3: the column 'diagnosis' has the role `target`, which feeds no branch. "
-        "A branch reads image, numeric, categorical and text columns.",
+        f"A branch reads {listed(input_roles())} columns.",
     ),
     (
         "{columns: [note]}",
@@ -522,7 +524,7 @@ data: {table: a.csv}
 columns:
   label: {role: target, task: binary}
 """,
-        "clinic.yaml:2: columns: no column feeds the network. Give at least one column the role image, numeric, categorical or text.",
+        f"clinic.yaml:2: columns: no column feeds the network. Give at least one column the role {listed(input_roles(), 'or')}.",
     ),
     "no column": (
         """\
@@ -649,7 +651,7 @@ FOLLOW_UPS = {
         [
             "5: columns.sex: no branch reads this column. Add it to the `columns` of a branch, or remove it.",
             "10: branches.table.columns, entry 2: the column 'diagnosis' has the role `target`, which feeds no branch. "
-            "A branch reads image, numeric, categorical and text columns.",
+            f"A branch reads {listed(input_roles())} columns.",
         ],
     ),
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmtrain.columns import role_class, roles
-from mmtrain.columns.base import Purpose
+from mmtrain.columns.base import Purpose, input_roles
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.training import group_names, groups_below
@@ -34,7 +34,7 @@ def _needed_roles(sound: ValidParts) -> Iterator[LocatedProblem]:
     if sound.whole and not sound.targets:
         yield ("columns",), "no column has the role `target`.", "Say what is to be predicted: `diagnosis: {role: target, task: binary}`."
     if sound.whole and not sound.inputs:
-        yield ("columns",), "no column feeds the network.", "Give at least one column the role image, numeric, categorical or text."
+        yield ("columns",), "no column feeds the network.", f"Give at least one column the role {listed(input_roles(), 'or')}."
 
 
 def _single_roles(sound: ValidParts) -> Iterator[LocatedProblem]:

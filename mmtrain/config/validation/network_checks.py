@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mmtrain.branches import Branch, architectures
 from mmtrain.columns import InputColumn
+from mmtrain.columns.base import input_roles
 from mmtrain.config.training import typed_value
 from mmtrain.config.validation.partial_validation import ValidParts, as_number
 from mmtrain.config.yaml_source import LocatedProblem, Location
@@ -27,7 +28,7 @@ def _branch_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield where, f"the column {key!r} is read by {twice} already.", fix
         elif column is not None and not column.part_of_model:
             what = f"the column {key!r} has the role `{column.role}`, which feeds no branch."
-            yield where, what, "A branch reads image, numeric, categorical and text columns."
+            yield where, what, f"A branch reads {listed(input_roles())} columns."
         owner.setdefault(key, name)
 
 
