@@ -41,6 +41,7 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attributes)))
         if tag == "tr":
             self.row = []
+        self.mark_code(tag)
         if tag not in VOID:
             self.open.append((tag, []))
 
@@ -54,6 +55,7 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         if tag in VOID:
             return
+        self.mark_code(tag)
         opened, texts = self.open.pop()
         assert opened == tag
         text = " ".join("".join(texts).split())
@@ -73,6 +75,11 @@ class Page(HTMLParser):
             self.row.append(text)
         elif tag == "tr":
             self.table.append(self.row)
+
+    def mark_code(self, tag):
+        """Put the backticks of code in a sentence back."""
+        if tag == "code" and "pre" not in [name for name, _ in self.open]:
+            self.handle_data("`")
 
     @property
     def alts(self):

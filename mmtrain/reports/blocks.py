@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
 
 Tone = Literal["", "good", "bad", "quiet"]
+SORTED_ROWS = 5
+"""Rows from which sorting a table saves a reader time; fewer are seen at a glance."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ class Table:
     """A heading over all columns but the first."""
     csv: str = ""
     """A file of the run that holds the same numbers in full."""
+    matrix: bool = False
+    """Many narrow columns, whose headings are written from bottom to top."""
+
+    @property
+    def is_sortable(self) -> bool:
+        """True if a reader may sort the rows: enough of them, and no matrix, whose rows and columns have one order."""
+        return len(self.rows) >= SORTED_ROWS and not self.over
 
     @property
     def headings(self) -> tuple[Cell, ...]:
@@ -134,6 +143,8 @@ class Plot:
     markup: str | None = None
     scrolls: bool = False
     """Keeps its size on a narrow page, and is scrolled there."""
+    numbers: Table | None = None
+    """The numbers that it draws, for readers who do not see it."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,24 @@ class Plots:
 
     plots: tuple[Plot, ...]
     wide: bool = False
+
+
+@dataclass(frozen=True)
+class ThresholdSlider:
+    """A slider over thresholds of a binary target, which moves sensitivity, specificity and predictive values; it needs a script."""
+
+    kind: ClassVar[str] = "slider"
+
+    target: str
+    positive: str
+    """The positive class."""
+    points: tuple[tuple[float, int, int], ...]
+    """Ascending thresholds, each with the true positives and the false positives at or above it."""
+    start: int
+    """Place of the threshold in use."""
+    positives: int
+    """Rows of the positive class."""
+    negatives: int
 
 
 @dataclass(frozen=True)
@@ -195,7 +224,7 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Table | Paragraph | Points | Flow | Tiles | Plots | Cards | Code | Folded
+Block: TypeAlias = Table | Paragraph | Points | Flow | Tiles | Plots | ThresholdSlider | Cards | Code | Folded
 
 
 @dataclass(frozen=True)

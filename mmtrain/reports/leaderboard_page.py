@@ -16,7 +16,7 @@ OPTIMISM = "The best of many runs looks better than it is."
 def leaderboard_page(board: Leaderboard) -> str:
     """Return the HTML text."""
     keys = list(dict.fromkeys(key for one in board.runs for key in one.differences))
-    head = ("", "Run", title(board.score), "Validation", "Minutes", "Weights", "Evaluations of the test part", *keys)
+    head = ("Place", "Run", title(board.score), "Validation", "Minutes", "Weights", "Evaluations of the test part", *keys)
     table = Table("Runs, the best first", head, tuple(_row(board, place, one, keys) for place, one in enumerate(board.runs, start=1)))
     better = "Higher" if board.higher_is_better else "Lower"
     sections = [Section("Runs", (Paragraph(f"{better} is better. {OPTIMISM} `mmtrain compare` says whether two runs differ."), table))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,8 +23,11 @@ from mmtrain.text.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
 HERE = Path(__file__).parent
+CODE = re.compile(r"`([^`\n]+)`")
+"""Code in a sentence: a command, a key or a value."""
 MOST = 4_800_000
 """Maximum size of the page in bytes; sections without room are only named."""
 
@@ -84,8 +88,10 @@ def limit_size(sections: Sequence[Section], *, title: str, facts: Sequence[str],
 
 def page(*, footer: str = FOOTER, **values: object) -> str:
     """Return the HTML text; the template `report.html` shows the `values` that it needs."""
-    css = (HERE / "report.css").read_text(encoding="utf-8")
-    return printable(_template().render(css=css, footer=footer, **values))  # here, as the template does not see the texts in SVG
+    css, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    return printable(
+        _template().render(css=css, script=script, footer=footer, **values)
+    )  # here, as the template does not see the texts in SVG
 
 
 @cache
@@ -96,4 +102,12 @@ def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["with_code"] = with_code
     return environment.get_template("report.html")
+
+
+def with_code(text: str) -> Markup:
+    """Escape a sentence, and mark what stands in backticks as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped first)

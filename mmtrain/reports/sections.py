@@ -9,6 +9,7 @@ from mmtrain.errors import counted, duration, listed
 from mmtrain.reports import cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter
+from mmtrain.reports.next_steps import next_steps
 from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.target_results import scores
 from mmtrain.reports.target_results.baselines import verdicts
@@ -21,7 +22,7 @@ def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
     return (
         summary(contents),
         limits.section(contents),
-        *limits.next_steps(contents),
+        *next_steps(contents),
         *scores.sections(contents, writer),
         *scores.worst_predictions(contents),
         cohort.section(contents),

@@ -36,7 +36,7 @@ class BinaryTraits(ClassTraits):
     metrics = metrics_named(BINARY)
     main_metric = "auc"
     thresholdable = True
-    plots = ("threshold_curves", "reliability")
+    plots = ("threshold_curves", "probability_histograms", "reliability")
 
 
 class FittedBinary(BinaryTraits, FittedClassTarget):

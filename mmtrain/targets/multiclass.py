@@ -25,7 +25,7 @@ class MulticlassTraits(ClassTraits):
     meaning = "A probability per class; together they are 1."
     metrics = metrics_named(MULTICLASS)
     main_metric = "balanced_accuracy"
-    plots = ("reliability",)
+    plots = ("probability_histograms", "reliability")
 
 
 class FittedMulticlass(MulticlassTraits, FittedClassTarget):

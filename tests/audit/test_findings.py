@@ -530,7 +530,7 @@ def test_a_bare_table_is_judged_by_guessed_roles(tmp_path):
 def test_the_page_holds_every_finding_and_no_markup_of_the_table(tmp_path, faulty):
     write_page(faulty, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<script" not in text
+    assert text.count("<script") == 1
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert all(escape(finding.what) in text for finding in faulty.findings)
     assert len(faulty.findings) > 20

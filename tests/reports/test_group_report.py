@@ -60,6 +60,7 @@ def test_the_report_of_a_group_has_verdict_folds_and_curves(tmp_path):
             "confusion_out_of_fold",
             "folds",
             "precision_recall_out_of_fold",
+            "probabilities_out_of_fold",
             "reliability_out_of_fold",
             "roc_out_of_fold",
             "thresholds_out_of_fold",

@@ -15,7 +15,7 @@ def test_report_escapes_names_inside_plots(tmp_path):
         figure = plots.confusion(np.array([[1, 0], [2, 3]]), names)
         plot = plot_style.FigureWriter(Run(tmp_path)).add(figure, "confusion", title="t", alt=EVIL)
     found = page_of(plot)
-    assert "script" not in [tag for tag, _ in found.tags]
+    assert [tag for tag, _ in found.tags].count("script") == 1  # ours
     assert found.alts == [EVIL]
     assert plot.markup.count("&lt;script&gt;alert(1") == 2
     assert plot.markup.replace("&quot;", '"').count(names[1]) == 2  # a name that looks like our markup stays as it is

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from report_page import BINARY, EVIL, evaluate, make_run, png_names, read, written, written_without_plots
@@ -10,11 +12,14 @@ from report_page import BINARY, EVIL, evaluate, make_run, png_names, read, writt
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import FittedColumn
 from mmtrain.metrics.score import Score
+from mmtrain.reports import next_steps
 from mmtrain.reports.figures import plot_style
-from mmtrain.reports.target_results import score_tiles
+from mmtrain.reports.report import with_code
+from mmtrain.reports.target_results import score_tiles, scores
 from mmtrain.reports.wording import plain
 
 RELIABILITY = ": observed frequency by predicted probability; the expected calibration error is"
+HISTOGRAMS, EACH = "Histograms of the probability of yes of ill", "a histogram for the rows of each class."
 THRESHOLDS = "Sensitivity, specificity and precision of ill"
 
 
@@ -42,6 +47,7 @@ def test_report_has_its_sections_in_reading_order(binary):
         "h1 clinic/3",
         "h2 Summary",
         "h2 Limits",
+        "h2 What to do next",
         "h2 Results on the test part",
         "h3 Probabilities and decisions",
         "h2 Results on the validation part",
@@ -91,6 +97,68 @@ def test_ruler_of_a_score(score, limits, baseline, ruler):
     assert (drawn.start, drawn.end) == ruler[:2]
     assert [drawn.score.at, drawn.low, drawn.high, drawn.baseline.at] == pytest.approx(ruler[2:])
     assert drawn.alt.endswith(f"from {ruler[0]} to {ruler[1]}")
+
+
+def test_report_has_a_threshold_slider_and_its_numbers_as_a_table(binary):
+    (slider, _) = [attributes for _, attributes in binary[2].tags if attributes.get("class") == "slider"]
+    assert json.loads(slider["data-points"]) == [[0.1, 2, 2], [0.5, 1, 2], [0.6, 1, 2], [0.65, 1, 1], [0.7, 0, 1]]
+    assert "hidden" in slider  # until the script shows it
+    assert binary[2].tables["Thresholds of ill on the 4 test rows"] == [
+        ["Threshold", "Predicted yes", "Sensitivity", "Specificity", "PPV", "NPV"],
+        ["0.100", "4", "1.000", "0.000", "0.500", "undefined"],
+        ["0.500 (in use)", "3", "0.500", "0.000", "0.333", "0.000"],
+        ["0.600", "3", "0.500", "0.000", "0.333", "0.000"],
+        ["0.650", "2", "0.500", "0.500", "0.500", "0.500"],
+        ["0.700", "1", "0.000", "0.500", "0.000", "0.333"],
+    ]
+
+
+def test_report_has_the_numbers_of_a_plot_for_those_who_do_not_see_it(binary):
+    assert binary[2].tables["Points of the curves"][:2] == [
+        ["False positive rate, at most", "Sensitivity", "Precision"],
+        ["0", "0.000", "undefined"],
+    ]
+    histogram = binary[2].tables["Rows by predicted probability"]
+    assert histogram[0] == ["Probability", "no", "yes"]
+    assert [row for row in histogram if row[0].startswith(("0.6 ", "0.65 "))] == [
+        *(["0.6 to 0.65", "1", "0"], ["0.65 to 0.7", "0", "1"]),
+        *(["0.6 to 0.65", "0", "0"], ["0.65 to 0.7", "0", "0"]),
+    ]
+
+
+def test_confusion_matrix_of_twenty_classes_is_a_heat_map():
+    matrix = np.diag(np.full(20, 9)) + np.eye(20, k=1, dtype=np.int64)
+    table = scores.confusion_table("kind", matrix, [f"c{number}" for number in range(20)], csv="")
+    assert table.matrix
+    first = table.rows[0][1:4]
+    assert [(cell.text, cell.share, cell.tone) for cell in first] == [("9", 0.9, ""), ("1", 0.1, "bad"), ("0", 0.0, "quiet")]
+
+
+@pytest.mark.parametrize(
+    ("text", "markup"),
+    [("write `a: <b>`.", "write <code>a: &lt;b&gt;</code>."), ("one ` alone", "one ` alone"), ("a & b", "a &amp; b")],
+)
+def test_code_in_a_sentence_is_marked_and_everything_is_escaped(text, markup):
+    assert str(with_code(text)) == markup
+
+
+def test_next_steps_follow_from_the_scores(binary):
+    points = [term for term in binary[2].terms if "does not beat a constant" in term]
+    assert len(points) == 1
+    assert "mmtrain inspect-data" in points[0]
+
+
+def test_an_interval_is_halved_by_four_times_the_rows():
+    score = Score("auc", 0.8, low=0.7, high=0.9)
+    result = SimpleNamespace(rows=100)
+    drawing = SimpleNamespace(percent="95 %", unit="group")
+    (point,) = next_steps.more_rows(SimpleNamespace(scores={"auc": score}, interval=drawing, result=result, key="ill"), "auc")
+    assert point == (
+        "The 95 % interval of the AUC of ill is 0.200 wide. Half of that needs about four times as many rows to score, 400 in place of "
+        "100, from four times as many groups."
+    )
+    narrow = score.model_copy(update={"low": 0.79, "high": 0.81})
+    assert list(next_steps.more_rows(SimpleNamespace(scores={"auc": narrow}, interval=drawing, result=result, key="ill"), "auc")) == []
 
 
 def test_report_judges_an_earlier_part_too(binary):
@@ -166,6 +234,8 @@ def test_report_draws_every_part(binary):
         "learning_curves.png",
         "precision_recall_test.png",
         "precision_recall_validation.png",
+        "probabilities_test.png",
+        "probabilities_validation.png",
         "reliability_test.png",
         "reliability_validation.png",
         "roc_test.png",
@@ -178,10 +248,12 @@ def test_report_draws_every_part(binary):
         "ROC curve of ill on the 4 test rows; the area under it is 0.250, random guessing has 0.500.",
         "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, random guessing has 0.500.",
         f"{THRESHOLDS} on the 4 test rows over the threshold; the one in use, 0.5, gives sensitivity 0.500 and specificity 0.000.",
+        f"{HISTOGRAMS} on the 4 test rows, {EACH} At 0.5 or above: 2 of 2 rows of no, 1 of 2 rows of yes.",
         f"Reliability curve of ill on the 4 test rows{RELIABILITY} 0.638 (0.000 to 0.862).",
         "ROC curve of ill on the 2 validation rows; the area under it is 1.000, random guessing has 0.500.",
         "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, random guessing has 0.500.",
         f"{THRESHOLDS} on the 2 validation rows over the threshold; the one in use, 0.5, gives sensitivity 1.000 and specificity 1.000.",
+        f"{HISTOGRAMS} on the 2 validation rows, {EACH} At 0.5 or above: 0 of 1 rows of no, 1 of 1 rows of yes.",
         f"Reliability curve of ill on the 2 validation rows{RELIABILITY} 0.150 (0.000 to 0.200).",
         "Line plots over 3 epochs: training and validation loss, validation_auc, learning rate.",
     ]
@@ -196,7 +268,7 @@ def test_report_needs_nothing_beside_it(binary):
     kinds = ("scores", "confusion", "calibration")
     assert beside == {f"{kind}_{part}.csv" for kind in kinds for part in ("validation", "test")}
     assert [name for name in beside if not (run / name).is_file()] == []
-    assert [word for word in ("http:", "https:", "@import", "url(http", "<script", "<link", "<object", "<iframe") if word in text] == []
+    assert [word for word in ("http:", "https:", "@import", "url(http", "<script src", "<link", "<object", "<iframe") if word in text] == []
     assert path.stat().st_size < 300_000
 
 
@@ -233,14 +305,14 @@ def test_report_escapes_every_name(tmp_path, capfd):
     run.write_text("config.yaml", (run / "config.yaml").read_text() + f"# {EVIL}\n")
     path = evaluate(run, "test", {"kind": [0, 0, 1, -1]}, {"kind": [[1, 0, 0], [0.2, 0.8, 0], [0, 1, 0], [0, 0, 1]]})
     found = read(path)
-    assert "script" not in [tag for tag, _ in found.tags]
-    assert path.read_text(encoding="utf-8").count("<script") == 0
+    assert [tag for tag, _ in found.tags].count("script") == 1  # ours
+    assert path.read_text(encoding="utf-8").count("<script") == 1
     assert found.paragraphs[1] == f"{EVIL}. The training did not finish: it is interrupted."
     assert found.tables["Rows left out"][1] == [f"b{EVIL}", "1", f"a{EVIL}"]
     assert [row[0] for row in found.tables["Rows of each part by kind"][2:]] == classes
     assert found.tables["SHA-256"][1][0] == f"{EVIL}.csv"
     assert any(term.endswith(f"# {EVIL}") for term in found.terms)
-    assert png_names(run) == ["confusion_test.png", "learning_curves.png", "reliability_test.png"]
+    assert png_names(run) == ["confusion_test.png", "learning_curves.png", "probabilities_test.png", "reliability_test.png"]
     assert capfd.readouterr() == ("", "")  # no word about letters the font lacks
 
 
@@ -282,7 +354,7 @@ def test_report_after_fit_speaks_of_validation_rows_only(tmp_path):
     found = read(written(run))
     assert found.headings == [
         "h1 clinic/3",
-        *("h2 Summary", "h2 Limits", "h2 Rows", "h2 Training", "h2 Class weights"),
+        *("h2 Summary", "h2 Limits", "h2 What to do next", "h2 Rows", "h2 Training", "h2 Class weights"),
         *("h2 What the columns learned", "h2 Experiment", "h2 Versions and hashes"),
     ]
     caveat = "The best epoch was chosen on these rows, so the scores are slightly too optimistic for new ones."
@@ -331,7 +403,7 @@ def test_report_draws_the_network(tmp_path):
     assert "h2 Network" in found.headings
     assert "The network 1,230 parameters in all, learned from training rows." in found.terms
     assert found.alts[0].startswith("Diagram of the network: b, a branch of kind mlp, reads age<script>")
-    assert "<script" not in path.read_text(encoding="utf-8")
+    assert path.read_text(encoding="utf-8").count("<script") == 1
     run.write_json("network.json", parts | {"auxiliary_heads": {"b": 9, "c": 2}})
     caption = "The network 1,230 parameters in all, learned from training rows."
     assert (
@@ -341,11 +413,9 @@ def test_report_draws_the_network(tmp_path):
 
 
 def test_a_network_that_learned_from_few_images_alone_is_told_of_pretrained_ones():
-    from types import SimpleNamespace
-
     from mmtrain.artifacts.run_schema.network_facts import BranchEncoder, Network
     from mmtrain.columns import Image
-    from mmtrain.reports.limits import next_steps
+    from mmtrain.reports.next_steps import pretrained_images
 
     sized = {"width": 4, "parameters": 9}
     branch = {"name": "scan", "architecture": "image_resnet", "inputs": [{"name": "scan", "kind": "image", "shape": [8, 8, 3]}], **sized}
@@ -356,21 +426,18 @@ def test_a_network_that_learned_from_few_images_alone_is_told_of_pretrained_ones
     def contents(network, rows):
         return SimpleNamespace(network=network, sizes={"train": rows}, columns=columns)
 
-    (section,) = next_steps(contents(network, 240))
-    (point,) = section.blocks[0].texts
+    (point,) = pretrained_images(contents(network, 240))
     assert point.startswith("The branch scan learned from 240 training rows alone. Frozen features of a pretrained network ")
-    assert next_steps(contents(network, 30_000)) == ()
+    assert list(pretrained_images(contents(network, 30_000))) == []
     encoder = BranchEncoder(model="lite", sha256="0", frozen=True, parameters=1)
     known = network.model_copy(update={"branches": [network.branches[0].model_copy(update={"encoder": encoder})]})
-    assert next_steps(contents(known, 240)) == ()
+    assert list(pretrained_images(contents(known, 240))) == []
 
 
 def test_words_that_were_learned_from_few_rows_alone_are_told_of_pretrained_networks():
-    from types import SimpleNamespace
-
     from mmtrain.artifacts.run_schema.network_facts import Network
     from mmtrain.columns import Text
-    from mmtrain.reports.limits import next_steps
+    from mmtrain.reports.next_steps import pretrained_texts
 
     sized = {"width": 4, "parameters": 9}
 
@@ -384,13 +451,12 @@ def test_words_that_were_learned_from_few_rows_alone_are_told_of_pretrained_netw
         targets = [{"name": "y", "task": "binary", **sized}]
         outline = {"branches": branches, "fusion": {"method": "concatenate", **sized}, "targets": targets}
         columns = {name: Text(column=header) for name, header, _ in readers}
-        return next_steps(SimpleNamespace(network=Network.model_validate(outline), sizes={"train": rows}, columns=columns))
+        return list(pretrained_texts(SimpleNamespace(network=Network.model_validate(outline), sizes={"train": rows}, columns=columns)))
 
     encoder = {"model": "minilm", "sha256": "0", "frozen": True, "parameters": 1}
-    (section,) = next_of(240, ("note", "Note", None), ("title", "Title", None))
-    (point,) = section.blocks[0].texts
+    (point,) = next_of(240, ("note", "Note", None), ("title", "Title", None))
     assert point.startswith("The words of Note and Title were learned from 240 training rows alone. With so few, a pretrained network ")
-    assert next_of(30_000, ("note", "Note", None)) == ()
-    assert next_of(240, ("note", "Note", None), ("note_meaning", "Note", encoder)) == ()
-    (section,) = next_of(240, ("note", "Note", None), ("note_meaning", "Note", encoder), ("title", "Title", None))
-    assert section.blocks[0].texts[0].startswith("The words of Title were learned")
+    assert next_of(30_000, ("note", "Note", None)) == []
+    assert next_of(240, ("note", "Note", None), ("note_meaning", "Note", encoder)) == []
+    (point,) = next_of(240, ("note", "Note", None), ("note_meaning", "Note", encoder), ("title", "Title", None))
+    assert point.startswith("The words of Title were learned")

@@ -71,7 +71,8 @@ def test_report_shows_why_a_score_is_undefined(tmp_path):
     assert sentence in found.paragraphs
     assert "The test part has not been scored yet. To score it: mmtrain evaluate clinic/3" in found.paragraphs
     assert "h2 Results on newer.csv" in found.headings
-    assert png_names(run) == ["confusion_newer.png", "learning_curves.png", "reliability_newer.png"]  # no ROC of one class
+    # No ROC of one class.
+    assert png_names(run) == ["confusion_newer.png", "learning_curves.png", "probabilities_newer.png", "reliability_newer.png"]
 
 
 def test_report_of_labels_has_a_line_for_each(tmp_path):
@@ -111,6 +112,7 @@ def test_report_of_two_targets_names_them(tmp_path):
         "learning_curves.png",
         "precision_recall_ill_test.png",
         "predicted_and_true_a_b_test.png",
+        "probabilities_ill_test.png",
         "reliability_ill_test.png",
         "residuals_a_b_test.png",
         "roc_ill_test.png",

@@ -41,7 +41,7 @@ def test_report_shows_the_worst_predictions_as_cards(tmp_path):
     assert f"a{EVIL} (row 1234)" in found.paragraphs
     images = [attributes for tag, attributes in found.tags if tag == "img"]
     assert images == [{"alt": f"scan of a{EVIL} (row 1234)", "src": "data:image/jpeg;base64,YWJj"}]
-    assert "<script" not in path.read_text(encoding="utf-8")
+    assert path.read_text(encoding="utf-8").count("<script") == 1
     assert "In parentheses: the probability that the model gave to the class." in found.paragraphs
 
 
@@ -84,8 +84,8 @@ def test_bounded_leaves_out_the_largest_first():
         return [text if text == gone else text[0] for text in Page(limit_size(found, title="t", facts=(), most=most)).paragraphs[1:-1]]
 
     assert paragraphs(200_000) == ["a", "b", "c", "d"]
-    assert paragraphs(80_000) == ["a", gone, "c", "d"]
-    assert paragraphs(30_000) == ["a", gone, gone, "d"]
+    assert paragraphs(110_000) == ["a", gone, "c", "d"]
+    assert paragraphs(60_000) == ["a", gone, gone, "d"]
 
 
 def test_report_cuts_cells_that_would_fill_the_page():

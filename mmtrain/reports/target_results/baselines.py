@@ -95,7 +95,7 @@ def main_table(view: TargetResultView, main: str) -> Table:
     caption = f"{view.key}: the model and its baselines on the {rows_called(view)}"
     paired = "Intervals are those of the differences: model and baseline are scored on the same bootstrap draws."
     names = "; ".join(one.name for one in view.result.baselines if one.name != one.label)
-    head = ("", title(main), "Model minus baseline", "Model is")
+    head = ("Predictor", title(main), "Model minus baseline", "Model is")
     return Table(
         caption,
         head,

@@ -208,7 +208,7 @@ def _share(proportion: HasInterval) -> str:
 def _thresholds(view: TargetResultView, point: ThresholdResult) -> Table:
     chosen = {"sensitivity": point.validation.sensitivity, "specificity": point.validation.specificity}
     lines = tuple((Cell(name.capitalize()), number(_value(value)), number(_share(view.scores[name]))) for name, value in chosen.items())
-    head = ("", "Validation, where it was chosen", view.part.called.capitalize())
+    head = ("Score", "Validation, where it was chosen", view.part.called.capitalize())
     note = "A threshold looks slightly too good on the rows on which it was chosen."
     return Table(f"Threshold {significant(point.threshold)} of {view.key}", head, lines, note, csv=view.csv("scores"))
 

@@ -18,7 +18,7 @@ from mmtrain.reports.blocks import Block, Card, Cards, Cell, Paragraph, Plots, S
 from mmtrain.reports.figures.plot_selection import of_confusion, of_target
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView, label_counts
-from mmtrain.reports.target_results import baselines, input_importance, postprocessing, subgroups
+from mmtrain.reports.target_results import baselines, input_importance, postprocessing, subgroups, threshold_choice
 from mmtrain.reports.wording import (
     CAVEATS,
     Outcome,
@@ -38,8 +38,10 @@ from mmtrain.reports.wording import (
     unknown_labels,
 )
 
-MOST_COLUMNS = 12
+MOST_COLUMNS = 25
 """Maximum number of classes for a confusion matrix as a table; more are drawn as a plot."""
+MOST_WIDE = 6
+"""Maximum number of classes whose cells also have shares and whose headings are level; more would not fit on a page."""
 MOST_ROWS = 200
 COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
     "better": ("better", "good"),
@@ -86,6 +88,7 @@ def _scores(contents: ReportData, view: TargetResultView, writer: FigureWriter) 
     if view.part.rows is not None:
         plots = of_target(view, writer)
         blocks += [Plots(plots)] if plots else []
+        blocks += threshold_choice.blocks(view) if view.target.thresholdable else ()
     return tuple(blocks)
 
 
@@ -153,19 +156,24 @@ def _classes(view: TargetResultView, writer: FigureWriter) -> list[Block]:
 
 def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str], *, csv: str) -> Table:
     """Tabulate counts, and shares of the true class, of a confusion matrix (classes, classes)."""
+    wide = len(classes) <= MOST_WIDE
     lines = []
-    for name, row in zip(classes, matrix.tolist(), strict=True):
+    for place, (name, row) in enumerate(zip(classes, matrix.tolist(), strict=True)):
         # A class without rows has no shares.
-        total = sum(row)
-        shares = [cell / total if total else 0.0 for cell in row]
+        total = max(1, sum(row))
         cells = [
-            number(f"{count(cell)} ({percent(share)})" if total else "0", share=share) for cell, share in zip(row, shares, strict=True)
+            number(
+                f"{count(cell)} ({percent(cell / total)})" if wide and sum(row) else count(cell),
+                share=cell / total,
+                tone="" if column == place else "bad" if cell else "quiet",
+            )
+            for column, cell in enumerate(row)
         ]
-        lines.append((Cell(name), *cells, number(count(total))))
+        lines.append((Cell(name), *cells, number(count(sum(row)))))
     head = ("True class", *classes, "All")
-    return Table(
-        f"Confusion matrix of {key}", head, tuple(lines), "Rows, and their share of the true class.", over="Predicted class", csv=csv
-    )
+    shares = ", and their share of the true class" if wide else ""
+    note = f"Rows{shares}. The darker, the larger the share of the true class; errors are orange."
+    return Table(f"Confusion matrix of {key}", head, tuple(lines), note, over="Predicted class", csv=csv, matrix=not wide)
 
 
 def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str], *, csv: str) -> Table:
