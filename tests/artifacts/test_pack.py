@@ -222,6 +222,7 @@ def test_pack_refuses_a_model_that_learned_paths_of_this_machine(run, tmp_path):
 # There and back
 
 
+@pytest.mark.slow
 def test_unpacked_run_is_scored_once_its_table_is_there(run, tmp_path):
     pack(str(run.folder), tmp_path / "out.zip")
     done = unpack(tmp_path / "out.zip", tmp_path / "mine")

@@ -87,6 +87,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_vectors_of_pairs_are_those_of_both_towers(tensorflow, folder, monkeypatch):
     """Of the rows with a text, in the order of rows; the longest text that the tower reads is not cut."""
     from mmtrain.encoders import load_encoder

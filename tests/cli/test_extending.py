@@ -181,6 +181,7 @@ def test_schema_and_check_know_what_a_file_registers(folder):
     assert "own.yaml" in done.stdout[end:]
 
 
+@pytest.mark.slow
 def test_command_of_a_file_is_listed_and_run_when_the_file_comes_first(folder):
     words = [["--code", "own.py", *words] for words in (["-h"], ["count-errors", "-h"])]
     program = f"from mmtrain.cli.app import run\nassert [run(words) for words in {words}] == [0, 0]"

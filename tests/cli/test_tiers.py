@@ -46,6 +46,7 @@ def test_help_imports_nothing_heavy(arguments, tmp_path):
     assert imported(HELP, *arguments, folder=tmp_path) == set()
 
 
+@pytest.mark.slow
 def test_help_of_every_command_imports_nothing_heavy(tmp_path):
     """Typer itself asks pydantic to read the options of a command."""
     from mmtrain.cli.app import app

@@ -420,6 +420,7 @@ def test_two_processes_that_build_the_same_store_both_finish(scans):
     assert levels(store) == [number % 251 for number in range(400)]
 
 
+@pytest.mark.slow
 def test_build_killed_in_its_middle_leaves_nothing_that_counts_as_whole(scans):
     paint_many(scans, 400)
     with builder(scans, "slowly") as process:

@@ -309,15 +309,9 @@ def test_the_paddings_of_a_name_without_config_are_not_guessed(tmp_path):
     assert not recognize("efficientnet_b0", "image", str(path)).architecture.tensorflow
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(
-    ("name", "scaling"),
-    [
-        ("VGG16", "vgg16"),
-        pytest.param("MobileNetV3Small", "mobilenet_v3", marks=pytest.mark.slow),
-        pytest.param("MobileNetV2", "mobilenet_v2", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("name", "scaling"), [("VGG16", "vgg16"), ("MobileNetV3Small", "mobilenet_v3"), ("MobileNetV2", "mobilenet_v2")])
 def test_networks_of_keras_read_images_in_their_own_scaling(tmp_path, name, scaling):
     import keras
 
@@ -360,6 +354,7 @@ RESAMPLED = [-0.086806, 0.21875, 1.430555, 3.152778, 6.78125, 9.434029]
 
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize("name", ["clip", "siglip", "open_clip", "open_clip_apart"])
+@pytest.mark.slow
 def test_text_towers_give_the_vectors_of_the_published_network(tmp_path, name):
     """Padding is a piece of our own; SigLIP reads it as its last piece, up to its whole length, and CLIP not at all."""
     known = PUBLISHED_NETWORKS[name]

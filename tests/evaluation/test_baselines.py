@@ -114,6 +114,7 @@ def test_a_branch_alone_is_what_training_without_the_other_branches_gives(run, f
     assert all(np.array_equal(*pair) for pair in zip(mine, theirs, strict=True))
 
 
+@pytest.mark.slow
 def test_branches_are_trained_the_first_time_and_kept(run, first):
     best = {name: run_facts(run / "baselines" / name)["best_epoch"] for name in ("scan", "the_table")}
     # Later epochs are reported only where they take a while.
@@ -255,6 +256,7 @@ def test_every_baseline_has_a_threshold_of_its_own(run, first):
     assert dummy_baseline("y", shares, 2).scored("y", np.array([0, 1])).scores["sensitivity"].value == 0
 
 
+@pytest.mark.slow
 def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
     home = run.folder.parents[2]
     pd.read_csv(home / "table.csv").head(12).to_csv(tmp_path / "newer.csv", index=False)
@@ -323,6 +325,7 @@ def test_a_single_branch_is_the_model_and_an_empty_column_is_not_boosted(tmp_pat
     assert run.read_json("metrics.json")["test"]["y"]["baseline_notes"] == result.baseline_notes
 
 
+@pytest.mark.slow
 def test_how_to_ask_for_branches_alone_is_told(run, first):
     result = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[gradient_boosting]",))).targets["y"]
     assert [one.label for one in result.baselines] == ["majority", "gradient boosting"]

@@ -125,6 +125,7 @@ def test_the_very_table_of_the_training_is_a_look_at_the_test_part(run, tmp_path
     assert evaluate(str(run.folder)).test_looks == before + 2
 
 
+@pytest.mark.slow
 def test_results_of_one_table_do_not_replace_those_of_another_of_its_name(run, tmp_path):
     first = newer(tmp_path / "a", (1, "low", 2), (-1, "high", 3))
     second = newer(tmp_path / "b", (1, "high", 2), (-1, "low", 3))
@@ -279,14 +280,8 @@ GONE = (
 )
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["evaluate"],
-        pytest.param(["export", "--format", "keras"], marks=pytest.mark.slow),
-        pytest.param(["explain"], marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["evaluate"], ["export", "--format", "keras"], ["explain"]])
 def test_moved_run_says_how_its_data_are_named_and_takes_it_so(command, moved, capsys, tmp_path):
     run, table, images = moved
     name, *options = command
@@ -304,11 +299,13 @@ def test_moved_run_says_how_its_data_are_named_and_takes_it_so(command, moved, c
     assert command_line([*given, "--table", str(table), "--images", str(images)]) == 0
 
 
+@pytest.mark.slow
 def test_images_that_moved_with_the_table_are_found_there(moved):
     run, table, _ = moved
     assert command_line(["evaluate", str(run.folder), "--table", str(table), "--part", "validation"]) == 0
 
 
+@pytest.mark.slow
 def test_run_that_goes_on_elsewhere_takes_its_table_and_images_from_there(moved, capsys):
     run, table, images = moved
     folder = Path(shutil.copytree(run.folder, run.folder.parent / "2"))

@@ -162,6 +162,7 @@ def test_held_half_serves_the_conformal_bound_alone(run, tmp_path):
     assert [{**one, "conformal": None} for one in before.values()] == [{**one, "conformal": None} for one in after.values()]
 
 
+@pytest.mark.slow
 def test_held_half_can_be_scored_and_the_report_warns_of_it(run):
     done = evaluate(str(run.folder), EvaluateOptions(part="calibration"))
     assert done.remarks[0].startswith("The conformal bound was fitted on these rows")
@@ -246,6 +247,7 @@ def test_predict_and_load_give_what_evaluate_gives(run, scored, tmp_path, capfdb
     )
 
 
+@pytest.mark.slow
 def test_report_and_terminal_say_it_in_the_same_sentences(run, scored, capfdbinary):
     assert command_line(["evaluate", str(run.folder), "-q"]) == 0
     printed = " ".join(capfdbinary.readouterr().out.decode().split())

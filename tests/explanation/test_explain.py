@@ -364,6 +364,7 @@ def test_tables_say_the_same_as_the_rows(planted):
     assert words == ["the", "patient", "coughs", "on", "day", "1"]
 
 
+@pytest.mark.slow
 def test_rows_are_chosen_where_none_are_named(run):
     stale = run / "explanations" / "validation" / "stale.png"
     stale.parent.mkdir(parents=True)

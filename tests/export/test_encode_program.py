@@ -96,6 +96,7 @@ def export(tmp_path_factory, tensorflow):
     return folder, chunk.inputs
 
 
+@pytest.mark.slow
 def test_the_program_gives_the_arrays_of_mmtrain(export):
     folder, expected = export
     forbid = "import sys; sys.modules['mmtrain'] = None; sys.modules['tensorflow'] = None; sys.argv = sys.argv[1:]; "

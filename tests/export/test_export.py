@@ -114,6 +114,7 @@ def test_export_predicts_as_predict_does(name, run, exported):
 
 
 @pytest.mark.parametrize("name", ["onnx", "litert"])
+@pytest.mark.slow
 def test_export_answers_alike_in_every_call_and_for_any_number_of_rows(name, run, exported):
     """The run was trained with augmentation and dropout; neither is in an export."""
     folder = exported(name).folder

@@ -181,6 +181,7 @@ def statuses(colour):
 
 
 @pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.slow
 def test_what_is_damaged_is_refused_by_both(name, statuses):
     assert judged(DAMAGED[name](), COLOUR).startswith((f"The {name.split()[0]} file is ", "The file is not an image"))
     assert statuses[name] == 2

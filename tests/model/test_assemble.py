@@ -117,6 +117,7 @@ def test_whole_gives_from_raw_cells_what_the_predictor_gives_from_encoded_ones(c
         assert len(np.unique(values)) > ROWS / 3  # it does look at the rows
 
 
+@pytest.mark.slow
 def test_saved_whole_gives_the_same(clinic, models, tmp_path):
     import keras
 

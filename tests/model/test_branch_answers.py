@@ -122,6 +122,7 @@ def guarded(tmp_path_factory):
     return runs.find(None, folder / "runs"), told
 
 
+@pytest.mark.slow
 def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guarded, capsys):
     from mmtrain.cli.fit import show_result
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate

@@ -117,6 +117,7 @@ def test_a_step_trains_and_validation_scores_the_mean(material):
     assert not np.allclose(predict_rows(steps, material.arrays, ROWS)[1]["kind"], predictions["kind"], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_saved_network_and_its_halves_say_the_same(material, models, tmp_path):
     import keras
 

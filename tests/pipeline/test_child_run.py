@@ -128,6 +128,7 @@ def test_child_is_never_taken_for_a_run(parent, tmp_path):
 # Training
 
 
+@pytest.mark.slow
 def test_child_is_trained_like_a_run_of_its_own_and_kept(whole, table, tmp_path):
     alone = fit(table.data.table.path.parent / "many.yaml", overrides=["training.seed=3"], output=tmp_path).run
     assert lines(whole / "metrics.jsonl") == lines(alone / "metrics.jsonl")

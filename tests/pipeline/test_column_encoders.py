@@ -64,6 +64,7 @@ def trained(tensorflow, tmp_path_factory):
     return run, notices, folder
 
 
+@pytest.mark.slow
 def test_all_columns_are_numbers_of_one_branch(trained):
     run, _, _ = trained
     experiment = config.load(run / "config.yaml")
@@ -91,6 +92,7 @@ def test_images_of_several_columns_are_read_once(trained):
     ]
 
 
+@pytest.mark.slow
 def test_known_images_do_not_go_through_the_encoder_again(trained, monkeypatch):
     from mmtrain.training.encoder_features import frozen_features
     from mmtrain.training.encoder_features.feature_cache import FeatureCache

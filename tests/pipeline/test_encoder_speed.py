@@ -148,6 +148,7 @@ def test_models_are_listed_with_speed_and_memory_once_they_were_measured(models)
     assert [(one["name"], one["per_second"], one["memory"]) for one in document["models"]][-1] == ("words", 4.0, 5_000_000)
 
 
+@pytest.mark.slow
 def test_a_measurement_runs_the_network(tensorflow, tmp_path, monkeypatch):
     monkeypatch.setattr(encoder_speed, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(encoder_speed, "PIECES", 9)

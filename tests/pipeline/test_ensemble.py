@@ -171,6 +171,7 @@ def test_decisions_of_a_group_are_fitted_on_out_of_fold_predictions(group):
     assert positive == "low" and gains[0] == pytest.approx(max(gains))
 
 
+@pytest.mark.slow
 def test_a_group_explains_by_the_trainings_that_have_not_seen_a_row(group, tmp_path):
     """An outer test row by both, as the mean; a row of a fold by the training that left it out."""
     split = pd.read_csv(group / "split.csv", keep_default_na=False)
@@ -197,6 +198,7 @@ def test_a_group_explains_by_the_trainings_that_have_not_seen_a_row(group, tmp_p
     assert [row.prediction for row in done.rows[1:]] == rows.prediction[scored].tolist()
 
 
+@pytest.mark.slow
 def test_a_packed_group_predicts_and_is_scored_in_another_folder(group, table, tmp_path):
     done = pack(str(group.folder), tmp_path / "group.zip")
     files = set(done.manifest.files)
@@ -333,6 +335,7 @@ def test_teacher_predicts_each_row_by_trainings_that_have_not_seen_it(group, stu
     np.testing.assert_allclose(taught.probability_low[~outside], mean[taught.index[~outside]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_student_is_an_ordinary_run_that_is_compared_with_its_teacher(group, student):
     record = student.read("run.json").distillation
     assert (record.teacher, record.trainings, record.soft, record.weight, record.rows) == (str(group), 2, "out_of_fold", 0.9, 41)
@@ -404,7 +407,8 @@ def test_export_of_a_group_holds_all_members(group, tmp_path, format):
     assert done.signature.check.rows > 5 and done.signature.check.largest_difference < 1e-6
 
 
-@pytest.mark.parametrize("format", ["onnx", pytest.param("litert", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_encoded_export_of_a_group_has_an_input_for_each_way_to_encode(group, tmp_path, format):
     """The export is checked in a process of its own, against the mean of the members."""
     done = export(str(group.folder), ExportOptions(format, folder=tmp_path / format))

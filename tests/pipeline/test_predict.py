@@ -207,6 +207,7 @@ def test_every_row_says_what_was_found_in_it(clinic, mmtrain_called):
     assert "19 rows: 8 predicted, 6 of them with a remark in their status; 11 could not be predicted and say why in their status." in err
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_predicted_can_be_left_out(clinic, mmtrain_called):
     write_table(clinic / "bad.csv", [GOOD, GOOD | {"x": ""}, GOOD | {"age": ""}])
     code, out, err = mmtrain_called("predict", "clinic", "bad.csv", "--on-error", "skip")
@@ -257,6 +258,7 @@ def test_who_scores_or_explains_names_the_folder_of_the_images_too(clinic, mmtra
     )
 
 
+@pytest.mark.slow
 def test_a_folder_without_one_image_is_asked_about(clinic, mmtrain_called):
     write_table(clinic / "elsewhere.csv", [GOOD | {"who": f"new{row}", "y": "low"} for row in range(20)])
     (clinic / "other").mkdir()
@@ -310,6 +312,7 @@ def test_a_folder_that_is_not_there_is_told_before_tensorflow_starts(mmtrain_cal
     assert (code, err.splitlines()) == (1, ["The command failed: 1 problem.", what])
 
 
+@pytest.mark.slow
 def test_rows_called_as_training_rows_are_told_beside_their_scores(clinic, mmtrain_called):
     learned = pd.read_csv(clinic / "runs" / "clinic" / "1" / "split.csv").query("part == 'train'")["id"]
     write_table(clinic / "known.csv", [GOOD | {"who": who, "y": "low"} for who in [*learned[:2], "new"]])
@@ -324,6 +327,7 @@ def test_a_cell_of_any_length_is_told_in_a_line(loaded):
     assert len(status[1]) < 400
 
 
+@pytest.mark.slow
 def test_parquet_and_csv_hold_the_same(clinic, mmtrain_called):
     write_table(clinic / "two.csv", [GOOD, GOOD | {"x": "", "who": 'Anna "A", B'}])
     for suffix in ("csv", "parquet"):
@@ -359,12 +363,14 @@ def test_a_table_without_a_known_answer_has_no_scores(clinic, mmtrain_called, an
     assert json.loads(out)["targets"] == {}
 
 
+@pytest.mark.slow
 def test_the_table_of_the_training_is_not_scored(clinic, mmtrain_called):
     code, out, err = mmtrain_called("predict", "clinic", "table.csv", "-o", "again.csv")
     assert (code, out) == (0, "")
     assert "No scores: this is the table of the training. Score its test part with `mmtrain evaluate`." in err
 
 
+@pytest.mark.slow
 def test_other_rows_than_those_of_training_are_told(clinic, mmtrain_called):
     write_table(clinic / "months.csv", [GOOD | {"age": 12 * (20 + row % 50), "city": f"c{row}"} for row in range(100)])
     code, out, err = mmtrain_called("predict", "clinic", "months.csv", "-o", "months_out.csv", "--json", "--quiet")

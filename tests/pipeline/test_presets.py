@@ -148,6 +148,7 @@ def test_a_mistake_in_a_setting_of_a_preset_has_the_place_of_the_file(tmp_path):
     assert one.source().place(("training", "learning_rate")) == "a.yaml:7: training.learning_rate"
 
 
+@pytest.mark.slow
 def test_the_run_of_a_preset_lists_its_settings(tmp_path):
     notes = []
     text = f"{COLUMNS}branches: {{table: {{columns: [x]}}}}\ntraining: {{epochs: 2}}\nsplit: {{folds: 2}}\n"

@@ -46,6 +46,7 @@ def run(tensorflow, tmp_path_factory):
     return Path(result.folder), folder
 
 
+@pytest.mark.slow
 def test_weights_of_the_encoder_are_in_the_model_and_in_no_checkpoint(run):
     folder, _ = run
     with np.load(folder / "checkpoints" / "last" / "weights.npz") as weights:

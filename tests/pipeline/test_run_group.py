@@ -199,6 +199,7 @@ def test_a_group_killed_after_its_last_training_needs_no_table(group, tmp_path):
 KILLS = 20
 
 
+@pytest.mark.slow
 def test_bound_of_seeds_is_fitted_on_rows_that_chose_nothing(tmp_path):
     seeds = EXPERIMENT.replace("folds: 3, test: 0.2, validation: 0.25", "test: 0.2, validation: 0.4").replace(
         "epochs: 3", "seeds: 2, epochs: 1"

@@ -95,6 +95,7 @@ def test_trials_share_the_split_and_leave_only_their_scores(searched):
         assert (child / "columns.json").read_bytes() == (run / "columns.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_best_experiment_repeats_the_best_trial(searched, tmp_path):
     result, _, path = searched
     text = result.experiment.read_text()
@@ -138,6 +139,7 @@ def test_an_experiment_with_folds_is_searched_on_its_first_fold(tmp_path):
     assert (best.split.folds, best.training.seeds) == (3, 2)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_more_trials_and_counts_its_seconds(searched, monkeypatch):
     result = searched[0]
     before = result.run.read_json("run.json")["seconds"]["training"]

@@ -96,6 +96,7 @@ def test_report_of_labels_has_a_line_for_each(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_report_of_two_targets_names_them(tmp_path):
     run = make_run(tmp_path, {"a:b": NUMBER | {"column": "a:b"}, "ill": BINARY}, monitor="validation_a:b_mae")
     truths = {"a:b": [1.0, 5.0, np.nan, 9.0], "ill": [0, 1, 0, 1]}

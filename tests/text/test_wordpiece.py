@@ -73,6 +73,7 @@ def test_pieces_of_a_text(tokenizer, text):
     assert " ".join(PIECES[number] for number in ids_of(tokenizer, text)) == CASES[text]
 
 
+@pytest.mark.slow
 def test_graph_finds_the_same_pieces(tensorflow, tokenizer):
     from mmtrain.layers.tokenizers.wordpiece import WordPieceReader
 

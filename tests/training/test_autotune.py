@@ -215,6 +215,7 @@ def tried(blobs):
         return fit(blobs, output=blobs.parent / "tried", overrides=["training.precision=auto", "training.batch_size=auto"]).run
 
 
+@pytest.mark.slow
 def test_a_trial_changes_nothing_of_the_training(blobs, tried):
     """Weights follow from the seed, whatever was tried before."""
     run = fit(blobs, output=blobs.parent / "untried", overrides=["training.steps_per_call=1", "training.jit=off"]).run

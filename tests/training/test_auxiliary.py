@@ -108,6 +108,7 @@ def test_auxiliary_losses_train_the_branches_and_leave_the_predictor_as_it_is(ma
     assert all(np.allclose(*pair, atol=1e-6) for pair in zip(*map(values_of, head), strict=True))  # the fused loss alone trains it
 
 
+@pytest.mark.slow
 def test_heads_minimize_their_weight_times_the_mean_of_the_branches(material, tensorflow):
     changes = []
     for weight in (0.1, 0.2):

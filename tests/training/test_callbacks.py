@@ -268,6 +268,7 @@ def test_undefined_score_is_not_a_number(experiment):
     assert (epoch, math.isnan(logs.pop("val_auc")), logs) == (0, True, {"y_loss": 0.5, "learning_rate": 0.1})
 
 
+@pytest.mark.slow
 def test_callback_ends_the_training_after_its_epoch(experiment, tmp_path):
     done = fit(experiment, overrides=named(f"{{name: {STEM}.Stops}}"), output=tmp_path)
     reason = f"the callback {STEM}.Stops stopped it"

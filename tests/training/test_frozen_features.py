@@ -105,6 +105,7 @@ def test_features_are_found_again_and_never_mixed_up(tensorflow, read, tmp_path)
     assert len(read(write_model(tmp_path / "first", **pooled), few)) == 1
 
 
+@pytest.mark.slow
 def test_features_of_a_training_in_mixed_precision_are_those_of_float32(tensorflow, read, tmp_path):
     """Encoders compute in float32, so both trainings may have the same entry of the cache; it is bit-equal."""
     import keras

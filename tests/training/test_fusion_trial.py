@@ -77,8 +77,9 @@ def test_an_unknown_method_of_a_trial_is_refused(tmp_path):
         load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("gain", "chosen"), [(0.5, "add"), pytest.param(0.0, "concatenate", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("gain", "chosen"), [(0.5, "add"), (0.0, "concatenate")])
 def test_a_run_keeps_the_fusion_that_was_chosen(tmp_path, monkeypatch, gain, chosen):
     from mmtrain.commands.fit import fit
     from mmtrain.commands.training_listeners import Listeners

@@ -42,6 +42,7 @@ def steps(tmp_path_factory, tensorflow):
     return *made, tensorflow.nest.map_structure(tensorflow.constant, batch)
 
 
+@pytest.mark.slow
 def test_reported_losses_are_those_of_the_labels_themselves(steps):
     hard, smooth, batch = steps
     evaluated = [one.eval_step(batch)[0] for one in (hard, smooth)]

@@ -74,6 +74,7 @@ def test_without_a_fall_the_default_is_taken_and_said(path, monkeypatch):
 
 
 @pytest.mark.usefixtures("tensorflow")
+@pytest.mark.slow
 def test_a_run_keeps_the_rate_that_was_found(path, tmp_path):
     from mmtrain.commands.fit import fit
     from mmtrain.commands.training_listeners import Listeners

@@ -189,6 +189,7 @@ def test_the_mean_of_both_is_kept_unless_one_is_better_beyond_noise(material, ne
         assert np.array_equal(one, other * factor)
 
 
+@pytest.mark.slow
 def test_rows_of_a_group_are_one_observation_of_what_is_better(material, monkeypatch):
     from dataclasses import replace
 
@@ -219,6 +220,7 @@ def test_held_out_rows_of_a_group_stay_together_in_the_choice_of_bins():
     assert not _better(losses, others, 1.0, np.array([7, 7, 7, 7, 3, 3]))
 
 
+@pytest.mark.slow
 def test_a_run_says_what_was_kept_and_saves_it(tmp_path):
     from mmtrain.commands.fit import fit
     from mmtrain.commands.training_listeners import Listeners

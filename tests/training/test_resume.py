@@ -274,6 +274,7 @@ def test_killed_before_the_first_checkpoint_begins_again(whole, copy):
     assert_equal_bits(whole, copy)
 
 
+@pytest.mark.slow
 def test_what_is_done_already_is_told_before_the_first_step(copy):
     events = []
     assert resumed(copy, events.append) == []
@@ -284,6 +285,7 @@ def test_what_is_done_already_is_told_before_the_first_step(copy):
     )
 
 
+@pytest.mark.slow
 def test_killed_after_the_last_epoch_only_saves_the_model(whole):
     run = copied(whole)
     without_model(run)
@@ -348,6 +350,7 @@ def test_killed_between_the_last_and_the_best_checkpoint_of_an_epoch_makes_the_b
     assert_equal_bits(whole, copy)
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_half_written_is_removed(whole, copy):
     for name in (".last.123.tmp", ".best.123.tmp", ".best.123.old"):
         (copy / "checkpoints" / name).mkdir()

@@ -78,6 +78,7 @@ def test_networks_that_differ_in_weights_alone_are_the_same(data):
     assert describe(training=data[0].experiment.training.with_settings(seed=5)) == first != ""
 
 
+@pytest.mark.slow
 def test_other_networks_and_settings_are_not_the_same(data):
     material, describe = data
     first, training = describe(), material.experiment.training

@@ -137,6 +137,7 @@ def run(folder, kept):
     return fit(write_experiment(folder / "soup.yaml", EXPERIMENT), output=folder / "runs", listeners=Listeners(watch)).run
 
 
+@pytest.mark.slow
 def test_model_is_the_mean_of_epochs_and_no_worse_than_the_best_of_them(run, kept):
     losses = {line["epoch"]: line["validation_loss"] for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines())}
     record = run.read("run.json").soup

@@ -124,6 +124,7 @@ def scans(folder, stages):
     return write_experiment(folder / "scans.yaml", SCANS + stages)
 
 
+@pytest.mark.slow
 def test_groups_inside_a_branch_are_trained_alone_and_a_frozen_normalization_keeps_its_statistics(tensorflow, tmp_path):
     stages = "  stages: [{epochs: 1, unfreeze: [note.head, targets]}, {epochs: 1, unfreeze: [scan.backbone]}, {epochs: 1}]\n"
     steps, batch = train_step(scans(tmp_path, stages))
