@@ -63,7 +63,8 @@ def precision_at_k(truth: Array, prediction: Array, target: Any, level: float) -
 
 def _at(values: Array, place: Array) -> Array:
     """Return the value of each draw at its own threshold, (draws,); `values` are (thresholds, draws)."""
-    return np.take_along_axis(values, place[np.newaxis], axis=0)[0]
+    taken: Array = np.take_along_axis(values, place[np.newaxis], axis=0)[0]
+    return taken
 
 
 def _descending(score: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
