@@ -19,6 +19,7 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord
 from mmtrain.columns import Group
+from mmtrain.commands.tracking import track_evaluated
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
@@ -107,7 +108,9 @@ def evaluate(
     # Recorded before the results are shown: a look at the test part that is interrupted counts.
     looks = record_evaluation(run, data.table, rows, part if table is None else None)
     save_results(subject, looks[-1].part, results, decisions)
-    return evaluate_subject(subject, results, looks, by.remarks)
+    done = evaluate_subject(subject, results, looks, by.remarks)
+    track_evaluated(run, experiment, looks[-1].part, results, say)
+    return done
 
 
 def score_subject(

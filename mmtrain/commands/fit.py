@@ -17,6 +17,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.commands.fit_group import GroupOptions, check_fold, check_processes, fit_group
 from mmtrain.commands.report import finish
+from mmtrain.commands.tracking import track_finished
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.load import REPEATS
 from mmtrain.config.yaml_source import NotInFile
@@ -133,4 +134,5 @@ def train_new(
             listeners.say(note)
         # Step 9: the report. The test part is scored by `evaluate` alone.
         finish(run, experiment, training_data.fitted)
+        track_finished(run, experiment, listeners.say)
     return result

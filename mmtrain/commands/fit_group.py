@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
+from mmtrain.commands.tracking import track_finished, track_group
 from mmtrain.commands.training_listeners import Listeners, Plan
 from mmtrain.config import Experiment
 from mmtrain.data import encode
@@ -82,6 +84,7 @@ def train_group(group: RunGroup, options: GroupOptions, listeners: Listeners, ta
     run, data, fold = group.run, group.data, options.fold
     parts = summarize(group.experiment.columns, data.table, group.plan)
     listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
+    track_group(run, group.experiment, listeners.say)
     if options.processes.count > 1:
         del table  # every process encodes its own
         train_in_processes(group, replace(options.processes, budget=options.budget), fold, options.moved, listeners.say)
@@ -90,7 +93,14 @@ def train_group(group: RunGroup, options: GroupOptions, listeners: Listeners, ta
     if not group.is_complete:
         run.update(state="interrupted", error=f"only fold {fold} was to be trained")
         return GroupResult(run, None)
-    return GroupResult(run, finish_group(run, group.experiment))
+    return finish_tracked_group(run, group.experiment, listeners)
+
+
+def finish_tracked_group(run: Run, experiment: Experiment, listeners: Listeners) -> GroupResult:
+    """Write the results of a group whose trainings have all ended, and tell its trackers."""
+    result = finish_group(run, experiment)
+    track_finished(run, experiment, listeners.say, result)
+    return GroupResult(run, result)
 
 
 def check_fold(fold: int | None, split: SplitPlan) -> None:

@@ -10,8 +10,9 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.commands.fit_group import GroupOptions, check_fold, check_processes, train_group
+from mmtrain.commands.fit_group import GroupOptions, check_fold, check_processes, finish_tracked_group, train_group
 from mmtrain.commands.report import finish, finish_trained
+from mmtrain.commands.tracking import track_finished
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, shell_command
@@ -19,7 +20,6 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.distillation.student import PREDICTIONS, is_distilled, record_costs, with_teacher
-from mmtrain.pipeline.groups.results import finish_group
 from mmtrain.pipeline.groups.run_group import GROUP_FILES, GroupResult, RunGroup
 from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.prepare import Moved
@@ -74,7 +74,7 @@ def _resume_group(run: Run, listeners: Listeners, options: GroupOptions) -> Grou
     if run.is_trained:
         listeners.say("All trainings had ended; their results are written now.")
         with run_state(run):
-            return GroupResult(run, finish_group(run, experiment))
+            return finish_tracked_group(run, experiment, listeners)
     data, split = restore_plan(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
     check_fold(options.fold, split)
     listeners.say(CHECKED)
@@ -115,6 +115,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | N
         result = train(run, training_data, experiment.evaluation, listeners.watch, checkpoint, callbacks, stop)
         record_costs(run, training_data)
         finish(run, experiment, training_data.fitted)
+        track_finished(run, experiment, listeners.say)
     return result
 
 

@@ -20,6 +20,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run, now
 from mmtrain.artifacts.search_results import SearchResult
+from mmtrain.commands.tracking import track_search
 from mmtrain.config import Experiment
 from mmtrain.config.tune import Tune
 from mmtrain.config.yaml_source import NotInFile, Origin
@@ -36,7 +37,7 @@ from mmtrain.pipeline.search.inner_folds import check_folds, inner_folds
 from mmtrain.pipeline.search.nested import NestedSearch, outer_plan
 from mmtrain.pipeline.search.proposal import propose_space
 from mmtrain.pipeline.search.results import add_nested
-from mmtrain.pipeline.search.run_search import Clock, SearchListeners, run_search
+from mmtrain.pipeline.search.run_search import Clock, SearchListeners, SearchProgress, run_search
 from mmtrain.pipeline.search.space import SearchSpace, load_space
 from mmtrain.pipeline.search.study import require_optuna
 from mmtrain.pipeline.search.trials import read_space, save_space
@@ -175,13 +176,20 @@ def _search(
     run: Run, space: SearchSpace, section: Tune, table: EncodedTable, clock: Clock, code: Sequence[Path], listeners: SearchListeners
 ) -> SearchResult:
     """Run the search and, with `nested`, those of the outer folds, which share the minutes."""
+    track, show = track_search(run, space.experiment, listeners.say), listeners.trial
+
+    def ended(progress: SearchProgress) -> None:
+        show(progress)
+        track(progress)
+
+    tracked = replace(listeners, trial=ended)  # trials of the outer folds have numbers of their own
     if not section.nested:
-        return run_search(run, space, section, table, clock, code, listeners)
+        return run_search(run, space, section, table, clock, code, tracked)
     # From the table again, and not from split.csv, which has one partition.
     plan = outer_plan(space.experiment, table.data.table, split_rows(space.experiment, table.data.table))
     minutes = None if clock.minutes is None else clock.minutes / (len(plan.partitions) + 1)
     clock_of_search, first = replace(clock, minutes=minutes), section.model_copy(update={"minutes": minutes})
-    result = run_search(run, space, first, table, clock_of_search, code, listeners)
+    result = run_search(run, space, first, table, clock_of_search, code, tracked)
     run.update(state="running", ended=None)
     try:
         nested = NestedSearch(run, space, section, table, plan, clock, code, listeners).run()

@@ -262,8 +262,9 @@ class Training(Section):
     )
     trackers: tuple[AnyTracker, ...] = Field(
         (),
-        description="Observers of the training, your own from a file given with `--code`: they get every event, and cannot stop it.",
-        examples=[["steps"], [{"name": "steps", "every": 100}]],
+        description="Observers of the training, which cannot stop it: databases of experiments, logs within epochs, or your own from a "
+        "file given with `--code`.",
+        examples=[["steps", "mlflow"], [{"name": "steps", "every": 100}]],
     )
     seed: NonNegativeInt = Field(0, description="Random seed of initial weights, order of rows, dropout and augmentation.")
     seeds: PositiveInt = Field(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,12 @@ from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import FusionGuard, LinearBaseChoice
 from mmtrain.config.evaluation import Evaluation
+from mmtrain.data.arrays import Array
 from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import fit_and_save_postprocessing, forget
 from mmtrain.trackers import Trackers
-from mmtrain.training.listeners.events import Ended, EpochEnded, Event, Listener, Started, StopAsked, Warned, all_of
+from mmtrain.training.listeners.events import Assembled, Ended, EpochEnded, Event, Listener, Started, StopAsked, Stopped, Warned, all_of
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 
 if TYPE_CHECKING:
@@ -78,7 +80,9 @@ def train(
         begun = time.perf_counter()
         try:
             ended = loop.train(data, run, all_of(*listeners), checkpoint, interruption)
-        except BaseException:
+        except BaseException as error:
+            with suppress(Exception):  # the error of the training is the one to report
+                all_of(*listeners)(Stopped(str(error) or type(error).__name__, _state_after(error) == "interrupted"))
             with suppress(RunError):  # report the reason of the stop, and not that the disk has no room for the model either
                 run.update(seconds=_seconds(run, begun))
                 if keep_model:
@@ -125,8 +129,11 @@ def _listeners(
     """Return the caller's listener, then trackers and logs, then the callbacks, last since they may fail."""
     listeners = [listener]
     if data.training.trackers:
-        listeners.append(Trackers(data.training.trackers, run.folder, lambda text: listener(Warned(text))))
-    if data.training.tensorboard:
+        trackers = Trackers(data.training.trackers, run.folder, lambda text: listener(Warned(text)))
+        trackers(Assembled(data.models.network, _train_scorer(data)))
+        listeners.append(trackers)
+    # The tracker of that name writes the same files.
+    if data.training.tensorboard and all(one.name != "tensorboard" for one in data.training.trackers):
         from mmtrain.training.listeners.tensorboard import Logs
 
         listeners.append(Logs(run))
@@ -135,6 +142,35 @@ def _listeners(
 
         listeners.append(Callbacks(callbacks, data.models.network, interruption, str(run.folder)))
     return listeners
+
+
+def _train_scorer(data: TrainingData) -> Callable[[int], dict[str, float | None]]:
+    """Return a function that scores the present network on at most so many training rows, the same ones every time."""
+    import numpy as np
+
+    @cache
+    def predictor() -> Callable[..., dict[str, Array]]:
+        from mmtrain.model.model_file import compile_predictor
+
+        return compile_predictor(data.models.predictor)
+
+    def train_scores(most: int) -> dict[str, float | None]:
+        from mmtrain.batches import sequential_batches
+        from mmtrain.model.model_file import concatenate_predictions, rows_at_once
+
+        rows = data.partition.train
+        drawn = np.sort(np.random.default_rng(data.training.seed).permutation(rows)[:most])
+        batches = sequential_batches(data.arrays, drawn, rows_at_once(data.models.predictor))
+        predictions = concatenate_predictions(map(predictor(), batches))
+        scores: dict[str, float | None] = {}
+        for key, target in data.fitted.targets.items():
+            infix = f"{key}_" if len(predictions) > 1 else ""
+            truth = data.arrays.targets[key][drawn]
+            known = target.known_rows(truth)
+            scores |= {f"train_{infix}{score.name}": score.value for score in target.all_scores(truth[known], predictions[key][known])}
+        return scores
+
+    return train_scores
 
 
 def after_epoch(last: int) -> StopRule:

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import sys
 
 import pytest
 from tiny import lines, two_blobs, write_experiment
@@ -13,7 +14,8 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.resume import resume
 from mmtrain.commands.training_listeners import Listeners
 from mmtrain.errors import RunError
-from mmtrain.training.listeners.events import EpochEnded, Started, StepsBegan
+from mmtrain.trackers import Trackers, trackers
+from mmtrain.training.listeners.events import Assembled, EpochEnded, Started, StepsBegan, TrialEnded
 from mmtrain.training.signals import Interrupted
 
 BEGIN = Started(epochs=2, steps=3, rows=42, monitor="validation_loss", direction="minimize")
@@ -62,6 +64,56 @@ def test_file_begins_as_tensorboard_expects_and_tells_it_to_forget_older_ones(te
     first, second = records(tensorflow, run, "train")
     assert first.file_version == "brain.Event:2"
     assert second.session_log.status == tensorflow.compat.v1.SessionLog.START
+
+
+def tell_tracker(run, *events, **options):
+    warnings = []
+    follow = Trackers([trackers["tensorboard"].section(name="tensorboard", **options)], run.folder, warnings.append)
+    for event in events:
+        follow(event)
+    return warnings
+
+
+def test_tracker_writes_scores_of_train_rows_and_histograms_on_request(tensorflow, tmp_path):
+    run = runs.create("logged", tmp_path)
+    weight = tensorflow.Variable([0.0, 0.0, 1.0, 3.0], name="kernel")
+    weight.path = "head/kernel"
+    network = type("Network", (), {"trainable_weights": [weight]})
+    asked = []
+    assembled = Assembled(network, lambda rows: asked.append(rows) or {"train_auc": 0.5, "train_f1": None})
+    epochs = ended(1, train_loss=2.0), ended(2, train_loss=1.0)
+    assert not tell_tracker(run, assembled, BEGIN, *epochs, train_rows=20, histograms=2)
+    assert asked == [20, 20]
+    values = [(record.step, value) for record in records(tensorflow, run, "train") for value in record.summary.value]
+    tables = {(step, value.tag): tensorflow.make_ndarray(value.tensor) for step, value in values}
+    assert tables[1, "auc"] == tables[2, "auc"] == 0.5
+    assert {key for key in tables if key[1] == "head/kernel"} == {(2, "head/kernel")}
+    table = tables[2, "head/kernel"]
+    assert table.shape == (30, 3)
+    assert (table[0, 0], table[-1, 1], table[:, 2].sum(), table[0, 2]) == (0.0, 3.0, 4.0, 2.0)
+    (plugin,) = {value.metadata.plugin_data.plugin_name for _, value in values if value.tag == "head/kernel"}
+    assert plugin == "histograms"
+
+
+def test_trials_are_on_the_hparams_page(tensorflow, tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
+    from tensorboard.plugins.hparams import metadata
+
+    run = runs.create("logged", tmp_path)
+    settings = {"fusion.dropout": 0.5, "branches.table.architecture": "mlp", "fusion.gate": True}
+    assert not tell_tracker(run, TrialEnded(3, settings, "validation_auc", 0.75, "complete", 2, True))
+    values = {value.tag: value for record in records(tensorflow, run, "trials/3") for value in record.summary.value}
+    start = metadata.parse_session_start_info_plugin_data(values[metadata.SESSION_START_INFO_TAG].metadata.plugin_data.content)
+    assert (start.hparams["fusion.dropout"].number_value, start.hparams["fusion.gate"].bool_value) == (0.5, True)
+    assert start.hparams["branches.table.architecture"].string_value == "mlp"
+    assert tensorflow.make_ndarray(values["validation_auc"].tensor) == 0.75
+
+
+def test_without_tensorboard_trials_say_what_to_install(tensorflow, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard.plugins.hparams", None)
+    run = runs.create("logged", tmp_path)
+    (warning,) = tell_tracker(run, TrialEnded(0, {}, "validation_auc", None, "failed", 0, True))
+    assert "pip install 'mmtrain[tensorboard]'" in warning
 
 
 def test_logs_that_cannot_be_written_are_a_problem(tensorflow, tmp_path):

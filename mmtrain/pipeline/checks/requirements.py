@@ -15,6 +15,7 @@ from mmtrain.config.yaml_source import NotInFile
 from mmtrain.encoders import recognize
 from mmtrain.errors import ConfigError, Problem, RunError, listed
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.trackers import TrackerSection, missing_packages
 
 if TYPE_CHECKING:
     from mmtrain.config import Experiment
@@ -28,6 +29,20 @@ def check_packages(baselines: Collection[str], place: Callable[..., str]) -> Non
         what = f"{listed(able)} {'needs' if len(able) == 1 else 'need'} scikit-learn, which is not installed."
         fix = "Run `pip install 'mmtrain[baselines]'`, or leave it out."
         raise ConfigError(Problem(place("evaluation", "baselines"), what, fix))
+
+
+def check_trackers(sections: Sequence[TrackerSection], place: Callable[..., str]) -> None:
+    """Raise ConfigError for trackers whose packages are not installed."""
+    problems = [
+        Problem(
+            place("training", "trackers", number),
+            f"the tracker {name!r} needs the package {extra}, which is not installed.",
+            f"Run `pip install 'mmtrain[{extra}]'`, or leave it out.",
+        )
+        for number, name, extra in missing_packages(sections)
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def check_encoders(branches: Mapping[str, Branch], columns: Mapping[str, Column], place: Callable[..., str]) -> None:

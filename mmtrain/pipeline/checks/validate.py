@@ -32,7 +32,7 @@ from mmtrain.data.tables.read_table import Reading, read_tolerantly
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts
-from mmtrain.pipeline.checks.requirements import check_encoders, check_packages
+from mmtrain.pipeline.checks.requirements import check_encoders, check_packages, check_trackers
 from mmtrain.pipeline.checks.subgroups import check_subgroups
 from mmtrain.pipeline.prepare import LoadedData, describe_trainings, split_rows
 from mmtrain.splits.plan import Partition, SplitPlan
@@ -183,6 +183,10 @@ def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataE
     """Check packages, pretrained encoders and subgroups before the training, since they would be refused during or after it."""
     try:
         check_packages(experiment.evaluation.baselines, origin.place)
+    except ConfigError as error:
+        errors.append(error)
+    try:
+        check_trackers(experiment.training.trackers, origin.place)
     except ConfigError as error:
         errors.append(error)
     try:

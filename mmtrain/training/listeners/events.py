@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """Before `Started`: the network, and a function that scores it as it is now."""
+
+    network: Any
+    train_scores: Callable[[int], dict[str, float | None]]
+    """Takes the largest number of training rows to draw; returns their scores, `train_auc` for example."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,56 @@ class Ended:
     reason: str = ""
 
 
-Event = Started | EpochBegan | StepsBegan | Stepped | EpochEnded | Warned | StopAsked | Ended
+@dataclass(frozen=True)
+class Stopped:
+    """In place of `Ended`, after a training that was interrupted or failed."""
+
+    reason: str
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class GroupBegan:
+    """Before the first child run of a group or a search, which has no training of its own."""
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """After a trial of a search; its child run is `trials/<trial>`."""
+
+    trial: int
+    settings: Mapping[str, Any]
+    """By dotted key."""
+    score: str
+    """Name of the optimized score."""
+    value: float | None
+    outcome: str
+    """`complete`, `pruned`, `failed`, `out of time` or `lost`."""
+    epochs: int
+    higher_is_better: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """After the report of a run was written."""
+
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    """Cross-validated scores of a group."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """`number`, `text` or `any` by header of the table: the kinds of cells."""
+    unpacked: Callable[[Path], Path] | None = None
+    """Packs the run and unpacks it into a folder, which it returns; None for a run without a model."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """After `evaluate`: `<part>_auc`, and `<part>_auc_low` and `_high` for its confidence interval."""
+
+    part: str
+    scores: Mapping[str, float | None]
+
+
+Event = Assembled | Started | EpochBegan | StepsBegan | Stepped | EpochEnded | Warned | StopAsked | Ended | Stopped
 Listener = Callable[[Event], None]
 
 

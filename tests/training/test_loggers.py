@@ -1,0 +1,157 @@
+"""Trackers of other packages: MLflow and Weights & Biases, with the packages themselves."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny import two_blobs, write_experiment
+
+from mmtrain import config
+from mmtrain.errors import ConfigError
+from mmtrain.pipeline.checks.requirements import check_trackers
+from mmtrain.trackers import Trackers, base, trackers
+from mmtrain.trackers.run_settings import flat_settings
+from mmtrain.training.listeners.events import Ended, EpochEnded, Evaluated, GroupBegan, Started, Stopped, TrialEnded
+
+BEGIN = Started(epochs=2, steps=3, rows=42, monitor="validation_loss", direction="minimize")
+SCORES = {"validation_auc[red]": 0.75, "validation_loss": None}
+TREE = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\n"
+CONFIG = "training: {epochs: 2, units: [8, 4], clip_norm: null}\ncolumns: {x: {role: numeric}}\nsplit: {folds: []}\n"
+
+
+def run_folder(folder, child=""):
+    path = folder / "runs" / "scans" / "1" / child
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text(CONFIG)
+    (path / "run.json").write_text(json.dumps({"versions": {"keras": "3", "pillow": "13"}}))
+    return path
+
+
+def tell(name, folder, *events, **options):
+    """The warnings of a tracker that gets these events."""
+    warnings = []
+    follow = Trackers([trackers[name].section(name=name, **options)], folder, warnings.append)
+    for event in events:
+        follow(event)
+    return warnings
+
+
+def ended(epoch):
+    return EpochEnded(epoch, SCORES, 0.5, 1.0, 10.0, True, epoch)
+
+
+def test_settings_are_flat_texts_without_empty_ones(tmp_path):
+    assert flat_settings(run_folder(tmp_path)) == {
+        "training.epochs": "2",
+        "training.units": "[8, 4]",
+        "columns.x.role": "numeric",
+        "versions.keras": "3",
+    }
+
+
+def test_a_missing_package_is_a_problem_with_the_line_that_installs_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
+    two_blobs(tmp_path)
+    path = write_experiment(tmp_path / "tracked.yaml", f"{TREE}training: {{trackers: [steps, mlflow, wandb]}}")
+    with pytest.raises(ConfigError) as caught:
+        check_trackers(config.load(path).training.trackers, lambda *keys: ".".join(map(str, keys)))
+    assert str(caught.value).splitlines() == [
+        f"training.trackers.{number}: the tracker '{name}' needs the package {name}, which is not installed. "
+        f"Run `pip install 'mmtrain[{name}]'`, or leave it out."
+        for number, name in ((1, "mlflow"), (2, "wandb"))
+    ]
+    assert tell("mlflow", tmp_path) == [
+        "the tracker `mlflow` failed and is left out from now on: ModuleNotFoundError: mlflow is not installed; "
+        "run `pip install 'mmtrain[mlflow]'`."
+    ]
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a database takes 3 s to be made
+    return mlflow.MlflowClient((tmp_path / "store").as_uri())
+
+
+def runs_of(client):
+    (experiment,) = (one for one in client.search_experiments() if one.name != "Default")
+    assert experiment.name == "scans"
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def test_mlflow_has_settings_scores_and_nested_child_runs(client, tmp_path):
+    main, child, uri = run_folder(tmp_path), run_folder(tmp_path, "folds/0"), (tmp_path / "store").as_uri()
+    assert not tell("mlflow", main, GroupBegan(), tracking_uri=uri)
+    assert not tell("mlflow", child, BEGIN, ended(1), Stopped("killed", True), tracking_uri=uri)
+    assert runs_of(client)["folds/0"].info.status == "KILLED"
+    best = Ended(2, 2, {"validation_loss": 0.25})
+    assert not tell("mlflow", child, BEGIN, ended(2), best, tracking_uri=uri)  # resumed
+    trial = TrialEnded(3, {"fusion.dropout": 0.5}, "validation_auc", 0.75, "complete", 2, True)
+    assert not tell("mlflow", main, trial, Evaluated("test", {"test_auc": 0.5, "test_auc_low": 0.25, "test_f1": None}), tracking_uri=uri)
+    found = runs_of(client)
+    assert set(found) == {"scans/1", "folds/0", "trials/3"}
+    parent, fold, trial = (found[name] for name in ("scans/1", "folds/0", "trials/3"))
+    assert fold.data.tags["mlflow.parentRunId"] == trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert fold.info.status == trial.info.status == "FINISHED"
+    assert fold.data.params["training.units"] == "[8, 4]"
+    history = client.get_metric_history(fold.info.run_id, "validation_auc_red")
+    assert [(one.step, one.value) for one in history] == [(1, 0.75), (2, 0.75)]
+    assert fold.data.metrics["best_validation_loss"] == 0.25
+    assert (trial.data.params, trial.data.metrics) == ({"tune.fusion.dropout": "0.5"}, {"validation_auc": 0.75})
+    assert parent.data.metrics == {"test_auc": 0.5, "test_auc_low": 0.25}
+
+
+def test_a_server_that_is_away_is_reported_once_within_seconds(client, tmp_path):
+    begun = time.perf_counter()
+    (warning,) = tell("mlflow", run_folder(tmp_path), BEGIN, ended(1), Ended(1, 1), tracking_uri="http://127.0.0.1:9")
+    assert warning.startswith("the tracker `mlflow` failed and is left out from now on: ")
+    assert time.perf_counter() - begun < 60  # MLflow's own defaults take minutes
+
+
+def test_wandb_writes_an_offline_run_that_later_commands_add_to(tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    folder = run_folder(tmp_path)
+    (folder / "report.html").write_text("a report")
+    assert not tell("wandb", folder, BEGIN, ended(1), Ended(1, 1, {"validation_loss": 0.5}))
+    assert not tell("wandb", folder, Evaluated("test", {"test_auc": 0.5}))
+    identity = json.loads((folder / "wandb.json").read_text())["id"]
+    first, second = sorted((tmp_path / "wandb").glob(f"offline-run-*/run-{identity}.wandb"))
+    deadline = time.monotonic() + 60
+    while b"test_auc" not in second.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.1)  # the process of W&B writes a little later
+    assert b"validation_auc[red]" in first.read_bytes()
+    assert b"test_auc" in second.read_bytes()
+    assert (second.parent / "files" / "report.html").read_text() == "a report"
+    assert not [path for path in folder.rglob("*") if path.is_symlink()]
+
+
+@pytest.mark.slow
+def test_mlflow_loads_the_model_in_a_fresh_process_and_predicts_raw_rows(client, tmp_path):
+    from mmtrain.commands.evaluate import evaluate
+    from mmtrain.commands.fit import fit
+
+    table = two_blobs(tmp_path)
+    uri = (tmp_path / "store").as_uri()
+    tree = f"{TREE}training: {{epochs: 1, batch_size: 16, seeds: 2, trackers: [{{name: mlflow, tracking_uri: '{uri}', experiment: scans}}]}}"
+    fit(write_experiment(tmp_path / "tracked.yaml", tree), output=tmp_path / "runs")
+    evaluate("tracked", output=tmp_path / "runs")
+    found = runs_of(client)
+    assert set(found) == {"tracked/1", "seeds/0", "seeds/1"}
+    group = found["tracked/1"]
+    assert {"test_auc", "test_log_loss", "test_log_loss_low", "test_log_loss_high"} <= set(group.data.metrics)
+    assert {one.path for one in client.list_artifacts(group.info.run_id)} >= {"report.html", "config.yaml", "model"}
+    program = f"""
+import mlflow, mmtrain, pandas as pd
+mlflow.set_tracking_uri({uri!r})
+frame = pd.read_csv({str(table)!r}).drop(columns="y")
+served = mlflow.pyfunc.load_model("runs:/{group.info.run_id}/model").predict(frame)
+own = mmtrain.load({str(tmp_path / "runs" / "tracked" / "1")!r}).predict(frame, proba=True)
+pd.testing.assert_frame_equal(served, own, check_exact=True)
+print(len(served))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[-1:]) == (0, ["60"]), done.stderr
