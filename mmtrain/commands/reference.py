@@ -131,13 +131,13 @@ def _sections(schema: dict[str, Any]) -> Iterator[ListedName]:
 def _metrics() -> Iterator[ListedName]:
     users = {entry.metric.name: sorted(entry.tasks) for _, entry in registered_metrics.items()}
     for metric in METRICS.values():
-        if metric.name in ON_REQUEST:
-            entry = ON_REQUEST[metric.name]
-            purpose = f"{metric.title}; {_direction(metric)}. For {', '.join(entry.modules)}, with `extra_metrics: [{entry.usage}]`."
-            yield ListedName(name=metric.name, purpose=purpose.replace("{level}", "LEVEL"), options=[])
         of_tasks = users.get(metric.name) or [name for name, target in tasks.items() if metric in (*target.metrics, *target.label_metrics)]
-        if of_tasks:
-            yield ListedName(name=metric.name, purpose=f"{metric.title}; {_direction(metric)}. For {', '.join(of_tasks)}.", options=[])
+        entry = ON_REQUEST.get(metric.name)
+        on_request = f"{', '.join(entry.modules)} with `extra_metrics: [{entry.usage}]`" if entry else ""
+        owners = " and ".join(part for part in (", ".join(of_tasks), on_request) if part)
+        if owners:
+            title = metric.title.replace("{level}", "LEVEL")
+            yield ListedName(name=metric.name, purpose=f"{title}; {_direction(metric)}. For {owners}.", options=[])
 
 
 def _direction(metric: Metric) -> str:

@@ -31,7 +31,7 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout, Stack
 from mmtrain.registry import Section
 from mmtrain.system.threads import Share, in_threads, shares_of
-from mmtrain.targets import AnyFittedTarget, FittedTarget, targets_among
+from mmtrain.targets import AnyFittedTarget, FittedTarget, Target, targets_among
 from mmtrain.targets.base import ClassWeights
 
 if TYPE_CHECKING:
@@ -71,20 +71,27 @@ def fit(columns: Mapping[str, Column], table: Table, rows: Array, class_weights:
     """Let every input and target among `columns` learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)  # files of --code may have registered roles since the class was built
     inputs, targets = inputs_among(columns), targets_among(columns)
-    cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in targets.items()}
     streamed = {key: column.reads() for key, column in inputs.items() if column.streamed}
     learned = _side_by_side(table, streamed, lambda key, pieces: inputs[key].fit(pieces), rows)
     fitted: dict[str, FittedColumn] = {
         key: learned[key] if key in learned else column.fit(table.chunks(column.reads(), rows, size=ENCODE_CHUNK_ROWS))
         for key, column in inputs.items()
     }
-    taught = {
-        key: target.fit(cells[key], class_weights).with_loss(target.loss).with_extra_metrics(target.extra_metrics)
-        for key, target in targets.items()
-    }
+    taught = {key: _fit_target(target, table, rows, class_weights) for key, target in targets.items()}
     headers = dict.fromkeys(header for column in (*inputs.values(), *targets.values()) for header in column.reads())
     typed = tuple(header for header in headers if table.typed(header))
     return Fitted(columns=fitted, targets=taught, weight_mean=_weight_mean(columns, table, rows), typed=typed)
+
+
+def _fit_target(target: Target, table: Table, rows: Array, class_weights: ClassWeights) -> FittedTarget:
+    """Let a target learn from the `rows` that have an answer."""
+    cells = {header: table.cells(header, rows) for header in target.reads()}
+    answered = target.answered(cells)
+    if not answered.all():
+        places = np.flatnonzero(answered)
+        cells = {header: column.iloc[places].reset_index(drop=True) for header, column in cells.items()}
+    fitted = target.fit(cells, class_weights).with_loss(target.loss).with_extra_metrics(target.extra_metrics)
+    return fitted if answered.all() else fitted.model_copy(update={"answered_share": float(answered.mean())})
 
 
 def _side_by_side(

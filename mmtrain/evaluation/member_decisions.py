@@ -13,7 +13,7 @@ import numpy as np
 
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.fitted_target import UNCHOSEN
+from mmtrain.targets.decides import UNCHOSEN
 
 Array = np.ndarray[Any, Any]
 

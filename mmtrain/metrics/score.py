@@ -64,6 +64,8 @@ _METRICS = {
         Metric("weighted_f1", higher_is_better=True, title="Weighted F1", minimum=0, maximum=1),
     )
 }
+_SUGGESTED = list(_METRICS)
+"""Names that an error lists; those on request are too many."""
 METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
 """Every known metric, and the training loss, by name. For the score of one label, `auc[beach]`, use `metric_of`."""
 
@@ -173,8 +175,8 @@ Scores = Annotated[dict[ScoreName, Score], BeforeValidator(with_names)]
 """Scores by name, in the order in which they are shown."""
 
 
-def add_metric(metric: Metric) -> None:
-    """Add a metric to `METRICS`; `@task` does it for those that a task names.
+def add_metric(metric: Metric, *, suggested: bool = True) -> None:
+    """Add a metric to `METRICS`; `@task` does it for those that a task names. Errors list the `suggested` ones.
 
     Raises:
         ValueError: a metric with this name is better in the other direction.
@@ -184,6 +186,8 @@ def add_metric(metric: Metric) -> None:
         raise ValueError(
             f"The score '{metric.name}' already exists, and is better when it is {'higher' if known.higher_is_better else 'lower'}."
         )
+    if suggested and metric.name not in _SUGGESTED:
+        _SUGGESTED.append(metric.name)
 
 
 def metric_of(score: str) -> Metric:
@@ -194,7 +198,7 @@ def metric_of(score: str) -> Metric:
     """
     base = score.partition("[")[0].partition(LEVEL)[0]
     if base not in METRICS:
-        hint = did_you_mean(base, METRICS) or f"The scores are {listed(list(METRICS), most=len(METRICS))}."
+        hint = did_you_mean(base, METRICS) or f"The scores are {listed(_SUGGESTED, most=len(_SUGGESTED))}."
         raise ValueError(f"There is no score '{score}'. {hint} A custom task declares its scores as `metrics`.")
     return METRICS[base]
 

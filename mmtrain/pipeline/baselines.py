@@ -40,7 +40,7 @@ from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_data, with_cached_features
 from mmtrain.specs import layer_names
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.fitted_target import UNCHOSEN
+from mmtrain.targets.decides import UNCHOSEN
 from mmtrain.training.listeners.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
 
 SECONDS_BETWEEN_LINES = 5.0

@@ -63,10 +63,11 @@ class Target(TaskTraits, Column):
         "their names. One with a level has it behind an @.",
         examples=[["mcc", "sensitivity_at_specificity@0.95"]],
     )
-    missing: Literal["error", "drop"] = Field(
+    missing: Literal["error", "drop", "mask"] = Field(
         "error",
         description="error: refuse a row without an answer; drop: leave out the row or, if labels have columns of their own, the unknown "
-        "labels of the row.",
+        "labels of the row; mask: of several targets, let the row count for those that it has an answer of. Rows without any answer are "
+        "left out.",
     )
     missing_words: tuple[str, ...] = Field(
         MISSING_WORDS,
@@ -114,6 +115,15 @@ class Target(TaskTraits, Column):
     def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return the rows without a label: the cell is empty, or a word for missing, such as `NA`."""
         return super().missing_cells(cells) | is_word(cells, self.words_for_missing)
+
+    def answered(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return the rows that have an answer, (rows,); of several headers, one of them at least. Only with `missing: mask` not all."""
+        import numpy as np
+
+        columns = list(cells.values())
+        if not self.masks_missing:
+            return np.ones(len(columns[0]), dtype=np.bool_)
+        return np.asarray(~np.logical_and.reduce([self.missing_cells(column) for column in columns]))
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Return the errors of rows without a label."""

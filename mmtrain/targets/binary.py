@@ -13,7 +13,7 @@ from mmtrain.errors import counted, listed
 from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
-from mmtrain.targets.fitted_target import UNCHOSEN
+from mmtrain.targets.decides import UNCHOSEN
 from mmtrain.targets.losses import softened_distance
 from mmtrain.targets.yes_no import opposites, positive_of
 from mmtrain.text.label_lists import lists_of

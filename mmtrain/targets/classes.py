@@ -159,12 +159,21 @@ class ClassTarget(ClassTraits, Target):
         return [CellError(rows[:1], what, f"{lists.fix} if a row can have several of them.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:
-        """The class of each row."""
-        return intern_cells(cells[self.column])
+        """The class of each row; one without an answer has an empty name."""
+        return intern_cells(self._known_cells(cells))
 
     def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:
         """The classes that occur, by name."""
-        return sorted(str(name) for name in cells[self.column].dropna().unique())
+        return sorted(str(name) for name in self._known_cells(cells).dropna().unique())
+
+    def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
+        """Rows of each class; those without an answer are left out."""
+        return {name: rows for name, rows in super().tally(cells).items() if name}
+
+    def _known_cells(self, cells: Mapping[str, pd.Series[str]]) -> pd.Series[str]:
+        # Words for missing are in the table only where rows without an answer stay.
+        column = cells[self.column]
+        return column.mask(self.missing_cells(column)) if self.masks_missing else column
 
 
 class FittedClassTarget(ClassTraits, FittedTarget):

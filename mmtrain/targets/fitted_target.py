@@ -21,7 +21,7 @@ from mmtrain.metrics.on_request.declared import reason, requested_scorer
 from mmtrain.metrics.registered_metrics import registered_scorer, registered_scores
 from mmtrain.metrics.score import value_or_reason
 from mmtrain.optim import LossSection, losses
-from mmtrain.targets.traits import TaskTraits
+from mmtrain.targets.decides import Decides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,14 +32,12 @@ if TYPE_CHECKING:
     from mmtrain.metrics.bootstrap_counts import Scorer
     from mmtrain.metrics.score import Score
 
-UNCHOSEN = 0.5
-"""Decision threshold where none was chosen."""
 TRUTH, PREDICTION, PROBABILITY = "truth", "prediction", "probability_{}"
 UNKNOWN_LABELS = "unknown_labels"
 """Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
 
 
-class FittedTarget(TaskTraits):
+class FittedTarget(Decides):
     """A target fitted to training rows: plain values."""
 
     task: str
@@ -47,6 +45,7 @@ class FittedTarget(TaskTraits):
     loss_weight: float
     own_loss: dict[str, Any] | None = Field(None, description="The declared `loss`: its method and options.")
     extra_metrics: tuple[str, ...] = Field((), description="Scores next to those of the task.")
+    answered_share: float = Field(1.0, gt=0, le=1, description="Share of the training rows that have an answer.")
 
     @property
     @abstractmethod
@@ -74,12 +73,6 @@ class FittedTarget(TaskTraits):
         return True
 
     @property
-    def decision_threshold(self) -> float | None:
-        """The field `threshold` of tasks that have it: the probability from which a class or label counts as predicted."""
-        threshold: float | None = dict(self).get("threshold")
-        return threshold
-
-    @property
     def spread(self) -> float:
         """Scale of differences between predictions: 1 for probabilities, the standard deviation for a number."""
         return 1.0
@@ -100,29 +93,6 @@ class FittedTarget(TaskTraits):
     def without_smoothing(self) -> Self:
         """Return the same target with the labels as they are, for reported losses; `label_smoothing` is for minimized ones."""
         return self.model_copy(update={"label_smoothing": 0.0}) if dict(self).get("label_smoothing") else self
-
-    def with_threshold(self, threshold: float = UNCHOSEN) -> Self:
-        """Return the same target with this decision threshold; left out, as if none had been chosen."""
-        return self.model_copy(update={"threshold": threshold}) if self.thresholdable else self
-
-    @property
-    def decision_factors(self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-        """Factors of the probabilities of classes, (classes,), where the largest product decides; None where they are not corrected."""
-        return None
-
-    def without_decision(self) -> Self:
-        """Return the same target without anything that corrects its decisions: the most probable class, or a threshold of 0.5."""
-        return self.with_threshold()
-
-    def with_decision_of(self, member: FittedTarget) -> Self:
-        """Return the same target with the decision of one that was fitted to other rows, which may know fewer classes."""
-        threshold = member.decision_threshold
-        return self if threshold is None else self.with_threshold(threshold)
-
-    def one_sided(self) -> tuple[Self, ...]:
-        """Return the same target with decisions that hardly depend on the row: each calls nearly all rows by one class."""
-        # No probability is below 0 or above 1.
-        return (self.with_threshold(0.0), self.with_threshold(1.1)) if self.thresholdable else ()
 
     def compiled_values(self) -> dict[str, Any]:
         """Return everything that the loss, the head and the activation read: constants of compiled functions, as plain values."""
@@ -155,10 +125,10 @@ class FittedTarget(TaskTraits):
         return ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else np.asarray(truth >= 0)
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the weights of rows in the loss, (rows,) float32."""
+        """Return the weights of rows in the loss, (rows,) float32; 0 without a known label."""
         import numpy as np
 
-        return np.ones(len(truth), dtype=np.float32)
+        return np.asarray(self.known_rows(truth).astype(np.float32))
 
     def head(self, features: Any, name: str) -> Any:
         """Return the raw output, (batch, units) float32, of the fused features, through one layer or Keras model with this name."""
@@ -174,19 +144,35 @@ class FittedTarget(TaskTraits):
     def loss(self, truth: Any, raw: Any, weight: Any) -> Any:
         """Return the loss of a batch, a scalar: the mean of weighted row losses; a TensorFlow function.
 
-        Dividing by the number of rows, not by the sum of weights, makes a row count the same in every batch.
+        Dividing by the number of rows, not by the sum of weights, makes a row count the same in every batch. Where rows lack the answer,
+        the number of rows that would have one on average: the loss of a target does not fall because few rows have it.
         """
+        return self.batch_mean(self.minimized(truth, raw) * weight)
+
+    def batch_mean(self, losses: Any) -> Any:
+        """Return the loss of a batch from the weighted losses of its rows, (batch,)."""
         import tensorflow as tf
 
-        return tf.reduce_mean(self.minimized(truth, raw) * weight)
+        mean = tf.reduce_mean(losses)
+        return mean if self.answered_share == 1 else mean / self.answered_share
 
     def minimized(self, truth: Any, raw: Any) -> Any:
-        """Return the loss of each row, (batch,) float32: the declared one, or that of the task; a TensorFlow function."""
+        """Return the loss of each row, (batch,) float32: the declared one, or that of the task; a TensorFlow function.
+
+        It is finite where the label is unknown, and means nothing there.
+        """
+        truth = self.without_gaps(truth)
         if self.own_loss is None:
             return self.row_loss(truth, raw)
         options = dict(self.own_loss)
         # A method of `losses`, with the rest of the section as its options.
         return losses[options.pop("method")].build(self, truth, raw, **options)
+
+    def without_gaps(self, truth: Any) -> Any:
+        """Return the truths with 0 in place of NaN: the gradient of a NaN would be NaN whatever the weight of its row."""
+        import tensorflow as tf
+
+        return tf.where(tf.math.is_nan(truth), tf.zeros_like(truth), truth) if self.truth_spec.dtype.startswith("float") else truth
 
     def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
         """Return the distance of each row from the prediction of a teacher, (batch,) float32; a TensorFlow function.

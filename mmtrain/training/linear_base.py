@@ -125,8 +125,8 @@ def _fitted_rows(data: TrainingData, base: LinearModel) -> Array:
     """Return training rows with a label, in their order; a random part of very many."""
     rows = data.partition.train
     known = [target.known_rows(data.arrays.targets[key][rows]) for key, target in data.fitted.targets.items()]
-    # A row without the label of one target would put an unknown one into its loss.
-    rows = rows[np.logical_and.reduce(known)]
+    # A row without the label of one target has weight 0 in the loss of that target.
+    rows = rows[np.logical_or.reduce(known)]
     most = max(MANY_ROWS, MOST_VALUES // base.width)
     return rows if len(rows) <= most else np.sort(np.random.default_rng(data.training.seed).choice(rows, most, replace=False))
 

@@ -73,7 +73,8 @@ class Validation:
         if count and key not in self.warned:
             self.warned.add(key)
             rows = "1 validation row is" if count == 1 else f"{count} validation rows are"
-            self.listener(Warned(f"{rows} left out of the scores of {key}: training rows do not have their class"))
+            gap = "they have no answer" if self.data.fitted.targets[key].answered_share < 1 else "training rows do not have their class"
+            self.listener(Warned(f"{rows} left out of the scores of {key}: {gap}"))
 
     def _warn_undefined(self, scores: tuple[Score, ...], infix: str) -> None:
         for score in scores:

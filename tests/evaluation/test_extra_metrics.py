@@ -46,7 +46,7 @@ EXPECTED = {
             "ppv": metrics.precision_score(YES, CALLED),
             "npv": metrics.precision_score(YES, CALLED, pos_label=0),
             "mcc": metrics.matthews_corrcoef(YES, CALLED),
-            "kappa": metrics.cohen_kappa_score(YES, CALLED),
+            "cohen_kappa": metrics.cohen_kappa_score(YES, CALLED),
             "balanced_log_loss": np.mean(
                 [metrics.log_loss(YES[code == YES], YES_PROBABILITY[code == YES, 0], labels=[0, 1]) for code in (0, 1)]
             ),
@@ -61,7 +61,7 @@ EXPECTED = {
         SHARES,
         {
             "mcc": metrics.matthews_corrcoef(CODES, MOST),
-            "kappa": metrics.cohen_kappa_score(CODES, MOST),
+            "cohen_kappa": metrics.cohen_kappa_score(CODES, MOST),
             "balanced_log_loss": np.mean(
                 [metrics.log_loss(CODES[c == CODES], SHARES[c == CODES], labels=range(CLASSES)) for c in range(CLASSES)]
             ),

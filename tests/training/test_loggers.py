@@ -136,7 +136,9 @@ def test_mlflow_loads_the_model_in_a_fresh_process_and_predicts_raw_rows(client,
 
     table = two_blobs(tmp_path)
     uri = (tmp_path / "store").as_uri()
-    tree = f"{TREE}training: {{epochs: 1, batch_size: 16, seeds: 2, trackers: [{{name: mlflow, tracking_uri: '{uri}', experiment: scans}}]}}"
+    tree = (
+        f"{TREE}training: {{epochs: 1, batch_size: 16, seeds: 2, trackers: [{{name: mlflow, tracking_uri: '{uri}', experiment: scans}}]}}"
+    )
     fit(write_experiment(tmp_path / "tracked.yaml", tree), output=tmp_path / "runs")
     evaluate("tracked", output=tmp_path / "runs")
     found = runs_of(client)

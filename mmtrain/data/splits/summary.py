@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.columns import Column, Group, column_of_role
@@ -33,10 +34,16 @@ def summarize(columns: Mapping[str, Column], table: Table, parts: Partition | Sp
                 share=len(rows) / len(table),
                 groups=None if groups is None else int(np.count_nonzero(np.bincount(groups[rows]))),
                 classes={name: times.get(name, 0) for name in names},
-                medians={key: float(np.median(numbers[rows])) if len(rows) else None for key, numbers in values.items()},
+                medians={key: _median(numbers[rows]) for key, numbers in values.items()},
             )
         )
     return tuple(summaries)
+
+
+def _median(numbers: NDArray[np.float64]) -> float | None:
+    """Return the median of the answers that are known; None without one."""
+    known = numbers[~np.isnan(numbers)]
+    return float(np.median(known)) if len(known) else None
 
 
 def _counted_target(targets: Iterable[Target]) -> Target | None:

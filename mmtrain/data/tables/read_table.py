@@ -129,6 +129,10 @@ class _Scan:
             # By identity: one column may read several headers.
             for column in {id(use.column): use.column for use in dropping}.values()
         ]
+        answers = {id(use.column): use.column for use in uses if use.column.purpose == "answer"}.values()
+        self._answers = [(column, [use.header for use in uses if use.column is column]) for column in answers]
+        # With one target that refuses or drops missing answers, no row can lack all of them.
+        self._can_lack_answers = bool(self._answers) and all(column.masks_missing for column, _ in self._answers)
         self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
         self._unclear: dict[str, list[NDArray[np.int64]]] = {}
         self._kept = {use.header: ColumnBuffer() for use in uses if not use.column.streamed}
@@ -148,6 +152,11 @@ class _Scan:
             for row, word in zip(np.flatnonzero(missing).tolist(), words, strict=True):
                 message = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
                 self._reasons.setdefault(self._total + row, f"{listed(headers)}: {message}.")
+        if self._can_lack_answers:
+            without = np.logical_and.reduce([column.missing_cells(piece[name]) for column, headers in self._answers for name in headers])
+            left &= ~without
+            headers = [name for _, names in self._answers for name in names]
+            self._reasons |= dict.fromkeys((np.flatnonzero(without) + self._total).tolist(), f"{listed(headers)}: no target has an answer.")
         for header, buffer in self._kept.items():
             buffer.add(piece[header])
         self._check_streamed(piece, np.flatnonzero(left))

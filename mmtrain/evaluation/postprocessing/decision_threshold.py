@@ -17,7 +17,7 @@ from pydantic import Field
 from mmtrain.config.evaluation import Cost, Threshold
 from mmtrain.metrics.ranking import threshold_counts
 from mmtrain.registry import Section
-from mmtrain.targets.fitted_target import UNCHOSEN
+from mmtrain.targets.decides import UNCHOSEN
 
 Numbers = NDArray[np.float64]
 WORDS = {"f1": "the highest F1", "youden": "the highest sensitivity plus specificity", "cost": "the lowest cost of wrong decisions"}

@@ -81,7 +81,7 @@ def mcc(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  
     return scores
 
 
-def kappa(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
+def cohen_kappa(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
     """Agreement beyond that of independent answers and predictions (Cohen 1960, doi:10.1177/001316446002000104)."""
     marginals = _marginals(truth, prediction, target)
 

@@ -89,7 +89,7 @@ ON_REQUEST: dict[str, RequestedMetric] = {
             _BOTH,
             "The metric needs two classes, among the answers and among the predictions.",
         ),
-        RequestedMetric(_share("kappa", "Cohen's kappa", minimum=-1), _BOTH, "Answers and predictions are one and the same class."),
+        RequestedMetric(_share("cohen_kappa", "Cohen's kappa", minimum=-1), _BOTH, "Answers and predictions are one and the same class."),
         RequestedMetric(
             Metric("balanced_log_loss", higher_is_better=False, unbiased=True, minimum=0), _BOTH, "There are no rows with an answer."
         ),
@@ -139,7 +139,7 @@ ON_REQUEST: dict[str, RequestedMetric] = {
 }
 """By the name of the metric."""
 for _entry in ON_REQUEST.values():
-    add_metric(_entry.metric)
+    add_metric(_entry.metric, suggested=False)
 
 
 def parse(name: str, task: str) -> RequestedScore:

@@ -63,8 +63,7 @@ def precision_at_k(truth: Array, prediction: Array, target: Any, level: float) -
 
 def _at(values: Array, place: Array) -> Array:
     """Return the value of each draw at its own threshold, (draws,); `values` are (thresholds, draws)."""
-    taken: Array = np.take_along_axis(values, place[np.newaxis], axis=0)[0]
-    return taken
+    return np.asarray(np.take_along_axis(values, place[np.newaxis], axis=0)[0])
 
 
 def _descending(score: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

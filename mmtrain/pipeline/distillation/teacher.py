@@ -31,7 +31,7 @@ from mmtrain.pipeline.groups.results import combine_members
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.fitted_target import UNCHOSEN
+from mmtrain.targets.decides import UNCHOSEN
 
 Soft = Literal["out_of_fold", "mean"]
 MOST_TIMED = 256

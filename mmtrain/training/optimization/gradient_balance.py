@@ -74,6 +74,6 @@ class GradientBalance:
             # Members of an ensemble answer by their mean, as in prediction.
             values = self.models.means[key](raw[key]) if len(raw[key].shape) > 2 else raw[key]
             rows = shown * tf.cast(batch["weights"][key] > 0, tf.float32)
-            confidence = tf.where(rows > 0, tf.exp(-target.row_loss(batch["targets"][key], values)), 0.0)
+            confidence = tf.where(rows > 0, tf.exp(-target.row_loss(target.without_gaps(batch["targets"][key]), values)), 0.0)
             means.append(tf.math.divide_no_nan(tf.reduce_sum(confidence), tf.reduce_sum(rows)))
         return sum(means) / len(means)
