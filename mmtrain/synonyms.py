@@ -45,6 +45,9 @@ WORDS_OF = {
     "normalize": "scale scaling scaler normalization standardization",
     "vectorize": "tokenize tokenizer vectorizer encoding",
     "max_tokens": "vocabulary vocab vocab_size max_features",
+    "min_count": "minimum_count minimum_documents min_df min_documents min_frequency",
+    "max_share": "maximum_documents max_df max_documents",
+    "accents": "strip_accents",
     "ngrams": "ngram ngram_range n_grams bigrams",
     "augment": "augmentation augmentations transforms",
     # Roles and tasks

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -74,6 +74,20 @@ class Text(InputColumn):
         description=f"Words, or pieces, kept of each text; left out: those of the longest training text, at most {LONGEST}; "
         f"of pieces {MOST_PIECES}.",
     )
+    max_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Words in a larger share of the training texts are left out of the vocabulary, such as those in more than half of them "
+        "with 0.5.",
+    )
+    accents: Literal["keep", "remove"] = Field(
+        "keep", description="remove: Latin and Greek letters are read without their accents, é as e; other scripts stay as they are."
+    )
+    columns: tuple[str, ...] = Field(
+        (),
+        description="Headers whose texts are read one after the other as one text, such as [title, body]. Left out: that of `column`.",
+    )
     missing: Literal["code", "mask", "error", "drop"] = Field(
         "code",
         description="code: an empty text is a word of its own; mask: the branch goes without; error: refuse; drop: leave the row out.",
@@ -91,6 +105,14 @@ class Text(InputColumn):
             raise ValueError("`encoder` needs `vectorize: pieces`; leave `vectorize` out.")
         if self.encoder and self.model != self.encoder.model:
             raise ValueError("`encoder` reads the pieces of its own model; leave `model` out.")
+        return self
+
+    @model_validator(mode="after")
+    def _several_columns(self) -> Text:
+        if len(self.columns) == 1 or len(set(self.columns)) < len(self.columns):
+            raise ValueError("`columns` names two headers or more, each once; a single one is `column`.")
+        if self.columns and self.vectorize == "pieces":
+            raise ValueError("`columns` needs another `vectorize` than pieces; declare a column for each header, and a branch for each.")
         return self
 
     @model_validator(mode="after")
@@ -136,13 +158,15 @@ class Text(InputColumn):
         given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         if self.vectorize == "pieces":
             what = "`{}` has no effect with `vectorize: pieces`: the vocabulary is that of the model."
-            words = ("ngrams", "max_tokens", "min_count", "buckets", "characters")
+            words = ("ngrams", "max_tokens", "min_count", "max_share", "accents", "buckets", "characters")
             return {name: (what.format(name), "Leave it out.") for name in words if name in given}
         useless: dict[str, tuple[str, str]] = {}
         if self.vectorize == "hashed":
             what = "`{}` has no effect with `vectorize: hashed`, which has no vocabulary."
             useless = {
-                name: (what.format(name), "Set `buckets`, or leave it out.") for name in ("max_tokens", "min_count") if name in given
+                name: (what.format(name), "Set `buckets`, or leave it out.")
+                for name in ("max_tokens", "min_count", "max_share")
+                if name in given
             }
         for name in ("buckets", "characters") if self.vectorize != "hashed" else ():
             if name in given:
@@ -150,6 +174,10 @@ class Text(InputColumn):
                 useless[name] = (what, "Set `vectorize: hashed`, or leave it out.")
         what = f"`model` has no effect with `vectorize: {self.vectorize}`."
         return useless | ({"model": (what, "Set `vectorize: pieces`, or leave it out.")} if self.model else {})
+
+    def reads(self) -> tuple[str, ...]:
+        """The headers whose texts are read, in order."""
+        return self.columns or (self.column,)
 
     def declared_spec(self) -> PieceSpec | None:
         """Return the spec of pieces; None for words. Raises RunError where the tokenizer of the model cannot be read."""
@@ -163,6 +191,8 @@ class Text(InputColumn):
         """Count in how many training texts each word occurs; of pieces, only how many texts are missing."""
         if self.vectorize == "pieces":
             return fit_pieces(cells, self.model, self.max_length or MOST_PIECES, masked=self.missing == "mask")
+        if self.columns:
+            cells = map(self._joined, cells)
         if self.vectorize == "hashed":
             return fit_hashes(
                 cells,
@@ -172,14 +202,16 @@ class Text(InputColumn):
                 max_length=self.max_length or LONGEST,
                 cut=self.max_length is not None,
                 masked=self.missing == "mask",
+                accents=self.accents == "keep",
+                headers=self.columns,
             )
         counts = DocumentCounts()
         ngrams = self.ngrams or (2 if self.vectorize == "tfidf" else 1)
         # Chunks are tokenized in threads; the counts are added in their order here.
-        with closing(in_threads(partial(count_tokens, ngrams=ngrams), cells)) as pieces:
+        with closing(in_threads(partial(count_tokens, ngrams=ngrams, accents=self.accents == "keep"), cells)) as pieces:
             for piece in pieces:
                 counts.add(piece)
-        vocabulary = counts.most_frequent(most=self.max_tokens, least=self.min_count)
+        vocabulary = counts.most_frequent(most=self.max_tokens, least=self.min_count, share=self.max_share)
         return FittedText(
             vectorize=self.vectorize,
             words=tuple(vocabulary),
@@ -191,4 +223,14 @@ class Text(InputColumn):
             signs=True,
             character_pairs=True,
             ngrams=ngrams,
+            accents=self.accents == "keep",
+            headers=self.columns,
         )
+
+    def _joined(self, cells: pd.Series[str]) -> pd.Series[str]:
+        table: Any = cells  # of several headers a DataFrame
+        first: pd.Series[str]
+        first, *others = (table[header].fillna("") for header in self.columns)
+        for other in others:
+            first = first + " " + other
+        return first

@@ -17,7 +17,7 @@ import mmtrain.image_decoding
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
 from mmtrain.text.spelling import BLANKS
-from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER_PAIRS, VARIANTS, WORD
+from mmtrain.text.tokenization import BASE_LETTERS, BETWEEN_WORDS, CHARACTER_PAIRS, VARIANTS, WORD
 
 PROGRAM = Path(__file__).parent / "runners" / "encode.py"
 IMAGES = "image_decoding"
@@ -40,7 +40,9 @@ def write_encode_program(fitted: Fitted, folder: Path) -> None:
         return
     shutil.copyfile(PROGRAM, folder / PROGRAM.name)
     texts = any(dict(column).get("vectorize") in VECTORIZED for column in fitted.columns.values())
-    (folder / "characters.json").write_text(json.dumps({"blanks": BLANKS, **(_patterns() if texts else {})}), encoding="utf-8")
+    folded = any(dict(column).get("accents") is False for column in fitted.columns.values())
+    characters = {"blanks": BLANKS, **(_patterns() if texts else {}), **({"base_letters": BASE_LETTERS} if folded else {})}
+    (folder / "characters.json").write_text(json.dumps(characters), encoding="utf-8")
     if any(column.decodes_images for column in fitted.columns.values()):
         _copy_image_decoding(folder / IMAGES)
 

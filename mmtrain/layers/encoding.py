@@ -39,6 +39,11 @@ def _dense(ids: Any, width: int) -> Any:
     return tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, width)), (None, width))
 
 
+def _one_text(raw: Any) -> Any:
+    """Return the text of each row, (batch,): of several, (batch, texts), one after the other."""
+    return tf.reshape(raw, (-1,)) if raw.shape[1] == 1 else tf.strings.reduce_join(raw, axis=1, separator=" ")
+
+
 def presence(known: Any, masked: Any) -> Any:
     """Return 1 where the branch may look, (batch, columns) float32; without masking a missing value has a substitute, so always 1."""
     return tf.cast(tf.logical_or(known, ~np.asarray(masked, dtype=np.bool_)), tf.float32)
@@ -134,12 +139,12 @@ class EncodeCategories(Lookup):
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class EncodeText(Lookup):
-    """(batch, 1) strings to (batch, width) int32 ids: 0 padding, 1 missing text, 2 unseen word, 3... in the order of `words`.
+    """(batch, texts) strings to (batch, width) int32 ids: 0 padding, 1 missing text, 2 unseen word, 3... in the order of `words`.
 
     The first `length` words of a text are read. `ordered` keeps reading order; without it ids are sorted (largest first), as the
     order of a bag means nothing. With `ngrams` 2 the ids of known pairs of neighbouring words are added, and the width is
-    2 * `length` - 1; such a pair is an entry of `words` with a blank in it. `signs` and `character_pairs` say what a word is
-    (`mmtrain.layers.words`); older versions had neither.
+    2 * `length` - 1; such a pair is an entry of `words` with a blank in it. `signs`, `character_pairs` and `accents` say what
+    a word is (`mmtrain.layers.words`); older versions had none of them.
     """
 
     def __init__(
@@ -152,11 +157,13 @@ class EncodeText(Lookup):
         signs: bool = False,
         ngrams: int = 1,
         character_pairs: bool = False,
+        accents: bool = True,
         **kwargs: Any,
     ) -> None:
         settings = {"words": list(words), "length": length, "ordered": ordered, "masked": masked, "signs": signs}
         codes = {word: code for code, word in enumerate(words, 3)}
-        super().__init__(codes, 2, {**settings, "ngrams": ngrams, "character_pairs": character_pairs}, **kwargs)
+        settings |= {"ngrams": ngrams, "character_pairs": character_pairs, "accents": accents}
+        super().__init__(codes, 2, settings, **kwargs)
         self._size = 3 + len(words)
         self._width = length if ngrams == 1 else 2 * length - 1
         self.pairs = self._pair_table(codes) if ngrams > 1 else None
@@ -176,8 +183,8 @@ class EncodeText(Lookup):
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         settings, width = self.settings, self._width
-        choice = {name: settings[name] for name in ("signs", "character_pairs")}
-        ids = word_codes(tf.reshape(raw, (-1,)), self.table, unseen=2, **choice)  # (batch, words), ragged
+        choice = {name: settings[name] for name in ("signs", "character_pairs", "accents")}
+        ids = word_codes(_one_text(raw), self.table, unseen=2, **choice)  # (batch, words), ragged
         known = tf.expand_dims(ids.row_lengths() > 0, 1)  # (batch, 1)
         dense = _dense(ids, settings["length"])
         if self.pairs is not None:
@@ -196,22 +203,31 @@ class EncodeText(Lookup):
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class EncodeHashes(Encode):
-    """(batch, 1) strings to (batch, width) int32 ids of hashed n-grams: 0 padding, 1 missing text, 3 + bucket, sorted (largest first).
+    """(batch, texts) strings to (batch, width) int32 ids of hashed n-grams: 0 padding, 1 missing text, 3 + bucket, sorted (largest first).
 
     Words, then pairs of words and runs of characters, as `mmtrain.layers.words.hashed_ngrams` finds them in the first `length` words;
     of more than `width`, the first are kept.
     """
 
     def __init__(
-        self, *, buckets: int, length: int, width: int, ngrams: int, characters: Sequence[int], masked: bool, **kwargs: Any
+        self,
+        *,
+        buckets: int,
+        length: int,
+        width: int,
+        ngrams: int,
+        characters: Sequence[int],
+        masked: bool,
+        accents: bool = True,
+        **kwargs: Any,
     ) -> None:
-        settings = {"buckets": buckets, "length": length, "width": width, "ngrams": ngrams}
+        settings = {"buckets": buckets, "length": length, "width": width, "ngrams": ngrams, "accents": accents}
         super().__init__({**settings, "characters": list(characters), "masked": masked}, **kwargs)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         settings = self.settings
-        options = {name: settings[name] for name in ("buckets", "length", "ngrams", "characters")}
-        hashed, words = hashed_ngrams(tf.reshape(raw, (-1,)), **options)
+        options = {name: settings[name] for name in ("buckets", "length", "ngrams", "characters", "accents")}
+        hashed, words = hashed_ngrams(_one_text(raw), **options)
         known = tf.expand_dims(words > 0, 1)  # (batch, 1)
         # Ids 0 to 2 mean the same as in other texts: padding, missing, unseen.
         dense = _dense(hashed.with_flat_values(hashed.flat_values + 3), settings["width"])

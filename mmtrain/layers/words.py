@@ -3,7 +3,8 @@
 The text is lower-cased in every script. A word is a run of letters, marks, digits and apostrophes, or a sign: an emoji with all that
 belongs to it, a symbol of currency, mathematics or music, an emoticon such as `:)`. Everything else parts words: punctuation, blanks.
 In scripts written without blanks (Chinese, Japanese, Thai) the words of a run are its overlapping pairs of characters. Runs of older
-versions know no signs (`signs` is false) or keep such runs whole (`character_pairs` is false).
+versions know no signs (`signs` is false) or keep such runs whole (`character_pairs` is false). Where `accents` is false, Latin and Greek
+letters lose theirs.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER_PAIRS, SPACED, VARIANTS, WORD_OR_OTHER
+from mmtrain.text.tokenization import BASE_LETTERS, BETWEEN_WORDS, CHARACTER_PAIRS, SPACED, VARIANTS, WORD_OR_OTHER
 
 
-def distinct_words(texts: Any, *, signs: bool = True, character_pairs: bool = True) -> tuple[Any, Any]:
+def distinct_words(texts: Any, *, signs: bool = True, character_pairs: bool = True, accents: bool = True) -> tuple[Any, Any]:
     """Strings (batch,) to their words: each of them once, (words,), and where it stands, ragged (batch, places) int32.
 
     Texts are first split at blanks, and what stands between blanks is lower-cased and cleaned once, however often it occurs:
@@ -24,14 +26,14 @@ def distinct_words(texts: Any, *, signs: bool = True, character_pairs: bool = Tr
     """
     runs = tf.strings.split(texts)  # (batch, runs), ragged
     spellings, spelling_of = tf.unique(runs.flat_values)
-    words = _words_of(spellings, signs, character_pairs)
+    words = _words_of(spellings, signs, character_pairs, accents)
     names, codes = tf.unique(words.flat_values)
     of_runs = tf.gather(words.with_flat_values(codes), spelling_of)  # (runs of all texts, words), ragged
     ends = tf.gather(of_runs.row_splits, runs.row_splits)
     return names, tf.RaggedTensor.from_row_splits(of_runs.flat_values, ends, validate=False)
 
 
-def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True, character_pairs: bool = True) -> Any:
+def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True, character_pairs: bool = True, accents: bool = True) -> Any:
     """Strings (batch,) to the codes that `table` has for their words, ragged (batch, words) int32; `unseen` is that of all others.
 
     The same words as `distinct_words` finds. What stands between blanks is looked up as it stands first: a word is not changed by
@@ -41,7 +43,7 @@ def word_codes(texts: Any, table: Any, unseen: int, *, signs: bool = True, chara
     codes = table.lookup(runs.flat_values)  # (runs of all texts,)
     others = tf.where(tf.equal(codes, unseen))  # (runs to look at more closely, 1)
     spellings, spelling_of = tf.unique(tf.gather_nd(runs.flat_values, others))
-    words = _words_of(spellings, signs, character_pairs)
+    words = _words_of(spellings, signs, character_pairs, accents)
     known = tf.concat([codes, table.lookup(words.flat_values)], axis=0)
     # Each run is a stretch of `known`: its own place, or the words of its spelling.
     positions = tf.range(tf.size(codes, out_type=tf.int64))
@@ -65,9 +67,11 @@ def neighbour_codes(codes: Any, table: Any, size: int) -> Any:
     return tf.RaggedTensor.from_value_rowids(pairs[known], rows[:-1][known], nrows=codes.nrows(), validate=False)
 
 
-def _words_of(spellings: Any, signs: bool, character_pairs: bool) -> Any:
+def _words_of(spellings: Any, signs: bool, character_pairs: bool, accents: bool) -> Any:
     """(spellings, 0 or more words), ragged."""
     lowered = tf.strings.lower(spellings, encoding="utf-8")
+    if not accents:
+        lowered = without_accents(lowered)
     if not signs:
         return tf.strings.split(tf.strings.regex_replace(lowered, BETWEEN_WORDS, " "))
     alike = tf.strings.regex_replace(lowered, VARIANTS, "")
@@ -77,7 +81,20 @@ def _words_of(spellings: Any, signs: bool, character_pairs: bool) -> Any:
     return tf.strings.split(spaced)
 
 
-def hashed_ngrams(texts: Any, *, buckets: int, length: int, ngrams: int, characters: Sequence[int]) -> tuple[Any, Any]:
+def without_accents(texts: Any) -> Any:
+    """Return strings (n,) with the letters of `BASE_LETTERS` in the place of accented ones, and without combining accents."""
+    letters = np.arange(max(BASE_LETTERS) + 1, dtype=np.int32)
+    letters[list(BASE_LETTERS)] = list(BASE_LETTERS.values())
+    points = tf.strings.unicode_decode(texts, "UTF-8")  # (n, characters), ragged
+    flat = points.flat_values
+    base = tf.where(flat < len(letters), tf.gather(tf.constant(letters), tf.minimum(flat, len(letters) - 1)), flat)
+    kept = tf.ragged.boolean_mask(points.with_flat_values(base), points.with_flat_values(base >= 0))
+    return tf.strings.unicode_encode(kept, "UTF-8")
+
+
+def hashed_ngrams(
+    texts: Any, *, buckets: int, length: int, ngrams: int, characters: Sequence[int], accents: bool = True
+) -> tuple[Any, Any]:
     """Return the buckets of the n-grams of strings (batch,), ragged (batch, any) int32, and their numbers of words, (batch,).
 
     The n-grams are those of the first `length` words of a text: each word, with `ngrams` 2 each pair of neighbours, and the runs of
@@ -85,7 +102,7 @@ def hashed_ngrams(texts: Any, *, buckets: int, length: int, ngrams: int, charact
     The bucket, 0 to `buckets` - 1, is the remainder of the FarmHash fingerprint of the UTF-8 bytes: the same on every machine and in every
     version of TensorFlow.
     """
-    names, places = distinct_words(texts)
+    names, places = distinct_words(texts, accents=accents)
     words = places[:, :length]
     of_word = tf.RaggedTensor.from_tensor(_bucket(names, buckets)[:, None])
     if characters:

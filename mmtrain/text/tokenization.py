@@ -1,5 +1,7 @@
 """The definition of a word, once for learning, looking up and counting words: RE2 patterns, as TensorFlow and Arrow both read them."""
 
+from unicodedata import normalize
+
 LETTERS = r"\p{L}\p{M}\p{N}'"
 """Letters, marks, digits and the apostrophe, of every script."""
 
@@ -27,6 +29,22 @@ WORD = f"(?:{SIGN}|[{LETTERS}]+)"
 
 ASCII_WORD = rf"{_EMOTICON}|[$+<=>^`|~]+|[A-Za-z0-9']+"
 """`WORD` in a text of nothing but ASCII, for Python's own expressions."""
+
+
+def _base_letters() -> dict[int, int]:
+    """Return the letter without accents of Latin and Greek letters, by code point; -1 for combining accents."""
+    letters = {}
+    for first, last in ((0xC0, 0x250), (0x1E00, 0x1F00), (0x370, 0x400), (0x1F00, 0x2000)):
+        for point in range(first, last):
+            base, *marks = map(ord, normalize("NFD", chr(point)))
+            if marks:
+                letters[point] = base
+    return letters | dict.fromkeys(range(0x300, 0x370), -1)
+
+
+BASE_LETTERS = _base_letters()
+"""Letters that `accents: remove` changes: é to e, ώ to ω. Letters of other scripts stay, as й is a letter of its own; so do ø and ß, which
+have no accent in Unicode."""
 
 WORD_OR_OTHER = f"(?s)({WORD})|."
 """Replaced by `SPACED`, it leaves the words of a text, with blanks between them."""

@@ -43,6 +43,8 @@ COLUMNS = {
     "note": Text(column="note"),
     "tokens": Text(column="tokens", vectorize="tokens", max_length=6),
     "story": Text(column="story", vectorize="hashed", buckets=997, missing="mask"),
+    "folded": Text(column="note", accents="remove"),
+    "both": Text(columns=("note", "story"), vectorize="hashed", buckets=499, accents="remove"),
     "scan": Image(column="scan", size=(12, 10), channels=3, resize="pad", missing="mask"),
     "film": Image(column="film", size=(8, 8), channels=1, bits=16, missing="mask", suffix=".jpg"),
 }
@@ -76,8 +78,9 @@ def export(tmp_path_factory, tensorflow):
     table = pd.DataFrame(rows, dtype="str").replace({"": None, "NA": None})
     columns = {}
     for key, column in COLUMNS.items():
-        usable = table[key].str.strip().where(~table[key].isin(["words", "1e40", "rom"]))
-        columns[key] = column.fit([usable.iloc[:40].reset_index(drop=True)])
+        usable = table[list(column.reads())].apply(lambda cells: cells.str.strip().where(~cells.isin(["words", "1e40", "rom"])))
+        usable = usable.iloc[:40].reset_index(drop=True)
+        columns[key] = column.fit([usable if len(column.reads()) > 1 else usable.iloc[:, 0]])
     # `flag` had typed cells in the training: 1 is its true.
     fitted = Fitted(columns=columns, targets={}, typed=("flag",))
     inputs = [
@@ -85,7 +88,10 @@ def export(tmp_path_factory, tensorflow):
         for key in columns
         for label in (key, f"{key}_present")
     ]
-    headers = {key: [key.upper(), f"{key}_PRESENT"] for key in columns}
+    headers = {}
+    for key, column in COLUMNS.items():
+        for header in column.reads():
+            headers.setdefault(header, []).extend([key.upper(), f"{key}_PRESENT"])
     (folder / "signature.json").write_text(
         json.dumps({"missing": ["NA"], "headers": headers, "suffixes": {"film": ".jpg"}, "inputs": inputs})
     )

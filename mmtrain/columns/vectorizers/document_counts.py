@@ -40,14 +40,14 @@ class TokenCounts:
     """(pairs,)."""
 
 
-def count_tokens(cells: pd.Series[str], *, ngrams: int) -> TokenCounts:
+def count_tokens(cells: pd.Series[str], *, ngrams: int, accents: bool = True) -> TokenCounts:
     """Count the tokens of one chunk by the operations that encode it later; with `ngrams` 2 pairs as well."""
     import numpy as np
     import tensorflow as tf
 
     from mmtrain.layers.words import distinct_words
 
-    words, places = distinct_words(tf.constant(texts(cells), dtype=tf.string))
+    words, places = distinct_words(tf.constant(texts(cells), dtype=tf.string), accents=accents)
     lengths = places.row_lengths().numpy()
     rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
     # Position of every word occurrence in the distinct words, text after text.
@@ -115,14 +115,17 @@ class DocumentCounts:
         first, second = np.array(numbers, dtype=np.int64)[piece.pairs].T
         self._pairs.add((first << SHIFT) + second, piece.pair_documents)
 
-    def most_frequent(self, *, most: int, least: int) -> dict[str, int]:
+    def most_frequent(self, *, most: int, least: int, share: float = 1.0) -> dict[str, int]:
         """Return the vocabulary, words and pairs in at least `least` texts with their counts, by falling count.
 
+        Words in a larger `share` of the texts are left out, and so are pairs with one of them.
         Ties: words before pairs, words by their text, pairs by the order of their words.
         """
         import numpy as np
 
-        ranked = sorted((-self._counts[number], word) for word, number in self._number.items() if self._counts[number] >= least)[:most]
+        largest = share * self.documents
+        counts_of = ((self._counts[number], word) for word, number in self._number.items())
+        ranked = sorted((-count, word) for count, word in counts_of if least <= count <= largest)[:most]
         words = [word.decode("utf-8") for _, word in ranked]
         rank = np.full(len(self._counts), -1, dtype=np.int64)
         rank[[self._number[word] for _, word in ranked]] = np.arange(len(ranked))

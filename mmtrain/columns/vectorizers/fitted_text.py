@@ -9,7 +9,7 @@ Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -19,7 +19,7 @@ from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import missing_words
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
-from mmtrain.errors import counted
+from mmtrain.errors import counted, listed
 from mmtrain.registry import Section
 from mmtrain.specs import BagSpec, TokenSpec
 from mmtrain.text.tokenization import BETWEEN_WORDS, CHARACTER, VARIANTS, WORD
@@ -59,6 +59,8 @@ class FittedText(FittedColumn):
         False,
         description="Whether runs of scripts without blanks become overlapping pairs; older versions kept them whole.",
     )
+    accents: bool = Field(True, description="False where accents of Latin and Greek letters are taken out.")
+    headers: tuple[str, ...] = Field((), description="Headers whose texts are read one after the other; empty for a single one.")
     ngrams: int = Field(1, description="2 where `words` also holds pairs of neighbouring words, with a blank between them.")
 
     @property
@@ -69,12 +71,12 @@ class FittedText(FittedColumn):
         return BagSpec(self.length if self.ngrams == 1 else 2 * self.length - 1, self.idf)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
-        """One string, empty for missing."""
-        return {name: RawInput((1,), "string")}
+        """A string for each header, empty for missing."""
+        return {name: RawInput((max(1, len(self.headers)),), "string")}
 
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
-        """(rows, 1) str."""
-        return texts(cells)[:, None]
+        """(rows, headers) str."""
+        return several_texts(cells, self.headers)
 
     def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
         """Unseen and rare words; pairs of words are not counted, as those that training did not know leave no trace."""
@@ -101,7 +103,7 @@ class FittedText(FittedColumn):
 
         In the words in reading order, each word of a pair has half of it.
         """
-        words = words_of(cell, signs=self.signs, character_pairs=self.character_pairs)
+        words = words_of(text_of(cell, self.headers), signs=self.signs, character_pairs=self.character_pairs, accents=self.accents)
         read, unread = words[: self.length], max(0, len(words) - self.length)
         if self.vectorize == "tokens":
             reading = tuple(zip(read, map(float, values), strict=False))
@@ -139,21 +141,46 @@ class FittedText(FittedColumn):
         if self.character_pairs:
             words += f", divide each run of {CHARACTER} into its overlapping pairs (abc into ab, bc)"
         pairs = "; then the pairs of neighbouring words that `words` has, joined by a blank, in the same way" if self.ngrams > 1 else ""
+        several = f"Join the texts of {listed(self.headers)} with a blank. " if self.headers else ""
+        folded = "" if self.accents else "take accents off Latin and Greek letters, "
         encoded = (
-            f"Lower-case the text, {words} (RE2), keep {self.length} words at most. "
+            f"{several}Lower-case the text, {folded}{words} (RE2), keep {self.length} words at most. "
             f"A word is {FIRST_ID} + its position in `words` of columns.json, from 0, or 2 if it is not there{pairs}; {order}, "
             "0 after the last. A text without words is the one id 1."
         )
         present = "1 if there is a word, else 0." if self.masked else "Always 1."
-        return EncodingDescription("A text.", encoded, present, " ".join(self.words[:2]))
+        cell = " ".join(self.words[:2])
+        return EncodingDescription("A text.", encoded, present, dict.fromkeys(self.headers, cell) if self.headers else cell)
 
     def preprocessing(self) -> Any:
         """Splits into words and looks them up."""
         from mmtrain.layers.encoding import EncodeText
 
         ordered = self.vectorize == "tokens"
-        reading = {"signs": self.signs, "character_pairs": self.character_pairs}
+        reading = {"signs": self.signs, "character_pairs": self.character_pairs, "accents": self.accents}
         return EncodeText(words=list(self.words), length=self.length, ordered=ordered, masked=self.masked, ngrams=self.ngrams, **reading)
+
+
+def several_texts(cells: pd.Series[str], headers: Sequence[str]) -> np.ndarray[Any, Any]:
+    """Return the texts of each header, (rows, headers) str, an empty string where missing; of no `headers` those of a single column."""
+    import numpy as np
+
+    table: Any = cells  # of several headers a DataFrame
+    return np.stack([texts(table[header]) for header in headers], axis=1) if headers else texts(cells)[:, None]
+
+
+def text_of(shown: str, headers: Sequence[str]) -> str:
+    """Return the text that is read of `shown`, the cells of one row as `header: cell, header: cell`.
+
+    >>> text_of("title: Rash, body: since May", ("title", "body"))
+    'Rash since May'
+    """
+    pieces: list[str] = []
+    for header in reversed(headers):
+        before, found, text = shown.rpartition(f"{header}: ")
+        if found:
+            shown, pieces = before.removesuffix(", "), [text, *pieces]
+    return " ".join(pieces) if headers else shown
 
 
 def words_of(text: str, **choice: bool) -> list[str]:

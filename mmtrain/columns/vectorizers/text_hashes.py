@@ -16,8 +16,8 @@ from pydantic import Field
 from mmtrain.columns.categorical import texts
 from mmtrain.columns.cells import missing_words
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, FittedColumn, RawInput
-from mmtrain.columns.vectorizers.fitted_text import FIRST_ID, words_of
-from mmtrain.errors import counted
+from mmtrain.columns.vectorizers.fitted_text import FIRST_ID, several_texts, text_of, words_of
+from mmtrain.errors import counted, listed
 from mmtrain.registry import Section
 from mmtrain.specs import BagSpec
 from mmtrain.system.threads import in_threads
@@ -49,6 +49,8 @@ class FittedHashes(FittedColumn):
     width: int = Field(description="Number of n-grams that are kept of a text.")
     longest: int = Field(description="Number of words in the longest training text.")
     masked: bool
+    accents: bool = Field(True, description="False where accents of Latin and Greek letters are taken out.")
+    headers: tuple[str, ...] = Field((), description="Headers whose texts are read one after the other; empty for a single one.")
     missing: int = Field(description="Number of training rows without a text.")
 
     @property
@@ -62,12 +64,12 @@ class FittedHashes(FittedColumn):
         return BagSpec(self.width, self.idf)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
-        """One string, empty for missing."""
-        return {name: RawInput((1,), "string")}
+        """A string for each header, empty for missing."""
+        return {name: RawInput((max(1, len(self.headers)),), "string")}
 
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
-        """(rows, 1) str."""
-        return texts(cells)[:, None]
+        """(rows, headers) str."""
+        return several_texts(cells, self.headers)
 
     def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
         """Missing texts, and buckets that are met once."""
@@ -98,9 +100,10 @@ class FittedHashes(FittedColumn):
 
         from mmtrain.layers.words import hashed_ngrams
 
-        words = words_of(cell)
+        cell = text_of(cell, self.headers)
+        words = words_of(cell, accents=self.accents)
         read, unread = words[: self.length], max(0, len(words) - self.length)
-        options: dict[str, Any] = {"buckets": self.buckets, "length": self.length, "characters": self.characters}
+        options: dict[str, Any] = {"buckets": self.buckets, "length": self.length, "characters": self.characters, "accents": self.accents}
         owners: list[tuple[int, ...]] = []
         ids: list[int] = []
         for place, word in enumerate(read):
@@ -130,31 +133,44 @@ class FittedHashes(FittedColumn):
             fewest, most = self.characters
             runs = f"; the runs of {fewest} to {most} characters of <word>, with a blank in front of each"
         pairs = "; the pairs of neighbouring words, with a blank between them" if self.ngrams > 1 else ""
+        several = f"Join the texts of {listed(self.headers)} with a blank. " if self.headers else ""
+        folded = "" if self.accents else "take accents off Latin and Greek letters, "
         encoded = (
-            f"Lower-case the text, take out {VARIANTS}, take the matches of {WORD}, divide each run of {CHARACTER} into its overlapping "
+            f"{several}Lower-case the text, {folded}take out {VARIANTS}, take the matches of {WORD}, "
+            f"divide each run of {CHARACTER} into its overlapping "
             f"pairs (abc into ab, bc) (RE2), keep {self.length} words at most. N-grams: each word and its runs, word after word"
             f"{runs}{pairs}; the first {self.width}. An id is {FIRST_ID} + the FarmHash Fingerprint64 of the UTF-8 bytes modulo "
             f"{self.buckets}; sorted, the largest first, 0 after the last. A text without words is the one id 1."
         )
         present = "1 if there is a word, else 0." if self.masked else "Always 1."
-        return EncodingDescription("A text.", encoded, present, "an example")
+        cell = dict.fromkeys(self.headers, "an example") if self.headers else "an example"
+        return EncodingDescription("A text.", encoded, present, cell)
 
     def preprocessing(self) -> Any:
         """Splits into words and hashes their n-grams."""
         from mmtrain.layers.encoding import EncodeHashes
 
         options = {"buckets": self.buckets, "length": self.length, "width": self.width, "ngrams": self.ngrams}
-        return EncodeHashes(**options, characters=list(self.characters), masked=self.masked)
+        return EncodeHashes(**options, characters=list(self.characters), masked=self.masked, accents=self.accents)
 
 
-def fit_hashes(
-    cells: Iterable[pd.Series[str]], *, buckets: int, ngrams: int, characters: tuple[int, ...], max_length: int, cut: bool, masked: bool
+def fit_hashes(  # noqa: PLR0913 (options)
+    cells: Iterable[pd.Series[str]],
+    *,
+    buckets: int,
+    ngrams: int,
+    characters: tuple[int, ...],
+    max_length: int,
+    cut: bool,
+    masked: bool,
+    accents: bool = True,
+    headers: tuple[str, ...] = (),
 ) -> FittedHashes:
     """Count in how many training texts each bucket occurs. `cut`: `max_length` holds even if the longest text is shorter."""
     import numpy as np
 
     documents, rows, missing, longest, width = np.zeros(buckets, dtype=np.int64), 0, 0, 0, 1
-    count = partial(_count_documents, buckets=buckets, ngrams=ngrams, characters=characters, length=max_length)
+    count = partial(_count_documents, buckets=buckets, ngrams=ngrams, characters=characters, length=max_length, accents=accents)
     with closing(in_threads(count, cells)) as chunks:
         for chunk_documents, words, most in chunks:
             documents += chunk_documents
@@ -171,12 +187,14 @@ def fit_hashes(
         width=min(width, MOST_IDS),
         longest=longest,
         masked=masked,
+        accents=accents,
+        headers=headers,
         missing=missing,
     )
 
 
 def _count_documents(
-    cells: pd.Series[str], *, buckets: int, ngrams: int, characters: tuple[int, ...], length: int
+    cells: pd.Series[str], *, buckets: int, ngrams: int, characters: tuple[int, ...], length: int, accents: bool
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], int]:
     """Return the texts of one chunk that have each bucket, the words of each text, and the most n-grams of a text."""
     import numpy as np
@@ -185,6 +203,7 @@ def _count_documents(
     from mmtrain.layers.words import hashed_ngrams
 
     options: dict[str, Any] = {"buckets": buckets, "length": length, "ngrams": ngrams, "characters": characters}
+    options["accents"] = accents
     hashed, words = hashed_ngrams(tf.constant(texts(cells), dtype=tf.string), **options)
     rows, ids = hashed.value_rowids().numpy(), hashed.flat_values.numpy()
     # A bucket counts once for a text.

@@ -34,6 +34,9 @@ MASK_64 = 2**64 - 1
 K0, K1, K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
 """Constants of FarmHash (Google 2014), whose Fingerprint64 the hashes of texts are."""
 
+CHOICES = ("signs", "character_pairs", "accents")
+"""Options of a column that say what a word is."""
+
 Row = dict[str, Any]
 Pair = tuple[Any, Any]
 
@@ -58,8 +61,8 @@ class Encoder:
         """Return an array for every input, (rows, ...); row i of each is row i of `rows`."""
         arrays = {}
         for key, encode in self._columns.items():
-            (header,) = self._headers[key]
             column = self.fitted["columns"][key]
+            header, *others = column.get("headers") or self._headers[key]
             cells = [row[header] for row in rows]
             if column["role"] == "image":
                 contents = (cell if isinstance(cell, bytes) else self._cell(cell) for cell in cells)
@@ -68,6 +71,8 @@ class Encoder:
                 texts = [self._cell(cell) for cell in cells]
                 if header in self.fitted["typed"] and column["role"] == "categorical":
                     texts = spelled(column["categories"], texts)
+                for other in others:
+                    texts = [f"{text or ''} {self._cell(row[other]) or ''}" for text, row in zip(texts, rows, strict=True)]
                 pairs = [encode(text) for text in texts]
             values, present = zip(*pairs, strict=True)
             arrays[key] = np.stack(values)
@@ -152,7 +157,7 @@ class Words:
     """Ids of the words of a text: 0 padding, 1 without words, 2 unseen, 3... in the order of `words`."""
 
     def __init__(self, column: dict[str, Any], classes: dict[str, Any]) -> None:
-        self._column, self._split = column, Splitter(classes, signs=column["signs"], character_pairs=column["character_pairs"])
+        self._column, self._split = column, Splitter(classes, **{name: column[name] for name in CHOICES})
         self._ids = {word: code for code, word in enumerate(column["words"], 3)}
 
     def __call__(self, cell: str | None) -> Pair:
@@ -175,7 +180,7 @@ class Hashes:
     """Ids of the hashed n-grams of a text: 0 padding, 1 without words, 3 + bucket."""
 
     def __init__(self, column: dict[str, Any], classes: dict[str, Any]) -> None:
-        self._column, self._split = column, Splitter(classes)
+        self._column, self._split = column, Splitter(classes, accents=column["accents"])
 
     def __call__(self, cell: str | None) -> Pair:
         """Return the ids of one text, and its presence."""
@@ -202,15 +207,17 @@ class Hashes:
 class Splitter:
     """Splits texts into words by the patterns of characters.json."""
 
-    def __init__(self, classes: dict[str, Any], *, signs: bool = True, character_pairs: bool = True) -> None:
+    def __init__(self, classes: dict[str, Any], *, signs: bool = True, character_pairs: bool = True, accents: bool = True) -> None:
         self._signs = signs
+        letters = {} if accents else classes["base_letters"]
+        self._letters = {int(point): base if base >= 0 else None for point, base in letters.items()}
         self._variants, self._word, self._between = (re.compile(classes[name], re.ASCII) for name in ("variants", "word", "between_words"))
         pairs = classes["character_pairs"] if character_pairs else []
         self._pairs = [(re.compile(search, re.ASCII), replacement) for search, replacement in pairs]
 
     def __call__(self, text: str) -> list[str]:
         """Return the words of a text, in reading order."""
-        return [word for run in BETWEEN_RUNS.split(text) for word in self._words(run.lower())]
+        return [word for run in BETWEEN_RUNS.split(text) for word in self._words(run.lower().translate(self._letters))]
 
     def _words(self, run: str) -> list[str]:
         if not self._signs:
