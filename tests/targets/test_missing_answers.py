@@ -100,13 +100,7 @@ def test_the_linear_base_uses_every_row_with_an_answer(place):
 
 def test_a_target_that_refuses_missing_answers_is_asked_for_every_row(tmp_path):
     table(tmp_path)
-    write_experiment(
-        tmp_path / "a.yaml",
-        TREE.format(missing="mask").replace(
-            "days: {role: target, task: regression, missing: mask}", "days: {role: target, task: regression}"
-        ),
-    )
-
+    tree = TREE.format(missing="mask").replace("task: regression, missing: mask", "task: regression")
     experiment = load(write_experiment(tmp_path / "a.yaml", tree))
     reading = read_tolerantly(experiment.data.table, experiment.columns)
     assert len(reading.table) == 80

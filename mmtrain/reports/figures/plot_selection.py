@@ -15,7 +15,7 @@ from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.figures.probability_plots import BINS, CLASS_BINS, counts_by_class, several_classes, two_classes
 from mmtrain.reports.report_data import TargetResultView
-from mmtrain.reports.wording import format_interval, format_score, rows_called
+from mmtrain.reports.wording import count, decimals, format_interval, format_score, rows_called
 from mmtrain.targets.decides import UNCHOSEN
 
 MOST_NAMED = 12

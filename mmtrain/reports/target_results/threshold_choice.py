@@ -9,7 +9,7 @@ from mmtrain.metrics.ranking import threshold_counts
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Table, ThresholdSlider, number
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import count, decimals, rows_called, significant
-from mmtrain.targets.fitted_target import UNCHOSEN
+from mmtrain.targets.decides import UNCHOSEN
 
 SLIDER_POINTS = 200
 """Maximum number of thresholds of the slider, at equal shares of the rows; a page needs about 20 bytes for each."""
