@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import epoch_permutation, uniform
+from mmtrain.data.sampling import BalancedSampler, repetitions
 
 PREFETCH_BATCHES = 4
 """Batches that are announced to a store before they are gathered."""
@@ -57,31 +60,44 @@ class Batches:
     """Brings an array to where it is computed with, ahead of the step as well."""
     teacher: Mapping[str, Array] = field(default_factory=dict)
     """Predictions of a teacher for all rows, by target; empty without one."""
+    sampler: BalancedSampler | None = None
+    """Draws the `rows` of an epoch by their class; without one an epoch visits each of them once."""
 
     def __len__(self) -> int:
         """Steps of an epoch."""
         # Rounded up: the last, smaller batch counts.
-        return (len(self.rows) + self.size - 1) // self.size
+        return (self.visits + self.size - 1) // self.size
+
+    @property
+    def visits(self) -> int:
+        """Rows that an epoch visits, each as often as it does."""
+        return len(self.rows) if self.sampler is None else len(self.sampler)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of the calls of one epoch, in its order, from step `start` on; the last batch may be smaller.
 
         Full batches that are too few for another call of `steps_per_call` come one by one.
         """
-        visited = epoch_permutation(self.seed, number, self.rows)
-        pieces = [visited[first * self.size : (first + steps) * self.size] for first, steps in self._calls(start)]
-        return _prefetch(lambda rows: self._batch(rows, number), pieces, self.arrays.expect)
+        calls = [slice(first * self.size, (first + steps) * self.size) for first, steps in self._calls(start)]
+        if self.sampler is None:
+            visited = epoch_permutation(self.seed, number, self.rows)
+            return _prefetch(lambda rows: self._batch(rows, number), [visited[call] for call in calls], self.arrays.expect)
+        visited = self.rows[self.sampler.positions(self.seed, number)]
+        # (2, visits): a row that comes again in the epoch is augmented in another way.
+        numbered = np.stack([visited, repetitions(visited)])
+        pieces = [numbered[:, call] for call in calls]
+        return _prefetch(lambda piece: self._batch(piece[0], number, piece[1]), pieces, lambda piece: self.arrays.expect(piece[0]))
 
     def _calls(self, start: int) -> Iterator[tuple[int, int]]:
         """First step and number of steps of every call."""
-        full = len(self.rows) // self.size
+        full = self.visits // self.size
         while start < len(self):
             # A call of several steps reshapes its rows to (steps, size, ...), so it takes full batches only.
             steps = self.steps_per_call if start + self.steps_per_call <= full else 1
             yield start, steps
             start += steps
 
-    def _batch(self, rows: Array, epoch: int) -> Batch:
+    def _batch(self, rows: Array, epoch: int, repeated: Array | None = None) -> Batch:
         arrays = self.arrays
         inputs = {key: self._placed(values) for key, values in arrays.values(rows).items()}
         inputs |= {name: self._gathered(present, rows) for name, present in arrays.presence.items()}
@@ -90,11 +106,22 @@ class Batches:
             inputs,
             {key: self._placed(values[rows]) for key, values in arrays.targets.items()},
             {key: self._gathered(values, rows) for key, values in arrays.weights.items()},
-            self._placed(uniform(self.seed, epoch, rows, self.uniform_columns)),
+            self._placed(self._uniforms(rows, epoch, repeated)),
             # A last, smaller batch is one step as well.
             max(1, len(rows) // self.size),
             {key: self._placed(values[rows]) for key, values in self.teacher.items()},
         )
+
+    def _uniforms(self, rows: Array, epoch: int, repeated: Array | None) -> Array:
+        """Return the uniform numbers of rows, (rows, columns); of a row that is `repeated` in the epoch others each time."""
+        numbers = uniform(self.seed, epoch, rows, self.uniform_columns)
+        if repeated is None or not self.uniform_columns:
+            return numbers
+        for count in np.unique(repeated[repeated > 0]).tolist():
+            again = repeated == count
+            # No training has 2 ** 32 epochs: the first number of a later visit belongs to no other epoch.
+            numbers[again] = uniform(self.seed, epoch + (count << 32), rows[again], self.uniform_columns)
+        return numbers
 
     def _placed(self, values: Array) -> Any:
         return self.placed(values) if self.placed is not None else values

@@ -55,6 +55,10 @@ def _of_training(contents: ReportData) -> Iterator[str]:
         yield (
             f"The loss of {listed(weighted)} has class weights, which shift the network's probabilities: they are not frequencies of rows."
         )
+    for key, target in contents.fitted.targets.items():
+        if target.balance and key not in weighted:
+            balance = f"{target.balance.capitalize()} shifts the network's probabilities of {key}"
+            yield f"{balance}: they are those of equally frequent classes, not frequencies of rows."
 
 
 def _of_scores(contents: ReportData) -> Iterator[str]:

@@ -12,7 +12,8 @@ from mmtrain.columns.cells import CellError
 from mmtrain.errors import counted, listed
 from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
+from mmtrain.targets.class_balance import class_weights
+from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, difference, near_spellings
 from mmtrain.targets.decides import UNCHOSEN
 from mmtrain.targets.losses import softened_distance
 from mmtrain.targets.yes_no import opposites, positive_of
@@ -179,6 +180,7 @@ class BinaryTarget(BinaryTraits, ClassTarget):
             weights=tuple(weights[name] for name in classes),
             prior=self.prior(by_class),
             label_smoothing=self.label_smoothing,
+            sample=self.sample,
         )
         factors = fitted.decision_factors
         # A class whose factor vanishes leaves no threshold inside (0, 1).

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.columns.cells import CellError, intern_cells
-from mmtrain.registry import Section
 from mmtrain.targets.base import ClassWeights, LabelSmoothing, Target
+from mmtrain.targets.class_balance import Decision
 from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.losses import LOGIT_ADJUSTED
 from mmtrain.targets.traits import TaskTraits
@@ -41,62 +41,6 @@ def difference(names: Sequence[str]) -> str:
     return "differ only in case" if len({name.casefold() for name in names}) == 1 else "differ only in how they are written"
 
 
-EFFECTIVE_ROWS = 1000
-"""Limit of the effective number of rows, 1 / (1 - b) with b = 0.999: the value of Cui et al. 2019 for their largest tables is 0.9999."""
-
-
-def class_weights(counts: Mapping[str, int], wanted: ClassWeights) -> dict[str, float]:
-    """A weight per class.
-
-    `balanced` gives rows / (classes * rows of the class), so that every class adds the same to the loss and the mean
-    weight is 1 (King and Zeng 2001; the formula of scikit-learn). `effective` does the same with the effective number of
-    rows of each class, see `effective_number`. A class that `wanted` does not name weighs 1.
-    """
-    if wanted == "none":
-        return dict.fromkeys(counts, 1.0)
-    if isinstance(wanted, dict):
-        return {name: wanted.get(name, 1.0) for name in counts}
-    total = sum(counts.values())
-    sizes: Mapping[str, float] = counts
-    parts: float = len(counts)
-    if wanted == "effective":
-        sizes = {name: effective_number(count) for name, count in counts.items()}
-        # Over all rows, the mean weight is 1, so that neither the loss nor the learning rate depends on the choice.
-        parts = sum(count / sizes[name] for name, count in counts.items() if count)
-    # A class without training rows can have no finite weight, and has no row that would use it.
-    return {name: total / (parts * size) if size else 0.0 for name, size in sizes.items()}
-
-
-def effective_number(rows: int) -> float:
-    """Return the effective number of rows of a class, `(1 - b ** rows) / (1 - b)` (Cui et al. 2019, arXiv:1901.05555).
-
-    It is near `rows` for a few and never above `EFFECTIVE_ROWS`: each further row of a large class adds less that is new.
-    """
-    kept = 1 - 1 / EFFECTIVE_ROWS
-    return float((1 - kept**rows) * EFFECTIVE_ROWS)
-
-
-class Decision(Section):
-    """How often each class is assumed to occur when a class is predicted from the probabilities."""
-
-    prior: Literal["given", "balanced", "uniform"] | dict[str, Annotated[float, Field(gt=0)]] = Field(
-        description="balanced: every class as often as every other, for the highest balanced accuracy; uniform: another word for it; "
-        "given: as often as in training rows, whatever the class weights were; or a share per class, as in the rows to come.",
-        examples=["balanced", {"benign": 0.98, "malignant": 0.02}],
-    )
-
-    @property
-    def named_classes(self) -> tuple[str, ...]:
-        """The classes that have a share of their own."""
-        return tuple(self.prior) if isinstance(self.prior, dict) else ()
-
-    def shares(self, counts: Mapping[str, int]) -> tuple[float, ...]:
-        """Return the share of each class, in the order of `counts`, the training rows of each; together 1."""
-        assumed = counts if self.prior == "given" else self.prior if isinstance(self.prior, dict) else dict.fromkeys(counts, 1)
-        total = sum(assumed[name] for name in counts)
-        return tuple(assumed[name] / total for name in counts)
-
-
 class ClassTraits(TaskTraits):
     """One class per row."""
 
@@ -124,6 +68,12 @@ class ClassTarget(ClassTraits, Target):
         examples=[{"prior": "balanced"}],
     )
     label_smoothing: LabelSmoothing = 0.0
+    sample: Literal["all", "balanced"] = Field(
+        "all",
+        description="all: an epoch visits every training row once; balanced: an epoch of n rows and k classes visits n // k rows of each "
+        "class, so that rows of rare classes come several times. Rows of a class are visited equally often over the epochs. As class "
+        "weights do, it shifts probabilities towards rare classes.",
+    )
 
     @property
     def named_answers(self) -> tuple[str, ...]:
@@ -184,6 +134,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
     weights: tuple[float, ...]
     prior: tuple[Annotated[float, Field(gt=0)], ...] = Field((), description="Class shares that decisions assume; left out: not corrected.")
     label_smoothing: float = 0.0
+    sample: Literal["all", "balanced"] = "all"
 
     @model_validator(mode="after")
     def _of_each_class(self) -> FittedClassTarget:
@@ -207,11 +158,26 @@ class FittedClassTarget(ClassTraits, FittedTarget):
         return np.asarray(factors / factors.max(), dtype=np.float32)
 
     @property
+    def is_sampled(self) -> bool:
+        """With `sample: balanced`."""
+        return self.sample == "balanced"
+
+    @property
+    def balance(self) -> str:
+        """Class weights, balanced sampling or logit adjustment."""
+        if len(set(self.weights)) > 1:
+            return "class weights"
+        adjusted = (self.own_loss or {}).get("method") == LOGIT_ADJUSTED
+        return "balanced sampling" if self.is_sampled else "logit adjustment" if adjusted else ""
+
+    @property
     def learned_frequencies(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return how often each class seems to occur in what the network has learned, (classes,): its rows times their weight."""
+        """Return how often each class seems to occur in what the network has learned, (classes,): its visits times their weight."""
         import numpy as np
 
         counts = np.array(self.counts, dtype=np.float64)
+        if self.is_sampled:
+            counts = (counts > 0).astype(np.float64)
         loss = self.own_loss or {}
         # Logit adjustment takes the frequencies, to the power of `strength`, out of what is learned.
         adjusted = counts ** loss["strength"] if loss.get("method") == LOGIT_ADJUSTED else 1.0
@@ -237,7 +203,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
 
     def compiled_values(self) -> dict[str, Any]:
         """Leave out what decides, and the weights of classes, which reach the loss with every batch."""
-        unread = ("counts", "weights", "prior", "threshold") if self.has_known_loss else ()
+        unread = ("counts", "weights", "prior", "threshold", "sample") if self.has_known_loss else ()
         return {name: value for name, value in super().compiled_values().items() if name not in unread}
 
     @property

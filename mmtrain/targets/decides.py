@@ -46,3 +46,13 @@ class Decides(TaskTraits):
         """Return the same target with decisions that hardly depend on the row: each calls nearly all rows by one class."""
         # No probability is below 0 or above 1.
         return (self.with_threshold(0.0), self.with_threshold(1.1)) if self.thresholdable else ()
+
+    @property
+    def is_sampled(self) -> bool:
+        """True if each epoch draws the training rows by the classes of this target."""
+        return False
+
+    @property
+    def balance(self) -> str:
+        """What shifts the learned probabilities of classes away from their frequency, for a sentence; empty where nothing does."""
+        return ""

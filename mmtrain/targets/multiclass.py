@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mmtrain.metrics.score import MULTICLASS, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights
+from mmtrain.targets.class_balance import class_weights
+from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,4 +126,5 @@ class MulticlassTarget(MulticlassTraits, ClassTarget):
             weights=tuple(weights.values()),
             prior=self.prior(by_class),
             label_smoothing=self.label_smoothing,
+            sample=self.sample,
         )

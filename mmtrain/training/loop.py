@@ -204,7 +204,7 @@ class _Loop:
         return Started(
             self.training.epochs,
             len(self.batches),
-            len(self.batches.rows),
+            self.batches.visits,
             rule.monitor,
             rule.direction,
             done=start.epoch,

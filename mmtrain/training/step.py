@@ -17,6 +17,7 @@ from mmtrain.columns import Column, inputs_among
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
+from mmtrain.data.sampling import BalancedSampler
 from mmtrain.model.models import Models
 from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import augment_images, uniforms_for
@@ -131,8 +132,18 @@ class TrainStep:
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """Return the batches over `rows` that `train` takes."""
         teacher = {} if self.distillation is None else self.distillation.teacher
+        balanced = next((key for key, target in self.fitted.targets.items() if target.is_sampled), None)
+        sampler = None if balanced is None else BalancedSampler(arrays.targets[balanced][rows])
         return Batches(
-            self.inputs_of(arrays), rows, self.batch_size, self.seed, self.uniform_columns, self.steps_per_call, tf.constant, teacher
+            self.inputs_of(arrays),
+            rows,
+            self.batch_size,
+            self.seed,
+            self.uniform_columns,
+            self.steps_per_call,
+            tf.constant,
+            teacher,
+            sampler,
         )
 
     def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mmtrain.errors import ConfigError
 from mmtrain.optim import losses
 from mmtrain.targets import MultilabelTarget
 from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.classes import class_weights
+from mmtrain.targets.class_balance import class_weights
 from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.regression import FittedRegression

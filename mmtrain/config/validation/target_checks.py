@@ -59,6 +59,22 @@ def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield where, f"`class_weights` and `loss: {method}` both correct for how often classes occur.", "Leave one of them out."
 
 
+def _sampling(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """One target at most says which rows an epoch draws, and nothing else corrects its loss for the frequency of classes."""
+    balanced = {
+        key: target for key, target in sound.targets.items() if key not in sound.flawed and dict(target).get("sample") == "balanced"
+    }
+    for key, target in balanced.items():
+        where = ("columns", key, "sample")
+        if key != next(iter(balanced)):
+            yield where, f"the rows of an epoch are drawn by the classes of '{next(iter(balanced))}' already.", "Leave one of the two out."
+        if _weights_of(sound, target) not in (None, "none"):
+            yield where, "`class_weights` and `sample: balanced` both correct for how often classes occur.", "Leave one of them out."
+        if target.loss is not None and target.loss.method == LOGIT_ADJUSTED:
+            what = f"`loss: {LOGIT_ADJUSTED}` and `sample: balanced` both correct for how often classes occur."
+            yield where, what, "Leave one of them out."
+
+
 def _weights_of(sound: ValidParts, target: Target) -> Any:
     """Return the class weights of a target as the file has them: its own, or those of the training."""
     training = sound.tree.get("training")
@@ -66,4 +82,4 @@ def _weights_of(sound: ValidParts, target: Target) -> Any:
     return common if target.own_class_weights is None else target.own_class_weights
 
 
-TARGET_RULES = (_class_weights, _priors, _losses)
+TARGET_RULES = (_class_weights, _priors, _losses, _sampling)

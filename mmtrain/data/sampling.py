@@ -1,0 +1,77 @@
+"""Balanced epochs: every class as often as every other, as a function of seed and epoch like `epoch_permutation`.
+
+An epoch of n rows with an answer, of k classes, visits n // k rows of each class. The rows of a class are visited in passes: each pass
+has every row once, in an order of its own, and an epoch goes on where the last one stopped. So a rare class comes several times in one
+epoch, a frequent one in part, and over the epochs all rows of a class are visited equally often. Rows without an answer are visited once.
+
+    >>> import numpy as np
+    >>> sampler = BalancedSampler(np.array([0, 0, 0, 0, 0, 1, 1]))
+    >>> len(sampler), np.bincount(sampler.positions(seed=0, epoch=1), minlength=7)[5:].sum()
+    (6, np.int64(3))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtrain.data.counter_rng import epoch_permutation
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class BalancedSampler:
+    """Draws positions of rows by their class; `codes` (rows,) are those of the classes, below 0 without an answer."""
+
+    codes: NDArray[np.integer]
+
+    def __len__(self) -> int:
+        """Return the number of rows that an epoch visits: up to k - 1 less than there are, for k classes."""
+        return self._share * len(self._classes) + len(self._unknown)
+
+    @cached_property
+    def _classes(self) -> list[Positions]:
+        return [np.flatnonzero(self.codes == code) for code in np.unique(self.codes[self.codes >= 0])]
+
+    @cached_property
+    def _unknown(self) -> Positions:
+        return np.flatnonzero(self.codes < 0)
+
+    @cached_property
+    def _share(self) -> int:
+        # At least 1: a table may have fewer rows than classes would need.
+        return max(1, sum(map(len, self._classes)) // max(1, len(self._classes)))
+
+    def positions(self, seed: int, epoch: int) -> Positions:
+        """Return the positions that an epoch, counted from 1, visits in its order, (len(self),)."""
+        drawn = [self._of_class(number, rows, seed, epoch) for number, rows in enumerate(self._classes)]
+        return epoch_permutation(seed, epoch, np.concatenate([*drawn, self._unknown]))
+
+    def _of_class(self, number: int, rows: Positions, seed: int, epoch: int) -> Positions:
+        """Return the part of the passes through the rows of one class that belongs to an epoch, in any order."""
+        start, end = (epoch - 1) * self._share, epoch * self._share
+        first, last = start // len(rows), end // len(rows)
+        opening = self._pass(number, rows, seed, first)[start - first * len(rows) :]
+        closing = self._pass(number, rows, seed, last)[: end - last * len(rows)]
+        if first == last:
+            return opening[: end - start]
+        # Whole passes in between have every row once: their own order would be lost in that of the epoch.
+        return np.concatenate([opening, np.tile(rows, last - first - 1), closing])
+
+    def _pass(self, number: int, rows: Positions, seed: int, place: int) -> Positions:
+        entropy = np.random.SeedSequence([seed, number, place])
+        return np.random.Generator(np.random.PCG64(entropy)).permutation(rows)
+
+
+def repetitions(rows: Positions) -> Positions:
+    """Return how often each row has come before in `rows`, (n,): 0 for its first visit."""
+    order = np.argsort(rows, kind="stable")
+    ascending = rows[order]
+    first = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1])) if len(rows) else np.empty(0, np.int64)
+    counts = np.empty(len(rows), dtype=np.int64)
+    counts[order] = np.arange(len(rows)) - np.repeat(first, np.diff(np.append(first, len(rows))))
+    return counts
