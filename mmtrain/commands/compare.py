@@ -23,7 +23,7 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.data.tables.table_file import content_hash
+from mmtrain.data.tables.table_file import content_hash, table_exists
 from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import compare_target
@@ -264,7 +264,7 @@ def _resampling(one: ScoredRun, part: str) -> tuple[Resampling, list[str]]:
     header, data = column.column, one.experiment.data
     path = data.table if part in USES else Path(one.look.path)  # empty in a packed run, which does not say where its tables were
     narrow = f"so the intervals treat all rows as independent; where rows have the same {header}, they are too narrow."
-    if not path.is_file() or content_hash(path) != one.look.sha256:
+    if not table_exists(path) or content_hash(path) != one.look.sha256:
         return Resampling(section), [f"{one.look.table} is gone or has changed since it was scored, {narrow}"]
     file = open_table(path, data.missing_values, data.format, later=part not in USES)
     if header not in file.headers:

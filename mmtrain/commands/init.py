@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from mmtrain.audit.profiling.class_folders import CLASS, class_folders
 from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.config.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
+from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.validate import validate_experiment
 from mmtrain.pipeline.proposals.encoder_speed import propose_encoders
@@ -47,10 +49,11 @@ def init(
     """
     name = table.name if table.name.strip(".") else table.resolve().name
     # `table.csv.gz` gives `table`; a folder keeps the dots in its name.
-    stem = name if os.path.isdir(table) else name.partition(".")[0] or table.stem
+    of_classes = os.path.isdir(table) and not _is_table(table)
+    stem = name if os.path.isdir(table) else re.sub(r"[*?]", "", name).partition(".")[0].rstrip("-_") or table.stem
     file = file if file is not None else Path(f"{stem or 'experiment'}.yaml")
     _check_file(file, force=force)
-    if os.path.isdir(table):
+    if of_classes:
         return _of_folders(table, target, images, table_format, file=file, force=force)
     profile = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
     return StarterResult.of(file, _write_experiment(profile, file))
@@ -69,6 +72,11 @@ def parsed_format(text: str) -> TableFormat:
         raise ConfigError(
             [Problem("--format", f"{place}: {what.rstrip('.')}.".removeprefix(": "), example) for place, what in problems]
         ) from None
+
+
+def _is_table(folder: Path) -> bool:
+    """Return whether a folder is a table of several files, and not a folder of images by class with a table somewhere in it."""
+    return table_exists(folder) and all("=" in entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[:1] not in "._")
 
 
 def _of_folders(

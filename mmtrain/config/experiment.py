@@ -77,7 +77,8 @@ class Data(Section):
     """The table and the images."""
 
     table: CheckedPath = Field(
-        description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file."
+        description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file. A folder, or a "
+        "pattern such as `parts/*.parquet`, of Parquet, CSV or JSON Lines files is one table; folders named `site=a` give a column `site`."
     )
     images: CheckedPath | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     format: TableFormat = Field(

@@ -21,7 +21,7 @@ from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import Say
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.table import headers_of
-from mmtrain.data.tables.table_file import content_hash
+from mmtrain.data.tables.table_file import content_hash, table_exists
 from mmtrain.errors import DataError, Problem, RunError, UsageError, counted, shell_command
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
@@ -191,12 +191,12 @@ def restore_plan(
     known = run.read_json("data.json")
     path = experiment.data.table
     # Only the content counts: a copy with another name or time is the same table.
-    if path.is_file() and content_hash(path) != known["sha256"]:
+    if table_exists(path) and content_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `{shell_command('evaluate', run.folder, '--data', path)}`."
         if exactly:
             fix = f"Restore the table, or train again on the changed one with `{shell_command('fit', run / 'config.yaml')}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows are no longer those of the split.", fix))
-    if not path.exists():
+    if not table_exists(path):
         raise DataError(_missing_table(run, path))
     images = replace(experiment.data.images_folder, setting="--images")
     data = read_data(experiment, path, images, progress=progress, say=say)

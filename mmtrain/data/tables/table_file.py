@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+
+PART_SUFFIXES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+"""Endings of files that a folder of a table is made of."""
+PATTERN_SIGNS = ("*", "?")
+"""Signs by which a path is a pattern of several files."""
 
 MAX_GATHERED_BYTES = 8_000_000
 """Bytes of cells that are worth looking at in one go."""
@@ -134,8 +140,7 @@ class TableFile(ABC):
         return digest
 
     def _stamp(self) -> tuple[int, int]:
-        status = self.path.stat()
-        return status.st_size, status.st_mtime_ns
+        return _state_of(self.path)
 
     def _require_unchanged(self) -> None:
         # Streamed columns are read again much later; rows of another file must not be paired with the ones in memory.
@@ -178,14 +183,52 @@ def _joined(pieces: list[dict[str, pd.Series[str]]]) -> dict[str, pd.Series[str]
     return {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in pieces[0]}
 
 
+def table_parts(path: Path) -> tuple[Path, list[Path]]:
+    """Return the folder of a table of several files, and the files in the order of its rows, that of their paths in the folder.
+
+    `path` is a folder, which is searched at any depth, or a pattern such as `parts/*.parquet`, with `**` for any depth. Hidden files and
+    those that begin with `_`, as Spark's `_SUCCESS`, do not count, nor do files of a folder that are no tables. Without files, `path` is
+    the path of one file.
+    """
+    if any(sign in str(path) for sign in PATTERN_SIGNS) and not path.exists():
+        parts = path.parts
+        first = next(place for place, part in enumerate(parts) if any(sign in part for sign in PATTERN_SIGNS))
+        root, pattern = Path(*parts[:first]), str(Path(*parts[first:]))
+        files = list(root.glob(pattern)) if root.is_dir() else []
+    elif path.is_dir():
+        root, files = path, [file for file in path.rglob("*") if file.name.lower().endswith(PART_SUFFIXES)]
+    else:
+        return path, []
+    names = {file.relative_to(root).parts: file for file in files if file.is_file()}
+    return root, [names[parts] for parts in sorted(names) if not any(part.startswith((".", "_")) and "=" not in part for part in parts)]
+
+
+def table_exists(path: Path) -> bool:
+    """Return whether there is a table: a file, or a folder or a pattern of some."""
+    return path.is_file() or bool(table_parts(path)[1])
+
+
 def content_hash(path: Path) -> str:
-    """SHA-256 of a table file, read once per process unless the file changes."""
-    status = path.stat()
-    return _hash_of(path.resolve(), status.st_size, status.st_mtime_ns)
+    """SHA-256 of a table, read once per process unless it changes; of several files, of their names and their hashes."""
+    root, parts = table_parts(path)
+    if not parts:
+        return _hash_of(path.resolve(), *_state_of(path))
+    lines = [f"{part.relative_to(root).as_posix()} {_hash_of(part.resolve(), *_state_of(part))}\n" for part in parts]
+    return sha256("".join(lines).encode()).hexdigest()
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    """Return the size and the time of change of a table; of several files, the sum and a hash of all."""
+    _, parts = table_parts(path)
+    states = [(str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
+    if not parts:
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
+    return sum(size for _, size, _ in states), hash(tuple(states))
 
 
 # Size and time of change are arguments, so that a changed file is hashed again.
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4096)
 def _hash_of(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
     return file_hash(path)
 

@@ -90,7 +90,7 @@ class CsvFile(TableFile):
 
         columns = [str(self._places[header]) for header in headers]
         try:
-            for arrays in _joined(([batch.column(column) for column in columns] for batch in self._arrow_reader(columns)), size):
+            for arrays in joined_blocks(([batch.column(column) for column in columns] for batch in self._arrow_reader(columns)), size):
                 # Blocks follow bytes, not rows; no caller gets more than it asked for.
                 for start in range(0, len(arrays[0]), size):
                     yield [array.slice(start, size) for array in arrays]
@@ -235,7 +235,7 @@ def _is_utf8(cells: pa.Array) -> bool:
     return True
 
 
-def _joined(blocks: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Array]]:
+def joined_blocks(blocks: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Array]]:
     """Blocks joined until they hold `size` rows, or `_JOINED` bytes; of many columns eight times as many bytes."""
     import pyarrow as pa
 

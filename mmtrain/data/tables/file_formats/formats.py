@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmtrain.config.experiment import SecondTable
 from mmtrain.config.table_format import TEXT_OPTIONS, TableFormat
+from mmtrain.data.tables.file_formats.combined_table import CombinedTable
 from mmtrain.data.tables.file_formats.csv_file import CsvFile, usual_separator
 from mmtrain.data.tables.file_formats.delimited_text import open_text
 from mmtrain.data.tables.file_formats.dialect import Dialect
@@ -19,8 +20,8 @@ from mmtrain.data.tables.file_formats.json_file import JsonFile
 from mmtrain.data.tables.file_formats.parquet_file import ParquetFile
 from mmtrain.data.tables.file_formats.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.joined_file import JoinedFile
-from mmtrain.data.tables.table_file import TableFile
-from mmtrain.errors import DataError, Problem, did_you_mean
+from mmtrain.data.tables.table_file import PART_SUFFIXES, PATTERN_SIGNS, TableFile, table_parts
+from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.system.folder_names import existing_form
 from mmtrain.system.paths import input_fault
 
@@ -63,6 +64,8 @@ def open_table(
     if (fault := input_fault(path)) is None or fault.absent:
         path = existing_form(path)
     given = table_format or TableFormat()
+    if table_parts(path)[1]:
+        return join_tables(_combined(path, missing_values, given, later=later), tables)
     suffix = next((suffix for suffix in (*SUFFIXES, *EXCEL) if path.name.lower().endswith(suffix)), "")
     endings = ", ".join(SUFFIXES)
     if fault := input_fault(path):
@@ -88,6 +91,27 @@ def join_tables(file: TableFile, tables: Mapping[str, SecondTable] | None) -> Ta
         if not any(header.startswith(f"{name}.") for header in file.headers)
     }
     return JoinedFile(file, opened) if opened else file
+
+
+def _combined(path: Path, missing_values: Sequence[str], given: TableFormat, *, later: bool) -> TableFile:
+    """Open a table of several files, all of the format of the first. Raises DataError for files of several formats."""
+    parts = table_parts(path)[1]
+    endings = {next((ending for ending in PART_SUFFIXES if part.name.lower().endswith(ending)), part.suffix): part for part in parts}
+    if len(endings) > 1 or next(iter(endings)) not in PART_SUFFIXES:
+        what = f"its files end in {listed(sorted(endings))}."
+        folder = path.parent if any(sign in path.name for sign in PATTERN_SIGNS) else path
+        fix = f"Name files of one format by a pattern, `{folder}/*.parquet`."
+        raise DataError(Problem(str(path), what, fix))
+    (suffix,) = endings
+    if not later:
+        _check_options(parts[0], suffix, given)
+
+    def open_file(part: Path, first: TableFile | None) -> TableFile:
+        if isinstance(first, CsvFile):  # told from the first lines of one file, which hold for all
+            return CsvFile(part, missing_values, first.dialect, given.explicit)
+        return _opened(part, suffix, missing_values, given, later=later)
+
+    return CombinedTable(path, open_file, missing_values)
 
 
 def _opened(path: Path, suffix: str, missing_values: Sequence[str], given: TableFormat, *, later: bool) -> TableFile:

@@ -56,6 +56,11 @@ class ParquetFile(TableFile):
         value = kind.value_type if kinds.is_dictionary(kind) else kind
         return bool(kinds.is_boolean(value) or kinds.is_integer(value) or kinds.is_floating(value) or kinds.is_decimal(value))
 
+    def kinds(self) -> dict[str, str]:
+        """Return what each column holds: `numbers`, `truth values`, `texts` or an Arrow type; a column of nulls is left out."""
+        found = {field.name: _kind(field.type) for field in self._schema}
+        return {header: kind for header, kind in found.items() if kind}
+
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         import pyarrow as pa
 
@@ -92,6 +97,19 @@ class ParquetFile(TableFile):
     def where(self, row: int) -> str:
         """`patients.parquet: row 39`."""
         return f"{self.path.name}: row {row}"
+
+
+def _kind(kind: pa.DataType) -> str:
+    import pyarrow.types as kinds
+
+    value = kind.value_type if kinds.is_dictionary(kind) else kind
+    if kinds.is_integer(value) or kinds.is_floating(value) or kinds.is_decimal(value):
+        return "numbers"
+    if kinds.is_boolean(value):
+        return "truth values"
+    if kinds.is_string(value) or kinds.is_large_string(value) or kinds.is_string_view(value):
+        return "texts"
+    return "" if kinds.is_null(value) else str(value)
 
 
 def type_refusal(kind: pa.DataType) -> str:
