@@ -1,12 +1,13 @@
 # The two commands of the README, and what they are made of. Everything happens in .venv; nothing else on the machine is touched.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALLED := .venv/.installed
 READY := .venv/.ready
 
-.PHONY: demo test slow bench accuracy check format docs clean
+.PHONY: demo test slow bench accuracy check format docs dist clean
 
-# The main job on real data: train, then score the test part.
-demo: $(READY)
+# The main job on real data: train, then score the test part. It needs the package alone, without the tools of developers.
+demo: $(INSTALLED)
 	$(BIN)/mmtrain fit configs/emoji.yaml
 	$(BIN)/mmtrain evaluate emoji
 
@@ -44,12 +45,23 @@ docs: .venv/.docs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch .venv/.docs
 
+# The files of a release, checked: dist/*.whl and dist/*.tar.gz.
+dist: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[release]'
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 # Made again when the versions or the dependencies change.
-$(READY): constraints.txt pyproject.toml
+$(INSTALLED): constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "mmtrain needs Python 3.11 to 3.13; set PYTHON=python3.12, say.")'
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $(INSTALLED)
+
+$(READY): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -18,6 +18,7 @@ from mmtrain.cli import (
     cache,
     check,
     compare,
+    demo,
     distill,
     evaluate,
     explain,
@@ -64,6 +65,7 @@ COMMANDS |= {
     "inspect-data": inspect_data.command,
     "check": check.command,
     "init": init.command,
+    "demo": demo.command,
     "pack": pack.pack_command,
     "unpack": pack.unpack_command,
     "list": reference.command,
@@ -71,9 +73,9 @@ COMMANDS |= {
 }
 
 
-CACHING = frozenset({"fit", "tune", "distill", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
+CACHING = frozenset({"demo", "fit", "tune", "distill", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
 """Commands that may keep decoded images and encoded columns."""
-CUTTING = frozenset({"fit", "tune", "distill", "evaluate", "predict", "inspect-data", "check"})
+CUTTING = frozenset({"demo", "fit", "tune", "distill", "evaluate", "predict", "inspect-data", "check"})
 """Commands with `--all`, which may find a problem in every row."""
 HOMELESS = "this user has no home folder, so decoded images are cached in {folder}. Set MMTRAIN_CACHE to a permanent folder."
 
