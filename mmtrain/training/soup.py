@@ -28,7 +28,8 @@ from mmtrain.batches import Batches
 from mmtrain.config.training import EarlyStopping, Training
 from mmtrain.data.arrays import Array
 from mmtrain.training import checkpoints
-from mmtrain.training.step import EmaWeights, TrainStep
+from mmtrain.training.optimization.ema_weights import EmaWeights
+from mmtrain.training.step import TrainStep
 
 FOLDER = "soup"
 """Folder of a checkpoint folder with the weights of the best epochs, `<epoch>.npz`."""
@@ -74,7 +75,7 @@ class WeightSoup:
         kept = {self.folder / f"{number}.npz" for number in self.needed}
         path = self.folder / f"{epoch}.npz"
         if path in kept and not path.is_file():
-            with disk_errors(path), EmaWeights(self.steps):
+            with disk_errors(path), EmaWeights(self.steps.variables, self.steps.optimizer):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with atomic_write(path, ".npz") as temporary:
                     np.savez(temporary, *[variable.numpy() for variable in self.steps.variables])

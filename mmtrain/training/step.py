@@ -304,30 +304,6 @@ def _weighted(batch: Mapping[str, Any], present: Any) -> dict[str, Any]:
     return {**batch, "weights": {key: weights * shown for key, weights in batch["weights"].items()}}
 
 
-class EmaWeights:
-    """Context with the moving average in place of the trained weights, if the experiment keeps one."""
-
-    def __init__(self, steps: TrainStep) -> None:
-        self.variables = steps.variables
-        inner = getattr(steps.optimizer, "inner_optimizer", steps.optimizer)
-        self.optimizer = inner if inner.use_ema else None
-        self.trained: list[Any] = []
-
-    def __enter__(self) -> None:
-        if self.optimizer is not None:
-            # Copies on the host, as `finalize_variable_values` overwrites the variables.
-            self.trained = [variable.numpy() for variable in self.variables]
-            self.optimizer.finalize_variable_values(self.variables)
-            for variable, value in zip(self.variables, self.trained, strict=True):
-                if not variable.trainable:  # frozen in this stage: the average of equal values is off by rounding
-                    variable.assign(value)
-
-    def __exit__(self, *_: object) -> None:
-        # Without an average `trained` is empty, and nothing is put back.
-        for variable, value in zip(self.variables, self.trained, strict=bool(self.trained)):
-            variable.assign(value)
-
-
 def _compile(function: Any, *signature: Any) -> Any:
     """Trace eagerly: otherwise TensorFlow warns about retracing when several models are trained in one process."""
     return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()

@@ -29,8 +29,8 @@ from mmtrain.pipeline.build import assemble_network
 from mmtrain.training import checkpoints, device, loop
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.checkpoints import Position
+from mmtrain.training.early_stopping import EarlyStopper
 from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Warned
-from mmtrain.training.loop import EarlyStopper
 from mmtrain.training.loss_accumulator import suspicious
 from mmtrain.training.signals import GracefulShutdown
 from mmtrain.training.step import TrainStep
