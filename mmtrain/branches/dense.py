@@ -27,10 +27,12 @@ def normalization_layers(normalization: Normalization) -> list[Any]:
     """Return the layer of a normalization; none for `none`."""
     import keras
 
+    from mmtrain.layers.network import SharedNormalization
+
     if normalization == "none":
         return []
     # Momentum 0.9: with a few dozen steps an epoch, 0.99 would still remember the initial statistics at the first validation.
-    return [keras.layers.LayerNormalization() if normalization == "layer" else keras.layers.BatchNormalization(momentum=0.9)]
+    return [keras.layers.LayerNormalization() if normalization == "layer" else SharedNormalization(momentum=0.9)]
 
 
 def normalized(values: Tensor, normalization: Normalization) -> Tensor:

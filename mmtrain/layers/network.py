@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -9,6 +12,20 @@ import tensorflow as tf
 from keras import ops
 
 from mmtrain.layers.configured import ConfiguredLayer
+
+
+@dataclass(frozen=True)
+class SharedBatch:
+    """A batch whose rows are shared by several processes, while the step of one of them is traced."""
+
+    sum: Callable[[Sequence[Any]], list[Any]]
+    """Returns the sums of tensors over processes; their gradients are sums as well."""
+    present: Any
+    """1, or 0 where this process has no row of the batch, but one that stands in for it."""
+
+
+shared_batch: ContextVar[SharedBatch | None] = ContextVar("shared_batch", default=None)
+"""The batch that is traced; None in one process."""
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -27,7 +44,35 @@ class Brightness01(ConfiguredLayer):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+class SharedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Keras's batch normalization, whose moments are those of the whole batch where several processes share it."""
+
+    def call(self, features: Any, training: bool | None = None, mask: Any = None) -> Any:
+        batch = self.shared_batch(training)
+        return super().call(features, training=training, mask=mask) if batch is None else self.normalize_shared(features, batch)
+
+    def shared_batch(self, training: bool | None) -> SharedBatch | None:
+        """Return the batch that is shared; None where the moments are those of this process, or moving ones."""
+        return shared_batch.get() if training and self.trainable else None
+
+    def normalize_shared(self, features: Any, batch: SharedBatch) -> Any:
+        """Normalize the rows of this process by the moments of the whole batch."""
+        values = tf.cast(features, tf.float32)
+        mean, variance = tf.nn.moments(values, tuple(range(len(values.shape) - 1)))
+        count = tf.cast(tf.size(features) // features.shape[-1], tf.float32) * batch.present
+        # Around the moving mean, which all processes know: the difference of two large squares would lose digits.
+        offset = mean - self.moving_mean
+        total, first, second = batch.sum([count, count * offset, count * (variance + offset * offset)])
+        offset = first / total
+        mean, variance = offset + self.moving_mean, second / total - offset * offset
+        normal = tf.nn.batch_normalization(values, mean, variance, self.beta, self.gamma, self.epsilon)
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
+        return tf.cast(normal, features.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class FusedNormalization(SharedNormalization):
     """Keras's batch normalization of (batch, height, width, channels), by TensorFlow's fused operation.
 
     The results are the same up to rounding. Keras computes moments, scaling and their gradients one by one: for 32 images of
@@ -36,6 +81,8 @@ class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """
 
     def call(self, features: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
+        if (batch := self.shared_batch(training)) is not None:
+            return self.normalize_shared(features, batch)
         training = bool(training) and self.trainable  # a frozen normalization keeps its statistics, as Keras defines it
         known = {"mean": self.moving_mean, "variance": self.moving_variance, "epsilon": self.epsilon, "is_training": training}
         normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=features, scale=self.gamma, offset=self.beta, **known)

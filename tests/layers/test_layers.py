@@ -341,6 +341,7 @@ def layers_to_save():
         ),
         "PresentMean": (fusion.PresentMean(), pair),
         "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),
+        "SharedNormalization": (network.SharedNormalization(momentum=0.9), (np.ones((2, 3), dtype=np.float32),)),
         "PresentMaximum": (fusion.PresentMaximum(), pair),
         "FeatureAttention": (fusion.FeatureAttention(width=2, heads=1), pair),
         "BranchTokens": (fusion.BranchTokens(width=2), pair),
