@@ -39,6 +39,10 @@ class Batch:
     steps: int = 1
     teacher: Mapping[str, Array] = field(default_factory=dict)
     """Predictions of a teacher by target; empty without one."""
+    total: int = 0
+    """Rows of the call on all workers."""
+    share: float = 1.0
+    """Rows of this worker in each batch as a share of those of all; 0 where its row stands in for none."""
 
     def tree(self) -> dict[str, Any]:
         """Return the arguments of the compiled step."""
@@ -62,6 +66,9 @@ class Batches:
     """Predictions of a teacher for all rows, by target; empty without one."""
     sampler: BalancedSampler | None = None
     """Draws the `rows` of an epoch by their class; without one an epoch visits each of them once."""
+    worker: int = 0
+    workers: int = 1
+    """The number of this worker, which takes every row of a batch whose place, modulo their count, is its number."""
 
     def __len__(self) -> int:
         """Steps of an epoch."""
@@ -81,12 +88,16 @@ class Batches:
         calls = [slice(first * self.size, (first + steps) * self.size) for first, steps in self._calls(start)]
         if self.sampler is None:
             visited = epoch_permutation(self.seed, number, self.rows)
-            return _prefetch(lambda rows: self._batch(rows, number), [visited[call] for call in calls], self.arrays.expect)
+            return _prefetch(
+                lambda rows: self._batch(rows, number), [visited[call] for call in calls], lambda rows: self.arrays.expect(self._own(rows))
+            )
         visited = self.rows[self.sampler.positions(self.seed, number)]
         # (2, visits): a row that comes again in the epoch is augmented in another way.
         numbered = np.stack([visited, repetitions(visited)])
         pieces = [numbered[:, call] for call in calls]
-        return _prefetch(lambda piece: self._batch(piece[0], number, piece[1]), pieces, lambda piece: self.arrays.expect(piece[0]))
+        return _prefetch(
+            lambda piece: self._batch(piece[0], number, piece[1]), pieces, lambda piece: self.arrays.expect(self._own(piece[0]))
+        )
 
     def _calls(self, start: int) -> Iterator[tuple[int, int]]:
         """First step and number of steps of every call."""
@@ -97,8 +108,19 @@ class Batches:
             yield start, steps
             start += steps
 
-    def _batch(self, rows: Array, epoch: int, repeated: Array | None = None) -> Batch:
-        arrays = self.arrays
+    def _own(self, rows: Array) -> Array:
+        """Return the rows of this worker in a call, which are as many in each of its batches; the first row of a batch without any."""
+        if self.workers == 1:
+            return rows
+        batches = [rows[first : first + self.size][self.worker :: self.workers] for first in range(0, len(rows), self.size)]
+        own: Array = np.concatenate(batches)
+        return own if len(own) else rows[:1]
+
+    def _batch(self, whole: Array, epoch: int, repeated: Array | None = None) -> Batch:
+        arrays, rows = self.arrays, self._own(whole)
+        repeated = None if repeated is None else self._own(repeated)
+        # Without rows of its own, a worker takes part with one of another, which must not count twice.
+        share = len(rows) / len(whole) if min(len(whole), self.size) > self.worker else 0.0
         inputs = {key: self._placed(values) for key, values in arrays.values(rows).items()}
         inputs |= {name: self._gathered(present, rows) for name, present in arrays.presence.items()}
         return Batch(
@@ -108,8 +130,10 @@ class Batches:
             {key: self._gathered(values, rows) for key, values in arrays.weights.items()},
             self._placed(self._uniforms(rows, epoch, repeated)),
             # A last, smaller batch is one step as well.
-            max(1, len(rows) // self.size),
+            max(1, len(whole) // self.size),
             {key: self._placed(values[rows]) for key, values in self.teacher.items()},
+            len(whole),
+            share,
         )
 
     def _uniforms(self, rows: Array, epoch: int, repeated: Array | None) -> Array:

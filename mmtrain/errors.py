@@ -5,6 +5,7 @@ MmtrainError
 |   `-- UsageError   exit 2: the command line is wrong
 |-- DataError     exit 3: the table, its cells or its images are wrong
 `-- RunError      exit 1: a run failed, or a run folder cannot be used
+    `-- LostWorkerError   exit 75: another process of the training has ended
 
 Each carries every `Problem` that was found, not only the first, so that a person mends them in one go.
 Anything else that is raised is a bug of ours and shows its traceback.
@@ -73,6 +74,12 @@ class RunError(MmtrainError):
     """A run failed, or a run folder cannot be used."""
 
     exit_code = 1
+
+
+class LostWorkerError(RunError):
+    """Another process that shares the training has ended, or does not answer."""
+
+    exit_code = 75
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

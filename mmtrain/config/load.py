@@ -40,6 +40,12 @@ def load(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Experiment:
     return validated(read(path, overrides), path if isinstance(path, Path) else path.path)
 
 
+def from_json(text: str) -> Experiment:
+    """Return the experiment whose `model_dump_json()` is `text`."""
+    experiment: Experiment = _model().model_validate_json(text)
+    return experiment
+
+
 def validated(source: Source, path: Path) -> Experiment:
     """Validate the tree of a source and return its experiment. Raises ConfigError, see `load`."""
     # Defaults first: sections that were left out take part in validation.

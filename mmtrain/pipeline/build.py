@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mmtrain import config
 from mmtrain.config import Experiment
 from mmtrain.config.training import UNTRIED, Stage, Training, group_names, tuned_epochs, tuning_stages
 from mmtrain.data import encode
@@ -13,6 +14,7 @@ from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Say
 from mmtrain.errors import listed
 from mmtrain.fusions import FusionSection
+from mmtrain.pipeline.checks.shareable import batch_normalizations
 from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mmtrain.training.auto_settings.autotune import TuningResult
     from mmtrain.training.encoder_features.feature_cache import FeatureEstimate
     from mmtrain.training.training_data import TrainingData
+    from mmtrain.training.workers.collective import Alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +80,50 @@ def assemble_network(experiment: Experiment, fitted: encode.Fitted, components: 
 
 
 def assemble_training(
-    table: EncodedTable, say: Callable[[str], None], estimates: list[FeatureEstimate] | None = None
+    table: EncodedTable, say: Callable[[str], None], estimates: list[FeatureEstimate] | None = None, workers: Alone | None = None
 ) -> tuple[Experiment, TrainingData, TuningResult]:
     """Choose the settings that are `auto` by trials on this device, and assemble the network with weights drawn with the seed.
 
-    In the returned experiment no setting is `auto`. With `estimates`, frozen encoders do not read the table: see `with_features`.
+    In the returned experiment no setting is `auto`. With `estimates`, frozen encoders do not read the table: see `with_features`. Of
+    several `workers`, the first one makes the trials: two that decide differently would compile different steps, and wait for each other.
     """
-    from mmtrain.model.memory_errors import step_oom_errors
-    from mmtrain.training.device import forget_networks, prepare
-    from mmtrain.training.encoder_features.frozen_features import fit_components
+    from mmtrain.training.device import prepare
     from mmtrain.training.linear_base import fit_linear_base
     from mmtrain.training.training_data import TrainingData
+    from mmtrain.training.workers.collective import Alone
+
+    workers, chosen = workers or Alone(), table.experiment.training.jit
+    table, tuning = _decide(table, say, estimates) if workers.is_first else (table, None)
+    settled = config.from_json(workers.of_first(table.experiment.model_dump_json())) if workers.count > 1 else table.experiment
+    if tuning is None:
+        table, tuning = _decided(replace(table, experiment=settled), say)
+    training, experiment = tuning.training, table.experiment
+    # Seeded here, after the trials: initial weights do not depend on how many networks were tried.
+    prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
+    models = assemble_network(experiment, table.fitted, table.components)
+    if workers.count > 1 and chosen == "auto" and training.jit == "on" and batch_normalizations(models):
+        # XLA compiles no sums over workers, which the moments of a batch need.
+        training = training.with_settings(jit="off")
+        experiment = experiment.model_copy(update={"training": training})
+    codes = groups(experiment.columns, table.data.table)
+    for note in models.notes:
+        say(note)
+    place = table.data.table.place
+    data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, place, codes, workers=workers)
+    if sentence := fit_linear_base(data):
+        say(sentence)
+    return experiment, data, tuning
+
+
+def _decide(table: EncodedTable, say: Callable[[str], None], estimates: list[FeatureEstimate] | None) -> tuple[EncodedTable, TuningResult]:
+    """Return the table with the features of its encoders and an experiment without `auto`, and the trials that chose its settings."""
+    from mmtrain.model.memory_errors import step_oom_errors
+    from mmtrain.training.device import forget_networks
 
     table, choices = _choose_tuning(table)
     for choice in choices:  # before the encoders read all images and texts, which takes longer
         say(choice)
-    arrays = _arrays_with_features(table, say, estimates)
-    table = replace(table, arrays=arrays, components=fit_components(arrays, table.experiment.columns, table.partition.train))
+    table = _with_features(table, say, estimates)
     with step_oom_errors(table.experiment.name, table.experiment.training.batch_size):
         table, reasons = _choose_fusion(table, say)
         tuning = _tune_settings(table)
@@ -103,18 +133,21 @@ def assemble_training(
     tuning.reasons[:0] = choices
     if tuning.reasons:  # networks were built for the trials; their graphs would keep memory during the training
         forget_networks()
-    training = tuning.training
-    experiment = table.experiment.model_copy(update={"training": training})
-    # Seeded here, after the trials: initial weights do not depend on how many networks were tried.
-    prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-    models = assemble_network(experiment, table.fitted, table.components)
-    codes = groups(experiment.columns, table.data.table)
-    for note in models.notes:
-        say(note)
-    data = TrainingData(training, experiment.columns, table.fitted, table.arrays, table.partition, models, table.data.table.place, codes)
-    if sentence := fit_linear_base(data):
-        say(sentence)
-    return experiment, data, tuning
+    return replace(table, experiment=table.experiment.model_copy(update={"training": tuning.training})), tuning
+
+
+def _decided(table: EncodedTable, say: Callable[[str], None]) -> tuple[EncodedTable, TuningResult]:
+    """Return what `_decide` does of an experiment that another worker has decided; features come from the cache that it has filled."""
+    from mmtrain.training.auto_settings.autotune import TuningResult
+
+    return _with_features(table, say), TuningResult(table.experiment.training)
+
+
+def _with_features(table: EncodedTable, say: Callable[[str], None], estimates: list[FeatureEstimate] | None = None) -> EncodedTable:
+    from mmtrain.training.encoder_features.frozen_features import fit_components
+
+    arrays = _arrays_with_features(table, say, estimates)
+    return replace(table, arrays=arrays, components=fit_components(arrays, table.experiment.columns, table.partition.train))
 
 
 def tune_device(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experiment, TuningResult]:

@@ -1,9 +1,8 @@
-"""Settings of TensorFlow and Keras before a network is built, and the sum over the devices that share a step."""
+"""Settings of TensorFlow and Keras before a network is built."""
 
 from __future__ import annotations
 
 import gc
-from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -31,23 +30,3 @@ def forget_networks() -> None:
     This takes 0.1 s and more, so the first training of a process does without.
     """
     gc.collect()
-
-
-class Strategy(Protocol):
-    """Sums the losses and gradients that workers computed from their shares of a batch.
-
-    Used as a collective only: variables and the optimizer are ordinary ones, so that clipping, accumulation and averaging act on the
-    gradients of the whole batch, and several workers train as one process does.
-    """
-
-    def sum(self, losses: dict[str, Any], gradients: list[Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Return the losses and gradients of the whole batch, the same on every worker."""
-        ...
-
-
-class SingleDevice:
-    """One worker, which has the whole batch."""
-
-    def sum(self, losses: dict[str, Any], gradients: list[Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Return them unchanged."""
-        return losses, gradients

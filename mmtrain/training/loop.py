@@ -5,8 +5,10 @@ Test rows are never seen here.
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+from dataclasses import asdict
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
@@ -21,6 +23,7 @@ from mmtrain.training.soup import WeightSoup
 from mmtrain.training.step import TrainStep
 from mmtrain.training.training_data import TrainingData
 from mmtrain.training.validation import Validation
+from mmtrain.training.workers.collective import Wishes
 
 
 def train(
@@ -37,9 +40,9 @@ def train(
 
     Raises RunError when the loss is not finite, Interrupted after SIGINT or SIGTERM, both after a complete checkpoint.
     """
-    loop = _Loop(data, run, listener)
-    loop.resume_from(resume)
-    with step_oom_errors(str(run.folder), data.training.batch_size):
+    with data.workers.lost_worker_errors(), step_oom_errors(str(run.folder), data.training.batch_size):
+        loop = _Loop(data, run, listener)
+        loop.resume_from(resume)
         return loop.run_epochs(interruption or GracefulShutdown())
 
 
@@ -48,7 +51,7 @@ class _Loop:
 
     def __init__(self, data: TrainingData, run: Run, listener: Listener) -> None:
         self.data, self.run, self.listener, self.training = data, run, listener, data.training
-        self.steps = data.steps or TrainStep(data.training, data.columns, data.fitted, data.models, distillation=data.distillation)
+        self.steps = data.steps or TrainStep(data.training, data.columns, data.fitted, data.models, data.workers, data.distillation)
         self.validation = Validation(data, self.steps, listener, str(run.folder))
         self.batches = self.steps.batches(data.arrays, data.partition.train)
         groups = None if data.groups is None else data.groups[data.partition.validation]
@@ -59,13 +62,21 @@ class _Loop:
         self.best_scores: dict[str, float | None] = {}
         self.start = checkpoints.Position()
         self.saved = time.perf_counter()
+        self.workers = data.workers
+        self.wishes = Wishes()
+        """What the workers are known to wish: that of the call before the last one."""
+        self.asked = False
+        """True from the wish for a checkpoint on until it is written: a wish is known two calls later."""
 
     def resume_from(self, name: str | None) -> None:
         """Restore weights, optimizer, early stopping, learning rate and position from a checkpoint."""
         folder = self.run / "checkpoints"
-        checkpoints.keep_only(folder, name)
-        if name is not None:
-            self.start = checkpoints.load(folder, name, self.data.models.stored, self.steps.optimizer)
+        if self.workers.is_first:
+            checkpoints.keep_only(folder, name)
+            if name is not None:
+                self.start = checkpoints.load(folder, name, self.data.models.stored, self.steps.optimizer)
+        self.share_start()
+        if self.start.epoch or self.start.step:
             # The stage of the last completed epoch, whose state is restored below; `run_epoch` enters the next one if
             # it has begun.
             self.enter_stage_of(max(1, self.start.epoch))
@@ -76,22 +87,33 @@ class _Loop:
         if self.start.is_best:  # the process may have been killed after `last` and before `best`
             self.checkpoint_best(self.start.epoch)
         # Lines of later epochs would appear twice, as these epochs are run again.
-        self.run.cut_lines("metrics.jsonl", self.start.epoch)
+        if self.workers.is_first:
+            self.run.cut_lines("metrics.jsonl", self.start.epoch)
+
+    def share_start(self) -> None:
+        """Give every worker the position and the weights of the first one, which alone reads and writes the run folder."""
+        if self.workers.count > 1:
+            self.start = checkpoints.Position(**json.loads(self.workers.of_first(json.dumps(asdict(self.start)))))
+            self.workers.share_weights([*self.data.models.stored.variables, *self.steps.optimizer.variables])
 
     def run_epochs(self, interruption: GracefulShutdown) -> Ended:
         self.listener(self.started())
         # A run that had stopped before it was resumed stops at once.
-        epoch, reason = self.start.epoch, self.out_of_patience or interruption.after_epoch
+        epoch, reason = self.start.epoch, self.reason_to_end(interruption)
         while epoch < self.training.epochs and not reason:
             epoch += 1
             self.run_epoch(epoch, interruption)
-            reason = self.out_of_patience or interruption.after_epoch
+            reason = self.reason_to_end(interruption)
         if not self.stopping.best_epoch:  # the monitored score was never defined: take the last weights
             self.checkpoint_best(epoch)
         self.mix_best_epochs(interruption)
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.listener(ended)
         return ended
+
+    def reason_to_end(self, interruption: GracefulShutdown) -> str:
+        """Return the reason to end the training after an epoch, else empty. Callbacks and time limits are those of the first worker."""
+        return self.workers.of_first(self.out_of_patience or interruption.after_epoch)
 
     def enter_stage_of(self, epoch: int) -> None:
         """Enter the stage of this epoch, if it is a new one; its schedule and its patience begin anew."""
@@ -111,8 +133,9 @@ class _Loop:
             return
         folder = self.run / "checkpoints"
         # After a damaged `last` was replaced by `previous`, `best` may be of an epoch that is run again.
-        if checkpoints.epoch_of(folder, "best") == self.stopping.best_epoch:
+        if self.workers.is_first and checkpoints.epoch_of(folder, "best") == self.stopping.best_epoch:
             checkpoints.load(folder, "best", self.data.models.stored)
+        self.workers.share_weights(self.data.models.stored.variables)
 
     @property
     def out_of_patience(self) -> str:
@@ -160,7 +183,8 @@ class _Loop:
             self.best_scores = scores
         # Before the checkpoint: if the process is killed in between, a resume cuts the line off and runs the epoch
         # again.
-        self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
+        if self.workers.is_first:
+            self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
         self.checkpoint("last", epoch)
         if is_best:  # after `last`, from which `best` can be restored, so that they never contradict each other
             self.checkpoint_best(epoch)
@@ -189,7 +213,8 @@ class _Loop:
                 # One rate per step, even within a call.
                 rates = [self.rate.at(done + number / len(self.batches)) for number in range(step, step + batch.steps)]
                 self.listener(StepsBegan(epoch, step))
-                losses.add(len(batch.rows), self.steps.train(batch, rates))
+                losses.add(batch.total, self.steps.train(batch, rates, self.wishes_of_this(interruption)))
+                self.wishes = losses.wishes
                 step += batch.steps
                 if self.training.callbacks:  # callbacks must see the weights of the step they are called for
                     losses.settle()
@@ -209,12 +234,20 @@ class _Loop:
 
     def checkpoint_if_due(self, epoch: int, losses: LossAccumulator, interruption: GracefulShutdown) -> None:
         """Write a checkpoint within the epoch, every `checkpoint_minutes` and on interruption. Raises Interrupted on interruption."""
-        # `number` is that of the signal, 0 while there was none.
-        if interruption.number or time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes:
+        # Several workers act on what all of them know, so that they write and stop between the same steps.
+        wishes = self.wishes_of_this(interruption) if self.workers.count == 1 else self.wishes
+        if wishes.signal or wishes.checkpoint:
             losses.settle()
             self.checkpoint("last", epoch - 1, losses)
-        if interruption.number:
-            raise Interrupted(interruption.number)
+        if wishes.signal:
+            raise Interrupted(wishes.signal)
+
+    def wishes_of_this(self, interruption: GracefulShutdown) -> Wishes:
+        """Return what this process wishes; the clock of the first worker says when a checkpoint is due."""
+        due = self.workers.is_first and not self.asked and time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes
+        self.asked = self.asked or (due and self.workers.count > 1)
+        # `number` is that of the signal, 0 while there was none.
+        return Wishes(interruption.number, due)
 
     def checkpoint_best(self, epoch: int) -> None:
         """Save the weights that were evaluated at the end of `epoch`."""
@@ -243,8 +276,9 @@ class _Loop:
         inside = losses or LossAccumulator({}, 0, 0)
         states = {**self.stopping.state(), **self.soup.state()}, self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
-        self.saved = time.perf_counter()
-        checkpoints.save(self.run / "checkpoints", name, self.data.models.stored, self.steps.optimizer, position)
+        self.saved, self.asked, self.wishes = time.perf_counter(), False, Wishes()
+        if self.workers.is_first:
+            checkpoints.save(self.run / "checkpoints", name, self.data.models.stored, self.steps.optimizer, position)
 
 
 def _means(losses: LossAccumulator) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ import numpy as np
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.training.training_data import TrainingData
+from mmtrain.training.workers.collective import WISHES, Wishes
 
 
 class NotFinite(Exception):  # noqa: N818 (an event of training; `divergence_error` makes the error of it)
@@ -25,6 +26,8 @@ class LossAccumulator:
 
     def __init__(self, sums: Mapping[str, float], rows: int, step: int) -> None:
         self.sums, self.rows, self.step = dict(sums), rows, step
+        self.wishes = Wishes()
+        """What workers wished in the calls of the last one that was waited for; nothing in one process."""
         self._waiting: tuple[int, Mapping[str, Any]] | None = None
 
     def add(self, rows: int, losses: Mapping[str, Any]) -> None:
@@ -41,6 +44,8 @@ class LossAccumulator:
         # (steps,) each; the device computes in float32, sums over an epoch are kept in float64.
         values = {name: loss.numpy().astype(np.float64) for name, loss in losses.items()}
         steps = len(values["loss"])
+        if WISHES[0] in values:
+            self.wishes = Wishes.of_sums(*(float(values.pop(name).max()) for name in WISHES))
         bad = np.flatnonzero(~np.isfinite(values["loss"]))
         if len(bad):
             raise NotFinite(self.step + int(bad[0]), float(values["loss"][bad[0]]))

@@ -21,11 +21,11 @@ from mmtrain.data.sampling import BalancedSampler
 from mmtrain.model.models import Models
 from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import augment_images, uniforms_for
-from mmtrain.training.device import SingleDevice, Strategy
 from mmtrain.training.distillation import Distillation
 from mmtrain.training.optimization.gradient_balance import GradientBalance
 from mmtrain.training.optimization.group_optimizer import ParameterGroups, optimizer_for, set_factors
 from mmtrain.training.optimization.stages import Stages
+from mmtrain.training.workers.collective import WISHES, Alone, Wishes
 
 RATES = tf.TensorSpec((None,), tf.float32)
 """Signature of the learning rates, one per step of a call."""
@@ -46,7 +46,7 @@ class TrainStep:
         columns: Mapping[str, Column],
         fitted: Fitted,
         models: Models,
-        strategy: Strategy | None = None,
+        workers: Alone | None = None,
         distillation: Distillation | None = None,
     ) -> None:
         """Build the optimizer of `training` and enter its first stage; `columns` says which images are augmented, and how.
@@ -64,7 +64,8 @@ class TrainStep:
         self.fitted = fitted
         self.reported_targets = {key: target.without_smoothing() for key, target in fitted.targets.items()}
         """Targets of reported losses: smoothed labels are minimized, but a loss with them says little about probabilities."""
-        self.strategy = strategy or SingleDevice()
+        self.workers = workers or Alone()
+        """The processes that share every batch."""
         self.distillation = distillation
         self.optimizer = optimizer_for(training)
         # Before a stage freezes anything: every variable gets its slots, and checkpoints of all stages hold the same
@@ -105,7 +106,10 @@ class TrainStep:
         views = {key: one.spec.views for key, one in self.models.encoders.items()}
         self.augmentations = {key: one for key, one in augmentations.items() if one is not None and views.get(key, 2) > 1}
         self.uniform_columns = sum(map(uniforms_for, self.augmentations.values()))
-        self.update = tf.function(self._updates, jit_compile=self.jit or None, autograph=False)
+        # XLA compiles no sums over workers: of several, the part of each alone.
+        alone = self.workers.count == 1
+        self.update = tf.function(self._updates, jit_compile=(self.jit and alone) or None, autograph=False)
+        self.compiled = self._gradients if alone else tf.function(self._gradients, jit_compile=self.jit or None, autograph=False)
         for compiled in ("train_one", "train_full", "eval_step"):
             # A cached_property keeps its value in `__dict__`: without it, the next call compiles anew.
             self.__dict__.pop(compiled, None)
@@ -144,18 +148,21 @@ class TrainStep:
             tf.constant,
             teacher,
             sampler,
+            self.workers.number,
+            self.workers.count,
         )
 
-    def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
+    def train(self, batch: Batch, rates: list[float], wishes: Wishes = Wishes()) -> dict[str, Any]:  # noqa: B008 (frozen)
         """Train on a batch of one call and return {name: (steps,)}: each target's mean loss over the rows of a step, and `loss`.
 
         `rates` has the learning rate of every step; `loss` is the weighted sum over targets of the fused predictions. With auxiliary
-        losses, `auxiliary_<branch>` is that of the predictions of a branch alone; they are minimized, but not included in `loss`.
+        losses, `auxiliary_<branch>` is that of the predictions of a branch alone; they are minimized, but not included in `loss`. Several
+        workers give the losses of the whole batch, and the sums of their `wishes` under the names in `WISHES`.
         """
-        full = len(batch.rows) == self.batch_size * self.steps_per_call and not self.plain
+        full = batch.total == self.batch_size * self.steps_per_call and not self.plain
         call = self.train_full if full else self.train_one
         # As a tensor: a Python number would become a constant of the compiled function.
-        losses: dict[str, Any] = call(batch.tree(), tf.constant(rates, tf.float32))
+        losses: dict[str, Any] = call({**batch.tree(), **self.workers.arguments(batch.share, wishes)}, tf.constant(rates, tf.float32))
         return losses
 
     def _signature(self, *, batch: bool) -> dict[str, Any]:
@@ -169,6 +176,7 @@ class TrainStep:
             signature["uniforms"] = tf.TensorSpec((None, self.uniform_columns), tf.float32)
             if self.distillation is not None:
                 signature["teacher"] = self.distillation.specs
+            signature |= self.workers.signature
         return signature
 
     def _train_one(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
@@ -182,18 +190,22 @@ class TrainStep:
 
     def _updates(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
         """Run one update after the other, on the consecutive batches in `batch`."""
-        steps, size = self.steps_per_call, self.batch_size
+        steps = self.steps_per_call
+        size = len(range(self.workers.number, self.batch_size, self.workers.count))
         if steps == 1:
             return {name: loss[None] for name, loss in self._update(batch, rates[0]).items()}
-        # (steps * size, ...) to (steps, size, ...)
-        stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), dict(batch))
+        # (steps * size, ...) to (steps, size, ...); what workers add is the same for every step.
+        same = {name: batch[name] for name in self.workers.signature}
+        rows = {name: values for name, values in batch.items() if name not in same}
+        stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), rows)
         of_targets = self.fitted.targets if len(self.fitted.targets) > 1 else ()
         # TensorArrays are made before the loop, so the names that `_update` returns are needed in advance, in its
         # order.
         names = {**dict.fromkeys(map(AUXILIARY.format, self.models.branches)), **dict.fromkeys(of_targets), "loss": None}
+        names |= dict.fromkeys(WISHES if same else ())
 
         def one_step(number: Any, arrays: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-            losses = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])
+            losses = self._update({**tf.nest.map_structure(lambda values: values[number], stacked), **same}, rates[number], self.compiled)
             return number + 1, {name: array.write(number, losses[name]) for name, array in arrays.items()}
 
         # XLA needs their length when it compiles.
@@ -201,8 +213,14 @@ class TrainStep:
         _, arrays = tf.while_loop(lambda number, _: number < steps, one_step, (0, empty))
         return {name: array.stack() for name, array in arrays.items()}
 
-    def _update(self, batch: Mapping[str, Any], rate: Any) -> dict[str, Any]:
+    def _update(self, batch: Mapping[str, Any], rate: Any, compute: Any = None) -> dict[str, Any]:
         self.optimizer.learning_rate.assign(rate)
+        reported, gradients = self.workers.summed(compute or self._gradients, batch)
+        self.optimizer.apply(gradients, self.models.trained.trainable_variables)
+        return reported
+
+    def _gradients(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Return the losses of a batch, and the gradients of what the current stage trains, for a loss that may be scaled."""
         with tf.GradientTape() as tape:
             # (batch, ...) raw values; only `trained` has the heads of single branches.
             outputs = self.models.trained(batch["inputs"], training=True)
@@ -221,9 +239,7 @@ class TrainStep:
             total = self._total(losses)
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
         reported = {AUXILIARY.format(branch): loss for branch, loss in auxiliary.items()} | reported
-        reported, gradients = self.strategy.sum(reported, gradients)
-        self.optimizer.apply(gradients, variables)
-        return reported
+        return reported, list(gradients)
 
     def _balance_gradients(
         self, gradients: Sequence[Any], variables: Sequence[Any], outputs: tuple[Any, Any, Any], batch: Mapping[str, Any]
@@ -258,7 +274,10 @@ class TrainStep:
         """Return the loss of each target by the fused prediction, and the total loss of each branch alone; of `models.trained`."""
         fused, single, present = outputs
         alone = {branch: self._losses(raw, _weighted(batch, present[branch]), targets) for branch, raw in single.items()}
-        return self._losses(fused, batch, targets), {branch: self._total(losses) for branch, losses in alone.items()}
+        losses, auxiliary = self._losses(fused, batch, targets), {branch: self._total(losses) for branch, losses in alone.items()}
+        if "share" in batch:  # means over the rows of this worker, whose weighted sum over workers is the mean over all rows
+            losses, auxiliary = tf.nest.map_structure(lambda loss: loss * batch["share"], (losses, auxiliary))
+        return losses, auxiliary
 
     def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any], by_key: Mapping[str, FittedTarget]) -> dict[str, Any]:
         """Return the loss of each target. Members of an ensemble are rows of their own, each with the truth and weight of its row."""

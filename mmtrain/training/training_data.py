@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from mmtrain.data.encode import Fitted
 from mmtrain.model.models import Models
 from mmtrain.splits.plan import Partition
 from mmtrain.training.distillation import Distillation
+from mmtrain.training.workers.collective import Alone
 
 if TYPE_CHECKING:
     from mmtrain.training.step import TrainStep
@@ -40,5 +41,7 @@ class TrainingData:
     """Code of the group of each row; None without a group column."""
     distillation: Distillation | None = None
     """A teacher whose predictions are learned next to the answers."""
+    workers: Alone = field(default_factory=Alone)
+    """The processes that share the training."""
     steps: TrainStep | None = None
     """The compiled functions of `models`; None to compile new ones."""

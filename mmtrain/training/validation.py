@@ -16,6 +16,7 @@ from mmtrain.training.loss_accumulator import divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 from mmtrain.training.step import TrainStep
 from mmtrain.training.training_data import TrainingData
+from mmtrain.training.workers.collective import Wishes
 
 
 class Validation:
@@ -41,7 +42,7 @@ class Validation:
         Raises RunError when a loss is not finite, Interrupted in the middle.
         """
         rows = self.data.partition.validation
-        losses, predictions = predict_rows(self.steps, self.data.arrays, rows, interruption)
+        losses, predictions = self._predict(rows, interruption)
         total: float | None = 0.0
         self.row_losses = np.zeros(len(rows))
         of_targets: dict[str, float | None] = {}
@@ -59,6 +60,22 @@ class Validation:
             of_targets |= {f"validation_{infix}{score.name}": score.value for score in scores}
             self._warn_undefined(scores, infix)
         return {"validation_loss": total, **of_targets}
+
+    def _predict(self, rows: Array, interruption: GracefulShutdown) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the losses and predictions of `rows` per target; of several workers, each computes those of its share."""
+        workers, arrays = self.data.workers, self.data.arrays
+        if workers.count == 1:
+            return predict_rows(self.steps, arrays, rows, interruption)
+        # Rows that are too few to share are predicted by all.
+        shared = len(rows) >= workers.count
+        losses, predictions = predict_rows(self.steps, arrays, rows[workers.number :: workers.count] if shared else rows)
+        if shared:
+            whole = iter(workers.gathered([*losses.values(), *predictions.values()], len(rows)))
+            losses, predictions = {key: next(whole) for key in losses}, {key: next(whole) for key in predictions}
+        # Not between two batches, whose number differs: all workers stop at the same place.
+        if number := workers.agreed(Wishes(interruption.number)).signal:
+            raise Interrupted(number)
+        return losses, predictions
 
     def _mean_loss(self, epoch: int, losses: Array, rows: Array) -> float | None:
         """Return the mean over `rows`, None without rows. Raises RunError when a loss is not finite: the network has diverged."""

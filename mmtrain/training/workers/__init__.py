@@ -1,0 +1,1 @@
+"""Several processes that share one training: sums of losses and gradients, and what they have to agree on."""
