@@ -27,6 +27,7 @@ from mmtrain.api.inputs import (
     temporary_table,
 )
 from mmtrain.api.results import TrainedRun
+from mmtrain.artifacts.run_folder import Run
 
 
 def fit(
@@ -70,6 +71,7 @@ def fit(
     """
     from mmtrain.commands.fit import fit as train
     from mmtrain.commands.fit_preset import fit_preset
+    from mmtrain.commands.shared_training import TrainedByFirst
 
     wanted = experiment_argument(experiment, overrides)
     file = None if table is None else as_table(table, output)
@@ -79,7 +81,10 @@ def fit(
         if preset is not None:
             done = fit_preset(wanted.source, preset, overrides=wanted.overrides, output=as_path(output), listeners=listeners)
         else:
-            done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=listeners)
+            try:
+                done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=listeners)
+            except TrainedByFirst as ended:  # in a process of a cluster: the run is in the folder of the first worker
+                return TrainedRun(Run(Path(ended.folder)))
     return trained_run(done.run)
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.artifacts.run_folder import LOCK, Run
@@ -39,6 +40,18 @@ def is_locked(run: Run) -> bool:
         return True
 
 
+def run_of_process(folder: Path, process: int) -> Run | None:
+    """Return the newest run below `folder` that this process of this machine has trained, None if there is none."""
+    holder = _holder(process)
+    locks = sorted(folder.glob(f"*/{LOCK}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((Run(path.parent) for path in locks if path.read_text(errors="replace") == holder), None)
+
+
+def _holder(process: int) -> str:
+    """Return the name of a process in the lock that it holds."""
+    return f"process {process} on {platform.node()}"
+
+
 def _acquire(descriptor: int, run: Run) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,4 +63,4 @@ def _acquire(descriptor: int, run: Run) -> None:
         return
     with disk_errors(run / LOCK):
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        os.pwrite(descriptor, _holder(os.getpid()).encode(), 0)

@@ -39,8 +39,19 @@ def command(
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, max=64, help="Processes that train folds or seeds at the same time.", show_default=False)
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=64,
+            help="Processes that train folds or seeds at the same time, or share each batch of a single training.",
+            show_default=False,
+        ),
+    ] = None,
+    restarts: Annotated[
+        int,
+        typer.Option("--restarts", min=0, max=100, help="Restarts from the last checkpoint when a process of a single training is lost."),
+    ] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train on a few batches only, to estimate time, memory and disk; no run is made.")
     ] = False,
@@ -60,6 +71,7 @@ def command(
     from mmtrain.commands.fit import fit
     from mmtrain.commands.fit_preset import fit_preset
     from mmtrain.commands.resume import resume
+    from mmtrain.commands.shared_training import TrainedByFirst
     from mmtrain.commands.training_listeners import Listeners
     from mmtrain.pipeline.groups.run_group import GroupResult
     from mmtrain.pipeline.groups.workers import Processes
@@ -73,7 +85,12 @@ def command(
     with progress_display(quiet=quiet or as_json) as shown:
         try:
             listeners = Listeners(shown.event, shown.plan, shown.images, shown.say)
-            processes = Processes(workers, tuple(code or ()), allow_callbacks)
+            options = _worker_options(code, allow_callbacks=allow_callbacks, as_json=as_json, quiet=quiet)
+            command = () if preset else _worker_command(config, resume_run, overrides, output, table, images, options)
+            given = workers is not None
+            processes = Processes(
+                workers or 1, tuple(code or ()), allow_callbacks, given=given, restarts=restarts, command=command, options=options
+            )
             if config is not None and preset is not None:
                 done = fit_preset(
                     config, preset, overrides=overrides or (), output=output, listeners=listeners, fold=fold, processes=processes
@@ -83,6 +100,8 @@ def command(
             else:
                 moved = Moved(table, images)
                 done = resume(resume_run, output=output, listeners=listeners, moved=moved, fold=fold, processes=processes)
+        except TrainedByFirst as ended:
+            raise typer.Exit(ended.exit_code) from None
         except Interrupted as stopped:
             shown.close()
             # Before there is a run, nothing is kept.
@@ -94,6 +113,29 @@ def command(
         _group_result(done, as_json=as_json, quiet=quiet)
     else:
         show_result(done, as_json=as_json, quiet=quiet)
+
+
+def _worker_options(code: list[Path] | None, *, allow_callbacks: bool, as_json: bool, quiet: bool) -> tuple[str, ...]:
+    """Return the options that a worker of this training takes, also when it resumes its run."""
+    files = [word for path in code or () for word in ("--code", str(path))]
+    switches = {"--allow-callbacks": allow_callbacks, "--json": as_json, "--quiet": quiet}
+    return (*files, *(name for name, is_set in switches.items() if is_set))
+
+
+def _worker_command(
+    config: Path | None,
+    resume_run: str | None,
+    overrides: list[str] | None,
+    output: Path,
+    table: Path | None,
+    images: Path | None,
+    options: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Return the arguments with which a worker trains what this command was given."""
+    named = {"--resume": resume_run, "--output": output, "--table": table, "--images": images}
+    words = [word for name, value in named.items() if value is not None for word in (name, str(value))]
+    settings = [word for one in overrides or () for word in ("--set", one)]
+    return ("fit", *([] if config is None else [str(config)]), *words, *settings, *options)
 
 
 def print_kept_files(run: Run, stopped: Interrupted) -> None:

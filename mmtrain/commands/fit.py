@@ -15,16 +15,16 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
-from mmtrain.commands.fit_group import GroupOptions, check_fold, check_processes, fit_group
+from mmtrain.commands.fit_group import GroupOptions, check_fold, fit_group
 from mmtrain.commands.report import finish
-from mmtrain.commands.tracking import track_finished
+from mmtrain.commands.shared_training import follow, plan_sharing
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.load import REPEATS
-from mmtrain.config.yaml_source import NotInFile
+from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data import encode
-from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import EncodedTable, assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks, unguarded_fusion
+from mmtrain.pipeline.checks.shareable import check_network_shareable
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.distillation.student import record_costs, with_teacher
 from mmtrain.pipeline.groups.run_group import GroupResult, is_group
@@ -33,6 +33,8 @@ from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.time_budget import TimeBudget, assemble_within
 from mmtrain.pipeline.train_run import StopRule, TrainingResult, run_state, train
 from mmtrain.splits.plan import SplitPlan
+from mmtrain.system.cluster import cluster_of_environment
+from mmtrain.training.workers.join import join
 
 if TYPE_CHECKING:
     from mmtrain.training.auto_settings.autotune import TuningResult
@@ -59,25 +61,32 @@ def fit(
         output: The folder that holds the runs.
         listeners: Functions that are called meanwhile.
         fold: The fold to train of an experiment with folds, which is a group of trainings as one with seeds is; None for all.
-        processes: The processes that train the members of a group at the same time; by default this one.
+        processes: The processes that train the members of a group at the same time, or share a single training; by default this one.
         header: Comments at the top of config.yaml.
         start: The time from which `training.minutes` count, in seconds since 1970; by default now.
 
     Raises:
-        UsageError: the split has no such fold, or a single training is asked for in several processes.
+        UsageError: the split has no such fold, or the environment names workers that cannot share the training.
         ConfigError: the experiment has mistakes; the error lists all of them, and those of the data.
         DataError: the table or its images have mistakes.
         RunError: the training failed, or the run folder cannot be written.
         Interrupted: SIGINT or SIGTERM; the run has a checkpoint and its best model.
+        TrainedByFirst: the training is shared, and another process has made the run.
 
     """
-    listeners, start = listeners or Listeners(), time.time() if start is None else start
+    cluster, start = cluster_of_environment(), time.time() if start is None else start
+    # The first of several workers speaks for all.
+    listeners = listeners if listeners is not None and (cluster is None or not cluster.number) else Listeners()
+    place = Origin(path, tuple(overrides)).place
     # Steps 1 to 3: the experiment, its table with its images, and the split of its rows.
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     check_fold(fold, split)
-    check_processes(processes, is_group(experiment, split))
+    local = plan_sharing(experiment, processes or Processes(), cluster, place, listeners.say, group=is_group(experiment, split))
+    if local is not None:
+        del data  # every worker reads its own
+        local.train(output / experiment.name, listeners.say)
     listeners.say(CHECKED)
-    start_tensorflow()  # takes 3 to 5 s, so it comes after all checks that do without it
+    workers = join(cluster)  # starts TensorFlow, which takes 3 to 5 s, so it comes after all checks that do without it
     budget = TimeBudget(experiment.training.minutes, start) if experiment.training.minutes is not None else None
     if is_group(experiment, split):
         callbacks_of_member = lambda: make_callbacks(experiment.training.callbacks, path, overrides)  # noqa: E731
@@ -90,7 +99,11 @@ def fit(
     # Step 6: the network, and the settings that the experiment leaves to a trial on this device.
     plan: TimePlan | None = None
     if budget is None:
-        experiment, training_data, tuning = assemble_training(table, listeners.say)
+        experiment, training_data, tuning = assemble_training(table, listeners.say, workers=workers)
+        if cluster is not None:
+            check_network_shareable(experiment, training_data, place)
+        if not workers.is_first:
+            follow(training_data, experiment.name)
     else:
         experiment, training_data, tuning, plan = assemble_within(table, budget, listeners.say)
     # Made as late as possible: a refused experiment leaves no empty run behind.
@@ -135,4 +148,5 @@ def train_new(
         # Step 9: the report. The test part is scored by `evaluate` alone.
         finish(run, experiment, training_data.fitted)
         track_finished(run, experiment, listeners.say)
+        training_data.workers.of_first(str(run.folder))
     return result

@@ -113,7 +113,7 @@ def check_fold(fold: int | None, split: SplitPlan) -> None:
 
 
 def check_processes(processes: Processes | None, group: bool) -> None:
-    """Raise UsageError for several processes that would share one training."""
-    if processes is not None and processes.count > 1 and not group:
-        what = "the experiment is one training, which uses all cores itself."
-        raise UsageError(Problem(f"--workers {processes.count}", what, "Leave --workers out, or set `split.folds` or `training.seeds`."))
+    """Raise UsageError for several processes that would share one training whose command is not known."""
+    if processes is not None and processes.count > 1 and not group and not processes.command:
+        what = "a training by a preset has one process."
+        raise UsageError(Problem(f"--workers {processes.count}", what, "Write its settings into the file, then leave --preset out."))

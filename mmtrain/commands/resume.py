@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.commands.fit_group import GroupOptions, check_fold, check_processes, finish_tracked_group, train_group
+from mmtrain.commands.fit_group import GroupOptions, check_fold, train_group
 from mmtrain.commands.report import finish, finish_trained
-from mmtrain.commands.tracking import track_finished
+from mmtrain.commands.shared_training import LocalWorkers, TrainedByFirst, follow, plan_sharing
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
+from mmtrain.config.yaml_source import Origin
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, shell_command
 from mmtrain.layers.start import start_tensorflow
@@ -27,6 +29,8 @@ from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, res
 from mmtrain.pipeline.run_record import RECORDED_FILES
 from mmtrain.pipeline.time_budget import TimeBudget
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
+from mmtrain.system.cluster import Cluster, cluster_of_environment
+from mmtrain.training.workers.join import join
 
 
 def resume(
@@ -52,14 +56,22 @@ def resume(
     if run.parent is not None:
         what = f"this is one training of the group {run.parent}."
         raise UsageError(Problem(str(run.folder), what, f"Resume the group: {shell_command('fit', '--resume', run.parent.folder)}"))
-    with run_lock(run):
-        check_processes(processes, run.is_group)
+    cluster = cluster_of_environment()
+    if (followed := cluster is not None and cluster.number > 0) or not run.is_group:
+        local = _plan_sharing(run, processes or Processes(), cluster, listeners or Listeners())
+        if local is not None:
+            local.train(run.folder.parent, (listeners or Listeners()).say)
+    # The first of several workers locks the run, and speaks for all.
+    if followed and run.is_trained:
+        raise TrainedByFirst(folder=str(run.folder))
+    with nullcontext() if followed else run_lock(run):
         if run.is_group:
             group = GroupOptions(fold, processes or Processes(), budget_of(run, start), moved or Moved())
             return _resume_group(run, listeners or Listeners(), group)
         if fold is not None:
             raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
-        return _resume(run, listeners or Listeners(), moved or Moved(), budget_of(run, start))
+        given = listeners if listeners is not None and not followed else Listeners()
+        return _resume(run, given, moved or Moved(), budget_of(run, start), cluster)
 
 
 def budget_of(run: Run, start: float) -> TimeBudget | None:
@@ -85,7 +97,7 @@ def _resume_group(run: Run, listeners: Listeners, options: GroupOptions) -> Grou
         return train_group(group, options, listeners)
 
 
-def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | None) -> TrainingResult:
+def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | None, cluster: Cluster | None) -> TrainingResult:
     if (run / SEARCH_FILE).is_file():
         raise UsageError(Problem(str(run.folder), "this is a search.", f"Resume it: {shell_command('tune', '--resume', run.folder)}"))
     # The process was stopped after the training: its report is missing, and neither data nor TensorFlow are needed for it.
@@ -94,11 +106,12 @@ def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | N
         with run_state(run):
             return finish_trained(run)
     _check_resumable(run)
-    checkpoint = newest_checkpoint(run, listeners.say)
+    # Of several workers, only the first one touches the run.
+    checkpoint = newest_checkpoint(run, listeners.say) if cluster is None or not cluster.number else None
     experiment = moved.applied(config.load(run / "config.yaml"))
     data, partition = restore_data(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
     listeners.say(CHECKED)
-    start_tensorflow()
+    workers = join(cluster)
     callbacks = make_callbacks(experiment.training.callbacks, run / "config.yaml")
     if callbacks:
         listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
@@ -106,7 +119,9 @@ def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | N
     # Before the features: a large table takes minutes to be read by an encoder.
     check_encoders_unchanged(run, experiment, fitted)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
-    experiment, training_data, _ = assemble_training(table, listeners.say)
+    experiment, training_data, _ = assemble_training(table, listeners.say, workers=workers)
+    if not workers.is_first:
+        follow(training_data, experiment.name)
     training_data = with_teacher(run, training_data, data.table)
     with run_state(run):
         run.reopen([*RECORDED_FILES, *([PREDICTIONS] if is_distilled(run) else [])])
@@ -116,7 +131,21 @@ def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | N
         record_costs(run, training_data)
         finish(run, experiment, training_data.fitted)
         track_finished(run, experiment, listeners.say)
+        workers.of_first(str(run.folder))
     return result
+
+
+def _plan_sharing(run: Run, processes: Processes, cluster: Cluster | None, listeners: Listeners) -> LocalWorkers | None:
+    """Return the workers to start for the rest of a training; None where this process goes on with it."""
+    if run.is_trained or (run / SEARCH_FILE).is_file():
+        return None
+    if is_distilled(run):
+        if cluster is None and not processes.given:
+            return None
+        what = "a student of `mmtrain distill` is trained in one process."
+        raise UsageError(Problem(str(run.folder), what, "Leave --workers out, and unset TF_CONFIG."))
+    path = run / "config.yaml"
+    return plan_sharing(config.load(path), processes, cluster, Origin(path).place, listeners.say, group=run.is_group)
 
 
 def _check_resumable(run: Run, recorded: Sequence[str] = RECORDED_FILES) -> None:

@@ -244,6 +244,11 @@ class Training(Section):
         "auto",
         description="Compile the network's step with XLA; augmentation is always compiled on a CPU. auto: the trial decides.",
     )
+    devices: Literal["all"] | PositiveInt = Field(
+        "all",
+        description="Devices of the machine that share a training, a process each: all its GPUs, or at most this many. Without a GPU it is "
+        "the processor. `mmtrain fit --workers` chooses another number.",
+    )
     steps_per_call: CountOrAuto = Field("auto", description="Steps that one compiled call takes. auto: the trial decides.")
     class_weights: ClassWeights = Field(
         "none",

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -31,7 +31,7 @@ def worker_processes(module: str, options: Mapping[str, Any], count: int) -> Ite
     started: list[Worker] = []
     try:
         for number in range(count):
-            started.append(Worker(module, {**options, "number": number}, threads=max(1, cores() // count)))
+            started.append(Worker(module, (json.dumps({**options, "number": number}),), max(1, cores() // count)))
         yield started
     finally:
         # All at the same time: each takes until the end of its step.
@@ -44,18 +44,21 @@ def worker_processes(module: str, options: Mapping[str, Any], count: int) -> Ite
 class Worker:
     """One worker process."""
 
-    def __init__(self, module: str, options: Mapping[str, Any], threads: int) -> None:
+    def __init__(
+        self, module: str, arguments: Sequence[str], threads: int, environment: Mapping[str, str] | None = None, *, shown: bool = False
+    ) -> None:
+        """Start the process; it writes to the outputs of this one if it is `shown`. `environment` is in addition to that of this one."""
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (read after the process has ended)
         self._words = ""
         # Compiled code of several processes shares the cores; on a GPU, each takes only the memory that it needs.
         limits = {name: str(threads) for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")}
         # -P: nothing is imported from the current folder, which may be a stranger's.
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", module, json.dumps(options)],
-            env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **limits, **os.environ},
+            [sys.executable, "-P", "-m", module, *arguments],
+            env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **limits, **os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._messages,
+            stdout=None if shown else subprocess.DEVNULL,
+            stderr=None if shown else self._messages,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which stops its workers
         )
 

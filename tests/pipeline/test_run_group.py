@@ -271,13 +271,12 @@ def test_members_in_several_processes_end_with_the_same_bits_after_a_kill(tmp_pa
     assert bits(runs[1]) == bits(runs[0])
 
 
-def test_several_processes_do_not_share_one_training(tmp_path):
+def test_several_processes_do_not_share_the_training_of_a_preset(tmp_path):
     alone = write(tmp_path, experiment=EXPERIMENT.replace("folds: 3, ", ""))
     with pytest.raises(UsageError) as refused:
-        fit(alone, output=tmp_path / "runs", processes=Processes(2))
+        fit(alone, output=tmp_path / "runs", processes=Processes(2, given=True))
     assert str(refused.value) == (
-        "--workers 2: the experiment is one training, which uses all cores itself. "
-        "Leave --workers out, or set `split.folds` or `training.seeds`."
+        "--workers 2: a training by a preset has one process. Write its settings into the file, then leave --preset out."
     )
     assert not (tmp_path / "runs").exists()
 

@@ -45,6 +45,14 @@ class Processes:
     """True if the experiment may import any module for callbacks."""
     budget: TimeBudget | None = None
     """The minutes of all trainings; None without a limit."""
+    given: bool = False
+    """True if the user has chosen `count`; otherwise a single training takes the devices of the machine."""
+    restarts: int = 0
+    """How many times the processes of a single training are started again after one was lost."""
+    command: tuple[str, ...] = ()
+    """The arguments of `mmtrain` that train the experiment; empty where no other process can read it."""
+    options: tuple[str, ...] = ()
+    """Those of them that a resumed run takes as well."""
 
 
 def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, moved: Moved, say: Say) -> None:
