@@ -190,6 +190,10 @@ class Column(Section):
         """Return what `fit` would refuse in the cells of the whole table; of a streamed column, in one chunk of it."""
         return []
 
+    def header_faults(self, header: str, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
+        """Return `faults` of the cells under one header; a column whose headers differ in kind tells them apart here."""
+        return self.faults(cells)
+
     def doubts(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
         """Return cells of the whole table that can be used but probably mean something else; not called for a streamed column."""
         return []

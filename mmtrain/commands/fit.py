@@ -18,6 +18,7 @@ from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.commands.fit_group import GroupOptions, check_fold, fit_group
 from mmtrain.commands.report import finish
 from mmtrain.commands.shared_training import follow, plan_sharing
+from mmtrain.commands.tracking import track_finished
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.load import REPEATS
 from mmtrain.config.yaml_source import NotInFile, Origin

@@ -11,9 +11,10 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.commands.fit_group import GroupOptions, check_fold, train_group
+from mmtrain.commands.fit_group import GroupOptions, check_fold, finish_tracked_group, train_group
 from mmtrain.commands.report import finish, finish_trained
 from mmtrain.commands.shared_training import LocalWorkers, TrainedByFirst, follow, plan_sharing
+from mmtrain.commands.tracking import track_finished
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data import encode

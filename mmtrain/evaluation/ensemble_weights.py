@@ -64,7 +64,7 @@ class Selection:
         mean = np.einsum("rc,rcu->ru", weights, self.rows.prediction.astype(np.float64))
         losses = target.row_losses(self.rows.truth, mean)
         # The distance of a number is minimal at the median; its square at the mean, as in the loss that networks minimize.
-        return losses**2 if target.is_continuous and not target.predicts_median else losses
+        return losses**2 if target.squares_losses else losses
 
     def greedy(self) -> Weights:
         """Return the greedy weights on these rows, (configurations,), together 1."""

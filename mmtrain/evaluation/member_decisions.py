@@ -35,6 +35,12 @@ def with_decision(target: FittedTarget, prediction: Array) -> Array:
     return np.where(total > 0, products / np.where(total > 0, total, 1), prediction)
 
 
+def align(target: FittedTarget, member: FittedTarget, prediction: Array) -> Array:
+    """Return the predictions of a training, (rows, member.units), in the columns of `target`, which was fitted to other rows."""
+    matrix = target.member_matrix(member)
+    return prediction if matrix is None else np.asarray(prediction @ matrix.astype(prediction.dtype))
+
+
 def stretch(prediction: Array, threshold: float | None) -> Array:
     """Return probabilities, moved so that `threshold` is at 0.5 and 0 and 1 stay; without a chosen threshold as they are.
 

@@ -21,9 +21,9 @@ from mmtrain.artifacts.group_results import CrossValidation, Member, MemberScore
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.cross_validation import CrossValidated, Estimate, OutOfFold, estimate_scores
 from mmtrain.evaluation.evaluation_set import EvalSet
-from mmtrain.evaluation.member_decisions import decision_scores, with_decision
+from mmtrain.evaluation.member_decisions import align, decision_scores, with_decision
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
-from mmtrain.evaluation.prediction_table import parse_predictions, prediction_column, prediction_frame, probability_columns
+from mmtrain.evaluation.prediction_table import parse_prediction, parse_predictions, parse_truth, prediction_column, prediction_frame
 from mmtrain.evaluation.scoring import main_score
 from mmtrain.metrics.bootstrap_counts import mean_of_defined
 from mmtrain.targets import FittedTarget
@@ -100,9 +100,8 @@ class Combined:
         return truths, (total / times).astype(np.float32), (decided / times).astype(np.float32)
 
     def _parse_member(self, key: str, one: MemberPredictions) -> tuple[Array, Array]:
-        # A class that the training rows of a member do not have has a probability of 0.
-        absent = [name for name in probability_columns(key, self.labels) if name not in one.rows]
-        return parse_predictions(one.rows.assign(**dict.fromkeys(absent, "0")), key, self.labels)
+        truth, prediction = parse_truth(one.rows, key, self.labels), parse_prediction(one.rows, key, one.targets)
+        return truth, align(self.labels[key], one.targets[key], prediction)
 
     def out_of_fold(self, key: str, repeat_folds: int) -> OutOfFold:
         """Return the rows of one target whose answer is known, for intervals; the members are those of one repeat and seed."""

@@ -66,7 +66,12 @@ def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, Fitted
         ValueError: a cell is not a number.
 
     """
-    return targets[key].parse_truth(_cells(rows, key, targets)), parse_prediction(rows, key, targets)
+    return parse_truth(rows, key, targets), parse_prediction(rows, key, targets)
+
+
+def parse_truth(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> Array:
+    """Parse the truth of one target alone; see `parse_predictions`."""
+    return targets[key].parse_truth(_cells(rows, key, targets))
 
 
 def parse_prediction(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> Array:

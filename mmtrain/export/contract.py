@@ -145,7 +145,7 @@ def output(key: str, name: str, target: FittedTarget) -> ExportOutput:
         dtype="float32",
         shape=["rows", target.units],
         meaning=target.meaning.format(last=target.columns[-1] if target.columns else ""),
-        labels=list(target.columns),
+        labels=list(target.columns or target.number_columns),
         threshold=target.decision_threshold,
         factors=_factors(target),
         example=None,

@@ -66,4 +66,6 @@ def _aligned(prediction: Any, places: Sequence[int], width: int) -> Any:
     """Return a prediction with a column for every class of the group, 0 for those that its network does not know."""
     if list(places) == list(range(width)) or not places:
         return prediction
+    if not isinstance(places[0], int):
+        return tf.matmul(prediction, tf.constant(places, prediction.dtype))
     return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))

@@ -4,6 +4,7 @@ Its only signature, `serving_default`, takes an input (rows,) per column and ret
 
 - `prediction` (rows,): the class, the labels joined by their separator, or the number;
 - `probabilities` (rows, classes or labels) float32, in the order of columns.json; none for a number;
+- `columns` (rows, numbers) float32, where a prediction has several numbers, such as quantiles; signature.json names them;
 
 and `status` (rows,): "ok", or the images that were not used, with the reason. A missing text, category or image is an empty string, a
 missing number NaN. With several targets the outputs begin with the target's name. Names have letters, digits and `_` only.

@@ -34,7 +34,11 @@ def outputs(fitted: Fitted) -> list[ExportOutput]:
     for key, prefix in saved_model.output_names(fitted).items():
         target = fitted.targets[key]
         kind, what = ("string", "The prediction, spelled as in the table.") if target.columns else ("float32", "The predicted number.")
-        described.append(_output(f"{prefix}prediction", key, target.task, kind, what))
+        if target.has_single_prediction:
+            described.append(_output(f"{prefix}prediction", key, target.task, kind, what))
+        if target.number_columns:
+            meaning = target.meaning.format(last=target.number_columns[-1])
+            described.append(_output(f"{prefix}columns", key, target.task, "float32", meaning, target.number_columns))
         if target.columns:
             described.append(
                 _output(f"{prefix}probabilities", key, target.task, "float32", "The probability of each.", list(target.columns))
@@ -48,14 +52,16 @@ def _output(name: str, target: str | None, task: str | None, dtype: str, meaning
 
 
 def answers(fitted: Fitted, predictions: Mapping[str, Array]) -> dict[str, Array]:
-    """Return per target the probabilities (rows, labels), or the number (rows, 1), among the outputs of the export."""
+    """Return per target the probabilities (rows, labels), or the numbers (rows, units), among the outputs of the export."""
     from mmtrain.export import saved_model
 
     names = saved_model.output_names(fitted)
-    return {
-        key: predictions[f"{prefix}probabilities"] if fitted.targets[key].columns else predictions[f"{prefix}prediction"].reshape(-1, 1)
-        for key, prefix in names.items()
-    }
+    found = {}
+    for key, prefix in names.items():
+        target = fitted.targets[key]
+        name = "probabilities" if target.columns else "columns" if target.number_columns else "prediction"
+        found[key] = predictions[f"{prefix}{name}"].reshape(-1, len(target.columns) or target.units)
+    return found
 
 
 FORMAT = Format(

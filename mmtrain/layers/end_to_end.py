@@ -99,6 +99,8 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         """Return the prediction of a network with a column for every class of the group, 0 for those that it does not know."""
         if list(places) == list(range(width)) or not places:
             return prediction
+        if not isinstance(places[0], int):
+            return tf.matmul(prediction, tf.constant(places, prediction.dtype))
         return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))
 
     def get_config(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def assemble(
     tuned = {column: one for column, one in alone.items() if column not in encoders}
     parts = {key: whole[key] if tuned.keys() & set(branches[key].columns) else part for key, part in behind.items()}
     layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})
-    bases = {key: target.units for key, target in fitted.targets.items()} if len(parts) == 1 and not fusion.units else {}
+    bases = {key: target.raw_units for key, target in fitted.targets.items()} if len(parts) == 1 and not fusion.units else {}
     parts = {key: part.with_linear_base(sum(bases.values())) if bases else part for key, part in parts.items()}
     base = next(iter(parts.values())).base
     inputs = network_inputs(layout)

@@ -61,7 +61,7 @@ class Ensemble:
         return UnfoldMembers(members=self.members, dtype=vector.dtype)(vector) if self.members else vector
 
     def head(self, target: FittedTarget, vector: Any, name: str, base: Base | None = None) -> Any:
-        """Return the raw values of a target, with members (batch, members, units), through one layer or model with this name.
+        """Return the raw values of a target, with members (batch, members, raw_units), through one layer or model with this name.
 
         With a `base`, they are the sum of its values and of those of the head on the rest of the vector.
         """
@@ -84,6 +84,9 @@ class Ensemble:
     def mean(activation: Any, name: str) -> Any:
         """Return the layer from the members' raw values to that of their mean prediction; of an unknown activation, to their mean."""
         # MemberMean inverts sigmoid, softmax and these two, to return the raw value of the mean prediction.
+        own = getattr(activation, "mean_of_members", None)
+        if own is not None:
+            return own(name)
         link: Any
         for link, transform in (("exponential", Exponential), ("line", QuantileInverse)):
             if isinstance(activation, transform):
@@ -96,5 +99,5 @@ def _on_base(target: FittedTarget, vector: Any, base: Base) -> Any:
     """Return the head on all of the vector but its last values, plus those of them that are the target's."""
     width = vector.shape[-1] - base.width
     raw = target.head(TakePlaces(places=range(width))(vector), "head")
-    places = range(width + base.first, width + base.first + target.units)
+    places = range(width + base.first, width + base.first + target.raw_units)
     return keras.layers.Add(dtype="float32")([raw, TakePlaces(places=places)(vector)])

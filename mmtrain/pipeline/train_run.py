@@ -220,11 +220,31 @@ def _save_best(
     base = settle_linear_base(data)
     if base is not None:
         run.update(linear_base=base.to_json())
+    fit_baselines(data)
     # Keras refuses a file without the suffix .keras.
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
         data.models.end_to_end.save(temporary)
     run.seal("model.keras")
     return fit_and_save_postprocessing(run, data, evaluation), guard, base
+
+
+def fit_baselines(data: TrainingData) -> None:
+    """Set the weights of activations that follow from the training rows once the network is trained, such as baseline hazards."""
+    import keras
+
+    from mmtrain.model import model_file
+
+    predictor, rows = data.models.predictor, data.partition.train
+    for key, target in data.fitted.targets.items():
+        # The layer that makes the prediction, and the tensor of raw values that it is called with.
+        layer, node, _ = predictor.output[key]._keras_history
+        if not layer.weights:
+            continue
+        network = keras.Model(predictor.inputs, {key: layer._inbound_nodes[node].input_tensors[0]})
+        raw = model_file.predict(network, data.arrays, rows)[key]
+        weights = target.with_baseline(data.arrays.targets[key][rows], raw, data.arrays.weights[key][rows])
+        if weights is not None:
+            layer.set_weights(weights)
 
 
 def _guard_fusion(data: TrainingData, evaluation: Evaluation) -> tuple[TrainingData, dict[str, FusionGuard]]:

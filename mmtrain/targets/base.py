@@ -153,9 +153,17 @@ class Target(TaskTraits, Column):
         classes = self.strata(cells)
         return {} if classes is None else {str(name): int(rows) for name, rows in classes.value_counts().items() if rows}
 
+    def numbers(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """Return the number by which parts of a split are compared, (rows,), NaN where it is missing; None for classes and labels."""
+        return parse_numbers(cells[self.column]) if self.is_continuous else None
+
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
         """Return the errors of cells that can never be a label."""
         return []
+
+    def header_malformed(self, header: str, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
+        """Return `malformed` of the cells under one header; a target whose headers differ in kind tells them apart here."""
+        return self.malformed(cells)
 
     @abstractmethod
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedTarget:
@@ -190,6 +198,10 @@ class KnownLabels(Column):
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Return the errors of cells that can never be a label."""
         return self.of.malformed(cells)
+
+    def header_faults(self, header: str, cells: pd.Series[str]) -> list[CellError]:
+        """Return the same of the cells under one header."""
+        return self.of.header_malformed(header, cells)
 
 
 tasks: Registry[type[Target]] = Registry("task")

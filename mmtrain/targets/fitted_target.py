@@ -22,6 +22,7 @@ from mmtrain.metrics.registered_metrics import registered_scorer, registered_sco
 from mmtrain.metrics.score import value_or_reason
 from mmtrain.optim import LossSection, losses
 from mmtrain.targets.decides import Decides
+from mmtrain.targets.prediction_columns import PredictionColumns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ UNKNOWN_LABELS = "unknown_labels"
 """Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
 
 
-class FittedTarget(Decides):
+class FittedTarget(Decides, PredictionColumns):
     """A target fitted to training rows: plain values."""
 
     task: str
@@ -46,26 +47,6 @@ class FittedTarget(Decides):
     own_loss: dict[str, Any] | None = Field(None, description="The declared `loss`: its method and options.")
     extra_metrics: tuple[str, ...] = Field((), description="Scores next to those of the task.")
     answered_share: float = Field(1.0, gt=0, le=1, description="Share of the training rows that have an answer.")
-
-    @property
-    @abstractmethod
-    def units(self) -> int:
-        """Width of the raw output."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the prediction's columns: classes or labels; empty for a number."""
-        return ()
-
-    @property
-    def class_counts(self) -> dict[str, int]:
-        """Training rows of each class or label; empty for a number."""
-        return {}
-
-    @property
-    def class_weights(self) -> dict[str, float]:
-        """Weight of each class or label in the loss; empty for a number."""
-        return {}
 
     @property
     def answers_by_name(self) -> bool:
@@ -81,6 +62,35 @@ class FittedTarget(Decides):
     def predicts_median(self) -> bool:
         """True if the loss of a number is minimal at the median of labels, not at their mean."""
         return False
+
+    @property
+    def raw_bias(self) -> tuple[float, ...]:
+        """Raw values at which a head begins, (raw_units,); empty for zeros."""
+        return ()
+
+    @property
+    def squares_losses(self) -> bool:
+        """True if the mean of predictions minimizes the squares of `row_losses`, as of the distance of a number."""
+        return self.is_continuous and not self.predicts_median
+
+    @property
+    def has_reference_models(self) -> bool:
+        """True if models of scikit-learn predict the same: classes, labels, or one number."""
+        return self.has_classes or self.has_labels or (self.is_continuous and not self.is_censored and self.units == 1)
+
+    def with_baseline(self, truth: np.ndarray[Any, Any], raw: np.ndarray[Any, Any], weight: np.ndarray[Any, Any]) -> list[Any] | None:  # noqa: ARG002
+        """Return the weights of the activation that follow from the training rows once the network is trained; None for none.
+
+        Args:
+            truth: Labels of the training rows, as encoded.
+            raw: Their raw values, (rows, raw_units).
+            weight: Their weights in the loss, (rows,).
+        """
+        return None
+
+    def tables(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, ScoreTable]:  # noqa: ARG002
+        """Return further tables about scored rows, all with a known label, by name: for metrics.json, the terminal and the report."""
+        return {}
 
     def with_loss(self, declared: LossSection | None) -> Self:
         """Return the same target that minimizes the `declared` loss; None is the loss of the task."""
@@ -131,11 +141,12 @@ class FittedTarget(Decides):
         return np.asarray(self.known_rows(truth).astype(np.float32))
 
     def head(self, features: Any, name: str) -> Any:
-        """Return the raw output, (batch, units) float32, of the fused features, through one layer or Keras model with this name."""
+        """Return the raw output, (batch, raw_units) float32, of the fused features, through one layer or Keras model with this name."""
         import keras
 
+        bias = keras.initializers.Constant(self.raw_bias) if self.raw_bias else "zeros"
         # float32 also in mixed precision: logits of float16 would round the loss.
-        return keras.layers.Dense(self.units, dtype="float32", name=name)(features)
+        return keras.layers.Dense(self.raw_units, bias_initializer=bias, dtype="float32", name=name)(features)
 
     @abstractmethod
     def row_loss(self, truth: Any, raw: Any) -> Any:
@@ -192,7 +203,11 @@ class FittedTarget(Decides):
 
     @abstractmethod
     def activation(self, name: str) -> Any:
-        """Return a Keras layer from raw values, (batch, units), to predictions in float32."""
+        """Return a Keras layer from raw values, (batch, raw_units), to predictions, (batch, units), in float32.
+
+        Its method `mean_of_members(name)`, if it has one, returns the layer from raw values (batch, members, raw_units) to the raw value
+        of the mean prediction; other layers, but those of mmtrain, get the mean of the raw values.
+        """
 
     @abstractmethod
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
@@ -296,3 +311,14 @@ class TruthSpec(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: str
+
+
+class ScoreTable(NamedTuple):
+    """A table about scored rows."""
+
+    head: tuple[str, ...]
+    """Heading of every column."""
+    rows: list[list[str | bool | int | float | None]]
+    """Cells; None where a value is undefined."""
+    caption: str
+    note: str = ""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.inspection_results import PartSummary
 from mmtrain.columns import Column, Group, column_of_role
-from mmtrain.columns.numbers import parse_numbers
 from mmtrain.data.tables.table import Table
 from mmtrain.splits.plan import Partition, SplitPlan
 from mmtrain.targets import Target, targets_among
@@ -23,7 +22,8 @@ def summarize(columns: Mapping[str, Column], table: Table, parts: Partition | Sp
     groups = None if group is None else pd.factorize(table.cells(group.column))[0]
     answers = {} if counted is None else {header: table.cells(header) for header in counted.reads()}
     names = [] if counted is None else counted.answers(answers)
-    values = {key: parse_numbers(table.cells(one.column)) for key, one in targets.items() if one.is_continuous}
+    numbers_of = {key: one.numbers({header: table.cells(header) for header in one.reads()}) for key, one in targets.items()}
+    values = {key: numbers for key, numbers in numbers_of.items() if numbers is not None}
     summaries = []
     for part, rows in parts.items():
         times = {} if counted is None else counted.tally({header: cells.iloc[rows] for header, cells in answers.items()})
@@ -48,5 +48,5 @@ def _median(numbers: NDArray[np.float64]) -> float | None:
 
 def _counted_target(targets: Iterable[Target]) -> Target | None:
     """The target whose classes or labels are counted: a split may be stratified by the first with classes."""
-    able = [target for target in targets if not target.is_continuous]
+    able = [target for target in targets if target.stratifies or not target.is_continuous]
     return next((target for target in able if target.stratifies), able[0] if able else None)

@@ -165,7 +165,7 @@ class _Scan:
     def _check_streamed(self, piece: dict[str, pd.Series[str]], left: NDArray[np.int64]) -> None:
         for use in self._uses:
             if use.column.streamed and len(left):
-                for fault in use.column.faults(piece[use.header].iloc[left].reset_index(drop=True)):
+                for fault in use.column.header_faults(use.header, piece[use.header].iloc[left].reset_index(drop=True)):
                     positions = self._streamed_faults.setdefault((use, fault.what, fault.fix), [])
                     # From positions in the piece to positions in the file.
                     positions.extend((left[fault.rows] + self._total).tolist())
@@ -191,7 +191,7 @@ class _Scan:
             if len(unclear):
                 return [unclear_fault(table.cells(use.header), unclear)]
         if not use.column.streamed:
-            return use.column.faults(table.cells(use.header))
+            return use.column.header_faults(use.header, table.cells(use.header))
         faults = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
         # From positions in the file to positions in the table, both ascending.
         return [CellError(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in faults]

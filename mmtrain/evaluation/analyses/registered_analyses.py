@@ -59,10 +59,13 @@ def analysis(function: Function) -> Function:
 def registered_tables(
     truths: MultiTargetEvalSet, predictions: Mapping[str, Array], table: Table, rows: Array
 ) -> dict[str, dict[str, AnalysisTable]]:
-    """Return the tables of all registered analyses by target and name; `rows` are the positions of the scored rows in `table`."""
+    """Return the tables of tasks and registered analyses by target and name; `rows` are the positions of the scored rows in `table`."""
     tables: dict[str, dict[str, AnalysisTable]] = {key: {} for key in predictions}
     for key, prediction in predictions.items():
         known = EvaluatedRows(key, truths.eval_set(key, prediction), table, rows[np.flatnonzero(truths.known_rows(key))])
+        if len(known.answers):
+            for name, one in known.answers.target.tables(known.answers.truth, known.answers.prediction).items():
+                tables[key][name] = AnalysisTable(head=list(one.head), rows=one.rows, caption=one.caption, note=one.note)
         for name, function in analyses.items():
             if len(known.answers) and (made := function(known)) is not None:
                 tables[key][name] = made

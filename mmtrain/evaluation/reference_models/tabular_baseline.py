@@ -30,7 +30,7 @@ Model = Callable[[Any], Array]
 
 def can_predict(target: FittedTarget) -> bool:
     """Return True if scikit-learn has a model for these answers."""
-    return target.has_classes or target.has_labels or (target.is_continuous and not target.is_censored)
+    return target.has_reference_models
 
 
 class Examples(NamedTuple):

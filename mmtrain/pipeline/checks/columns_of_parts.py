@@ -60,7 +60,7 @@ def part_problems(
         for column in columns.values()
         if column.purpose in purposes
         for header in column.reads()
-        for fault in column.faults(table.cells(header, rows))[:1]
+        for fault in column.header_faults(header, table.cells(header, rows))[:1]
     ]
 
 

@@ -22,6 +22,7 @@ from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.images.store import Say
 from mmtrain.data.prediction_chunks import Chunk, RawChunk, Source
 from mmtrain.evaluation.baselines import BaselinePredictions
+from mmtrain.evaluation.member_decisions import align
 from mmtrain.pipeline.predictor import PredictedChunk, Predictor, Ready
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS, restore_group, restore_training, with_cached_features
@@ -167,12 +168,19 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
     return EndToEnd(MemberEncoders(encoders), MeanOfMembers(predictors, places, widths, weights=weights), name="group")
 
 
-def class_places(labels: Mapping[str, FittedTarget], members: Sequence[Mapping[str, FittedTarget]]) -> dict[str, list[list[int]]]:
-    """Return by target, for every member the place of each of its classes among those of the group; empty for one output unit."""
-    return {
-        key: [[target.columns.index(name) for name in one[key].columns] if target.units > 1 else [] for one in members]
-        for key, target in labels.items()
-    }
+def class_places(labels: Mapping[str, FittedTarget], members: Sequence[Mapping[str, FittedTarget]]) -> dict[str, list[list[Any]]]:
+    """Return by target, for every member the place of each of its classes among those of the group; empty where columns are the same.
+
+    Of a target without classes, whose columns depend on training rows, it is the matrix of `FittedTarget.member_matrix`.
+    """
+    places: dict[str, list[list[Any]]] = {}
+    for key, target in labels.items():
+        if target.columns and target.units > 1:
+            places[key] = [[target.columns.index(name) for name in one[key].columns] for one in members]
+        else:
+            matrices = [target.member_matrix(one[key]) for one in members]
+            places[key] = [[] if matrix is None else matrix.tolist() for matrix in matrices]
+    return places
 
 
 def mean_predictions(members: Sequence[Mapping[str, Array]], weights: Mapping[str, Sequence[float]] | None = None) -> dict[str, Array]:
@@ -195,15 +203,7 @@ def for_labels(
 
     A class that no training row of the member has gets a probability of 0 from it.
     """
-    aligned = {}
-    for key, prediction in predictions.items():
-        names, known = labels[key].columns, member[key].columns
-        if names == known or labels[key].units == 1:
-            aligned[key] = prediction
-        else:
-            aligned[key] = np.zeros((len(prediction), len(names)), prediction.dtype)
-            aligned[key][:, [names.index(name) for name in known]] = prediction
-    return aligned
+    return {key: align(labels[key], member[key], prediction) for key, prediction in predictions.items()}
 
 
 def merge_remarks(remarks: Sequence[Sequence[tuple[str, CellWarning]]]) -> list[tuple[str, CellWarning]]:

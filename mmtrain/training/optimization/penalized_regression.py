@@ -48,7 +48,7 @@ class Labels:
     @property
     def units(self) -> int:
         """Number of raw values of a row."""
-        return sum(target.units for target in self.targets.values())
+        return sum(target.raw_units for target in self.targets.values())
 
     def take(self, places: Array) -> Labels:
         """Return the labels at `places`."""
@@ -69,8 +69,8 @@ class Labels:
 def _row_losses(targets: Mapping[str, FittedTarget], truth: Mapping[str, Any], weights: Mapping[str, Any], raw: Any) -> Any:
     total, first = 0.0, 0
     for key, target in targets.items():
-        values = raw[:, first : first + target.units]
-        first += target.units
+        values = raw[:, first : first + target.raw_units]
+        first += target.raw_units
         total = total + target.loss_weight * target.minimized(truth[key], values) * weights[key]
     return total
 
@@ -90,7 +90,8 @@ def _compile_objective(targets: Mapping[str, FittedTarget]) -> Any:
             tape.watch(point)
             solution = point * factors
             raw = tf.matmul(scores, solution[:-1]) + solution[-1]
-            losses = _row_losses(targets, truth, weights, tf.ensure_shape(raw, (None, sum(target.units for target in targets.values()))))
+            width = sum(target.raw_units for target in targets.values())
+            losses = _row_losses(targets, truth, weights, tf.ensure_shape(raw, (None, width)))
             value = tf.reduce_mean(losses) + 0.5 * rate * tf.reduce_sum(tf.square(solution[:-1]))
         return value, tape.gradient(value, point)
 
