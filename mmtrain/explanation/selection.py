@@ -61,14 +61,14 @@ def output_selector(outputs: ExplainedOutputs, target: FittedTarget, prediction:
     """Select the output that is explained for a row with this prediction, (1, units)."""
     names = target.columns
     if not names:
-        return OutputSelector(outputs.target, words=outputs.target)
+        return OutputSelector(outputs.target, target.explained_unit, words=outputs.target)
     probabilities = target.probabilities(prediction)[0]
     if outputs.class_name is not None:
         code = names.index(outputs.class_name)
     else:
         # One unit is the positive class of two or the only label; of several, the predicted one is explained.
         code = len(names) - 1 if target.units == 1 else _predicted(target, prediction)
-    words, probability = f"logit of {names[code]}", float(probabilities[code])
+    words, probability = target.explained_as.format(name=names[code]), float(probabilities[code])
     if target.units == 1 and len(names) > 1:  # one logit: that of the second class, and of the first with the opposite sign
         return OutputSelector(outputs.target, 0, 1.0 if code else -1.0, words, probability)
     return OutputSelector(outputs.target, code, 1.0, words, probability)
@@ -114,7 +114,7 @@ def _ends(values: Array) -> list[tuple[int, bool]]:
 def _uncertainty(target: FittedTarget, prediction: Array) -> Array:
     """Return the uncertainty of each row, (rows,); numbers have none, so it is the prediction itself."""
     if not target.columns:
-        return prediction.reshape(-1).astype(np.float64)
+        return prediction[:, target.explained_unit].astype(np.float64)
     probabilities = target.probabilities(prediction)
     if target.has_labels:
         # A label is uncertain near 0.5; the mean over labels says how far the row is from that.

@@ -13,6 +13,7 @@ import mmtrain.layers.table_encoder
 import mmtrain.layers.tabular.blocks
 import mmtrain.layers.tabular.members
 import mmtrain.layers.tabular.number_encodings
+import mmtrain.layers.target_scales
 import mmtrain.layers.text_tokens
 import mmtrain.layers.tokenizers.encode
 import mmtrain.layers.transformer_encoder

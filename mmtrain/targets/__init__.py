@@ -10,8 +10,13 @@ from mmtrain.targets.base import task as task
 from mmtrain.targets.base import tasks as tasks
 from mmtrain.targets.binary import BinaryTarget as BinaryTarget
 from mmtrain.targets.classes import ClassTarget as ClassTarget
+from mmtrain.targets.count import CountTarget as CountTarget
 from mmtrain.targets.fitted_target import FittedTarget as FittedTarget
 from mmtrain.targets.multiclass import MulticlassTarget as MulticlassTarget
 from mmtrain.targets.multilabel import MultilabelTarget as MultilabelTarget
+from mmtrain.targets.ordinal import OrdinalTarget as OrdinalTarget
+from mmtrain.targets.quantiles import QuantileTarget as QuantileTarget
 from mmtrain.targets.regression import RegressionTarget as RegressionTarget
+from mmtrain.targets.survival import SurvivalTarget as SurvivalTarget
 from mmtrain.targets.traits import TaskTraits as TaskTraits
+from mmtrain.targets.vector import VectorTarget as VectorTarget

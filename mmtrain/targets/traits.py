@@ -68,6 +68,8 @@ class TaskTraits(Section):
     """Names among `mmtrain.reports.figures.plot_selection.PLOTS`, in the order in which they are shown."""
     meaning: ClassVar[str] = "What the task predicts."
     """Meaning of the prediction, a sentence for readers of an export without mmtrain; `{last!r}` is the last class or label."""
+    explained_as: ClassVar[str] = "logit of {name}"
+    """Name of the explained output of a class or label: attributions add up to its difference from the baseline row."""
     dummy: ClassVar[DummyBaseline] = DummyBaseline("majority", "majority: class shares of the training rows")
 
     @property

@@ -242,7 +242,18 @@ def network_of(encoded):
 @pytest.fixture(scope="module")
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
-    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, prediction_scales, pretrained, stacks, table_encoder
+    from mmtrain.layers import (
+        encoding,
+        end_to_end,
+        fusion,
+        image_decoding,
+        network,
+        prediction_scales,
+        pretrained,
+        stacks,
+        table_encoder,
+        target_scales,
+    )
     from mmtrain.layers import text_tokens as tokens
     from mmtrain.layers import transformer_encoder as transformers
     from mmtrain.layers.tabular import blocks, number_encodings
@@ -308,6 +319,14 @@ def layers_to_save():
             prediction_scales.QuantileInverse(scale=2.0, offset=-1.0, points=[-1.0, 0.0, 2.0], values=[3.0, 4.0, 9.0]),
             (here,),
         ),
+        "LevelProbabilities": (target_scales.LevelProbabilities(), (pair_of_numbers,)),
+        "SurvivalCurve": (target_scales.SurvivalCurve(), (pair_of_numbers,)),
+        "StepsMean": (target_scales.StepsMean(), (members,)),
+        "ProportionalHazards": (target_scales.ProportionalHazards(hazard=[0.0, 0.5, 2.0]), (here,)),
+        "OrderedNumbers": (target_scales.OrderedNumbers(middle=1, scale=2.0, offset=1.0), (pair_of_numbers,)),
+        "Affines": (target_scales.Affines(scales=[2.0, 3.0], offsets=[1.0, -1.0]), (pair_of_numbers,)),
+        "CountMoments": (target_scales.CountMoments(offsets=[0.5, -1.0], limits=[3.0, 4.0]), (pair_of_numbers,)),
+        "LogMean": (target_scales.LogMean(), (members,)),
         "TokenMaximum": (tokens.TokenMaximum(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "PaddingZeros": (tokens.PaddingZeros(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "WordMask": (tokens.WordMask(), (ids,)),

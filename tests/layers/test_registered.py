@@ -28,6 +28,7 @@ def test_every_module_of_layers_is_registered_in_a_fresh_process():
         "mmtrain.layers.tabular.blocks",
         "mmtrain.layers.tabular.members",
         "mmtrain.layers.tabular.number_encodings",
+        "mmtrain.layers.target_scales",
         "mmtrain.layers.text_tokens",
         "mmtrain.layers.tokenizers.encode",
         "mmtrain.layers.transformer_encoder",

@@ -11,7 +11,21 @@ from tiny import nodes, package_trees
 from mmtrain.metrics import score
 from mmtrain.metrics.score import METRICS, Metric
 from mmtrain.reports.figures.plot_selection import PLOTS
-from mmtrain.targets import BinaryTarget, FittedTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, Target, TaskTraits, tasks
+from mmtrain.targets import (
+    BinaryTarget,
+    CountTarget,
+    FittedTarget,
+    MulticlassTarget,
+    MultilabelTarget,
+    OrdinalTarget,
+    QuantileTarget,
+    RegressionTarget,
+    SurvivalTarget,
+    Target,
+    TaskTraits,
+    VectorTarget,
+    tasks,
+)
 from mmtrain.targets.base import fitted_tasks, task
 
 EXAMPLES = {
@@ -19,17 +33,29 @@ EXAMPLES = {
     "multiclass": (MulticlassTarget(column="y"), ["a", "b", "c", "a"]),
     "multilabel": (MultilabelTarget(column="y"), ["a;b", "a", "none", "b"]),
     "regression": (RegressionTarget(column="y", error="absolute"), ["0.5", "2", "-1", "4"]),
+    "ordinal": (OrdinalTarget(column="y"), ["2", "1", "3", "1"]),
+    "count": (CountTarget(column="y", distribution="negative_binomial"), ["0", "2", "1", "4"]),
+    "quantiles": (QuantileTarget(column="y"), ["0.5", "2", "-1", "4"]),
+    "survival": (SurvivalTarget(column="y", time="t", event="d", intervals=2), {"t": ["1", "2.5", "3", "4"], "d": ["1", "0", "1", "1"]}),
+    "vector": (VectorTarget(column="y", columns=("a", "b")), {"a": ["1", "2", "4", "0"], "b": ["0.5", "-1", "1", "0"]}),
 }
+
+
+def cells_of(task):
+    """The example's cells by header."""
+    words = EXAMPLES[task][1]
+    return {header: pd.Series(column, dtype="str") for header, column in (words if isinstance(words, dict) else {"y": words}).items()}
+
+
 TASKS = sorted(tasks)
 
 
 @pytest.fixture(params=TASKS)
 def example(request):
     """A fitted target of each task, encoded answers, raw outputs of a network and what becomes of them."""
-    target, words = EXAMPLES[request.param]
-    cells = {"y": pd.Series(words, dtype="str")}
-    fitted = target.fit(cells, "none")
-    raw = np.linspace(-1, 1, 4 * fitted.units, dtype=np.float32).reshape(4, -1)
+    cells = cells_of(request.param)
+    fitted = EXAMPLES[request.param][0].fit(cells, "none")
+    raw = np.linspace(-1, 1, 4 * fitted.raw_units, dtype=np.float32).reshape(4, -1)
     return fitted, fitted.truth(cells), raw
 
 
@@ -49,7 +75,7 @@ def test_every_task_has_an_example():
 def test_traits_are_consistent_and_equal_for_declared_and_fitted_target(name):
     stated, fitted = tasks[name], fitted_tasks[name]
     attributes = [attribute for attribute in TaskTraits.__annotations__ if not attribute.startswith("_")]
-    assert len(attributes) == 17
+    assert len(attributes) == 18
     assert {trait: getattr(stated, trait) for trait in attributes} == {trait: getattr(fitted, trait) for trait in attributes}
     assert stated.title
     assert stated.meaning.format(last="x") != TaskTraits.meaning
@@ -80,7 +106,7 @@ def test_head_makes_the_raw_output_in_one_named_layer(example, tensorflow):
     fitted, _, _ = example
     features = keras.Input((3,))
     model = keras.Model(features, fitted.head(features, "target_y"))
-    assert model.output.shape == (None, fitted.units)
+    assert model.output.shape == (None, fitted.raw_units)
     assert model.get_layer("target_y").output is model.output
 
 
@@ -96,7 +122,9 @@ def test_columns_of_predictions_and_truths_are_read_again(example, tensorflow):
     fitted, truth, raw = example
     prediction = prediction_of(fitted, raw)
     outputs = fitted.outputs(prediction)
-    assert list(outputs) == ["prediction", *(f"probability_{name}" for name in fitted.columns)]
+    further = [name for name in fitted.number_columns if name != "prediction"]
+    assert list(outputs) == ["prediction", *(f"probability_{name}" for name in fitted.columns), *further]
+    assert len(fitted.number_columns) in (0, fitted.units)
     assert list(fitted.outputs(prediction, probabilities=False)) == ["prediction"]
     np.testing.assert_array_equal(fitted.parse_outputs(as_text(outputs)).astype(np.float32), prediction)
     columns = as_text(fitted.truth_columns(truth))
@@ -116,8 +144,8 @@ def test_missing_probability_is_refused(tensorflow):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_task_stratifies_where_each_row_has_a_class(name):
-    target, words = EXAMPLES[name]
-    assert (target.strata({"y": pd.Series(words, dtype="str")}) is not None) is target.stratifies
+    target = EXAMPLES[name][0]
+    assert (target.strata(cells_of(name)) is not None) is target.stratifies
 
 
 def test_threshold_is_that_of_thresholdable_targets_alone(example):
@@ -159,17 +187,22 @@ NAMING = {
 """Modules outside of the targets that may name a task, and why."""
 
 
+ALSO_OTHER_WORDS = {"count", "vector"}
+"""Tasks whose names are words for other things as well: a number of rows, a kind of tensor."""
+
+
 def test_no_module_outside_of_the_targets_names_a_task():
+    names = set(EXAMPLES) - ALSO_OTHER_WORDS
     outside = {place: tree for place, tree in package_trees().items() if not place.startswith("targets/")}
     named = {
-        place for place, tree in outside.items() if any(isinstance(node, ast.Constant) and node.value in EXAMPLES for node in nodes(tree))
+        place for place, tree in outside.items() if any(isinstance(node, ast.Constant) and node.value in names for node in nodes(tree))
     }
     assert named == set(NAMING)
     compared = [
         place
         for place in NAMING
         for node in nodes(outside[place])
-        if isinstance(node, ast.Compare) and any(isinstance(part, ast.Constant) and part.value in EXAMPLES for part in ast.walk(node))
+        if isinstance(node, ast.Compare) and any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node))
     ]
     assert compared == []
 
@@ -201,9 +234,11 @@ def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
         ("multiclass", [2, 0, -1], [True, True, False]),
         ("multilabel", [[1, -1, 0], [-1, -1, -1], [0, 0, 0]], [True, False, True]),
         ("regression", [0.0, np.nan, -1.0], [True, False, True]),
+        ("count", [0.0, np.nan, 3.0], [True, False, True]),
+        ("survival", [[1.0, 0.0], [np.nan, np.nan], [2.0, 1.0]], [True, False, True]),
+        ("vector", [[1.0, np.nan], [np.nan, np.nan], [2.0, 1.0]], [True, False, True]),
     ],
 )
 def test_known_rows_have_an_answer_that_training_knows(name, truth, known):
-    target, words = EXAMPLES[name]
-    fitted = target.fit({"y": pd.Series(words, dtype="str")}, "none")
+    fitted = EXAMPLES[name][0].fit(cells_of(name), "none")
     assert fitted.known_rows(np.array(truth, dtype=fitted.truth_spec.dtype)).tolist() == known

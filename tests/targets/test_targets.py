@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from mmtrain.targets import AnyFittedTarget, BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, tasks
+from mmtrain.targets import (
+    AnyFittedTarget,
+    BinaryTarget,
+    CountTarget,
+    MulticlassTarget,
+    MultilabelTarget,
+    OrdinalTarget,
+    QuantileTarget,
+    RegressionTarget,
+    tasks,
+)
 from mmtrain.targets.base import fitted_tasks
 
 
@@ -90,6 +100,34 @@ FAULTS = [
         ],
     ),
     (RegressionTarget(), ["1700000000", "1700086400"], []),
+    (OrdinalTarget(), ["1", "2", "10"], []),
+    (OrdinalTarget(order=("low", "high", "none")), ["none", "low"], []),  # `none` is a level, as it is named
+    (
+        OrdinalTarget(),
+        ["1", "mild", "2"],
+        [
+            (
+                [1],
+                "'mild' is not a number, so the order of the levels is not known.",
+                "List the levels from the lowest to the highest: `order: [...]`.",
+            )
+        ],
+    ),
+    (
+        OrdinalTarget(order=("mild", "severe")),
+        ["mild", "Severe", "severe"],
+        [([1], "'Severe' is not a level of `order`: mild and severe.", "Add it to `order` at its place, or correct the cell.")],
+    ),
+    (OrdinalTarget(), ["1", None, "2"], [([1], *EMPTY)]),
+    (CountTarget(), ["0", "3.0", "1e2"], []),
+    (
+        CountTarget(),
+        ["1", "2.5", "-1"],
+        [([1, 2], "'2.5' is not a count: counts are whole numbers of 0 or more.", "Correct the cell, or set `task: regression`.")],
+    ),
+    (CountTarget(), ["2", "2"], [([0], *TWO_NUMBERS)]),
+    (QuantileTarget(), ["0.5", "-1"], []),
+    (QuantileTarget(), ["1", None, "2"], [([1], *EMPTY)]),
 ]
 
 
@@ -244,6 +282,9 @@ UNSEEN = [
     (MulticlassTarget(), ["b", "a", "nan"], ["b", "a", "c", None, "nan"], [1, 0, -1, -1, 2], np.int32),
     (MultilabelTarget(), ["b;a"], ["a", "b;a", "c;b", None, "b;b"], [[1, 0], [1, 1], [0, 1], [0, 0], [0, 1]], np.int8),
     (RegressionTarget(), ["1", "2"], [" 1e3", "-0.5", None, "x", "inf"], [1000, -0.5, math.nan, math.nan, math.nan], np.float64),
+    (OrdinalTarget(), ["10", "2", "9"], ["9", "10", "2", "3", None], [1, 2, 0, -1, -1], np.int32),
+    (CountTarget(), ["1", "2"], ["3", "0", None], [3, 0, math.nan], np.float64),
+    (QuantileTarget(), ["1", "2"], ["3", None], [3, math.nan], np.float64),
 ]
 
 
@@ -337,6 +378,23 @@ SPOKEN = [
         [[0.5, 0.268941], [0.952574, 0.5], [0.000123, 0.000123]],
     ),
     (RegressionTarget(), ["10", "14"], [[0.0], [-1.5]], [[12], [9]], [12, 9], [[], []]),
+    (
+        OrdinalTarget(order=("low", "mid", "high")),
+        ["low", "mid", "high"],
+        [[0.0, 0.0], [math.log(3), math.log(3)], [-9.0, 0.0]],
+        [[0.5, 0.25, 0.25], [0.25, 0.1875, 0.5625], [0.999877, 0.000062, 0.000062]],
+        ["low", "high", "low"],  # the median level
+        [[0.5, 0.25, 0.25], [0.25, 0.1875, 0.5625], [0.999877, 0.000062, 0.000062]],
+    ),
+    (CountTarget(), ["1", "3"], [[0.0], [math.log(2)]], [[2], [4]], [2, 4], [[], []]),
+    (
+        QuantileTarget(levels=(0.25, 0.5, 0.75)),
+        ["10", "14"],
+        [[0.0, 0.0, 0.0], [-40.0, 1.0, math.log(math.e - 1)]],
+        [[12 - 2 * math.log(2), 12, 12 + 2 * math.log(2)], [14, 14, 16]],
+        [12, 14],
+        [[], []],
+    ),
 ]
 
 
@@ -423,10 +481,15 @@ EXAMPLES = {
     "multiclass": (MulticlassTarget(label_smoothing=0.1, loss_weight=2), ["ä", 'q"', "c\\"]),
     "multilabel": (MultilabelTarget(separator="|"), ["a|b", None]),
     "regression": (RegressionTarget(error="huber"), ["0.1", "0.7"]),
+    "ordinal": (OrdinalTarget(order=("ä", 'q"', "c\\")), ["ä", 'q"', "c\\"]),
+    "count": (CountTarget(distribution="negative_binomial"), ["0", "3"]),
+    "quantiles": (QuantileTarget(levels=(0.1, 0.9)), ["0.1", "0.7"]),
 }
+SEVERAL_HEADERS = {"survival", "vector"}
+"""Tasks with files of their own, test_survival.py and test_vector.py."""
 
 
-@pytest.mark.parametrize("task", sorted(tasks))
+@pytest.mark.parametrize("task", sorted(EXAMPLES))
 def test_fitted_target_survives_json(task):
     found = fitted(EXAMPLES[task][0], *EXAMPLES[task][1])
     back = TypeAdapter(AnyFittedTarget).validate_json(found.model_dump_json())
@@ -436,10 +499,10 @@ def test_fitted_target_survives_json(task):
 
 
 def test_every_task_has_an_example():
-    assert set(EXAMPLES) == set(tasks) == set(fitted_tasks)
+    assert set(EXAMPLES) | SEVERAL_HEADERS == set(tasks) == set(fitted_tasks)
     for table in (FAULTS, UNSEEN, SPOKEN):
-        assert {row[0].task for row in table} == set(tasks)
-    assert len(list(tasks)) == 4
+        assert {row[0].task for row in table} == set(EXAMPLES)
+    assert len(list(tasks)) == 9
 
 
 def test_words_in_every_answer_of_a_regression_are_told_to_be_classes():

@@ -14,6 +14,7 @@ from mmtrain.reports.blocks import Cell, Plot, Table, number
 from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.figures.probability_plots import BINS, CLASS_BINS, counts_by_class, several_classes, two_classes
+from mmtrain.reports.figures.target_plots import quantile_coverage, survival_curves
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import count, decimals, format_interval, format_score, rows_called
 from mmtrain.targets.decides import UNCHOSEN
@@ -160,7 +161,8 @@ def of_confusion(view: TargetResultView, matrix: npt.NDArray[np.int64], classes:
 
 
 PLOTS: dict[str, Callable[[TargetResultView, FigureWriter], tuple[Plot, ...]]] = {
-    function.__name__: function for function in (threshold_curves, probability_histograms, reliability, residuals)
+    function.__name__: function
+    for function in (threshold_curves, probability_histograms, reliability, residuals, quantile_coverage, survival_curves)
 }
 """Functions that a task may name in its `plots`; custom tasks add their own."""
 

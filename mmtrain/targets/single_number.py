@@ -1,0 +1,99 @@
+"""The part of fitted targets that every answer with one number has: reading and writing it, and what follows from its mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmtrain.columns.numbers import number_errors, parse_numbers
+from mmtrain.targets.base import Target
+from mmtrain.targets.fitted_target import PREDICTION, FittedTarget, TruthSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.columns.cells import CellError
+
+
+class NumberTarget(Target):
+    """A declared target whose cells are numbers."""
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Always."""
+        return True
+
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
+        """Missing answers, words, infinities, and a target that never changes."""
+        import numpy as np
+
+        from mmtrain.columns.cells import CellError
+
+        errors = super().faults(cells) + self.malformed(cells)
+        if errors:
+            return errors
+        values = parse_numbers(cells[~self.missing_cells(cells)])
+        if len(np.unique(values)) < 2:
+            return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
+        return []
+
+    def malformed(self, cells: pd.Series[str]) -> list[CellError]:
+        """Words and infinities."""
+        return number_errors(cells.mask(self.missing_cells(cells)), "Set `task: multiclass` for classes; this answer is a number.")
+
+
+class FittedNumber(FittedTarget):
+    """A fitted target whose answer is one number; its prediction may have further columns."""
+
+    @property
+    def units(self) -> int:
+        """A column per number."""
+        return len(self.number_columns) or 1
+
+    @property
+    def truth_spec(self) -> TruthSpec:
+        """A number; float64, as float32 would round before it is standardized."""
+        return TruthSpec((), "float64")
+
+    def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+        """(rows,) float64."""
+        return parse_numbers(cells[self.column])
+
+    def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """1, and 0 for a row without an answer."""
+        import numpy as np
+
+        return self.known_rows(truth).astype(np.float32)
+
+    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The number in the explained column."""
+        return prediction[:, self.explained_unit]
+
+    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The number itself."""
+        return truth
+
+    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """None for a number: (rows, 0)."""
+        import numpy as np
+
+        return np.empty((len(prediction), 0), dtype=np.float32)
+
+    def outputs(self, prediction: np.ndarray[Any, Any], *, probabilities: bool = True) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the prediction, and if wanted all its columns."""
+        every = dict(zip(self.number_columns, prediction.T, strict=False)) if probabilities else {}
+        return {PREDICTION: self.predict_label(prediction)} | every
+
+    def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+        """(rows, units) float32."""
+        import numpy as np
+
+        names = self.number_columns or (PREDICTION,)
+        return np.stack([parse_numbers(columns[name]) for name in names], axis=1).astype(np.float32)
+
+    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
+        """The number, and all columns of the prediction where there are several."""
+        number = {"prediction": prediction[:, self.explained_unit]} if self.has_single_prediction else {}
+        return number | {"columns": prediction} if self.number_columns else number
