@@ -255,6 +255,12 @@ class Training(Section):
         description="For class targets that have no `class_weights` of their own. balanced shifts probabilities towards rare classes, at "
         "the price of accuracy and log loss; a target's `decision: {prior: balanced}` balances predictions alone.",
     )
+    balance_targets: Literal["fixed", "uncertainty"] = Field(
+        "fixed",
+        description="Weights of several targets in the minimized loss. fixed: their `loss_weight`; uncertainty: this times a factor that "
+        "is learned with the network, small for targets with large losses (Kendall et al. 2018, arXiv:1705.07115). Reported losses and "
+        "scores have the fixed weights; epochs.csv has the learned ones.",
+    )
     early_stopping: EarlyStopping = Field(description="Choice of the best epoch, and early stopping.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="A checkpoint is written after every epoch, and this often within one.")
     tensorboard: bool = Field(False, description="Also write every epoch's scores for TensorBoard, to `tensorboard/` in the run.")

@@ -131,3 +131,30 @@ class MaskedColumn(ConfiguredLayer):
     def compute_output_spec(self, values: Any, present: Any) -> Any:  # noqa: ARG002
         width = values.shape[1] + 1 if self.flag else values.shape[1]
         return keras.KerasTensor((values.shape[0], width, *values.shape[2:]), values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class TargetUncertainty(ConfiguredLayer):
+    """Hold the log variance of each target, from which its weight in the loss follows; the output is the input.
+
+    Kendall, Gal and Cipolla (2018, arXiv:1705.07115): the loss of a target is divided by its variance, and half of the log variance is
+    added, which keeps it from growing without end. The layer stands in the network so that optimizer and checkpoints know the weights.
+    """
+
+    def __init__(self, *, targets: int, **kwargs: Any) -> None:
+        super().__init__({"targets": targets}, dtype="float32", **{key: value for key, value in kwargs.items() if key != "dtype"})
+        self.log_variances = self.add_weight(shape=(targets,), initializer="zeros", name="log_variances")
+
+    def call(self, raw: Any) -> Any:
+        return raw
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor(raw.shape, raw.dtype)
+
+    def factors(self) -> Any:
+        """Return the factor of each target's loss, (targets,)."""
+        return ops.exp(-self.log_variances)
+
+    def total(self, losses: Any) -> Any:
+        """Return the sum of the losses, (targets,), each with its factor and half of its log variance."""
+        return ops.sum(losses * self.factors() + 0.5 * self.log_variances)

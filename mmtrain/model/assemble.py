@@ -18,6 +18,7 @@ from mmtrain.encoders.tuning import depths
 from mmtrain.fusions import FusionSection
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.end_to_end import EndToEnd
+from mmtrain.layers.network import TargetUncertainty
 from mmtrain.layers.stacks import AnyPresent
 from mmtrain.model.branch_model import BranchMaker, BranchModel
 from mmtrain.model.encoder_inputs import (
@@ -39,6 +40,7 @@ def assemble(
     *,
     name: str,
     components: Mapping[str, Components] | None = None,
+    balance_targets: bool = False,
 ) -> Models:
     """Build the models with fresh weights, which follow from Keras's random seed.
 
@@ -49,6 +51,7 @@ def assemble(
         fitted: Columns and targets as fitted on training rows.
         name: Name of the end-to-end model.
         components: Principal components by column with an `encoder`, fitted on training rows; None leaves them at zero.
+        balance_targets: Learn the weights of several targets in the loss.
 
     Raises UsageError when an architecture of the user's own does not keep the contract of a branch.
     """
@@ -78,7 +81,10 @@ def assemble(
     network = keras.Model(inputs, raw, name="network")
     # With one branch, as in its unimodal baseline, the head of the branch would be that of the target once more.
     single = _branch_heads(features, present, ensemble, fitted, names) if fusion.auxiliary and len(parts) > 1 else {}
-    trained = keras.Model(inputs, [raw, single, present], name="trained") if single else network
+    uncertainty = TargetUncertainty(targets=len(raw), name=names.uncertainty) if balance_targets and len(raw) > 1 else None
+    # Behind one of the raw values, which pass through, so that it is a layer of the trained network and of no other.
+    outputs = {key: uncertainty(values) if uncertainty and key == next(iter(raw)) else values for key, values in raw.items()}
+    trained = keras.Model(inputs, [outputs, single, present] if single else outputs, name="trained") if single or uncertainty else network
     if any(part.encoder is not None for part in parts.values()):
         _begin_at_zero(trained, [*names.heads.values(), *(layer for branch in single for layer in names.branch_heads[branch].values())])
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
@@ -105,6 +111,7 @@ def assemble(
         tuned=tuned,
         stored=StoredWeights.of(trained, loaded),
         depths={key: depth for one in loaded for key, depth in depths(one.blocks).items()},
+        uncertainty=uncertainty,
         notes=tuple(note for part in parts.values() for note in part.notes),
         base=base
         and replace(

@@ -27,8 +27,9 @@ class BranchAnswers:
         """`models` have heads of single branches."""
         self.models = models
         self._names = names_of_layers(models.branches, fitted)
-        raw, single, present = models.trained.output
-        fused = models.mean_raw(raw)
+        _, single, present = models.trained.output
+        # Of the network itself: layers that only a training needs are in no prediction.
+        fused = models.mean_raw(models.network.output)
         self._fused = {key: models.activations[key](values) for key, values in fused.items()}
         self._single = {
             branch: {key: self._answer(branch, key, fused[key], values, present[branch]) for key, values in of_targets.items()}

@@ -23,6 +23,7 @@ from mmtrain.data.cell_encoder import unique_layer_names
 from mmtrain.data.encode import Fitted
 from mmtrain.encoders.tuning import merge_adapters
 from mmtrain.input_layout import InputLayout
+from mmtrain.layers.network import TargetUncertainty
 from mmtrain.model.branch_model import LinearModel
 from mmtrain.model.encoder_inputs import (
     EncoderInput,
@@ -66,6 +67,8 @@ class Models:
     """Blocks between a tuned weight of an encoder and the output of the encoder, by its `id`."""
     notes: tuple[str, ...] = ()
     """Sentences for the user about the branches, printed before the training."""
+    uncertainty: TargetUncertainty | None = None
+    """The layer of `trained` with the learned weights of targets; None where they are fixed."""
     base: LinearModel | None = None
     """The linear model whose errors the network learns, still to be fitted; None without one."""
 
@@ -128,6 +131,8 @@ class NetworkLayerNames:
     means: dict[str, str]
     """Only networks with an ensemble of members have these."""
     activations: dict[str, str]
+    uncertainty: str
+    """Only networks that learn the weights of targets have this."""
 
 
 def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNames:
@@ -149,4 +154,5 @@ def names_of_layers(branches: Collection[str], fitted: Fitted) -> NetworkLayerNa
         answers=by_branch("answer_"),
         means=unique_layer_names(fitted.targets, "mean_", inputs),
         activations=unique_layer_names(fitted.targets, "prediction_", inputs),
+        uncertainty=unique_layer_names(["target_uncertainty"], "", inputs)["target_uncertainty"],
     )

@@ -76,7 +76,15 @@ def assemble_network(experiment: Experiment, fitted: encode.Fitted, components: 
     """Assemble the network of an experiment with initial weights drawn with Keras's random seed; `components` are as for `assemble`."""
     from mmtrain.model.assemble import assemble
 
-    return assemble(experiment.branches, experiment.columns, experiment.fusion, fitted, name=experiment.name, components=components)
+    return assemble(
+        experiment.branches,
+        experiment.columns,
+        experiment.fusion,
+        fitted,
+        name=experiment.name,
+        components=components,
+        balance_targets=experiment.training.balance_targets == "uncertainty",
+    )
 
 
 def assemble_training(

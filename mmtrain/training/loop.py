@@ -171,7 +171,7 @@ class _Loop:
         learning_rate = float(self.steps.optimizer.learning_rate.numpy())
         try:
             with EmaWeights(self.steps.variables, self.steps.optimizer):
-                scores = _means(losses) | self.validation.scores(epoch, interruption)
+                scores = _means(losses) | self.steps.learned_weights() | self.validation.scores(epoch, interruption)
         except Interrupted:  # in the validation: all steps are done
             self.checkpoint("last", epoch - 1, losses)
             raise

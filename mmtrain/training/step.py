@@ -227,7 +227,8 @@ class TrainStep:
             outputs = outputs if self.models.branches else (outputs, {}, {})
             losses, auxiliary = self._all_losses(outputs, batch, self.fitted.targets)
             total = self._total(losses)
-            minimized = total + self.models.auxiliary * sum(auxiliary.values()) / len(auxiliary) if auxiliary else total
+            balanced = total if self.models.uncertainty is None else self.models.uncertainty.total(tf.stack(self._weighted_losses(losses)))
+            minimized = balanced + self.models.auxiliary * sum(auxiliary.values()) / len(auxiliary) if auxiliary else balanced
             # The identity, but in float16; `apply` divides the gradients again.
             scaled = self.optimizer.scale_loss(minimized)
         # Read while tracing: those that the current stage trains.
@@ -299,7 +300,17 @@ class TrainStep:
 
     def _total(self, losses: Mapping[str, Any]) -> Any:
         """Return the weighted sum of the losses over targets."""
-        return sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())
+        return sum(self._weighted_losses(losses))
+
+    def _weighted_losses(self, losses: Mapping[str, Any]) -> list[Any]:
+        return [losses[key] * target.loss_weight for key, target in self.fitted.targets.items()]
+
+    def learned_weights(self) -> dict[str, float]:
+        """Return the weight of each target in the minimized loss, as `train_<target>_weight`; empty where they are fixed."""
+        if self.whole.uncertainty is None:
+            return {}
+        factors = zip(self.fitted.targets.items(), self.whole.uncertainty.factors().numpy().tolist(), strict=True)
+        return {f"train_{key}_weight": factor * target.loss_weight for (key, target), factor in factors}
 
     def _eval_step(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the loss of every row, (batch,), and the predictions; no state changes."""

@@ -75,6 +75,15 @@ def _sampling(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield where, what, "Leave one of them out."
 
 
+def _balanced_targets(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Weights of targets are learned where there are several."""
+    training = sound.tree.get("training")
+    asked = isinstance(training, dict) and training.get("balance_targets") == "uncertainty"
+    if asked and sound.whole and len(sound.targets) == 1:
+        what = "`balance_targets: uncertainty` weighs several targets against each other, and there is one."
+        yield ("training", "balance_targets"), what, "Leave it out."
+
+
 def _weights_of(sound: ValidParts, target: Target) -> Any:
     """Return the class weights of a target as the file has them: its own, or those of the training."""
     training = sound.tree.get("training")
@@ -82,4 +91,4 @@ def _weights_of(sound: ValidParts, target: Target) -> Any:
     return common if target.own_class_weights is None else target.own_class_weights
 
 
-TARGET_RULES = (_class_weights, _priors, _losses, _sampling)
+TARGET_RULES = (_class_weights, _priors, _losses, _sampling, _balanced_targets)
