@@ -77,6 +77,8 @@ def _training(tree: dict[str, Any]) -> None:
     _short_form(training, "schedule", "constant", (entry.section for _, entry in schedules.items()))
     if isinstance(training.get("trackers"), list):
         training["trackers"] = [{"name": one} if isinstance(one, str) else one for one in training["trackers"]]
+    if isinstance(training.get("mix"), str):
+        training["mix"] = {"method": training["mix"]}
     _momentum(training)
     _epochs_of_stages(training)
     stopping = _section(training, "early_stopping")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from mmtrain.config.mixing import Mix
 from mmtrain.config.yaml_source import Quoted
 from mmtrain.optim import AnyOptimizer, AnySchedule
 from mmtrain.registry import Section
@@ -254,6 +255,11 @@ class Training(Section):
         "none",
         description="For class targets that have no `class_weights` of their own. balanced shifts probabilities towards rare classes, at "
         "the price of accuracy and log loss; a target's `decision: {prior: balanced}` balances predictions alone.",
+    )
+    mix: Mix | None = Field(
+        None,
+        description="Train on mixtures of two rows of a batch, with the answers of both; `mixup` or `cutmix` alone for their defaults.",
+        examples=[{"method": "mixup", "alpha": 0.2}],
     )
     balance_targets: Literal["fixed", "uncertainty"] = Field(
         "fixed",

@@ -17,7 +17,8 @@ from mmtrain.columns.numbers import parse_numbers
 from mmtrain.errors import listed
 from mmtrain.metrics.score import Metric, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.classes import ClassTarget, ClassTraits, class_weights
+from mmtrain.targets.class_balance import class_weights
+from mmtrain.targets.classes import ClassTarget, ClassTraits
 from mmtrain.targets.multiclass import FittedMulticlass
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class OrdinalTraits(ClassTraits):
         *metrics_named(("accuracy", "log_loss")),
     )
     main_metric = "quadratic_kappa"
-    plots = ("reliability",)
+    plots = ("probability_histograms", "reliability")
     explained_as = "probability of {name}"
 
 

@@ -18,10 +18,12 @@ from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.data.sampling import BalancedSampler
+from mmtrain.input_layout import InputLayout
 from mmtrain.model.models import Models
 from mmtrain.targets import FittedTarget
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.distillation import Distillation
+from mmtrain.training.mixing import Mixing
 from mmtrain.training.optimization.gradient_balance import GradientBalance
 from mmtrain.training.optimization.group_optimizer import ParameterGroups, optimizer_for, set_factors
 from mmtrain.training.optimization.stages import Stages
@@ -79,7 +81,7 @@ class TrainStep:
         self.steps_per_call = int(training.steps_per_call)
         self.plain = self.steps_per_call == 1 and training.jit == "off"
         self.jit = training.jit == "on"
-        self.stages = Stages(training)
+        self.stages, self.mix = Stages(training), training.mix
         self.enter_stage(0)
 
     def restart(self, training: Training, fitted: Fitted, models: Models) -> None:
@@ -105,7 +107,10 @@ class TrainStep:
         augmentations = {key: column.augmentation for key, column in inputs_among(self.columns).items()}
         views = {key: one.spec.views for key, one in self.models.encoders.items()}
         self.augmentations = {key: one for key, one in augmentations.items() if one is not None and views.get(key, 2) > 1}
-        self.uniform_columns = sum(map(uniforms_for, self.augmentations.values()))
+        specs = {key: column.spec for key, column in self.fitted.columns.items()}
+        specs |= {key: one.spec for key, one in self.models.encoders.items()}
+        self.mixing = None if self.mix is None else Mixing(self.mix, InputLayout(specs))
+        self.uniform_columns = sum(map(uniforms_for, self.augmentations.values())) + (self.mixing.uniforms if self.mixing else 0)
         # XLA compiles no sums over workers: of several, the part of each alone.
         alone = self.workers.count == 1
         self.update = tf.function(self._updates, jit_compile=(self.jit and alone) or None, autograph=False)
@@ -221,6 +226,7 @@ class TrainStep:
 
     def _gradients(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         """Return the losses of a batch, and the gradients of what the current stage trains, for a loss that may be scaled."""
+        batch = batch if self.mixing is None else self.mixing.apply(batch)
         with tf.GradientTape() as tape:
             # (batch, ...) raw values; only `trained` has the heads of single branches.
             outputs = self.models.trained(batch["inputs"], training=True)
@@ -236,6 +242,8 @@ class TrainStep:
         gradients = self._balance_gradients(tape.gradient(scaled, variables), variables, outputs, batch)
         if self.reported_targets != self.fitted.targets or self.distillation is not None:
             answers = {part: values for part, values in batch.items() if part != "teacher"}
+            if "other" in answers:
+                answers["other"] = {part: values for part, values in batch["other"].items() if part != "teacher"}
             losses, auxiliary = self._all_losses(outputs, answers, self.reported_targets)
             total = self._total(losses)
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
@@ -282,6 +290,11 @@ class TrainStep:
 
     def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any], by_key: Mapping[str, FittedTarget]) -> dict[str, Any]:
         """Return the loss of each target. Members of an ensemble are rows of their own, each with the truth and weight of its row."""
+        if "other" in batch:
+            # Of mixed rows, the loss of the other answer comes in addition.
+            theirs = self._losses(raw, batch["other"], by_key)
+            mine = self._losses(raw, {part: values for part, values in batch.items() if part != "other"}, by_key)
+            return {key: loss + theirs[key] for key, loss in mine.items()}
         labels = {part: batch[part] for part in LABELS if part in batch}
         # Next to a branch with members, the head of a branch without them gives (batch, units).
         if self.models.members and not all(len(values.shape) == 2 for values in raw.values()):
@@ -331,7 +344,8 @@ def _one_view(views: Any, uniforms: Any) -> Any:
 def _weighted(batch: Mapping[str, Any], present: Any) -> dict[str, Any]:
     """Return the labels of a batch, with weight 0 in the rows where a branch is absent; `present` is (batch, 1)."""
     shown = tf.cast(present[:, 0] > 0, tf.float32)
-    return {**batch, "weights": {key: weights * shown for key, weights in batch["weights"].items()}}
+    weighted = {**batch, "weights": {key: weights * shown for key, weights in batch["weights"].items()}}
+    return {**weighted, "other": _weighted(batch["other"], present)} if "other" in batch else weighted
 
 
 def _compile(function: Any, *signature: Any) -> Any:

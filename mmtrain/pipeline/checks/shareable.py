@@ -26,6 +26,9 @@ def check_shareable(experiment: Experiment, workers: int, place: Place) -> None:
     if training.soup is not None:
         what = f"the weights of several epochs cannot be averaged {alone}"
         problems.append(Problem(place("training", "soup"), what, "Or leave it out; `weight_average` works with several workers."))
+    if training.mix is not None:
+        what = f"rows of a batch cannot be mixed {alone}"
+        problems.append(Problem(place("training", "mix"), what, "Or leave it out."))
     if experiment.fusion.balance != "none":
         what = f"the gradients of branches cannot be balanced {alone}"
         problems.append(Problem(place("fusion", "balance"), what, "Or leave it out."))
