@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmtrain.artifacts.run_schema.progress_records import EpochLine
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.columns import Weight, column_of_role, inputs_among
-from mmtrain.errors import counted
+from mmtrain.errors import counted, listed
 from mmtrain.reports import csv_tables
 from mmtrain.reports.blocks import Block, Cell, Code, Folded, Paragraph, Plot, Plots, Section, Table, number
 from mmtrain.reports.figures import plots
@@ -117,11 +117,25 @@ def weights(contents: ReportData) -> Section:
             continue
         lines = [(Cell(name), number(count(counts[name])), number(plain(weight))) for name, weight in list(by_class.items())[:MOST_WEIGHTS]]
         blocks.append(Table(f"Class weights of {key}", ("Class", "Training rows", "Weight in the loss"), tuple(lines)))
+    blocks += _learned_weights(contents)
     column = column_of_role(contents.columns, Weight)
     if column is not None:
         blocks.append(Paragraph(f"The weight of every row is also multiplied by its value in the column {column.column}."))
     blocks.append(Paragraph("Weights affect the loss only; in scores every row counts once.", tone="quiet"))
     return Section("Class weights", tuple(blocks))
+
+
+def _learned_weights(contents: ReportData) -> list[Block]:
+    """State the weights of targets that `training.balance_targets` has learned."""
+    best = _best(contents)
+    names = {key: f"train_{key}_weight" for key in contents.fitted.targets}
+    learned = {key: best.values.get(name) for key, name in names.items()} if best is not None else {}
+    words = [f"{key} {plain(weight)}" for key, weight in learned.items() if weight is not None]
+    return (
+        [Paragraph(f"In the minimized loss, the targets had learned weights, at the end of the best epoch {listed(words)}.")]
+        if words
+        else []
+    )
 
 
 def learned_columns(contents: ReportData) -> Section:

@@ -140,6 +140,7 @@ def test_the_loss_is_that_of_both_answers_by_their_shares(material, steps):
         assert losses[key] == pytest.approx((mine + theirs).mean() / target.answered_share, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_steps_of_one_call_are_mixed_within_their_own_batches(material, steps):
     taken = material.partition.train[:32]
     both = next(steps.batches(material.arrays, taken).epoch(1))
