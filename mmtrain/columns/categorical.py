@@ -1,7 +1,8 @@
 """`role: categorical`: one of several names per row.
 
 Encoded as kind `index`: (batch, 1) int32. Codes: 0 = missing, 1 = unseen in training, 2... = the categories of training
-rows in the order of their text. `encode: one_hot` turns the code into a vector inside the model; otherwise it is embedded.
+rows in the order of their text; with `buckets`, 2 and more are hashes. `encode: one_hot` turns the code into a vector inside the model;
+otherwise it is embedded.
 """
 
 from __future__ import annotations
@@ -102,11 +103,12 @@ class FittedCategorical(FittedColumn):
     width: NonNegativeInt
     masked: bool
     missing: int = Field(description="Training rows without a value.")
+    buckets: int = Field(0, description="Codes that categories are hashed into; 0 where each has a code of its own.")
 
     @property
     def spec(self) -> IndexSpec:
         """One code, and how it wants to be expanded."""
-        return IndexSpec(FIRST_CODE + len(self.categories), one_hot=self.one_hot, embedding_width=self.width)
+        return IndexSpec(FIRST_CODE + (self.buckets or len(self.categories)), one_hot=self.one_hot, embedding_width=self.width)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """One string, empty for missing."""
@@ -124,6 +126,8 @@ class FittedCategorical(FittedColumn):
 
     def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """The categories."""
+        if self.buckets:
+            return f"hashed into {number(self.buckets)} codes; {missing_words(self.missing)}"
         word = "category" if len(self.categories) == 1 else "categories"
         names = f": {listed(self.categories)}" if self.categories else ""
         return "; ".join([f"{number(len(self.categories))} {word}{names}", missing_words(self.missing)])
@@ -134,8 +138,10 @@ class FittedCategorical(FittedColumn):
 
     def recipe(self) -> EncodingDescription:
         """The codes."""
+        hashed = f"0 if missing, else {FIRST_CODE} + the FarmHash Fingerprint64 of the UTF-8 bytes modulo {self.buckets}."
         encoded = f"0 if missing, 1 if unseen in training, else {FIRST_CODE} + the position in `categories` of columns.json, from 0."
         present = "1 if there is a category, else 0." if self.masked else "Always 1."
+        encoded = hashed if self.buckets else encoded
         return EncodingDescription(
             "One of several names; blanks at its ends do not count.", encoded, present, self.categories[0] if self.categories else ""
         )
@@ -149,7 +155,9 @@ class FittedCategorical(FittedColumn):
         """Return one table for the categories of many columns."""
         from mmtrain.layers.encoding import EncodeCategories
 
-        return EncodeCategories(categories=[list(column.categories) for column in columns], masked=[column.masked for column in columns])
+        categories, masked = [list(column.categories) for column in columns], [column.masked for column in columns]
+        buckets = [column.buckets for column in columns]
+        return EncodeCategories(categories=categories, masked=masked, **({"buckets": buckets} if any(buckets) else {}))
 
 
 @role("categorical", fitted=FittedCategorical)
@@ -164,6 +172,13 @@ class Categorical(InputColumn):
     embedding_width: NonNegativeInt = Field(0, description="Width of the learned vector; 0 chooses it from the number of categories.")
     min_count: PositiveInt = Field(1, description="Categories with fewer training rows are treated as unseen.")
     max_categories: PositiveInt = Field(10_000, description="Only the most frequent are kept; the rest are treated as unseen.")
+    buckets: int = Field(
+        0,
+        ge=0,
+        le=2**20,
+        description="Codes that the names are hashed into (Weinberger et al. 2009, arXiv:0902.2206), for columns of very many names: names "
+        "in one bucket share its vector, new ones as well, and no list of names is kept. 0: each name has a code.",
+    )
     missing: Literal["code", "mask", "error", "drop"] = Field(
         "code", description="code: missing is a category of its own; mask: the branch goes without; error: refuse; drop: leave the row out."
     )
@@ -202,11 +217,15 @@ class Categorical(InputColumn):
         return missing_cell_error(cells, self.missing, MISSING)
 
     def options_without_effect(self) -> dict[str, tuple[str, str]]:
-        """Return `embedding_width` where nothing is embedded."""
+        """Return `embedding_width` where nothing is embedded, and limits of a list of names where none is kept."""
+        useless = {}
+        for name in ("min_count", "max_categories") if self.buckets else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                useless[name] = (f"`{name}` has no effect with `buckets`, which keep no list of names.", "Leave one of them out.")
         if self.encode != "one_hot" or not self.embedding_width:
-            return {}
+            return useless
         what = "`embedding_width` has no effect with `encode: one_hot`, which learns no vectors."
-        return {"embedding_width": (what, "Leave it out, or set `encode: embedding`.")}
+        return useless | {"embedding_width": (what, "Leave it out, or set `encode: embedding`.")}
 
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
         """Name the categories that training did not know."""
@@ -220,8 +239,10 @@ class Categorical(InputColumn):
         counts: Counter[str] = Counter()
         missing = 0
         for piece in cells:
-            counts.update({str(name): int(rows) for name, rows in piece.value_counts().items()})
             missing += int(piece.isna().sum())
+            if self.buckets:
+                continue
+            counts.update({str(name): int(rows) for name, rows in piece.value_counts().items()})
         # By falling count, ties by text: the limit cuts off the same categories whatever the order of rows.
         ranked = sorted((-count, name) for name, count in counts.items() if count >= self.min_count)
         return FittedCategorical(
@@ -231,4 +252,5 @@ class Categorical(InputColumn):
             width=self.embedding_width,
             masked=self.missing == "mask",
             missing=missing,
+            buckets=self.buckets,
         )

@@ -128,17 +128,18 @@ ROWS_PER_EDGE = 16
 """Training rows for each edge, at least: bins of a few rows would only learn their noise."""
 
 
-def bin_edges(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def bin_edges(numbers: np.ndarray[Any, np.dtype[np.float64]], most: int = 0) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return edges of bins, increasing, and the rank at each: the share of numbers below it and half of those at it.
 
-    Edges are the union of quantiles of the rows and quantiles of the different numbers. Of a column that is 92 % zeros, such as the
-    capital gain of adult, the rows alone give 2 edges; the different numbers give 23 more.
+    There are at most `most` of them; where it is 0, at most `MAX_EDGES` and fewer of few rows. They are the union of quantiles of the rows
+    and quantiles of the different numbers. Of a column that is 92 % zeros, such as the capital gain of adult, the rows alone give 2
+    edges; the different numbers give 23 more.
     """
     import numpy as np
 
     distinct, counts = np.unique(numbers, return_counts=True)
     # At least 16 rows per edge, between 8 and 49 edges.
-    most = int(np.clip(len(numbers) // ROWS_PER_EDGE, FEWEST_EDGES, MAX_EDGES))
+    most = most or int(np.clip(len(numbers) // ROWS_PER_EDGE, FEWEST_EDGES, MAX_EDGES))
     ends = np.cumsum(counts)
     places = np.arange(len(distinct))
     if len(distinct) > most:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmtrain.layers.number_transforms import NumberTransforms, Transform
 from mmtrain.layers.words import hashed_ngrams, neighbour_codes, word_codes
 from mmtrain.text.spelling import BLANK_ENDS
 
@@ -54,7 +55,7 @@ class EncodeNumbers(Encode):
     """(batch, columns) float64, NaN for missing, to `(value - center) / scale` as float32, and presence (batch, columns).
 
     The arguments have a value per column. Behind the number of a column with an `indicator` stands 1 if it is missing, else 0. What
-    would be infinite in float32 counts as missing.
+    would be infinite in float32 counts as missing. Columns with one of `transforms` are clipped and transformed before that.
     """
 
     def __init__(
@@ -65,10 +66,14 @@ class EncodeNumbers(Encode):
         scale: Sequence[float],
         indicator: Sequence[bool],
         masked: Sequence[bool],
+        transforms: Sequence[Transform | None] | None = None,
         **kwargs: Any,
     ) -> None:
+        settings: dict[str, Sequence[Any]]
         settings = {"fill": fill, "center": center, "scale": scale, "indicator": indicator, "masked": masked}
+        settings |= {"transforms": transforms} if transforms is not None else {}
         super().__init__({name: list(values) for name, values in settings.items()}, **kwargs)
+        self._transforms = None if transforms is None else NumberTransforms(transforms)
         flagged = np.array(indicator, dtype=np.bool_)
         count = len(flagged)
         places = np.stack([np.arange(count), count + np.arange(count)], axis=1)  # of a number and of its indicator
@@ -85,6 +90,8 @@ class EncodeNumbers(Encode):
 
     def _scaled(self, value: Any) -> Any:
         """float64 in, rounded to float32 once."""
+        if self._transforms is not None:
+            value = self._transforms(value)
         center, scale = (tf.constant([self.settings[name]], tf.float64) for name in ("center", "scale"))
         return tf.cast((value - center) / scale, tf.float32)
 
@@ -114,13 +121,16 @@ class EncodeCategories(Lookup):
     """(batch, columns) strings, empty for missing, to (batch, columns) int32 and presence (batch, columns).
 
     Codes are 0 missing, 1 unseen, 2... in the order of the column's `categories`. Blanks at the ends are cut off, as the table's
-    reader does; those that only hold blanks are missing. One table serves all columns: in it a name follows the column's number.
+    reader does; those that only hold blanks are missing. Names of a column with `buckets` are hashed into 2 and more by the FarmHash
+    fingerprint of their bytes. One table serves all columns: in it a name follows the column's number.
     """
 
-    def __init__(self, *, categories: list[list[str]], masked: list[bool], **kwargs: Any) -> None:
+    def __init__(self, *, categories: list[list[str]], masked: list[bool], buckets: Sequence[int] = (), **kwargs: Any) -> None:
         prefixes = [f"{number}:" for number in range(len(categories))] if len(categories) > 1 else [""]
         codes = {f"{prefix}{name}": code for prefix, names in zip(prefixes, categories, strict=True) for code, name in enumerate(names, 2)}
-        settings = {"categories": [list(names) for names in categories], "masked": [bool(one) for one in masked]}
+        settings: dict[str, Any] = {"categories": [list(names) for names in categories], "masked": [bool(one) for one in masked]}
+        settings |= {"buckets": list(buckets)} if any(buckets) else {}
+        self._hashed = [(place, size) for place, size in enumerate(buckets) if size]
         super().__init__(codes, 1, settings, **kwargs)
         self._prefixes = np.array([prefixes], dtype=object)
         self._masked = np.array(masked, dtype=np.bool_)
@@ -131,7 +141,13 @@ class EncodeCategories(Lookup):
         keys = names
         if self._prefixes.size > 1:
             keys = tf.strings.join([tf.broadcast_to(tf.constant(self._prefixes), tf.shape(names)), names])
-        return tf.where(known, self.table.lookup(keys), 0), presence(known, self._masked)
+        codes = self.table.lookup(keys)
+        if self._hashed:
+            columns = tf.unstack(codes, num=len(self._masked), axis=1)
+            for place, size in self._hashed:
+                columns[place] = tf.cast(tf.strings.to_hash_bucket_fast(names[:, place], size), tf.int32) + 2
+            codes = tf.stack(columns, axis=1)
+        return tf.where(known, codes, 0), presence(known, self._masked)
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         return keras.KerasTensor(raw.shape, "int32"), keras.KerasTensor(raw.shape, "float32")

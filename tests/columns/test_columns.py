@@ -49,6 +49,8 @@ FAULTS = [
     (Numeric(), [None, None], [([0], "no row has a number.", "Remove the column from the file, or fill it in.")]),
     (Numeric(missing="mask"), ["1", None], []),
     (Numeric(missing="drop"), ["1", None], []),
+    (Numeric(missing="mean"), ["1", None], []),
+    (Numeric(missing="constant"), ["1", None], []),
     (
         Numeric(missing="error"),
         ["1", None, "x", None],
@@ -57,8 +59,9 @@ FAULTS = [
             (
                 [1, 3],
                 EMPTY,
-                "Fill it in, set `missing: median` to use the training median, set `missing: mask` to leave the number out of that row, "
-                "or set `missing: drop` to leave the row out.",
+                "Fill it in, set `missing: median` to use the training median, set `missing: mean` to use the training mean, set "
+                "`missing: constant` to use a number of your own, set `missing: mask` to leave the number out of that row, or "
+                "set `missing: drop` to leave the row out.",
             ),
         ],
     ),
@@ -155,7 +158,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 4 + 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
+    assert len(known) == 6 + 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 
@@ -167,6 +170,11 @@ NUMBERS = [
     ({"normalize": "none"}, ["4", "2", "10"], (4, 0, 1, False, False, 2, 10, 0)),
     ({"missing": "mask"}, ["1", None, "3"], (2, 2, 1, False, True, 1, 3, 1)),
     ({"missing": "mask", "normalize": "minmax"}, ["1", None, "3"], (1, 1, 2, False, True, 1, 3, 1)),
+    ({"normalize": "robust"}, ["1", "2", "3", "4", "100"], (3, 3, 2, False, False, 1, 100, 0)),
+    ({"normalize": "robust"}, ["1", "1", "1", "1", "6"], (1, 1, 2, False, False, 1, 6, 0)),  # half are equal: the deviation
+    ({"missing": "mean"}, ["1", None, "3", "8"], (4, 4, math.sqrt(26 / 3), True, False, 1, 8, 1)),
+    ({"missing": "constant", "constant": -1}, ["1", None, "3"], (-1, 2, 1, True, False, 1, 3, 1)),
+    ({"missing": "constant", "constant": -1}, ["1", "3"], (-1, 2, 1, False, False, 1, 3, 0)),
     ({"missing": "error"}, ["1", "3"], (2, 2, 1, False, False, 1, 3, 0)),
     ({"missing": "drop"}, ["1", "3"], (2, 2, 1, False, False, 1, 3, 0)),
     ({}, ["7", "7.0"], (7, 7, 1, False, False, 7, 7, 0)),

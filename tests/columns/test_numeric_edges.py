@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from mmtrain.columns.numbers import MAX_EDGES, bin_edges
-from mmtrain.columns.numeric import FittedNumeric, Numeric
+from mmtrain.columns.numeric import Numeric
+from mmtrain.columns.vectorizers.fitted_number import FittedNumeric
 
 
 def cells(numbers):

@@ -243,6 +243,7 @@ def network_of(encoded):
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
     from mmtrain.layers import (
+        dates,
         encoding,
         end_to_end,
         fusion,
@@ -305,6 +306,12 @@ def layers_to_save():
         "EncodeHashes": (
             encoding.EncodeHashes(buckets=50, length=3, width=6, ngrams=2, characters=[2, 3], masked=True),
             (strings,),
+        ),
+        "EncodeDate": (
+            dates.EncodeDate(
+                parts=["days", "hour"], cyclic=True, center=[9.5, 0, 0], scale=[2, 1, 1], fill=[0, 0, 1], indicator=True, masked=False
+            ),
+            (np.array([["1970-01-09T10:30:00"], ["1970-02-30"]], dtype=object),),
         ),
         "EncodeImage": (image_decoding.EncodeImage(**layout), (strings,)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),

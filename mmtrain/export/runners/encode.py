@@ -95,6 +95,11 @@ class Encoder:
         role = column["role"]
         if role == "numeric":
             return lambda cell: encode_number(column, cell)
+        if role == "categorical" and (buckets := column["buckets"]):
+            return lambda cell: (
+                np.array([0 if cell is None else 2 + fingerprint(cell.encode()) % buckets]),
+                cell is not None or not column["masked"],
+            )
         if role == "categorical":
             codes = {name: code for code, name in enumerate(column["categories"], 2)}
             return lambda cell: (np.array([0 if cell is None else codes.get(cell, 1)]), cell is not None or not column["masked"])
@@ -120,6 +125,7 @@ def encode_number(column: dict[str, Any], cell: str | None) -> Pair:
 
     def scaled(number: float) -> Any:
         # In float64, rounded to float32 once.
+        number = transformed(column, number)
         with np.errstate(over="ignore"):
             return np.float32((np.float64(number) - column["center"]) / column["scale"])
 
@@ -128,6 +134,22 @@ def encode_number(column: dict[str, Any], cell: str | None) -> Pair:
     number = number if known else scaled(column["fill"])
     values = [number, np.float32(not known)] if column["indicator"] else [number]
     return np.array(values, np.float32), known or not column["masked"]
+
+
+def transformed(column: dict[str, Any], number: float) -> Any:
+    """Return a number within the bounds of its column and transformed."""
+    low, high = column["bounds"] or (-math.inf, math.inf)
+    value = np.float64(min(max(number, low), high))
+    transform = column["transform"] or {"method": ""}
+    if transform["method"] == "log1p":
+        return np.sign(value) * np.log1p(abs(value))
+    if transform["method"] == "quantile":
+        return np.interp(value, transform["knots"], transform["scores"])
+    if transform["method"] == "yeo_johnson":
+        sign, power = (1, transform["power"]) if value >= 0 else (-1, 2 - transform["power"])
+        logarithm = np.log1p(abs(value))
+        return sign * (np.expm1(power * logarithm) / power if power else logarithm)
+    return value
 
 
 def spelled(names: Sequence[str], cells: Sequence[str | None]) -> list[str | None]:
