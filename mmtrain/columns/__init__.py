@@ -17,6 +17,7 @@ from mmtrain.columns.cells import CellError as CellError
 from mmtrain.columns.cells import CellWarning as CellWarning
 from mmtrain.columns.cells import ImageCells as ImageCells
 from mmtrain.columns.date import Date as Date
+from mmtrain.columns.embedding import Embedding as Embedding
 from mmtrain.columns.fitted_column import FittedColumn as FittedColumn
 from mmtrain.columns.fitted_column import RawInput as RawInput
 from mmtrain.columns.fitted_column import RowSource as RowSource

@@ -87,6 +87,8 @@ class Evidence(IntEnum):
     UNITS = 70
     """Numbers with one unit."""
     DATES = 80
+    LISTS = 85
+    """Lists of numbers in brackets."""
     SPLIT_WORDS = 90
     """Words for train, validation and test, or folds."""
     FILES = 100

@@ -6,6 +6,7 @@ import mmtrain.layers.end_to_end
 import mmtrain.layers.fusion
 import mmtrain.layers.image_decoding
 import mmtrain.layers.network
+import mmtrain.layers.number_lists
 import mmtrain.layers.prediction_scales
 import mmtrain.layers.pretrained
 import mmtrain.layers.stacks

@@ -19,6 +19,7 @@ TRAITS = {
     "categorical": ("input", "names", "1"),
     "text": ("input", "texts", ""),
     "date": ("input", "dates", "days"),
+    "embedding": ("input", "vectors", ""),
     "target": ("answer", "", "1"),
     "group": ("grouping", "", "last"),
     "id": ("naming", "", "last"),

@@ -7,7 +7,22 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from mmtrain.columns import AnyFittedColumn, Categorical, Date, Group, Id, Image, InputColumn, Numeric, Split, Text, Time, Weight, roles
+from mmtrain.columns import (
+    AnyFittedColumn,
+    Categorical,
+    Date,
+    Embedding,
+    Group,
+    Id,
+    Image,
+    InputColumn,
+    Numeric,
+    Split,
+    Text,
+    Time,
+    Weight,
+    roles,
+)
 from mmtrain.columns.base import fitted_roles
 from mmtrain.columns.fitted_column import RawInput
 from mmtrain.columns.image import FittedImage
@@ -112,6 +127,21 @@ FAULTS = [
             )
         ],
     ),
+    (Embedding(), ["[1, 2]", None, "3;4", '["5", "6"]'], []),  # more of them in test_embeddings
+    (Embedding(missing="mask"), ["[1, 2]", None], []),
+    (Embedding(missing="drop"), ["[1, 2]", None], []),
+    (
+        Embedding(missing="error"),
+        ["[1, 2]", None],
+        [
+            (
+                [1],
+                EMPTY,
+                "Fill it in, set `missing: mean` to use the training mean, set `missing: mask` to leave the vector out of that row, "
+                "or set `missing: drop` to leave the row out.",
+            )
+        ],
+    ),
     (Group(), ["a", "a"], []),
     (Group(), ["a", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),
     (Group(missing="drop"), ["a", None], []),
@@ -158,7 +188,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 6 + 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
+    assert len(known) == 4 + 6 + 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 
@@ -546,6 +576,7 @@ FITTED = {
     "numeric": lambda: Numeric().fit([cells("0.1", "0.7", None, "1e-9")]),
     "categorical": lambda: Categorical(missing="mask").fit([cells("größe", "[UNK]", 'a"b\\c', "x\ny")]),
     "date": lambda: Date().fit([cells("2024-03-01", None, "31/12/2023 10:30")]),
+    "embedding": lambda: Embedding().fit([cells("[0.1, 1e-9]", None, "2 3")]),
     "image": lambda: Image(size=(3, 4), channels=4).fit([]),
     "text": lambda: Text().fit([cells("Ärger don't", None, "a b b")]),
 }
@@ -570,6 +601,7 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
         "numeric": "vector",
         "categorical": "index",
         "date": "vector",
+        "embedding": "vector",
         "image": "image",
         "text": "bag",
     }

@@ -249,6 +249,7 @@ def layers_to_save():
         fusion,
         image_decoding,
         network,
+        number_lists,
         prediction_scales,
         pretrained,
         stacks,
@@ -312,6 +313,12 @@ def layers_to_save():
                 parts=["days", "hour"], cyclic=True, center=[9.5, 0, 0], scale=[2, 1, 1], fill=[0, 0, 1], indicator=True, masked=False
             ),
             (np.array([["1970-01-09T10:30:00"], ["1970-02-30"]], dtype=object),),
+        ),
+        "EncodeEmbedding": (
+            number_lists.EncodeEmbedding(
+                width=2, unit_length=True, center=[0.5, 0], scale=[2, 1], fill=[0, 0], indicator=True, masked=False
+            ),
+            (np.array([["[3, -4e0]"], ["1 2 3"], ['["1", null]'], [""]], dtype=object),),
         ),
         "EncodeImage": (image_decoding.EncodeImage(**layout), (strings,)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
