@@ -12,6 +12,7 @@ the vector that a dense layer reads.
 | `bag` | (batch, length) int32 ids, sorted, 0 = padding | a text as TF-IDF |
 | `pieces` | (batch, length) int32 ids of a pretrained vocabulary | a text for a pretrained encoder |
 | `image` | (batch, height, width, channels) uint8 or uint16 | an image |
+| `volume` | (batch, depth, height, width, channels) uint8 or uint16 | the slices of a scan |
 
     >>> kinds["image"] is ImageSpec
     True
@@ -221,23 +222,14 @@ class BagSpec(_Codes):
         return BagProjection(idf=list(self.idf), units=units, use_bias=use_bias)(tensor)
 
 
-@kind
 @dataclass(frozen=True)
-class ImageSpec(TensorSpec):
-    """Pixels: (batch, height, width, channels) unsigned integers of `bits` bits."""
-
-    kind: ClassVar[Kind] = "image"
-    architecture_prefix: ClassVar[str] = "image"
+class PixelSpec(TensorSpec):
+    """Unsigned integers of `bits` bits, 0 for black."""
 
     height: int
     width: int
     channels: int
     bits: Literal[8, 16] = 8
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Height, width, channels."""
-        return (self.height, self.width, self.channels)
 
     @property
     def dtype(self) -> str:
@@ -248,6 +240,35 @@ class ImageSpec(TensorSpec):
     def levels(self) -> int:
         """The value of full brightness: 255 or 65535."""
         return int(2**self.bits) - 1
+
+
+@kind
+@dataclass(frozen=True)
+class ImageSpec(PixelSpec):
+    """Pixels: (batch, height, width, channels) unsigned integers of `bits` bits."""
+
+    kind: ClassVar[Kind] = "image"
+    architecture_prefix: ClassVar[str] = "image"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, channels."""
+        return (self.height, self.width, self.channels)
+
+
+@kind
+@dataclass(frozen=True)
+class VolumeSpec(PixelSpec):
+    """Voxels: (batch, depth, height, width, channels) unsigned integers of `bits` bits."""
+
+    kind: ClassVar[Kind] = "volume"
+
+    depth: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Depth, height, width, channels."""
+        return (self.depth, self.height, self.width, self.channels)
 
 
 @kind

@@ -30,6 +30,8 @@ class ImageCells:
     layout: Layout
     suffix: str = ""
     """What cells lack to be file names."""
+    folders: bool = False
+    """True if a cell may name a folder of DICOM files, which are one series."""
 
 
 LONGEST_REMARK = 300

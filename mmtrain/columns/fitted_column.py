@@ -100,10 +100,13 @@ class FittedColumn(Section):
 
     attributed_to: ClassVar[Literal["cells", "words", "regions"]] = "cells"
     """Parts of a cell that explanations attribute to."""
-    decodes_images: ClassVar[bool] = False
-    """True if the layer decodes image files; its third output is then the status of each, see `mmtrain.layers.image_decoding`."""
 
     role: str
+
+    @property
+    def decodes_images(self) -> bool:
+        """True if the layer decodes image files; its third output is then the status of each, see `mmtrain.layers.image_decoding`."""
+        return False
 
     @property
     @abstractmethod
@@ -150,12 +153,17 @@ class FittedColumn(Section):
         """Describe `baseline`, a noun phrase."""
         return {"vector": "zero", "index": "no category"}.get(self.spec.kind, "no words")
 
+    @property
+    def attributed_axes(self) -> int:
+        """Number of axes of an entry whose places explanations attribute to; what is behind them is summed."""
+        return 2
+
     def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:  # noqa: ARG002
         """Return whether an encoded entry (1, *spec.shape) that is present stands for a cell without content."""
         return False
 
     def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution | None:  # noqa: ARG002
-        """Divide the attributions `values` of the places of an entry (*spec.shape[:2]) among the parts of its cell; None: it has none."""
+        """Divide the attributions `values` of the places of an entry among the parts of its cell; None: it has none."""
         return None
 
     @property

@@ -2,40 +2,31 @@
 
 Encoded as kind `image`: (batch, height, width, channels) uint8, or uint16 with `bits: 16`. Images are decoded once,
 before training, into an image store; no file is read a second time. A masked image is all zeros. The saved
-model takes the bytes of image files, and decodes them by the same rules.
+model takes the bytes of image files, and decodes them by the same rules; where training rows have files that TensorFlow cannot decode
+(DICOM, NIfTI, TIFF, HEIC, AVIF), it takes the pixels that `mmtrain.image_decoding` makes of them instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Guess, role
 from mmtrain.columns.cells import ImageCells
-from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
-from mmtrain.columns.image_cells import guess_images
+from mmtrain.columns.fitted_image import FittedImage
+from mmtrain.columns.image_cells import MORE_ENDINGS, guess_images
 from mmtrain.columns.input_column import InputColumn
-from mmtrain.errors import counted
+from mmtrain.columns.pixel_input import Choice, Level, Side, Slice, WindowOption
 from mmtrain.image_decoding import MAX_PIXELS, Layout
-from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.registry import Section
 from mmtrain.specs import ImageSpec, Kind
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from mmtrain.columns.profile import Profile
-    from mmtrain.columns.summaries.base import Accumulator
-
-Side = Annotated[int, Field(ge=1, le=4096)]
-Level = Annotated[int, Field(ge=0, le=255)]
-Choice = BeforeValidator(lambda value: int(value) if isinstance(value, str) and value.isdecimal() else value)
-"""Scalars of the file are text until a field says otherwise; pydantic's Literal compares without converting."""
 
 
 def _suffix(text: str) -> str:
@@ -84,133 +75,12 @@ class Augment(Section):
         return self.brightness > 0 or self.contrast > 0 or self.color > 0 or self.erase > 0
 
 
-def _file_bytes(cell: object) -> bytes:
-    # Cells from Python; those of tables become images in `data.images`.
-    if isinstance(cell, bytes):
-        return cell
-    if isinstance(cell, str) and is_data_uri(cell):
-        return from_data_uri(cell)
-    return Path(cell).read_bytes() if isinstance(cell, str | PathLike) and str(cell) else b""
-
-
-GREY = 0.5
-"""Brightness of a baseline where that of training images is not known."""
-SIZED = {
-    "stretch": "stretched to this size",
-    "crop": "brought to the smallest size of its proportions that covers this one, and cut to it in the middle",
-    "pad": "brought to the largest size of its proportions that fits into this one, and put in the middle of the background {background}",
-}
-"""Descriptions of `resize`."""
-
-
-class FittedImage(FittedColumn):
-    """Nothing is learned from images; this is how they look in the store."""
-
-    attributed_to: ClassVar[Literal["regions"]] = "regions"
-    decodes_images: ClassVar[bool] = True
-
-    role: Literal["image"] = "image"
-    height: Side
-    width: Side
-    channels: Literal[1, 3, 4]
-    bits: Literal[8, 16]
-    resize: Literal["stretch", "crop", "pad"]
-    background: tuple[Level, Level, Level]
-    max_pixels: PositiveInt
-
-    @property
-    def spec(self) -> ImageSpec:
-        """(batch, height, width, channels)."""
-        return ImageSpec(self.height, self.width, self.channels, self.bits)
-
-    def raw_inputs(self, name: str) -> dict[str, RawInput]:
-        """The bytes of one image file, empty for missing."""
-        return {name: RawInput((1,), "string")}
-
-    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
-        """Return the bytes of image files, (rows, 1), empty for missing; a cell holds them itself, or is the path of a file."""
-        import numpy as np
-
-        return np.array([[_file_bytes(cell)] for cell in cells], dtype=object).reshape(-1, 1)
-
-    def open(self, cells: CellReader) -> RowSource:
-        """Return the image store: files are decoded once, before training."""
-        return cells.images()
-
-    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
-        """Brightness and depth."""
-        from mmtrain.columns.summaries.images import ImageAccumulator
-
-        return ImageAccumulator(self.spec.levels)
-
-    def baseline(self, learned: Any) -> np.ndarray[Any, Any]:
-        """Return a plain image as bright as training images are on average: a black one would explain nothing by dark places."""
-        import numpy as np
-
-        levels = self.spec.levels
-        # The brightness of training images is 0 to 1.
-        image = np.full((1, *self.spec.shape), round((GREY if learned is None else learned.brightness) * levels), dtype=self.spec.dtype)
-        if self.channels == 4:
-            image[..., 3] = levels  # opaque
-        return image
-
-    def baseline_words(self, learned: Any) -> str:
-        """Describe the baseline with its brightness."""
-        if learned is None:
-            return "a plain grey image"
-        return f"a plain image as bright as training images are on average, {100 * learned.brightness:.0f} %"
-
-    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:  # noqa: ARG002
-        """Divide among three by three regions: `values` (height, width) belong to pixels; all of it for a smaller image than that."""
-        import numpy as np
-
-        if min(values.shape) < 3:
-            return CellAttribution((("all", float(values.sum())),))
-        # Nine regions with names: bands from top to bottom, each cut from left to right.
-        bands = zip(("top", "", "bottom"), np.array_split(values, 3, axis=0), strict=True)
-        regions = [
-            (f"{down} {across}".strip() or "centre", float(field.sum()))
-            for down, band in bands
-            for across, field in zip(("left", "", "right"), np.array_split(band, 3, axis=1), strict=True)
-        ]
-        return CellAttribution(tuple(regions))
-
-    def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
-        """The layout."""
-        size = f"{self.height} × {self.width} pixels"
-        return f"nothing; images of {size}, {counted(self.channels, 'channel')}, {self.bits} bits"
-
-    def recipe(self) -> EncodingDescription:
-        """Describe every step from a file to pixels, to be repeated in another program."""
-        colours = {1: "grey by ITU-R BT.601", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
-        background = list(self.background)
-        laid = "" if self.channels == 4 else f", transparent pixels laid on the background {background}"
-        encoded = (
-            f"{self.height} x {self.width} pixels ({colours}), 0 dark to {2**self.bits - 1} bright: turned upright by EXIF{laid}, and "
-            f"{SIZED[self.resize].format(background=background)}, bilinear with antialias (`Image.Resampling.BILINEAR` of Pillow). "
-            "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
-            f"{'Samples of 8 bits count 257 times. ' if self.bits == 16 else ''}All 0 without an image."
-        )
-        return EncodingDescription("An image.", encoded, "1 if there is an image, else 0.", None)
-
-    def preprocessing(self) -> Any:
-        """Decodes files; a third output is the status of each, see `mmtrain.layers.image_decoding.STATUS`."""
-        from mmtrain.layers.image_decoding import EncodeImage
-
-        return EncodeImage(
-            height=self.height,
-            width=self.width,
-            channels=self.channels,
-            bits=self.bits,
-            resize=self.resize,
-            background=self.background,
-            max_pixels=self.max_pixels,
-        )
-
-
 @role("image", fitted=FittedImage)
 class Image(InputColumn):
-    """An image: JPEG, PNG, BMP, GIF (first frame) or WebP (first frame), turned upright by its EXIF data."""
+    """An image: JPEG, PNG, BMP, GIF (first frame), WebP (first frame), TIFF, AVIF or HEIC, turned upright by its EXIF data.
+
+    Or a slice of a DICOM or NIfTI file, in the window of its values.
+    """
 
     content: ClassVar[Content] = "images"
     own_branch: ClassVar[bool] = True
@@ -228,6 +98,12 @@ class Image(InputColumn):
     )
     channels: Annotated[Literal[1, 3, 4], Choice] = Field(3, description="1 grey, 3 colour, 4 colour with transparency.")
     bits: Annotated[Literal[8, 16], Choice] = Field(8, description="16 keeps the depth of 16-bit grey images.")
+    window: WindowOption = "auto"
+    slice: Literal["", "middle"] | Slice = Field(
+        "",
+        description="Slice, page or frame of a file with several, from 0; middle is the default. Where it is given, a cell may also name "
+        "a folder: the files of one DICOM series, which are ordered by position.",
+    )
     resize: Literal["stretch", "crop", "pad"] = Field(
         "stretch",
         description="stretch: ignore the proportions; crop: fill and cut what sticks out; pad: fit and fill the rest with `background`.",
@@ -248,6 +124,8 @@ class Image(InputColumn):
     def _deep_images_are_grey(self) -> Image:
         if self.bits == 16 and self.channels != 1:
             raise ValueError("`bits: 16` goes with `channels: 1`.")
+        if self.window != "auto" and self.channels == 4:
+            raise ValueError("`window` goes with `channels: 1` or `channels: 3`.")
         return self
 
     @classmethod
@@ -268,8 +146,9 @@ class Image(InputColumn):
     @property
     def image_cells(self) -> ImageCells:
         """Paths without `suffix`, and the size, channels and depth of images in the store."""
-        layout = Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
-        return ImageCells(layout, self.suffix)
+        number = self.slice if isinstance(self.slice, int) else None
+        layout = Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels, self.window, number)
+        return ImageCells(layout, self.suffix, folders=self.slice != "")
 
     @property
     def augmentation(self) -> Augment | None:
@@ -280,8 +159,13 @@ class Image(InputColumn):
         """Return the spec of the pixels."""
         return ImageSpec(*self.size, self.channels, self.bits)
 
-    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:  # noqa: ARG002
-        """Nothing to learn."""
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:
+        """Learn nothing but whether TensorFlow can decode the files, by their names and by the options."""
+        layout = self.image_cells.layout
+        # No sample of a file that TensorFlow decodes is negative.
+        scanned = isinstance(self.window, tuple) and self.window[0] < 0
+        more = scanned or self.slice != "" or self.suffix.lower().endswith(MORE_ENDINGS)
+        more = more or any(piece.str.lower().str.strip().str.endswith(MORE_ENDINGS).any() for piece in cells)
         return FittedImage(
             height=self.size[0],
             width=self.size[1],
@@ -290,4 +174,7 @@ class Image(InputColumn):
             resize=self.resize,
             background=self.background,
             max_pixels=self.max_pixels,
+            window=self.window,
+            slice=layout.slice,
+            takes="pixels" if more else "files",
         )

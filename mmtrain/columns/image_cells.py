@@ -12,10 +12,15 @@ from mmtrain.image_decoding.unsupported_formats import ENDINGS, by_name
 from mmtrain.text.label_lists import read_list
 from mmtrain.text.printable import quote_value
 
-IMAGE_ENDINGS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp")
+GRAPH_ENDINGS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp")
+"""Endings of files that a saved model decodes itself."""
+MORE_ENDINGS = (".tif", ".tiff", ".avif", ".heic", ".heif", ".hif", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
+"""Endings of files whose pixels a saved model takes."""
+VOLUME_ENDINGS = (".nii", ".nii.gz")
+IMAGE_ENDINGS = (*GRAPH_ENDINGS, *(ending[1:] for ending in MORE_ENDINGS))
 """Endings of files that are read."""
 
-_READ = "|".join(IMAGE_ENDINGS)
+_READ = "|".join(re.escape(ending) for ending in IMAGE_ENDINGS)
 _ANY = "|".join([_READ, *(re.escape(ending[1:]) for ending in ENDINGS)])
 IMAGE = rf"(?i)\.(?:{_READ})\s*$"
 NOT_READ = rf"(?i)\.(?:{'|'.join(re.escape(ending[1:]) for ending in ENDINGS)})\s*$"

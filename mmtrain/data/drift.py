@@ -70,7 +70,7 @@ def learn_statistics(
             accumulator.add(SeenRows(present=present))
             # A fixed seed: statistics.json of the same rows is the same, whatever the seed of the training.
             sample = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:MOST_IMAGES]
-            paths = _images(ImageFinder(folder, images[key].suffix), table.cells(headers[0], sample))
+            paths = _images(ImageFinder(folder, images[key].suffix, folders=images[key].folders), table.cells(headers[0], sample))
             for start in range(0, len(sample), IMAGE_CHUNK_ROWS):
                 end = start + IMAGE_CHUNK_ROWS
                 some = sample[start:end]

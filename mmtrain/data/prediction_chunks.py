@@ -157,7 +157,7 @@ class Chunks:
 
         Chunks of the same cells may share decoded images if their columns are declared alike.
         """
-        finders = {key: ImageFinder(source.images, cells.suffix) for key, cells in self._images.items()}
+        finders = {key: ImageFinder(source.images, cells.suffix, folders=cells.folders) for key, cells in self._images.items()}
         respell = [
             key for key, column in self._inputs.items() if any(respelled(self._fitted, source.file, header) for header in column.reads())
         ]

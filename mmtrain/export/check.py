@@ -38,7 +38,7 @@ def raw_rows(columns: Mapping[str, InputColumn], images: ImageFolder, fitted: Fi
     for key, column in fitted.columns.items():
         chunks = table.chunks(columns[key].reads())
         if key in declared:
-            finder = ImageFinder(images, declared[key].suffix)
+            finder = ImageFinder(images, declared[key].suffix, folders=declared[key].folders)
             chunks = (cells.map(partial(_source, finder), na_action="ignore") for cells in chunks)
         raw[key] = np.concatenate([column.raw(cells) for cells in chunks])
     return raw

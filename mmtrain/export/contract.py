@@ -17,12 +17,13 @@ import pandas as pd
 
 from mmtrain.artifacts.export_results import ExportCheck, ExportInput, ExportOutput, ScoreChange, Signature
 from mmtrain.columns import FittedColumn
+from mmtrain.columns.pixel_input import RAW_PIXELS
 from mmtrain.data.cell_encoder import encoder
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
 from mmtrain.export.base import Array, Inputs
 from mmtrain.input_layout import InputLayout
-from mmtrain.specs import ImageSpec
+from mmtrain.specs import PixelSpec
 from mmtrain.targets import FittedTarget
 
 ENCODING = "python encode.py TABLE.csv inputs.npz [IMAGES]"
@@ -92,6 +93,8 @@ def _labels(kind: Inputs, key: str, fitted: Fitted) -> tuple[str, ...]:
 def _as_it_is(fitted: Fitted, key: str) -> str:
     if fitted.columns[key].decodes_images:
         return "The bytes of a JPEG, PNG, BMP, GIF or WebP file; none if missing."
+    if isinstance(fitted.columns[key].spec, PixelSpec):
+        return RAW_PIXELS
     text = fitted.columns[key].raw_inputs(key)[key].dtype == "string"
     return f"The cell as it is; {'an empty text' if text else 'NaN'} if missing."
 
@@ -101,7 +104,7 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
     raw = {key: _raw(column) for key, column in fitted.columns.items()}
     if kind == "raw":
         return raw
-    images = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, ImageSpec)}
+    images = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, PixelSpec)}
     others = {key: column for key, column in fitted.columns.items() if key not in images}
     row = {}
     if others:
@@ -116,6 +119,8 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
 
 def _raw(column: FittedColumn) -> Array:
     """Return the raw example cell of a column, (1, 1); for a column of several headers (1, headers)."""
+    if isinstance(column.spec, PixelSpec) and not column.decodes_images:
+        return np.full((1, *column.spec.shape), 0.5, np.float32)
     cell = _grey() if column.decodes_images else column.recipe().cell
     cells: Any = pd.DataFrame([cell], dtype="str") if isinstance(cell, Mapping) else pd.Series([cell])
     return column.raw(cells)

@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 
 import mmtrain.image_decoding
+from mmtrain.columns import FittedColumn
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
+from mmtrain.specs import PixelSpec
 from mmtrain.text.spelling import BLANKS
 from mmtrain.text.tokenization import BASE_LETTERS, BETWEEN_WORDS, CHARACTER_PAIRS, VARIANTS, WORD
 
@@ -29,9 +31,17 @@ VECTORIZED = ("tfidf", "tokens", "hashed")
 
 def can_encode(fitted: Fitted) -> bool:
     """Return whether the program knows every column; it knows no pieces of pretrained encoders, and no roles of users."""
-    known = (column.role in ENCODED_ROLES or dict(column).get("vectorize") in VECTORIZED for column in fitted.columns.values())
+    known = (
+        (column.role in ENCODED_ROLES and not _needs_mmtrain(column)) or dict(column).get("vectorize") in VECTORIZED
+        for column in fitted.columns.values()
+    )
     # A role of a user's own may have the name of one of ours.
     return all(known) and all(type(column).__module__.startswith("mmtrain.columns.") for column in fitted.columns.values())
+
+
+def _needs_mmtrain(column: FittedColumn) -> bool:
+    """Return whether cells are files that mmtrain alone decodes, or values in a window."""
+    return isinstance(column.spec, PixelSpec) and not column.decodes_images
 
 
 def write_encode_program(fitted: Fitted, folder: Path) -> None:
@@ -49,10 +59,11 @@ def write_encode_program(fitted: Fitted, folder: Path) -> None:
 
 def _copy_image_decoding(folder: Path) -> None:
     """Copy the modules that decode images; the one function from elsewhere goes into a module of its own."""
-    folder.mkdir()
-    for path in sorted(Path(mmtrain.image_decoding.__file__).parent.glob("*.py")):
+    source = Path(mmtrain.image_decoding.__file__).parent
+    for path in sorted(source.rglob("*.py")):
+        (folder / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8").replace(f"mmtrain.{IMAGES}", IMAGES).replace("mmtrain.errors", f"{IMAGES}.words")
-        (folder / path.name).write_text(text, encoding="utf-8")
+        (folder / path.relative_to(source)).write_text(text, encoding="utf-8")
     head = "from __future__ import annotations\n\nfrom collections.abc import Sequence\n\n\n"
     (folder / "words.py").write_text(head + inspect.getsource(listed), encoding="utf-8")
 

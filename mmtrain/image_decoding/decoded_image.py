@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-"""The formats that are read, by Pillow's names."""
+"""The formats that are read here and in an exported graph, by Pillow's names."""
+
+MORE_FORMATS = ("TIFF", "AVIF", "HEIC", "DICOM", "NIfTI")
+"""The formats that are read here alone; `formats` has their readers."""
+
+Window: TypeAlias = tuple[float, float] | Literal["auto", "percentile"]
+"""The values between black and white: given, of the file itself (`auto`), or of the image's own samples."""
 
 MAX_PIXELS = 50_000_000
 """Pixels of the largest image that is decoded, unless a column says otherwise."""
@@ -36,7 +43,11 @@ class Layout:
     `size` is (height, width); `channels` 1, 3 or 4; `bits` 8 (uint8) or 16 (uint16, one channel only).
     `resize` is `stretch` (to exactly `size`), `crop` (cover `size`, cut its centre) or `pad` (fit into `size`, centred).
     `background` is red, green and blue in 0..255, under transparent pixels and around padded images.
-    `max_pixels` is the most that the header may announce before anything is decoded.
+    `max_pixels` is the most that the header may announce before anything is decoded; of a volume, the most voxels.
+    `window` is the range of samples from black to white, see `mmtrain.image_decoding.window`.
+    `slice` is the number of the slice, page or frame that is read, from 0; None is the middle one.
+    `depth` is the number of slices of a volume; 0 for an image.
+    `spacing` is the distance of voxels in mm, (depth, height, width), that a volume is brought to; empty: `resize` decides.
     """
 
     size: tuple[int, int]
@@ -45,6 +56,25 @@ class Layout:
     resize: str = "stretch"
     background: tuple[int, int, int] = (255, 255, 255)
     max_pixels: int = MAX_PIXELS
+    window: Window = "auto"
+    slice: int | None = None
+    depth: int = 0
+    spacing: tuple[float, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Axes of the pixels: (height, width, channels), of a volume (depth, height, width, channels)."""
+        return (*((self.depth,) if self.depth else ()), *self.size, self.channels)
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the type of the pixels."""
+        return f"uint{self.bits}"
+
+    @property
+    def top(self) -> int:
+        """The level of white: 255 or 65535."""
+        return int(2**self.bits) - 1
 
 
 class UnreadableImage(Exception):  # noqa: N818 - a refusal, reported by the caller as a problem of the table
@@ -56,6 +86,17 @@ class UnreadableImage(Exception):  # noqa: N818 - a refusal, reported by the cal
 
     def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str]]:
         return type(self), (str(self), self.fix)
+
+
+class MissingReader(UnreadableImage):
+    """The refusal of a file whose reader is not installed: an error under every policy for missing images."""
+
+    def __init__(self, noun: str, extra: str) -> None:
+        super().__init__(f"The file is {noun}, and the packages that read it are not installed.", f"Run `pip install 'mmtrain[{extra}]'`.")
+        self._arguments = noun, extra
+
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str]]:
+        return type(self), self._arguments
 
 
 def cut_short(kind: str) -> UnreadableImage:

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmtrain.image_decoding import formats
 from mmtrain.image_decoding.containers import Container, unpack
 from mmtrain.image_decoding.decoded_image import ImageHeader, image_errors
 from mmtrain.image_decoding.image_source import content
@@ -24,7 +25,10 @@ def inspect(source: Path | bytes) -> ImageHeader:
         UnreadableImage: the file has no readable header.
 
     """
-    container = unpack(*content(source))
+    kind, data = content(source)
+    if kind in formats.READERS:
+        return formats.header(kind, data)
+    container = unpack(kind, data)
     if container.plain is not None:  # Pillow would take the file apart once more
         mode, *size = container.plain
         return describe(mode, (size[0], size[1]), container)

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import os
 import stat
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 from mmtrain.errors import listed
 from mmtrain.image_decoding.decoded_image import FORMATS, UnreadableImage
+from mmtrain.image_decoding.folder_content import ENDINGS as DICOM_ENDINGS
+from mmtrain.image_decoding.folder_content import MARK as FOLDER_MARK
+from mmtrain.image_decoding.folder_content import file_bytes, files_of
 from mmtrain.image_decoding.format_rules import BMP_HEADER_SIZES
 from mmtrain.image_decoding.unsupported_formats import HEAD, by_content, by_name
 
 _START = 1 << 16
 """Bytes that are read at first; most images are smaller."""
 
-_MARKS = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"))
+_MARKS = (
+    *((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF")),
+    *((mark, "TIFF") for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    (FOLDER_MARK, "DICOM series"),
+)
 """First bytes that tell a format by themselves."""
+_NIFTI_MARKS = ((344, b"n+1\0"), (4, b"n+2\0"))
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+_DICOM_GROUPS = (b"\x02\0", b"\x08\0")
+"""First bytes of DICOM files without the usual 128 bytes in front: a tag of the first group, with a type of two capital letters."""
 
 
 def content(source: Path | bytes) -> tuple[str, bytes]:
-    """The format, one of `FORMATS`, and all bytes of `source`.
+    """The format, one of `FORMATS` or of `formats.READERS`, and all bytes of `source`, of a folder those of its DICOM files.
 
     The head of a file is looked at before the rest is read, so that a large file of another kind costs nothing.
 
@@ -29,14 +42,24 @@ def content(source: Path | bytes) -> tuple[str, bytes]:
 
     """
     if isinstance(source, bytes):
-        return _format_of(source[:HEAD]), source
+        return _format_of(source[:_START]), source
     try:
-        return _read(source)
+        return _read_folder(source) if source.is_dir() else _read(source)
     except OSError as error:
         with suppress(OSError):
             _require_file(source)
         reason = (error.strerror or type(error).__name__).lower()
         raise UnreadableImage(f"The file cannot be opened: {reason}.", "Give the path of a file that this user may read.") from error
+
+
+def _read_folder(path: Path) -> tuple[str, bytes]:
+    """The DICOM files of a folder. Raises UnreadableImage without any."""
+    data = file_bytes(path)
+    if not files_of(data):
+        raise UnreadableImage(
+            "The path is a folder without DICOM files.", "Give the path of one image file, or of a folder of DICOM files."
+        )
+    return "DICOM series", data
 
 
 def _read(path: Path) -> tuple[str, bytes]:
@@ -48,7 +71,7 @@ def _read(path: Path) -> tuple[str, bytes]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError("not a regular file")
         start = os.read(descriptor, _START)
-        kind = _format_of(start[:HEAD], path.name)
+        kind = _format_of(start, path.name)
         parts = [start]
         # A short read means the end; longer files are read to the end in one more call.
         while len(start) == _START and parts[-1]:
@@ -61,20 +84,18 @@ def _read(path: Path) -> tuple[str, bytes]:
 def _require_file(path: Path) -> None:
     if path.is_file():
         return
-    if path.is_dir():
-        raise UnreadableImage("The path is a folder, not a file.", "Give the path of one image file.")
     if path.exists():
         raise UnreadableImage("The path is not a regular file.", "Give the path of one image file.")
     raise UnreadableImage("The file does not exist.", "Give the path of an image file that exists.")
 
 
 def _format_of(head: bytes, name: str = "") -> str:
-    """One of `FORMATS`, by the first bytes; the name only says what a file is that is none of these."""
+    """The format by the first bytes; the name only says what a file is that is none of these, and that DICOM may lack its mark."""
     if not head:
         raise UnreadableImage("The file is empty.", "Replace it with a whole image file.")
-    if known := _known(head):
+    if known := _known(head) or _medical(head, name):
         return known
-    if other := by_content(head):
+    if other := by_content(head[:HEAD]):
         raise UnreadableImage(f"The file is {other.noun}, a format that is not read.", other.fix)
     if other := by_name(name):
         raise UnreadableImage(f"The file is not an image that is read; its name ends like that of {other.noun}.", other.fix)
@@ -82,10 +103,31 @@ def _format_of(head: bytes, name: str = "") -> str:
 
 
 def _known(head: bytes) -> str:
-    """One of `FORMATS`, or an empty string."""
+    """The format, or an empty string."""
+    # The 128 bytes in front of DICOM's mark are free, and may be the head of a TIFF: a file can be both.
+    if head.startswith(b"DICM", 128):
+        return "DICOM"
     if marked := next((name for mark, name in _MARKS if head.startswith(mark)), ""):
         return marked
     # Two letters alone would take every text that begins with BM.
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in BMP_HEADER_SIZES:
         return "BMP"
+    if head.startswith(b"ftyp", 4):
+        # The first brand is the file's own, those behind the version are what it is compatible with.
+        own, others = {head[8:12]}, {head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), 256), 4)}
+        if own & _AVIF_BRANDS or (own & {b"mif1", b"msf1"} and others & _AVIF_BRANDS):
+            return "AVIF"
+        return "HEIC" if own & _HEIC_BRANDS else ""
     return "WEBP" if head.startswith(b"RIFF") and head.startswith(b"WEBP", 8) else ""
+
+
+def _medical(head: bytes, name: str) -> str:
+    """DICOM or NIfTI, or an empty string."""
+    if name.lower().endswith(DICOM_ENDINGS):
+        return "DICOM"
+    if head[:2] in _DICOM_GROUPS and head[3:4] == b"\0" and head[4:6].isalpha() and head[4:6].isupper():
+        return "DICOM"
+    if head.startswith(b"\x1f\x8b"):
+        with suppress(zlib.error):
+            head = zlib.decompressobj(31).decompress(head, HEAD)
+    return "NIfTI" if any(head.startswith(mark, place) for place, mark in _NIFTI_MARKS) else ""

@@ -26,17 +26,13 @@ class NotRead:
 
 
 NOT_READ = (
-    NotRead("a TIFF image", ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")), (".tif", ".tiff")),
-    NotRead("a DICOM image", ((128, b"DICM"),), (".dcm", ".dicom", ".ima")),
-    NotRead("a NIfTI volume", ((344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0")), (".nii", ".nii.gz"), SLICES),
+    NotRead(
+        "a NIfTI header without its voxels", ((344, b"ni1\0"), (4, b"ni2\0")), (), "Save header and voxels as one file, .nii or .nii.gz."
+    ),
     NotRead("an NRRD volume", ((0, b"NRRD0"),), (".nrrd", ".nhdr"), SLICES),
     NotRead("a MetaImage volume", (), (".mha", ".mhd"), SLICES),
     NotRead("a JPEG 2000 image", ((0, b"\0\0\0\x0cjP  "), (0, b"\xff\x4f\xff\x51")), (".jp2", ".j2k", ".jpx")),
     NotRead("a JPEG XL image", ((0, b"\xff\x0a"), (0, b"\0\0\0\x0cJXL ")), (".jxl",)),
-    NotRead("an AVIF image", ((4, b"ftypavif"), (4, b"ftypavis")), (".avif",)),
-    NotRead(
-        "a HEIC image", tuple((4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")), (".heic", ".heif", ".hif")
-    ),
     NotRead("a PSD image", ((0, b"8BPS"),), (".psd",)),
     NotRead("an ICO image", ((0, b"\0\0\1\0"),), (".ico",)),
     NotRead("an SVG drawing", ((0, b"<svg"),), (".svg", ".svgz")),

@@ -75,20 +75,20 @@ def guessed(found):
     return column.guess.role, column.guess.used, column.guess.reason
 
 
-def write_dicom(path):
-    path.write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 200)
+def write_jpeg_2000(path):
+    path.write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 200)
 
 
-@pytest.mark.parametrize("ending", [".dcm", "", ".png"])
+@pytest.mark.parametrize("ending", [".jp2", "", ".png"])
 def test_init_names_files_of_another_format_whatever_their_ending(tmp_path, ending):
     folder = tmp_path / "scans"
     folder.mkdir()
     names = [f"IM{row:04}{ending}" for row in range(N)]
     for name in names:
-        write_dicom(folder / name)
+        write_jpeg_2000(folder / name)
     role, used, reason = guessed(profile_table(table(tmp_path, names), images=folder))
     assert (role, used) == ("image", False)
-    assert "a DICOM image" in reason
+    assert "a JPEG 2000 image" in reason
     assert "onvert it to JPEG, PNG, BMP, GIF or WEBP" in reason
     assert check(init(tmp_path / "t.csv", images=folder, file=tmp_path / "t.yaml").file).rows == N
 
@@ -103,13 +103,13 @@ def test_files_without_an_ending_that_can_be_read_are_images(tmp_path):
 
 
 def test_some_files_of_another_format_are_named_and_masked(tmp_path):
-    names = [f"{row}.png" if row % 4 else f"{row}.tif" for row in range(N)]
+    names = [f"{row}.png" if row % 4 else f"{row}.jp2" for row in range(N)]
     for row, name in enumerate(names):
-        Image.new("L", (4, 4)).save(tmp_path / name, format="PNG" if row % 4 else "TIFF")
+        Image.new("L", (4, 4)).save(tmp_path / name, format="PNG" if row % 4 else "JPEG2000")
     role, used, reason = guessed(profile_table(table(tmp_path, names)))
     assert (role, used) == ("image", True)
     assert reason.endswith(
-        "; 15 of 60 files do not exist or cannot be read, as '0.tif': The file is a TIFF image, a format that is not read. "
+        "; 15 of 60 files do not exist or cannot be read, as '0.jp2': The file is a JPEG 2000 image, a format that is not read. "
         "Convert it to JPEG, PNG, BMP, GIF or WEBP."
     )
     assert check(init(tmp_path / "t.csv", file=tmp_path / "t.yaml").file).rows == N
@@ -123,13 +123,13 @@ FILE = (
 @pytest.mark.parametrize(
     ("ending", "problem"),
     [
-        (".dcm", "0.dcm: the file is a DICOM image, a format that is not read. Convert it to JPEG, PNG, BMP, GIF or WEBP."),
+        (".jp2", "0.jp2: the file is a JPEG 2000 image, a format that is not read. Convert it to JPEG, PNG, BMP, GIF or WEBP."),
         (".png;1.png", "the cell lists 2 images: 0.png and 1.png. One image is read per cell: give each a column of its own."),
     ],
 )
 def test_check_says_the_same(tmp_path, ending, problem):
     for row in range(N):
-        write_dicom(tmp_path / f"{row}.dcm")
+        write_jpeg_2000(tmp_path / f"{row}.jp2")
         Image.new("L", (4, 4)).save(tmp_path / f"{row}.png")
     table(tmp_path, [f"{row}{ending}" for row in range(N)])
     (tmp_path / "t.yaml").write_text(FILE, encoding="utf-8")

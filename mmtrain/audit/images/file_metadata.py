@@ -15,6 +15,7 @@ from mmtrain.data.images.decode import Progress, in_chunks
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
 from mmtrain.image_decoding.decoded_image import cut_short
+from mmtrain.image_decoding.folder_content import file_bytes
 from mmtrain.image_decoding.image_source import content
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def equal_bytes(files: Sequence[ImageFile], tails: NDArray[np.uint64]) -> NDArra
 
     def whole(piece: range) -> list[bytes]:
         those = [files[position] for position in doubtful[piece.start : piece.stop]]
-        return [sha256(file.content or Path(file.path).read_bytes()).digest() for file in those]
+        return [sha256(file.content or file_bytes(Path(file.path))).digest() for file in those]
 
     numbers = np.arange(len(files), dtype=np.int64)
     first: dict[bytes, int] = {}

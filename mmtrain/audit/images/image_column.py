@@ -116,7 +116,7 @@ def locate_column(column: ImageColumn, folder: ImageFolder) -> ImageFiles:
         RunError: files have come, gone or changed since the store was made.
 
     """
-    located = locate(column.cells, folder, column.suffix)
+    located = locate(column.cells, folder, column.suffix, folders=column.images is not None and column.images.folders)
     # The store was made from this listing: another number of files means that the positions no longer fit.
     if column.store is not None and len(column.store.pixels) != len(located.files):
         what = "images have changed while they were inspected."

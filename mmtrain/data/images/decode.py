@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mmtrain.data.images.locate import ImageFile
+from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout, UnreadableImage, read
+from mmtrain.image_decoding.decoded_image import MissingReader
+from mmtrain.image_decoding.folder_content import file_bytes
 from mmtrain.system.threads import cores
 
 if TYPE_CHECKING:
@@ -40,14 +44,14 @@ class Outcome:
     digest: str = ""
 
 
-def image_format(layout: Layout) -> tuple[np.dtype[Any], tuple[int, int, int]]:
-    """The dtype and the shape (height, width, channels) of one image."""
-    return np.dtype(np.uint16 if layout.bits == 16 else np.uint8), (*layout.size, layout.channels)
+def image_format(layout: Layout) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """The dtype and the shape of one image, (height, width, channels), of a volume (depth, height, width, channels)."""
+    return np.dtype(layout.dtype), layout.shape
 
 
 def image_bytes(layout: Layout) -> int:
     """The bytes of one decoded image."""
-    return layout.size[0] * layout.size[1] * layout.channels * layout.bits // 8
+    return math.prod(layout.shape) * layout.bits // 8
 
 
 def decode_all(
@@ -58,7 +62,12 @@ def decode_all(
     hashed: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Decode every file and hand its position and its pixels to `keep`, from several threads and in no order."""
+    """Decode every file and hand its position and its pixels to `keep`, from several threads and in no order.
+
+    Raises:
+        RunError: the packages that read a format are not installed.
+
+    """
     unreadable: dict[int, tuple[str, str]] = {}
     digests = sha256()
 
@@ -67,6 +76,11 @@ def decode_all(
         for position in piece:
             try:
                 keep(position, _decoded(files[position], layout, hashes if hashed else None))
+            except MissingReader as refusal:
+                # Not an image that is missing: with the packages, all of them would be there.
+                raise RunError(
+                    Problem(Path(files[position].path).name, f"{str(refusal)[:1].lower()}{str(refusal)[1:]}", refusal.fix)
+                ) from refusal
             except UnreadableImage as refusal:
                 unreadable[position] = (str(refusal), refusal.fix)
         return hashes
@@ -108,7 +122,7 @@ def _decoded(file: ImageFile, layout: Layout, hashes: list[bytes] | None) -> NDA
 def _content(source: Path | bytes) -> tuple[bytes | None, bytes]:
     """The bytes of a file and their hash; None and the hash of nothing where it cannot be read."""
     try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
+        data = source if isinstance(source, bytes) else file_bytes(source)
     except OSError:
         return None, sha256().digest()
     return data, sha256(data).digest()

@@ -28,7 +28,7 @@ def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") 
         DataError: there is no such folder.
 
     """
-    finder = ImageFinder(folder, suffix)
+    finder = ImageFinder(folder, suffix, folders=True)
     headers: list[ImageHeader] = []
     bad: list[tuple[str, str]] = []
     unread: tuple[str, str] | None = None

@@ -17,6 +17,7 @@ from mmtrain.columns.image_cells import not_a_path
 from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
+from mmtrain.image_decoding.folder_content import file_state
 from mmtrain.system.folder_names import Listings, existing_form, missing_ending
 from mmtrain.system.paths import input_fault
 
@@ -67,14 +68,16 @@ def not_decoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
 
 
 class ImageFinder:
-    """Finds the files of image cells, which lack `suffix`. Remembers what it has looked up, so that a million files take seconds.
+    """Finds the files of image cells, which lack `suffix`; with `folders`, a cell may name a folder of DICOM files.
+
+    Remembers what it has looked up, so that a million files take seconds.
 
     Raises:
         DataError: there is no such folder.
 
     """
 
-    def __init__(self, folder: ImageFolder, suffix: str = "") -> None:
+    def __init__(self, folder: ImageFolder, suffix: str = "", *, folders: bool = False) -> None:
         path = existing_form(folder.path)
         if fault := input_fault(path, "folder"):
             fix = f"Set `{folder.setting}` to the folder that image cells are relative to."
@@ -83,6 +86,7 @@ class ImageFinder:
         # With all links followed, so that neither `..` nor a link leads out of the folder unseen.
         self._root = os.path.realpath(path)
         self._suffix = suffix
+        self._folders = folders
         self._allow_outside = folder.allow_outside
         self._real_parents: dict[str, str] = {}
         self._listings = Listings()
@@ -113,10 +117,11 @@ class ImageFinder:
             return Refusal(
                 f"the file {cell} cannot be opened: {(error.strerror or 'unknown error').lower()}.", "Check its name and permissions."
             )
-        if not stat.S_ISREG(status.st_mode):
-            kind = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if not stat.S_ISREG(status.st_mode) and not (is_folder and self._folders):
+            kind = "is a folder" if is_folder else "is not a regular file"
             return Refusal(f"the path {cell} {kind}.", "Write the path of one image file.")
-        return ImageFile(path, status.st_size, status.st_mtime_ns)
+        return ImageFile(path, *(file_state(path) if is_folder else (status.st_size, status.st_mtime_ns)))
 
     def _existing(self, cell: str) -> str:
         """The real path that a cell names or, where nothing is there, one that differs from it in its Unicode form."""
@@ -200,10 +205,10 @@ class Located:
         return self.places[self.codes]
 
 
-def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "") -> Located:
+def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "", *, folders: bool = False) -> Located:
     """Look every different cell up. Raises DataError when the images folder does not exist."""
     codes, names = pd.factorize(cells.str.strip())
-    finder = ImageFinder(folder, suffix)
+    finder = ImageFinder(folder, suffix, folders=folders)
     located = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder, folder.setting)
     files = sorted({file for file in located if isinstance(file, ImageFile)})
     positions = {file: position for position, file in enumerate(files)}

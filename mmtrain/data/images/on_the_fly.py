@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from mmtrain.data.images.decode import Progress, decode_all, image_bytes, image_
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout, UnreadableImage, read
+from mmtrain.image_decoding.folder_content import file_state
 from mmtrain.system.threads import cores
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class OnTheFlyImages:
             return np.asarray(self._cached[position])
         file = self._files[position]
         try:
-            if not file.content and (status := os.stat(file.path)) and (status.st_size, status.st_mtime_ns) != (file.size, file.changed):
+            if not file.content and file_state(file.path) != (file.size, file.changed):
                 raise _changed(file.path, "the image has changed since it was checked.")
             pixels = read(file.source, self._layout, writable=False)
         except (OSError, UnreadableImage) as error:

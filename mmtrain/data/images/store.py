@@ -133,7 +133,7 @@ def open_store(
         RunError: the store cannot be written, for another reason than a full disk.
 
     """
-    located = locate(cells, folder, images.suffix)
+    located = locate(cells, folder, images.suffix, folders=images.folders)
     store = decode_to_store(located.files, images.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
     positions = located.places.copy()  # the last one is that of code -1, the empty cell

@@ -365,6 +365,8 @@ def encode_image(column: dict[str, Any], content: bytes | Path | None) -> Pair:
     if content is None:
         return np.zeros(shape, np.uint16 if column["bits"] == 16 else np.uint8), False
     options = {name: column[name] for name in ("channels", "bits", "resize", "max_pixels")}
+    # A list in JSON.
+    options["window"] = window if isinstance(window := column["window"], str) else tuple(window)
     layout = decoding.Layout(size=shape[:2], background=tuple(column["background"]), **options)
     return decoding.read(content, layout), True
 

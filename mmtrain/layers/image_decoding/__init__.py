@@ -11,6 +11,8 @@ relied on. Nothing here runs while a model is trained, which takes its images fr
 | `decode` | any format to pixels in the layout's channels |
 | `colour` | transparency and grey |
 | `resize` | stretch, crop or pad |
+| `window` | samples to levels of brightness |
+| `pixels_layer` | `EncodePixels`: pixels that were decoded elsewhere |
 | `decode_image_layer` | `EncodeImage`: all of it, for a batch |
 
 What is damaged is refused here and there, by the rules of `mmtrain.image_decoding.format_rules`; a slow test breaks thousands of files
@@ -20,3 +22,4 @@ for that.
 from mmtrain.layers.image_decoding.decode_image_layer import OK as OK
 from mmtrain.layers.image_decoding.decode_image_layer import STATUS as STATUS
 from mmtrain.layers.image_decoding.decode_image_layer import EncodeImage as EncodeImage
+from mmtrain.layers.image_decoding.pixels_layer import EncodePixels as EncodePixels

@@ -1,4 +1,4 @@
-"""From the bytes of a file to its pixels as they are stored: (height, width, channels) uint8, or float32 for 16 bits."""
+"""From the bytes of a file to its pixels as they are stored: (height, width, channels) uint8, or float32 for 16 bits or a window."""
 
 from __future__ import annotations
 
@@ -50,12 +50,18 @@ def pixels_of(file: File, number: Any, head: Header, turn: Any, layout: Layout) 
 
     def shallow() -> Any:
         samples = _flat(tf.switch_case(number, decoders), layout)
+        if layout.window != "auto":
+            return tf.cast(samples, tf.float32)
         # Samples of 8 bits times 257, so that white is white.
         return tf.cast(samples, tf.float32) * 257 if layout.bits == 16 else samples
 
-    if layout.bits == 8:
+    def deep() -> Any:
+        samples = tf.repeat(png.deep(file, float(grey(layout.background) * 257)), layout.channels, axis=2)
+        return tf.ensure_shape(samples, (None, None, layout.channels))
+
+    if layout.bits == 8 and layout.window == "auto":
         return shallow()
-    return tf.cond(tf.equal(head.bits, GREY_DEEP), lambda: png.deep(file, float(grey(layout.background) * 257)), shallow)
+    return tf.cond(tf.equal(head.bits, GREY_DEEP), deep, shallow)
 
 
 def _flat(pixels: Any, layout: Layout) -> Any:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from mmtrain.image_decoding import Layout
+from mmtrain.image_decoding import Layout, Window
 from mmtrain.layers.image_decoding.byte_reader import GREY_DEEP, open_bytes
 from mmtrain.layers.image_decoding.decode import header_of, kind, pixels_of
 from mmtrain.layers.image_decoding.exif import orientation, upright
 from mmtrain.layers.image_decoding.resize import resized
+from mmtrain.layers.image_decoding.window import to_levels
 
 OK, NO_IMAGE, UNREADABLE, TOO_LARGE, TOO_DEEP = range(5)
 STATUS = {
@@ -44,10 +45,13 @@ class EncodeImage(keras.layers.Layer):  # type: ignore[misc]
         resize: Literal["stretch", "crop", "pad"],
         background: tuple[int, int, int],
         max_pixels: int,
+        window: Window = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, trainable=False, **kwargs)
-        self.layout = Layout((height, width), channels, bits, resize, (background[0], background[1], background[2]), max_pixels)
+        # A list in a saved file.
+        window = window if isinstance(window, str) else (float(window[0]), float(window[1]))
+        self.layout = Layout((height, width), channels, bits, resize, (background[0], background[1], background[2]), max_pixels, window)
         self.built = True
         self._decode = _compiled(self.layout)
 
@@ -62,6 +66,7 @@ class EncodeImage(keras.layers.Layer):  # type: ignore[misc]
             "resize": layout.resize,
             "background": list(layout.background),
             "max_pixels": layout.max_pixels,
+            "window": layout.window if isinstance(layout.window, str) else list(layout.window),
         }
         return {**{key: value for key, value in super().get_config().items() if key not in ("dtype", "trainable")}, **arguments}
 
@@ -112,16 +117,17 @@ def _image(text: Any, layout: Layout) -> tuple[Any, Any]:
     file = open_bytes(text)
     number = kind(file)
     head = header_of(file, number)
-    too_deep = head.bits > (GREY_DEEP if layout.bits == 16 else GREY_DEEP - 1)
+    too_deep = head.bits > (GREY_DEEP if layout.bits == 16 or layout.window != "auto" else GREY_DEEP - 1)
     status = tf.where(head.height * head.width > layout.max_pixels, TOO_LARGE, tf.where(too_deep, TOO_DEEP, OK))
 
     def decoded() -> Any:
         turn = orientation(file.data[head.exif : head.exif_end], head.turn)
-        fitted = resized(upright(pixels_of(file, number, head, turn, layout), turn), layout)
-        return tf.cast(tf.clip_by_value(tf.round(fitted), 0, 65535), tf.uint16) if layout.bits == 16 else fitted
+        whole = upright(pixels_of(file, number, head, turn, layout), turn)
+        fitted = resized(whole if layout.window == "auto" else to_levels(whole, layout), layout)
+        return fitted if fitted.dtype == tf.uint8 else tf.cast(tf.clip_by_value(tf.round(fitted), 0, layout.top), layout.dtype)
 
     return tf.cond(tf.equal(status, OK), decoded, lambda: _blank(layout)), status
 
 
 def _blank(layout: Layout) -> Any:
-    return tf.zeros((*layout.size, layout.channels), tf.uint16 if layout.bits == 16 else tf.uint8)
+    return tf.zeros(layout.shape, layout.dtype)

@@ -63,7 +63,7 @@ def _padded(pixels: Any, layout: Layout) -> Any:
     small = _boxed(pixels, inner, tf.constant([0.0, 0.0]), tf.cast(tf.shape(pixels)[:2], tf.float32))
     before = (tf.constant(layout.size) - inner) // 2
     place = tf.stack([before, layout.size - inner - before], axis=1)  # (2, 2): before and after, of height and width
-    scale = 257 if layout.bits == 16 else 1
+    scale = layout.top // 255
     colour = tf.constant(fill(layout.background, layout.channels), small.dtype) * tf.constant(scale, small.dtype)
     channels = [tf.pad(small[..., number], place, constant_values=colour[number]) for number in range(layout.channels)]
     return tf.stack(channels, axis=2)

@@ -1,0 +1,94 @@
+"""Options and raw inputs that images and volumes share.
+
+A saved model takes pixels of image files that TensorFlow cannot decode: their brightness from 0 to 1, at the size and in the window of
+the column.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from mmtrain.image_decoding import Layout, UnreadableImage, Window, read
+from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
+from mmtrain.specs import PixelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+Slice = Annotated[int, Field(ge=0, le=100_000)]
+Level = Annotated[int, Field(ge=0, le=255)]
+Choice = BeforeValidator(lambda value: int(value) if isinstance(value, str) and value.isdecimal() else value)
+"""Scalars of the file are text until a field says otherwise; pydantic's Literal compares without converting."""
+
+
+def _window(window: Window) -> Window:
+    if isinstance(window, tuple) and window[0] >= window[1]:
+        raise ValueError(f"expected [low, high], low first; found [{window[0]:g}, {window[1]:g}].")
+    return window
+
+
+WindowOption = Annotated[
+    Window,
+    AfterValidator(_window),
+    Field(
+        description="Values between black and white. [low, high]: in the unit of the file, of CT Hounsfield units, [-160, 240] for "
+        "instance; percentile: the 0.5th to the 99.5th percentile of each image; auto: of DICOM and NIfTI what the file says, else those "
+        "percentiles, of all others the full range."
+    ),
+]
+"""The option `window` of images and volumes."""
+
+
+def described_window(window: Window) -> str:
+    """Describe a window in a sentence."""
+    if isinstance(window, tuple):
+        return f"Values up to {window[0]:g} are black, from {window[1]:g} on white, linear between."
+    if window == "percentile":
+        return "Black is the 0.5th percentile of the image's values, white the 99.5th, linear between."
+    return "Black and white are those of the file's own window, without one the 0.5th and the 99.5th percentile, linear between."
+
+
+def described_pixels(spec: PixelSpec, window: Window) -> str:
+    """Describe pixels that a program cannot make of files without mmtrain."""
+    sides = " x ".join(map(str, spec.shape[:-1]))
+    return f"{sides} pixels, 0 dark to {spec.levels} bright, decoded by mmtrain. {described_window(window)} All 0 without an image."
+
+
+RAW_PIXELS = (
+    "The brightness of the pixels from 0 (black) to 1 (white), decoded by mmtrain, as TensorFlow cannot: `mmtrain.image_decoding.read` "
+    "with the column's `layout`, divided by its `top`. NaN throughout if missing."
+)
+"""Description of a raw input of pixels."""
+
+
+def levels_of(cells: Iterable[object], layout: Layout) -> np.ndarray[Any, Any]:
+    """Return the brightness of the images that cells name or hold, (cells, *layout.shape) float32 from 0 to 1, NaN without an image."""
+    import numpy as np
+
+    several = list(cells)
+    levels = np.full((len(several), *layout.shape), np.nan, np.float32)
+    for place, cell in enumerate(several):
+        source = _source(cell)
+        if source:
+            try:
+                levels[place] = read(source, layout).astype(np.float32) / np.float32(layout.top)
+            except UnreadableImage:  # reported where the store is built
+                continue
+    return levels
+
+
+def _source(cell: object) -> Path | bytes | None:
+    """Return what `mmtrain.image_decoding.read` takes for a cell; None for a missing one."""
+    if isinstance(cell, bytes):
+        return cell or None
+    if isinstance(cell, str) and is_data_uri(cell):
+        return from_data_uri(cell)
+    return Path(cell) if isinstance(cell, str | PathLike) and str(cell) else None

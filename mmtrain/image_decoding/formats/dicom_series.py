@@ -1,0 +1,87 @@
+"""A folder of DICOM files, one slice each, as one volume: in the order of their positions, whatever the files are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmtrain.image_decoding.decoded_image import ImageHeader, Layout, UnreadableImage, image_errors
+from mmtrain.image_decoding.folder_content import files_of
+from mmtrain.image_decoding.formats import dicom
+from mmtrain.image_decoding.formats.samples import Samples, check_voxels, chosen_slice, to_pixels
+from mmtrain.image_decoding.formats.volumes import oriented
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GAP = 1.5
+"""Distance of neighbours, in median distances, from which on a slice is missing."""
+OWN_FOLDER = "Give each series a folder of its own."
+
+
+def header(data: bytes) -> ImageHeader:
+    """Return the header of the first file."""
+    return dicom.header(files_of(data)[0])
+
+
+def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
+    """Return the pixels of all slices as a volume, or of one of them as an image."""
+    slices = [dicom.dataset(content) for content in files_of(data)]
+    if len({str(one.get("SeriesInstanceUID", "")) for one in slices}) > 1:
+        raise UnreadableImage("The folder has DICOM files of several series; one series is a volume.", OWN_FOLDER)
+    if len(slices) == 1:
+        return dicom.pixels(files_of(data)[0], layout)
+    with image_errors("DICOM"):
+        places = [dicom.frame_geometry(one, 0) for one in slices]
+        sides = int(slices[0].Rows), int(slices[0].Columns)
+    if any(place is None for place in places):
+        raise UnreadableImage(
+            "A DICOM file of the folder does not say where its slice is.", "Remove files that are not slices of the volume."
+        )
+    check_voxels((len(slices), *sides) if layout.depth else sides, layout)
+    if layout.depth:
+        return to_pixels(in_order([dicom.frame_samples(one, 0) for one in slices], places), layout)
+    order, _ = order_of(places)
+    chosen = slices[order[chosen_slice(layout, len(slices), "slice")]]
+    return to_pixels(dicom.frame_samples(chosen, 0), layout)
+
+
+def order_of(places: Sequence[Any]) -> tuple[list[int], NDArray[np.float64]]:
+    """Return the order of slices along their normal, towards the head, the left or the back, and their positions in it in mm.
+
+    Raises:
+        UnreadableImage: slices are not parallel, two are at one place, or one is missing.
+
+    """
+    import numpy as np
+
+    geometry = np.array(places)
+    if np.abs(geometry[:, 1:] - geometry[0, 1:]).max() > 1e-2:
+        raise UnreadableImage("The slices of the DICOM series are not parallel.", OWN_FOLDER)
+    normal = np.cross(geometry[0, 1], geometry[0, 2])
+    # Along the largest component upwards, so that every series begins at the same end of the patient.
+    normal *= np.sign(normal[np.argmax(np.abs(normal))]) or 1.0
+    along = geometry[:, 0] @ normal
+    order = np.argsort(along, kind="stable")
+    steps = np.diff(along[order])
+    if steps.min() < 1e-3:
+        raise UnreadableImage("Two slices of the DICOM series are at the same position.", "Leave one phase or one echo in the folder.")
+    if steps.max() > GAP * np.median(steps):
+        raise UnreadableImage("A slice of the DICOM series is missing: the distances of its slices differ.", "Restore the missing files.")
+    return order.tolist(), along[order]
+
+
+def in_order(samples: Sequence[Samples], places: Sequence[Any]) -> Samples:
+    """Return slices, (1, height, width, channels) each, as one volume in the axes of the patient. Raises UnreadableImage."""
+    import numpy as np
+
+    order, along = order_of(places)
+    volume = dicom.stacked([samples[number] for number in order])
+    columns, rows = places[0][1], places[0][2]
+    normal = np.cross(columns, rows)
+    normal *= np.sign(normal[np.argmax(np.abs(normal))]) or 1.0
+    between = float(np.median(np.diff(along)))
+    values, axes = oriented(volume.values, np.array([normal, rows, columns]))
+    steps = (between, *volume.spacing[1:])
+    return Samples(values, volume.window, volume.inverted, (steps[axes[0]], steps[axes[1]], steps[axes[2]]))
