@@ -15,6 +15,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.in_memory import InMemory
 from mmtrain.config.yaml_source import read
 from mmtrain.errors import ConfigError, Problem
+from mmtrain.system.remote import is_address, local_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,8 @@ class TableArgument:
 
 def as_path(path: PathOrText) -> Path:
     """An absolute path: relative to the current folder, and `~` is the user's."""
+    if is_address(str(path)):
+        return local_path(path if isinstance(path, str) else Path(path))
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError:  # `~nobody`, an unknown user: reported as a missing file when it is opened

@@ -17,6 +17,7 @@ from mmtrain.artifacts.manifest import MANIFEST, MAX_MANIFEST_BYTES, REQUIRED_FI
 from mmtrain.artifacts.manifest import read as read_manifest
 from mmtrain.config import yaml_source
 from mmtrain.errors import Problem, RunError, UsageError, listed
+from mmtrain.system.remote import is_address
 
 AWAY = "config.yaml looks for tables or images, or keeps a cache, outside of the run's folder."
 CALLS = "config.yaml names callbacks, which would run when the training is resumed."
@@ -100,6 +101,8 @@ def _table(folder: Path, name: str, where: Path) -> PurePosixPath:
     table, cache = data.get("table"), data.get("cache") or {}
     # The trainings of a group look for the table of the group, in the folder above them.
     place = os.path.normpath(PurePosixPath(name).parent / table) if isinstance(table, str) and not os.path.isabs(table) else ""
+    # Opening an address would make this machine send a request.
+    place = "" if isinstance(table, str) and is_address(table) else place
     inside = archive.is_below_a_folder(place) and archive.is_below_a_folder(str(table).removeprefix("../../" if "/" in name else ""))
     if not inside or data.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
         raise RunError(Problem(str(where), AWAY, STRANGER))

@@ -21,6 +21,7 @@ from mmtrain.fusions import fusions
 from mmtrain.optim import optimizers, schedules
 from mmtrain.splits import split_methods
 from mmtrain.system.folder_names import existing_form
+from mmtrain.system.remote import is_address, local_path
 from mmtrain.targets import tasks
 
 TRIED_FUSIONS = ("concatenate", "gated", "low_rank", "film", "attention", "late")
@@ -163,8 +164,15 @@ def _paths(data: Any, folder: Path) -> None:
     if not isinstance(data, dict):
         return
     second = data["tables"].values() if isinstance(data.get("tables"), dict) else ()
-    for holder, key in ((data, "table"), (data, "images"), (data.get("cache"), "folder"), *((one, "table") for one in second)):
+    section = data.get("cache")
+    # The cache first: remote files come into it.
+    for holder, key in ((section, "folder"), (data, "table"), (data, "images"), *((one, "table") for one in second)):
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            if key != "folder" and is_address(holder[key]):
+                given = section.get("folder") if isinstance(section, dict) else None
+                with suppress(ValueError):  # refused by the section
+                    holder[key] = str(local_path(holder[key], Path(given) if isinstance(given, str) else None))
+                continue
             with suppress(RuntimeError, ValueError):  # `~nobody`, a NUL: refused by the section
                 # Joined to the folder of the file; an absolute path stays as it is.
                 holder[key] = str(folder / Path(holder[key]).expanduser())

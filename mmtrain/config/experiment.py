@@ -22,6 +22,7 @@ from mmtrain.config.tune import Tune
 from mmtrain.fusions import AnyFusion
 from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
+from mmtrain.system.remote import is_address
 from mmtrain.targets import Target, targets_among
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -32,6 +33,8 @@ def _check_path(path: Path) -> Path:
     """Return a path that `defaults.fill_defaults` has made absolute. Raises ValueError if it could not."""
     if str(path).startswith("~"):
         raise ValueError(f"{path.parts[0]!r} is not the home folder of a user of this machine. Write the path in full.")
+    if is_address(str(path)):
+        raise ValueError(f"{path.name!r} is not the address of a file. Write it without `..`.")
     if "\0" in str(path):
         raise ValueError(f"{path.name!r} is not a path: paths cannot hold the character `\\0`. Remove it.")
     return path
@@ -77,8 +80,9 @@ class Data(Section):
     """The table and the images."""
 
     table: CheckedPath = Field(
-        description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file. A folder, or a "
-        "pattern such as `parts/*.parquet`, of Parquet, CSV or JSON Lines files is one table; folders named `site=a` give a column `site`."
+        description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file. A folder of "
+        "Parquet, CSV or JSON Lines files, or a pattern such as `parts/*.parquet`, is one table, and folders named `site=a` give a column "
+        "`site`. An address such as `s3://bucket/table.parquet` is fetched into the cache."
     )
     images: CheckedPath | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     format: TableFormat = Field(

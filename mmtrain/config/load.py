@@ -25,6 +25,7 @@ from mmtrain.errors import ConfigError
 from mmtrain.fusions import fusions
 from mmtrain.optim import losses, optimizers, schedules
 from mmtrain.splits import split_methods
+from mmtrain.system.remote import address_of
 from mmtrain.targets import tasks
 from mmtrain.trackers import trackers
 
@@ -112,7 +113,8 @@ def to_yaml(experiment: Experiment, folder: Path, header: str = REPEATS) -> str:
     for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder"), *second):
         if holder[key] is not None:
             # Relative to the run, so that a folder with its table can be moved as a whole.
-            holder[key] = Path(os.path.relpath(holder[key], folder.resolve())).as_posix()
+            relative = Path(os.path.relpath(holder[key], folder.resolve())).as_posix()
+            holder[key] = address_of(Path(holder[key])) or relative
     return header + yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
 
 

@@ -17,6 +17,7 @@ from mmtrain.columns import Column, images_among, inputs_among
 from mmtrain.columns.image_cells import IMAGE_ENDINGS
 from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.system.remote import local_path
 from mmtrain.text.spelling import BLANKS
 
 STANDARD_INPUT = Path("-")
@@ -42,6 +43,7 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
     `-` is standard input, CSV or JSON Lines. An image, or a folder with images at any depth, is a table with a row for each image;
     its other cells are empty. Raises DataError where that cannot be: the run reads no image or several, or the folder holds none.
     """
+    table = local_path(table)
     images = (table.is_dir() and not table_exists(table)) or (table.suffix[1:].lower() in IMAGE_ENDINGS and table.is_file())
     if table != STANDARD_INPUT and not images:
         yield PredictInput(table, table.resolve().parent)

@@ -26,6 +26,7 @@ from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
 from mmtrain.splits.plan import Rows, SplitPlan, hold_out_calibration
+from mmtrain.system.remote import address_of, local_path
 from mmtrain.targets import KnownLabels, Target, targets_among
 
 
@@ -68,6 +69,7 @@ def other_data(
 
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
+    path = local_path(path)
     headers = set(later_table(experiment.data, path).headers)
     # Groups, parts and weights only matter in training; a scored table may lack them.
     wanted = {key: column for key, column in experiment.columns.items() if column.purpose in ("input", "naming")}
@@ -96,7 +98,7 @@ class Moved:
         An images folder that the experiment leaves out is that of the table, at its new place. One that no longer exists is expected
         at its former place relative to the table, and so are second tables.
         """
-        table = self.table and self.table.absolute()
+        table = self.table and local_path(self.table).absolute()
         data = experiment.data
         places = {"table": table, "images": self.images or (table and data.images and _moved_along(data, data.images, table))}
         update: dict[str, Any] = {name: place for name, place in places.items() if place is not None}
@@ -108,7 +110,7 @@ class Moved:
 
 def _moved_along(data: Data, place: Path, table: Path) -> Path | None:
     """Return where a folder or file of the experiment is next to the moved table; None if it is still in its place."""
-    if place.exists():
+    if place.exists() or address_of(place):
         return None
     # From the old table to the old place, applied to the new table.
     return Path(os.path.normpath(table.parent / os.path.relpath(place, data.table.parent)))

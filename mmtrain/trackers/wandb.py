@@ -41,7 +41,10 @@ class Wandb:
         *,
         mode: Annotated[
             Literal["offline", "online"],
-            Field(description="offline: write to `wandb/` in the working directory, for `wandb sync`. online: send to the server."),
+            Field(
+                description="offline: write to `wandb/` in the working directory, for `wandb sync`. online: send to the server with your "
+                "login."
+            ),
         ] = "offline",
         project: Annotated[str, Field(description="Project. Left out: the name of this experiment.")] = "",
         entity: Annotated[str, Field(description="User or team. Left out: that of the login.")] = "",

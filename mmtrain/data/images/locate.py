@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,15 +15,19 @@ import pandas as pd
 
 from mmtrain.columns.image_cells import not_a_path
 from mmtrain.config.image_folder import SETTING, ImageFolder
+from mmtrain.data.images.tar_members import members_of, read_member
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.image_decoding.folder_content import file_state
 from mmtrain.system.folder_names import Listings, existing_form, missing_ending
 from mmtrain.system.paths import input_fault
+from mmtrain.system.remote import address_of, fetch_all, is_address, local_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MEMBER = ".tar#"
+"""Between the path of a tar archive and the name of an image in it."""
 _HINTS = 50
 """Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
 
@@ -38,10 +42,14 @@ class ImageFile(NamedTuple):
     size: int
     changed: int
     content: bytes = b""
+    offset: int = -1
+    """Position of the image in the file at `path` before `#`, a tar archive; -1 for a file of its own."""
 
     @property
     def source(self) -> Path | bytes:
-        """The argument of `mmtrain.image_decoding.read`."""
+        """The argument of `mmtrain.image_decoding.read`; of a member of an archive its bytes, read now."""
+        if self.offset >= 0:
+            return read_member(self.path, self.offset, self.size, self.changed)
         # Content from a cell has no time of change.
         return Path(self.path) if self.changed else self.content
 
@@ -79,6 +87,8 @@ class ImageFinder:
 
     def __init__(self, folder: ImageFolder, suffix: str = "", *, folders: bool = False) -> None:
         path = existing_form(folder.path)
+        if address_of(path):
+            path.mkdir(parents=True, exist_ok=True)  # files come when they are used
         if fault := input_fault(path, "folder"):
             fix = f"Set `{folder.setting}` to the folder that image cells are relative to."
             raise DataError(Problem(str(path), f"the images folder {fault.what}.", fix))
@@ -91,17 +101,54 @@ class ImageFinder:
         self._real_parents: dict[str, str] = {}
         self._listings = Listings()
         self._hints = _HINTS
+        self._unfetched: dict[Path, str] = {}
 
     def find(self, cell: str) -> ImageFile | Refusal:
         """The file that `cell` names, with the suffix unless it is there already; or the image that it holds, see `data_uri`."""
         if is_data_uri(cell):
             return held_image(cell)
         file = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
-        if isinstance(file, Refusal) and (other := not_a_path(cell)):
+        if isinstance(file, Refusal) and not is_address(cell) and (other := not_a_path(cell)):
             return Refusal(*other)
         return file
 
+    def fetch(self, cells: Iterable[str]) -> None:
+        """Fetch the remote files that cells name, several at a time; those that cannot be had are refused when they are looked up."""
+        names = [cell if cell.endswith(self._suffix) else cell + self._suffix for cell in cells if not is_data_uri(cell)]
+        paths = [path for name in names if (path := self._remote(name.partition(MEMBER)[0] + MEMBER[:-1] if MEMBER in name else name))]
+        self._unfetched |= fetch_all(paths)
+
+    def _remote(self, cell: str) -> Path | None:
+        """Return the place in the mirror of the file that a cell names; None for a local file, and for one that may not be fetched."""
+        if is_address(cell):
+            try:
+                path = local_path(cell)
+            except ValueError:
+                return None
+            return path if self._allow_outside or self._inside(str(path)) else None
+        path = self._folder / cell
+        return path if address_of(self._folder) and address_of(path) and ".." not in cell.split("/") and not os.path.isabs(cell) else None
+
     def _find(self, cell: str) -> ImageFile | Refusal:
+        if MEMBER in cell:
+            shard, _, name = cell.partition(MEMBER)
+            archive = self._find(shard + MEMBER[:-1])
+            return archive if isinstance(archive, Refusal) else _member(archive, name)
+        remote = self._remote(cell)
+        if is_address(cell) and remote is None:
+            fix = "Set `data.images` to the beginning of the addresses, or `data.allow_outside: true` to fetch them from anywhere."
+            return Refusal(f"the address {cell} leaves the images folder {self._folder}.", fix, outside=True)
+        if remote is not None:
+            self._unfetched |= fetch_all([remote] if remote not in self._unfetched else [])
+            if reason := self._unfetched.get(remote):
+                return Refusal(
+                    f"the file {cell} cannot be fetched: {reason.rstrip('.')}.", "Check the address and your credentials.", absent=False
+                )
+            status = os.stat(remote)
+            return ImageFile(os.path.realpath(remote), status.st_size, status.st_mtime_ns)
+        return self._find_local(cell)
+
+    def _find_local(self, cell: str) -> ImageFile | Refusal:
         if os.path.isabs(cell) and not self._allow_outside:
             fix = f"Write it relative to the images folder {self._folder}, or set `data.allow_outside: true`."
             return Refusal(f"the path {cell} is absolute.", fix, outside=True)
@@ -169,6 +216,19 @@ class ImageFinder:
         return close or usual
 
 
+def _member(archive: ImageFile, name: str) -> ImageFile | Refusal:
+    """Return an image in an archive, or the reason why there is none."""
+    shown = Path(archive.path).name
+    try:
+        members = members_of(archive.path, archive.size, archive.changed)
+    except OSError as error:
+        return Refusal(f"the archive {shown} cannot be read: {error}.", "Write it again, as a tar archive without compression.")
+    if (place := members.get(name)) is None:
+        fix = did_you_mean(name, members) or f"It has {len(members):,} files."
+        return Refusal(f"the archive {shown} has no file {name}.", fix, absent=True)
+    return ImageFile(f"{archive.path}#{name}", place.size, archive.changed, offset=place.offset)
+
+
 def held_image(cell: str) -> ImageFile | Refusal:
     """Return the image that a data URI holds, or the reason why it holds none."""
     try:
@@ -209,6 +269,7 @@ def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "", *, fold
     """Look every different cell up. Raises DataError when the images folder does not exist."""
     codes, names = pd.factorize(cells.str.strip())
     finder = ImageFinder(folder, suffix, folders=folders)
+    finder.fetch(map(str, names))
     located = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder, folder.setting)
     files = sorted({file for file in located if isinstance(file, ImageFile)})
     positions = {file: position for position, file in enumerate(files)}

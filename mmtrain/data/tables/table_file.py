@@ -22,6 +22,7 @@ import pandas as pd
 from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.data.tables.numerals import PLAIN
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.system.remote import fetch
 from mmtrain.text.spelling import BLANKS, trimmed
 
 if TYPE_CHECKING:
@@ -188,8 +189,9 @@ def table_parts(path: Path) -> tuple[Path, list[Path]]:
 
     `path` is a folder, which is searched at any depth, or a pattern such as `parts/*.parquet`, with `**` for any depth. Hidden files and
     those that begin with `_`, as Spark's `_SUCCESS`, do not count, nor do files of a folder that are no tables. Without files, `path` is
-    the path of one file.
+    the path of one file. Of an address, files are fetched first. Raises DataError if they cannot be.
     """
+    fetch(path)
     if any(sign in str(path) for sign in PATTERN_SIGNS) and not path.exists():
         parts = path.parts
         first = next(place for place, part in enumerate(parts) if any(sign in part for sign in PATTERN_SIGNS))

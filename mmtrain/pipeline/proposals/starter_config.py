@@ -13,6 +13,7 @@ from mmtrain.artifacts.inspection_results import EncoderProposal, ProfiledColumn
 from mmtrain.columns.base import Purpose
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.pipeline.proposals.recipes import ENCODED_IMAGES, recipe_for
+from mmtrain.system.remote import address_of
 
 SCHEMA = "mmtrain.schema.json"
 """The file next to an experiment file by which editors complete and check its keys."""
@@ -89,7 +90,7 @@ def _data(survey: TableProfile, folder: Path) -> list[tuple[str, str]]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    relative = Path(os.path.relpath(path.resolve(), folder)).as_posix()
+    relative = address_of(path) or Path(os.path.relpath(path.resolve(), folder)).as_posix()
     plain = PLAIN_PATH.fullmatch(relative) and relative.isprintable() and not relative.startswith("-")
     return relative if plain else quoted(relative)
 

@@ -24,6 +24,7 @@ from mmtrain.data.tables.table_file import PART_SUFFIXES, PATTERN_SIGNS, TableFi
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.system.folder_names import existing_form
 from mmtrain.system.paths import input_fault
+from mmtrain.system.remote import fetch, local_path
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".csv.gz", ".tsv.gz", ".tab.gz", ".txt.gz")
 JSON = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -61,6 +62,8 @@ def open_table(
         DataError: there is no such file, its format is not read, it can be read in several ways, or it has no headers.
 
     """
+    path = local_path(path)
+    fetch(path)
     if (fault := input_fault(path)) is None or fault.absent:
         path = existing_form(path)
     given = table_format or TableFormat()
