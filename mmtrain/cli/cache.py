@@ -24,7 +24,10 @@ Folder = Annotated[
 
 @app.command("list", cls=Command)
 def show(folder: Folder = None, as_json: Json = False) -> None:
-    """List image stores and encoded columns with their contents, size and last use."""
+    """List image stores and encoded columns with their contents, size and last use.
+
+    Example: `mmtrain cache list`
+    """
     from mmtrain.cli.views.console import out, print_json
     from mmtrain.commands.cache import list_entries
     from mmtrain.config.byte_size import format_bytes
@@ -50,7 +53,10 @@ def clear(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Remove image stores, encoded columns and remains of killed builds, and nothing else; later runs make them again."""
+    """Remove image stores, encoded columns and remains of killed builds, and nothing else; later runs make them again.
+
+    Example: `mmtrain cache clear`
+    """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.cache import clear as cleared
     from mmtrain.config.byte_size import format_bytes

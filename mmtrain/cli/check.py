@@ -19,7 +19,10 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find everything that `fit` would refuse, in the file, the table and the images, without training."""
+    """Find everything that `fit` would refuse, in the file, the table and the images, without training.
+
+    Example: `mmtrain check clinic.yaml`
+    """
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.console import line, out, print_json
     from mmtrain.cli.views.training_progress import progress_display

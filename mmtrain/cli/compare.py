@@ -39,6 +39,8 @@ def command(
     Every bootstrap draw takes the same rows for all runs, so an interval is that of the paired difference. Nothing is scored
     again, so this does not count as an evaluation of the test part. Cross-validated runs are compared by their out-of-fold
     predictions, paired by row and fold.
+
+    Example: `mmtrain compare clinic/1 clinic/2`
     """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.compare import compare

@@ -19,7 +19,10 @@ def command(
     overrides: Set = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train and score a model on sample data that come with mmtrain: scans and demographics of 150 patients, in half a minute."""
+    """Train and score a model on sample data that come with mmtrain: scans and demographics of 150 patients, in half a minute.
+
+    Example: `mmtrain demo my-first-model`
+    """
     from mmtrain.cli.views.console import note
     from mmtrain.commands.demo import EXPERIMENT, TABLE, write_demo
     from mmtrain.errors import shell_command

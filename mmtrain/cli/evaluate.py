@@ -63,7 +63,10 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run and its baselines, with the weights of its best epoch."""
+    """Score a run and its baselines, with the weights of its best epoch.
+
+    Example: `mmtrain evaluate clinic --subgroup sex`
+    """
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
@@ -82,8 +85,8 @@ def command(
 
 
 def _show(done: EvaluationResult, *, quiet: bool) -> None:
-    from mmtrain.cli.views.console import note, out
-    from mmtrain.cli.views.scores import show_baselines, show_scores
+    from mmtrain.cli.views.console import line, note, out
+    from mmtrain.cli.views.scores import headline, show_baselines, show_scores
 
     console = out()
     for key, result in done.targets.items():
@@ -94,3 +97,5 @@ def _show(done: EvaluationResult, *, quiet: bool) -> None:
     note(f"Predictions: {done.predictions}", quiet=quiet, whole=True)
     if done.report is not None:
         note(f"Report:      {done.report}", quiet=quiet, whole=True)
+    for key, result in done.targets.items():
+        line(console, headline(key, done.part, result, done.main[key]), style="bold")

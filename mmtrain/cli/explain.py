@@ -87,7 +87,10 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Explain the predictions of single rows: attributions by column, word and region of the image."""
+    """Explain the predictions of single rows: attributions by column, word and region of the image.
+
+    Example: `mmtrain explain clinic --rows S0157,S0093`
+    """
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.explain import ExplainOptions, explain

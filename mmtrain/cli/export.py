@@ -65,7 +65,10 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a trained model for other programs, checked against its own predictions."""
+    """Write a trained model for other programs, checked against its own predictions.
+
+    Example: `mmtrain export clinic --format onnx`
+    """
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.export import ExportOptions, export

@@ -59,9 +59,13 @@ def command(
     allow_callbacks: AllowCallbacks = False,
     every: All = False,  # noqa: ARG001
     as_json: Json = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print how settings were chosen for this device.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the experiment in a file; the results are in a run folder."""
+    """Train the experiment in a file; the results are in a run folder.
+
+    Example: `mmtrain fit clinic.yaml --set training.epochs=5`
+    """
     _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
     _check_preset(preset, resume_run, dry_run=dry_run)
     if dry_run:
@@ -82,7 +86,7 @@ def command(
     if dry_run and config is not None:
         _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
         return
-    with progress_display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json, verbose=verbose) as shown:
         try:
             listeners = Listeners(shown.event, shown.plan, shown.images, shown.say)
             options = _worker_options(code, allow_callbacks=allow_callbacks, as_json=as_json, quiet=quiet)

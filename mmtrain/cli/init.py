@@ -37,7 +37,10 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a first experiment file for a table: a guessed role for each column, with the reason."""
+    """Write a first experiment file for a table: a guessed role for each column, with the reason.
+
+    Example: `mmtrain init patients.csv --target diagnosis`
+    """
     from mmtrain.commands.init import init
 
     import_allowed(code)

@@ -27,7 +27,10 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show the contents and problems of a table, column by column; with an experiment file, role by role."""
+    """Show the contents and problems of a table, column by column; with an experiment file, role by role.
+
+    Example: `mmtrain inspect-data clinic.yaml --html page.html`
+    """
     from mmtrain.errors import Problem, UsageError
     from mmtrain.system.paths import output_fault
 

@@ -20,7 +20,10 @@ def show(
     measure: Annotated[bool, typer.Option("--measure", help="Measure the speed and the memory of each model on this machine.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List models in $MMTRAIN_MODELS, in the user's folder of models and in Python packages. Nothing is downloaded."""
+    """List models in $MMTRAIN_MODELS, in the user's folder of models and in Python packages. Nothing is downloaded.
+
+    Example: `mmtrain models list`
+    """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.models import list_models
     from mmtrain.encoders import model_folders
@@ -57,7 +60,10 @@ def fetch(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch a model from a hub. Its checksum is verified, and an interrupted download continues where it stopped."""
+    """Fetch a model from a hub. Its checksum is verified, and an interrupted download continues where it stopped.
+
+    Example: `mmtrain models download all-minilm-l6-v2 --sha256 53aa5117...`
+    """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.models import download
 

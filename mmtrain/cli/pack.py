@@ -29,6 +29,8 @@ def pack_command(
 
     The archive does hold facts that the model learned from training rows: categories, words of texts, smallest and largest
     numbers. If those are secret, so is the archive. Its checksums reveal damage, but not who made it.
+
+    Example: `mmtrain pack clinic clinic.zip`
     """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.pack import pack
@@ -62,6 +64,8 @@ def unpack_command(
     The archive may come from a stranger: file names that lead out of the folder, links, files that do not belong to a run,
     wrong checksums, and archives that unpack to far more than their size are refused, and then nothing is left behind. No
     existing file is overwritten. Neither unpacking nor using the run executes code that came with it.
+
+    Example: `mmtrain unpack clinic.zip`
     """
     from mmtrain.artifacts.manifest import MANIFEST
     from mmtrain.cli.views.console import note, out, print_json

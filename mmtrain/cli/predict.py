@@ -72,6 +72,8 @@ def command(
 
     With `evaluation.conformal`, every row also has a `prediction_set`, the classes joined by ` | `, or the interval from
     `prediction_low` to `prediction_high`.
+
+    Example: `mmtrain predict clinic new_patients.csv -o answers.csv`
     """
     import sys
 

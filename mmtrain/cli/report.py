@@ -8,7 +8,10 @@ from mmtrain.cli.options import Code, Json, Output, Run
 
 
 def command(run: Run = None, output: Output = Path("runs"), code: Code = None, as_json: Json = False) -> None:
-    """Write the report of a run again from the files in its folder; this also finishes a run that was killed while writing it."""
+    """Write the report of a run again from the files in its folder; this also finishes a run that was killed while writing it.
+
+    Example: `mmtrain report clinic/3`
+    """
     from mmtrain.cli.views.console import out, print_json
     from mmtrain.commands.report import report
     from mmtrain.system.user_code import import_code

@@ -49,6 +49,8 @@ def command(
 
     The page is at /, the addresses for programs are at /docs: /predict takes JSON, CSV, forms with images and images, /v2 is the Open
     Inference Protocol, /metrics is for Prometheus. SIGTERM and Ctrl-C answer what is in flight first.
+
+    Example: `mmtrain serve clinic --port 8080`
     """
     from mmtrain.cli.views.console import note, out
     from mmtrain.commands.serve import ServeOptions, serve

@@ -17,6 +17,7 @@ from mmtrain.fusions import FusionSection
 from mmtrain.pipeline.checks.shareable import batch_normalizations
 from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
+from mmtrain.training.listeners.events import Detail
 
 if TYPE_CHECKING:
     from mmtrain.model.encoder_inputs import Components
@@ -137,7 +138,7 @@ def _decide(table: EncodedTable, say: Callable[[str], None], estimates: list[Fea
         tuning = _tune_settings(table)
     tuning.reasons[:0] = reasons
     for reason in tuning.reasons:
-        say(reason)
+        say(Detail(reason))
     tuning.reasons[:0] = choices
     if tuning.reasons:  # networks were built for the trials; their graphs would keep memory during the training
         forget_networks()
@@ -179,7 +180,7 @@ def tune_device(table: EncodedTable, say: Callable[[str], None]) -> tuple[Experi
     with step_oom_errors(experiment.name, training.batch_size):
         tuning = _tune_settings(replace(table, experiment=tried, arrays=arrays))
     for reason in tuning.reasons:
-        say(reason)
+        say(Detail(reason))
     tuning.reasons[:0] = choices
     return experiment.model_copy(update={"training": tuning.training.with_settings(learning_rate=rate)}), tuning
 

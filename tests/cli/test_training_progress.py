@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mmtrain.cli.views.training_progress import Display
-from mmtrain.training.listeners.events import EpochEnded, Started, Stepped, StopAsked
+from mmtrain.training.listeners.events import Detail, EpochEnded, Started, Stepped, StopAsked
 
 ANEW = Started(epochs=10, steps=4, rows=64, monitor="validation_auc", direction="maximize")
 GONE_ON = Started(10, 4, 64, "validation_auc", "maximize", done=6, done_steps=2, done_rows=32, best_epoch=5, best=0.875)
@@ -35,6 +35,14 @@ def shown(*, terminal=False):
 def ended(epoch, auc, best_epoch):
     scores = {"train_loss": 0.5, "validation_loss": 0.25, "validation_auc": auc}
     return EpochEnded(epoch, scores, 0.001, 10.0, 6.4, epoch == best_epoch, best_epoch)
+
+
+@pytest.mark.parametrize(("verbose", "lines"), [(False, ["a sentence"]), (True, ["steps_per_call 14: faster", "a sentence"])])
+def test_details_are_shown_on_request_only(verbose, lines):
+    display = Display(Console(file=io.StringIO(), width=120, color_system=None), quiet=False, verbose=verbose)
+    display.say(Detail("steps_per_call 14: faster"))
+    display.say("a sentence")
+    assert display.console.file.getvalue().splitlines() == lines
 
 
 def test_position_counts_epochs_and_tells_the_best(clock):

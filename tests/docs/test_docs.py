@@ -80,6 +80,25 @@ def check_options(words):
     command.make_context(words[0], words[1:])
 
 
+EXAMPLE = re.compile(r"Examples?: `(mmtrain [^`]+)`")
+
+
+def help_pages():
+    """The words of every command, with its help."""
+    for name, command in typer.main.get_command(app).commands.items():
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {inner}", one.help) for inner, one in command.commands.items())
+        else:
+            yield name, command.help
+
+
+@pytest.mark.parametrize(("words", "text"), [*help_pages()], ids=lambda value: value[:20])
+def test_the_help_of_every_command_has_an_example_that_it_accepts(words, text):
+    (example,) = EXAMPLE.findall(text)
+    assert example.startswith(f"mmtrain {words}")
+    check_options(shlex.split(example.partition(">")[0])[1:])
+
+
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
 def test_yaml_has_no_mistake(page):
     for text in blocks(page, "yaml"):

@@ -33,6 +33,25 @@ def show_scores(console: Console, what: str, target: str, result: TargetResult) 
     show_analyses(console, result)
 
 
+def headline(target: str, part: str, result: TargetResult, main: str) -> str:
+    """Return the main score of a target with its interval, its baseline and the conclusion, in a sentence: the end of `evaluate`."""
+    from mmtrain.errors import counted
+    from mmtrain.reports.wording import format_interval, in_sentence, outcome
+
+    score, baseline = result.scores[main], result.baselines[0]
+    conclusion = {
+        "better": "The model beats the baseline.",
+        "worse": "The model does not beat the baseline.",
+        "same": "The model does not beat the baseline.",
+        "open": "The model is not shown to beat the baseline.",
+        "undefined": "So the model cannot be compared with the baseline.",
+    }[outcome(main, score, baseline.scores[main], baseline.differences.get(main))]
+    rows = counted(result.rows, "row")
+    compared = f"the baseline ({baseline.label}) has {format_interval(main, baseline.scores[main])}"
+    name = in_sentence(main)
+    return f"{name[:1].upper()}{name[1:]} of {target} on {rows} of {part}: {format_interval(main, score)}; {compared}. {conclusion}"
+
+
 def _table(result: TargetResult) -> object:
     from mmtrain.cli.views.console import format_cell, interval, number, plain_table
     from mmtrain.metrics.score import higher_is_better

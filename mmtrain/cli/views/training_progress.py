@@ -18,7 +18,7 @@ from rich.text import Text
 from mmtrain.cli.views.console import err, line, number, plain_table
 from mmtrain.cli.views.splits import show_splits
 from mmtrain.errors import duration
-from mmtrain.training.listeners.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
+from mmtrain.training.listeners.events import Detail, Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.run_folder import Run
@@ -91,9 +91,10 @@ class ImageProgress:
 class Display:
     """Display of one command. Every method may be called at any time; `quiet` shows nothing."""
 
-    def __init__(self, console: Console, *, quiet: bool) -> None:
+    def __init__(self, console: Console, *, quiet: bool, verbose: bool = False) -> None:
         self.console = console
         self.quiet = quiet
+        self.verbose = verbose
         self.run: Run | None = None
         self._live: Live | None = None
         self._status: Status | None = None
@@ -107,7 +108,7 @@ class Display:
 
     def say(self, text: str, *, whole: bool = False) -> None:
         """Print one sentence; `whole` as for `line`."""
-        if not self.quiet:
+        if not self.quiet and (self.verbose or not isinstance(text, Detail)):
             line(self.console, text, whole=whole)
 
     def status(self, text: str) -> None:
@@ -269,9 +270,9 @@ class Display:
 
 
 @contextmanager
-def progress_display(*, quiet: bool) -> Iterator[Display]:
+def progress_display(*, quiet: bool, verbose: bool = False) -> Iterator[Display]:
     """A display that is closed whatever happens: a live view that is not stopped would hide the cursor."""
-    shown = Display(err(), quiet=quiet)
+    shown = Display(err(), quiet=quiet, verbose=verbose)
     try:
         yield shown
     finally:

@@ -17,6 +17,12 @@ class Assembled:
     """Takes the largest number of training rows to draw; returns their scores, `train_auc` for example."""
 
 
+class Detail(str):
+    """A sentence on how something was chosen, which a display shows on request (`--verbose`) only."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Started:
     """Before the first step; the `done` fields say what a resumed run has behind it."""
