@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import copy2, copytree
 
-import mmtrain
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.errors import Problem, RunError, UsageError
 
@@ -19,7 +18,7 @@ def sample_files() -> tuple[Path, Path]:
 
     Raises RunError if neither is there.
     """
-    package = Path(mmtrain.__file__).parent
+    package = Path(__file__).parent.parent
     root = package.parent
     for folder, experiment in (
         (package / "demo_data", package / "demo_data" / "experiment.yaml"),
