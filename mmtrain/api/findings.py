@@ -123,10 +123,13 @@ def inspect(
         shown = stack.enter_context(watching(progress))
         if file is not None and not _is_experiment(source):
             folder = as_path(images) if images is not None else Path.cwd() if file.frame else None
-            return DataInspection(inspect_table(file.path, images=folder, checking=shown.checked))
+            return DataInspection(inspect_table(file.path, images=folder, checking=shown.checked, pictures=True))
         wanted = experiment_argument(source, overrides).on(file, images)  # type: ignore[arg-type]
-        callbacks = {"progress": shown.images, "checking": shown.checked}
-        return DataInspection(inspect_experiment(wanted.source, overrides=wanted.overrides, **callbacks))
+        # The result may be written as a page.
+        inspection = inspect_experiment(
+            wanted.source, overrides=wanted.overrides, progress=shown.images, checking=shown.checked, pictures=True
+        )
+        return DataInspection(inspection)
 
 
 def _is_experiment(source: Any) -> bool:

@@ -178,10 +178,35 @@ class StarterResult(ResultModel):
         return cls(file=file, table=table, format=profile.format, target=profile.target, columns=guesses, survey=profile)
 
 
+class ColumnHistogram(FullResult):
+    """Cells of a column in the rows of each class."""
+
+    header: str
+    edges: tuple[float, ...] = ()
+    """Edges of the bins of a column of numbers; the outermost bins include what lies outside of them."""
+    values: tuple[str, ...] = ()
+    """The most frequent values of any other column."""
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    """Rows by class and bin or value."""
+
+
+class ClassThumbnails(FullResult):
+    """Some images of the rows of one class."""
+
+    column: str
+    name: str
+    """The class."""
+    images: tuple[str, ...]
+    """Small JPEG images as base64."""
+
+
 class InspectedTable(TableProfile):
     """Contents of a table without an experiment, and the findings that hold if the guessed roles are right."""
 
     findings: tuple[Finding, ...]
+    histograms: tuple[ColumnHistogram, ...] = Field((), exclude=True)
+    """For the page only."""
 
     @property
     def spoiled(self) -> bool:
@@ -273,6 +298,9 @@ class Inspection(FullResult):
     """Faults that spoil a study, the worst first."""
     missing: tuple[MissingPlan, ...]
     """Effects of each policy on the empty cells of a column."""
+    histograms: tuple[ColumnHistogram, ...] = Field((), exclude=True)
+    """For the page only, as are the thumbnails."""
+    thumbnails: tuple[ClassThumbnails, ...] = Field((), exclude=True)
 
     @property
     def spoiled(self) -> bool:

@@ -11,11 +11,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmtrain.artifacts.inspection_results import ImageProfile, InspectedColumn, InspectedTable, Inspection
+from mmtrain.artifacts.inspection_results import (
+    ClassThumbnails,
+    ColumnHistogram,
+    ImageProfile,
+    InspectedColumn,
+    InspectedTable,
+    Inspection,
+    TableProfile,
+)
 from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling.image_guesses import MOST_PATHS
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.audit.profiling.table_profile import open_coded, profile_table
+from mmtrain.columns.cells import concatenate
 from mmtrain.columns.profile import Profile
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile, Origin
@@ -28,16 +37,17 @@ from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.pipeline.audit import audit_experiment, audit_table
 from mmtrain.pipeline.checks.validate import ValidationReport, load_experiment, validate_experiment
+from mmtrain.pipeline.data_pictures import class_thumbnails, column_histograms
 from mmtrain.targets import Target, as_target
 from mmtrain.targets.yes_no import is_yes
 
 MOST_CLASSES = 1000
 
 
-def inspect_table(path: Path, *, images: Path | None = None, checking: Progress | None = None) -> InspectedTable:
+def inspect_table(path: Path, *, images: Path | None = None, checking: Progress | None = None, pictures: bool = False) -> InspectedTable:
     """Inspect a table without an experiment; `images` is the folder of its images, searched for if None.
 
-    `checking` reports the images that were checked.
+    `checking` reports the images that were checked; `pictures` asks for the histograms of a page.
 
     Raises:
         ConfigError: there is no folder `images`.
@@ -46,13 +56,28 @@ def inspect_table(path: Path, *, images: Path | None = None, checking: Progress 
     """
     table = open_coded(path)
     profile = profile_table(path, images=images, table=table)
-    return InspectedTable(**dict(profile), findings=audit_table(profile, table, progress=checking))
+    findings = audit_table(profile, table, progress=checking)
+    return InspectedTable(**dict(profile), findings=findings, histograms=_guessed_histograms(profile, table.file) if pictures else ())
+
+
+def _guessed_histograms(profile: TableProfile, file: TableFile) -> tuple[ColumnHistogram, ...]:
+    """Return the histograms of the columns of a table by the classes of its guessed target."""
+    contents = {one.header: one.guess.content for one in profile.used if one.guess.purpose == "input"}
+    numbers, names = ([header for header, content in contents.items() if content == kind] for kind in ("numbers", "names"))
+    return column_histograms(file, numbers, names, profile.target, by_class=bool(profile.classes))
 
 
 def inspect_experiment(
-    path: Path | NotInFile, *, overrides: Iterable[str] = (), progress: Progress | None = None, checking: Progress | None = None
+    path: Path | NotInFile,
+    *,
+    overrides: Iterable[str] = (),
+    progress: Progress | None = None,
+    checking: Progress | None = None,
+    pictures: bool = False,
 ) -> Inspection:
     """Inspect the table of an experiment, role by role; `progress` reports the images that were decoded, `checking` those checked.
+
+    `pictures` asks for the histograms and thumbnails of a page.
 
     Raises:
         ConfigError: the experiment file is wrong.
@@ -77,6 +102,7 @@ def inspect_experiment(
     if not rows:
         raise DataError(report.problems)
     findings, missing = audit_experiment(experiment, table, readable, report, rows, progress=checking)
+    histograms, thumbnails = _pictures(experiment, file, set(readable), report) if pictures else ((), ())
     return Inspection(
         table=experiment.data.table,
         rows=rows,
@@ -90,7 +116,26 @@ def inspect_experiment(
         problems=tuple(report.problems),
         findings=findings,
         missing=missing,
+        histograms=histograms,
+        thumbnails=thumbnails,
     )
+
+
+def _pictures(
+    experiment: Experiment, file: TableFile, readable: set[str], report: ValidationReport
+) -> tuple[tuple[ColumnHistogram, ...], tuple[ClassThumbnails, ...]]:
+    """Return the histograms of all columns that can be read, and thumbnails where the images can, by the classes of the first target."""
+    target = next(iter(experiment.targets.values()))
+    by_class = not target.is_continuous and not target.has_labels and target.column in readable
+    inputs = [column for column in experiment.inputs.values() if set(column.reads()) <= readable and len(column.reads()) == 1]
+    numbers, names = ([column.reads()[0] for column in inputs if column.content == kind] for kind in ("numbers", "names"))
+    histograms = column_histograms(file, numbers, names, target.column, by_class=by_class)
+    data = report.data
+    if data is None:
+        return histograms, ()
+    answers = concatenate(data.table.pieces(target.column)) if by_class and target.column is not None else None
+    thumbnails = [one for key, store in data.stores.items() for one in class_thumbnails(key, store, answers)]
+    return histograms, tuple(thumbnails)
 
 
 def _unused(file: TableFile, uses: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -156,7 +201,7 @@ def write_page(inspection: Inspection | InspectedTable, path: Path, *, every: bo
 
     if isinstance(inspection, InspectedTable):
         columns = tuple((one.header, one.guess.role if one.guess.used else "not used", one.profile) for one in inspection.columns)
-        subject = Inspected(inspection.path.name, inspection.rows, columns, inspection.findings)
+        subject = Inspected(inspection.path.name, inspection.rows, columns, inspection.findings, histograms=inspection.histograms)
     else:
         columns = tuple((one.header, " ".join([one.role, one.task]).strip(), one.profile) for one in inspection.columns)
         subject = Inspected(
@@ -168,6 +213,8 @@ def write_page(inspection: Inspection | InspectedTable, path: Path, *, every: bo
             inspection.parts,
             inspection.missing,
             inspection.split_notes,
+            inspection.histograms,
+            inspection.thumbnails,
         )
     try:
         path.write_text(inspection_page(subject, every=every), encoding="utf-8")

@@ -1,16 +1,19 @@
-"""Page of `inspect-data --html`: findings first, then parts, empty cells and columns."""
+"""Page of `inspect-data --html`: findings first, then parts, empty cells, histograms by class, thumbnails and columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from mmtrain.artifacts.inspection_results import MissingPlan, PartSummary
+from mmtrain.artifacts.inspection_results import ClassThumbnails, ColumnHistogram, MissingPlan, PartSummary
 from mmtrain.audit import Finding
 from mmtrain.audit.finding import LEVELS, Kind, by_kind, describe_column, sample_rows
 from mmtrain.columns.profile import Profile
-from mmtrain.errors import Problem, counted
-from mmtrain.reports.blocks import Block, Cell, Paragraph, Section, Table, Tone, number
+from mmtrain.errors import Problem, counted, listed
+from mmtrain.reports.blocks import Block, Card, Cards, Cell, Paragraph, Plot, Plots, Section, Table, Thumbnail, Tone, number
+from mmtrain.reports.figures.column_plots import histogram
+from mmtrain.reports.figures.plot_style import as_markup, style
 from mmtrain.reports.report import WRITTEN_BY, page
 from mmtrain.reports.wording import count, percent, significant
 
@@ -36,6 +39,8 @@ class Inspected:
     missing: tuple[MissingPlan, ...] = ()
     split_notes: tuple[str, ...] = ()
     """Remarks of the split method."""
+    histograms: tuple[ColumnHistogram, ...] = ()
+    thumbnails: tuple[ClassThumbnails, ...] = ()
 
 
 def inspection_page(inspected: Inspected, *, every: bool = False) -> str:
@@ -48,9 +53,41 @@ def inspection_page(inspected: Inspected, *, every: bool = False) -> str:
         sections.append(Section("Parts", (_parts(inspected.parts), *(Paragraph(note) for note in inspected.split_notes))))
     if inspected.missing:
         sections.append(Section("Empty cells", (_missing(inspected.missing),)))
+    sections += [*_histograms(inspected.histograms), *_thumbnails(inspected.thumbnails)]
     sections.append(Section("Columns", (_columns(inspected),)))
     facts = (counted(inspected.rows, "row"), counted(len(inspected.columns), "column"), sample_rows(inspected.findings) or "nothing found")
     return page(title=inspected.table, facts=facts, sections=sections, footer=WRITTEN_BY)
+
+
+def _histograms(histograms: Sequence[ColumnHistogram]) -> list[Section]:
+    """Draw every column by class, with the numbers of each plot."""
+    if not histograms:
+        return []
+    with style():
+        plots = tuple(_histogram(one, number_of) for number_of, one in enumerate(histograms))
+    compared = "Shares of the rows of each class." if len(histograms[0].classes) > 1 else "Rows of the table."
+    return [Section("Distributions", (Paragraph(f"{compared} A column whose shapes differ by class predicts it."), Plots(plots)))]
+
+
+def _histogram(one: ColumnHistogram, place: int) -> Plot:
+    """Draw a column; its numbers are next to the plot, so the description names it only."""
+    names = one.values or tuple(f"{significant(low)} to {significant(high)}" for low, high in pairwise(one.edges))
+    rows = tuple(
+        (Cell(name), *(number(count(cell)) for cell in cells)) for name, cells in zip(names, zip(*one.counts, strict=True), strict=True)
+    )
+    numbers = Table(f"Rows of {one.header}", ("Value", *one.classes), rows)
+    markup = as_markup(histogram(one), salt=f"column {place}")
+    return Plot("", one.header, f"Histogram of {one.header} for the rows of {listed(one.classes)}.", "", markup, numbers=numbers)
+
+
+def _thumbnails(thumbnails: Sequence[ClassThumbnails]) -> list[Section]:
+    """Show images of each class, spread over the rows of the table."""
+    cards: dict[str, list[Card]] = {}
+    for one in thumbnails:
+        images = tuple(Thumbnail(f"{one.column} of a row of {one.name}", jpeg) for jpeg in one.images)
+        cards.setdefault(one.column, []).append(Card(one.name, images, (), ()))
+    blocks = tuple(Cards(f"{column} by class", tuple(of_column)) for column, of_column in cards.items())
+    return [Section("Images", blocks)] if blocks else []
 
 
 def _findings(inspected: Inspected, *, every: bool) -> Section:

@@ -492,10 +492,12 @@ def test_findings_are_shown_with_their_number_the_worst_first(tmp_path, capsys):
     inspected(tmp_path, table, COLUMNS | {"country": {"role": "categorical"}})
     assert run(["inspect-data", str(tmp_path / "study.yaml"), "--quiet"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[lines.index("1 warning, 1 note") :] == [
+    assert lines[-1] == "1 warning, 1 note: listed at the top."
+    found = lines[lines.index("1 warning, 1 note") :]
+    assert found[: found.index("")] == [
         "1 warning, 1 note",
-        "warning: country: every cell is 'here'. Nothing can be learned from it. Leave the column out.",
-        "note: note: 3 texts hold no word, only punctuation or blanks. Such a text is treated as missing, although its cell is not empty. "
+        "[warning] country: every cell is 'here'. Nothing can be learned from it. Leave the column out.",
+        "[note] note: 3 texts hold no word, only punctuation or blanks. Such a text is treated as missing, although its cell is not empty. "
         "List such texts under `data.missing_values`, so that they count as missing everywhere. Lines 2, 3 and 4.",
     ]
 

@@ -248,13 +248,14 @@ def test_many_findings_of_one_kind_are_one_line_with_the_worst_three(tmp_path, c
     command = ["inspect-data", str(tmp_path / "study.yaml"), "--quiet"]
     assert run(command) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[lines.index("12 warnings") :] == [
+    found = lines[lines.index("12 warnings") :]
+    assert found[: found.index("")] == [
         "12 warnings",
-        "warning: constant (12): c0: every cell is 'same'; c1: every cell is 'same'; c2: every cell is 'same'; and 9 more. "
+        "[warning] constant (12): c0: every cell is 'same'; c1: every cell is 'same'; c2: every cell is 'same'; and 9 more. "
         "Nothing can be learned from it. Leave the column out. Each by itself: --all.",
     ]
     assert run([*command, "--all"]) == 0
-    assert sum(line.startswith("warning: c") for line in capsys.readouterr().out.splitlines()) == 12
+    assert sum(line.startswith("[warning] c") for line in capsys.readouterr().out.splitlines()) == 12
     assert run([*command, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["findings"]) == 12
 

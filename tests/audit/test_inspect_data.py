@@ -330,15 +330,22 @@ def test_a_table_that_cannot_be_read_stops_it(tmp_path, content, problem):
     assert str(refused.value).startswith(problem.replace("{folder}", str(tmp_path)))
 
 
-def before_findings(printed):
-    """What is shown of the columns and parts; tests of findings look at what comes after."""
+def without_findings(printed):
+    """What is shown of the problems, columns and parts; tests of findings look at the rest."""
     lines = [line.rstrip() for line in printed.splitlines()]
     start = next(number for number, line in enumerate(lines) if re.match(r"\d+ (error|warning|note)s?\b|Nothing was found", line))
-    return "\n".join(lines[:start])
+    # The block ends at an empty line, and its number is repeated at the end.
+    rest = lines[lines.index("", start) + 1 :]
+    if rest[-1].endswith("listed at the top."):
+        rest = rest[:-2]
+    return "\n".join([*lines[:start], *rest]) + "\n"
 
 
 SCREEN = """\
 t.csv: 40 rows, 6 of 7 columns used, not used: spare
+
+1 problem for which `mmtrain fit` would refuse the data:
+t.csv:2: age: 'forty' is not a number. Write a number, or list 'forty' under `data.missing_values` if it stands for a missing value.
 
 image (height x width in pixels)
 column  missing  unreadable  files  smallest  median  largest  sizes
@@ -384,9 +391,6 @@ train         24  60.0%      12  18    6
 validation     8  20.0%       4   6    2
 test           8  20.0%       4   6    2
 No group is in more than one part.
-
-1 problem for which `mmtrain fit` would refuse the data:
-t.csv:2: age: 'forty' is not a number. Write a number, or list 'forty' under `data.missing_values` if it stands for a missing value.
 """
 
 
@@ -395,7 +399,7 @@ def test_screen_of_an_experiment_at_80_columns(tmp_path, monkeypatch, capsys):
     path = study(tmp_path, age=["forty", *range(1, N)])
     assert run(["inspect-data", str(path), "--quiet"]) == 0
     printed = capsys.readouterr()
-    assert before_findings(printed.out) == SCREEN
+    assert without_findings(printed.out) == SCREEN
     assert printed.err == ""
 
 
@@ -433,7 +437,7 @@ def test_screen_of_a_table_at_80_columns(tmp_path, monkeypatch, capsys):
     study(tmp_path)
     assert run(["inspect-data", str(tmp_path / "t.csv")]) == 0
     printed = capsys.readouterr()
-    lines = before_findings(printed.out).splitlines()
+    lines = without_findings(printed.out).splitlines()
     folder = slice(lines.index("") + 10, lines.index("guessed roles") - 1)  # wraps as the folder's name is long
     shown = " ".join(lines[folder])
     assert shown.startswith("scan: 40 of 40 files found in")

@@ -24,7 +24,8 @@ def show_findings(console: Console, findings: Sequence[Finding], *, every: bool 
     line(console, sample_rows(findings), style="bold")
     for kind in [Kind((finding,)) for finding in findings] if every else by_kind(findings):
         what, why, fix, rows = (printable(part) for part in kind.line("Each by itself: --all."))
-        text = Text(f"{kind.level}: ", style=STYLES[kind.level])
+        # In brackets: a column may be called `note`.
+        text = Text(f"[{kind.level}] ", style=STYLES[kind.level])
         text.append(what, style="not bold")
         for part, style in ((why, "dim"), (fix, "green"), (rows, "dim")):
             text.append(f" {part}" if part else "", style=f"not bold {style}")

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from mmtrain.artifacts.inspection_results import ImageProfile, InspectedColumn, InspectedTable, Inspection
+from mmtrain.artifacts.inspection_results import Finding, ImageProfile, InspectedColumn, InspectedTable, Inspection
+from mmtrain.audit.finding import sample_rows
 from mmtrain.cli.views.console import clip, format_value, line, list_problems, note, out, plain_table
 from mmtrain.cli.views.findings import show_findings
 from mmtrain.cli.views.splits import show_splits
@@ -31,6 +32,9 @@ def show_inspection(inspection: Inspection, *, every: bool = False) -> None:
     line(console, f"{inspection.table.name}: {counted(inspection.rows, 'row')}, {used}{unused}")
     if inspection.dropped:
         line(console, f"{counted(inspection.dropped, 'row')} of them left out because of `missing: drop`.")
+    # First: they decide whether the rest is worth reading.
+    _problems(console, inspection, every=every)
+    show_findings(console, inspection.findings, every=every)
     by_role: dict[str, list[tuple[InspectedColumn, Profile]]] = {}
     for column in inspection.columns:
         if column.profile is not None:
@@ -41,8 +45,7 @@ def show_inspection(inspection: Inspection, *, every: bool = False) -> None:
         view(console, role, columns)
     _missing(console, inspection)
     _parts(console, inspection)
-    _problems(console, inspection, every=every)
-    show_findings(console, inspection.findings, every=every)
+    _repeat(console, inspection.findings)
 
 
 def format_heading(console: Console, title: str) -> None:
@@ -240,6 +243,7 @@ def show_table_profile(survey: InspectedTable, *, quiet: bool = False, every: bo
     console = out()
     line(console, f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}")
     note(survey.notice, quiet=quiet or not survey.notice)
+    show_findings(console, survey.findings, every=every)
     format_heading(console, "columns")
     profiles = [(column.header, column.profile) for column in survey.columns if column.profile is not None]
     rows = [(clip(header, 30), f"{one.missing:,}", distinct(one), describe_contents(one)) for header, one in profiles]
@@ -256,8 +260,15 @@ def show_table_profile(survey: InspectedTable, *, quiet: bool = False, every: bo
         task = column.guess.options.get("task")
         guesses.append((clip(column.header, 30), f"{role}, {task}" if task else role, column.guess.reason))
     show_rows(console, ("column", "role", "because"), guesses, words=[1, 2])
-    show_findings(console, survey.findings, every=every)
+    _repeat(console, survey.findings)
     note(f"An experiment file with these roles: {shell_command('init', survey.path)}", quiet=quiet)
+
+
+def _repeat(console: Console, findings: Sequence[Finding]) -> None:
+    """Count the findings once more at the end, where a reader of a long output looks."""
+    if findings:
+        console.print()
+        line(console, f"{sample_rows(findings)}: listed at the top.")
 
 
 def describe_contents(profile: Profile) -> str:
