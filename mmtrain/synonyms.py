@@ -64,6 +64,11 @@ WORDS_OF = {
     "multiclass": "multi_class multi-class softmax categorical classification",
     "multilabel": "multi_label multi-label tags",
     "regression": "number numeric continuous regress",
+    "ordinal": "ordered ranks grades corn coral",
+    "count": "poisson counts negative_binomial nbinom",
+    "quantiles": "quantile pinball quantile_regression interval",
+    "survival": "cox time_to_event time-to-event coxph deepsurv hazard",
+    "vector": "multi_output multioutput multi-output multivariate",
     # Networks
     "method": "name type kind algorithm class",
     "architecture": "name type kind model network",

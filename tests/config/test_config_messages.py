@@ -298,7 +298,8 @@ WRONG_VALUES = [
     (
         ", task: binary",
         "",
-        "7: columns.diagnosis.task: this key is missing. Add it: it is one of binary, multiclass, multilabel or regression.",
+        "7: columns.diagnosis.task: this key is missing. Add it: it is one of "
+        "binary, count, multiclass, multilabel, ordinal, quantiles, regression, survival or vector.",
     ),
     (
         "{columns: [note]}",
@@ -434,7 +435,7 @@ BETWEEN_SECTIONS = [
     (
         "task: binary",
         "task: regression",
-        "13: split.method: `stratified` needs a binary or multiclass target. Set `method: random`.\n"
+        "13: split.method: `stratified` needs a binary, multiclass, ordinal or survival target. Set `method: random`.\n"
         "clinic.yaml:14: training.early_stopping.monitor: there is no score 'validation_auc' for these targets. "
         "Their scores are validation_loss, validation_mae, validation_rmse, validation_r2 and validation_median_absolute_error.",
     ),
@@ -668,8 +669,8 @@ def test_what_is_broken_causes_no_reports_elsewhere(tmp_path, changes, report):
 
 NO_SUCH_TARGET = [
     ("threshold: {aim: youden}", "threshold", "price", "binary"),
-    ("calibration: temperature", "calibration", "price", "binary, multiclass or multilabel"),
-    ("conformal: 0.9", "conformal", "labels", "binary, multiclass or regression"),
+    ("calibration: temperature", "calibration", "price", "binary, multiclass, multilabel or ordinal"),
+    ("conformal: 0.9", "conformal", "labels", "binary, count, multiclass, ordinal or regression"),
 ]
 WITH_TARGET = """\
 data: {{table: patients.csv}}

@@ -35,7 +35,7 @@ class CountTraits(TaskTraits):
 
 
 class FittedCount(CountTraits, FittedTarget):
-    task: Literal["count"] = "count"
+    task: Literal["tally"] = "tally"
     mean: float
 
     @property
@@ -90,11 +90,11 @@ class FittedCount(CountTraits, FittedTarget):
         return np.full((count, 1), self.mean)
 
 
-@task("count", FittedCount)
+@task("tally", FittedCount)
 class CountTarget(CountTraits, Target):
     """How often something happens."""
 
-    task: Literal["count"] = "count"
+    task: Literal["tally"] = "tally"
 
     @property
     def holds_numbers(self):
@@ -104,7 +104,7 @@ class CountTarget(CountTraits, Target):
         return FittedCount(column=self.column, loss_weight=self.loss_weight, mean=float(parse_numbers(cells[self.column]).mean()))
 '''
 TREE = """
-columns: {x: {role: numeric}, y: {role: target, task: count}}
+columns: {x: {role: numeric}, y: {role: target, task: tally}}
 training: {epochs: 3, batch_size: 16, jit: 'off', steps_per_call: 1, early_stopping: {monitor: validation_poisson_deviance}}
 evaluation: {conformal: 0.8, draws: 100, baselines: [majority]}
 """
@@ -158,4 +158,4 @@ def test_a_task_of_ones_own_is_trained_scored_explained_and_exported(folder):
     mmtrain(folder, "export", str(run), "--format", "saved_model")
     (signature,) = Path(run).rglob("signature.json")
     (first, _) = json.loads(signature.read_text())["outputs"]
-    assert (first["task"], first["dtype"]) == ("count", "float32")
+    assert (first["task"], first["dtype"]) == ("tally", "float32")

@@ -19,6 +19,15 @@ LIST_NAMES = {"tags", "tag", "genres", "genre", "topics", "keywords", "categorie
 FEW_CLASSES = 20
 """Different values up to which the last column may be classes."""
 NEARLY_ALL_NUMBERS = 0.9
+SCALES = (
+    frozenset({"none", "minimal", "mild", "moderate", "severe", "very severe", "critical"}),
+    frozenset({"very low", "low", "medium", "middle", "high", "very high"}),
+    frozenset({"very bad", "bad", "poor", "fair", "good", "very good", "excellent"}),
+    frozenset({"never", "rarely", "sometimes", "often", "always"}),
+    frozenset({"i", "ii", "iii", "iv", "v"}),
+    frozenset({"strongly disagree", "disagree", "neutral", "agree", "strongly agree"}),
+)
+"""Words of ordered levels. `init` names the task `ordinal` for them, and never chooses it, as it needs the order."""
 CLASSES_TOO = {"none", "unknown", "missing", "-"}
 """Words for a missing value that may also be the name of a class."""
 
@@ -67,11 +76,19 @@ def infer_task(profile: Profile) -> Guess | None:
         return _binary(profile, options, drops)
     if is_number(profile) and profile.numbers is not None:
         what = f"numbers from {format_number(profile.numbers.minimum)} to {format_number(profile.numbers.maximum)}"
-        return Guess(role="target", reason=f"{what}{drops}", options={"task": "regression", **options})
+        counts = "; of counts, task: count says so" if profile.whole and profile.numbers.minimum == 0 else ""
+        return Guess(role="target", reason=f"{what}{counts}{drops}", options={"task": "regression", **options})
     # Classes repeat: twice on average, and at most 1,000 of them.
     if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
-        return Guess(role="target", reason=f"{profile.distinct} classes{drops}", options={"task": "multiclass", **options})
+        ordered = "; if they are ordered, task: ordinal says so" if _may_be_ordered(profile) else ""
+        return Guess(role="target", reason=f"{profile.distinct} classes{ordered}{drops}", options={"task": "multiclass", **options})
     return None
+
+
+def _may_be_ordered(profile: Profile) -> bool:
+    """Return True for few classes that are numbers, or of which two are words of one scale."""
+    words = {value.lower() for value in profile.values}
+    return profile.distinct <= FEW_CLASSES and (profile.all_numbers or any(len(words & scale) > 1 for scale in SCALES))
 
 
 def is_number(profile: Profile) -> bool:
