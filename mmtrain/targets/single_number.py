@@ -81,10 +81,9 @@ class FittedNumber(FittedTarget):
 
         return np.empty((len(prediction), 0), dtype=np.float32)
 
-    def outputs(self, prediction: np.ndarray[Any, Any], *, probabilities: bool = True) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the prediction, and if wanted all its columns."""
-        every = dict(zip(self.number_columns, prediction.T, strict=False)) if probabilities else {}
-        return {PREDICTION: self.predict_label(prediction)} | every
+    def outputs(self, prediction: np.ndarray[Any, Any], *, probabilities: bool = True) -> dict[str, np.ndarray[Any, Any]]:  # noqa: ARG002
+        """Return the prediction and all its columns, which are asked for by the task itself."""
+        return {PREDICTION: self.predict_label(prediction)} | dict(zip(self.number_columns, prediction.T, strict=False))
 
     def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, units) float32."""

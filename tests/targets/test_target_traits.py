@@ -125,7 +125,7 @@ def test_columns_of_predictions_and_truths_are_read_again(example, tensorflow):
     further = [name for name in fitted.number_columns if name != "prediction"]
     assert list(outputs) == ["prediction", *(f"probability_{name}" for name in fitted.columns), *further]
     assert len(fitted.number_columns) in (0, fitted.units)
-    assert list(fitted.outputs(prediction, probabilities=False)) == ["prediction"]
+    assert list(fitted.outputs(prediction, probabilities=False)) == ["prediction", *further]
     np.testing.assert_array_equal(fitted.parse_outputs(as_text(outputs)).astype(np.float32), prediction)
     columns = as_text(fitted.truth_columns(truth))
     np.testing.assert_array_equal(fitted.parse_truth(columns), truth)
