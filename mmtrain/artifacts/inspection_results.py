@@ -249,7 +249,7 @@ class CheckResult(ResultModel):
     """Always true: mistakes are an error and its problems."""
     rows: int
     dropped: int
-    """Rows that leave the table because of `missing: drop`."""
+    """Rows that leave the table because of missing cells."""
     parts: dict[str, int]
     """Rows by part of the split."""
     notes: tuple[str, ...] = ()
@@ -281,7 +281,7 @@ class Inspection(FullResult):
     rows: int
     """Rows of the file."""
     dropped: int
-    """Rows that leave the table because of `missing: drop`."""
+    """Rows that leave the table because of missing cells."""
     headers: tuple[str, ...]
     unused: tuple[str, ...]
     """Headers that no column reads."""

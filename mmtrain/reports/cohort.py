@@ -68,6 +68,9 @@ def rows_by_class(contents: ReportData, key: str) -> Table:
     lines = [(Cell("all rows"), *(number(count(rows)) for rows in contents.sizes.values()))]
     for place, name in list(enumerate(target.columns))[:MOST_CLASSES]:
         lines.append((Cell(name), *(_rows(answers[part][place], size) for part, size in contents.sizes.items())))
+    if target.has_classes and target.answered_share < 1:
+        without = {part: size - sum(answers[part]) for part, size in contents.sizes.items()}
+        lines.append((Cell("no answer"), *(_rows(without[part], size) for part, size in contents.sizes.items())))
     note = f"The first {MOST_CLASSES} of {count(len(target.columns))}." if len(target.columns) > MOST_CLASSES else ""
     return Table(f"Rows of each part by {key}", (target.noun.capitalize(), *contents.sizes), tuple(lines), note)
 

@@ -7,6 +7,7 @@ from tiny import ready, write_experiment, write_table
 
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
+from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.config import load
 from mmtrain.data.tables.read_table import read_tolerantly
 from mmtrain.targets.regression import FittedRegression
@@ -115,3 +116,14 @@ def test_a_training_scores_each_target_on_its_rows(place):
     kept = [row for row in range(6, 80, 8) if row % 20]
     assert (results["sick"].rows, results["sick"].unknown_answers) == (sum(row % 4 > 0 for row in kept), sum(row % 4 == 0 for row in kept))
     assert (results["days"].rows, results["days"].unknown_answers) == (sum(row % 5 > 0 for row in kept), sum(row % 5 == 0 for row in kept))
+    report = (run / "report.html").read_text(encoding="utf-8")
+    assert "no answer" in report
+    assert "no target has an answer" in report
+
+
+def test_a_plan_says_what_mask_would_do_to_an_answer(place):
+    reading = inspect_experiment(place / "a.yaml").missing
+    assert {plan.header: plan.effects["mask"] for plan in reading} == {
+        "sick": "20 rows count for other targets alone",
+        "days": "16 rows count for other targets alone",
+    }

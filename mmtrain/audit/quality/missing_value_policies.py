@@ -37,6 +37,8 @@ def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[Miss
         times = np.bincount(labels.label[empty[labels.row]], minlength=len(labels.names)) if labels is not None else ()
         by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
         effects = {name: _effect(name, number, table.rows) for name in names}
+        if "mask" in effects and cells.use.purpose == "answer":
+            effects["mask"] = f"{counted(number, 'row')} {'counts' if number == 1 else 'count'} for other targets alone"
         # A column of labels drops the label of the row rather than the row.
         if "drop" in effects and cells.use.traits.has_labels:
             effects["drop"] = f"{counted(number, 'row')} {'does' if number == 1 else 'do'} without this label"

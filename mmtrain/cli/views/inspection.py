@@ -31,7 +31,7 @@ def show_inspection(inspection: Inspection, *, every: bool = False) -> None:
     used = f"{len(inspection.headers) - len(inspection.unused)} of {counted(len(inspection.headers), 'column')} used"
     line(console, f"{inspection.table.name}: {counted(inspection.rows, 'row')}, {used}{unused}")
     if inspection.dropped:
-        line(console, f"{counted(inspection.dropped, 'row')} of them left out because of `missing: drop`.")
+        line(console, f"{counted(inspection.dropped, 'row')} of them left out because of missing cells.")
     # First: they decide whether the rest is worth reading.
     _problems(console, inspection, every=every)
     show_findings(console, inspection.findings, every=every)
