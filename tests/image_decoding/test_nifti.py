@@ -57,8 +57,8 @@ def test_the_window_is_the_headers_or_percentiles():
     )
 
 
-def of_size(values, spacing, **options):
-    return resample(values[..., None].astype(np.float32), lambda plane: plane, spacing, Layout(channels=1, **options))[..., 0]
+def of_size(values, steps, **options):
+    return resample(values[..., None].astype(np.float32), lambda plane: plane, steps, Layout(channels=1, **options))[..., 0]
 
 
 def test_a_volume_is_stretched_padded_or_cut():

@@ -90,12 +90,16 @@ def dataset(data: bytes, *, pixels: bool = True) -> Any:
     return found
 
 
+def _nothing(_: logging.LogRecord) -> bool:
+    """Let no record of pydicom's log through."""
+    return False
+
+
 def silence() -> None:
     """Keep pydicom from writing values of tags into warnings and logs; set at each call, as programs reset filters."""
     logger = logging.getLogger("pydicom")
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+    # A filter, as pydicom sets level and handlers of its logger itself; filters are a list without doubles.
+    logger.addFilter(_nothing)
     warnings.filterwarnings("ignore", module=r"(pydicom|openjpeg|libjpeg|rle|pylibjpeg)(\.|$)")
 
 
