@@ -10,6 +10,7 @@ from mmtrain.branches.base import branch as branch
 from mmtrain.branches.base import default_architecture as default_architecture
 from mmtrain.branches.base import encoder_columns as encoder_columns
 from mmtrain.branches.cnn import cnn as cnn
+from mmtrain.branches.cnn3d import cnn3d as cnn3d
 from mmtrain.branches.deep_tables import dcn as dcn
 from mmtrain.branches.deep_tables import realmlp as realmlp
 from mmtrain.branches.deep_tables import resnet as resnet

@@ -27,3 +27,4 @@ from mmtrain.columns.input_column import inputs_among as inputs_among
 from mmtrain.columns.numeric import Numeric as Numeric
 from mmtrain.columns.text import Text as Text
 from mmtrain.columns.time import Time as Time
+from mmtrain.columns.volume import Volume as Volume

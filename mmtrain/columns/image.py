@@ -18,7 +18,7 @@ from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_image import FittedImage
 from mmtrain.columns.image_cells import MORE_ENDINGS, guess_images
 from mmtrain.columns.input_column import InputColumn
-from mmtrain.columns.pixel_input import Choice, Level, Side, Slice, WindowOption
+from mmtrain.columns.pixel_input import Choice, Level, Side, Slice, WindowOption, check_suffix
 from mmtrain.image_decoding import MAX_PIXELS, Layout
 from mmtrain.registry import Section
 from mmtrain.specs import ImageSpec, Kind
@@ -27,15 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.columns.profile import Profile
-
-
-def _suffix(text: str) -> str:
-    """The end of a file's name. Without a dot it would be taken for an ending that it is not."""
-    if text and "." not in text:
-        raise ValueError(f"expected the end of file names with its dot; found {text!r}. Write `.{text}`.")
-    if "/" in text or text != text.strip() or not text.isprintable():
-        raise ValueError(f"{text!r} is not the end of a file name. Write what every cell lacks, `.jpg` for instance.")
-    return text
 
 
 class Augment(Section):
@@ -86,7 +77,7 @@ class Image(InputColumn):
     own_branch: ClassVar[bool] = True
 
     role: Literal["image"] = "image"
-    suffix: Annotated[str, AfterValidator(_suffix)] = Field(
+    suffix: Annotated[str, AfterValidator(check_suffix)] = Field(
         "",
         description="What cells lack to be file names, `.jpg` for instance: the cell `ISIC_0001` then names ISIC_0001.jpg. "
         "Cells that end in it already stay as they are. Upper and lower case differ.",

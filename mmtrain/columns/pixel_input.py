@@ -29,6 +29,15 @@ Choice = BeforeValidator(lambda value: int(value) if isinstance(value, str) and 
 """Scalars of the file are text until a field says otherwise; pydantic's Literal compares without converting."""
 
 
+def check_suffix(text: str) -> str:
+    """Return the end of a file's name. Without a dot it would be taken for an ending that it is not."""
+    if text and "." not in text:
+        raise ValueError(f"expected the end of file names with its dot; found {text!r}. Write `.{text}`.")
+    if "/" in text or text != text.strip() or not text.isprintable():
+        raise ValueError(f"{text!r} is not the end of a file name. Write what every cell lacks, `.jpg` for instance.")
+    return text
+
+
 def _window(window: Window) -> Window:
     if isinstance(window, tuple) and window[0] >= window[1]:
         raise ValueError(f"expected [low, high], low first; found [{window[0]:g}, {window[1]:g}].")

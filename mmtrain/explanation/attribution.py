@@ -192,13 +192,18 @@ def _attribute(key: str, column: FittedColumn, values: Sequence[Array], inputs: 
     if missing:
         return ColumnAttribution(key, to, cell, missing, (ElementAttribution("missing", 0.0),))
     # A text has one position axis and an image two; anything behind them (channels, embedding units) is summed.
-    places = _sum_over_axes(values, column.spec.shape[:2])
+    places = _sum_over_axes(values, column.spec.shape[: column.attributed_axes])
     parts = None if places is None or to == "cells" else column.attribute(cell, places, inputs.encoded[key])
     if parts is None:
         name = cell if column.named_cell else ALL
         return ColumnAttribution(key, to, cell, missing, (ElementAttribution(name, float(sum(one.sum() for one in values))),))
     elements, reading = (tuple(ElementAttribution(*one) for one in several) for several in (parts.elements, parts.reading))
-    return ColumnAttribution(key, to, cell, missing, elements, reading, parts.unread, places if to == "regions" else None)
+    return ColumnAttribution(key, to, cell, missing, elements, reading, parts.unread, _shown(places) if to == "regions" else None)
+
+
+def _shown(places: Array | None) -> Array | None:
+    """Return the attributions of pixels (height, width); of a volume, those of the middle slice."""
+    return places if places is None or places.ndim == 2 else places[len(places) // 2]
 
 
 def _sum_over_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:

@@ -21,7 +21,7 @@ from mmtrain.explanation.hooks import hook_model
 from mmtrain.explanation.selection import ExplainedOutputs, OutputSelector, output_selector
 from mmtrain.export.freeze import as_float32
 from mmtrain.input_layout import InputLayout
-from mmtrain.specs import ImageSpec
+from mmtrain.specs import PixelSpec
 
 
 class Explainer:
@@ -53,7 +53,7 @@ class Explainer:
         columns = attribute_columns(attributions, self._fitted, inputs)
         # A missing image is all zeros: there is nothing to draw a heat map on.
         specs = {column.column: self._fitted.columns[column.column].spec for column in columns if not column.missing}
-        images = {key: image_inputs(inputs.encoded[key][0], spec) for key, spec in specs.items() if isinstance(spec, ImageSpec)}
+        images = {key: image_inputs(inputs.encoded[key][0], spec) for key, spec in specs.items() if isinstance(spec, PixelSpec)}
         cams: Mapping[str, Array] = {}
         if method != "integrated_gradients" and images:
             cams = {key: cam for key, cam in grad_cam(self._network, row, selector).items() if key in images}
@@ -69,9 +69,12 @@ class Explainer:
         return row, integrated_gradients(self._network, row, baseline, selector, from_baseline=self._baseline, fixed=missing, steps=steps)
 
 
-def image_inputs(pixels: Array, spec: ImageSpec) -> Array:
-    """Convert an encoded image (height, width, channels) to (height, width, 1 or 3), 0..1; transparent pixels are white."""
-    bright = pixels.astype(np.float32) / spec.levels
+def image_inputs(pixels: Array, spec: PixelSpec) -> Array:
+    """Convert an encoded image (height, width, channels), or the middle slice of a volume, to (height, width, 1 or 3), 0..1.
+
+    Transparent pixels are white.
+    """
+    bright = (pixels if pixels.ndim == 3 else pixels[len(pixels) // 2]).astype(np.float32) / spec.levels
     # Laid on white, as viewers show them: colour * opacity + 1 - opacity.
     return bright if bright.shape[-1] < 4 else bright[..., :3] * bright[..., 3:] + 1 - bright[..., 3:]
 

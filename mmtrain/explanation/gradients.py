@@ -193,6 +193,8 @@ def _path_start(hook: ActivationHook, baseline: Array, row: Array, from_baseline
 def grad_cam(network: HookedModel, row: Mapping[str, Array], selector: OutputSelector) -> dict[str, Array]:
     """Compute a map (height, width) float32, non-negative, in the size of the last maps of each image column.
 
+    Of a volume it is the map of the middle slice.
+
     Every array of `row` has a first axis of 1. Columns whose branch pools no maps over the whole image have none.
     """
     maps: dict[ActivationHook, tf.Tensor] = {}
@@ -214,7 +216,8 @@ def grad_cam(network: HookedModel, row: Mapping[str, Array], selector: OutputSel
 
 
 def _weighted_activations(maps: Array, gradients: Array) -> Array:
-    """Return the positive part of the weighted sum of maps; both arguments are (height, width, channels)."""
+    """Return the positive part of the weighted sum of maps; both arguments are (height, width, channels), with the depth first or not."""
     # Weights are the gradients averaged over positions, (channels,): equation 1 of the paper; then ReLU, equation 2.
-    cam: Array = np.maximum((maps * gradients.mean(axis=(0, 1))).sum(axis=-1), 0).astype(np.float32)
-    return cam
+    positions = tuple(range(gradients.ndim - 1))
+    cam: Array = np.maximum((maps * gradients.mean(axis=positions)).sum(axis=-1), 0).astype(np.float32)
+    return cam if cam.ndim == 2 else cam[len(cam) // 2]

@@ -30,7 +30,10 @@ from mmtrain.layers.text_tokens import BagProjection
 from mmtrain.model.models import names_of_layers
 
 Change = Callable[[Any], Any]
-POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+POOLS = (
+    *(keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D),
+    *(keras.layers.GlobalAveragePooling3D, keras.layers.GlobalMaxPooling3D),
+)
 """Layers whose inputs, maps that are pooled over the whole image, are the ones of Grad-CAM."""
 
 
@@ -115,7 +118,7 @@ class HookedModel:
 
     def batch_size(self, most: int, values: int) -> int:
         """Return `most` rows, or fewer, so that their images have at most this number of `values` together."""
-        images = sum(int(np.prod(tensor.shape[1:])) for tensor in self.model.inputs if len(tensor.shape) == 4)
+        images = sum(int(np.prod(tensor.shape[1:])) for tensor in self.model.inputs if len(tensor.shape) >= 4)
         # Without images, `most` alone is the limit.
         return max(1, min(most, values // images)) if images else most
 

@@ -96,10 +96,13 @@ def _cut(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, 
 def thumbnail(pixels: NDArray[Any], side: int) -> bytes:
     """JPEG of (height, width, channels) uint8 or uint16 pixels, neither side longer than `side`; smaller images keep their size.
 
+    Of a volume, (depth, height, width, channels), it shows the middle slice.
     Of 16 bits the darkest becomes black and the brightest white; what is transparent becomes white.
     """
     from PIL import Image
 
+    if pixels.ndim == 4:
+        pixels = pixels[len(pixels) // 2]
     image = Image.fromarray(_eight_bits(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
     if image.mode == "RGBA":
         canvas = Image.new("RGBA", image.size, "white")

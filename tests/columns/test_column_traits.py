@@ -15,6 +15,7 @@ from mmtrain.specs import kinds
 ROLES = sorted(roles)
 TRAITS = {
     "image": ("input", "images", ""),
+    "volume": ("input", "images", ""),
     "numeric": ("input", "numbers", "1"),
     "categorical": ("input", "names", "1"),
     "text": ("input", "texts", ""),

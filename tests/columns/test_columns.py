@@ -20,6 +20,7 @@ from mmtrain.columns import (
     Split,
     Text,
     Time,
+    Volume,
     Weight,
     roles,
 )
@@ -142,6 +143,7 @@ FAULTS = [
             )
         ],
     ),
+    *[(Volume(missing=policy), ["a.nii.gz", None], []) for policy in ("error", "drop", "mask")],
     (Group(), ["a", "a"], []),
     (Group(), ["a", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),
     (Group(missing="drop"), ["a", None], []),
@@ -188,7 +190,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 4 + 6 + 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
+    assert len(known) == 4 + 6 + 4 + 4 + 4 + 3 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 
@@ -567,6 +569,27 @@ def test_image_cell_is_a_path_or_holds_the_file(tmp_path):
     assert Image().fit([]).raw(column[:0]).shape == (0, 1)
 
 
+def test_files_that_tensorflow_cannot_decode_give_their_pixels_to_the_saved_model(tmp_path):
+    from tests.medical_files import ct
+
+    (tmp_path / "a.dcm").write_bytes(ct([[-160, 40, 240]]))
+    column = Image(size=(1, 3), channels=1, window=(-160, 240))
+    fitted = column.fit([cells("a.dcm", None)])
+    assert fitted.raw_inputs("scan") == {"scan": RawInput((1, 3, 1), "float32")}
+    assert not fitted.decodes_images
+    raw = fitted.raw(pd.Series([tmp_path / "a.dcm", None], dtype=object))
+    assert np.round(255 * raw[0]).ravel().tolist() == [0, 128, 255]
+    assert np.isnan(raw[1]).all()
+    assert all(Image(**options).fit([cells("a")]).takes == "pixels" for options in ({"slice": "middle"}, {"window": (-1, 9)}))
+    assert Image(window=(0, 9)).fit([cells("a", "b.png")]).takes == "files"
+
+
+@pytest.mark.parametrize("options", [{"window": (2, 1)}, {"window": "percentile", "channels": 4}])
+def test_windows_that_cannot_be_are_refused(options):
+    with pytest.raises(ValueError, match=r"low first|`window` goes with"):
+        Image(**options)
+
+
 def test_deep_image_is_grey():
     with pytest.raises(ValueError, match="`bits: 16` goes with `channels: 1`"):
         Image(bits=16)
@@ -579,6 +602,7 @@ FITTED = {
     "embedding": lambda: Embedding().fit([cells("[0.1, 1e-9]", None, "2 3")]),
     "image": lambda: Image(size=(3, 4), channels=4).fit([]),
     "text": lambda: Text().fit([cells("Ärger don't", None, "a b b")]),
+    "volume": lambda: Volume(size=(2, 3, 4), window=(-160, 240), spacing=(2, 1, 1)).fit([]),
 }
 
 
@@ -604,6 +628,7 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
         "embedding": "vector",
         "image": "image",
         "text": "bag",
+        "volume": "volume",
     }
     assert Text(vectorize="tokens").kind == "tokens"
 

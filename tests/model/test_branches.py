@@ -11,7 +11,7 @@ import pytest
 from mmtrain.branches import Branch, Features, Input, Pretrained, architectures, branch, default_architecture
 from mmtrain.errors import UsageError
 from mmtrain.registry import option_fields
-from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec, default_embedding_width, kind, kinds
+from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec, VolumeSpec, default_embedding_width, kind, kinds
 
 NUMBER = VectorSpec(2)
 BINNED = VectorSpec(2, "auto", (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0), (0.02, 0.16, 0.31, 0.5, 0.69, 0.84, 0.98))
@@ -21,6 +21,7 @@ BAG = BagSpec(4, idf=(0.0, 1.0, 2.5, 1.1, 1.9, 2.0))
 TOKENS = TokenSpec(4, size=6)
 IMAGE = ImageSpec(6, 5, 3)
 DEEP_IMAGE = ImageSpec(6, 5, 1, bits=16)
+VOLUME = VolumeSpec(6, 5, 1, depth=3)
 TABLE = [NUMBER, BINNED, CATEGORY, ONE_HOT, BAG]
 EMBEDDINGS = {"embedding_width": 3, "embedding_dropout": 0.5}
 
@@ -61,6 +62,11 @@ EXAMPLES = {
         {"filters": (2, 3), "kernel": 1, "normalization": "none", "pooling": "both", "activation": "gelu", "dropout": 0.5},
         64,
     ),
+    "cnn3d": (
+        [VOLUME],
+        {"filters": (2, 3), "kernel": 1, "normalization": "none", "pooling": "both", "activation": "gelu", "dropout": 0.5},
+        128,
+    ),
     "image_resnet": ([IMAGE], {"filters": (2, 3), "blocks": 2, "dropout": 0.5}, 64),
     "vit": ([IMAGE], {"patch": 3, "width": 8, "blocks": 1, "heads": 2, "dropout": 0.5}, 64),
     "text_cnn": ([TOKENS], {"width": 3, "windows": (2,), "filters": 5, "dropout": 0.5}, 192),
@@ -79,7 +85,7 @@ def values(spec, rows=5, seed=3):
     random = np.random.default_rng(seed)
     if spec.kind == "vector":
         return random.normal(size=(rows, *spec.shape)).astype(np.float32)
-    if spec.kind == "image":
+    if spec.kind in ("image", "volume"):
         return random.integers(0, spec.levels + 1, size=(rows, *spec.shape)).astype(spec.dtype)
     codes = random.integers(0, spec.size, size=(rows, *spec.shape)).astype(np.int32)
     codes[0] = 0  # nothing but padding, or a missing value
@@ -230,13 +236,13 @@ def test_every_architecture_and_option_has_an_example():
         assert set(changes) == set(defaults), name
         assert all(changes[option] != default for option, (_, default) in defaults.items()), name
         assert {spec.kind for spec in specs} == set(architectures[name].kinds), name
-    assert (len(EXAMPLES), len(OPTIONS)) == (14, 74)
+    assert (len(EXAMPLES), len(OPTIONS)) == (15, 80)
 
 
 def test_every_kind_has_a_default_architecture_that_takes_it():
     found = {name: default_architecture(name) for name in kinds}
     assert found == {
-        **{"image": "cnn", "vector": "mlp", "index": "mlp", "bag": "mlp"},
+        **{"image": "cnn", "volume": "cnn3d", "vector": "mlp", "index": "mlp", "bag": "mlp"},
         **{"tokens": "embedding_average", "pieces": "text_pretrained"},
     }
 
@@ -393,8 +399,8 @@ def test_embedding_average_ignores_padding_and_order():
 @pytest.mark.parametrize(
     ("kinds", "message"),
     [
-        (("vecto",), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, pieces; received ('vecto',)."),
-        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, pieces; received ()."),
+        (("vecto",), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, pieces; received ('vecto',)."),
+        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, pieces; received ()."),
     ],
 )
 def test_branch_of_an_unknown_kind_is_not_registered(kinds, message):

@@ -71,7 +71,11 @@ class Pixels:
         return sum(len(source) for source in self.sources)
 
     def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
-        """Return images, (len(positions), height, width, channels); positions run through all sources."""
+        """Return images, (len(positions), height, width, channels); positions run through all sources. Of a volume the middle slice."""
+        taken = self._gather(positions)
+        return taken[:, taken.shape[1] // 2] if self.layout.depth else taken
+
+    def _gather(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         if len(self.sources) == 1:
             return self.sources[0].gather(positions)
         out = np.empty((len(positions), *self.sources[0].shape[1:]), dtype=self.sources[0].dtype)

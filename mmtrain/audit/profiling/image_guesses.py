@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from mmtrain.artifacts.inspection_results import ImageProfile
 from mmtrain.audit.coded_table import CodedTable
-from mmtrain.columns.base import Guess, OptionValue
+from mmtrain.columns.base import Guess, OptionValue, role_class
+from mmtrain.columns.image_cells import VOLUME_ENDINGS
 from mmtrain.columns.profile import NEARLY_ALL, Profile
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.header_profile import SAMPLE, folder_of, folders, profile_images
-from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal
 from mmtrain.errors import listed
-from mmtrain.image_decoding import MAX_PIXELS
+from mmtrain.image_decoding import MAX_PIXELS, UnreadableImage
+from mmtrain.image_decoding.image_source import content
 from mmtrain.system.folder_names import Listings, able_endings
 from mmtrain.text.printable import quote_value
 
@@ -26,6 +29,12 @@ MOST_PATHS = 10_000
 LARGEST_SIDE = 64
 """Pixels of a side that larger images are brought to, for a first training on a CPU: 2 to 3 CPU ms an image and epoch."""
 
+SLICES = 32
+"""Slices that volumes are brought to, for a first training on a CPU."""
+
+WINDOWED = {"DICOM", "NIfTI"}
+"""Formats whose files, or their values, say which of them are between black and white."""
+
 FEWEST_NAMES = 3
 """Different cells of a column of names: fewer are categories that happen to have images."""
 
@@ -34,8 +43,11 @@ FIRST_CELLS = 10
 
 
 def guess_by_files(guesses: dict[str, Guess], profiles: Mapping[str, Profile], images: Path) -> None:
-    """Turn columns whose cells are files in the folder `images` into images, whatever their ending: files of DICOM often have none."""
-    finder = ImageFinder(ImageFolder(images))
+    """Turn columns whose cells are files in the folder `images` into images, whatever their ending: files of DICOM often have none.
+
+    Folders of DICOM files are volumes.
+    """
+    finder = ImageFinder(ImageFolder(images), folders=True)
     for header, profile in profiles.items():
         names = [value.strip() for value in profile.values]
         if (
@@ -45,8 +57,21 @@ def guess_by_files(guesses: dict[str, Guess], profiles: Mapping[str, Profile], i
             or not all(isinstance(finder.find(name), ImageFile) for name in names)
         ):
             continue
-        reason = f"cells are names of files in the images folder, as {quote_value(names[0])}"
-        guesses[header] = Guess(role="image", reason=reason, options={"missing": "mask"} if profile.missing else {})
+        series = _is_series(finder.find(names[0]))
+        volumes = series or sum(name.lower().endswith(VOLUME_ENDINGS) for name in names) * 2 > len(names)
+        kind = "folders of DICOM files" if series else "NIfTI volumes" if volumes else "files"
+        reason = f"cells are names of {kind} in the images folder, as {quote_value(names[0])}"
+        guesses[header] = Guess(
+            role="volume" if volumes else "image", reason=reason, options={"missing": "mask"} if profile.missing else {}
+        )
+
+
+def _is_series(file: ImageFile | Refusal) -> bool:
+    if not isinstance(file, ImageFile):
+        return False
+    with suppress(UnreadableImage):
+        return content(Path(file.path))[0] == "DICOM series"
+    return False
 
 
 def profile_image_columns(
@@ -98,7 +123,7 @@ def _with_files(guess: Guess, images: ImageProfile) -> Guess:
         why = f"no file can be read, {example}" if images.unread else "no such file was found, try --images FOLDER"
         return guess.model_copy(update={"used": False, "reason": f"{guess.reason}; {why}"})
     # Options of the guess win over those read off the files.
-    options = {**_layout(images), **guess.options}
+    options = {**(_layout(images) if "augment" in role_class(guess.role).model_fields else _volume_size(images)), **guess.options}
     reason = f"{guess.reason}; {_sizes(images)}"
     if missing := images.paths - images.found:
         options["missing"] = "mask"
@@ -114,7 +139,14 @@ def _undecodable(images: ImageProfile, options: Mapping[str, OptionValue]) -> st
     height, width = images.largest or (0, 0)
     if height * width > MAX_PIXELS:
         return f"those of more than {MAX_PIXELS:,} pixels"
-    return "those with 16 bits per sample" if 16 in images.bits and "bits" not in options else ""
+    scans = sum(count for kind, count in images.formats.items() if kind in WINDOWED)
+    return "those with 16 bits per sample" if images.bits.get(16, 0) > scans and "bits" not in options else ""
+
+
+def _volume_size(images: ImageProfile) -> dict[str, OptionValue]:
+    """Return the size of volumes, for a first training on a CPU."""
+    side = min(LARGEST_SIDE, *(images.median or (LARGEST_SIDE, LARGEST_SIDE)))
+    return {"size": [SLICES, side, side]}
 
 
 def _layout(images: ImageProfile) -> dict[str, OptionValue]:
@@ -122,7 +154,9 @@ def _layout(images: ImageProfile) -> dict[str, OptionValue]:
     side = min(LARGEST_SIDE, *(images.median or (LARGEST_SIDE, LARGEST_SIDE)))
     # Grey only if all are: one coloured image needs three channels.
     options: dict[str, OptionValue] = {"size": [side, side], "channels": 1 if set(images.modes) <= {"1", "L", "I;16"} else 3}
-    return options | ({"bits": 16} if max(images.bits) == 16 and options["channels"] == 1 else {})
+    # Windows bring scans to 8 bits; other images of 16 bits keep theirs.
+    deep = max(images.bits) == 16 and options["channels"] == 1 and not set(images.formats) <= WINDOWED
+    return options | ({"bits": 16} if deep else {})
 
 
 def _sizes(images: ImageProfile) -> str:

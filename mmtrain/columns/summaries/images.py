@@ -64,7 +64,7 @@ class ImageAccumulator(Accumulator):
             self._missing += int((~shown).sum())
         if seen.entries is not None:
             # (rows,) brightness over a grid of pixels, in levels
-            means = seen.entries[:, ::STRIDE, ::STRIDE].mean(axis=(1, 2, 3), dtype=np.float64)
+            means = seen.entries[:, ::STRIDE, ::STRIDE].mean(axis=tuple(range(1, seen.entries.ndim)), dtype=np.float64)
             self._brightness.add(means[shown] / self._levels)
             self._look_up_depth(seen.paths if self._levels > 255 else ())
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from mmtrain.artifacts.atomic_files import atomic_write
 from mmtrain.artifacts.inspection_results import EncoderProposal, ProfiledColumn, TableProfile
+from mmtrain.columns import role_class
 from mmtrain.columns.vectorizers.text_pieces import MOST_PIECES, declared_pieces
 from mmtrain.encoders import Recognized, models_at_hand, recognize
 from mmtrain.errors import RunError
@@ -78,7 +79,12 @@ def propose_encoders(profile: TableProfile) -> tuple[EncoderProposal, ...]:
 
 
 def _propose(profile: TableProfile, content: Literal["images", "texts"]) -> EncoderProposal | None:
-    columns = [column for column in profile.used if column.guess.purpose == "input" and column.guess.content == content]
+    columns = [
+        column
+        for column in profile.used
+        # Volumes are images that no encoder reads.
+        if column.guess.purpose == "input" and column.guess.content == content and "encoder" in role_class(column.guess.role).model_fields
+    ]
     inputs = profile.rows * len(columns) if content == "images" else sum(map(_distinct_texts, columns))
     known = encoder_at_hand(content) if inputs else None
     if known is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.artifacts.inspection_results import EncoderProposal, ProfiledColumn, TableProfile
-from mmtrain.columns.base import Purpose
+from mmtrain.columns.base import Purpose, role_class
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.pipeline.proposals.recipes import ENCODED_IMAGES, recipe_for
 from mmtrain.system.remote import address_of
@@ -145,7 +145,7 @@ def _column(key: str, column: ProfiledColumn, *, encoded: bool) -> str:
         return f"# {quoted(column.header)}"
     if guess.content == "images" and encoded:
         options |= ENCODED_IMAGES
-    elif guess.content == "images":
+    elif guess.content == "images" and "augment" in role_class(guess.role).model_fields:
         grey = guess.options.get("channels") == 1
         options["augment"] = {name: value for name, value in AUGMENT.items() if name != "color" or not grey}
     entry = f"{quoted(key)}: {_map(options)}"

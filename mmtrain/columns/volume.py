@@ -1,0 +1,213 @@
+"""`role: volume`: a scan of many slices per row: a NIfTI file, a DICOM file of several frames, a folder of DICOM files, or a TIFF stack.
+
+Encoded as kind `volume`: (batch, depth, height, width, channels) uint8, or uint16 with `bits: 16`. In the order of MONAI: the axes of the
+patient, the spacing, the window, the size. Decoded once, like images; a masked volume is all zeros. TensorFlow decodes none of these
+formats, so that the saved model takes voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+
+from mmtrain.columns.base import Content, Evidence, Guess, role
+from mmtrain.columns.cells import ImageCells
+from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
+from mmtrain.columns.image_cells import VOLUME_ENDINGS
+from mmtrain.columns.input_column import InputColumn
+from mmtrain.columns.pixel_input import Choice, Side, WindowOption, check_suffix, described_pixels, levels_of
+from mmtrain.errors import counted
+from mmtrain.image_decoding import Layout, Window
+from mmtrain.registry import Section
+from mmtrain.specs import Kind, VolumeSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.columns.profile import Profile
+    from mmtrain.columns.summaries.base import Accumulator
+
+MAX_VOXELS = 300_000_000
+"""Voxels of the largest volume that is decoded, about 1,100 slices of 512 x 512."""
+GREY = 0.5
+"""Brightness of a baseline where that of training volumes is not known."""
+
+
+class FittedVolume(FittedColumn):
+    """Nothing is learned from volumes; this is how they look in the store."""
+
+    attributed_to: ClassVar[Literal["regions"]] = "regions"
+
+    role: Literal["volume"] = "volume"
+    depth: Side
+    height: Side
+    width: Side
+    channels: Literal[1, 3]
+    bits: Literal[8, 16]
+    resize: Literal["stretch", "crop", "pad"]
+    spacing: tuple[PositiveFloat, ...]
+    window: Window
+    max_voxels: PositiveInt
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """(batch, depth, height, width, channels)."""
+        return VolumeSpec(self.height, self.width, self.channels, self.bits, depth=self.depth)
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the voxels in the store."""
+        return Layout(
+            (self.height, self.width),
+            self.channels,
+            self.bits,
+            self.resize,
+            max_pixels=self.max_voxels,
+            window=self.window,
+            depth=self.depth,
+            spacing=self.spacing,
+        )
+
+    @property
+    def attributed_axes(self) -> int:
+        """Depth, height and width."""
+        return 3
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """The brightness of the voxels, (depth, height, width, channels) from 0 to 1, NaN for missing."""
+        return {name: RawInput(self.spec.shape, "float32")}
+
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """Return the brightness of the volumes that cells name, (rows, depth, height, width, channels)."""
+        return levels_of(cells, self.layout)
+
+    def open(self, cells: CellReader) -> RowSource:
+        """Return the image store: files are decoded once, before training."""
+        return cells.images()
+
+    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
+        """Brightness and depth."""
+        from mmtrain.columns.summaries.images import ImageAccumulator
+
+        return ImageAccumulator(self.spec.levels)
+
+    def baseline(self, learned: Any) -> np.ndarray[Any, Any]:
+        """Return a plain volume as bright as training volumes are on average."""
+        import numpy as np
+
+        level = round((GREY if learned is None else learned.brightness) * self.spec.levels)
+        return np.full((1, *self.spec.shape), level, dtype=self.spec.dtype)
+
+    def baseline_words(self, learned: Any) -> str:
+        """Describe the baseline with its brightness."""
+        if learned is None:
+            return "a plain grey volume"
+        return f"a plain volume as bright as training volumes are on average, {100 * learned.brightness:.0f} %"
+
+    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:  # noqa: ARG002
+        """Divide the attributions of voxels (depth, height, width) among the lower, middle and upper third of the slices."""
+        import numpy as np
+
+        if len(values) < 3:
+            return CellAttribution((("all", float(values.sum())),))
+        thirds = zip(("lower slices", "middle slices", "upper slices"), np.array_split(values, 3), strict=True)
+        return CellAttribution(tuple((name, float(part.sum())) for name, part in thirds))
+
+    def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
+        """The layout."""
+        size = f"{self.depth} × {self.height} × {self.width} voxels"
+        return f"nothing; volumes of {size}, {counted(self.channels, 'channel')}, {self.bits} bits"
+
+    def recipe(self) -> EncodingDescription:
+        """Describe the voxels; no program makes them of a file without mmtrain."""
+        axes = "Slices run from the feet to the head, rows to the back, columns to the patient's left."
+        encoded = f"{described_pixels(self.spec, self.window)} {axes}"
+        return EncodingDescription("A volume.", encoded, "1 if there is a volume, else 0.", None)
+
+    def preprocessing(self) -> Any:
+        """Rounds brightness to the levels of the store."""
+        from mmtrain.layers.image_decoding import EncodePixels
+
+        return EncodePixels(levels=self.spec.levels)
+
+
+@role("volume", fitted=FittedVolume)
+class Volume(InputColumn):
+    """A scan of many slices: NIfTI, DICOM with several frames, a folder of DICOM files (one series), or a TIFF stack.
+
+    Every volume is brought to the same axes: slices from the feet to the head, rows from the front to the back, columns from the
+    patient's right to the left.
+    """
+
+    content: ClassVar[Content] = "images"
+    own_branch: ClassVar[bool] = True
+
+    role: Literal["volume"] = "volume"
+    suffix: Annotated[str, AfterValidator(check_suffix)] = Field("", description="What cells lack to be names, `.nii.gz` for instance.")
+    size: tuple[Side, Side, Side] = Field((32, 64, 64), description="Slices, height and width in voxels that every volume is brought to.")
+    spacing: tuple[()] | tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        (),
+        description="Distance of slices, rows and columns in mm that every volume is brought to; it is then cut or padded with black in "
+        "the middle to `size`. Left out: `resize` decides.",
+    )
+    channels: Annotated[Literal[1, 3], Choice] = Field(1, description="1 grey, 3 colour.")
+    bits: Annotated[Literal[8, 16], Choice] = Field(8, description="16 keeps 65,536 levels of grey.")
+    window: WindowOption = "auto"
+    resize: Literal["stretch", "crop", "pad"] = Field(
+        "stretch",
+        description="stretch: ignore the proportions; crop: fill and cut what sticks out; pad: fit and fill the rest with black. "
+        "Proportions are those in mm.",
+    )
+    max_voxels: PositiveInt = Field(MAX_VOXELS, description="Larger volumes are refused before they are decoded.")
+    missing: Literal["error", "drop", "mask"] = Field(
+        "error",
+        description="For an empty cell or a file that cannot be read. "
+        "error: refuse; drop: leave the row out; mask: the branch goes without.",
+    )
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by the ends of paths."""
+        volumes = sum(rows for value, rows in profile.frequent if value.strip().lower().endswith(VOLUME_ENDINGS))
+        if not volumes or not profile.nearly_all(profile.images) or volumes * 2 < sum(rows for _, rows in profile.frequent):
+            return None
+        empty = f", {profile.missing:,} are empty" if profile.missing else ""
+        reason = f"cells end like names of NIfTI volumes, as {profile.example}{empty}"
+        return Guess(role="volume", evidence=Evidence.FILES, reason=reason, options={"missing": "mask"} if profile.missing else {})
+
+    @property
+    def kind(self) -> Kind:
+        """A volume."""
+        return "volume"
+
+    @property
+    def empty_cells_drop_rows(self) -> bool:
+        """Never: the file behind the cell decides as well."""
+        return False
+
+    @property
+    def image_cells(self) -> ImageCells:
+        """Paths without `suffix`, or folders, and the layout of volumes in the store."""
+        return ImageCells(self.fit([]).layout, self.suffix, folders=True)
+
+    def declared_spec(self) -> VolumeSpec:
+        """Return the spec of the voxels."""
+        return self.fit([]).spec
+
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedVolume:  # noqa: ARG002
+        """Nothing to learn."""
+        depth, height, width = self.size
+        return FittedVolume(
+            depth=depth,
+            height=height,
+            width=width,
+            channels=self.channels,
+            bits=self.bits,
+            resize=self.resize,
+            spacing=self.spacing,
+            window=self.window,
+            max_voxels=self.max_voxels,
+        )
