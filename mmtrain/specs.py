@@ -11,6 +11,7 @@ the vector that a dense layer reads.
 | `tokens` | (batch, length) int32 ids in reading order, 0 = padding | a text read word by word |
 | `bag` | (batch, length) int32 ids, sorted, 0 = padding | a text as TF-IDF |
 | `pieces` | (batch, length) int32 ids of a pretrained vocabulary | a text for a pretrained encoder |
+| `sequence` | (batch, length, width) float32, zeros behind the last step | a series of measurements |
 | `image` | (batch, height, width, channels) uint8 or uint16 | an image |
 | `volume` | (batch, depth, height, width, channels) uint8 or uint16 | the slices of a scan |
 
@@ -269,6 +270,32 @@ class VolumeSpec(PixelSpec):
     def shape(self) -> tuple[int, ...]:
         """Depth, height, width, channels."""
         return (self.depth, self.height, self.width, self.channels)
+
+
+@kind
+@dataclass(frozen=True)
+class SequenceSpec(TensorSpec):
+    """A series: (batch, length, width) float32, zeros behind the last step.
+
+    A step has `channels` numbers, then 1 or 0 for each of them that is there or not, and with `timed` its distance from the step before.
+    """
+
+    kind: ClassVar[Kind] = "sequence"
+    architecture_prefix: ClassVar[str] = "sequence"
+
+    length: int
+    channels: int
+    timed: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Steps, and the numbers of each."""
+        return (self.length, 2 * self.channels + int(self.timed))
+
+    @property
+    def dtype(self) -> str:
+        """Always float32."""
+        return "float32"
 
 
 @kind

@@ -24,6 +24,9 @@ from mmtrain.branches.inputs import Input as Input
 from mmtrain.branches.inputs import Inputs as Inputs
 from mmtrain.branches.inputs import Stacked as Stacked
 from mmtrain.branches.inputs import stacked as stacked
+from mmtrain.branches.sequences import sequence_gru as sequence_gru
+from mmtrain.branches.sequences import sequence_tcn as sequence_tcn
+from mmtrain.branches.sequences import sequence_transformer as sequence_transformer
 from mmtrain.branches.tabm import tabm as tabm
 from mmtrain.branches.text_networks import text_cnn as text_cnn
 from mmtrain.branches.text_networks import text_gru as text_gru

@@ -25,6 +25,7 @@ from mmtrain.columns.image import Image as Image
 from mmtrain.columns.input_column import InputColumn as InputColumn
 from mmtrain.columns.input_column import inputs_among as inputs_among
 from mmtrain.columns.numeric import Numeric as Numeric
+from mmtrain.columns.sequence import TimeSeries as TimeSeries
 from mmtrain.columns.text import Text as Text
 from mmtrain.columns.time import Time as Time
 from mmtrain.columns.volume import Volume as Volume

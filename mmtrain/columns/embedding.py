@@ -86,7 +86,7 @@ class Embedding(InputColumn):
         counts = np.diff(ends, prepend=0)
         words = np.bincount(np.repeat(np.arange(len(ends)), counts), weights=np.isnan(values), minlength=len(ends))
         if len(bad := filled[words[filled] > 0]):
-            return [*faults, CellError(bad, f"{_shown(cells.iloc[bad[0]])} has something that is not a number.", WRITE)]
+            return [*faults, CellError(bad, f"{shown_list(cells.iloc[bad[0]])} has something that is not a number.", WRITE)]
         width = self.width or int(counts[filled[0]])
         if len(bad := filled[counts[filled] != width]):
             expected = f"`width` is {width}" if self.width else f"that of the first row {width}"
@@ -119,7 +119,7 @@ class Embedding(InputColumn):
         width = encoded.shape[1] - int(self.missing == "mean")  # without the indicator
         bad = np.flatnonzero(cells.notna().to_numpy() & ((counts != width) | (words > 0)))
         remarks = [
-            CellWarning(rows, f"{_shown(cell)} is not a vector of {width} numbers", WRITE) for cell, rows in rows_by_value(cells, bad)
+            CellWarning(rows, f"{shown_list(cell)} is not a vector of {width} numbers", WRITE) for cell, rows in rows_by_value(cells, bad)
         ]
         return remarks + super().remarks(cells, raw, encoded)
 
@@ -179,5 +179,6 @@ def list_lengths(profile: Profile) -> set[int]:
     return set(counts.tolist()) if mostly_numbers and counts.max() > 1 else set()
 
 
-def _shown(cell: str) -> str:
+def shown_list(cell: str) -> str:
+    """Return the beginning of a list in quotes."""
     return repr(cell if len(cell) <= 40 else f"{cell[:37]}...")

@@ -149,6 +149,10 @@ class FittedColumn(Section):
 
         return np.zeros((1, *self.spec.shape), dtype=self.spec.dtype) if self.spec.kind == "vector" else None
 
+    def baseline_entry(self, entry: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:  # noqa: ARG002
+        """Return what the attributions of one entry (1, *spec.shape) start from, where that depends on the entry; None where not."""
+        return None
+
     def baseline_words(self, learned: Any) -> str:  # noqa: ARG002
         """Describe `baseline`, a noun phrase."""
         return {"vector": "zero", "index": "no category"}.get(self.spec.kind, "no words")

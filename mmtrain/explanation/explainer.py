@@ -63,10 +63,12 @@ class Explainer:
     def _integrate(self, inputs: RowInputs, selector: OutputSelector) -> tuple[dict[str, Array], Attributions]:
         """Return the inputs of the network for a row, and its integrated gradients."""
         # Columns without a baseline value keep the row's; their path starts at the zero vector behind the embedding.
-        row, baseline = (self._layout.join(encoded) for encoded in (inputs.encoded, {**inputs.encoded, **self._baseline}))
+        of_row = {key: column.baseline_entry(inputs.encoded[key]) for key, column in self._fitted.columns.items()}
+        starts = {**self._baseline, **{key: entry for key, entry in of_row.items() if entry is not None}}
+        row, baseline = (self._layout.join(encoded) for encoded in (inputs.encoded, {**inputs.encoded, **starts}))
         # Without a value there is nothing to attribute: a missing input stays missing along the whole path.
         missing, steps = inputs.missing(self._fitted), self._outputs.steps
-        return row, integrated_gradients(self._network, row, baseline, selector, from_baseline=self._baseline, fixed=missing, steps=steps)
+        return row, integrated_gradients(self._network, row, baseline, selector, from_baseline=starts, fixed=missing, steps=steps)
 
 
 def image_inputs(pixels: Array, spec: PixelSpec) -> Array:

@@ -20,6 +20,7 @@ TRAITS = {
     "categorical": ("input", "names", "1"),
     "text": ("input", "texts", ""),
     "date": ("input", "dates", "days"),
+    "sequence": ("input", "series", ""),
     "embedding": ("input", "vectors", ""),
     "target": ("answer", "", "1"),
     "group": ("grouping", "", "last"),

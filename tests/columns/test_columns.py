@@ -20,6 +20,7 @@ from mmtrain.columns import (
     Split,
     Text,
     Time,
+    TimeSeries,
     Volume,
     Weight,
     roles,
@@ -144,6 +145,13 @@ FAULTS = [
         ],
     ),
     *[(Volume(missing=policy), ["a.nii.gz", None], []) for policy in ("error", "drop", "mask")],
+    (TimeSeries(), ["[1, 2]", None, "[]", "3"], []),  # more of them in test_sequences
+    (TimeSeries(missing="drop"), ["[1, 2]", None], []),
+    (
+        TimeSeries(missing="error"),
+        ["[1, 2]", None],
+        [([1], EMPTY, "Fill it in, set `missing: mask` to leave the series out of that row, or set `missing: drop` to leave the row out.")],
+    ),
     (Group(), ["a", "a"], []),
     (Group(), ["a", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),
     (Group(missing="drop"), ["a", None], []),
@@ -190,7 +198,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 4 + 6 + 4 + 4 + 4 + 3 + 3 + 2 + 2 + 2 + 1 + 1
+    assert len(known) == 3 + 4 + 6 + 4 + 4 + 4 + 3 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 
@@ -600,6 +608,7 @@ FITTED = {
     "categorical": lambda: Categorical(missing="mask").fit([cells("größe", "[UNK]", 'a"b\\c', "x\ny")]),
     "date": lambda: Date().fit([cells("2024-03-01", None, "31/12/2023 10:30")]),
     "embedding": lambda: Embedding().fit([cells("[0.1, 1e-9]", None, "2 3")]),
+    "sequence": lambda: TimeSeries().fit([cells("[0.1, 1e-9]", None, "2 3 null")]),
     "image": lambda: Image(size=(3, 4), channels=4).fit([]),
     "text": lambda: Text().fit([cells("Ärger don't", None, "a b b")]),
     "volume": lambda: Volume(size=(2, 3, 4), window=(-160, 240), spacing=(2, 1, 1)).fit([]),
@@ -625,6 +634,7 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
         "numeric": "vector",
         "categorical": "index",
         "date": "vector",
+        "sequence": "sequence",
         "embedding": "vector",
         "image": "image",
         "text": "bag",

@@ -11,7 +11,18 @@ import pytest
 from mmtrain.branches import Branch, Features, Input, Pretrained, architectures, branch, default_architecture
 from mmtrain.errors import UsageError
 from mmtrain.registry import option_fields
-from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec, VolumeSpec, default_embedding_width, kind, kinds
+from mmtrain.specs import (
+    BagSpec,
+    ImageSpec,
+    IndexSpec,
+    SequenceSpec,
+    TokenSpec,
+    VectorSpec,
+    VolumeSpec,
+    default_embedding_width,
+    kind,
+    kinds,
+)
 
 NUMBER = VectorSpec(2)
 BINNED = VectorSpec(2, "auto", (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0), (0.02, 0.16, 0.31, 0.5, 0.69, 0.84, 0.98))
@@ -22,6 +33,7 @@ TOKENS = TokenSpec(4, size=6)
 IMAGE = ImageSpec(6, 5, 3)
 DEEP_IMAGE = ImageSpec(6, 5, 1, bits=16)
 VOLUME = VolumeSpec(6, 5, 1, depth=3)
+SERIES = SequenceSpec(5, 2, timed=True)
 TABLE = [NUMBER, BINNED, CATEGORY, ONE_HOT, BAG]
 EMBEDDINGS = {"embedding_width": 3, "embedding_dropout": 0.5}
 
@@ -72,6 +84,9 @@ EXAMPLES = {
     "text_cnn": ([TOKENS], {"width": 3, "windows": (2,), "filters": 5, "dropout": 0.5}, 192),
     "text_gru": ([TOKENS], {"width": 3, "units": 5, "dropout": 0.5}, 128),
     "text_transformer": ([TOKENS], {"width": 8, "blocks": 1, "heads": 2, "dropout": 0.5}, 64),
+    "sequence_tcn": ([SERIES], {"width": 8, "blocks": 2, "kernel": 2, "dropout": 0.5}, 64),
+    "sequence_gru": ([SERIES], {"units": 5, "dropout": 0.5}, 128),
+    "sequence_transformer": ([SERIES], {"width": 8, "blocks": 1, "heads": 2, "dropout": 0.5}, 64),
     "embedding_average": ([TOKENS], {"width": 3, "units": (5,), "activation": "tanh", "dropout": 0.5}, 64),
 }
 SCRATCH = sorted(name for name, entry in architectures.items() if entry.pretrained is None)
@@ -85,6 +100,12 @@ def values(spec, rows=5, seed=3):
     random = np.random.default_rng(seed)
     if spec.kind == "vector":
         return random.normal(size=(rows, *spec.shape)).astype(np.float32)
+    if spec.kind == "sequence":
+        steps = random.normal(size=(rows, *spec.shape)).astype(np.float32)
+        steps[..., spec.channels : 2 * spec.channels] = steps[..., spec.channels : 2 * spec.channels] > -0.5
+        steps[..., : spec.channels] *= steps[..., spec.channels : 2 * spec.channels]
+        steps[0], steps[1, 3:] = 0, 0  # no steps at all, and a shorter series
+        return steps
     if spec.kind in ("image", "volume"):
         return random.integers(0, spec.levels + 1, size=(rows, *spec.shape)).astype(spec.dtype)
     codes = random.integers(0, spec.size, size=(rows, *spec.shape)).astype(np.int32)
@@ -236,14 +257,14 @@ def test_every_architecture_and_option_has_an_example():
         assert set(changes) == set(defaults), name
         assert all(changes[option] != default for option, (_, default) in defaults.items()), name
         assert {spec.kind for spec in specs} == set(architectures[name].kinds), name
-    assert (len(EXAMPLES), len(OPTIONS)) == (15, 80)
+    assert (len(EXAMPLES), len(OPTIONS)) == (18, 90)
 
 
 def test_every_kind_has_a_default_architecture_that_takes_it():
     found = {name: default_architecture(name) for name in kinds}
     assert found == {
         **{"image": "cnn", "volume": "cnn3d", "vector": "mlp", "index": "mlp", "bag": "mlp"},
-        **{"tokens": "embedding_average", "pieces": "text_pretrained"},
+        **{"tokens": "embedding_average", "pieces": "text_pretrained", "sequence": "sequence_tcn"},
     }
 
 
@@ -399,8 +420,11 @@ def test_embedding_average_ignores_padding_and_order():
 @pytest.mark.parametrize(
     ("kinds", "message"),
     [
-        (("vecto",), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, pieces; received ('vecto',)."),
-        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, pieces; received ()."),
+        (
+            ("vecto",),
+            r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, sequence, pieces; received ('vecto',).",
+        ),
+        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, sequence, pieces; received ()."),
     ],
 )
 def test_branch_of_an_unknown_kind_is_not_registered(kinds, message):
