@@ -43,7 +43,9 @@ def is_locked(run: Run) -> bool:
 def run_of_process(folder: Path, process: int) -> Run | None:
     """Return the newest run below `folder` that this process of this machine has trained, None if there is none."""
     holder = _holder(process)
-    locks = sorted(folder.glob(f"*/{LOCK}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    # Not through the link `latest`, which another training may move.
+    locks = [path for path in folder.glob(f"*/{LOCK}") if not path.parent.is_symlink()]
+    locks.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return next((Run(path.parent) for path in locks if path.read_text(errors="replace") == holder), None)
 
 
