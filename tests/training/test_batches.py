@@ -201,3 +201,37 @@ def test_another_source_of_a_column_takes_the_place_of_its_images():
     assert batch.inputs["scan_present"].tolist() == [[row % 2] for row in rows]
     assert batch.inputs["x"].ravel().tolist() == batch.targets["y"].tolist() == rows.tolist()
     assert plain.take(np.array([3]))["scan"].shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("size", "workers"), [(2, 2), (3, 2), (4, 3)])
+@pytest.mark.parametrize("together", [1, 2])
+def test_workers_share_the_rows_of_every_batch(size, workers, together):
+    whole = list(Batches(arrays(), ROWS, size, seed=5, uniform_columns=2, steps_per_call=together).epoch(1))
+    shares = [
+        list(Batches(arrays(), ROWS, size, seed=5, uniform_columns=2, steps_per_call=together, worker=one, workers=workers).epoch(1))
+        for one in range(workers)
+    ]
+    for number, batch in enumerate(whole):
+        parts = [share[number] for share in shares]
+        assert [part.total for part in parts] == [len(batch.rows)] * workers
+        assert [part.steps for part in parts] == [batch.steps] * workers
+        assert sum(part.share for part in parts) == pytest.approx(1.0)
+        # Of one step after the other, the worker that is next takes the next row.
+        for step, rows in enumerate(np.split(batch.rows, batch.steps)):
+            for worker, part in enumerate(parts):
+                own = np.split(part.rows, batch.steps)[step]
+                assert part.share == pytest.approx(len(rows[worker::workers]) / len(rows))
+                if part.share:
+                    assert own.tolist() == rows[worker::workers].tolist()
+                else:  # a worker without a row stands in with one, which does not count
+                    assert len(own) == 1
+
+
+def test_what_augmentation_draws_for_a_row_does_not_depend_on_the_workers():
+    whole = {int(row): draws for batch in Batches(arrays(), ROWS, 3, seed=5, uniform_columns=2).epoch(1) for row, draws in drawn(batch)}
+    shared = Batches(arrays(), ROWS, 3, seed=5, uniform_columns=2, worker=1, workers=2).epoch(1)
+    assert all(whole[int(row)] == draws for batch in shared for row, draws in drawn(batch))
+
+
+def drawn(batch):
+    return zip(batch.rows, batch.uniforms.tolist(), strict=True)
