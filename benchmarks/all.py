@@ -32,6 +32,7 @@ SCRIPTS = (
     "ensembles",
     "clinic_signal",
     "growth",
+    "workers",
 )
 """The other modules here are what the scripts share."""
 HERE = Path(__file__).parent
