@@ -38,27 +38,52 @@ def texts(rows: int, *, words: npt.NDArray[np.object_], length: int, random: np.
     return [" ".join(row).capitalize() + "." for row in words[ranks]]
 
 
+def write_parts(folder: Path, rows: int, *, distinct: int = 10) -> Path:
+    """A folder of Parquet files of 100,000 rows each, partitioned by year; beyond `distinct` files they are the same ones again."""
+    import os
+
+    import pyarrow.parquet as pq
+
+    random, words = np.random.default_rng(0), vocabulary(20_000)
+    for part, start in enumerate(range(0, rows, AT_ONCE)):
+        path = folder / f"year={2000 + part % 5}" / f"part-{part:04}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if part < distinct:
+            pq.write_table(_generated(min(AT_ONCE, rows - start), words, random, length=30, numbers=True), path)
+        else:
+            os.link(folder / f"year={2000 + part % distinct % 5}" / f"part-{part % distinct:04}.parquet", path)
+    return folder
+
+
+def _generated(count: int, words: npt.NDArray[np.object_], random: np.random.Generator, *, length: int, numbers: bool = False) -> Any:
+    """The next rows, as an Arrow table; numbers as such, or as texts."""
+    import pyarrow as pa
+
+    ill = random.random(count) < 0.3
+    age, dose = random.normal(50, 10, count) + 5 * ill, random.lognormal(0, 1, count)
+    return pa.table(
+        {
+            "age": age.round(1) if numbers else np.char.mod("%.1f", age),
+            "dose": dose.round(3) if numbers else np.char.mod("%.3f", dose),
+            "site": words[random.integers(0, 10, count)].tolist(),
+            "ward": words[random.integers(0, min(1000, len(words)), count)].tolist(),
+            "note": texts(count, words=words, length=length, random=random),
+            "ill": np.where(ill, "yes", "no"),
+        }
+    )
+
+
 def write_table(path: Path, rows: int, *, size: int = 20_000, length: int = 30, patients: int = 0) -> Path:
     """A CSV of `rows` rows, with texts of `length` words out of `size`; each of one of so many `patients`, if there are any."""
-    import pyarrow as pa
     from pyarrow import csv
 
     random, words = np.random.default_rng(0), vocabulary(size)
     writer = None
     for start in range(0, rows, AT_ONCE):
         count = min(AT_ONCE, rows - start)
-        ill = random.random(count) < 0.3
-        table = pa.table(
-            {
-                "age": np.char.mod("%.1f", random.normal(50, 10, count) + 5 * ill),
-                "dose": np.char.mod("%.3f", random.lognormal(0, 1, count)),
-                "site": words[random.integers(0, 10, count)].tolist(),
-                "ward": words[random.integers(0, min(1000, size), count)].tolist(),
-                "note": texts(count, words=words, length=length, random=random),
-                "ill": np.where(ill, "yes", "no"),
-                **({"patient": np.char.mod("P%d", random.integers(0, patients, count))} if patients else {}),
-            }
-        )
+        table = _generated(count, words, random, length=length)
+        if patients:
+            table = table.append_column("patient", [np.char.mod("P%d", random.integers(0, patients, count))])
         writer = writer or csv.CSVWriter(str(path), table.schema)
         writer.write_table(table)
     if writer is not None:

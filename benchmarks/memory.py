@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from generated_table import COLUMNS, write_experiment, write_table
+from generated_table import COLUMNS, write_experiment, write_parts, write_table
 from peak_memory import PeakMemory
 from PIL import Image
 from script import keep, parser
@@ -64,8 +64,8 @@ def held(data: LoadedData, training_data: TrainingData) -> dict[str, float]:
     return {name: round(size / len(data.table), 1) for name, size in found.items()}
 
 
-def table_stages(rows: int) -> dict[str, Any]:
-    """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
+def table_stages(rows: int, *, parts: bool = False) -> dict[str, Any]:
+    """Peak and seconds of every stage of a fit on `rows` rows, and what is held; with `parts` of a folder of Parquet files."""
     from mmtrain import config
     from mmtrain.artifacts import runs
     from mmtrain.config.yaml_source import Origin
@@ -79,9 +79,10 @@ def table_stages(rows: int) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder = Path(name)
-        write_table(folder / "table.csv", rows)
+        table_path = write_parts(folder / "table", rows) if parts else write_table(folder / "table.csv", rows)
         os.environ["MMTRAIN_CACHE"] = str(folder / "cache")
-        path = write_experiment(folder, training={"epochs": 1, "batch_size": 4096, "steps_per_call": 1, "jit": "off"})
+        training = {"epochs": 1, "batch_size": 4096, "steps_per_call": 1, "jit": "off"}
+        path = write_experiment(folder, data={"table": table_path.name}, training=training)
         start_tensorflow()
         memory, begun = PeakMemory(), time.perf_counter()
         found: dict[str, Any] = {}
@@ -162,20 +163,29 @@ def growth(tables: dict[str, dict[str, Any]]) -> dict[str, float]:
 def main() -> None:
     asked = parser(__doc__, quick="Small tables and few images, to see that it runs, in any memory.")
     asked.add_argument("--table", type=int, help=argparse.SUPPRESS)
+    asked.add_argument("--parquet", type=int, nargs="+", metavar="ROWS", help="Only tables of these sizes, as folders of Parquet files.")
+    asked.add_argument("--parts", type=int, help=argparse.SUPPRESS)
     asked.add_argument("--images", type=int, nargs=2, help=argparse.SUPPRESS)
     options = asked.parse_args()
-    if options.table or options.images:
-        print(json.dumps(table_stages(options.table) if options.table else image_epochs(*options.images)))
+    if options.table or options.parts or options.images:
+        found = image_epochs(*options.images) if options.images else table_stages(options.table or options.parts, parts=bool(options.parts))
+        print(json.dumps(found))
         return
     print(f"peak anonymous memory above TensorFlow's import, MB\n{'rows':>10} " + " ".join(f"{stage:>12}" for stage in STAGES), flush=True)
     tables = {}
-    for rows in QUICK_ROWS if options.quick else ROWS:
-        found = tables[str(rows)] = in_fresh_process("--table", str(rows))
+    for rows in options.parquet or (QUICK_ROWS if options.quick else ROWS):
+        found = tables[str(rows)] = in_fresh_process("--parts" if options.parquet else "--table", str(rows))
         print(f"{rows:>10,} " + " ".join(f"{found[stage]['peak_MB']:>12,.0f}" for stage in STAGES), flush=True)
+        print(f"{'s':>10} " + " ".join(f"{found[stage]['seconds']:>12,.0f}" for stage in STAGES), flush=True)
+    if options.parquet and len(tables) < 2:
+        return
     per_row = growth(tables)
     print(f"{'bytes/row':>10} " + " ".join(f"{per_row[stage]:>12,.0f}" for stage in STAGES))
     lines = list(tables.values())[-1]["bytes_held_per_row"]
     print("of these held to the end, bytes/row: " + ", ".join(f"{name} {size:g}" for name, size in lines.items()), flush=True)
+    if options.parquet:
+        keep(options, {"rows": options.parquet}, {"tables": tables, "bytes_per_row": per_row})
+        return
     images = in_fresh_process("--images", *(("256", "3") if options.quick else ("8000", "6")))
     peaks = images["epoch_peaks_MB"]
     print(f"images of {images['images_MB']:.0f} MB, of which {images['allowed_MB']:.0f} MB may stay: epochs {peaks}")
