@@ -1,11 +1,15 @@
 """A table of several files: one order, the cells of one file, and problems that name the file."""
 
+import io
 import os
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from mmtrain import config
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.locate import locate
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table_file import content_hash, table_exists
 from mmtrain.errors import DataError
@@ -151,3 +155,18 @@ def test_an_experiment_takes_a_folder_and_its_partitions(tmp_path):
     path = tmp_path / "e.yaml"
     path.write_text("data: {table: table}\ncolumns: {x: {role: numeric}, site: {role: target, task: multiclass}}\n")
     assert config.load(path).data.table == tmp_path / "table"
+
+
+def test_bytes_of_images_are_cells_of_images_and_other_bytes_are_refused(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (2, 2), (255, 0, 0)).save(buffer, "PNG")
+    image = buffer.getvalue()
+    frame = pd.DataFrame({"scan": [None, image], "photo": [{"bytes": image, "path": "1.png"}, None], "key": [b"a", b"b"]})
+    frame.to_parquet(tmp_path / "images.parquet", index=False)
+    file = open_table(tmp_path / "images.parquet")
+    assert [file.refusal(header) for header in file.headers] == ["", "", "the column is of type binary."]
+    (piece,) = file.pieces(["scan", "photo"], size=10)
+    assert piece["scan"].isna().tolist() == [True, False]
+    located = locate(piece["scan"].dropna(), ImageFolder(tmp_path))
+    assert located.files[0].source == image
+    assert piece["photo"][0] == piece["scan"][1]

@@ -1,7 +1,8 @@
 """Tables in Parquet.
 
 What the file stores as a type becomes the text that is usual for it: `3` (also for 3.0, whichever numbers stand
-around it), `2.5`, `true`, `2024-01-31`, `2024-01-31T12:00:00Z`, `["beach", "sunset"]`. NaN is missing.
+around it), `2.5`, `true`, `2024-01-31`, `2024-01-31T12:00:00Z`, `["beach", "sunset"]`. NaN is missing. Bytes of an image
+become its data URI, which columns of images take.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
+from mmtrain.image_decoding.data_uri import holds_pixels, to_data_uri
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,8 +47,35 @@ class ParquetFile(TableFile):
         return Problem(self.path.name, "the file is not Parquet, or it is damaged.", "Write it again.")
 
     def refusal(self, header: str) -> str:
-        """Structs, lists of other things than texts, bytes and durations cannot be cells."""
-        return type_refusal(self._schema.field(header).type)
+        """Structs, lists of other things than texts, bytes and durations cannot be cells; bytes of images can."""
+        return "" if header in self._image_columns else type_refusal(self._schema.field(header).type)
+
+    @cached_property
+    def _image_columns(self) -> frozenset[str]:
+        """Columns of bytes, or of structs with a field `bytes` as Hugging Face writes them, whose first value is an image."""
+        candidates = [field.name for field in self._schema if _bytes_of(field.type) is not None]
+        return frozenset(header for header in candidates if holds_pixels(self._first_bytes(header)))
+
+    def _first_bytes(self, header: str) -> bytes | None:
+        import pyarrow as pa
+
+        try:
+            with self._open() as file:
+                for batch in file.iter_batches(batch_size=16, columns=[header]):
+                    found: bytes | None = next((value for value in _image_bytes(batch.column(header)) if value), None)
+                    if found is not None:
+                        return found
+        except (pa.ArrowException, OSError):  # reported when the file is read
+            return None
+        return None
+
+    def _texts(self, column: pa.Array, header: str) -> pa.Array:
+        """Return cells as text; of a column of images their data URIs."""
+        import pyarrow as pa
+
+        if header not in self._image_columns:
+            return as_text(column)
+        return pa.array([to_data_uri(value) if value else None for value in _image_bytes(column)], pa.large_string())
 
     def typed(self, header: str) -> bool:
         """Return whether the file stores the column as numbers or truth values."""
@@ -68,7 +97,7 @@ class ParquetFile(TableFile):
         try:
             with self._open() as file:
                 for batch in file.iter_batches(batch_size=size, columns=list(headers)):
-                    texts = [as_text(batch.column(header)) for header in headers]
+                    texts = [self._texts(batch.column(header), header) for header in headers]
                     if bad := {header: row for header, cells in zip(headers, texts, strict=True) if (row := _not_utf8(cells)) is not None}:
                         raise DataError([self._encoding_problem(header, start + row) for header, row in bad.items()])
                     yield texts
@@ -83,7 +112,9 @@ class ParquetFile(TableFile):
         try:
             with self._open() as file:
                 batches = file.iter_batches(columns=list(headers))
-                return frozenset(header for batch in batches for header in headers if _not_utf8(as_text(batch.column(header))) is not None)
+                return frozenset(
+                    header for batch in batches for header in headers if _not_utf8(self._texts(batch.column(header), header)) is not None
+                )
         except (pa.ArrowException, OSError, DataError):
             return frozenset()
 
@@ -97,6 +128,20 @@ class ParquetFile(TableFile):
     def where(self, row: int) -> str:
         """`patients.parquet: row 39`."""
         return f"{self.path.name}: row {row}"
+
+
+def _bytes_of(kind: pa.DataType) -> str | None:
+    """Return where a type has bytes: an empty string for the cell itself, `bytes` for that field of a struct; None without."""
+    import pyarrow.types as kinds
+
+    if kinds.is_struct(kind):
+        return "bytes" if kind.get_field_index("bytes") >= 0 and _bytes_of(kind.field("bytes").type) == "" else None
+    return "" if kinds.is_binary(kind) or kinds.is_large_binary(kind) else None
+
+
+def _image_bytes(column: pa.Array) -> list[bytes | None]:
+    values: list[bytes | None] = (column.field("bytes") if _bytes_of(column.type) else column).to_pylist()
+    return values
 
 
 def _kind(kind: pa.DataType) -> str:
