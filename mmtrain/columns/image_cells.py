@@ -33,6 +33,7 @@ ADDRESS = r"(?i)^\s*(?:[a-z][a-z0-9+.-]{1,15}://|data:[a-z]+/|//[\w.-]+\.[a-z]+/
 FILE_END = rf"(?i)\.(?:{_ANY}){_CLOSED}"
 """Patterns of cells, for Python and for RE2."""
 
+FETCH_FIX = "Set `data.images` to the beginning of the addresses, or `data.allow_outside: true` to fetch images from anywhere."
 _SEPARATORS = (";", "|", "\n", ",", " ")
 _PATH_END = re.compile(rf"\.(?:{_ANY})\s*$", re.IGNORECASE)
 _BYTES = re.compile(r"(?:data:[a-z]+/|/9j/|iVBORw0KGgo|R0lGOD|UklGR|b'\\x|b\"\\x)")
@@ -51,8 +52,7 @@ def not_a_path(cell: str) -> tuple[str, str] | None:
     if re.match(ADDRESS, cell):
         if path := re.fullmatch(r"(?i)file://(?:localhost)?(/.*)", cell):
             return f"the cell {_brief(cell)} is an address, not a path.", f"Write the path alone: {path[1]}."
-        fix = "Download the images first, and write their paths."
-        return f"the cell {_brief(cell)} is an address; images are not fetched.", fix
+        return f"the cell {_brief(cell)} is an address outside of the images folder.", FETCH_FIX
     if len(names := several(cell)) == 1:
         return f"the cell {_brief(cell)} is a list, not a path.", f"Write the path alone: {names[0]}."
     if names:
@@ -105,7 +105,7 @@ def _guess_addresses(profile: Profile) -> Guess | None:
     # Addresses of images often end in a query, `?size=1`: then the header has to say what they are.
     if not profile.nearly_all(profile.addresses) or not (files * 2 >= profile.filled or HEADER_WORDS & set(name_words(profile.header))):
         return None
-    reason = f"cells are addresses, as {profile.example}; images are not fetched: download them, and write their paths"
+    reason = f"cells are addresses, as {profile.example}: set `data.images` to their beginning, or `data.allow_outside: true`"
     return _guess(reason, used=False)
 
 

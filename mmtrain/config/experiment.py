@@ -80,9 +80,8 @@ class Data(Section):
     """The table and the images."""
 
     table: CheckedPath = Field(
-        description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file. A folder of "
-        "Parquet, CSV or JSON Lines files, or a pattern such as `parts/*.parquet`, is one table, and folders named `site=a` give a column "
-        "`site`. An address such as `s3://bucket/table.parquet` is fetched into the cache."
+        description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example, a folder or a pattern of several such as "
+        "`parts/*.parquet`, or an address such as `s3://bucket/table.parquet`; a path is relative to this file."
     )
     images: CheckedPath | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     format: TableFormat = Field(

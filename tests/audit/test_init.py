@@ -62,7 +62,7 @@ GUESSES = [
         [f"https://a.org/{i:02}.jpg" for i in range(N)],
         "image",
         False,
-        "cells are addresses, as 'https://a.org/00.jpg'; images are not fetched: download them, and write their paths",
+        "cells are addresses, as 'https://a.org/00.jpg': set `data.images` to their beginning, or `data.allow_outside: true`",
     ),
     (
         "addresses below a header that says so",
@@ -70,7 +70,7 @@ GUESSES = [
         [f"s3://bucket/{i:02}?size=1" for i in range(N)],
         "image",
         False,
-        "cells are addresses, as 's3://bucket/00?size=1'; images are not fetched: download them, and write their paths",
+        "cells are addresses, as 's3://bucket/00?size=1': set `data.images` to their beginning, or `data.allow_outside: true`",
     ),
     (
         "images in base64",

@@ -15,7 +15,7 @@ from mmtrain.errors import DataError
 
 N = 60
 EACH = "One image is read per cell: give each a column of its own."
-FETCH = "Download the images first, and write their paths."
+FETCH = "Set `data.images` to the beginning of the addresses, or `data.allow_outside: true` to fetch images from anywhere."
 SAVE = "Save each image as a file and write its path, or write `data:image/png;base64,` before its bytes in base64."
 PIXELS = "iVBORw0KGgo" + "A" * 300
 
@@ -37,9 +37,9 @@ def _cache(tmp_path, monkeypatch):
         ("['a', 'b']", "the cell lists 2 images: a and b.", EACH),
         ("/x/a.png;/x/b.png", "the cell lists 2 images: /x/a.png and /x/b.png.", EACH),
         ("['a.png']", "the cell ['a.png'] is a list, not a path.", "Write the path alone: a.png."),
-        ("https://a.org/a.png?w=1", "the cell https://a.org/a.png?w=1 is an address; images are not fetched.", FETCH),
-        ("S3://bucket/a.png", "the cell S3://bucket/a.png is an address; images are not fetched.", FETCH),
-        ("gs://bucket/a", "the cell gs://bucket/a is an address; images are not fetched.", FETCH),
+        ("https://a.org/a.png?w=1", "the cell https://a.org/a.png?w=1 is an address outside of the images folder.", FETCH),
+        ("S3://bucket/a.png", "the cell S3://bucket/a.png is an address outside of the images folder.", FETCH),
+        ("gs://bucket/a", "the cell gs://bucket/a is an address outside of the images folder.", FETCH),
         ("file:///x/a.png", "the cell file:///x/a.png is an address, not a path.", "Write the path alone: /x/a.png."),
         ("data:image/png,AA", "the cell data:image/png,AA holds an image itself, not its path.", SAVE),
         (
@@ -146,4 +146,4 @@ def test_init_names_what_cells_are_where_no_input_is_left(tmp_path, capsys):
     )
     assert run(["init", str(path), "-o", str(tmp_path / "t.yaml")]) == 3
     said = " ".join(capsys.readouterr().err.split())
-    assert "cells are addresses, as 'https://a.org/0.jpg'; images are not fetched: download them, and write their paths" in said
+    assert "cells are addresses, as 'https://a.org/0.jpg': set `data.images` to their beginning, or `data.allow_outside: true`" in said

@@ -290,8 +290,9 @@ WRONG_VALUES = [
     (
         "{table: patients.csv}",
         "{images: scans}",
-        "1: data.table: this key is missing. Add it: CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; "
-        "its path is relative to this file.",
+        "1: data.table: this key is missing. Add it: CSV, TSV, Parquet, Excel or JSON Lines file with a row per example, "
+        "a folder or a pattern of several such as `parts/*.parquet`, or an address such as `s3://bucket/table.parquet`; "
+        "a path is relative to this file.",
     ),
     ("{role: numeric}", "{normalize: none}", f"4: columns.age.role: {ROLE_MISSING}"),
     ("role: numeric", "role: ~", f"4: columns.age.role: {ROLE_MISSING}"),

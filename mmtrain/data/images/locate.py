@@ -121,13 +121,18 @@ class ImageFinder:
     def _remote(self, cell: str) -> Path | None:
         """Return the place in the mirror of the file that a cell names; None for a local file, and for one that may not be fetched."""
         if is_address(cell):
-            try:
-                path = local_path(cell)
-            except ValueError:
-                return None
-            return path if self._allow_outside or self._inside(str(path)) else None
-        path = self._folder / cell
-        return path if address_of(self._folder) and address_of(path) and ".." not in cell.split("/") and not os.path.isabs(cell) else None
+            # Compared as addresses: the mirror itself may lie within a folder of local images.
+            base = f"{address_of(self._folder)}/"
+            if base != "/" and cell.startswith(base):
+                cell = cell.removeprefix(base)
+            else:
+                try:
+                    return local_path(cell) if self._allow_outside else None
+                except ValueError:
+                    return None
+        if not address_of(self._folder) or ".." in cell.split("/") or os.path.isabs(cell):
+            return None
+        return self._folder / cell
 
     def _find(self, cell: str) -> ImageFile | Refusal:
         if MEMBER in cell:
@@ -136,8 +141,7 @@ class ImageFinder:
             return archive if isinstance(archive, Refusal) else _member(archive, name)
         remote = self._remote(cell)
         if is_address(cell) and remote is None:
-            fix = "Set `data.images` to the beginning of the addresses, or `data.allow_outside: true` to fetch them from anywhere."
-            return Refusal(f"the address {cell} leaves the images folder {self._folder}.", fix, outside=True)
+            return Refusal(*(not_a_path(cell) or ("the cell is an address.", "")), outside=True)
         if remote is not None:
             self._unfetched |= fetch_all([remote] if remote not in self._unfetched else [])
             if reason := self._unfetched.get(remote):

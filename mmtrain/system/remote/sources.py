@@ -17,7 +17,7 @@ from http.client import HTTPException
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
-CONNECT_SECONDS, READ_SECONDS, GCS_SECONDS = 10, 60, 60
+CONNECT_SECONDS, READ_SECONDS, GCS_SECONDS = 10, 60, 20
 """Longest waits for a connection, for the next bytes, and for all retries of Google's client, whose own limit is 15 minutes."""
 ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 HTTP_SCHEMES = ("http", "https")
