@@ -50,7 +50,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
-| `columns/` `targets/` `branches/` `fusions/` `splits/` `optim/` `metrics/` `trackers.py` | what experiments can name | 1-2 |
+| `columns/` `targets/` `branches/` `fusions/` `splits/` `optim/` `metrics/` `trackers/` | what experiments can name | 1-2 |
 | `encoders/` | pretrained networks from local files: families, readers of weights | 1-3 |
 | `registry.py` `result_model.py` `specs.py` `input_layout.py` `image_decoding/` `layers/` `system/` | registries, tensors, layers | 1-3 |
 | `text/` | words and pieces of texts, word vectors, spelling, dates | 1-2 |

@@ -12,6 +12,7 @@
         checkpoints/          best, last, previous
         tensorboard/          the numbers of metrics.jsonl for TensorBoard, if the experiment sets `tensorboard: true`
         steps.csv             losses within epochs, by the tracker `steps`
+        mlflow.json, wandb.json   the identity of the run at these trackers
         model.keras           the trained model with its preprocessing
         decisions.json        calibration, threshold and conformal bound of that model, fitted on validation rows, if configured
         metrics.json          scores of the parts that were evaluated
