@@ -14,6 +14,7 @@ the vector that a dense layer reads.
 | `sequence` | (batch, length, width) float32, zeros behind the last step | a series of measurements |
 | `image` | (batch, height, width, channels) uint8 or uint16 | an image |
 | `volume` | (batch, depth, height, width, channels) uint8 or uint16 | the slices of a scan |
+| `set` | (batch, most, height, width, channels) uint8 or uint16 | several images, in an order without meaning |
 
     >>> kinds["image"] is ImageSpec
     True
@@ -51,6 +52,9 @@ class TensorSpec(ABC):
     architecture_prefix: ClassVar[str] = ""
     """Prefix that names of architectures for this kind may have; experiment files may leave it out."""
 
+    several: ClassVar[bool] = False
+    """True for sets, whose members a network reads as a batch of their own, see `member`."""
+
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
@@ -60,6 +64,11 @@ class TensorSpec(ABC):
     @abstractmethod
     def dtype(self) -> str:
         """NumPy name of the type of the values."""
+
+    @property
+    def member(self) -> Any:
+        """Spec of what one network reads at a time: of a set that of its members."""
+        return self
 
     def mask(self, tensor: Tensor, present: Tensor) -> tuple[Tensor, Self]:
         """Return `tensor` with the absent value of this kind where `present`, (batch, 1), is 0, and the spec of the result."""
@@ -243,6 +252,10 @@ class PixelSpec(TensorSpec):
         return int(2**self.bits) - 1
 
 
+Pool: TypeAlias = Literal["mean", "max", "attention"]
+"""The reduction of the vectors of a set's members to one vector."""
+
+
 @kind
 @dataclass(frozen=True)
 class ImageSpec(PixelSpec):
@@ -270,6 +283,38 @@ class VolumeSpec(PixelSpec):
     def shape(self) -> tuple[int, ...]:
         """Depth, height, width, channels."""
         return (self.depth, self.height, self.width, self.channels)
+
+
+@kind
+@dataclass(frozen=True)
+class SetSpec(TensorSpec):
+    """Up to `most` images: (batch, most, height, width, channels); a place without an image is all zeros.
+
+    So a member is never all zeros: the first value of an entirely black image is 1, see `mmtrain.data.images.store`.
+    """
+
+    kind: ClassVar[Kind] = "set"
+    several: ClassVar[bool] = True
+    architecture_prefix: ClassVar[str] = "image"
+
+    of: ImageSpec
+    most: int
+    pool: Pool = "mean"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Members, then the axes of one."""
+        return (self.most, *self.of.shape)
+
+    @property
+    def member(self) -> ImageSpec:
+        """One image."""
+        return self.of
+
+    @property
+    def dtype(self) -> str:
+        """The type of one member."""
+        return self.of.dtype
 
 
 @kind

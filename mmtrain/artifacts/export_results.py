@@ -130,6 +130,8 @@ class Signature(ResultModel):
     """Names of the inputs computed from each column of the table."""
     suffixes: dict[str, str] = Field(default_factory=dict)
     """Ends of file names that image cells may lack, by column of the experiment."""
+    separators: dict[str, str] = Field(default_factory=dict)
+    """Text between the images that cells list, by column of the experiment with several images per row."""
     inputs: list[ExportInput]
     outputs: list[ExportOutput]
     check: ExportCheck | None = None

@@ -23,14 +23,15 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.branches.inputs import Input
+from mmtrain.branches.inputs import Input, specs_of
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
-from mmtrain.specs import Kind, Tensor, TensorSpec, kinds
+from mmtrain.specs import Kind, SetSpec, Tensor, TensorSpec, kinds
 
 if TYPE_CHECKING:
     from mmtrain.encoders import Encoder
@@ -108,7 +109,8 @@ class Branch(Section):
         Raises UsageError when it returns anything but `Features` with the groups that it is registered with.
         """
         # Options of the section without those of every branch.
-        features = architectures[self.architecture].build(inputs, **options_of(self, Branch))
+        build = partial(architectures[self.architecture].build, **options_of(self, Branch))
+        features = over_members(build, inputs) if any(isinstance(spec, SetSpec) for spec in specs_of(inputs).values()) else build(inputs)
         where = f"architecture {self.architecture}"
         if not isinstance(features, Features):
             fix = "Return `Features(vector)`, from mmtrain.branches; it may also have `tokens` and `groups`."
@@ -121,6 +123,24 @@ class Branch(Section):
             listing = "".join(f'"{name}", ' for name in features.groups)
             raise UsageError(Problem(where, what, f"Register it with `@branch(..., groups=({listing.strip()}))`, or return those."))
         return features
+
+
+def over_members(build: Callable[..., Features], inputs: Mapping[str, Input[Any]]) -> Features:
+    """Return the features of the only input, a set: `build` reads its members as a batch, and their vectors are pooled by row.
+
+    The members' vectors are the tokens of the branch.
+    """
+    from mmtrain.layers.sets import AttentionPool, FlattenMembers, PoolMembers, SpreadMembers
+
+    ((column, one),) = inputs.items()
+    masked = one.masked()
+    members, shown = FlattenMembers()(masked.tensor)
+    features = build({column: Input(members, None, one.spec.member)})
+    if not isinstance(features, Features) or features.members:
+        return features
+    tokens = SpreadMembers()(features.vector, shown)
+    pool = AttentionPool() if one.spec.pool == "attention" else PoolMembers(pool=one.spec.pool)
+    return replace(features, vector=pool(tokens, shown), tokens=tokens, linear=None)
 
 
 def _names(groups: Sequence[str] | Mapping[str, Any]) -> str:
@@ -164,6 +184,8 @@ class Pretrained:
     def load(self, spec: TensorSpec, *, owner: str) -> Encoder:
         """Return the encoder of inputs of this spec, with the weights trainable that are tuned: then it is new with each call.
 
+        Of a set it is the encoder of its members.
+
         `owner` is the column: networks of two columns are two, as Keras cannot save a layer in two branches.
 
         Raises RunError for missing, damaged or other weights.
@@ -171,7 +193,7 @@ class Pretrained:
         from mmtrain.encoders import load_encoder
         from mmtrain.encoders.tuning import tune
 
-        encoder = load_encoder(self.reference, spec, weights=self.weights, owner=owner, shared=self.frozen)
+        encoder = load_encoder(self.reference, spec.member, weights=self.weights, owner=owner, shared=self.frozen)
         return tune(encoder, "lora" if self.tune == "auto" else self.tune, blocks=self.blocks, rank=self.rank)
 
     def load_frozen(self, spec: TensorSpec, *, owner: str) -> Encoder:
@@ -190,7 +212,7 @@ def encoder_columns(branches: Mapping[str, Branch], columns: Mapping[str, Any]) 
         column: pretrained
         for branch in branches.values()
         for column, pretrained in branch.encoders(columns).items()
-        if columns[column].vector_encoder or (len(branch.columns) == 1 and readers[column] == 1)
+        if columns[column].vector_encoder or (len(branch.columns) == 1 and readers[column] == 1 and not kinds[columns[column].kind].several)
     }
 
 
@@ -219,7 +241,7 @@ def branch(
     """Register a function as an architecture.
 
     Args:
-        takes: Kinds of the tensors it can read.
+        takes: Kinds of the tensors it can read; one that reads a single image reads sets of images as well, see `over_members`.
         most_columns: Largest number of columns in one branch; None for any.
         groups: Names of the parameter groups that it returns.
         name: Name in the experiment file; by default that of the function.
@@ -244,7 +266,9 @@ def branch(
         key = name or function.__name__
         _check_signature(key, function)
         section = section_for(key, function, Branch)
-        architectures.add(key, Architecture(function, takes, most_columns, groups, section, pretrained))
+        # What reads an image reads each member of a set.
+        kinds_read = (*takes, "set") if takes == ("image",) and most_columns == 1 else takes
+        architectures.add(key, Architecture(function, kinds_read, most_columns, groups, section, pretrained))
         return function
 
     return register

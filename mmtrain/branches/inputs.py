@@ -118,11 +118,12 @@ def stacked(inputs: Mapping[str, Input[Any]]) -> Stacked:
     """
     numbers, number_specs = _stack_of(inputs, VectorSpec, flags=True)
     codes, code_specs = _stack_of(inputs, IndexSpec, flags=False)
-    others = tuple(inputs[column].masked() for column, spec in _specs(inputs).items() if not isinstance(spec, VectorSpec | IndexSpec))
+    others = tuple(inputs[column].masked() for column, spec in specs_of(inputs).items() if not isinstance(spec, VectorSpec | IndexSpec))
     return Stacked(numbers, number_specs, codes, code_specs, others)
 
 
-def _specs(inputs: Mapping[str, Input[Any]]) -> Mapping[str, TensorSpec]:
+def specs_of(inputs: Mapping[str, Input[Any]]) -> Mapping[str, TensorSpec]:
+    """Return the specs by column; nothing is cut out of a stack."""
     return inputs.layout.specs if isinstance(inputs, Inputs) else {column: one.spec for column, one in inputs.items()}
 
 
@@ -131,10 +132,10 @@ def _stack_of(inputs: Mapping[str, Input[Any]], kind: type[TensorSpec], *, flags
     from mmtrain.layers.stacks import MaskStack
 
     # In the order of the layout, which sorts the columns of a stack.
-    columns = sorted(column for column, spec in _specs(inputs).items() if isinstance(spec, kind))
+    columns = sorted(column for column, spec in specs_of(inputs).items() if isinstance(spec, kind))
     if not columns:
         return None, ()
-    specs: list[Any] = [_specs(inputs)[column] for column in columns]
+    specs: list[Any] = [specs_of(inputs)[column] for column in columns]
     # The stack is there already; a plain dict of inputs, as a test or a user passes, is put together.
     if isinstance(inputs, Inputs):
         name = inputs.layout.name_of(columns[0])

@@ -22,6 +22,7 @@ from mmtrain.columns.fitted_column import FittedColumn as FittedColumn
 from mmtrain.columns.fitted_column import RawInput as RawInput
 from mmtrain.columns.fitted_column import RowSource as RowSource
 from mmtrain.columns.image import Image as Image
+from mmtrain.columns.images import Images as Images
 from mmtrain.columns.input_column import InputColumn as InputColumn
 from mmtrain.columns.input_column import inputs_among as inputs_among
 from mmtrain.columns.numeric import Numeric as Numeric

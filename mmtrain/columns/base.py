@@ -93,6 +93,8 @@ class Evidence(IntEnum):
     """Words for train, validation and test, or folds."""
     FILES = 100
     """Names of image files, or images themselves."""
+    FILE_LISTS = 110
+    """Lists of names of image files, many of which end like single ones."""
 
 
 class Guess(FullResult):
@@ -153,6 +155,8 @@ class Column(Section):
     content: ClassVar[Content] = ""
     harm_of_spellings: ClassVar[str] = ""
     """The harm that two spellings of one name do, a sentence; empty where cells are not names."""
+    lists: ClassVar[bool] = False
+    """True for cells that may list several values."""
     streamed: ClassVar[bool] = False
     """True for cells too large to keep in memory; they are read again from the file when needed."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout
+from mmtrain.image_decoding.data_uri import is_data_uri
+from mmtrain.text.label_lists import read_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +34,40 @@ class ImageCells:
     """What cells lack to be file names."""
     folders: bool = False
     """True if a cell may name a folder of DICOM files, which are one series."""
+    most: int = 0
+    """Images of a row that are used, where cells list several; 0: a cell names one image."""
+    separator: str = ""
+    """Text between two names of a list."""
+
+    def names(self, cells: pd.Series[str] | pd.DataFrame) -> list[list[str]]:
+        """Return the names that each row lists, under one header or several."""
+        import pandas as pd
+
+        if not isinstance(cells, pd.DataFrame):
+            return [[] if cell is None else self._listed(cell) for cell in cells.astype(object).where(cells.notna(), None)]
+        by_header = [self.names(cells.iloc[:, place]) for place in range(cells.shape[1])]
+        return [[name for names in row for name in names] for row in zip(*by_header, strict=True)]
+
+    def _listed(self, cell: str) -> list[str]:
+        # A data URI has a semicolon inside.
+        if is_data_uri(cell):
+            return [cell]
+        names = read_list(cell) if cell.startswith("[") else None
+        return [name.strip() for name in (cell.split(self.separator) if names is None else names) if name.strip()]
+
+    def choose(self, members: Sequence[int]) -> list[int]:
+        """Return the members of a row that are used, given by numbers: each once, sorted, and of too many ones evenly spaced.
+
+        >>> ImageCells(Layout((8, 8), 3), most=3).choose([5, 9, 5, 1, 7, 8])
+        [1, 7, 9]
+        """
+        distinct = sorted(set(members))
+        last, most = len(distinct) - 1, self.most
+        if last < most:
+            return distinct
+        return (
+            [distinct[last // 2]] if most == 1 else [distinct[(2 * place * last + most - 1) // (2 * (most - 1))] for place in range(most)]
+        )
 
 
 LONGEST_REMARK = 300

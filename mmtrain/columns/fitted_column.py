@@ -98,7 +98,7 @@ class CellAttribution(NamedTuple):
 class FittedColumn(Section):
     """A column as training rows taught it: plain values."""
 
-    attributed_to: ClassVar[Literal["cells", "words", "regions"]] = "cells"
+    attributed_to: ClassVar[Literal["cells", "words", "regions", "members"]] = "cells"
     """Parts of a cell that explanations attribute to."""
 
     role: str

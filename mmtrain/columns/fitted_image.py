@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mmtrain.columns.summaries.base import Accumulator
 
 
-def _file_bytes(cell: object) -> bytes:
+def file_bytes(cell: object) -> bytes:
+    """Return the bytes of an image: those of the cell, or of the file at its path; none for anything else."""
     # Cells from Python; those of tables become images in `data.images`.
     if isinstance(cell, bytes):
         return cell
@@ -80,7 +81,7 @@ class FittedImage(FittedColumn):
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """The bytes of one image file, empty for missing; or its brightness, (height, width, channels) from 0 to 1, NaN for missing."""
-        return {name: RawInput((1,), "string") if self.decodes_images else RawInput(self.spec.shape, "float32")}
+        return {name: RawInput((1,), "string") if self.decodes_images else RawInput(self.spec.member.shape, "float32")}
 
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """Return the bytes of image files, (rows, 1), empty for missing; a cell holds them itself, or is the path of a file.
@@ -91,7 +92,7 @@ class FittedImage(FittedColumn):
 
         if not self.decodes_images:
             return levels_of(cells, self.layout)
-        return np.array([[_file_bytes(cell)] for cell in cells], dtype=object).reshape(-1, 1)
+        return np.array([[file_bytes(cell)] for cell in cells], dtype=object).reshape(-1, 1)
 
     def open(self, cells: CellReader) -> RowSource:
         """Return the image store: files are decoded once, before training."""
@@ -101,13 +102,13 @@ class FittedImage(FittedColumn):
         """Brightness and depth."""
         from mmtrain.columns.summaries.images import ImageAccumulator
 
-        return ImageAccumulator(self.spec.levels)
+        return ImageAccumulator(self.spec.member.levels, several=self.spec.several)
 
     def baseline(self, learned: Any) -> np.ndarray[Any, Any]:
         """Return a plain image as bright as training images are on average: a black one would explain nothing by dark places."""
         import numpy as np
 
-        levels = self.spec.levels
+        levels = self.spec.member.levels
         # The brightness of training images is 0 to 1.
         image = np.full((1, *self.spec.shape), round((GREY if learned is None else learned.brightness) * levels), dtype=self.spec.dtype)
         if self.channels == 4:
@@ -143,7 +144,7 @@ class FittedImage(FittedColumn):
     def recipe(self) -> EncodingDescription:
         """Describe every step from a file to pixels, to be repeated in another program."""
         if not self.decodes_images:
-            return EncodingDescription("An image.", described_pixels(self.spec, self.window), PRESENT, None)
+            return EncodingDescription("An image.", described_pixels(self.spec.member, self.window), PRESENT, None)
         colours = {1: "grey by ITU-R BT.601", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
         background = list(self.background)
         laid = "" if self.channels == 4 else f", transparent pixels laid on the background {background}"
@@ -161,7 +162,7 @@ class FittedImage(FittedColumn):
         from mmtrain.layers.image_decoding import EncodeImage, EncodePixels
 
         if not self.decodes_images:
-            return EncodePixels(levels=self.spec.levels)
+            return EncodePixels(levels=self.spec.member.levels)
 
         return EncodeImage(
             height=self.height,

@@ -56,7 +56,7 @@ def not_a_path(cell: str) -> tuple[str, str] | None:
     if len(names := several(cell)) == 1:
         return f"the cell {_brief(cell)} is a list, not a path.", f"Write the path alone: {names[0]}."
     if names:
-        fix = "One image is read per cell: give each a column of its own."
+        fix = "Set `role: images` to read several per row, or give each a column of its own."
         return f"the cell lists {len(names)} images: {_brief(listed(names, most=3))}.", fix
     return None
 
@@ -85,7 +85,7 @@ def _brief(text: str) -> str:
 
 def guess_images(profile: Profile) -> Guess | None:
     """Return the guess of the role `image`: used for paths of files that are read, else with what to do instead; None for other cells."""
-    return _guess_addresses(profile) or _guess_lists(profile) or _guess_paths(profile)
+    return _guess_addresses(profile) or _guess_paths(profile)
 
 
 def _guess(reason: str, *, used: bool, options: dict[str, OptionValue] | None = None) -> Guess:
@@ -109,13 +109,20 @@ def _guess_addresses(profile: Profile) -> Guess | None:
     return _guess(reason, used=False)
 
 
-def _guess_lists(profile: Profile) -> Guess | None:
+def guess_several(profile: Profile) -> Guess | None:
+    """Return the guess of the role `images` for cells that list names of image files; None for other cells."""
     files = max(profile.images + profile.unread_images, profile.image_lists)
     # In a tenth of the cells a list is not a comma in the name of a file.
     if profile.image_lists * 10 < profile.filled or not profile.nearly_all(files):
         return None
     example = next((value for value in profile.values if len(several(value)) > 1), profile.values[0])
-    return _guess(f"cells list several images, as {quote_value(example)}; one is read per cell: give each a column of its own", used=False)
+    options: dict[str, OptionValue] = {"missing": "mask"} if profile.missing else {}
+    if read_list(example) is None:
+        # The separator that leaves only names of files.
+        separator = next((one for one in _SEPARATORS if [name.strip() for name in example.split(one)] == several(example)), ";")
+        options |= {} if separator == ";" else {"separator": separator}
+    reason = f"cells list several images, as {quote_value(example)}"
+    return Guess(role="images", evidence=Evidence.FILE_LISTS, reason=reason, options=options)
 
 
 def _guess_paths(profile: Profile) -> Guess | None:

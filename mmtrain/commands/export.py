@@ -249,6 +249,7 @@ def _signature(
         missing=[word.strip() for word in subject.experiment.data.missing_values],
         headers=contract.headers({key: column.reads() for key, column in subject.experiment.inputs.items()}, inputs),
         suffixes={key: cells.suffix for key, cells in images_among(subject.experiment.inputs).items() if cells.suffix},
+        separators={key: cells.separator for key, cells in images_among(subject.experiment.inputs).items() if cells.most},
         inputs=[tensor.described() for tensor in inputs],
         outputs=[one.model_copy(update={"branch": alone.get(one.target or "", "")}) for one in outputs],
         **facts,

@@ -24,6 +24,7 @@ from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling.image_guesses import MOST_PATHS
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.audit.profiling.table_profile import open_coded, profile_table
+from mmtrain.columns import ImageCells
 from mmtrain.columns.cells import concatenate
 from mmtrain.columns.profile import Profile
 from mmtrain.config import Experiment
@@ -162,18 +163,20 @@ def _inspect_column(
         task=task,
         profile=profile,
         image_counts=report.image_counts.get(key),
-        images=_images(experiment, file, header, images.suffix) if images is not None else None,
+        images=_images(experiment, file, header, images) if images is not None else None,
         classes=_classes(target, file, header, profile) if target is not None else None,
     )
 
 
-def _images(experiment: Experiment, file: TableFile, header: str, suffix: str) -> ImageProfile | None:
+def _images(experiment: Experiment, file: TableFile, header: str, images: ImageCells) -> ImageProfile | None:
     """Profile the images by their headers; None when there is no such folder, which is reported as a problem."""
     paths: dict[str, None] = {}
     for piece in file.pieces([header], size=READ_CHUNK_ROWS):
-        paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])
+        cells = pd.Series(piece[header].dropna().unique()[: MOST_PATHS - len(paths)], dtype="str")
+        names = [name for row in images.names(cells) for name in row] if images.most else cells.tolist()
+        paths |= dict.fromkeys(names[: MOST_PATHS - len(paths)])
     try:
-        return profile_images(paths, experiment.data.images_folder, suffix)
+        return profile_images(paths, experiment.data.images_folder, images.suffix)
     except DataError:
         return None
 

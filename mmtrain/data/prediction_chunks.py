@@ -13,20 +13,18 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import CellWarning, Column, Group, Id, column_of_role, images_among, inputs_among
-from mmtrain.columns.cells import MISSING_CELL_WARNINGS
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.arrays import Array
 from mmtrain.data.cell_encoder import cell_encoder
 from mmtrain.data.encode import Fitted, respelled
-from mmtrain.data.images.decode import decode_all, image_bytes, image_format
-from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
+from mmtrain.data.images.decode import image_bytes
+from mmtrain.data.images.decode_cells import DecodedCells, decode_cells
+from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
 from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError
-from mmtrain.image_decoding import Layout
-from mmtrain.image_decoding.data_uri import is_data_uri
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.targets import targets_among
 
@@ -35,10 +33,6 @@ CHUNK_ROWS = 16_384
 
 CHUNK_IMAGE_BYTES = 48_000_000
 """Size of the decoded images of a chunk, so that large ones come in chunks of fewer rows. Four chunks are in memory at most."""
-
-
-HELD = "the image"
-"""Name of an image that a cell holds itself, in remarks: its base64 would say nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +50,6 @@ class RawChunk(NamedTuple):
 
     start: int
     texts: Cells
-
-
-class DecodedCells(NamedTuple):
-    """The cells of one image column, decoded; see `decode_cells`."""
-
-    pixels: Array
-    """(rows, height, width, channels), zeros where there is no image."""
-    present: Array
-    """(rows, 1) float32."""
-    remarks: list[CellWarning]
-    files: list[ImageFile]
 
 
 @dataclass(frozen=True)
@@ -134,7 +117,7 @@ class Chunks:
         self._columns = fitted.columns
         self._layout = InputLayout({key: column.spec for key, column in fitted.columns.items()})
         self._encode = cell_encoder(encoded, self._layout, compiled=True) if encoded else None
-        images = sum(image_bytes(cells.layout) for cells in self._images.values())
+        images = sum(image_bytes(cells.layout) * max(1, cells.most) for cells in self._images.values())
         # At least one row, however large its images are.
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
         """The most rows of a chunk."""
@@ -172,7 +155,7 @@ class Chunks:
             piece.raw.update(raw)
             piece.batch.update(encoded)
         for key, images in self._images.items():
-            one = like.decoded[key] if like else decode_cells(texts[key], images.layout, finders[key], policy=self._inputs[key].policy)
+            one = like.decoded[key] if like else decode_cells(texts[key], images, finders[key], policy=self._inputs[key].policy)
             piece.decoded[key], piece.batch[key], piece.batch[presence_of(key)] = one, one.pixels, one.present
         piece.inputs.update(self._layout.split(piece.batch))
         for key, column in self._inputs.items():
@@ -204,66 +187,3 @@ def check_source(source: Source, columns: Mapping[str, Column]) -> list[str]:
     if problems:
         raise DataError(problems)
     return headers
-
-
-def decode_cells(cells: pd.Series[str], layout: Layout, finder: ImageFinder, *, policy: str) -> DecodedCells:
-    """Return pixels, presence, remarks, and the files that were decoded.
-
-    Training decodes into a store, because it takes every image many times; a prediction takes each once, so nothing is stored.
-    Images are zeros where there is none. A file that several cells name is decoded once. `policy` is the column's for missing images.
-    """
-    # Code -1 stands for an empty cell.
-    codes, names = pd.factorize(cells.str.strip())
-    located = [finder.find(str(name)) for name in names]
-    # Different spellings of one path are one file.
-    positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in located if isinstance(file, ImageFile)))}
-    files = list(positions)
-    dtype, image = image_format(layout)
-    pixels = np.zeros((len(files), *image), dtype=dtype)
-    unreadable = decode_all(files, layout, pixels.__setitem__).unreadable
-    remarks: list[CellWarning] = []
-    images = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
-    for code, (name, file) in enumerate(zip(names, located, strict=True)):
-        label = HELD if is_data_uri(str(name)) else str(name)
-        refusal = file if isinstance(file, Refusal) else not_decoded(label, unreadable.get(positions[file]))
-        if refusal is not None:
-            remarks.append(_remark(np.flatnonzero(codes == code), policy, refusal))
-        elif isinstance(file, ImageFile):
-            images[code] = positions[file]
-    if len(empty := np.flatnonzero(codes < 0)):
-        remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[policy]))
-    index = images[codes]
-    return DecodedCells(_gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files)
-
-
-def join_images(images: Sequence[Array | Refusal | None], layout: Layout, *, policy: str) -> DecodedCells:
-    """Return the same as `decode_cells` for images that are decoded already: pixels, or why a cell has none, or None for an empty cell."""
-    dtype, shape = image_format(layout)
-    pixels = np.zeros((len(images), *shape), dtype=dtype)
-    present = np.zeros((len(images), 1), dtype=np.float32)
-    remarks: list[CellWarning] = []
-    empty = [row for row, image in enumerate(images) if image is None]
-    for row, image in enumerate(images):
-        if isinstance(image, Refusal):
-            remarks.append(_remark(np.array([row]), policy, image))
-        elif image is not None:
-            pixels[row], present[row] = image, 1
-    if empty:
-        remarks.append(CellWarning(np.array(empty), *MISSING_CELL_WARNINGS[policy]))
-    return DecodedCells(pixels, present, remarks, [])
-
-
-def _remark(rows: Array, policy: str, refusal: Refusal) -> CellWarning:
-    """A path that leaves the images folder is refused under every policy, as in training."""
-    what = refusal.what.rstrip(".")
-    masked = policy == "mask" and not refusal.outside
-    return CellWarning(rows, f"masked, {what}") if masked else CellWarning(rows, f"unreadable, {what}", refusal.fix)
-
-
-def _gathered(pixels: Array, index: Array) -> Array:
-    """An image for every row; nothing is copied in the usual case, where every row has an image of its own."""
-    if np.array_equal(index, np.arange(len(pixels))):
-        return pixels
-    rows = np.zeros((len(index), *pixels.shape[1:]), dtype=pixels.dtype)
-    rows[index >= 0] = pixels[index[index >= 0]]
-    return rows

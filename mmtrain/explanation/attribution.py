@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmtrain.artifacts.command_results import ExplainedRow
 from mmtrain.columns import FittedColumn
 from mmtrain.data.arrays import Array
 from mmtrain.data.encode import Fitted
+from mmtrain.errors import counted
 from mmtrain.explanation.selection import Method, OutputSelector
 from mmtrain.targets import FittedTarget
 
@@ -64,7 +66,7 @@ class ColumnAttribution:
     """Attribution of one input column: the sum of its elements."""
 
     column: str
-    to: Literal["cells", "words", "regions"]
+    to: Literal["cells", "words", "regions", "members"]
     """Kind of its elements."""
     cell: str
     missing: bool
@@ -90,6 +92,8 @@ class ColumnAttribution:
             return f"{self.column}: missing"
         if self.to == "regions":
             return self.column
+        if self.to == "members":
+            return f"{self.column}: {counted(len(self.elements), 'image')}"
         if self.to == "words":
             words = len(self.reading) + self.unread
             return f"{self.column}: {words} {'word' if words == 1 else 'words'}"
@@ -176,15 +180,28 @@ def describe(target: FittedTarget, answer: Any) -> str:
     return "" if answer != answer else f"{float(answer):.6g}"  # noqa: PLR0124 (NaN)
 
 
-def attribute_columns(attributions: Attributions, fitted: Fitted, inputs: RowInputs) -> tuple[ColumnAttribution, ...]:
-    """Return the attribution of every input column, in the order of the experiment."""
+def attribute_columns(
+    attributions: Attributions, fitted: Fitted, inputs: RowInputs, attention: Mapping[str, Array] = MappingProxyType({})
+) -> tuple[ColumnAttribution, ...]:
+    """Return the attribution of every input column, in the order of the experiment.
+
+    `attention` has the weights of the images of columns that pool several by attention.
+    """
     missing = inputs.missing(fitted)
     of_columns = []
     for key, column in fitted.columns.items():
         # A column has several hooks if several branches read it.
         values = [values[hook.places[key]] for hook, values in attributions.by_hook.items() if key in hook.places]
-        of_columns.append(_attribute(key, column, values, inputs, missing=key in missing))
+        one = _attribute(key, column, values, inputs, missing=key in missing)
+        of_columns.append(one if one.missing or key not in attention else _with_attention(one, attention[key]))
     return tuple(of_columns)
+
+
+def _with_attention(column: ColumnAttribution, weights: Array) -> ColumnAttribution:
+    """Return the column with the weight of each image in its name; images come first among the places."""
+    elements = zip(column.elements, weights.tolist(), strict=False)
+    named = tuple(replace(element, name=f"{element.name} (attention {weight:.2f})") for element, weight in elements)
+    return replace(column, elements=named)
 
 
 def _attribute(key: str, column: FittedColumn, values: Sequence[Array], inputs: RowInputs, *, missing: bool) -> ColumnAttribution:
@@ -198,12 +215,19 @@ def _attribute(key: str, column: FittedColumn, values: Sequence[Array], inputs: 
         name = cell if column.named_cell else ALL
         return ColumnAttribution(key, to, cell, missing, (ElementAttribution(name, float(sum(one.sum() for one in values))),))
     elements, reading = (tuple(ElementAttribution(*one) for one in several) for several in (parts.elements, parts.reading))
-    return ColumnAttribution(key, to, cell, missing, elements, reading, parts.unread, _shown(places) if to == "regions" else None)
+    pixels = _shown(places) if to == "regions" else _pixels_of_members(values, inputs.encoded[key][0]) if to == "members" else None
+    return ColumnAttribution(key, to, cell, missing, elements, reading, parts.unread, pixels)
 
 
 def _shown(places: Array | None) -> Array | None:
     """Return the attributions of pixels (height, width); of a volume, those of the middle slice."""
     return places if places is None or places.ndim == 2 else places[len(places) // 2]
+
+
+def _pixels_of_members(values: Sequence[Array], entry: Array) -> Array:
+    """Return the attribution of each pixel of the images (most, height, width, channels) that are there, side by side."""
+    by_pixel = np.sum([one.sum(axis=-1) for one in values], axis=0)
+    return np.concatenate([pixels for pixels, image in zip(by_pixel, entry, strict=True) if image.any()], axis=1)
 
 
 def _sum_over_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:

@@ -16,12 +16,13 @@ from mmtrain.data.cell_encoder import cell_encoder
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, attribute_columns, describe
-from mmtrain.explanation.gradients import Attributions, grad_cam, integrated_gradients
+from mmtrain.explanation.gradients import Attributions, attention, grad_cam, integrated_gradients
 from mmtrain.explanation.hooks import hook_model
 from mmtrain.explanation.selection import ExplainedOutputs, OutputSelector, output_selector
 from mmtrain.export.freeze import as_float32
+from mmtrain.image_decoding.resize import side_by_side
 from mmtrain.input_layout import InputLayout
-from mmtrain.specs import PixelSpec
+from mmtrain.specs import PixelSpec, SetSpec
 
 
 class Explainer:
@@ -50,10 +51,11 @@ class Explainer:
         outputs = self._outputs if class_name is None else replace(self._outputs, class_name=class_name)
         selector = output_selector(outputs, target, prediction)
         row, attributions = self._integrate(inputs, selector)
-        columns = attribute_columns(attributions, self._fitted, inputs)
+        columns = attribute_columns(attributions, self._fitted, inputs, attention(self._network, row))
         # A missing image is all zeros: there is nothing to draw a heat map on.
         specs = {column.column: self._fitted.columns[column.column].spec for column in columns if not column.missing}
-        images = {key: image_inputs(inputs.encoded[key][0], spec) for key, spec in specs.items() if isinstance(spec, PixelSpec)}
+        drawn = {key: spec for key, spec in specs.items() if isinstance(spec, PixelSpec | SetSpec)}
+        images = {key: image_inputs(_pixels(inputs.encoded[key][0], spec), spec.member) for key, spec in drawn.items()}
         cams: Mapping[str, Array] = {}
         if method != "integrated_gradients" and images:
             cams = {key: cam for key, cam in grad_cam(self._network, row, selector).items() if key in images}
@@ -69,6 +71,11 @@ class Explainer:
         # Without a value there is nothing to attribute: a missing input stays missing along the whole path.
         missing, steps = inputs.missing(self._fitted), self._outputs.steps
         return row, integrated_gradients(self._network, row, baseline, selector, from_baseline=starts, fixed=missing, steps=steps)
+
+
+def _pixels(entry: Array, spec: PixelSpec | SetSpec) -> Array:
+    """Return what is drawn of an encoded entry: of a set, its images side by side."""
+    return side_by_side(entry) if isinstance(spec, SetSpec) else entry
 
 
 def image_inputs(pixels: Array, spec: PixelSpec) -> Array:

@@ -161,8 +161,10 @@ def _images(row: RowExplanation, column: ColumnAttribution) -> _Block:
     note = f"integrated gradients: sums of {edge} × {edge} pixels" if tiles[-1].signed and edge > 1 else ""
 
     def draw_tiles(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top, shorten(column.column), fontweight="bold")
-        _write(figure, WIDTH - MARGIN, top, note, color=QUIET, fontsize=8.5, ha="right")
+        # Several images stand side by side, in the order of their names here.
+        names = [element.name for element in column.elements] if column.to == "members" else []
+        _write(figure, MARGIN, top, shorten(": ".join([column.column, *([", ".join(names)] if names else [])]), 90), fontweight="bold")
+        _write(figure, WIDTH - MARGIN, top, "" if len(names) > 2 else note, color=QUIET, fontsize=8.5, ha="right")
         for number, tile in enumerate(tiles):
             left = MARGIN + number * (TILE + 0.35)
             _write(figure, left, top - 0.27, tile.name, color=QUIET, fontsize=9)

@@ -211,8 +211,19 @@ def grad_cam(network: HookedModel, row: Mapping[str, Array], selector: OutputSel
     with tf.GradientTape(watch_accessed_variables=False) as tape, network.changed({hook: watching(hook) for hook in hooks}):
         raw = network.raw(row)[selector.target][:, selector.unit] * selector.sign
     gradients = tape.gradient(raw, [maps[hook] for hook in hooks], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    cams = (_weighted_activations(maps[hook].numpy()[0], gradient.numpy()[0]) for hook, gradient in zip(hooks, gradients, strict=True))
+    # Maps of a row of several images are a batch of their own; they stand side by side, as `side_by_side` has the images.
+    cams = (
+        np.concatenate([_weighted_activations(*one) for one in zip(maps[hook].numpy(), gradient.numpy(), strict=True)], axis=1)
+        for hook, gradient in zip(hooks, gradients, strict=True)
+    )
     return dict(zip(network.maps, cams, strict=True))
+
+
+def attention(network: HookedModel, row: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the weights of the images of a row, (most,) with a sum of 1, of each column whose branch pools them by attention."""
+    hooks = tuple(network.attention.values())
+    weights = network.activations(row, hooks) if hooks else {}
+    return {column: weights[hook][0] for column, hook in network.attention.items()}
 
 
 def _weighted_activations(maps: Array, gradients: Array) -> Array:

@@ -24,6 +24,7 @@ from mmtrain.data.arrays import Array
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout
+from mmtrain.layers.sets import AttentionPool, FlattenMembers
 from mmtrain.layers.stacks import MaskStack, TakePlaces
 from mmtrain.layers.tabular.number_encodings import PiecewiseLinear
 from mmtrain.layers.text_tokens import BagProjection
@@ -76,6 +77,22 @@ class _TermWeights(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor(ids.shape, "float32")
 
 
+class _MemberWeights(keras.layers.Layer):  # type: ignore[misc]
+    """Weights of the members of sets, as a layer of its own before the `AttentionPool` that otherwise computes them internally."""
+
+    def __init__(self, pool: AttentionPool) -> None:
+        super().__init__(dtype="float32")
+        self._pool = pool
+
+    def call(self, tokens: Any, shown: Any) -> Any:
+        """Return the weights, (batch, most) float32."""
+        return self._pool.weights_of(tokens, shown)
+
+    def compute_output_spec(self, tokens: Any, shown: Any) -> Any:  # noqa: ARG002
+        """Return the spec of one weight per member."""
+        return keras.KerasTensor(shown.shape, "float32")
+
+
 @dataclass(frozen=True)
 class HookedModel:
     """A network whose `model` maps encoded inputs to raw values: logits of classes, numbers in their unit."""
@@ -84,6 +101,8 @@ class HookedModel:
     hooks: tuple[ActivationHook, ...]
     maps: Mapping[str, ActivationHook]
     """Hook on the last maps (batch, height, width, channels) of each image column that are pooled over the whole image."""
+    attention: Mapping[str, ActivationHook] = field(default_factory=dict)
+    """Hook on the weights (batch, most) of each column of several images per row that are pooled by attention."""
 
     @contextmanager
     def changed(self, changes: Mapping[ActivationHook, Change]) -> Iterator[None]:
@@ -101,8 +120,8 @@ class HookedModel:
         outputs: dict[str, Any] = self.model({name: tf.constant(values) for name, values in inputs.items()}, training=False)
         return outputs
 
-    def activations(self, inputs: Mapping[str, Array]) -> dict[ActivationHook, Array]:
-        """Return the activations at each hook for encoded rows."""
+    def activations(self, inputs: Mapping[str, Array], hooks: Sequence[ActivationHook] = ()) -> dict[ActivationHook, Array]:
+        """Return the activations at each hook, or at some, for encoded rows."""
         by_hook: dict[ActivationHook, Array] = {}
 
         def recording(hook: ActivationHook) -> Change:
@@ -112,7 +131,7 @@ class HookedModel:
 
             return record
 
-        with self.changed({hook: recording(hook) for hook in self.hooks}):
+        with self.changed({hook: recording(hook) for hook in hooks or self.hooks}):
             self.raw(inputs)
         return by_hook
 
@@ -146,7 +165,8 @@ def hook_model(predictor: Any, branches: Mapping[str, Branch], fitted: Fitted) -
     # Cloned with the same layers: only the calls between them are new, no weight is copied.
     model = keras.models.clone_model(predictor, clone_function=replace)
     maps = {column: hook for branch in hooked.values() for column, hook in branch.maps.items()}
-    return HookedModel(model, tuple(hook for branch in hooked.values() for hook in branch.hooks), maps)
+    attention = {column: hook for branch in hooked.values() for column, hook in branch.attention.items()}
+    return HookedModel(model, tuple(hook for branch in hooked.values() for hook in branch.hooks), maps, attention)
 
 
 @dataclass(eq=False)
@@ -158,6 +178,7 @@ class _Branch:
     fitted: Fitted
     hooks: list[ActivationHook] = field(default_factory=list)
     maps: dict[str, ActivationHook] = field(default_factory=dict)
+    attention: dict[str, ActivationHook] = field(default_factory=dict)
     _owners: dict[int, tuple[Any, frozenset[str]]] = field(default_factory=dict)
     """A tensor and the columns it depends on, by its id; the tensor is stored because Python reuses the ids of deleted objects."""
     _places: dict[int, Mapping[str, slice]] = field(default_factory=dict)
@@ -200,6 +221,14 @@ class _Branch:
         if isinstance(operation, BagProjection):
             weights = self._own(_TermWeights(operation)(*args), columns)
             output = operation(*args, self._hook(weights, self.hooks)(weights))
+        elif isinstance(operation, FlattenMembers):
+            # Before the members become a batch of their own, so that the hook has a row for each row.
+            real = self._own(keras.ops.cast(args[0], "float32"), columns)
+            output = operation(args[0], self._hook(real, self.hooks)(real))
+        elif isinstance(operation, AttentionPool):
+            weights, hooks = self._own(_MemberWeights(operation)(*args), columns), list[ActivationHook]()
+            output = operation(*args, self._hook(weights, hooks)(weights))
+            self.attention[next(iter(columns))] = hooks[0]
         else:
             output = operation(*args, **kwargs)
             # All inputs are whole numbers: the first real output behind them is where a gradient can start.
@@ -224,7 +253,7 @@ class _Branch:
         if len(columns) != len(places):
             what = f"it combines the codes of {' and '.join(columns)} before embedding them, so neither column can be explained by itself."
             raise RunError(Problem(f"branch {self.name}", what, "Embed each column separately in the architecture."))
-        of_image = len(columns) == 1 and self.fitted.columns[columns[0]].attributed_to == "regions"
+        of_image = len(columns) == 1 and self.fitted.columns[columns[0]].attributed_to in ("regions", "members")
         hooks.append(ActivationHook(places, of_image=of_image))
         return hooks[-1]
 

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.artifacts.export_results import MAX_SCORE_DROP, ScoreChange
-from mmtrain.columns import InputColumn, images_among
+from mmtrain.columns import ImageCells, InputColumn, images_among
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.locate import ImageFile, ImageFinder
@@ -38,8 +40,11 @@ def raw_rows(columns: Mapping[str, InputColumn], images: ImageFolder, fitted: Fi
     for key, column in fitted.columns.items():
         chunks = table.chunks(columns[key].reads())
         if key in declared:
-            finder = ImageFinder(images, declared[key].suffix, folders=declared[key].folders)
-            chunks = (cells.map(partial(_source, finder), na_action="ignore") for cells in chunks)
+            finder, cells_of_images = ImageFinder(images, declared[key].suffix, folders=declared[key].folders), declared[key]
+            if cells_of_images.most:
+                chunks = (_source_lists(cells_of_images, finder, cells) for cells in chunks)
+            else:
+                chunks = (cells.map(partial(_source, finder), na_action="ignore") for cells in chunks)
         raw[key] = np.concatenate([column.raw(cells) for cells in chunks])
     return raw
 
@@ -60,14 +65,23 @@ def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str,
         layer, files = column.preprocessing(), raw[key][present[key][:, 0] > 0]
         with quiet_native_stderr():  # on processors without AVX-512, TensorFlow prints warnings about uint8
             # A third output of the layer is the status of every file.
-            codes = [layer(files[start : start + DECODE_BATCH])[2].numpy()[:, 0] for start in range(0, len(files), DECODE_BATCH)]
-        status = np.concatenate(codes or [[]])
+            codes = [layer(files[start : start + DECODE_BATCH])[2].numpy() for start in range(0, len(files), DECODE_BATCH)]
+        status = np.concatenate(codes)[files != b""] if codes else np.zeros(0, dtype=np.int64)
         if bad := [STATUS[code] for code in status.tolist() if code != OK]:
-            what = f"{len(bad):,} of {len(files):,} images cannot be decoded by TensorFlow ({listed(sorted(set(bad)))})."
+            what = f"{len(bad):,} of {len(status):,} images cannot be decoded by TensorFlow ({listed(sorted(set(bad)))})."
             fix = "Convert them to JPEG or PNG and train again, or export to ONNX, which takes decoded images."
             problems.append(Problem(key, what, fix))
     if problems:
         raise RunError(problems)
+
+
+def _source_lists(images: ImageCells, finder: ImageFinder, cells: Any) -> pd.Series[Any]:
+    """Return the files of each row of a column of several images, in the order of the image store."""
+    lists: list[list[Path | bytes]] = []
+    for names in images.names(cells):
+        files = sorted({file for name in names if isinstance(file := finder.find(name), ImageFile)})
+        lists.append([files[place].source for place in images.choose(range(len(files)))])
+    return pd.Series(lists, dtype=object)
 
 
 def _source(finder: ImageFinder, cell: str) -> Path | bytes:

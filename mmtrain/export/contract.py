@@ -23,7 +23,7 @@ from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
 from mmtrain.export.base import Array, Inputs
 from mmtrain.input_layout import InputLayout
-from mmtrain.specs import PixelSpec
+from mmtrain.specs import PixelSpec, SetSpec
 from mmtrain.targets import FittedTarget
 
 ENCODING = "python encode.py TABLE.csv inputs.npz [IMAGES]"
@@ -91,6 +91,8 @@ def _labels(kind: Inputs, key: str, fitted: Fitted) -> tuple[str, ...]:
 
 
 def _as_it_is(fitted: Fitted, key: str) -> str:
+    if isinstance(fitted.columns[key].spec, SetSpec):
+        return "The bytes of JPEG, PNG, BMP, GIF or WebP files, sorted by their paths; empty texts behind the last one."
     if fitted.columns[key].decodes_images:
         return "The bytes of a JPEG, PNG, BMP, GIF or WebP file; none if missing."
     if isinstance(fitted.columns[key].spec, PixelSpec):
@@ -104,7 +106,7 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
     raw = {key: _raw(column) for key, column in fitted.columns.items()}
     if kind == "raw":
         return raw
-    images = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, PixelSpec)}
+    images = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, PixelSpec | SetSpec)}
     others = {key: column for key, column in fitted.columns.items() if key not in images}
     row = {}
     if others:
@@ -112,7 +114,9 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
         layout = InputLayout({key: column.spec for key, column in others.items()})
         row = {label: tensor.numpy() for label, tensor in layout.split(encoded).items()}
     for key, spec in images.items():
-        row[key] = np.full((1, *spec.shape), spec.levels // 2, dtype=spec.dtype)
+        row[key] = np.full((1, *spec.shape), spec.member.levels // 2, dtype=spec.dtype)
+        if isinstance(spec, SetSpec):
+            row[key][:, 1:] = 0  # a single image
         row[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)
     return row
 

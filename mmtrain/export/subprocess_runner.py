@@ -43,6 +43,8 @@ def as_json(inputs: Mapping[str, Array]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
     return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 

@@ -93,6 +93,14 @@ def _cut(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, 
     return left * across, top * down, min(size[0], (left + target[0]) * across), min(size[1], (top + target[1]) * down)
 
 
+def side_by_side(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return one image of those of several, (images, height, width, channels), that are not all zeros."""
+    import numpy as np
+
+    shown = [image for image in pixels if image.any()] or [pixels[0]]
+    return np.concatenate(shown, axis=1)
+
+
 def thumbnail(pixels: NDArray[Any], side: int) -> bytes:
     """JPEG of (height, width, channels) uint8 or uint16 pixels, neither side longer than `side`; smaller images keep their size.
 

@@ -10,6 +10,7 @@ import mmtrain.layers.number_lists
 import mmtrain.layers.prediction_scales
 import mmtrain.layers.pretrained
 import mmtrain.layers.series
+import mmtrain.layers.sets
 import mmtrain.layers.stacks
 import mmtrain.layers.table_encoder
 import mmtrain.layers.tabular.blocks

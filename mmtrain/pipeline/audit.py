@@ -16,7 +16,7 @@ from mmtrain.audit.column_usage import ColumnUsage, column_usages, unused_column
 from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import by_level
 from mmtrain.audit.images.checks import image_findings
-from mmtrain.audit.images.image_column import ImageColumn
+from mmtrain.audit.images.image_column import ImageColumn, guessed_column
 from mmtrain.audit.images.text_agreement import agreement_findings
 from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.missing_value_policies import plan_missing_values
@@ -24,6 +24,7 @@ from mmtrain.audit.read_values import read_table_values
 from mmtrain.audit.row_metadata import LEFT_OUT, RowMetadata, part_codes
 from mmtrain.audit.target_view import target_views
 from mmtrain.branches import Pretrained
+from mmtrain.columns import role_class
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
@@ -92,7 +93,10 @@ def audit_table(survey: TableProfile, table: CodedTable, *, progress: Progress |
         pieces = list(table.file.pieces(headers, size=READ_CHUNK_ROWS))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
         suffixes = {one.header: str(one.guess.options.get("suffix", "")) for one in survey.used}
-        columns = [ImageColumn(header, cells[header], np.arange(sheet.rows), guessed_suffix=suffixes[header]) for header in headers]
+        lists = {use.header for use in uses if role_class(use.role).lists}
+        columns = [
+            guessed_column(header, cells[header], np.arange(sheet.rows), suffixes[header], lists=header in lists) for header in headers
+        ]
         images = image_findings(columns, ImageFolder(survey.images), cohort, target_views(sheet, cohort), progress=progress)
     return by_level([*table_findings(sheet, cohort), *images], table.file)
 

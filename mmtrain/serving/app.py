@@ -137,7 +137,7 @@ def with_image(model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> Sequenc
     """Return the rows with an image that is a body of its own under its column. Raises Refused unless one column is meant."""
     if len(rows) != 1 or not isinstance(rows[0].get(""), ImageBody):
         return rows
-    headers = list(model.predictor.reader.image_headers.values())
+    headers = [header for headers in model.predictor.reader.image_headers.values() for header in headers]
     if not headers:
         raise Refused(415, "the model reads no images.", "Send rows, as application/json or text/csv.")
     if len(headers) > 1:

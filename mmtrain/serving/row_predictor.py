@@ -17,7 +17,8 @@ from mmtrain.columns import CellWarning, images_among, inputs_among
 from mmtrain.data.arrays import Array
 from mmtrain.data.drift import DriftMonitor
 from mmtrain.data.encode import Fitted
-from mmtrain.data.prediction_chunks import Chunk, DecodedCells, join_images
+from mmtrain.data.images.decode_cells import DecodedCells, join_images
+from mmtrain.data.prediction_chunks import Chunk
 from mmtrain.data.tables.file_formats.parquet_file import cell_texts
 from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import as_series, mark_missing
@@ -180,7 +181,7 @@ class RowPredictor:
         """Predict one row or more, at most `most_rows`."""
         cells = self._cells(rows)
         decoded = {
-            key: join_images([row.images[key] for row in rows], images.layout, policy=self._inputs[key].policy)
+            key: join_images([row.images[key] for row in rows], images, policy=self._inputs[key].policy)
             for key, images in self._images.items()
         }
         texts = {number: _texts(one, cells, rows) for number, one in self._encodings.items()}

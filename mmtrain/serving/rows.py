@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from mmtrain.columns import Column, Id, column_of_role, images_among, inputs_among
 from mmtrain.data.arrays import Array
+from mmtrain.data.images.decode_cells import HELD
 from mmtrain.data.images.locate import Refusal, held_image, not_decoded
-from mmtrain.data.prediction_chunks import HELD
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.image_decoding import Layout, UnreadableImage, read
 from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri, to_data_uri
@@ -31,8 +32,8 @@ class PreparedRow:
 
     cells: Mapping[str, object]
     """By header: text, number, truth value or None; of the columns other than images."""
-    images: Mapping[str, Array | Refusal | None]
-    """By column: decoded pixels, why there are none, or None for an empty cell."""
+    images: Mapping[str, Array | Refusal | list[Array | Refusal] | None]
+    """By column: decoded pixels, why there are none, or None for an empty cell; of several images per row a list of the first two."""
     faults: tuple[tuple[str, str], ...] = ()
     """Header and description of cells that are of no type that a table has; in `cells` they are None."""
 
@@ -47,12 +48,13 @@ class RowReader:
 
     def __init__(self, columns: Mapping[str, Column], *, max_pixels: int | None = None) -> None:
         inputs = inputs_among(columns)
-        layouts = {key: cells.layout for key, cells in images_among(inputs).items()}
+        self._cells = images_among(inputs)
+        layouts = {key: cells.layout for key, cells in self._cells.items()}
         self.layouts: dict[str, Layout] = {
             key: layout if max_pixels is None else replace(layout, max_pixels=min(max_pixels, layout.max_pixels))
             for key, layout in layouts.items()
         }
-        self.image_headers = {key: inputs[key].reads()[0] for key in layouts}
+        self.image_headers = {key: inputs[key].reads() for key in layouts}
         others = [header for key, column in inputs.items() if key not in layouts for header in column.reads()]
         self.headers = tuple(dict.fromkeys(others))
         """Headers of all columns other than images."""
@@ -86,11 +88,20 @@ class RowReader:
             else:
                 cells[header] = None
                 faults.append((header, f"{_kind(value)} is not a cell"))
-        images = {key: self._image(key, row[header]) for key, header in self.image_headers.items()}
+        images = {key: self._images(key, [row[header] for header in headers]) for key, headers in self.image_headers.items()}
         return PreparedRow(cells, images, tuple(faults))
 
-    def _image(self, key: str, cell: object) -> Array | Refusal | None:
-        content = _image_bytes(cell)
+    def _images(self, key: str, cells: Sequence[object]) -> Array | Refusal | list[Array | Refusal] | None:
+        if not self._cells[key].most:
+            return self._image(key, _image_bytes(cells[0]))
+        members = [one for cell in cells for one in (cell if isinstance(cell, list | tuple) else [cell])]
+        contents = [content for one in members if (content := _image_bytes(one)) is not None]
+        # By digest, as images in the cells of a table are: their order changes nothing.
+        distinct = {sha256(content).hexdigest(): content for content in contents if isinstance(content, bytes)}
+        decoded = [image for digest in sorted(distinct) if (image := self._image(key, distinct[digest])) is not None]
+        return [*decoded, *(content for content in contents if isinstance(content, Refusal))]
+
+    def _image(self, key: str, content: bytes | Refusal | None) -> Array | Refusal | None:
         if not isinstance(content, bytes):
             return content
         try:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
 from mmtrain.columns import Column, inputs_among
+from mmtrain.columns.image import Augment
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
@@ -110,7 +111,9 @@ class TrainStep:
         specs = {key: column.spec for key, column in self.fitted.columns.items()}
         specs |= {key: one.spec for key, one in self.models.encoders.items()}
         self.mixing = None if self.mix is None else Mixing(self.mix, InputLayout(specs))
-        self.uniform_columns = sum(map(uniforms_for, self.augmentations.values())) + (self.mixing.uniforms if self.mixing else 0)
+        members = {key: getattr(self.fitted.columns[key].spec, "most", 1) for key in self.augmentations}
+        augmented = sum(members[key] * uniforms_for(one) for key, one in self.augmentations.items())
+        self.uniform_columns = augmented + (self.mixing.uniforms if self.mixing else 0)
         # XLA compiles no sums over workers: of several, the part of each alone.
         alone = self.workers.count == 1
         self.update = tf.function(self._updates, jit_compile=(self.jit and alone) or None, autograph=False)
@@ -266,15 +269,16 @@ class TrainStep:
         """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""
         inputs, first = dict(batch["inputs"]), 0
         for key, augment in self.augmentations.items():
-            uniforms = batch["uniforms"][:, first : first + uniforms_for(augment)]
-            first += uniforms_for(augment)
+            # Each image of a set has changes of its own.
+            spec: Any = self.fitted.columns[key].spec.member  # of an image, as only images are augmented
+            most = getattr(self.fitted.columns[key].spec, "most", 1)
+            width = uniforms_for(augment)
+            uniforms = tf.reshape(batch["uniforms"][:, first : first + most * width], (-1, width))
+            first += most * width
             if key in self.models.encoders:
                 inputs[key] = _one_view(inputs[key], uniforms[:, 0])
                 continue
-            spec: Any = self.fitted.columns[key].spec  # of an image, as only images are augmented
-            changed = augment_images(inputs[key], uniforms, augment, spec.levels)
-            shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
-            inputs[key] = tf.where(shown, changed, inputs[key])
+            inputs[key] = _augmented(inputs[key], inputs[f"{key}_present"], uniforms, augment, spec)
         return inputs
 
     def _all_losses(
@@ -332,6 +336,19 @@ class TrainStep:
             key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.reported_targets.items()
         }
         return losses, {key: self.models.activations[key](raw[key]) for key in raw}
+
+
+def _augmented(pixels: Any, present: Any, uniforms: Any, how: Augment, spec: Any) -> Any:
+    """Return augmented images, (batch, height, width, channels) or sets of them, (batch, most, ...); absent ones stay all zeros."""
+    images = tf.reshape(pixels, (-1, *spec.shape))
+    changed = augment_images(images, uniforms, how, spec.levels)
+    if len(pixels.shape) == 4:
+        return tf.where(tf.reshape(present > 0, (-1, 1, 1, 1)), changed, images)
+    shown = tf.reduce_max(tf.reshape(images, (tf.shape(images)[0], -1)), axis=1) > 0
+    # An image that is changed to black is still there: its first value is not 0.
+    first = tf.one_hot(0, spec.height * spec.width * spec.channels, dtype=images.dtype)
+    changed = tf.where(shown[:, None, None, None], tf.maximum(changed, tf.reshape(first, (1, *spec.shape))), images)
+    return tf.reshape(changed, (-1, *pixels.shape[1:]))
 
 
 def _one_view(views: Any, uniforms: Any) -> Any:

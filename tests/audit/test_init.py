@@ -92,17 +92,17 @@ GUESSES = [
         "several images",
         "x",
         [f"{i:02}.jpg" + f";{i:02}b.jpg" * (i % 3 > 0) for i in range(N)],
-        "image",
-        False,
-        "cells list several images, as '01.jpg;01b.jpg'; one is read per cell: give each a column of its own",
+        "images",
+        True,
+        "cells list several images, as '01.jpg;01b.jpg'",
     ),
     (
         "lists of images",
         "x",
         [f"['{i:02}.jpg', '{i:02}b.jpg']" for i in range(N)],
-        "image",
-        False,
-        "cells list several images, as \"['00.jpg', '00b.jpg']\"; one is read per cell: give each a column of its own",
+        "images",
+        True,
+        "cells list several images, as \"['00.jpg', '00b.jpg']\"",
     ),
     (
         "images of another format",
@@ -362,6 +362,7 @@ def test_every_role_that_guesses_and_all_evidence_have_a_case(profile_of_case):
         ("split", "SPLIT_WORDS", True),
         ("split", "SPLIT_WORDS", False),
         ("image", "FILES", True),
+        ("images", "FILE_LISTS", True),
         ("image", "FILES", False),
     }
     assert len({guess.reason for guess in guesses}) > 17

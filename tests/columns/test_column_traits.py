@@ -16,6 +16,7 @@ ROLES = sorted(roles)
 TRAITS = {
     "image": ("input", "images", ""),
     "volume": ("input", "images", ""),
+    "images": ("input", "images", ""),
     "numeric": ("input", "numbers", "1"),
     "categorical": ("input", "names", "1"),
     "text": ("input", "texts", ""),
@@ -34,6 +35,7 @@ NAMES = {*TRAITS, *kinds}
 NAMING = {
     "branches/dense.py": "a branch of its own kinds",
     "branches/__init__.py": "which branch a kind has by default",
+    "pipeline/proposals/encoder_speed.py": "encoders of images or of texts",
     "export/runners/encode.py": "a program that reads columns.json without mmtrain",
     "synonyms.py": "lists usual words for every name of an experiment file, below everything that could state them",
 }

@@ -15,6 +15,7 @@ from mmtrain.columns import (
     Group,
     Id,
     Image,
+    Images,
     InputColumn,
     Numeric,
     Split,
@@ -113,7 +114,7 @@ FAULTS = [
         ],
     ),
     # The image store reports on images: the file behind a cell decides, not the cell alone.
-    *[(Image(missing=policy), ["a.png", None], []) for policy in ("error", "drop", "mask")],
+    *[(role(missing=policy), ["a.png", None], []) for policy in ("error", "drop", "mask") for role in (Image, Images)],
     (Date(), ["2024-03-01", None, "1.4.2024 10:30", "Apr 2, 2024"], []),  # more of them in test_dates
     (Date(missing="mask"), ["2024-03-01", None], []),
     (Date(missing="drop"), ["2024-03-01", None], []),
@@ -198,7 +199,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 3 + 4 + 6 + 4 + 4 + 4 + 3 + 3 + 2 + 2 + 2 + 1 + 1
+    assert len(known) == 3 + 4 + 6 + 4 + 4 + 4 + 3 + 3 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 
@@ -610,6 +611,7 @@ FITTED = {
     "embedding": lambda: Embedding().fit([cells("[0.1, 1e-9]", None, "2 3")]),
     "sequence": lambda: TimeSeries().fit([cells("[0.1, 1e-9]", None, "2 3 null")]),
     "image": lambda: Image(size=(3, 4), channels=4).fit([]),
+    "images": lambda: Images(size=(3, 4), most=2, pool="max", separator="|").fit([]),
     "text": lambda: Text().fit([cells("Ärger don't", None, "a b b")]),
     "volume": lambda: Volume(size=(2, 3, 4), window=(-160, 240), spacing=(2, 1, 1)).fit([]),
 }
@@ -637,6 +639,7 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
         "sequence": "sequence",
         "embedding": "vector",
         "image": "image",
+        "images": "set",
         "text": "bag",
         "volume": "volume",
     }

@@ -14,7 +14,7 @@ from mmtrain.data.images.locate import ImageFinder
 from mmtrain.errors import DataError
 
 N = 60
-EACH = "One image is read per cell: give each a column of its own."
+EACH = "Set `role: images` to read several per row, or give each a column of its own."
 FETCH = "Set `data.images` to the beginning of the addresses, or `data.allow_outside: true` to fetch images from anywhere."
 SAVE = "Save each image as a file and write its path, or write `data:image/png;base64,` before its bytes in base64."
 PIXELS = "iVBORw0KGgo" + "A" * 300
@@ -124,7 +124,7 @@ FILE = (
     ("ending", "problem"),
     [
         (".jp2", "0.jp2: the file is a JPEG 2000 image, a format that is not read. Convert it to JPEG, PNG, BMP, GIF or WEBP."),
-        (".png;1.png", "the cell lists 2 images: 0.png and 1.png. One image is read per cell: give each a column of its own."),
+        (".png;1.png", f"the cell lists 2 images: 0.png and 1.png. {EACH}"),
     ],
 )
 def test_check_says_the_same(tmp_path, ending, problem):

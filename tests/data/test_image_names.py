@@ -16,9 +16,9 @@ from mmtrain.columns import Image
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.decode_cells import decode_cells
 from mmtrain.data.images.header_profile import profile_images
 from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, locate
-from mmtrain.data.prediction_chunks import decode_cells
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.system.folder_names import Listings
@@ -139,9 +139,7 @@ def test_everything_that_looks_at_images_completes_the_names(tmp_path):
         image(tmp_path / f"{number}.png", 10 * number)
     cells = pd.Series([str(number) for number in range(8)], dtype="str")
     folder, column = ImageFolder(tmp_path), Image(column="x", size=(4, 4), suffix=".png")
-    pixels, present, remarks, files = decode_cells(
-        cells, column.image_cells.layout, ImageFinder(folder, column.suffix), policy=column.missing
-    )
+    pixels, present, remarks, files = decode_cells(cells, column.image_cells, ImageFinder(folder, column.suffix), policy=column.missing)
     assert (pixels[:, 2, 2, 0].tolist(), present.sum(), remarks, len(files)) == ([0, 10, 20, 30, 40, 50, 60, 70], 8, [], 8)
     assert profile_images(cells, folder, ".png").found == 8
     assert len(locate_column(ImageColumn("x", cells, np.arange(8), guessed_suffix=".png"), folder).located.files) == 8

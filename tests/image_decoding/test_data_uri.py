@@ -10,9 +10,9 @@ import pytest
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.decode_cells import decode_cells
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import open_store
-from mmtrain.data.prediction_chunks import decode_cells
 from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri, to_data_uri
 
@@ -40,7 +40,7 @@ def pixels(cells, folder, column=COLUMN, **cache):
     texts = pd.concat([chunk["scan"] for chunk in frame.pieces(["scan"], size=2)], ignore_index=True)
     images = ImageFolder(folder)
     store, unreadable = open_store(texts, column.image_cells, images, cache=Cache(folder=folder / "cache", **cache))
-    predicted, present, remarks, _ = decode_cells(texts, column.image_cells.layout, ImageFinder(images), policy=column.missing)
+    predicted, present, remarks, _ = decode_cells(texts, column.image_cells, ImageFinder(images), policy=column.missing)
     taken = store.take(np.arange(len(cells)))
     np.testing.assert_array_equal(taken, predicted)
     assert (len(unreadable), len(remarks), present.tolist()) == (0, 0, [[1.0]] * len(cells))

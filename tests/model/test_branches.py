@@ -16,6 +16,7 @@ from mmtrain.specs import (
     ImageSpec,
     IndexSpec,
     SequenceSpec,
+    SetSpec,
     TokenSpec,
     VectorSpec,
     VolumeSpec,
@@ -31,6 +32,7 @@ ONE_HOT = IndexSpec(5, one_hot=True)
 BAG = BagSpec(4, idf=(0.0, 1.0, 2.5, 1.1, 1.9, 2.0))
 TOKENS = TokenSpec(4, size=6)
 IMAGE = ImageSpec(6, 5, 3)
+SLOW = pytest.mark.slow
 DEEP_IMAGE = ImageSpec(6, 5, 1, bits=16)
 VOLUME = VolumeSpec(6, 5, 1, depth=3)
 SERIES = SequenceSpec(5, 2, timed=True)
@@ -100,6 +102,10 @@ def values(spec, rows=5, seed=3):
     random = np.random.default_rng(seed)
     if spec.kind == "vector":
         return random.normal(size=(rows, *spec.shape)).astype(np.float32)
+    if spec.kind == "set":
+        sets = values(spec.of, rows * spec.most, seed).reshape(rows, *spec.shape)
+        sets[np.arange(spec.most) >= np.arange(rows)[:, None]] = 0  # row 0 has no image, row 1 one, and so on
+        return sets
     if spec.kind == "sequence":
         steps = random.normal(size=(rows, *spec.shape)).astype(np.float32)
         steps[..., spec.channels : 2 * spec.channels] = steps[..., spec.channels : 2 * spec.channels] > -0.5
@@ -256,16 +262,34 @@ def test_every_architecture_and_option_has_an_example():
         defaults = {option: field for option, field in option_fields(architectures[name].build).items() if option not in OF_FILES}
         assert set(changes) == set(defaults), name
         assert all(changes[option] != default for option, (_, default) in defaults.items()), name
-        assert {spec.kind for spec in specs} == set(architectures[name].kinds), name
+        # What reads an image reads sets of images, see below.
+        assert {spec.kind for spec in specs} == set(architectures[name].kinds) - {"set"}, name
+        assert ("set" in architectures[name].kinds) == (specs[0].kind == "image"), name
     assert (len(EXAMPLES), len(OPTIONS)) == (18, 90)
 
 
 def test_every_kind_has_a_default_architecture_that_takes_it():
     found = {name: default_architecture(name) for name in kinds}
     assert found == {
-        **{"image": "cnn", "volume": "cnn3d", "vector": "mlp", "index": "mlp", "bag": "mlp"},
+        **{"image": "cnn", "volume": "cnn3d", "set": "cnn", "vector": "mlp", "index": "mlp", "bag": "mlp"},
         **{"tokens": "embedding_average", "pieces": "text_pretrained", "sequence": "sequence_tcn"},
     }
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("name", "pool"), [("cnn", "attention"), pytest.param("image_resnet", "mean", marks=SLOW), pytest.param("vit", "max", marks=SLOW)]
+)
+def test_branch_of_images_reads_sets_of_images(tmp_path, name, pool):
+    spec = SetSpec(IMAGE, 4, pool)
+    model, features = built_with_features(name, [spec])
+    check_contract(model, [spec], tmp_path)
+    assert features.tokens.shape == (None, 4, model.output_shape[1])
+    sets, fresh = values(spec), built(name, [spec])
+    assert np.all(fresh([sets], training=False)[0] == 0)  # a row without images
+    # The vector of one image is that of the same network alone; the weights of both follow from one seed.
+    of_one = built(name, [IMAGE])([sets[1, :1]], training=False)
+    np.testing.assert_allclose(fresh([sets], training=False)[1:2], of_one, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SCRATCH)
@@ -422,9 +446,10 @@ def test_embedding_average_ignores_padding_and_order():
     [
         (
             ("vecto",),
-            r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, sequence, pieces; received ('vecto',).",
+            r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, set, sequence, pieces; "
+            r"received ('vecto',).",
         ),
-        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, sequence, pieces; received ()."),
+        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, set, sequence, pieces; received ()."),
     ],
 )
 def test_branch_of_an_unknown_kind_is_not_registered(kinds, message):

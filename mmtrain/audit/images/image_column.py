@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.columns import Column, ImageCells
+from mmtrain.columns.image_cells import several
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import Located, locate
 from mmtrain.data.images.store import ImageStore, Unreadable
@@ -16,7 +18,6 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 SHOWN_FILES = 6
@@ -47,6 +48,31 @@ class ImageColumn:
     def suffix(self) -> str:
         """The ending that the cells lack to be file names."""
         return self.guessed_suffix if self.images is None else self.images.suffix
+
+
+def image_column(
+    header: str, cells: Any, numbers: NDArray[np.int64], column: Column, store: ImageStore, unreadable: Sequence[Unreadable]
+) -> ImageColumn:
+    """Return a declared column; of one with several images per row each image is a cell of its own, with the number of its row."""
+    images = column.image_cells
+    if images is None or not images.most:
+        return ImageColumn(header, cells, numbers, column, store, unreadable)
+    names = images.names(cells)
+    flat = pd.Series([name for row in names for name in row], dtype="str")
+    rows = np.repeat(numbers, [len(row) for row in names])
+    # Only the files of the store are looked at here, and no longer which row has them.
+    unindexed = replace(store, index=np.full(len(flat), -1, dtype=np.int64))
+    refused = [replace(bad, row=bad.place) for bad in unreadable if bad.place >= 0]
+    return ImageColumn(header, flat, rows, column, unindexed, refused)
+
+
+def guessed_column(header: str, cells: pd.Series[str], numbers: NDArray[np.int64], suffix: str, *, lists: bool) -> ImageColumn:
+    """Return a column whose role was guessed; with `lists` its cells may name several images, each of which is a cell of its own."""
+    if not lists:
+        return ImageColumn(header, cells, numbers, guessed_suffix=suffix)
+    names = [[] if pd.isna(cell) else several(cell) or [cell] for cell in cells]
+    flat = pd.Series([name for row in names for name in row], dtype="str")
+    return ImageColumn(header, flat, np.repeat(numbers, [len(row) for row in names]), guessed_suffix=suffix)
 
 
 @dataclass(frozen=True, eq=False)

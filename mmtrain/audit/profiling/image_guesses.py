@@ -12,7 +12,7 @@ from pathlib import Path
 from mmtrain.artifacts.inspection_results import ImageProfile
 from mmtrain.audit.coded_table import CodedTable
 from mmtrain.columns.base import Guess, OptionValue, role_class
-from mmtrain.columns.image_cells import VOLUME_ENDINGS
+from mmtrain.columns.image_cells import VOLUME_ENDINGS, several
 from mmtrain.columns.profile import NEARLY_ALL, Profile
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.header_profile import SAMPLE, folder_of, folders, profile_images
@@ -74,6 +74,11 @@ def _is_series(file: ImageFile | Refusal) -> bool:
     return False
 
 
+def _names(cells: Sequence[str]) -> list[str]:
+    """Return the names in cells that may list several."""
+    return [name for cell in cells for name in several(cell) or [cell]]
+
+
 def profile_image_columns(
     table: CodedTable, guesses: dict[str, Guess], profiles: Mapping[str, Profile], images: Path | None
 ) -> tuple[Path | None, dict[str, ImageProfile]]:
@@ -82,7 +87,8 @@ def profile_image_columns(
     A column without any file is left out, and images that are missing are masked.
     """
     headers = [header for header, guess in guesses.items() if guess.content == "images" and guess.used]
-    paths = _distinct_cells(table, headers, MOST_PATHS)
+    cells_of = _distinct_cells(table, headers, MOST_PATHS)
+    paths = {header: _names(cells) if role_class(guesses[header].role).lists else cells for header, cells in cells_of.items()}
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
     table_folder = table.file.path.resolve().parent
     # No cell looks like a file: names without their ending are tried next.

@@ -44,12 +44,15 @@ statistics_kinds.add("image", ImageStatistics)
 
 
 class ImageAccumulator(Accumulator):
-    """Adds up images; `levels` is the value of full brightness. Depth is looked up only where images may have 16 bits."""
+    """Adds up images; `levels` is the value of full brightness. Depth is looked up only where images may have 16 bits.
+
+    With `several`, a row has several images, each of which counts.
+    """
 
     reads: ClassVar[Literal["images"]] = "images"
 
-    def __init__(self, levels: int) -> None:
-        self._levels = levels
+    def __init__(self, levels: int, *, several: bool = False) -> None:
+        self._levels, self._several = levels, several
         self._rows = self._missing = 0
         self._brightness = Moments()
         self._headers = self._deep = 0
@@ -63,8 +66,12 @@ class ImageAccumulator(Accumulator):
             self._rows += int(shown.sum())
             self._missing += int((~shown).sum())
         if seen.entries is not None:
+            entries = seen.entries
+            if self._several:
+                entries = entries.reshape(-1, *entries.shape[2:])
+                shown = np.asarray(entries.any(axis=(1, 2, 3)))
             # (rows,) brightness over a grid of pixels, in levels
-            means = seen.entries[:, ::STRIDE, ::STRIDE].mean(axis=tuple(range(1, seen.entries.ndim)), dtype=np.float64)
+            means = entries[:, ::STRIDE, ::STRIDE].mean(axis=tuple(range(1, entries.ndim)), dtype=np.float64)
             self._brightness.add(means[shown] / self._levels)
             self._look_up_depth(seen.paths if self._levels > 255 else ())
 

@@ -35,8 +35,9 @@ from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.locate import ImageFile, Located, Refusal, locate, not_decoded, right_folder
 from mmtrain.data.images.prefetch import PixelSource
-from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.data.tables.table import Table, cells_of, headers_of
 from mmtrain.errors import DataError, Problem
+from mmtrain.image_decoding.resize import side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class ImageStore:
     """The images of one column, and which of them belongs to which table row.
 
     `pixels` (images, height, width, channels) uint8 or uint16; `index` (rows,) int64 is the position in `pixels` of each table row's
-    image, -1 where a row has none.
+    image, -1 where a row has none. Of a column of several images per row, `index` is (rows, most): those of a row ascend, -1 comes last.
     """
 
     pixels: PixelSource
@@ -79,10 +80,17 @@ class ImageStore:
 
         Best called for each batch a few batches ahead, so that the disk always has something to read.
         """
-        self.pixels.expect(self.index[rows])
+        self.pixels.expect(self.index[rows].ravel())
+
+    def drawn(self, row: int) -> NDArray[Any]:
+        """Return the pixels that show a row in a report: its image or volume, or several images side by side."""
+        entry = self.take(np.array([row]))[0]
+        return side_by_side(entry) if self.index.ndim == 2 else entry
 
     def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Images of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
+
+        Of a column of several images per row, (len(rows), most, height, width, channels).
 
         Raises:
             RunError: a file that is decoded in flight has changed, or the store was cut short.
@@ -90,14 +98,25 @@ class ImageStore:
         """
         images = self.index[rows]
         if out is None:
-            out = np.empty((len(images), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
+            out = np.empty((*images.shape, *self.pixels.shape[1:]), dtype=self.pixels.dtype)
+        if images.ndim == 2:
+            return self._take_sets(images, out)
         self.pixels.take(images, out)
         out[images < 0] = 0
         return out
 
+    def _take_sets(self, images: NDArray[np.int64], out: NDArray[Any]) -> NDArray[Any]:
+        """Fill `out` (rows, most, height, width, channels); only images that are there are gathered."""
+        places = np.flatnonzero(images >= 0)
+        members = np.empty((len(places), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
+        self.pixels.take(images.ravel()[places], members)
+        put_members(members, places, out)
+        return out
+
     def present(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """(len(rows), 1): 1 where a row has an image, else 0."""
-        return np.asarray(self.index[rows] >= 0, dtype=np.float32)[:, None]
+        shown = self.index[rows] >= 0
+        return np.asarray(shown if shown.ndim == 1 else shown.any(axis=1), dtype=np.float32)[:, None]
 
     def select(self, mask: NDArray[np.bool_]) -> ImageStore:
         """The store for those table rows only where `mask` (rows,) is true, as `Table.keep` leaves them."""
@@ -114,10 +133,28 @@ class Unreadable:
     outside: bool = False
     suffix: bool = False
     """True if the option `suffix` would name its file."""
+    others: bool = False
+    """True if the row has other images, of a column of several images per row."""
+    place: int = -1
+    """Position of the name among those of all rows, of such a column."""
+
+
+def put_members(members: NDArray[Any], places: NDArray[np.int64], out: NDArray[Any]) -> None:
+    """Write images (n, ...) to places of the sets in `out`, (rows, most, ...), and zeros to all others.
+
+    A place of zeros has no image, so the first value of an entirely black image becomes 1: a 255th of full brightness.
+    """
+    flat = out.reshape(-1, *out.shape[2:])
+    flat[...] = 0
+    for place, image in zip(places.tolist(), members, strict=True):
+        flat[place] = image
+        # Nearly every image has light in its first row: the others are rarely looked at.
+        if not image[0].any() and not image.any():
+            flat[place].reshape(-1)[0] = 1
 
 
 def open_store(
-    cells: pd.Series[str],
+    cells: Any,
     images: ImageCells,
     folder: ImageFolder,
     *,
@@ -126,6 +163,8 @@ def open_store(
 ) -> tuple[ImageStore, list[Unreadable]]:
     """The store of one image column, built now or by an earlier run, and the rows that have no image, in their order.
 
+    Of a column of several images per row: the names that give none, and the rows without any.
+
     `progress` is called while images are decoded.
 
     Raises:
@@ -133,6 +172,8 @@ def open_store(
         RunError: the store cannot be written, for another reason than a full disk.
 
     """
+    if images.most:
+        return _open_sets(cells, images, folder, cache=cache, progress=progress)
     located = locate(cells, folder, images.suffix, folders=images.folders)
     store = decode_to_store(located.files, images.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
@@ -144,6 +185,27 @@ def open_store(
     index = positions[located.codes]
     images_of_rows = ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.digest, tuple(store.unreadable))
     return images_of_rows, [_unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()]
+
+
+def _open_sets(
+    cells: Any, images: ImageCells, folder: ImageFolder, *, cache: Cache, progress: Progress | None
+) -> tuple[ImageStore, list[Unreadable]]:
+    """Return the store of a column of several images per row: each different file once, whatever rows name it."""
+    names = images.names(cells)
+    lengths = np.array([len(row) for row in names], dtype=np.int64)
+    rows = np.repeat(np.arange(len(names)), lengths)
+    flat = ImageCells(images.layout, images.suffix)
+    store, unreadable = open_store(
+        pd.Series([name for row in names for name in row], dtype="str"), flat, folder, cache=cache, progress=progress
+    )
+    index = np.full((len(names), images.most), -1, dtype=np.int64)
+    for row, members in enumerate(np.split(store.index, np.cumsum(lengths)[:-1])):
+        chosen = images.choose([member for member in members.tolist() if member >= 0])
+        index[row, : len(chosen)] = chosen
+    without = index[:, 0] < 0
+    refused = [replace(bad, row=int(rows[bad.row]), others=not without[rows[bad.row]], place=bad.row) for bad in unreadable]
+    empty = [_unreadable(row, _empty_cell()) for row in np.flatnonzero(lengths == 0).tolist()]
+    return replace(store, index=index), sorted([*refused, *empty], key=lambda bad: bad.row)
 
 
 def _key(located: Located, contents: str) -> str:
@@ -201,9 +263,11 @@ def attach(
     reasons: dict[int, str] = {}
     for key, images in images_among(columns).items():
         column = columns[key]
-        header = headers_of(key, column)[0]
+        headers = headers_of(key, column)
+        header = headers[0]
         try:
-            stores[key], unreadable = open_store(table.cells(header), images, folder, cache=cache, progress=progress)
+            cells = cells_of(headers, {name: table.cells(name) for name in headers})
+            stores[key], unreadable = open_store(cells, images, folder, cache=cache, progress=progress)
         except DataError as error:
             problems += error.problems
             continue
@@ -213,7 +277,7 @@ def attach(
         problems += _image_problems(table, header, [bad for bad in unreadable if bad.outside or column.policy == "error"], folder)
         if column.drops_missing:
             # On the right, earlier reasons win: a row names the first column that sends it away.
-            reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
+            reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable if not bad.others} | reasons
         refused[key] = unreadable
     mask = np.ones(len(table), dtype=np.bool_)
     mask[list(reasons)] = False

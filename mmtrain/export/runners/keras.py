@@ -46,7 +46,7 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     kinds = {tensor.name: tensor.dtype for tensor in model.inputs}
     call = tf.function(model, reduce_retracing=True, autograph=False)
     values = {
-        entry["tensor"]: [value if isinstance(value, list) else [_value(value)] for value in inputs[entry["name"]]]
+        entry["tensor"]: [_value(value if isinstance(value, list) else [value]) for value in inputs[entry["name"]]]
         for entry in signature["inputs"]
     }
     outputs: dict[str, list[Any]] = {entry["name"]: [] for entry in signature["outputs"]}
@@ -58,6 +58,8 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _value(value: object) -> object:
+    if isinstance(value, list):
+        return [_value(one) for one in value]
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
 
 

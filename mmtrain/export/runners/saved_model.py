@@ -42,6 +42,8 @@ def predict(folder: str, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _value(value: object) -> object:
+    if isinstance(value, list):
+        return [_value(one) for one in value]
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
 
 
@@ -52,6 +54,7 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
         rows = list(csv.DictReader(file))
     described = {one["name"]: one for one in signature["inputs"]}
     suffixes = {one["name"]: signature.get("suffixes", {}).get(one.get("column"), "") for one in signature["inputs"]}
+    separators = {one["name"]: signature.get("separators", {}).get(one.get("column")) for one in signature["inputs"]}
     cells_of: dict[str, list[list[Any]]] = {}
     for header, names in signature["headers"].items():
         if rows and header not in rows[0]:
@@ -59,11 +62,33 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
         cells = [row[header] or "" for row in rows]
         cells = ["" if not cell.strip() or cell.strip() in signature["missing"] else cell for cell in cells]
         for name in names:
-            cells_of.setdefault(name, []).append([_input(described[name], cell, images, suffixes[name]) for cell in cells])
+            one, suffix, separator = described[name], suffixes[name], separators[name]
+            if separator is None:
+                values = [_input(one, cell, images, suffix) for cell in cells]
+            else:
+                values = [[_input(one, part, images, suffix) for part in _parts(cell, separator)] for cell in cells]
+            cells_of.setdefault(name, []).append(values)
+    for name in [name for name, separator in separators.items() if separator is not None]:
+        cells_of[name] = [
+            [_filled([file for files in row for file in files], described[name]["shape"][1]) for row in zip(*cells_of[name], strict=True)]
+        ]
     # An input of several headers has a list of values for each row of the table.
     return {
         name: several[0] if len(several) == 1 else [list(row) for row in zip(*several, strict=True)] for name, several in cells_of.items()
     }
+
+
+def _parts(cell: str, separator: str) -> list[str]:
+    """Return the images that a cell lists, in JSON or between separators."""
+    parts = json.loads(cell) if cell.startswith("[") else [cell] if cell.startswith("data:") else cell.split(separator)
+    return sorted({part.strip() for part in parts if part and part.strip()})
+
+
+def _filled(values: list[Any], length: int) -> list[Any]:
+    """Return as many values as the input takes, files without content behind the last one."""
+    if len(values) > length:
+        sys.exit(f"a row has {len(values)} images, and {length} are the most.")
+    return values + [{"b64": ""}] * (length - len(values))
 
 
 def _input(one: dict[str, Any], cell: str, images: Path, suffix: str) -> Any:

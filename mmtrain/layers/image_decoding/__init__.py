@@ -22,4 +22,5 @@ for that.
 from mmtrain.layers.image_decoding.decode_image_layer import OK as OK
 from mmtrain.layers.image_decoding.decode_image_layer import STATUS as STATUS
 from mmtrain.layers.image_decoding.decode_image_layer import EncodeImage as EncodeImage
+from mmtrain.layers.image_decoding.decode_image_layer import EncodeImages as EncodeImages
 from mmtrain.layers.image_decoding.pixels_layer import EncodePixels as EncodePixels

@@ -80,6 +80,42 @@ class EncodeImage(keras.layers.Layer):  # type: ignore[misc]
         return pixels, keras.KerasTensor((batch, 1), "float32"), keras.KerasTensor((batch, 1), "int32")
 
 
+@keras.saving.register_keras_serializable(package="mmtrain")
+class EncodeImages(keras.layers.Layer):  # type: ignore[misc]
+    """(batch, most) strings, files of several images, to (batch, most, height, width, channels), presence (batch, 1) and status.
+
+    Files come first in each row, as `FittedImages.raw` gives them; status is (batch, most). The first value of an entirely black image
+    is 1, as a place of zeros has no image. With an `EncodePixels` as `image`, (batch, most, height, width, channels) brightness without
+    a status.
+    """
+
+    def __init__(self, *, most: int, image: Any, **kwargs: Any) -> None:
+        super().__init__(autocast=False, trainable=False, **kwargs)
+        self.most = most
+        self.image = keras.saving.deserialize_keras_object(image) if isinstance(image, dict) else image
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments, plain JSON."""
+        config = {key: value for key, value in super().get_config().items() if key not in ("dtype", "trainable")}
+        return {**config, "most": self.most, "image": keras.saving.serialize_keras_object(self.image)}
+
+    def call(self, raw: Any) -> tuple[Any, ...]:
+        pixels, shown, *status = self.image(tf.reshape(raw, (-1, 1) if len(raw.shape) == 2 else (-1, *raw.shape[2:])))
+        dark = tf.reduce_max(tf.reshape(pixels, (tf.shape(pixels)[0], -1)), axis=1)[:, None, None, None] == 0
+        first = tf.one_hot(0, int(tf.TensorShape(pixels.shape[1:]).num_elements()), dtype=pixels.dtype)
+        mark = tf.cast(dark & (shown[:, :, None, None] > 0), pixels.dtype) * tf.reshape(first, (1, *pixels.shape[1:]))
+        pixels = tf.reshape(pixels + mark, (-1, self.most, *pixels.shape[1:]))
+        shown = tf.reduce_max(tf.reshape(shown, (-1, self.most)), axis=1, keepdims=True)
+        return pixels, shown, *(tf.reshape(one, (-1, self.most)) for one in status)
+
+    def compute_output_spec(self, raw: Any) -> tuple[Any, ...]:
+        batch, shape = raw.shape[0], (1,) if len(raw.shape) == 2 else raw.shape[2:]
+        pixels, shown, *status = self.image.compute_output_spec(keras.KerasTensor((batch, *shape), raw.dtype))
+        sets = keras.KerasTensor((batch, self.most, *pixels.shape[1:]), pixels.dtype)
+        return sets, shown, *(keras.KerasTensor((batch, self.most), one.dtype) for one in status)
+
+
 @lru_cache(maxsize=16)
 def _compiled(layout: Layout) -> Any:
     """One function for all layers of a layout: tracing it takes half a second, and its first call one."""

@@ -15,6 +15,7 @@ from mmtrain.config.yaml_source import NotInFile
 from mmtrain.encoders import recognize
 from mmtrain.errors import ConfigError, Problem, RunError, listed
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.specs import kinds
 from mmtrain.trackers import TrackerSection, missing_packages
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ def _check_weights(pretrained: Pretrained, column: InputColumn, place: Callable[
     """Return the problems of an encoder for a column; `place` says where an option of the encoder was written."""
     try:
         spec = column.declared_spec()
-        known = recognize(pretrained.reference, spec.kind if spec else column.kind, pretrained.weights)
+        known = recognize(pretrained.reference, spec.member.kind if spec else column.kind, pretrained.weights)
         if spec:
-            known.check(spec)
+            known.check(spec.member)
     except RunError as error:
         where = place("weights" if pretrained.weights else "model")
         return [Problem(where, f"{problem.where}: {problem.what}", problem.fix) for problem in error.problems]
@@ -87,6 +88,9 @@ def _check_weights(pretrained: Pretrained, column: InputColumn, place: Callable[
 
 def _check_views(key: str, name: str, column: InputColumn, pretrained: Pretrained, place: Callable[..., str]) -> list[Problem]:
     augmented = column.augmentation is not None
+    if kinds[column.kind].several:  # an encoder of several images per row reads them in every epoch
+        what = f"views are of single images; the column {name!r} has several per row, which are read in every epoch."
+        return [Problem(place("branches", key, "views"), what, "Remove `views`.")] if pretrained.views else []
     if pretrained.frozen and augmented and not pretrained.views:
         what = "a frozen encoder reads every image once, so that its random changes have no effect."
         return [

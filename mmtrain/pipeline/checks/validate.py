@@ -14,7 +14,7 @@ from mmtrain import config
 from mmtrain.artifacts.inspection_results import ImageCounts, PartSummary
 from mmtrain.audit.column_usage import column_usages
 from mmtrain.audit.finding import Finding, by_kind
-from mmtrain.audit.images.image_column import ImageColumn
+from mmtrain.audit.images.image_column import ImageColumn, image_column
 from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.near_spellings import is_spelled, spellings
 from mmtrain.audit.read_values import table_of_names
@@ -29,7 +29,7 @@ from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.read_table import Reading, read_tolerantly
-from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.data.tables.table import Table, cells_of, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts
 from mmtrain.pipeline.checks.requirements import check_encoders, check_packages, check_trackers
@@ -144,7 +144,7 @@ def validate_experiment(
     attached = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
     if attached.problems:
         errors.append(DataError(attached.problems))
-    image_counts = {key: _image_counts(table, headers_of(key, images[key])[0], bad) for key, bad in attached.unreadable.items()}
+    image_counts = {key: _image_counts(table, key, images[key], bad) for key, bad in attached.unreadable.items()}
     # Problems of single columns are collected; the split needs its own columns to be sound.
     _check_classes(experiment, sound, attached.table, origin, errors)
     dividing_sound = all(reading.is_sound(key) for key in _dividing(experiment, reading))
@@ -200,9 +200,10 @@ def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataE
 
 
 def _image_columns(table: Table, images: Mapping[str, Column], attached: Attached) -> tuple[ImageColumn, ...]:
-    headers = {key: headers_of(key, column)[0] for key, column in images.items()}
+    headers = {key: headers_of(key, column) for key, column in images.items()}
+    cells = {key: cells_of(names, {header: table.cells(header) for header in names}) for key, names in headers.items()}
     return tuple(
-        ImageColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, attached.unreadable[key])
+        image_column(headers[key][0], cells[key], table.rows, images[key], store, attached.unreadable[key])
         for key, store in attached.stores.items()
     )
 
@@ -272,8 +273,9 @@ def _check_images_folder(data: Data, errors: list[DataError | ConfigError]) -> N
             errors.append(error)
 
 
-def _image_counts(table: Table, header: str, unreadable: list[Unreadable]) -> ImageCounts:
-    empty = table.cells(header).isna().to_numpy()
+def _image_counts(table: Table, key: str, column: Column, unreadable: list[Unreadable]) -> ImageCounts:
+    header, *others = headers_of(key, column)
+    empty = column.missing_cells(cells_of([header, *others], {name: table.cells(name) for name in (header, *others)}))
     bad = [one for one in unreadable if not empty[one.row]]
     shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])
     return ImageCounts(rows=len(table), empty=int(empty.sum()), unreadable=len(bad), bad=shown)

@@ -1,0 +1,174 @@
+"""`role: images`: several images per row, in an order without meaning.
+
+A row names its images as a list in one cell (`a.png; b.png`, or JSON), in several columns (`columns: [front, left]`), or as rows of a
+second table (`column: views.path`, see `mmtrain.data.tables.joined_file`). Encoded as kind `set`: (batch, most, height, width, channels),
+members sorted by file, places without an image all zeros. So the order of the names changes no bit of what the network reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from mmtrain.columns.base import Guess, role
+from mmtrain.columns.cells import CellError, ImageCells
+from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, RawInput
+from mmtrain.columns.fitted_image import FittedImage, file_bytes
+from mmtrain.columns.image import Image
+from mmtrain.columns.pixel_input import levels_of
+from mmtrain.errors import counted
+from mmtrain.specs import Kind, Pool, SetSpec, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.columns.profile import Profile
+
+Most = Annotated[int, Field(ge=1, le=256)]
+
+
+class FittedImages(FittedImage):
+    """Nothing is learned from images; this is how those of a row look in the store, and how many there are at most."""
+
+    attributed_to: ClassVar[Literal["members"]] = "members"  # type: ignore[assignment]
+
+    role: Literal["images"] = "images"  # type: ignore[assignment]
+    most: Most
+    pool: Pool
+    separator: str
+
+    @property
+    def spec(self) -> TensorSpec:  # type: ignore[override]
+        """(batch, most, height, width, channels)."""
+        return SetSpec(super().spec, self.most, self.pool)
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """The bytes of the image files of a row, empty for places without one; or the brightness of their pixels, NaN there."""
+        one = super().raw_inputs(name)[name]
+        return {name: RawInput((self.most,) if self.decodes_images else (self.most, *one.shape), one.dtype)}
+
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """Return the bytes of image files, (rows, most), or what the saved model takes instead of a file.
+
+        A cell is a list of bytes, of paths or of data URIs.
+        """
+        import numpy as np
+
+        sources = np.full((len(cells), self.most), b"", dtype=object)
+        for row, cell in enumerate(cells):
+            members = cell if isinstance(cell, list | tuple) else [cell]
+            for place, member in enumerate(members[: self.most]):
+                sources[row, place] = file_bytes(member) if self.decodes_images else member
+        if self.decodes_images:
+            return sources
+        levels = levels_of([source or None for source in sources.ravel()], self.layout)
+        return levels.reshape(*sources.shape, *levels.shape[1:])
+
+    def baseline_words(self, learned: Any) -> str:
+        """Describe the baseline with its brightness."""
+        return f"{super().baseline_words(learned)} in the place of each image"
+
+    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:
+        """Divide among the images; `values` (most, height) belong to the rows of their pixels."""
+        del cell  # its names are in another order
+        shown = entry[0].any(axis=(1, 2, 3))
+        names = [f"image {place + 1}" for place in range(self.most) if shown[place]]
+        return CellAttribution(tuple(zip(names, values.sum(axis=1)[shown].tolist(), strict=True)))
+
+    def learned_words(self, declared: Any, number: Any) -> str:
+        """The layout, and the number of images."""
+        return f"{super().learned_words(declared, number)}, at most {counted(self.most, 'image')} a row"
+
+    def recipe(self) -> EncodingDescription:
+        """Describe every step from files to the tensor."""
+        one = super().recipe()
+        members = (
+            f"Up to {counted(self.most, 'image')}, sorted by the paths of their files, each once; of more, evenly spaced ones. "
+            "Places behind the last image are all 0; the first value of an entirely black image is 1. Each image: "
+        )
+        return EncodingDescription("Several images.", members + one.encoded, "1 if there is at least one image, else 0.", None)
+
+    def preprocessing(self) -> Any:
+        """Decodes files; a third output is the status of each place."""
+        from mmtrain.layers.image_decoding import EncodeImages
+
+        return EncodeImages(most=self.most, image=super().preprocessing())
+
+
+@role("images", fitted=FittedImages)
+class Images(Image):
+    """Several images: each is read by the same network, and their vectors are pooled to one."""
+
+    lists: ClassVar[bool] = True
+
+    role: Literal["images"] = "images"  # type: ignore[assignment]
+    columns: tuple[str, ...] = Field((), description="Headers with an image each, or a list, instead of one header.")
+    separator: str = Field(
+        ";", min_length=1, description="Text between two names in a cell. Lists of JSON or Python, `['a.png', 'b.png']`, need none."
+    )
+    most: Most = Field(8, description="Images of a row that are used; of more, evenly spaced ones in the order of their paths.")
+    pool: Pool = Field(
+        "mean",
+        description="How the vectors of a row's images become one. mean; max: of each number; attention: a weighted mean with learned "
+        "weights (Ilse et al. 2018, arXiv:1802.04712), which `mmtrain explain` shows.",
+    )
+    encoder: None = Field(None, description="Not for several images: name the encoder in the branch, `architecture: pretrained`.")
+
+    @model_validator(mode="after")
+    def _columns_once(self) -> Images:
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("`columns` names a header twice.")
+        if len(self.columns) > self.most:
+            raise ValueError(
+                f"`columns` has {len(self.columns)} headers, and {self.most} images are used. Set `most: {len(self.columns)}`."
+            )
+        return self
+
+    def reads(self) -> tuple[str, ...]:
+        """The headers of `columns`, or `column`."""
+        return self.columns or (self.column,)
+
+    @classmethod
+    def guess(cls, profile: Profile) -> Guess | None:
+        """Guess by cells that list names of image files."""
+        from mmtrain.columns.image_cells import guess_several
+
+        return guess_several(profile)
+
+    @property
+    def kind(self) -> Kind:
+        """A set."""
+        return "set"
+
+    @property
+    def image_cells(self) -> ImageCells:
+        """Lists of paths."""
+        one = super().image_cells
+        return replace(one, most=self.most, separator=self.separator)
+
+    def doubts(self, cells: pd.Series[str]) -> list[CellError]:
+        """Return rows with more images than are used."""
+        return _too_many([len(set(names)) for names in self.image_cells.names(cells)], self.most)
+
+    def declared_spec(self) -> SetSpec:  # type: ignore[override]
+        """Return the spec of the images."""
+        return SetSpec(super().declared_spec(), self.most, self.pool)
+
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImages:
+        """Nothing to learn."""
+        one = super().fit(cells).model_dump(exclude={"role"})
+        return FittedImages(**one, most=self.most, pool=self.pool, separator=self.separator)
+
+
+def _too_many(counts: Sequence[int], most: int) -> list[CellError]:
+    import numpy as np
+
+    rows = np.flatnonzero(np.array(counts, dtype=np.int64) > most)
+    if not len(rows):
+        return []
+    what = f"the row lists {counts[rows[0]]} images, the largest {max(counts)}; {most} of each are used, evenly spaced by their paths."
+    return [CellError(rows, what, f"Set `most: {max(counts)}` to use all.")]

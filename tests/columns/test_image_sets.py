@@ -1,0 +1,236 @@
+"""Several images per row: reading lists, sets in the store, members through a shared network, and everything behind a training."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+from tiny import paint, write_experiment, write_table
+
+from mmtrain.columns import Image, Images
+from mmtrain.config.experiment import Cache
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.decode_cells import decode_cells
+from mmtrain.data.images.locate import ImageFinder
+from mmtrain.data.images.store import open_store
+from mmtrain.errors import DataError
+from mmtrain.specs import ImageSpec, SetSpec
+
+LEVELS = {"a.png": 10, "b.png": 20, "c.png": 30, "black.png": 0}
+
+
+@pytest.fixture
+def images(tmp_path):
+    for name, level in LEVELS.items():
+        paint(tmp_path / name, level)
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    return tmp_path
+
+
+def cells(*values):
+    return pd.Series(list(values), dtype="str")
+
+
+def opened(folder, rows, **options):
+    column = Images(column="x", size=(4, 4), channels=1, **options)
+    return open_store(rows, column.image_cells, ImageFolder(folder), cache=Cache(folder=folder / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("a.png; b.png", ["a.png", "b.png"]),
+        ('["a.png", null, "b.png"]', ["a.png", "b.png"]),
+        ("['a.png','b.png']", ["a.png", "b.png"]),
+        ("a.png;", ["a.png"]),
+        ("data:image/png;base64,AAAA", ["data:image/png;base64,AAAA"]),
+        (None, []),
+    ],
+)
+def test_a_cell_lists_names(cell, names):
+    assert Images(column="x").image_cells.names(cells(cell)) == [names]
+
+
+def test_several_columns_are_joined_row_by_row():
+    column = Images(columns=("front", "left"), separator="|")
+    assert column.reads() == ("front", "left")
+    table = pd.DataFrame({"front": ["a.png", None], "left": ["b.png|c.png", "d.png"]}, dtype="str")
+    assert column.image_cells.names(table) == [["a.png", "b.png", "c.png"], ["d.png"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"columns": ("a", "a")}, "names a header twice"),
+        ({"columns": ("a", "b"), "most": 1}, "Set `most: 2`."),
+        ({"encoder": {"model": "m"}}, "encoder"),
+        ({"pool": "median"}, "pool"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options, what):
+    with pytest.raises(ValidationError, match=what):
+        Images(**options)
+
+
+def test_rows_with_more_images_than_are_used_are_told():
+    (doubt,) = Images(column="x", most=2).doubts(cells("a.png", "a.png;b.png;c.png", "a.png;b.png;c.png;d.png"))
+    assert doubt.rows.tolist() == [1, 2]
+    assert doubt.what == "the row lists 3 images, the largest 4; 2 of each are used, evenly spaced by their paths."
+    assert doubt.fix == "Set `most: 4` to use all."
+
+
+def test_sets_hold_their_files_once_sorted_and_zeros_behind_them(images):
+    rows = cells("c.png; a.png", "a.png;c.png;a.png", None, "black.png")
+    store, unreadable = opened(images, rows, most=3)
+    sets = store.take(np.array([1, 0, 2, 3]))
+    assert (sets.shape, sets.dtype) == ((4, 3, 4, 4, 1), np.uint8)
+    assert sets[:, :, 1, 1, 0].tolist() == [[10, 30, 0], [10, 30, 0], [0, 0, 0], [0, 0, 0]]
+    assert sets[:, :, 0, 0, 0].tolist() == [[10, 30, 0], [10, 30, 0], [0, 0, 0], [1, 0, 0]]  # a black image is there
+    assert store.present(np.arange(4)).tolist() == [[1], [1], [0], [1]]
+    assert [(bad.row, bad.what, bad.others) for bad in unreadable] == [(2, "the cell is empty.", False)]
+    assert len(store.pixels) == 3  # a.png is decoded once for both rows
+
+
+def test_a_store_and_a_prediction_read_the_same_sets(images):
+    rows = cells("c.png;none.png;b.png", "broken.png", "black.png;a.png;b.png;c.png", None)
+    column = Images(column="x", size=(4, 4), channels=1, most=2, missing="mask")
+    store, unreadable = open_store(rows, column.image_cells, ImageFolder(images), cache=Cache(folder=images / "cache"))
+    decoded = decode_cells(rows, column.image_cells, ImageFinder(ImageFolder(images)), policy="mask")
+    assert np.array_equal(store.take(np.arange(4)), decoded.pixels)
+    assert np.array_equal(store.present(np.arange(4)), decoded.present)
+    assert decoded.pixels[:, :, 1, 1, 0].tolist() == [[20, 30], [0, 0], [10, 30], [0, 0]]  # of four, the first and the last
+    assert [(bad.row, bad.others) for bad in unreadable] == [(0, True), (1, False), (3, False)]
+    assert [(remark.rows.tolist(), remark.what, remark.fix) for remark in decoded.remarks] == [
+        ([0], "masked, the file none.png does not exist", ""),
+        ([1], "masked, broken.png: the file is not an image", ""),
+        ([3], "masked, the cell is empty", ""),
+    ]
+
+
+def test_the_spec_has_the_members_in_front():
+    spec = Images(size=(3, 4), most=5, pool="max").fit([]).spec
+    assert spec == SetSpec(ImageSpec(3, 4, 3), 5, "max")
+    assert (spec.shape, spec.dtype, spec.member) == ((5, 3, 4, 3), "uint8", ImageSpec(3, 4, 3))
+    assert Image().fit([]).spec.member == Image().fit([]).spec
+
+
+def as_sets(*rows, most=3):
+    """Sets of images of 2 by 1 pixels with one level each."""
+    sets = np.zeros((len(rows), most, 2, 1, 1), dtype=np.uint8)
+    for row, levels in enumerate(rows):
+        for place, level in enumerate(levels):
+            sets[row, place] = level
+    return sets
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("pool", "expected"), [("mean", [[15.0], [0.0], [7.0]]), ("max", [[20.0], [0.0], [7.0]])])
+def test_only_members_reach_the_network_and_absent_places_no_pool(pool, expected):
+    from mmtrain.layers.sets import FlattenMembers, PoolMembers, SpreadMembers
+
+    members, shown = FlattenMembers()(as_sets([10, 20], [], [7]))
+    assert members.numpy()[:, 0, 0, 0].tolist() == [10, 20, 7]
+    assert shown.numpy().tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0]]
+    vectors = members.numpy().reshape(3, 2)[:, :1].astype(np.float32)
+    assert PoolMembers(pool=pool)(SpreadMembers()(vectors, shown), shown).numpy().tolist() == expected
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_batch_without_members_gives_one_that_no_row_has():
+    from mmtrain.layers.sets import FlattenMembers, PoolMembers, SpreadMembers
+
+    members, shown = FlattenMembers()(as_sets([], []))
+    pooled = PoolMembers(pool="max")(SpreadMembers()(np.full((1, 2), np.nan, np.float32) * 0 + 5, shown), shown)
+    assert (members.shape[0], pooled.numpy().tolist()) == (1, [[0, 0], [0, 0]])
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_attention_weights_are_those_of_the_paper():
+    from mmtrain.layers.sets import AttentionPool
+
+    tokens = np.array([[[1.0, 0.0], [0.0, 2.0], [9.0, 9.0]], [[0.0] * 2] * 3], np.float32)
+    shown = np.array([[1, 1, 0], [0, 0, 0]], np.float32)
+    pool = AttentionPool(units=2)
+    pool.build((2, 3, 2), (2, 3))
+    pool.projection.assign([[0.5, 0.0], [0.0, 0.25]])
+    pool.score.assign([[1.0], [2.0]])
+    scores = np.array([np.tanh(0.5), 2 * np.tanh(0.5)])  # w tanh(V h) of both members
+    weights = np.exp(scores) / np.exp(scores).sum()
+    np.testing.assert_allclose(pool.weights_of(tokens, shown).numpy(), [[*weights, 0], [0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(pool(tokens, shown).numpy(), [[weights[0], 2 * weights[1]], [0, 0]], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_each_image_of_a_set_is_augmented_by_itself_and_absent_places_stay_empty():
+    from mmtrain.columns.image import Augment
+    from mmtrain.training.augment import uniforms_for
+    from mmtrain.training.step import _augmented
+
+    how = Augment(brightness=0.5)
+    uniforms = np.full((6, uniforms_for(how)), 0.5, np.float32)
+    uniforms[:, 6] = [0.5, 1.0, 0.0, 0.0, 1.0, 0.5]  # brightness of each place: unchanged, brighter, darker
+    changed = _augmented(as_sets([100, 100, 100], [100]), np.ones((2, 1), np.float32), uniforms, how, ImageSpec(2, 1, 1))
+    assert changed.numpy()[..., 1, 0, 0].tolist() == [[100, 228, 0], [0, 0, 0]]
+    assert changed.numpy()[0, 2, 0, 0, 0] == 1  # darkened to black, and still there
+    assert changed.numpy()[1, 1:].any() == 0
+
+
+def views(folder, rows=60):
+    """A table and its views: a patient is `high` where one of its views is bright; some patients have none."""
+    random = np.random.default_rng(0)
+    table, members = [], []
+    for row in range(rows):
+        high, count = row % 2, row % 4 if row > 8 else 2
+        bright = random.integers(max(count, 1))
+        for number in range(count):
+            name = f"images/{row}_{number}.png"
+            level = 220 if high and number == bright else int(random.integers(20, 90))
+            paint(folder / name, random.integers(0, 20, (8, 8)).astype(np.uint8) + np.uint8(level))
+            members.append({"patient": f"p{row}", "path": name})
+        table.append({"patient": f"p{row}", "x": row % 7, "y": ("low", "high")[high]})
+    write_table(folder / "table.csv", table)
+    write_table(folder / "views.csv", [members[place] for place in random.permutation(len(members))])
+    return folder
+
+
+TREE = """
+data: {tables: {views: {table: views.csv, key: patient}}}
+columns:
+  patient: {role: id}
+  views: {role: images, column: views.path, size: [8, 8], channels: 1, pool: attention, missing: mask, most: 3}
+  x: {role: numeric}
+  y: {role: target, task: binary, positive: high}
+branches:
+  views: {columns: [views], architecture: cnn, filters: [4]}
+  table: {columns: [x], architecture: mlp, units: [4]}
+training: {epochs: 2, batch_size: 16}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
+def test_images_of_a_second_table_from_fit_to_export(tmp_path):
+    from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+    from mmtrain.commands.explain import ExplainOptions, explain
+    from mmtrain.commands.export import ExportOptions, export
+    from mmtrain.commands.fit import fit
+    from mmtrain.commands.predict import PredictOptions, predict
+
+    views(tmp_path)
+    run = fit(write_experiment(tmp_path / "e.yaml", TREE), output=tmp_path / "runs").run
+    assert list(json.loads((run.folder / "data.json").read_text(encoding="utf-8"))["tables"]) == ["views"]
+    evaluate(str(run.folder), EvaluateOptions("validation"))
+    explained = explain(str(run.folder), ExplainOptions(rows=("p3", "p9")))
+    attributed = pd.read_csv(explained.folder / "explanations.csv")
+    names = attributed[(attributed["column"] == "views")].iloc[:, 4].tolist()
+    assert names[0].startswith("image 1 (attention 0.")
+    for name in ("saved_model", "onnx"):
+        export(str(run.folder), ExportOptions(name))  # compares its predictions with those of the model
+    predict(str(run.folder), tmp_path / "table.csv", PredictOptions(tmp_path / "a.csv", proba=True))
+    lines = (tmp_path / "views.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "views.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n", encoding="utf-8")
+    predict(str(run.folder), tmp_path / "table.csv", PredictOptions(tmp_path / "b.csv", proba=True))
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()  # the order of images changes no bit
+    with pytest.raises(DataError, match="rows no longer have the members that they had"):
+        evaluate(str(run.folder), EvaluateOptions("validation"))
