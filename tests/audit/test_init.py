@@ -644,6 +644,12 @@ training:
   class_weights: none  # the rarest class, 'yes', has 17% of the rows; \
 to predict every class as well as the others, add `decision: {prior: balanced}` to the target
   early_stopping: {monitor: validation_loss}
+# evaluation:   # left out, as each costs time or validation rows; take away the # of this line and of those wanted
+#  baselines: [majority, single_branch]  # is all together better than each branch alone? One training for each branch
+#  calibration: temperature              # probabilities that come true as often as they say; fitted on validation rows
+#  threshold: {aim: youden}              # left out: 0.5; or `"sensitivity>=0.9"`, or the cost of mistakes; chosen on validation rows
+#  subgroups: [sex, "left/right"]        # scores of each value: does the model do worse for some rows?
+#  conformal: 0.9                        # sets or ranges that hold the answer of 90 % of new rows; takes half of the validation rows
 """
 
 
@@ -658,6 +664,16 @@ def visits(folder):
         "ill": ["yes" if i % 6 == 0 else "no" for i in range(N)],
     }
     return write(folder, columns, "visits.csv")
+
+
+def test_the_evaluation_that_is_left_out_can_be_used(tmp_path):
+    visits(tmp_path)
+    file = tmp_path / "visits.yaml"
+    init(tmp_path / "visits.csv", file=file)
+    file.write_text(file.read_text().replace("# evaluation:", "evaluation:").replace("\n#  ", "\n  "))
+    evaluation = config.load(file).evaluation
+    assert evaluation.subgroups == ("sex", "left/right")
+    assert (evaluation.calibration, evaluation.threshold.aim, evaluation.conformal) == ("temperature", "youden", 0.9)
 
 
 def test_the_whole_file(tmp_path):

@@ -28,6 +28,9 @@ rows from .514 to .567 in 14 epochs; all of it reached .796 on test rows in 39 e
 RARE_CLASS = 0.4
 """A class with less than this fraction of an even share is rare: with two classes, less than 20 % of the rows."""
 
+SUBGROUP_VALUES, SUBGROUP_COLUMNS = 8, 3
+"""Most values of a column that is proposed for subgroups, and most such columns: more subgroups would have too few rows each."""
+
 PLAIN = re.compile(r"[^\W\d]\w*(?:[ -]\w+)*")
 PLAIN_PATH = re.compile(r"[\w./-]*[^\W\d][\w./-]*")
 RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
@@ -49,6 +52,7 @@ def starter_text(survey: TableProfile, file: Path) -> str:
         *_entries(_split(survey)),
         "training:",
         *_entries(_training(survey)),
+        *_evaluation(survey),
     ]
     return "\n".join(lines) + "\n"
 
@@ -189,6 +193,28 @@ def _split(survey: TableProfile) -> list[tuple[str, str]]:
         ("test: 0.15", "share of the rows kept for `evaluate`"),
         ("# folds: 5", "cross-validation: 5 trainings, each scored on the rows that it left out; then `test: 0` keeps no others"),
     ]
+
+
+def _evaluation(survey: TableProfile) -> list[str]:
+    """Return the section `evaluation` behind a #: each line answers a question that the defaults leave open, and costs time or rows."""
+    lines = [("baselines: [majority, single_branch]", "is all together better than each branch alone? One training for each branch")]
+    if survey.classes:
+        lines.append(("calibration: temperature", "probabilities that come true as often as they say; fitted on validation rows"))
+    if len(survey.classes) == 2:
+        lines.append(
+            ("threshold: {aim: youden}", 'left out: 0.5; or `"sensitivity>=0.9"`, or the cost of mistakes; chosen on validation rows')
+        )
+    if values := _few_values(survey):
+        lines.append((f"subgroups: [{', '.join(map(quoted, values))}]", "scores of each value: does the model do worse for some rows?"))
+    lines.append(("conformal: 0.9", "sets or ranges that hold the answer of 90 % of new rows; takes half of the validation rows"))
+    head = "# evaluation:   # left out, as each costs time or validation rows; take away the # of this line and of those wanted"
+    return [head, *(f"#{line}" for line in _entries(lines))]
+
+
+def _few_values(survey: TableProfile) -> list[str]:
+    """Return the headers of the first input columns with few values, which rows can be divided by."""
+    named = [one for one in survey.used if one.guess.purpose == "input" and one.guess.content == "names" and one.profile is not None]
+    return [one.header for one in named if one.profile is not None and 2 <= one.profile.distinct <= SUBGROUP_VALUES][:SUBGROUP_COLUMNS]
 
 
 def _recipe(survey: TableProfile) -> dict[str, Any]:
