@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import exp
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,6 +109,18 @@ class Comparison(CommandResult):
     remarks: list[str]
 
 
+def probability_change(probability: float, attribution: float) -> float:
+    """Return the probability minus the one without this attribution to its logit, while all other outputs stay as they are.
+
+    It holds for a sigmoid and for a softmax, whose odds of one class change by the same factor. It is for one column at a time: the
+    changes of several do not add up, as their attributions do.
+    """
+    # Of a probability that rounds to 0 or 1, the logit is finite.
+    inside = min(max(probability, 1e-7), 1 - 1e-7)
+    without = 1 / (1 + (1 - inside) / inside * exp(min(attribution, 500.0)))
+    return probability - without
+
+
 class ExplainedRow(ResultModel):
     """One explained row: its answer, and how much each input column adds to the explained output."""
 
@@ -149,6 +162,13 @@ class ExplainedRow(ResultModel):
     def complete(self) -> bool:
         """True if the completeness error is tolerated."""
         return self.gap_percent <= MAX_CONVERGENCE_DELTA
+
+    @property
+    def points(self) -> dict[str, float]:
+        """Share of the probability, -1 to 1, that each column contributes by itself; empty where no logit of one class is explained."""
+        if self.probability is None or "logit of " not in self.explained:
+            return {}
+        return {column: probability_change(self.probability, value) for column, value in self.attributions.items()}
 
     def strongest(self, most: int) -> dict[str, float]:
         """Return the `most` attributions of largest magnitude, by column; missing columns are left out."""

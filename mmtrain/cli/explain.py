@@ -43,7 +43,7 @@ def command(
             metavar="ID,ID",
             help=(
                 "Rows by their id, or by position where the table has no ids; may be given several times. Left out: "
-                "those with the highest loss and the most confident ones of the part."
+                "those with the highest loss, the most uncertain, typical and the most confident ones of the part."
             ),
             show_default=False,
         ),
@@ -114,9 +114,12 @@ def _show(done: Explanation, *, quiet: bool) -> None:
 
     console = out()
     for row in done.rows:
-        head, rest = _lines(row)
+        head, *rest = _lines(row)
         line(console, head, style="bold")
-        line(console, f"    {rest}")
+        for text in rest:
+            line(console, f"    {text}")
+    if any(row.points for row in done.rows):
+        note("Points: how much lower the probability would be without what this column adds, all others as they are.", quiet=quiet)
     note("The attributions of all inputs add up to output minus baseline, apart from the gap; the three largest are shown.", quiet=quiet)
     if spread := [row for row in done.rows if row.deviations]:
         count = listed(sorted({str(len(row.trainings)) for row in spread}), "or")
@@ -131,8 +134,29 @@ def _show(done: Explanation, *, quiet: bool) -> None:
     note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet, whole=True)
 
 
-def _lines(row: ExplainedRow) -> tuple[str, str]:
-    """Return the lines about a row: its values, its prediction, and the attributions."""
+def points_line(row: ExplainedRow, most: int) -> str:
+    """Return the columns that change the probability most, in points: `probability of malignant 0.908: scan +61 points, age +13`."""
+    from mmtrain.reports.wording import decimals
+
+    points = row.points
+    if not points or row.probability is None:
+        return ""
+    shown = [f"{column} {signed_points(points[column])}" for column in row.strongest(most)]
+    return (
+        f"probability of {row.explained.partition('logit of ')[2]} {decimals(row.probability)}: {', '.join(shown) or 'no input adds to it'}"
+    )
+
+
+def signed_points(change: float) -> str:
+    """Write a change of a probability in points: `+61 points`."""
+    from mmtrain.metrics.score import signed_difference
+
+    size = f"{100 * change:+.0f}" if abs(change) >= 0.1 else f"{100 * change:+.1f}"
+    return f"{signed_difference(size)} points"
+
+
+def _lines(row: ExplainedRow) -> list[str]:
+    """Return the lines about a row: its values and its prediction, the change of the probability by column, and the attributions."""
     from mmtrain.cli.views.console import number
     from mmtrain.metrics.score import signed_difference
 
@@ -144,4 +168,4 @@ def _lines(row: ExplainedRow) -> tuple[str, str]:
     spread = {column: f" (± {value:.3f})" for column, value in row.deviations.items()}
     most = ", ".join(f"{column} {signed_difference(f'{value:+.3f}')}{spread.get(column, '')}" for column, value in row.strongest(3).items())
     missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
-    return head, f"{sums} ({gap}): {most}{missing}"
+    return list(filter(None, (head, points_line(row, 3), f"{sums} ({gap}): {most}{missing}")))

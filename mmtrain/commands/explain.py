@@ -25,7 +25,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.drift import read_statistics
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.store import Progress, Say
-from mmtrain.errors import DataError, Problem, UsageError
+from mmtrain.errors import DataError, Problem, RunError, UsageError
 from mmtrain.explanation.attribution import RowExplanation
 from mmtrain.explanation.selection import ExplainedOutputs, Method, selector_error
 from mmtrain.layers.start import start_tensorflow
@@ -44,7 +44,8 @@ class ExplainOptions:
     """The rows to be explained, the method, and the folder for the images."""
 
     rows: tuple[str, ...] = ()
-    """Ids, or positions in the file without an id column. Empty: the rows of `part` with the highest loss and the most confident ones."""
+    """Ids, or positions in the file without an id column. Empty: the worst, the most uncertain, typical and the most confident rows
+    of `part`."""
     part: str = "test"
     table: Path | None = None
     """Another table instead of the run's own."""
@@ -94,6 +95,8 @@ def explain(
         each = explain_with_members if run.is_group else explain_rows
         explained = _written(folder, each(run, experiment, fitted, outputs, rows, say), group=run.is_group)
     _record(run, explained, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
+    if options == ExplainOptions(part=options.part, target=options.target, class_name=options.class_name, method=options.method):
+        _add_to_report(run, experiment, fitted, say)
     return Explanation(
         run=run,
         target=outputs.target,
@@ -102,6 +105,19 @@ def explain(
         folder=folder,
         seconds=time.monotonic() - began,
     )
+
+
+def _add_to_report(run: Run, experiment: Experiment, fitted: Fitted, say: Say) -> None:
+    """Write the report of a finished training again, with the rows that were explained."""
+    from mmtrain.reports import report
+
+    if run.is_group or run.state != "finished" or not (run / "report.html").is_file():
+        return
+    try:
+        report.write(run, experiment.columns, experiment.training, fitted)
+    except RunError as error:
+        # The explanations are written already.
+        say(f"The report is not written again: {error.problems[0].what}")
 
 
 def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> ExplainedRows:

@@ -13,7 +13,9 @@ from mmtrain.errors import Problem, did_you_mean, listed
 from mmtrain.targets import FittedTarget
 
 EACH = 3
-"""Rows of either kind that are selected."""
+"""Rows with the highest and with the lowest loss that are selected."""
+OF_MIDDLE, MIDDLE_ROWS = 2, 20
+"""Most uncertain and typical rows that are selected, and the rows with a known answer from which they differ from the others."""
 
 Method = Literal["both", "grad_cam", "integrated_gradients"]
 
@@ -84,7 +86,8 @@ def _predicted(target: FittedTarget, prediction: Array) -> int:
 def select_rows(target: FittedTarget, truth: Array | None, prediction: Array) -> list[tuple[int, str]]:
     """Return positions in `prediction` (rows, units), each with the reason: the highest loss first, then the most confident.
 
-    Rows with an unknown answer are selected only if no row has a known one.
+    With enough rows, between them come the most uncertain rows and typical ones, whose loss is the median. Rows with an unknown answer are
+    selected only if no row has a known one.
     """
     losses = np.full(len(prediction), np.nan) if truth is None else target.row_losses(truth, prediction)
     known = np.flatnonzero(~np.isnan(losses))
@@ -92,7 +95,22 @@ def select_rows(target: FittedTarget, truth: Array | None, prediction: Array) ->
         names = ("least confident", "most confident") if target.columns else ("largest prediction", "smallest prediction")
         return [(row, names[0 if far else 1]) for row, far in _ends(_uncertainty(target, prediction))]
     right = target.is_right(truth, prediction)  # in an easy part the highest loss may be a right answer, and is called least confident
-    return [(int(known[row]), _reason(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
+    ends = [(int(known[row]), _reason(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
+    if len(known) < MIDDLE_ROWS:
+        return ends
+    return [*ends[:EACH], *_middle(target, known, losses[known], prediction, {row for row, _ in ends}), *ends[EACH:]]
+
+
+def _middle(target: FittedTarget, known: Array, losses: Array, prediction: Array, taken: set[int]) -> list[tuple[int, str]]:
+    """Return the most uncertain rows of a target with classes or labels, and the rows with the loss nearest to the median."""
+    orders = {"typical": np.argsort(np.abs(losses - np.median(losses)), kind="stable")}
+    if target.columns:
+        orders = {"most uncertain": np.argsort(-_uncertainty(target, prediction[known]), kind="stable"), **orders}
+    chosen: dict[int, str] = {}
+    for why, order in orders.items():
+        free = [int(known[row]) for row in order.tolist() if int(known[row]) not in taken and int(known[row]) not in chosen]
+        chosen |= dict.fromkeys(free[:OF_MIDDLE], why)
+    return list(chosen.items())
 
 
 def _reason(target: FittedTarget, *, far: bool, right: bool) -> str:

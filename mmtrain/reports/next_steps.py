@@ -33,9 +33,8 @@ def next_steps(contents: ReportData) -> tuple[Section, ...]:
         *(point for part in contents.parts[:1] for view in contents.views(part) for point in _of_scores(contents, view)),
         *_score(contents),
     ]
-    if not points and contents.parts:
-        explain = shell_command("explain", contents.run)
-        points = [f"To see why single rows get their predictions: {explain}"]
+    if contents.parts and not contents.facts.explanations:
+        points.append(f"To see why single rows get their predictions: {shell_command('explain', contents.run)}")
     return (Section("What to do next", (Points(tuple(points)),)),) if points else ()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mmtrain.columns import inputs_among
 from mmtrain.errors import counted, duration, listed
-from mmtrain.reports import cohort, limits, training
+from mmtrain.reports import cohort, explained_rows, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.next_steps import next_steps
@@ -25,6 +25,7 @@ def sections(contents: ReportData, writer: FigureWriter) -> tuple[Section, ...]:
         *next_steps(contents),
         *scores.sections(contents, writer),
         *scores.worst_predictions(contents),
+        *explained_rows.sections(contents),
         cohort.section(contents),
         *training.network(contents),
         training.learning(contents, writer),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain import config
+from mmtrain.artifacts.command_results import probability_change
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.explain import ExplainOptions, explain
@@ -421,12 +423,14 @@ def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
     assert command_line(["explain", str(run.folder), "--rows", "r6, r8", "--steps", "1", "--class", "well"]) == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 6
     assert lines[0].startswith("r6 (")
     assert lines[0].endswith("): true ill, predicted ill")
-    assert lines[1].startswith("    logit of well −")
-    assert "1 step)" in lines[1]
-    assert lines[3].endswith("; missing: scan, note")
+    assert re.fullmatch(r"    probability of well 0\.\d{3}: \w+ [+−]?\d+(\.\d)? points.*", lines[1])
+    assert lines[2].startswith("    logit of well −")
+    assert "1 step)" in lines[2]
+    assert lines[5].endswith("; missing: scan, note")
+    assert "Points: how much lower the probability would be" in captured.err
     assert "noise: the training median" in captured.err
     assert "more --steps may close it." in captured.err
     assert (run / "explanations" / "rows" / "02_r8.png").is_file()
@@ -452,6 +456,32 @@ def test_grad_cam_is_refused_where_no_branch_has_maps(material):
 
 
 # ---------------------------------------------------------------- what is chosen, asked and shown
+
+
+def test_uncertain_and_typical_rows_are_chosen_where_there_are_enough():
+    probability = np.linspace(0.02, 0.98, 25)
+    truth = np.ones(25, dtype=np.int32)
+    assert select_rows(BINARY, truth, probability[:, None]) == [
+        *((0, "highest loss"), (1, "highest loss"), (2, "highest loss")),
+        *((12, "most uncertain"), (11, "most uncertain"), (13, "typical"), (14, "typical")),
+        *((24, "most confident"), (23, "most confident"), (22, "most confident")),
+    ]
+    chosen = select_rows(NUMBER, np.zeros(25), np.arange(25.0)[:, None])
+    assert [why for _, why in chosen] == [*["largest error"] * 3, *["typical"] * 2, *["smallest error"] * 3]
+
+
+@pytest.mark.parametrize(("logits", "explained"), [((1.5,), 0), ((2.0, 0.5, -1.0), 1)])
+def test_points_are_the_change_of_the_probability_without_an_attribution(logits, explained):
+    """Of a sigmoid, and of a softmax whose other outputs stay as they are."""
+
+    def probability(values):
+        odds = np.exp(values)
+        return odds[0] / (1 + odds[0]) if len(values) == 1 else odds[explained] / odds.sum()
+
+    without = [value - 0.7 * (unit == explained or len(logits) == 1) for unit, value in enumerate(logits)]
+    expected = probability(logits) - probability(without)
+    assert probability_change(probability(logits), 0.7) == pytest.approx(expected)
+    assert probability_change(1.0, 1000.0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,26 @@ def test_code_in_a_sentence_is_marked_and_everything_is_escaped(text, markup):
     assert str(with_code(text)) == markup
 
 
+def test_report_has_the_rows_that_were_explained_with_these_weights(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY})
+    folder = run / "explanations" / "test"
+    folder.mkdir(parents=True)
+    (folder / "completeness.csv").write_text(
+        "row,id,why,truth,prediction,probability,explained\n0,p1,highest loss,no,yes,0.9,logit of yes\n1,p2,typical,,yes,,dose\n"
+    )
+    elements = [(0, "age", 1.5), (0, "age", 0.5), (0, "note", -0.1), (1, "age", -2.25), (1, "note", 0)]
+    lines = [f"{row},{column},{value}" for row, column, value in elements]
+    (folder / "explanations.csv").write_text("\n".join(["row,column,attribution", *lines]) + "\n")
+    record = {"when": "2026-11-22T14:00:00+00:00", "rows": {"test": 2}}
+    run.update(explanations=[record])
+    assert read(written(run)).tables["Explained rows of the test part"][1:] == [
+        ["p1", "highest loss", "no", "yes", "0.900 of yes", "age +35.1 points, note −0.9 points"],
+        ["p2", "typical", "", "yes", "", "age −2.25"],
+    ]
+    run.update(explanations=[record | {"when": "2026-11-22T13:54:00+00:00"}])  # of other weights
+    assert "Explained rows of the test part" not in read(written(run)).tables
+
+
 def test_next_steps_follow_from_the_scores(binary):
     points = [term for term in binary[2].terms if "does not beat a constant" in term]
     assert len(points) == 1
