@@ -75,6 +75,11 @@ class FittedCount(CountTraits, FittedNumber):
         """No: the mean of expected counts has the lowest mean deviance itself."""
         return False
 
+    @property
+    def reference_loss(self) -> Literal["squared", "absolute", "poisson"]:
+        """The Poisson deviance; a squared error would allow counts below 0."""
+        return "poisson"
+
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Minus the log-likelihood, without the terms that depend on the count alone."""
         import tensorflow as tf

@@ -63,7 +63,6 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
     method: Literal["hazard", "cox"]
     edges: tuple[float, ...] = Field(min_length=2, description="Times of the curve, ascending, from 0 to the last event.")
     survived: tuple[float, ...] = Field(description="Kaplan-Meier curve of training rows at these times.")
-    hazard: tuple[float, ...] = Field(description="Cumulative hazard of training rows at these times (Nelson and Aalen).")
     horizon: float = Field(gt=0, description="Time of the table of calibration.")
     censoring: tuple[tuple[float, float], ...] = Field(description="Times of training rows, with the probability to be observed longer.")
 
@@ -209,7 +208,9 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         from mmtrain.layers.target_scales import ProportionalHazards, SurvivalCurve
 
         if self.method == "cox":
-            return ProportionalHazards(hazard=list(self.hazard), dtype="float32", name=name)
+            # Until `with_baseline`, that of all training rows together; a curve that ends at 0 would have an infinite hazard.
+            hazard = [-log(max(share, 1e-6)) for share in self.survived]
+            return ProportionalHazards(hazard=hazard, dtype="float32", name=name)
         return SurvivalCurve(dtype="float32", name=name)
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:

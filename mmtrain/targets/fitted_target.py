@@ -13,7 +13,7 @@ Class weights reach the loss as sample weights of their target, so they work for
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -72,6 +72,11 @@ class FittedTarget(Decides, PredictionColumns):
     def squares_losses(self) -> bool:
         """True if the mean of predictions minimizes the squares of `row_losses`, as of the distance of a number."""
         return self.is_continuous and not self.predicts_median
+
+    @property
+    def reference_loss(self) -> Literal["squared", "absolute", "poisson"]:
+        """Loss of a number that models of scikit-learn minimize for comparison."""
+        return "absolute" if self.predicts_median else "squared"
 
     @property
     def has_reference_models(self) -> bool:

@@ -104,7 +104,6 @@ class SurvivalTarget(SurvivalTraits, Target):
         curve, censoring = kaplan_meier(times, died), kaplan_meier(times, ~died)
         # No place without a censored row.
         kept = np.unique(np.linspace(0, len(censoring.times) - 1, MOST_STEPS * bool(len(censoring.times))).astype(np.int64))
-        survived = curve.at(edges)
         return FittedSurvival(
             column=self.column,
             loss_weight=self.loss_weight,
@@ -112,8 +111,7 @@ class SurvivalTarget(SurvivalTraits, Target):
             event=self.event,
             method=self.method,
             edges=tuple(edges.tolist()),
-            survived=tuple(survived.tolist()),
-            hazard=tuple((-np.log(np.maximum(survived, 1e-6))).tolist()),
+            survived=tuple(curve.at(edges).tolist()),
             horizon=self.horizon or float(np.median(ends)),
             censoring=tuple((float(censoring.times[place]), float(censoring.values[place])) for place in kept),
         )

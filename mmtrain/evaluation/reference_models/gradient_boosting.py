@@ -23,11 +23,11 @@ class GradientBoosting(TabularBaseline):
     """One model per target, or per label of a target with labels."""
 
     def number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
-        """Minimize the error that the network minimizes, if that is the absolute one, else the squared."""
+        """Minimize the error that the network minimizes: the squared or the absolute one, or the Poisson deviance of counts."""
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        loss = "absolute_error" if target.predicts_median else "squared_error"
-        model = HistGradientBoostingRegressor(loss=loss, **self._options(1, validation))
+        names = {"squared": "squared_error", "absolute": "absolute_error", "poisson": "poisson"}
+        model = HistGradientBoostingRegressor(loss=names[target.reference_loss], **self._options(1, validation))
         _fit(model, train, validation)
         # (rows, 1), as the network gives numbers
         return lambda cells: model.predict(cells)[:, None]

@@ -43,10 +43,12 @@ class LinearModel(TabularBaseline):
         table = [self.design.matrix(self.features.read(arrays, rows))] if self.design is not None else []
         return hstack([*table, *(self._text(key, arrays, rows) for key in self.texts)], format="csr")
 
-    def number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:  # noqa: ARG002
-        """Fit a ridge; the number is standardized so that the penalty means the same in every unit."""
+    def number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+        """Fit a ridge; the number is standardized so that the penalty means the same in every unit. Of counts, a Poisson regression."""
         from sklearn.linear_model import Ridge
 
+        if target.reference_loss == "poisson":
+            return self._poisson(train, validation)
         # A constant answer has no spread to divide by.
         center, scale = float(train.truth.mean()), float(train.truth.std()) or 1.0
         models = []
@@ -57,6 +59,19 @@ class LinearModel(TabularBaseline):
             models.append(model)
         best = min(models, key=lambda model: _squared(model, validation, center, scale)) if len(models) > 1 else models[0]
         return lambda cells: (best.predict(cells) * scale + center)[:, None]
+
+    def _poisson(self, train: Examples, validation: Examples) -> Model:
+        """Fit Poisson regressions, with the penalty that has the lowest deviance on validation rows."""
+        from sklearn.linear_model import PoissonRegressor
+
+        models = [
+            # scikit-learn adds the penalty to the mean loss of rows.
+            PoissonRegressor(alpha=penalty / len(train.truth), max_iter=MOST_STEPS).fit(train.cells, train.truth, train.weights)
+            for penalty in self._penalties(PENALTIES, validation)
+        ]
+        score = {id(model): model.score(*validation) for model in models} if len(models) > 1 else {}
+        best = max(models, key=lambda model: score.get(id(model), 0.0))
+        return lambda cells: best.predict(cells)[:, None]
 
     def classes(self, count: int, train: Examples, validation: Examples) -> Any:  # noqa: ARG002
         """Fit logistic regressions, from the strongest penalty to the weakest."""
