@@ -19,27 +19,17 @@ LARGEST_EXPONENT = 30.0
 """Limit of exponents: exp(30) is 1e13, which float32 can still square."""
 
 
-def log_sigmoid(raw: Any) -> Any:
-    """Return log(sigmoid(raw)) without overflow, from operations that LiteRT has."""
-    return -softplus(-raw)
-
-
-def softplus(raw: Any) -> Any:
-    """Return log(1 + exp(raw)) without overflow."""
-    return ops.relu(raw) + ops.log(1.0 + ops.exp(-ops.abs(raw)))
-
-
 def log_passed(raw: Any) -> Any:
     """Return the logarithms of the probabilities to pass each step and all before it, from the logit of passing each, both (..., steps)."""
     steps = raw.shape[-1]
-    return ops.matmul(log_sigmoid(raw), ops.convert_to_tensor(np.triu(np.ones((steps, steps), np.float32))))
+    return ops.matmul(ops.log_sigmoid(raw), ops.convert_to_tensor(np.triu(np.ones((steps, steps), np.float32))))
 
 
 def log_levels(raw: Any) -> Any:
     """Return the logarithms of the probabilities of levels, (..., steps + 1), that end at each step: logits of passing, (..., steps)."""
     passed = log_passed(raw)
     nothing = ops.zeros_like(raw[..., :1])
-    return ops.concatenate([nothing, passed], axis=-1) + ops.concatenate([log_sigmoid(-raw), nothing], axis=-1)
+    return ops.concatenate([nothing, passed], axis=-1) + ops.concatenate([ops.log_sigmoid(-raw), nothing], axis=-1)
 
 
 class _Steps(ConfiguredLayer):
@@ -117,7 +107,7 @@ def ordered(raw: Any, middle: int) -> Any:
     matrix = up.astype(np.float32) - down.astype(np.float32)
     only = (place == middle).astype(np.float32)
     center = raw[..., middle : middle + 1]
-    return ops.matmul(softplus(raw) * (1 - only), ops.convert_to_tensor(matrix)) + center
+    return ops.matmul(ops.softplus(raw) * (1 - only), ops.convert_to_tensor(matrix)) + center
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

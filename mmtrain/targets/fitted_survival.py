@@ -136,15 +136,13 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
     def _likelihood(self, times: Any, died: Any, raw: Any) -> Any:
         import tensorflow as tf
 
-        from mmtrain.layers.target_scales import log_sigmoid
-
         edges = tf.constant(self.edges, tf.float64)
         begins, ends, times = edges[:-1], edges[1:], times[:, None]
         inside = (times <= ends) & ((times > begins) | ((begins == 0) & (times == 0)))
         # A censored row has passed the interval of its time if it has passed the middle of it.
         passed = tf.where(died[:, None], times > ends, times >= (begins + ends) / 2)
         here = tf.cast(inside & died[:, None], tf.float32)
-        return -tf.reduce_sum(tf.cast(passed, tf.float32) * log_sigmoid(raw) + here * log_sigmoid(-raw), axis=1)
+        return -tf.reduce_sum(tf.cast(passed, tf.float32) * tf.math.log_sigmoid(raw) + here * tf.math.log_sigmoid(-raw), axis=1)
 
     def _partial_likelihood(self, times: Any, died: Any, raw: Any) -> Any:
         import tensorflow as tf

@@ -118,6 +118,17 @@ def test_loss_is_the_mean_of_weighted_row_losses(example, tensorflow):
     assert float(fitted.loss(truth, raw, weight)) == float(tensorflow.reduce_mean(each * weight))
 
 
+def test_loss_has_a_gradient_where_all_raw_values_are_zero(example, tensorflow):
+    # A linear model begins there; a softplus made of relu and abs has no gradient at 0.
+    fitted, truth, raw = example
+    zeros = tensorflow.Variable(np.zeros_like(raw))
+    with tensorflow.GradientTape() as tape:
+        loss = tensorflow.reduce_sum(fitted.row_loss(tensorflow.constant(truth), zeros))
+    gradient = tape.gradient(loss, zeros).numpy()
+    assert np.isfinite(gradient).all()
+    assert (gradient != 0).any(axis=0).all()
+
+
 def test_columns_of_predictions_and_truths_are_read_again(example, tensorflow):
     fitted, truth, raw = example
     prediction = prediction_of(fitted, raw)
