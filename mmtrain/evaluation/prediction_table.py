@@ -12,7 +12,7 @@ from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.evaluation.postprocessing.fit_postprocessing import columns as postprocessed_columns
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.fitted_target import PREDICTION, PROBABILITY, TRUTH, UNKNOWN_LABELS
+from mmtrain.targets.prediction_columns import PREDICTION, PROBABILITY, TRUTH, UNKNOWN_LABELS
 
 Array = np.ndarray[Any, Any]
 

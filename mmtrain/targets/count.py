@@ -15,7 +15,7 @@ from mmtrain.columns.cells import CellError
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.metrics.score import Metric, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.fitted_target import PREDICTION
+from mmtrain.targets.prediction_columns import PREDICTION
 from mmtrain.targets.single_number import FittedNumber, NumberTarget
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 

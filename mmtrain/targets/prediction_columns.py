@@ -1,4 +1,4 @@
-"""Columns of a prediction: their names, and those of trainings on other rows."""
+"""Columns of a prediction: their names, how they are written and read again, and those of trainings on other rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 from mmtrain.targets.traits import TaskTraits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
+    import pandas as pd
+
+TRUTH, PREDICTION, PROBABILITY = "truth", "prediction", "probability_{}"
+UNKNOWN_LABELS = "unknown_labels"
+"""Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
 
 
 class PredictionColumns(TaskTraits):
@@ -66,3 +73,55 @@ class PredictionColumns(TaskTraits):
         matrix = np.zeros((member.units, self.units), np.float32)
         matrix[np.arange(member.units), [self.columns.index(name) for name in member.columns]] = 1
         return matrix
+
+    @abstractmethod
+    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the decision for each row, (rows,): class names, label lists joined by the separator, or numbers."""
+
+    @abstractmethod
+    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return encoded labels as the table spells them."""
+
+    @abstractmethod
+    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return probabilities, (rows, len(columns)), a column per class or label; (rows, 0) for a number."""
+
+    def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return the rows whose decision is the label, (rows,)."""
+        right: np.ndarray[Any, np.dtype[np.bool_]] = self.predict_label(prediction) == self.decode_truth(truth)
+        return right
+
+    def truth_columns(self, truth: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """Return encoded labels as columns of predictions_<part>.csv, by name, (rows,) each."""
+        return {TRUTH: self.decode_truth(truth)}
+
+    def outputs(self, prediction: np.ndarray[Any, Any], *, probabilities: bool = True) -> dict[str, np.ndarray[Any, Any]]:
+        """Return predictions as columns of predictions_<part>.csv, by name, (rows,) each; optionally a probability per class or label."""
+        decided = {PREDICTION: self.predict_label(prediction)}
+        if not probabilities:
+            return decided
+        return decided | dict(zip(map(PROBABILITY.format, self.columns), self.probabilities(prediction).T, strict=True))
+
+    def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+        """Return predictions from `outputs` as text, NA where a cell was empty; exactly the same float32 as before.
+
+        Raises:
+            LookupError: a column is missing.
+            ValueError: a probability is not a number.
+        """
+        import numpy as np
+
+        # The shortest decimals of float32 give the same float32 again.
+        probabilities = np.stack([columns[PROBABILITY.format(name)].to_numpy(dtype=np.float32) for name in self.columns], axis=1)
+        if np.isnan(probabilities).any():
+            raise ValueError("A probability is missing.")
+        return probabilities
+
+    @abstractmethod
+    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
+        """Return `prediction`, (batch,), as from `predict_label`, and `probabilities`, for an exported model: a TensorFlow function."""
+
+    def count_answers(self, words: pd.Series[str]) -> dict[str, int] | None:
+        """Return the rows of each class or label in the column `truth` of predictions; None where they cannot be counted."""
+        counts = words.value_counts()
+        return {name: int(counts.get(name, 0)) for name in self.columns}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmtrain.columns.numbers import number_errors, parse_numbers
 from mmtrain.targets.base import Target
-from mmtrain.targets.fitted_target import PREDICTION, FittedTarget, TruthSpec
+from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
+from mmtrain.targets.prediction_columns import PREDICTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
