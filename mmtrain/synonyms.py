@@ -66,6 +66,7 @@ WORDS_OF = {
     "regression": "number numeric continuous regress",
     "ordinal": "ordered ranks grades corn coral",
     "count": "poisson counts negative_binomial nbinom",
+    "gaussian": "normal uncertainty heteroscedastic nll standard_deviation",
     "quantiles": "quantile pinball quantile_regression interval",
     "survival": "cox time_to_event time-to-event coxph deepsurv hazard",
     "vector": "multi_output multioutput multi-output multivariate",

@@ -82,6 +82,53 @@ class QuantileInverse(ConfiguredLayer):
         return keras.KerasTensor(raw.shape, "float32")
 
 
+@keras.saving.register_keras_serializable(package="mmtrain")
+class NormalMoments(ConfiguredLayer):
+    """Mean and standard deviation, (batch, 2), from those of the standardized number as mean and log variance, (batch, 2).
+
+    The logarithm is kept between plus and minus `limit`.
+    """
+
+    def __init__(self, *, scale: float, offset: float, limit: float, **kwargs: Any) -> None:
+        super().__init__({"scale": scale, "offset": offset, "limit": limit}, **kwargs)
+
+    def call(self, raw: Any) -> Any:
+        raw, numbers = ops.cast(raw, "float32"), self.settings
+        log_variance = ops.clip(raw[..., 1:], -numbers["limit"], numbers["limit"])
+        mean = raw[..., :1] * numbers["scale"] + numbers["offset"]
+        return ops.concatenate([mean, ops.exp(log_variance / 2.0) * numbers["scale"]], axis=-1)
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor(raw.shape, "float32")
+
+    def mean_of_members(self, name: str) -> Any:
+        """Return the layer to the moments of the mixture of the members."""
+        return MixtureMoments(limit=self.settings["limit"], dtype="float32", name=name)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class MixtureMoments(ConfiguredLayer):
+    """Mean and log variance of an even mixture of normal distributions: (batch, members, 2) to (batch, 2).
+
+    The variance of the mixture is the mean variance plus the variance of the means.
+    """
+
+    def __init__(self, *, limit: float, **kwargs: Any) -> None:
+        super().__init__({"limit": limit}, **kwargs)
+
+    def call(self, raw: Any) -> Any:
+        raw = ops.cast(raw, "float32")
+        means, limit = raw[..., :1], self.settings["limit"]
+        variances = ops.exp(ops.clip(raw[..., 1:], -limit, limit))
+        mean = ops.mean(means, axis=1)
+        # Distances are squared, not means: the difference of two large squares would lose the digits of float32.
+        variance = ops.mean(variances + ops.square(means - ops.expand_dims(mean, 1)), axis=1)
+        return ops.concatenate([mean, ops.log(variance)], axis=-1)
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor((raw.shape[0], raw.shape[2]), "float32")
+
+
 def along_line(x: Any, points: Sequence[float], values: Sequence[float]) -> Any:
     """Return the value at each x, (batch, 1), of the line through ascending points, level beyond both ends.
 

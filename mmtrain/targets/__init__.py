@@ -12,6 +12,7 @@ from mmtrain.targets.binary import BinaryTarget as BinaryTarget
 from mmtrain.targets.classes import ClassTarget as ClassTarget
 from mmtrain.targets.count import CountTarget as CountTarget
 from mmtrain.targets.fitted_target import FittedTarget as FittedTarget
+from mmtrain.targets.gaussian import GaussianTarget as GaussianTarget
 from mmtrain.targets.multiclass import MulticlassTarget as MulticlassTarget
 from mmtrain.targets.multilabel import MultilabelTarget as MultilabelTarget
 from mmtrain.targets.ordinal import OrdinalTarget as OrdinalTarget

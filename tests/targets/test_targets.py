@@ -11,6 +11,7 @@ from mmtrain.targets import (
     AnyFittedTarget,
     BinaryTarget,
     CountTarget,
+    GaussianTarget,
     MulticlassTarget,
     MultilabelTarget,
     OrdinalTarget,
@@ -127,6 +128,7 @@ FAULTS = [
     ),
     (CountTarget(), ["2", "2"], [([0], *TWO_NUMBERS)]),
     (QuantileTarget(), ["0.5", "-1"], []),
+    (GaussianTarget(), ["0.5", "0.5"], [([0], *TWO_NUMBERS)]),
     (QuantileTarget(), ["1", None, "2"], [([1], *EMPTY)]),
 ]
 
@@ -285,6 +287,7 @@ UNSEEN = [
     (OrdinalTarget(), ["10", "2", "9"], ["9", "10", "2", "3", None], [1, 2, 0, -1, -1], np.int32),
     (CountTarget(), ["1", "2"], ["3", "0", None], [3, 0, math.nan], np.float64),
     (QuantileTarget(), ["1", "2"], ["3", None], [3, math.nan], np.float64),
+    (GaussianTarget(), ["1", "2"], ["3", None], [3, math.nan], np.float64),
 ]
 
 
@@ -387,6 +390,7 @@ SPOKEN = [
         [[0.5, 0.25, 0.25], [0.25, 0.1875, 0.5625], [0.999877, 0.000062, 0.000062]],
     ),
     (CountTarget(), ["1", "3"], [[0.0], [math.log(2)]], [[2], [4]], [2, 4], [[], []]),
+    (GaussianTarget(), ["10", "14"], [[0.0, 0.0], [1.0, math.log(4)]], [[12, 2], [14, 4]], [12, 14], [[], []]),
     (
         QuantileTarget(levels=(0.25, 0.5, 0.75)),
         ["10", "14"],
@@ -483,6 +487,7 @@ EXAMPLES = {
     "regression": (RegressionTarget(error="huber"), ["0.1", "0.7"]),
     "ordinal": (OrdinalTarget(order=("ä", 'q"', "c\\")), ["ä", 'q"', "c\\"]),
     "count": (CountTarget(distribution="negative_binomial"), ["0", "3"]),
+    "gaussian": (GaussianTarget(beta=0.2), ["0.1", "0.7"]),
     "quantiles": (QuantileTarget(levels=(0.1, 0.9)), ["0.1", "0.7"]),
 }
 SEVERAL_HEADERS = {"survival", "vector"}
@@ -502,7 +507,7 @@ def test_every_task_has_an_example():
     assert set(EXAMPLES) | SEVERAL_HEADERS == set(tasks) == set(fitted_tasks)
     for table in (FAULTS, UNSEEN, SPOKEN):
         assert {row[0].task for row in table} == set(EXAMPLES)
-    assert len(list(tasks)) == 9
+    assert len(list(tasks)) == 10
 
 
 def test_words_in_every_answer_of_a_regression_are_told_to_be_classes():
