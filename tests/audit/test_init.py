@@ -107,20 +107,22 @@ GUESSES = [
     (
         "images of another format",
         "x",
-        [f"{i:02}.dcm" for i in range(N)],
+        [f"{i:02}.jp2" for i in range(N)],
         "image",
         False,
-        "cells end like names of files that are not read, as '00.dcm', a DICOM image: convert it to JPEG, PNG, BMP, GIF or WEBP",
+        "cells end like names of files that are not read, as '00.jp2', a JPEG 2000 image: convert it to JPEG, PNG, BMP, GIF or WEBP",
     ),
     (
         "volumes",
         "x",
-        [f"{i:02}.nii.gz" for i in range(N)],
+        [f"{i:02}.nrrd" for i in range(N)],
         "image",
         False,
-        "cells end like names of files that are not read, as '00.nii.gz', a NIfTI volume: "
+        "cells end like names of files that are not read, as '00.nrrd', an NRRD volume: "
         "save the slices that matter as PNG, each in an image column of its own",
     ),
+    ("scans", "x", [f"{i:02}.dcm" for i in range(N)], "image", True, "cells end like names of image files, as '00.dcm'"),
+    ("NIfTI", "x", [f"{i:02}.nii.gz" for i in range(N)], "volume", True, "cells end like names of NIfTI volumes, as '00.nii.gz'"),
     ("split", "part", ["train", "test"] * 30, "split", True, "the values are test and train"),
     (
         "split with other names",
@@ -364,6 +366,7 @@ def test_every_role_that_guesses_and_all_evidence_have_a_case(profile_of_case):
         ("image", "FILES", True),
         ("images", "FILE_LISTS", True),
         ("image", "FILES", False),
+        ("volume", "FILES", True),
     }
     assert len({guess.reason for guess in guesses}) > 17
 

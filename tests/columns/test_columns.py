@@ -579,7 +579,7 @@ def test_image_cell_is_a_path_or_holds_the_file(tmp_path):
 
 
 def test_files_that_tensorflow_cannot_decode_give_their_pixels_to_the_saved_model(tmp_path):
-    from tests.medical_files import ct
+    from medical_files import ct
 
     (tmp_path / "a.dcm").write_bytes(ct([[-160, 40, 240]]))
     column = Image(size=(1, 3), channels=1, window=(-160, 240))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from medical_files import NUMBER, PLANTED, axial, ct, dicom
 
 from mmtrain.image_decoding import Layout, UnreadableImage, inspect, read
 from mmtrain.image_decoding.decoded_image import MissingReader
-from tests.medical_files import NUMBER, PLANTED, axial, ct, dicom
 
 pydicom = pytest.importorskip("pydicom")
 

@@ -2,13 +2,15 @@
 
 import gzip
 import itertools
+from io import BytesIO
 
 import numpy as np
 import pytest
+from medical_files import nifti
+from PIL import Image
 
 from mmtrain.image_decoding import Layout, UnreadableImage, inspect, read
 from mmtrain.image_decoding.formats.volumes import resample
-from tests.medical_files import nifti
 
 nibabel = pytest.importorskip("nibabel")
 
@@ -90,7 +92,7 @@ def test_series_and_headers_alone_are_refused():
 
 
 def test_an_image_is_no_volume():
-    from tests.image_decoding.test_more_formats import GREY, saved
-
+    buffer = BytesIO()
+    Image.new("L", (4, 4)).save(buffer, "PNG")
     with pytest.raises(UnreadableImage, match="PNG image, and no volume"):
-        read(saved(GREY, "PNG"), SAME)
+        read(buffer.getvalue(), SAME)
