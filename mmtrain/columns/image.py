@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Guess, role
 from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_image import FittedImage
-from mmtrain.columns.image_cells import MORE_ENDINGS, guess_images
+from mmtrain.columns.image_cells import MORE_ENDINGS, MORE_URIS, guess_images
 from mmtrain.columns.input_column import InputColumn
 from mmtrain.columns.pixel_input import Choice, Level, Side, Slice, WindowOption, check_suffix
 from mmtrain.image_decoding import MAX_PIXELS, Layout
@@ -156,7 +156,10 @@ class Image(InputColumn):
         # No sample of a file that TensorFlow decodes is negative.
         scanned = isinstance(self.window, tuple) and self.window[0] < 0
         more = scanned or self.slice != "" or self.suffix.lower().endswith(MORE_ENDINGS)
-        more = more or any(piece.str.lower().str.strip().str.endswith(MORE_ENDINGS).any() for piece in cells)
+        for piece in cells:
+            # A cell that holds a file may have megabytes: both ends of it say enough.
+            starts, ends = piece.str.lstrip().str[:30].str.lower(), piece.str.rstrip().str[-10:].str.lower()
+            more = more or bool(ends.str.endswith(MORE_ENDINGS).any() or starts.str.startswith(MORE_URIS).any())
         return FittedImage(
             height=self.size[0],
             width=self.size[1],

@@ -16,6 +16,8 @@ GRAPH_ENDINGS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp
 """Endings of files that a saved model decodes itself."""
 MORE_ENDINGS = (".tif", ".tiff", ".avif", ".heic", ".heif", ".hif", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
 """Endings of files whose pixels a saved model takes."""
+MORE_URIS = tuple(f"data:{kind}" for kind in ("image/tiff", "image/avif", "image/heic", "application/dicom", "application/x-nifti"))
+"""Beginnings of cells that hold such a file."""
 VOLUME_ENDINGS = (".nii", ".nii.gz")
 IMAGE_ENDINGS = (*GRAPH_ENDINGS, *(ending[1:] for ending in MORE_ENDINGS))
 """Endings of files that are read."""

@@ -11,12 +11,21 @@ import binascii
 import io
 from typing import TYPE_CHECKING, Any
 
+from mmtrain.image_decoding.image_source import known_format
+
 if TYPE_CHECKING:
     import numpy as np
 
 SCHEME = "data:"
 MEDIA_TYPES = {b"\xff\xd8": "image/jpeg", b"\x89P": "image/png", b"BM": "image/bmp", b"GI": "image/gif", b"RI": "image/webp"}
 """By the first two bytes of a file."""
+MEDIA_TYPES_OF_FORMATS = {
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+    "HEIC": "image/heic",
+    "DICOM": "application/dicom",
+    "NIfTI": "application/x-nifti",
+}
 UNNAMED = "application/octet-stream"
 COMPRESSION = 1
 """Of zlib: a photo is 3 % larger than at the default level, and written six times as fast."""
@@ -47,13 +56,14 @@ def to_data_uri(image: bytes | np.ndarray[Any, Any] | Any) -> str:
 
     """
     content = bytes(image) if isinstance(image, bytes | bytearray | memoryview) else _png(image)
-    return f"{SCHEME}{MEDIA_TYPES.get(content[:2], UNNAMED)};base64,{base64.b64encode(content).decode('ascii')}"
+    media_type = MEDIA_TYPES.get(content[:2]) or MEDIA_TYPES_OF_FORMATS.get(known_format(content), UNNAMED)
+    return f"{SCHEME}{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def holds_pixels(cell: object) -> bool:
     """Return whether `to_data_uri` takes this object for an image: bytes of an image file, an array of pixels, an image of Pillow."""
     if isinstance(cell, bytes | bytearray | memoryview):
-        return bytes(cell[:2]) in MEDIA_TYPES
+        return bytes(cell[:2]) in MEDIA_TYPES or bool(known_format(bytes(cell)))
     if type(cell).__module__.startswith("PIL."):
         return hasattr(cell, "tobytes")
     axes: tuple[int, ...] = getattr(cell, "shape", ())

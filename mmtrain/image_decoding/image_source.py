@@ -52,6 +52,11 @@ def content(source: Path | bytes) -> tuple[str, bytes]:
         raise UnreadableImage(f"The file cannot be opened: {reason}.", "Give the path of a file that this user may read.") from error
 
 
+def known_format(data: bytes) -> str:
+    """Return the format of an image by its first bytes; an empty string for bytes that are no image."""
+    return _known(data[:_START]) or _medical(data[:_START], "")
+
+
 def _read_folder(path: Path) -> tuple[str, bytes]:
     """The DICOM files of a folder. Raises UnreadableImage without any."""
     data = file_bytes(path)

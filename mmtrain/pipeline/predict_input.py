@@ -21,6 +21,7 @@ from mmtrain.system.remote import local_path
 from mmtrain.text.spelling import BLANKS
 
 STANDARD_INPUT = Path("-")
+IMAGE_FILES = tuple(f".{ending}" for ending in IMAGE_ENDINGS)
 HEAD = 65_536
 """Bytes of standard input that tell JSON Lines from CSV."""
 JSON_LIST = re.compile(r"\[\s*[{\]]")
@@ -44,7 +45,7 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
     its other cells are empty. Raises DataError where that cannot be: the run reads no image or several, or the folder holds none.
     """
     table = local_path(table)
-    images = (table.is_dir() and not table_exists(table)) or (table.suffix[1:].lower() in IMAGE_ENDINGS and table.is_file())
+    images = (table.is_dir() and not table_exists(table)) or (table.name.lower().endswith(IMAGE_FILES) and table.is_file())
     if table != STANDARD_INPUT and not images:
         yield PredictInput(table, table.resolve().parent)
         return
@@ -82,7 +83,7 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
     (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
     header = inputs[key].column
     paths = sorted(path for path in root.rglob("*") if path.is_file()) if place.is_dir() else [place]
-    endings = (cells.suffix,) if cells.suffix else tuple(f".{ending}" for ending in IMAGE_ENDINGS)
+    endings = (cells.suffix,) if cells.suffix else IMAGE_FILES
     # A suffix completes every other name: `a.JPG` would be looked up as `a.JPG.jpg`.
     names = [path.relative_to(root).as_posix() for path in paths if (path.name if cells.suffix else path.name.lower()).endswith(endings)]
     if not names and place.is_file():

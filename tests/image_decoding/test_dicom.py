@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from medical_files import NUMBER, PLANTED, axial, ct, dicom
 
@@ -169,6 +170,19 @@ def test_damaged_files_are_refused_without_a_word_of_their_tags(caplog, capfd):
                 assert PLANTED not in str(refusal)
     said = "".join([caplog.text, *capfd.readouterr()])
     assert not any(word in said for word in (PLANTED, NUMBER, "19700101", "no age"))
+
+
+def test_bytes_of_a_file_are_an_image_in_a_cell():
+    from mmtrain.columns.image import Image
+    from mmtrain.image_decoding.data_uri import from_data_uri, holds_pixels, to_data_uri
+
+    data = ct(UNITS)
+    assert holds_pixels(data)
+    assert not holds_pixels(b"a text of bytes that is no image")
+    cell = to_data_uri(data)
+    assert cell.startswith("data:application/dicom;base64,")
+    assert from_data_uri(cell) == data
+    assert Image().fit([pd.Series([cell], dtype="str")]).takes == "pixels"
 
 
 def test_names_are_never_read():
