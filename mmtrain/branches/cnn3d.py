@@ -34,7 +34,7 @@ def cnn3d(
     """
     import keras
 
-    from mmtrain.layers.network import Brightness01
+    from mmtrain.layers.network import Brightness01, SharedNormalization
 
     volume = next(iter(inputs.values())).masked()
     features = Brightness01(levels=volume.spec.levels)(volume.tensor)  # (batch, depth, height, width, channels), 0..1
@@ -43,7 +43,7 @@ def cnn3d(
         # A bias in front of batch normalization would be subtracted with the mean.
         block = [keras.layers.Conv3D(width, kernel, padding="same", use_bias=normalization == "none", kernel_initializer="he_normal")]
         if normalization == "batch":
-            block.append(keras.layers.BatchNormalization(momentum=0.9))  # as in `cnn`
+            block.append(SharedNormalization(momentum=0.9))  # as in `cnn`
         halved = tuple(2 if side >= 2 else 1 for side in features.shape[1:4])
         if number < len(filters) - 1 and max(halved) > 1:
             block.append(keras.layers.MaxPooling3D(halved))

@@ -78,6 +78,11 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         return 1 if self.method == "cox" else len(self.edges) - 1
 
     @property
+    def compares_rows(self) -> bool:
+        """With proportional hazards, each event is compared with the rows that are still at risk."""
+        return self.method == "cox"
+
+    @property
     def raw_bias(self) -> tuple[float, ...]:
         """The Kaplan-Meier curve of training rows; nothing for relative hazards."""
         if self.method == "cox":

@@ -153,6 +153,11 @@ class FittedTarget(Decides, PredictionColumns):
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Return the loss of each row, (batch,) float32; a TensorFlow function."""
 
+    @property
+    def compares_rows(self) -> bool:
+        """True if the loss of a row depends on the other rows of its batch, so that several processes cannot share the batch."""
+        return False
+
     def loss(self, truth: Any, raw: Any, weight: Any) -> Any:
         """Return the loss of a batch, a scalar: the mean of weighted row losses; a TensorFlow function.
 

@@ -145,20 +145,21 @@ def test_a_training_takes_the_gpus_of_the_machine(plan, gpus, devices, count):
 
 def test_an_experiment_that_cannot_be_shared_takes_one_gpu_unless_more_are_asked_for(plan):
     assert plan(gpus="0,1", soup=3) is None
-    assert plan.said == ["One of 2 GPUs is used: the weights of several epochs cannot be averaged with 2 workers; train it in one process."]
+    assert plan.said == ["One of 2 GPUs is used: the weights of several epochs cannot be averaged with 2 workers."]
     with pytest.raises(ConfigError):
         plan(gpus="0,1", soup=3, devices=2)
 
 
 def test_settings_that_need_one_process_are_refused_with_their_lines(plan):
     with pytest.raises(ConfigError) as refused:
-        plan(cluster=Cluster(("a:1", "b:1", "c:1"), 0), minutes=5, soup=3, batch_size=2)
+        plan(cluster=Cluster(("a:1", "b:1", "c:1"), 0), minutes=5, soup=3, mix={"method": "mixup"}, batch_size=2)
     assert str(refused.value) == (
-        "shared.yaml:15: training.minutes: the speed is measured in one process, so that a limit of time cannot be kept with 3 workers; "
-        "train it in one process. Or leave it out, and set `training.epochs`.\n"
-        "shared.yaml:16: training.soup: the weights of several epochs cannot be averaged with 3 workers; train it in one process. "
-        "Or leave it out; `weight_average` works with several workers.\n"
-        "shared.yaml:17: training.batch_size: a batch of 2 rows cannot be shared by 3 workers. "
+        "shared.yaml:15: training.minutes: the speed is measured in one process, so that a limit of time cannot be kept with 3 workers. "
+        "Train it in one process, or leave it out.\n"
+        "shared.yaml:16: training.soup: the weights of several epochs cannot be averaged with 3 workers. "
+        "Train it in one process, or leave it out.\n"
+        "shared.yaml:17: training.mix: rows of a batch cannot be mixed with 3 workers. Train it in one process, or leave it out.\n"
+        "shared.yaml:19: training.batch_size: a batch of 2 rows cannot be shared by 3 workers. "
         "Set 3 or more: it counts the rows of all workers."
     )
 

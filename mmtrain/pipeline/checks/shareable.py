@@ -16,22 +16,32 @@ Place = Callable[..., str]
 """Returns the place of a setting, from its keys."""
 
 
+ALONE = {
+    ("training", "minutes"): "the speed is measured in one process, so that a limit of time cannot be kept",
+    ("training", "soup"): "the weights of several epochs cannot be averaged",
+    ("training", "mix"): "rows of a batch cannot be mixed",
+    ("training", "balance_targets"): "the weights of targets cannot be learned",
+    ("fusion", "balance"): "the gradients of branches cannot be balanced",
+}
+"""Settings that need one process, and why."""
+COMPARES = "the loss of its task compares the rows of a batch"
+
+
 def check_shareable(experiment: Experiment, workers: int, place: Place) -> None:
     """Raise ConfigError for settings that need the whole batch, or all epochs, in one process."""
-    training, alone = experiment.training, f"with {counted(workers, 'worker')}; train it in one process."
-    problems = []
-    if training.minutes is not None:
-        what = f"the speed is measured in one process, so that a limit of time cannot be kept {alone}"
-        problems.append(Problem(place("training", "minutes"), what, "Or leave it out, and set `training.epochs`."))
-    if training.soup is not None:
-        what = f"the weights of several epochs cannot be averaged {alone}"
-        problems.append(Problem(place("training", "soup"), what, "Or leave it out; `weight_average` works with several workers."))
-    if training.mix is not None:
-        what = f"rows of a batch cannot be mixed {alone}"
-        problems.append(Problem(place("training", "mix"), what, "Or leave it out."))
-    if experiment.fusion.balance != "none":
-        what = f"the gradients of branches cannot be balanced {alone}"
-        problems.append(Problem(place("fusion", "balance"), what, "Or leave it out."))
+    training = experiment.training
+    set_apart = {
+        ("training", "minutes"): training.minutes is not None,
+        ("training", "soup"): training.soup is not None,
+        ("training", "mix"): training.mix is not None,
+        ("training", "balance_targets"): training.balance_targets != "fixed",
+        ("fusion", "balance"): experiment.fusion.balance != "none",
+    }
+    problems = [
+        Problem(place(*keys), f"{ALONE[keys]} with {counted(workers, 'worker')}.", "Train it in one process, or leave it out.")
+        for keys, is_set in set_apart.items()
+        if is_set
+    ]
     if training.batch_size != "auto" and training.batch_size < workers:
         what = f"a batch of {counted(training.batch_size, 'row')} cannot be shared by {workers} workers."
         problems.append(Problem(place("training", "batch_size"), what, f"Set {workers} or more: it counts the rows of all workers."))
@@ -44,9 +54,11 @@ def check_network_shareable(experiment: Experiment, data: TrainingData, place: P
     from mmtrain.targets.fitted_target import FittedTarget
 
     problems = [
-        Problem(place("columns", key), "the loss of its task is not a mean over rows, so it cannot be shared.", "Train it in one process.")
+        Problem(
+            place("columns", key), "the loss of its task compares the rows of a batch, which cannot be shared.", "Train it in one process."
+        )
         for key, target in data.fitted.targets.items()
-        if type(target).loss is not FittedTarget.loss
+        if target.compares_rows or type(target).loss is not FittedTarget.loss
     ]
     kinds = batch_normalizations(data.models)
     for branch in [one for one, shared in kinds.items() if not shared]:
