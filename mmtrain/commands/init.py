@@ -26,6 +26,7 @@ from mmtrain.pipeline.checks.validate import validate_experiment
 from mmtrain.pipeline.proposals.encoder_speed import propose_encoders
 from mmtrain.pipeline.proposals.starter_config import SCHEMA, starter_text
 from mmtrain.system.paths import input_fault, output_fault
+from mmtrain.system.remote import fetch, local_path
 
 
 def init(
@@ -47,6 +48,8 @@ def init(
         DataError: the table cannot be read, or has nothing to predict or nothing to predict it from.
 
     """
+    table = local_path(table)
+    fetch(table)
     name = table.name if table.name.strip(".") else table.resolve().name
     # `table.csv.gz` gives `table`; a folder keeps the dots in its name.
     of_classes = os.path.isdir(table) and not _is_table(table)

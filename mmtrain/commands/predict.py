@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.artifacts import runs
-from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Group, Id
@@ -26,7 +25,7 @@ from mmtrain.data.images.store import Say
 from mmtrain.data.prediction_chunks import Source, check_source
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.file_formats.formats import open_table
-from mmtrain.data.tables.table_file import TableFile
+from mmtrain.data.tables.table_file import TableFile, content_hash
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
@@ -190,7 +189,7 @@ class Scoring:
             what = f"no row has an answer that training knows{f'; it knows {names}' if names else ''}" if rows else "no row was predicted"
             say(f"No scores of {key}: {what}.")
         # By its hash, as the table of the training may be predicted under another name.
-        if truths and file_hash(table) == self._run.read_json("data.json")["sha256"]:
+        if truths and content_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}
         if truths and (known := self._learned_from()):
