@@ -22,6 +22,7 @@ from mmtrain.config.tune import Tune
 from mmtrain.fusions import AnyFusion
 from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
+from mmtrain.system.paths import table_folder
 from mmtrain.system.remote import is_address
 from mmtrain.targets import Target, targets_among
 
@@ -103,7 +104,7 @@ class Data(Section):
     @property
     def images_folder(self) -> ImageFolder:
         """The folder that image cells are relative to: `images`, or that of the table."""
-        return ImageFolder(self.images if self.images is not None else self.table.parent, self.allow_outside)
+        return ImageFolder(self.images if self.images is not None else table_folder(self.table), self.allow_outside)
 
 
 class Ensemble(Section):

@@ -17,6 +17,7 @@ from mmtrain.columns import Column, images_among, inputs_among
 from mmtrain.columns.image_cells import IMAGE_ENDINGS
 from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.system.paths import table_folder
 from mmtrain.system.remote import local_path
 from mmtrain.text.spelling import BLANKS
 
@@ -47,7 +48,7 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
     table = local_path(table)
     images = (table.is_dir() and not table_exists(table)) or (table.name.lower().endswith(IMAGE_FILES) and table.is_file())
     if table != STANDARD_INPUT and not images:
-        yield PredictInput(table, table.resolve().parent)
+        yield PredictInput(table, table_folder(table.resolve()))
         return
     with TemporaryDirectory(prefix="mmtrain_") as folder:
         if images:

@@ -26,6 +26,7 @@ from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
 from mmtrain.splits.plan import Rows, SplitPlan, hold_out_calibration
+from mmtrain.system.paths import table_folder
 from mmtrain.system.remote import address_of, local_path
 from mmtrain.targets import KnownLabels, Target, targets_among
 
@@ -75,7 +76,7 @@ def other_data(
     wanted = {key: column for key, column in experiment.columns.items() if column.purpose in ("input", "naming")}
     wanted |= {key: KnownLabels(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
-    folder = ImageFolder(images or experiment.data.images or path.resolve().parent, experiment.data.allow_outside, "--images")
+    folder = ImageFolder(images or experiment.data.images or table_folder(path.resolve()), experiment.data.allow_outside, "--images")
     return read_data(experiment, path, folder, columns=needed, progress=progress, say=say)
 
 

@@ -29,6 +29,8 @@ KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+PATTERN_SIGNS = ("*", "?")
+"""Signs by which a path is a pattern of several files."""
 CLOSED = (errno.EACCES, errno.EPERM)
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 SYSTEM_REFUSALS = {
@@ -115,6 +117,16 @@ def _other_kind(status: os.stat_result, wanted: Wanted) -> str:
     """Return the kind of the thing that exists instead; empty if it is the wanted one."""
     kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), "a special file")
     return "" if kind == f"a {wanted}" else kind
+
+
+def table_folder(table: Path) -> Path:
+    """Return the folder of a table, by which image cells start; of a pattern of files the one before its first sign.
+
+    >>> table_folder(Path("data/visits.csv")).name, table_folder(Path("data/visits/*/part-*.parquet")).name
+    ('data', 'visits')
+    """
+    signs = [place for place, part in enumerate(table.parts) if any(sign in part for sign in PATTERN_SIGNS)]
+    return Path(*table.parts[: signs[0]]) if signs and not table.exists() else table.parent
 
 
 def refused_by_system(error: OSError) -> Problem | None:

@@ -56,7 +56,7 @@ def test_a_folder_trains_scores_and_predicts_as_one_file(parts, tmp_path):
     scored = {}
     for name, table in (("parts", parts), ("whole", tmp_path / "whole.csv"), ("pattern", tmp_path / "parts" / "*" / "*.parquet")):
         to = tmp_path / f"predicted-{name}.csv"
-        predict(str(run.folder), table, PredictOptions(to, proba=True))
+        predict(str(run.folder), table, PredictOptions(to, proba=True, images=tmp_path))
         scored[name] = to.read_text()
     assert len(set(scored.values())) == 1
     assert len(pd.read_csv(tmp_path / "predicted-parts.csv")) == 60

@@ -21,6 +21,7 @@ from mmtrain.errors import listed
 from mmtrain.image_decoding import MAX_PIXELS, UnreadableImage
 from mmtrain.image_decoding.image_source import content
 from mmtrain.system.folder_names import Listings, able_endings
+from mmtrain.system.paths import table_folder
 from mmtrain.text.printable import quote_value
 
 MOST_PATHS = 10_000
@@ -90,13 +91,13 @@ def profile_image_columns(
     cells_of = _distinct_cells(table, headers, MOST_PATHS)
     paths = {header: _names(cells) if role_class(guesses[header].role).lists else cells for header, cells in cells_of.items()}
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
-    table_folder = table.file.path.resolve().parent
+    folder_of_table = table_folder(table.file.path.resolve())
     # No cell looks like a file: names without their ending are tried next.
     if sample:
-        folder = images if images is not None else folder_of(sample, table_folder)[0]
+        folder = images if images is not None else folder_of(sample, folder_of_table)[0]
     else:
         names = _distinct_cells(table, _possible_names(guesses, profiles), SAMPLE)
-        named = find_named_images(names, [images] if images is not None else folders(table_folder))
+        named = find_named_images(names, [images] if images is not None else folders(folder_of_table))
         if named is None:
             return None, {}
         folder = named.folder

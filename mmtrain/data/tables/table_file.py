@@ -22,6 +22,7 @@ import pandas as pd
 from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.data.tables.numerals import PLAIN
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.system.paths import PATTERN_SIGNS
 from mmtrain.system.remote import fetch
 from mmtrain.text.spelling import BLANKS, trimmed
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 PART_SUFFIXES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 """Endings of files that a folder of a table is made of."""
-PATTERN_SIGNS = ("*", "?")
-"""Signs by which a path is a pattern of several files."""
 
 MAX_GATHERED_BYTES = 8_000_000
 """Bytes of cells that are worth looking at in one go."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from mmtrain.errors import DataError, Problem
-from mmtrain.system.paths import cache_folder
+from mmtrain.system.paths import PATTERN_SIGNS, cache_folder
 from mmtrain.system.remote.sources import DeniedError, MissingError, MissingPackageError, RemoteFile, Source, source_of
 
 FOLDER = "remote-files"
@@ -34,7 +34,6 @@ ATTEMPTS = 3
 BLOCK_BYTES = 1 << 20
 DOWNLOADS = 8
 """Files that are fetched at the same time."""
-PATTERN_SIGNS = ("*", "?")
 
 Result = TypeVar("Result")
 

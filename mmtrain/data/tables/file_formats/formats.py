@@ -20,10 +20,10 @@ from mmtrain.data.tables.file_formats.json_file import JsonFile
 from mmtrain.data.tables.file_formats.parquet_file import ParquetFile
 from mmtrain.data.tables.file_formats.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.joined_file import JoinedFile
-from mmtrain.data.tables.table_file import PART_SUFFIXES, PATTERN_SIGNS, TableFile, table_parts
+from mmtrain.data.tables.table_file import PART_SUFFIXES, TableFile, table_parts
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.system.folder_names import existing_form
-from mmtrain.system.paths import input_fault
+from mmtrain.system.paths import input_fault, table_folder
 from mmtrain.system.remote import fetch, local_path
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".csv.gz", ".tsv.gz", ".tab.gz", ".txt.gz")
@@ -102,7 +102,7 @@ def _combined(path: Path, missing_values: Sequence[str], given: TableFormat, *, 
     endings = {next((ending for ending in PART_SUFFIXES if part.name.lower().endswith(ending)), part.suffix): part for part in parts}
     if len(endings) > 1 or next(iter(endings)) not in PART_SUFFIXES:
         what = f"its files end in {listed(sorted(endings))}."
-        folder = path.parent if any(sign in path.name for sign in PATTERN_SIGNS) else path
+        folder = path if path.is_dir() else table_folder(path)
         fix = f"Name files of one format by a pattern, `{folder}/*.parquet`."
         raise DataError(Problem(str(path), what, fix))
     (suffix,) = endings
