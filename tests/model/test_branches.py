@@ -446,10 +446,10 @@ def test_embedding_average_ignores_padding_and_order():
     [
         (
             ("vecto",),
-            r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, set, sequence, pieces; "
+            r"A branch takes one or more of the kinds index, tokens, bag, pieces, image, volume, set, vector, sequence; "
             r"received ('vecto',).",
         ),
-        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image, volume, set, sequence, pieces; received ()."),
+        ((), r"A branch takes one or more of the kinds index, tokens, bag, pieces, image, volume, set, vector, sequence; received ()."),
     ],
 )
 def test_branch_of_an_unknown_kind_is_not_registered(kinds, message):
