@@ -60,7 +60,7 @@ def _targets(model: ServedModel) -> list[dict[str, Any]]:
             {
                 "name": key,
                 "task": target.task,
-                "labels": list(target.columns),
+                "labels": list(target.columns or target.number_columns),
                 "prefix": prefix,
                 "calibrated": fitted.calibration is not None,
                 "conformal": conformal,

@@ -41,7 +41,7 @@ class SurvivalTraits(TaskTraits):
     """A time to an event."""
 
     title = "a time to an event"
-    meaning = "The probability that the event has not happened by each time, from the first time, 0, to the last event of training rows."
+    meaning = "The probability that the event has not happened by each time, the first of which is 0."
     noun = "outcome"
     is_continuous = True
     is_censored = True
@@ -62,7 +62,9 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
     time: str
     event: str
     method: Literal["hazard", "cox"]
-    edges: tuple[float, ...] = Field(min_length=2, description="Times of the curve, ascending, from 0 to the last event.")
+    edges: tuple[float, ...] = Field(
+        min_length=2, description="Times of the curve, ascending, from 0 to that of 95 % of the events of training rows."
+    )
     survived: tuple[float, ...] = Field(description="Kaplan-Meier curve of training rows at these times.")
     horizon: float = Field(gt=0, description="Time of the table of calibration.")
     censoring: tuple[tuple[float, float], ...] = Field(description="Times of training rows, with the probability to be observed longer.")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+LAST_EVENT = 0.95
+"""Share of the events of training rows that the curve reaches; the last ones may be far apart, and would make up most of its length."""
 MOST_STEPS = 200
 """Steps of the curve of censoring that are kept, at quantiles of its times."""
 
@@ -35,7 +37,11 @@ class SurvivalTarget(SurvivalTraits, Target):
         "multiply one hazard over time, for few events; its loss compares the rows of a batch, so that `training.batch_size` matters.",
     )
     intervals: int = Field(10, ge=2, le=200, description="Intervals of the curve, with about as many events of training rows in each.")
-    horizon: float | None = Field(None, gt=0, description="Time of the calibration that `evaluate` shows; left out: the median event time.")
+    horizon: float | None = Field(
+        None,
+        gt=0,
+        description="Time of the calibration that `evaluate` shows, which predictions have a column of; left out: the median event time.",
+    )
 
     @property
     def holds_numbers(self) -> bool:
@@ -99,8 +105,9 @@ class SurvivalTarget(SurvivalTraits, Target):
         times, died = times[known], answers[known] == 1
         ends = times[died & (times > 0)] if (died & (times > 0)).any() else np.array([times.max(initial=1.0) or 1.0])
         # Six digits, which name the columns of predictions.
-        rounded = [float(f"{edge:.6g}") for edge in np.quantile(ends, np.linspace(0, 1, self.intervals + 1)[1:])]
-        edges = np.unique([0.0, *rounded])
+        levels = np.linspace(0, LAST_EVENT, self.intervals + 1)[1:]
+        wanted = [0.0, *np.quantile(ends, levels).tolist(), *([] if self.horizon is None else [self.horizon])]
+        edges = np.unique([float(f"{edge:.6g}") for edge in wanted])
         curve, censoring = kaplan_meier(times, died), kaplan_meier(times, ~died)
         # No place without a censored row.
         kept = np.unique(np.linspace(0, len(censoring.times) - 1, MOST_STEPS * bool(len(censoring.times))).astype(np.int64))

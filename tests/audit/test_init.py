@@ -1082,3 +1082,18 @@ def test_a_table_of_numbers_and_categories_is_trained_by_an_ensemble(tmp_path):
     assert {key: written[key] for key in ("branches", "fusion", "training")} == recipe_for(["numeric", "categorical"], rows)
     experiment = config.load(tmp_path / "large.yaml")
     assert {key: branch.architecture for key, branch in experiment.branches.items()} == {"table": "tabm"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "hint"),
+    [
+        (["mild", "severe", "moderate"], "; for ordered levels, set task: ordinal"),
+        (["1", "2", "3", "5"], "; for ordered levels, set task: ordinal"),
+        (["0", "1", "2", "4"], "; for counts, set task: count, for ordered levels task: ordinal"),
+        (["cat", "dog", "low"], ""),
+    ],
+)
+def test_guess_of_classes_names_other_tasks_and_never_chooses_them(tmp_path, cells, hint):
+    guess = infer_target.infer_task(profile_of(tmp_path, "y", [cells[row % len(cells)] for row in range(N)]))
+    assert guess.options["task"] == "multiclass"
+    assert guess.reason == f"{len(cells)} classes{hint}"

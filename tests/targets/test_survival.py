@@ -69,9 +69,10 @@ def test_curve_has_the_quantiles_of_event_times_and_the_estimate_of_training_row
     from lifelines import KaplanMeierFitter
 
     assert fitted.edges[0] == 0
-    assert fitted.edges[1:] == pytest.approx(np.quantile(TIMES[EVENTS], [0.25, 0.5, 0.75, 1]), rel=1e-5)
+    assert fitted.edges[1:] == pytest.approx(np.quantile(TIMES[EVENTS], [0.2375, 0.475, 0.7125, 0.95]), rel=1e-5)
     assert fitted.survived == pytest.approx(KaplanMeierFitter().fit(TIMES, EVENTS).predict(fitted.edges).tolist())
     assert fitted.horizon == pytest.approx(np.median(TIMES[EVENTS]))
+    assert 24 in TARGET.model_copy(update={"horizon": 24.0}).fit(table(), "none").edges
     assert fitted.baseline(2).tolist() == [list(fitted.survived)] * 2
     assert fitted.number_columns[0] == "survival_0"
     assert TypeAdapter(AnyFittedTarget).validate_json(fitted.model_dump_json()) == fitted

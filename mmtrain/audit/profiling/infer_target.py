@@ -76,19 +76,22 @@ def infer_task(profile: Profile) -> Guess | None:
         return _binary(profile, options, drops)
     if is_number(profile) and profile.numbers is not None:
         what = f"numbers from {format_number(profile.numbers.minimum)} to {format_number(profile.numbers.maximum)}"
-        counts = "; of counts, task: count says so" if profile.whole and profile.numbers.minimum == 0 else ""
+        counts = "; for counts, set task: count" if profile.whole and profile.numbers.minimum == 0 else ""
         return Guess(role="target", reason=f"{what}{counts}{drops}", options={"task": "regression", **options})
     # Classes repeat: twice on average, and at most 1,000 of them.
     if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
-        ordered = "; if they are ordered, task: ordinal says so" if _may_be_ordered(profile) else ""
-        return Guess(role="target", reason=f"{profile.distinct} classes{ordered}{drops}", options={"task": "multiclass", **options})
+        hint = _other_tasks(profile)
+        return Guess(role="target", reason=f"{profile.distinct} classes{hint}{drops}", options={"task": "multiclass", **options})
     return None
 
 
-def _may_be_ordered(profile: Profile) -> bool:
-    """Return True for few classes that are numbers, or of which two are words of one scale."""
+def _other_tasks(profile: Profile) -> str:
+    """Return a phrase on the tasks of few classes that are numbers, or of which two are words of one scale; else nothing."""
     words = {value.lower() for value in profile.values}
-    return profile.distinct <= FEW_CLASSES and (profile.all_numbers or any(len(words & scale) > 1 for scale in SCALES))
+    if profile.distinct > FEW_CLASSES or not (profile.all_numbers or any(len(words & scale) > 1 for scale in SCALES)):
+        return ""
+    from_zero = profile.all_numbers and profile.whole and profile.numbers is not None and profile.numbers.minimum == 0
+    return f"; {'for counts, set task: count, ' if from_zero else ''}for ordered levels{'' if from_zero else ', set'} task: ordinal"
 
 
 def is_number(profile: Profile) -> bool:
