@@ -723,3 +723,16 @@ def test_attach_refuses_a_table_without_rows(scans):
         "t.csv: no row is left of 2. The first that was left out: scan: the file 8.png does not exist. "
         "Fill in what is missing, or choose another policy than `missing: drop`."
     )
+
+
+def test_a_format_without_its_packages_stops_whatever_the_policy(monkeypatch):
+    import sys
+
+    from mmtrain.data.images.decode import decode_all
+    from mmtrain.data.images.locate import ImageFile
+
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    scan = b"\0" * 128 + b"DICM" + b"\0" * 200
+    with pytest.raises(RunError) as refused:
+        decode_all([ImageFile("data:1", len(scan), 0, scan)], Layout((2, 2), 1), lambda *_: None)
+    assert "pip install 'mmtrain[medical]'" in str(refused.value)

@@ -140,6 +140,7 @@ def layer_of(layout):
         resize=layout.resize,
         background=layout.background,
         max_pixels=layout.max_pixels,
+        window=layout.window,
     )
 
 
@@ -275,3 +276,41 @@ def test_layer_is_rebuilt_from_plain_json(layers):
     assert config["registered_name"] == "mmtrain>EncodeImage"
     copy = keras.saving.deserialize_keras_object(config, safe_mode=True)
     assert copy.layout == layer.layout == LAYOUTS["colour"]
+
+
+WINDOWED = [
+    Layout((16, 20), 1, window=(100.0, 3000.0)),
+    Layout((20, 16), 3, resize="pad", window=(20.5, 200.0)),
+    Layout((16, 20), 1, bits=16, resize="pad", window="percentile"),
+    Layout((16, 20), 3, resize="crop", window="percentile"),
+]
+
+
+@pytest.mark.slow  # three seconds to trace each
+@pytest.mark.parametrize("layout", WINDOWED, ids=str)
+def test_windows_are_those_of_the_image_store(layout):
+    files = [file for size in SIZES for file in examples(size).values()]
+    files += [saved(photo((81, 67), 3), "JPEG"), turned("PNG", 6), deep(0), deep(0, SIZES[0])]
+    layer = type(layer_of(layout)).from_config(layer_of(layout).get_config())
+    pixels, present, status = decoded(layer, files)
+    assert (layer.layout, set(present), set(status)) == (layout, {1.0}, {0})
+    for found, file in zip(pixels, files, strict=True):
+        expected = read(file, layout).astype(int)
+        # One level: values in a window are real numbers, and an average of them may lie between two.
+        assert np.abs(found.astype(int) - expected).max() <= max(1, layout.top // 65535)
+
+
+def test_pixels_that_were_decoded_elsewhere_keep_their_levels():
+    import keras
+
+    from mmtrain.layers.image_decoding import EncodePixels
+
+    layer = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(EncodePixels(levels=65535)))
+    ramp = np.arange(65536, dtype=np.uint16).reshape(1, 4, 64, 256, 1)
+    both = np.concatenate([ramp / np.float32(65535), np.full(ramp.shape, np.nan, np.float32)]).astype(np.float32)
+    pixels, present = layer(both)
+    assert np.array_equal(pixels.numpy()[0], ramp[0])
+    assert (pixels.dtype, int(pixels.numpy()[1].max()), present.numpy().tolist()) == ("uint16", 0, [[1], [0]])
+    # Levels of 8 bits survive the way through float32, and values beyond 0 to 1 are brought to them.
+    grey = np.append(np.arange(256) / np.float32(255), [-1, 2]).astype(np.float32)[None]
+    assert EncodePixels(levels=255)(grey)[0].numpy()[0].tolist() == [*range(256), 0, 255]
