@@ -83,7 +83,7 @@ class RowReader:
         headers = (*self.headers, self.id_header) if self.id_header in row else self.headers
         for header in headers:
             value = row[header]
-            if value is None or isinstance(value, str | int | float) or _is_text_list(value):
+            if value is None or isinstance(value, str | int | float) or _is_plain_list(value):
                 cells[header] = value
             else:
                 cells[header] = None
@@ -141,8 +141,12 @@ def decode_base64(text: str) -> bytes | None:
         return None
 
 
-def _is_text_list(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _is_plain_list(value: object) -> bool:
+    """Return whether a value is a list of labels, or of numbers and nulls as vectors and series have them."""
+    if not isinstance(value, list):
+        return False
+    numbers = all(item is None or (isinstance(item, int | float) and not isinstance(item, bool)) for item in value)
+    return numbers or all(isinstance(item, str) for item in value)
 
 
 def _kind(value: object) -> str:

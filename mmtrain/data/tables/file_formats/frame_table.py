@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -53,12 +53,12 @@ class FrameTable(TableFile):
         return self._frame.iloc[:, self._places[header]]
 
     def refusal(self, header: str) -> str:
-        """Dictionaries, bytes and lists of other things than texts cannot be cells."""
+        """Dictionaries, bytes and lists of other things than texts or numbers cannot be cells."""
         cells = self._column(header)
         if isinstance(cells.dtype, pd.ArrowDtype):
             return type_refusal(cells.dtype.pyarrow_dtype)
         unusual = [cell for cell in cells if isinstance(cell, NO_CELLS)] if cells.dtype == object else []
-        refused = [cell for cell in unusual if not _is_text_list(cell) and not holds_pixels(cell)]
+        refused = [cell for cell in unusual if not _is_text_list(cell) and not _is_number_list(cell) and not holds_pixels(cell)]
         return f"the column holds objects of type {listed(sorted({_type_name(cell) for cell in refused}))}." if refused else ""
 
     def typed(self, header: str) -> bool:
@@ -136,8 +136,25 @@ def _text(cell: object) -> str:
     """Replace by a question mark what UTF-8 cannot hold, such as half a pair of UTF-16 in the name of a file."""
     if holds_pixels(cell):
         return to_data_uri(cell)
+    if _is_number_list(cell):
+        import pyarrow as pa
+
+        return str(as_text(pa.array([cell], from_pandas=True))[0].as_py())
     text = _list_text(cell) if isinstance(cell, LISTS) and _is_text_list(cell) else str(cell)
     return text.encode("utf-8", "replace").decode()
+
+
+def _is_number_list(cell: object) -> TypeGuard[Sequence[float]]:
+    """Return whether an object is a vector or a series."""
+    if isinstance(cell, np.ndarray):
+        return cell.ndim == 1 and cell.dtype.kind in "iuf"
+    numbers = (int, float, np.integer, np.floating, type(None))
+    # An empty list is one of labels, as ever.
+    return (
+        isinstance(cell, list | tuple)
+        and any(one is not None for one in cell)
+        and all(isinstance(one, numbers) and not isinstance(one, bool) for one in cell)
+    )
 
 
 def _is_text_list(cell: object) -> bool:

@@ -47,7 +47,7 @@ class ParquetFile(TableFile):
         return Problem(self.path.name, "the file is not Parquet, or it is damaged.", "Write it again.")
 
     def refusal(self, header: str) -> str:
-        """Structs, lists of other things than texts, bytes and durations cannot be cells; bytes of images can."""
+        """Structs, lists of other things than texts or numbers, bytes and durations cannot be cells; bytes of images can."""
         return "" if header in self._image_columns else type_refusal(self._schema.field(header).type)
 
     @cached_property
@@ -162,7 +162,7 @@ def type_refusal(kind: pa.DataType) -> str:
     import pyarrow.types as kinds
 
     value = kind.value_type if kinds.is_dictionary(kind) else kind
-    if is_text_list(value):
+    if is_text_list(value) or is_number_list(value):
         return ""
     in_bytes = kinds.is_binary(value) or kinds.is_large_binary(value) or kinds.is_fixed_size_binary(value)
     return f"the column is of type {kind}." if kinds.is_nested(value) or in_bytes or kinds.is_duration(value) else ""
@@ -178,6 +178,30 @@ def is_text_list(kind: pa.DataType) -> bool:
     return bool(kinds.is_string(item) or kinds.is_large_string(item) or kinds.is_null(item))
 
 
+def is_number_list(kind: pa.DataType) -> bool:
+    """Return whether cells of an Arrow type are lists of numbers, which vectors and series are."""
+    import pyarrow.types as kinds
+
+    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
+        return False
+    return bool(kinds.is_integer(kind.value_type) or kinds.is_floating(kind.value_type))
+
+
+def _number_list_text(array: pa.Array) -> pa.Array:
+    """Return lists of numbers as JSON, null in the place of a missing number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    missing = array.is_null()
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    # `flatten` leaves out what lies under a null list.
+    words = pc.fill_null(as_text(array.flatten()), "null")
+    ends = pa.array([0, *lengths.cumsum().tolist()], pa.int64())
+    inside = pc.binary_join(pa.LargeListArray.from_arrays(ends, words), pa.scalar(", ", pa.large_string()))
+    bracket, end, nothing = (pa.scalar(sign, pa.large_string()) for sign in ("[", "]", ""))
+    return pc.if_else(missing, None, pc.binary_join_element_wise(bracket, inside, end, nothing))
+
+
 def as_text(array: pa.Array) -> pa.Array:
     """An arrow array of any plain type as large_string; NaN becomes null."""
     import pyarrow as pa
@@ -189,6 +213,8 @@ def as_text(array: pa.Array) -> pa.Array:
     if is_text_list(array.type):
         lists = [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in array.to_pylist()]
         return pa.array(lists, pa.large_string())
+    if is_number_list(array.type):
+        return _number_list_text(array)
     if kinds.is_floating(array.type):
         return _number_text(array)
     if kinds.is_timestamp(array.type):
