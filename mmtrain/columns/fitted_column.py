@@ -46,6 +46,8 @@ class EncodingDescription:
     present: str
     cell: str | Mapping[str, str] | None = ""
     """A cell that might be in the table, of several headers by header; None for an image."""
+    raw: str = ""
+    """The raw input of a saved model, where it is not the cell as it is."""
 
 
 class RowSource(Protocol):

@@ -97,6 +97,8 @@ def _as_it_is(fitted: Fitted, key: str) -> str:
         return "The bytes of a JPEG, PNG, BMP, GIF or WebP file; none if missing."
     if isinstance(fitted.columns[key].spec, PixelSpec):
         return RAW_PIXELS
+    if raw := fitted.columns[key].recipe().raw:
+        return raw
     text = fitted.columns[key].raw_inputs(key)[key].dtype == "string"
     return f"The cell as it is; {'an empty text' if text else 'NaN'} if missing."
 

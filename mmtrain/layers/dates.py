@@ -12,7 +12,10 @@ import tensorflow as tf
 
 from mmtrain.layers.encoding import Encode, presence
 
-ISO_DATE = r"^\s*(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?Z?\s*$"
+ISO_DATE = r"^\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:(?:T|,?\s+)(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?Z?\s*$"
+SLASHED_DATE = r"^\s*(\d{1,2})/(\d{1,2})/(\d{4})(.*)$"
+DOTTED_DATE = r"^\s*(\d{1,2})[-.](\d{1,2})[-.](\d{4})(.*)$"
+"""Dates that users of a saved model may write as well; mmtrain itself gives texts of ISO 8601."""
 DAYS_OF_MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 PERIODS = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
 """Parts that repeat, and their period in their own unit; 28 to 31 days of a month count as 31."""
@@ -20,7 +23,9 @@ PERIODS = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class EncodeDate(Encode):
-    """(batch, 1 or 2) dates as texts of ISO 8601, empty for missing, to the numbers of `parts`, (batch, width) float32, and presence.
+    """(batch, 1 or 2) dates to the numbers of `parts`, (batch, width) float32, and presence.
+
+    Dates are texts of ISO 8601, or numbers with the day first, empty for missing.
 
     Arguments:
         parts: `days` since 1970, of two dates the days from the second to the first; `year`, `month`, `day`, `weekday`, `hour`.
@@ -29,6 +34,7 @@ class EncodeDate(Encode):
         fill: Numbers of a missing date, encoded.
         indicator: True if 1 follows for a missing date, else 0.
         masked: True if presence is 0 for a missing date.
+        day_first: Order of dates between slashes, such as 31/03/2024; without an order they are missing. 31.3.2024 needs none.
 
     A text that is not a date, such as 2023-02-29, is missing; if one of two dates is missing, both are.
     """
@@ -43,14 +49,16 @@ class EncodeDate(Encode):
         fill: Sequence[float],
         indicator: bool,
         masked: bool,
+        day_first: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        settings = {"parts": list(parts), "cyclic": cyclic, "center": list(center), "scale": list(scale), "fill": list(fill)}
+        settings: dict[str, Any] = {"day_first": day_first}
+        settings |= {"parts": list(parts), "cyclic": cyclic, "center": list(center), "scale": list(scale), "fill": list(fill)}
         super().__init__({**settings, "indicator": indicator, "masked": masked}, **kwargs)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         settings = self.settings
-        dates, known = parse(raw)
+        dates, known = parse(raw, settings["day_first"])
         known = tf.reduce_all(known, axis=1, keepdims=True)
         numbers = calendar_numbers(dates, settings["parts"], cyclic=settings["cyclic"])
         center, scale = (tf.constant([settings[name]], tf.float64) for name in ("center", "scale"))
@@ -64,8 +72,11 @@ class EncodeDate(Encode):
         return keras.KerasTensor((raw.shape[0], width), "float32"), keras.KerasTensor((raw.shape[0], 1), "float32")
 
 
-def parse(texts: Any) -> tuple[Any, Any]:
+def parse(texts: Any, day_first: bool | None = None) -> tuple[Any, Any]:
     """Return year, month, day, hour, minute and second of texts (batch, dates), (batch, dates, 6) int64, and which of them are dates."""
+    texts = tf.strings.regex_replace(texts, DOTTED_DATE, r"\3-\2-\1\4")
+    if day_first is not None:
+        texts = tf.strings.regex_replace(texts, SLASHED_DATE, r"\3-\2-\1\4" if day_first else r"\3-\1-\2\4")
     written = tf.strings.regex_full_match(texts, ISO_DATE)
     # A zero in front of each number: those that a text does not have are then 0.
     numbers = tf.strings.regex_replace(tf.where(written, texts, "1970-01-01"), ISO_DATE, r"\1 \2 \3 0\4 0\5 0\6")

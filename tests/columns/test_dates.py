@@ -103,12 +103,33 @@ def test_days_and_parts_of_the_calendar_are_those_of_pandas():
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("text", ["2023-02-29", "1900-02-29", "2024-13-01", "2024-00-10", "2024-01-01T25:00", "", "2024-1-1", "soon"])
+@pytest.mark.parametrize(
+    "text", ["2023-02-29", "1900-02-29", "2024-13-01", "2024-00-10", "2024-01-01T25:00", "", "30.2.2024", "01/03/2024", "soon"]
+)
 def test_text_that_is_not_a_date_is_missing(text):
     fitted = Date(parts=("days",), missing="mask").fit([cells("2024-01-01", "2024-01-03")])
     encoded, present = fitted.preprocessing()(np.array([[text], ["2024-01-03"]], dtype=object))
     assert encoded.numpy().tolist() == [[0], [1]]
     assert present.numpy().tolist() == [[0], [1]]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("day_first", "text"),
+    [
+        (None, "2024-1-3"),
+        (None, "3.1.2024"),
+        (None, "2024/01/03 00:00"),
+        (True, "03/01/2024"),
+        (False, "1/3/2024, 0:00:00"),
+        (None, "2024-01-03T00:00:00.5Z"),
+    ],
+)
+def test_saved_model_reads_usual_dates_of_numbers(day_first, text):
+    fitted = Date(parts=("days",)).fit([cells("2024-01-01", "2024-01-03")]).model_copy(update={"day_first": day_first})
+    encoded, _ = fitted.preprocessing()(np.array([[text]], dtype=object))
+    assert encoded.numpy().tolist() == [[1]]
+    assert ("31/03/2024" in fitted.recipe().raw) is bool(day_first)
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -98,11 +98,15 @@ class FittedDate(FittedColumn):
         present = "1 if there is a date, else 0." if self.masked else "Always 1."
         day = self.first[:10] or "2024-03-31"
         cell = day if len(self.headers) == 1 else dict.fromkeys(self.headers, day)
-        return EncodingDescription("A date as ISO 8601 writes it: 2024-03-31 or 2024-03-31T10:30:00.", encoded, present, cell)
+        meaning = "A date as ISO 8601 writes it: 2024-03-31 or 2024-03-31T10:30:00."
+        zone = f", in the time of {self.time_zone or 'UTC'}" if "hour" in self.parts else ""
+        slashes = "" if self.day_first is None else f" or {'31/03/2024' if self.day_first else '03/31/2024'}"
+        raw = f"The date as 2024-03-31, 31.3.2024{slashes}, with a time behind it{zone}; an empty text if missing. Others count as missing."
+        return EncodingDescription(meaning, encoded, present, cell, raw)
 
     def preprocessing(self) -> Any:
         """Reads, scales and flags dates."""
         from mmtrain.layers.dates import EncodeDate
 
-        names = ("parts", "cyclic", "center", "scale", "fill", "indicator", "masked")
+        names = ("parts", "cyclic", "center", "scale", "fill", "indicator", "masked", "day_first")
         return EncodeDate(**{name: getattr(self, name) for name in names})
