@@ -20,7 +20,7 @@ from mmtrain.errors import Problem, RunError, UsageError, listed
 from mmtrain.system.remote import is_address
 
 AWAY = "config.yaml looks for tables or images, or keeps a cache, outside of the run's folder."
-CALLS = "config.yaml names callbacks, which would run when the training is resumed."
+CALLS = "config.yaml names callbacks or trackers, which would run with later commands."
 STRANGER = "Do not use an archive of unknown origin."
 
 
@@ -101,11 +101,24 @@ def _table(folder: Path, name: str, where: Path) -> PurePosixPath:
     table, cache = data.get("table"), data.get("cache") or {}
     # The trainings of a group look for the table of the group, in the folder above them.
     place = os.path.normpath(PurePosixPath(name).parent / table) if isinstance(table, str) and not os.path.isabs(table) else ""
-    # Opening an address would make this machine send a request.
-    place = "" if isinstance(table, str) and is_address(table) else place
-    inside = archive.is_below_a_folder(place) and archive.is_below_a_folder(str(table).removeprefix("../../" if "/" in name else ""))
-    if not inside or data.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
+    second = data.get("tables") or {}
+    tables = [table, *(one.get("table") for one in second.values() if isinstance(one, dict))] if isinstance(second, dict) else [None]
+    if (
+        not archive.is_below_a_folder(place)
+        or not all(_inside(one, name) for one in tables)
+        or data.get("images") is not None
+        or not isinstance(cache, dict)
+        or cache.get("folder") is not None
+    ):
         raise RunError(Problem(str(where), AWAY, STRANGER))
-    if training.get("callbacks"):
+    # Trackers would send results elsewhere when the run is evaluated.
+    if training.get("callbacks") or training.get("trackers"):
         raise RunError(Problem(str(where), CALLS, STRANGER))
     return PurePosixPath(place)
+
+
+def _inside(table: object, name: str) -> bool:
+    """Return whether a table of the config.yaml called `name` lies in the folder that is unpacked; no address is opened."""
+    return (
+        isinstance(table, str) and not is_address(table) and archive.is_below_a_folder(table.removeprefix("../../" if "/" in name else ""))
+    )

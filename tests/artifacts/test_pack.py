@@ -533,7 +533,7 @@ def test_unpack_refuses_an_experiment_that_reads_or_writes_elsewhere(data, tmp_p
 
 def test_unpack_refuses_an_experiment_that_runs_what_it_names(tmp_path):
     experiment = b"data: {table: data/t.csv}\ntraining: {callbacks: [{name: keras.callbacks.CSVLogger, filename: ~/.profile}]}\n"
-    what = "config.yaml names callbacks, which would run when the training is resumed."
+    what = "config.yaml names callbacks or trackers, which would run with later commands."
     refused_archive(
         zipped(tmp_path / "out.zip", FILES | {"config.yaml": experiment}), f"ZIP: {what} Do not use an archive of unknown origin."
     )

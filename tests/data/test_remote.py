@@ -178,9 +178,20 @@ def test_an_experiment_keeps_the_address(tmp_path):
     assert "images: https://host/scans" in written
 
 
-def test_an_archive_of_a_stranger_may_not_name_an_address(tmp_path):
-    (tmp_path / "config.yaml").write_text("data: {table: 's3://data/t.parquet'}\n")
-    with pytest.raises(RunError, match="looks for tables or images"):
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data: {table: 's3://data/t.parquet'}", "looks for tables or images"),
+        ("data: {table: data/t.csv, tables: {visits: {table: 'http://host/v.csv', key: id}}}", "looks for tables or images"),
+        ("data: {table: data/t.csv, tables: {visits: {table: /etc/v.csv, key: id}}}", "looks for tables or images"),
+        ("data: {table: data/t.csv}\ntraining: {trackers: [{name: mlflow, tracking_uri: 'http://host'}]}", "callbacks or trackers"),
+    ],
+)
+def test_an_archive_of_a_stranger_may_not_send_requests(tmp_path, text, expected):
+    (tmp_path / "config.yaml").write_text("data: {table: data/t.csv, tables: {visits: {table: data/v.csv, key: id}}}\n")
+    assert str(_table(tmp_path, "config.yaml", tmp_path)) == "data/t.csv"
+    (tmp_path / "config.yaml").write_text(f"{text}\n")
+    with pytest.raises(RunError, match=expected):
         _table(tmp_path, "config.yaml", tmp_path)
 
 
