@@ -64,7 +64,8 @@ def command(
         typer.Option(
             "--class",
             metavar="NAME",
-            help="The class or label to explain. Left out: the positive class; of several classes, the one predicted for each row.",
+            help="The class or label to explain, or of several numbers the column, such as quantile_0.9. Left out: the positive class; of "
+            "several classes, the one predicted for each row.",
             show_default=False,
         ),
     ] = None,

@@ -51,9 +51,13 @@ def selector_error(targets: Mapping[str, FittedTarget], target: str, class_name:
     if target not in targets:
         fix = did_you_mean(target, targets) or f"It predicts {listed(list(targets))}."
         return [Problem("--target", f"this run predicts no {target!r}.", fix)]
-    names = targets[target].columns
+    names = targets[target].columns or targets[target].number_columns
     if class_name is None or class_name in names:
         return []
+    if not targets[target].columns and names:
+        return [
+            Problem("--class", f"{target} has no column {class_name!r}.", did_you_mean(class_name, names) or f"It has {listed(names)}.")
+        ]
     what = f"{target} has no class {class_name!r}." if names else f"{target} is a number and has no classes."
     fix = did_you_mean(class_name, names) or (f"Its classes are {listed(names)}." if names else "Leave --class out.")
     return [Problem("--class", what, fix)]
@@ -63,7 +67,9 @@ def output_selector(outputs: ExplainedOutputs, target: FittedTarget, prediction:
     """Select the output that is explained for a row with this prediction, (1, units)."""
     names = target.columns
     if not names:
-        return OutputSelector(outputs.target, target.explained_unit, words=outputs.target)
+        numbers, wanted = target.number_columns, outputs.class_name
+        unit = target.explained_unit if wanted is None else numbers.index(wanted)
+        return OutputSelector(outputs.target, unit, words=f"{outputs.target}: {numbers[unit]}" if numbers else outputs.target)
     probabilities = target.probabilities(prediction)[0]
     if outputs.class_name is not None:
         code = names.index(outputs.class_name)

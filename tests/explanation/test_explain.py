@@ -25,6 +25,7 @@ from mmtrain.fusions import fusions
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.multiclass import FittedMulticlass
+from mmtrain.targets.quantiles import FittedQuantiles
 from mmtrain.targets.regression import FittedRegression
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
@@ -35,6 +36,7 @@ LABELS = FittedMultilabel(
     column="y", loss_weight=1, labels=("a", "b"), one_column_each=False, separator=";", rows=4, counts=(2, 2), weights=(1, 1)
 )
 NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=0, maximum=9, error="squared")
+QUANTILES = FittedQuantiles(column="y", loss_weight=1, levels=(0.1, 0.5, 0.9), center=0, scale=1, quantiles=(1, 2, 3))
 
 # ---------------------------------------------------------------- every network adds up
 
@@ -526,6 +528,8 @@ def test_the_rows_with_the_highest_loss_and_the_most_confident_are_chosen(target
         (SEVERAL, "c", [0.25, 0.5, 0.25], OutputSelector("y", 2, 1.0, "logit of c", 0.25)),
         (LABELS, None, [0.25, 0.5], OutputSelector("y", 1, 1.0, "logit of b", 0.5)),
         (NUMBER, None, [3.0], OutputSelector("y", 0, 1.0, "y", None)),
+        (QUANTILES, None, [1.0, 2.0, 3.0], OutputSelector("y", 1, 1.0, "y: quantile_0.5", None)),
+        (QUANTILES, "quantile_0.9", [1.0, 2.0, 3.0], OutputSelector("y", 2, 1.0, "y: quantile_0.9", None)),
     ],
 )
 def test_what_is_asked_follows_from_the_target_and_the_class(target, class_name, prediction, asked):
@@ -538,13 +542,15 @@ def test_what_is_asked_follows_from_the_target_and_the_class(target, class_name,
         ("y", None, []),
         ("y", "b", []),
         ("Y", None, ["--target: this run predicts no 'Y'. Did you mean 'y'?"]),
-        ("cost", "b", ["--target: this run predicts no 'cost'. It predicts y and price."]),
+        ("cost", "b", ["--target: this run predicts no 'cost'. It predicts y, price and range."]),
         ("y", "zebra", ["--class: y has no class 'zebra'. Its classes are a, b and c."]),
         ("price", "a", ["--class: price is a number and has no classes. Leave --class out."]),
+        ("range", "quantile_0.9", []),
+        ("range", "a", ["--class: range has no column 'a'. It has quantile_0.1, quantile_0.5 and quantile_0.9."]),
     ],
 )
 def test_a_target_or_a_class_that_there_is_not_is_told(target, class_name, problems):
-    assert [str(problem) for problem in selector_error({"y": SEVERAL, "price": NUMBER}, target, class_name)] == problems
+    assert [str(problem) for problem in selector_error({"y": SEVERAL, "price": NUMBER, "range": QUANTILES}, target, class_name)] == problems
 
 
 def fake(shares, chosen=None):

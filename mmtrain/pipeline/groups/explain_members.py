@@ -20,7 +20,7 @@ from mmtrain.data import encode
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.drift import read_statistics
 from mmtrain.data.images.store import Say
-from mmtrain.errors import counted
+from mmtrain.errors import Problem, UsageError, counted
 from mmtrain.evaluation.member_decisions import with_decision
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
 from mmtrain.explanation.selection import ExplainedOutputs, output_selector, select_rows
@@ -98,19 +98,23 @@ def explain_with_members(
         table = chosen.data.table
         selected = SelectedRow(int(table.rows[at]), table.ids(np.array([at]))[0], chosen.parts[at], why)
         selector = output_selector(outputs, target, predicted[[row]])
-        name = target.columns[_code(target, selector.unit, selector.sign)] if target.columns else None
+        # Of several numbers each training explains its own column, unless one is named: times of curves differ between trainings.
+        name = target.columns[_code(target, selector.unit, selector.sign)] if target.columns else outputs.class_name
         truth = "" if answers is None else describe(target, target.decode_truth(answers[[row]])[0])
         each, weights = {}, []
         for number, (one, explainer) in enumerate(zip(members, explainers, strict=True)):
             fitted_target = one.fitted.targets[outputs.target]
             # A class that a member has not learned has no output there.
-            if not shares[row, number] or (name is not None and name not in fitted_target.columns):
+            if not shares[row, number] or (name is not None and name not in (*fitted_target.columns, *fitted_target.number_columns)):
                 continue
             of_row = {key: cells[key][at] for key in one.fitted.columns}
             weights.append(shares[row, number])
             inputs = RowInputs.of(of_row, arrays[number].columns(np.array([at])))
             prediction = np.zeros((1, fitted_target.units), np.float32)
             each[one.run.name] = explainer.explain(selected, inputs, truth, prediction, class_name=name)
+        if not each:
+            what = f"no training of the group has the column {name!r}."
+            raise UsageError(Problem("--class", what, "Leave --class out, or set `horizon` to the time to be explained and train again."))
         yield mean_explanation(each, weights, selector, decided[row])
 
 
