@@ -186,10 +186,15 @@ class FittedTarget(Decides, PredictionColumns):
         return losses[options.pop("method")].build(self, truth, raw, **options)
 
     def without_gaps(self, truth: Any) -> Any:
-        """Return the truths with 0 in place of NaN: the gradient of a NaN would be NaN whatever the weight of its row."""
+        """Return numbers, (batch,), with 0 in place of NaN: the gradient of a NaN would be NaN whatever the weight of its row.
+
+        Truths of several numbers stay as they are: their losses have to tell which of a row's numbers are missing.
+        """
         import tensorflow as tf
 
-        return tf.where(tf.math.is_nan(truth), tf.zeros_like(truth), truth) if self.truth_spec.dtype.startswith("float") else truth
+        if self.truth_spec.shape or not self.truth_spec.dtype.startswith("float"):
+            return truth
+        return tf.where(tf.math.is_nan(truth), tf.zeros_like(truth), truth)
 
     def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
         """Return the distance of each row from the prediction of a teacher, (batch,) float32; a TensorFlow function.

@@ -182,4 +182,5 @@ class OrdinalTarget(OrdinalTraits, ClassTarget):
             weights=tuple(weights.values()),
             prior=self.prior(by_level),
             label_smoothing=self.label_smoothing,
+            sample=self.sample,
         )

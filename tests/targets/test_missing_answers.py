@@ -1,6 +1,7 @@
 """Several targets of which rows lack some answers (`missing: mask`): who learns from which rows, the loss, and what is told."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from tiny import ready, write_experiment, write_table
@@ -10,6 +11,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.config import load
 from mmtrain.data.tables.read_table import read_tolerantly
+from mmtrain.targets import BinaryTarget, MulticlassTarget, OrdinalTarget, VectorTarget
 from mmtrain.targets.regression import FittedRegression
 from mmtrain.training.linear_base import _fitted_rows
 
@@ -85,6 +87,23 @@ def test_the_loss_is_the_mean_over_answers_and_has_a_gradient_next_to_gaps():
     # Standardized answers are 1 and 2.
     assert float(loss) == pytest.approx((1 + 4) / 2)
     assert tape.gradient(loss, raw).numpy().tolist() == [[-1.0], [0.0], [-2.0], [0.0]]
+
+
+def test_a_missing_number_of_several_is_no_answer():
+    """Filled with a number before the loss, it would be learned as one."""
+    cells = {"a": pd.Series(["10", "14"], dtype="str"), "b": pd.Series(["1", "5"], dtype="str")}
+    target = VectorTarget(column="y", columns=("a", "b"), missing="mask").fit(cells, "none")
+    raw = tf.Variable([[0.0, 3.0]])
+    with tf.GradientTape() as tape:
+        loss = target.minimized(tf.constant([[14.0, np.nan]], tf.float64), raw)
+    assert loss.numpy().tolist() == pytest.approx([0.5])  # (1 - 0) ** 2 of the first number, over both
+    assert tape.gradient(loss, raw).numpy().tolist() == [[-1.0, 0.0]]
+
+
+@pytest.mark.parametrize("task", [BinaryTarget, MulticlassTarget, OrdinalTarget])
+def test_every_task_with_classes_keeps_its_sampling(task):
+    cells = {"y": pd.Series(["1", "2", "1"], dtype="str")}
+    assert task(column="y", sample="balanced").fit(cells, "none").is_sampled
 
 
 def test_the_linear_base_uses_every_row_with_an_answer(place):
