@@ -14,7 +14,7 @@ class Mix(Section):
 
     method: Literal["mixup", "cutmix"] = Field(
         description="mixup: weighted means of pixels and numbers (Zhang et al. 2018, arXiv:1710.09412); cutmix: rectangles of images and "
-        "whole columns are exchanged (Yun et al. 2019, arXiv:1905.04899). Categories and texts are exchanged by both."
+        "whole columns are exchanged (Yun et al. 2019, arXiv:1905.04899). Categories, texts, series and sets are exchanged by both."
     )
     alpha: float | None = Field(
         None,

@@ -8,7 +8,7 @@ well, and an answer that a row lacks keeps its weight of 0.
 |---|---|---|
 | images | s of the row's pixels plus 1 - s of the other's | a rectangle of 1 - s of the area is the other's |
 | numbers, features of encoders | the same mean | each column is the other's with probability 1 - s |
-| categories, texts | each column is the other's with probability 1 - s | each column is the other's with probability 1 - s |
+| categories, texts, series, sets | each column is the other's with probability 1 - s | the same exchange |
 
 The exchange of columns is the cutmix of tables of Somepalli et al. (2021, arXiv:2106.01342). The share of a row follows from (seed, epoch,
 row), the other row is the one before it in its batch, whose order is random: batches and resumed trainings stay exact.
@@ -26,6 +26,8 @@ import tensorflow as tf
 from mmtrain.config.mixing import Mix
 from mmtrain.input_layout import InputLayout, presence_of
 
+PIXELS, NUMBERS = ("image", "volume"), ("vector", "features")
+"""Kinds of inputs whose values have a mean; the members of a set and the steps of a series are not of the same place in two rows."""
 SHARED_UNIFORMS = 4
 """Uniform numbers of a row: whether it is mixed, its share, and the place of the rectangle."""
 QUANTILES = 1025
@@ -38,17 +40,13 @@ class Mixing:
     def __init__(self, mix: Mix, layout: InputLayout) -> None:
         """`layout` is that of the inputs, as the network takes them."""
         self.mix = mix
-        self.tensors = {name: layout.inputs[name] for name in layout.names}
         self.stacks = {stack.name: stack for stack in layout.stacks}
-        self.exchanged = [name for name, one in self.tensors.items() if self._is_exchanged(name, one.dtype)]
-
-    def _is_exchanged(self, name: str, dtype: str) -> bool:
-        """Return whether columns are exchanged as a whole; pixels and, with mixup, numbers are not."""
-        numbers = np.issubdtype(np.dtype(dtype), np.floating)
-        return not self._is_image(name) and not (numbers and self.mix.method == "mixup")
+        self.kinds = {name: (self.stacks[name].specs[0] if name in self.stacks else layout.specs[name]).kind for name in layout.names}
+        averaged = PIXELS if mix.method == "cutmix" else PIXELS + NUMBERS
+        self.exchanged = [name for name, kind in self.kinds.items() if kind not in averaged]
 
     def _is_image(self, name: str) -> bool:
-        return len(self.tensors[name].shape) >= 3 and np.issubdtype(np.dtype(self.tensors[name].dtype), np.unsignedinteger)
+        return self.kinds[name] in PIXELS
 
     @property
     def uniforms(self) -> int:
@@ -66,7 +64,7 @@ class Mixing:
         # The share of the answers follows the pixels that were really replaced.
         share = share if area is None else area
         inputs, first = dict(batch["inputs"]), SHARED_UNIFORMS
-        for name in self.tensors:
+        for name in self.kinds:
             mine, presence = batch["inputs"][name], batch["inputs"][presence_of(name)]
             theirs, shown, others = _partner(mine), presence > 0, _partner(presence) > 0
             if name in self.exchanged:
@@ -100,7 +98,7 @@ class Mixing:
 
     def _rectangles(self, uniforms: Any, share: Any) -> tuple[Any, Any]:
         """Return the edges of each row's rectangle as shares of height and width, (batch, 4), and the area outside of it; or None."""
-        if self.mix.method == "mixup" or not any(map(self._is_image, self.tensors)):
+        if self.mix.method == "mixup" or not any(map(self._is_image, self.kinds)):
             return None, None
         half = tf.sqrt(1.0 - share)[:, None] / 2.0
         center = uniforms[:, 2:4]

@@ -10,6 +10,7 @@ from mmtrain.config.mixing import Mix
 from mmtrain.data.counter_rng import uniform
 from mmtrain.input_layout import InputLayout
 from mmtrain.pipeline.build import assemble_network
+from mmtrain.specs import ImageSpec, SequenceSpec, SetSpec
 from mmtrain.training.mixing import Mixing, beta_quantiles
 from mmtrain.training.step import TrainStep
 
@@ -109,6 +110,25 @@ def test_cutmix_replaces_a_rectangle_whose_area_is_the_share_of_the_other_answer
     left = mixed["weights"]["amount"].numpy()[weights > 0] / weights[weights > 0]
     assert np.abs(1 - left - replaced[weights > 0]).max() < 0.15  # whole pixels of a side of 8
     assert 0.2 < replaced.mean() < 0.6
+
+
+def test_series_and_sets_are_exchanged_as_a_whole():
+    """Members of a set and steps of a series are not of one place in two rows: their means would be of unlike things."""
+    specs = {"series": SequenceSpec(length=3, channels=1), "views": SetSpec(ImageSpec(4, 4, 1), most=2)}
+    mixing = Mixing(Mix(method="mixup", alpha=1.0), InputLayout(specs))
+    assert mixing.exchanged == ["series", "views"]
+    rows = np.arange(8, dtype=np.float32)
+    inputs = {
+        "series": np.tile(rows[:, None, None], (1, 3, 2)),
+        "views": np.tile(rows[:, None, None, None, None], (1, 2, 4, 4, 1)).astype(np.uint8),
+    }
+    inputs |= {f"{name}_present": np.ones((8, 1), np.float32) for name in specs}
+    batch = {"inputs": inputs, "targets": {}, "weights": {}, "uniforms": uniform(0, 1, np.arange(8), mixing.uniforms)}
+    mixed = mixing.apply(tf.nest.map_structure(tf.constant, batch))["inputs"]
+    for name in specs:
+        first = mixed[name].numpy().reshape(8, -1)
+        assert (first == first[:, :1]).all()
+        assert set(np.abs(first[:, 0] - rows)) <= {0, 1, 7}
 
 
 def test_rows_that_are_not_mixed_stay_as_they_are(material):
