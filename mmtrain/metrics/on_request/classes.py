@@ -39,12 +39,10 @@ def _marginals(truth: Array, prediction: Array, target: Any) -> Callable[[Counts
 
 
 def _decided(prediction: Array, target: Any) -> NDArray[np.int64]:
-    """Return the code of the class that each row is predicted as, as `predict_label` decides, without a text for each row."""
-    if target.thresholdable:
-        # Of a Python float NumPy keeps the precision of the array.
-        return (prediction.reshape(-1) >= float(target.threshold)).astype(np.int64)
-    factors = target.decision_factors
-    return np.asarray((prediction if factors is None else prediction * factors).argmax(axis=1))
+    """Return the code of the class that each row is predicted as."""
+    import pandas as pd
+
+    return np.asarray(pd.Index(list(target.columns)).get_indexer(pd.Index(target.predict_label(prediction))), dtype=np.int64)
 
 
 def _probabilities(prediction: Array, target: Any) -> Array:

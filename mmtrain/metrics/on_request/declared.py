@@ -4,7 +4,7 @@
     RequestedScore(name='sensitivity_at_specificity@0.95', metric='sensitivity_at_specificity', level=0.95)
     >>> parse("mcc", "regression")
     Traceback (most recent call last):
-    ValueError: `mcc` is for `task: binary or multiclass`. For `task: regression` there are mape, rmsle and pinball@LEVEL.
+    ValueError: `mcc` is for `task: binary, multiclass or ordinal`. For `task: regression` there are mape, rmsle and pinball@LEVEL.
 
 A function takes `(truth, prediction, target, level)` of the rows with a known answer, as the scores of a task do, and returns a function
 of bootstrap counts: from (draws, rows) to (draws,), NaN where the metric is undefined.
@@ -58,9 +58,9 @@ class RequestedScore(NamedTuple):
 
 
 _CLASSES = "The metric needs rows of every class it compares; this part does not have them."
-_BINARY, _BOTH = {"binary": "classes"}, {"binary": "classes", "multiclass": "classes"}
-_LABELS, _NUMBERS = {"multilabel": "labels"}, {"regression": "numbers"}
-_PER_CLASS_OR_LABEL = {"multiclass": "classes", "multilabel": "labels"}
+_BINARY, _SEVERAL = {"binary": "classes"}, {"multiclass": "classes", "ordinal": "classes"}
+_BOTH, _PER_CLASS_OR_LABEL = _BINARY | _SEVERAL, _SEVERAL | {"multilabel": "labels"}
+_LABELS, _NUMBERS = {"multilabel": "labels"}, dict.fromkeys(("regression", "count", "gaussian", "quantiles"), "numbers")
 
 
 def _share(name: str, title: str = "", *, minimum: float = 0.0, higher_is_better: bool = True, unbiased: bool = False) -> Metric:
@@ -93,9 +93,7 @@ ON_REQUEST: dict[str, RequestedMetric] = {
         RequestedMetric(
             Metric("balanced_log_loss", higher_is_better=False, unbiased=True, minimum=0), _BOTH, "There are no rows with an answer."
         ),
-        RequestedMetric(
-            _share("top_k_accuracy", "Top-{level} accuracy", unbiased=True), {"multiclass": "classes"}, "There are no rows.", "rows"
-        ),
+        RequestedMetric(_share("top_k_accuracy", "Top-{level} accuracy", unbiased=True), _SEVERAL, "There are no rows.", "rows"),
         *(
             RequestedMetric(_share(f"{mean}_{what}", f"{mean.capitalize()} {title}"), modules, _CLASSES)
             for mean, what, title, modules in (
@@ -148,7 +146,7 @@ def parse(name: str, task: str) -> RequestedScore:
     entry = ON_REQUEST.get(base)
     here = [one.usage for one in ON_REQUEST.values() if task in one.modules]
     if entry is None or task not in entry.modules:
-        what = f"there is no metric `{name}`." if entry is None else f"`{base}` is for `task: {' or '.join(entry.modules)}`."
+        what = f"there is no metric `{name}`." if entry is None else f"`{base}` is for `task: {listed(list(entry.modules), 'or')}`."
         hint = did_you_mean(base, [one.partition(LEVEL)[0] for one in here]) if entry is None else ""
         others = f"For `task: {task}` there are {listed(here, most=len(here))}." if here else "Leave it out."
         raise ValueError(f"{what} {hint or others}")

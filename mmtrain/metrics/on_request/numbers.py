@@ -18,6 +18,11 @@ def _mean(values: Array) -> Scores:
     return lambda counts: weighted_mean(*totals(counts, values, np.ones(len(values))))
 
 
+def _numbers(prediction: Array, target: Any) -> NDArray[np.float64]:
+    """Return the predicted number of each row; its further columns, such as a standard deviation, are left out."""
+    return np.asarray(target.predict_label(prediction), dtype=np.float64)
+
+
 def _undefined(counts: Counts) -> Values:
     return np.full(len(counts), np.nan)
 
@@ -26,18 +31,18 @@ def mape(truth: Array, prediction: Array, target: Any, level: float) -> Scores: 
     """Mean of |error| / |answer|, 0.1 for 10 %; undefined where an answer is 0."""
     if (truth == 0).any():
         return _undefined
-    return _mean(np.abs(truth - prediction[:, 0]) / np.abs(truth))
+    return _mean(np.abs(truth - _numbers(prediction, target)) / np.abs(truth))
 
 
 def rmsle(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
     """Root of the mean squared error of log(1 + number); predictions below 0 count as 0, and answers below 0 leave it undefined."""
     if (truth < 0).any():
         return _undefined
-    squared = _mean(np.square(np.log1p(truth) - np.log1p(np.maximum(prediction[:, 0].astype(np.float64), 0))))
+    squared = _mean(np.square(np.log1p(truth) - np.log1p(np.maximum(_numbers(prediction, target), 0))))
     return lambda counts: np.sqrt(squared(counts))
 
 
-def pinball(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
+def pinball(truth: Array, prediction: Array, target: Any, level: float) -> Scores:
     """Mean of `level` times the error of predictions that are too low, and 1 - `level` times that of those too high."""
-    error = truth - prediction[:, 0]
+    error = truth - _numbers(prediction, target)
     return _mean(np.maximum(level * error, (level - 1) * error))
