@@ -124,6 +124,8 @@ class RowExplanation:
     columns: tuple[ColumnAttribution, ...]
     images: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Pixels of each image of the row, (height, width, channels), 0..1."""
+    volumes: frozenset[str] = frozenset()
+    """Columns whose image is the middle slice of a volume."""
     cams: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Grad-CAM of each image, if its branch has maps, (height, width) in their size."""
     method: Method = "both"

@@ -60,7 +60,8 @@ class Explainer:
         if method != "integrated_gradients" and images:
             cams = {key: cam for key, cam in grad_cam(self._network, row, selector).items() if key in images}
         label = describe(target, target.predict_label(prediction)[0])
-        return RowExplanation(selected, truth, label, selector, attributions, columns, images, cams, method)
+        volumes = frozenset(key for key in images if len(specs[key].shape) == 4)
+        return RowExplanation(selected, truth, label, selector, attributions, columns, images, volumes, cams, method)
 
     def _integrate(self, inputs: RowInputs, selector: OutputSelector) -> tuple[dict[str, Array], Attributions]:
         """Return the inputs of the network for a row, and its integrated gradients."""

@@ -37,7 +37,8 @@ def image_tiles(row: RowExplanation, column: ColumnAttribution) -> list[Tile]:
     """Return the image of one column, and a tile for every method."""
     pixels, cam = row.images[column.column], row.cams.get(column.column)
     # Faded, so that colours over it remain visible.
-    tiles, pale = [Tile("Image as the network reads it", pixels)], 0.55 + 0.45 * pixels.mean(axis=-1, keepdims=True)
+    shown = "Middle slice" if column.column in row.volumes else "Image"
+    tiles, pale = [Tile(f"{shown} as the network reads it", pixels)], 0.55 + 0.45 * pixels.mean(axis=-1, keepdims=True)
     if cam is not None:
         heat = _enlarged(cam, pixels.shape[:2])
         tiles.append(Tile("Grad-CAM: where the evidence is", pale, heat, float(heat.max()) or 1.0))

@@ -42,6 +42,12 @@ def test_thumbnail_shows_white_where_a_image_is_transparent():
     assert np.asarray(opened(thumbnail(pixels, 96))).min() == 255
 
 
+def test_thumbnail_of_a_volume_is_its_middle_slice():
+    volume = np.zeros((5, 16, 16, 1), dtype=np.uint8)
+    volume[2] = 200
+    assert np.asarray(opened(thumbnail(volume, 96))).min() >= 198
+
+
 def test_thumbnail_of_noise_takes_few_bytes():
     noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3)).astype(np.uint8)
     assert len(thumbnail(noise, 96)) < 8_000

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from medical_files import nifti
 from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain import config
@@ -19,7 +20,7 @@ from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.fit import fit
 from mmtrain.errors import UsageError
 from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowExplanation, RowInputs, SelectedRow, describe, shorten
-from mmtrain.explanation.heatmaps import block_sums
+from mmtrain.explanation.heatmaps import block_sums, image_tiles
 from mmtrain.explanation.selection import ExplainedOutputs, OutputSelector, output_selector, select_rows, selector_error
 from mmtrain.fusions import fusions
 from mmtrain.targets.binary import FittedBinary
@@ -48,8 +49,16 @@ COLUMNS = {
     "note": {"role": "text", "max_length": 5},
     "story": {"role": "text", "vectorize": "tokens", "max_length": 5},
     "scan": {"role": "image", "size": [7, 6], "channels": 1, "missing": "mask"},
+    "ct": {"role": "volume", "size": [3, 7, 6], "missing": "mask"},
 }
-OF_KIND = {"vector": ["size", "dose"], "index": ["group", "ward"], "bag": ["note"], "tokens": ["story"], "image": ["scan"]}
+OF_KIND = {
+    "vector": ["size", "dose"],
+    "index": ["group", "ward"],
+    "bag": ["note"],
+    "tokens": ["story"],
+    "image": ["scan"],
+    "volume": ["ct"],
+}
 OWN = {"scan": "cnn", "size": "linear"}
 SPLIT = {"method": "random", "validation": 0.25, "test": 0.25}
 ROWS = 24
@@ -69,6 +78,7 @@ def rows():
             "note": f"{WORDS[row % 6]} {WORDS[row % 5]} {WORDS[row % 6]}" if row else "",
             "story": f"{WORDS[row % 4]} and {WORDS[row % 3]}" if row else "",
             "scan": f"{row % 3}.png" if row else "",
+            "ct": f"{row % 3}.nii" if row else "",
             "y": ("low", "high")[row % 2],
             "price": row * 1000,
         }
@@ -84,7 +94,11 @@ def material(tmp_path_factory, tensorflow):
     """The table with all columns, encoded; the networks of these tests read some of them."""
     folder = tmp_path_factory.mktemp("sums")
     for number in range(3):
-        paint(folder / f"{number}.png", np.random.default_rng(number).integers(0, 256, (7, 6)).astype(np.uint8))
+        random = np.random.default_rng(number)
+        paint(folder / f"{number}.png", random.integers(0, 256, (7, 6)).astype(np.uint8))
+        # Of even brightness: between noise and a plain volume a network that has learned nothing hardly differs, but has many kinks.
+        voxels = random.integers(0, 20, (6, 7, 3)) + 100 * ((number + 1) % 3)
+        (folder / f"{number}.nii").write_bytes(nifti(voxels.astype(np.uint8)))
     write_table(folder / "table.csv", rows())
     return ready(write_experiment(folder / "experiment.yaml", {"columns": COLUMNS | ANSWERS, "split": SPLIT}))
 
@@ -171,6 +185,15 @@ def test_attributions_of_every_fusion_add_up(material, method):
     check_adds_up(found, subject.raw(subject.encoded(ROW)))
     assert [share.column for share in found.columns] == columns
     assert all(share.attribution for share in found.columns)
+
+
+def test_a_volume_is_shown_by_its_middle_slice(material):
+    found = opened(material, ["ct"], {"only": {"columns": ["ct"], "architecture": "cnn3d"}}, {"method": "concatenate"}).explained(ROW)
+    (column,) = found.columns
+    assert [element.name for element in column.elements] == ["lower slices", "middle slices", "upper slices"]
+    assert (column.pixels.shape, found.images["ct"].shape, found.cams["ct"].ndim, found.volumes) == ((7, 6), (7, 6, 1), 2, {"ct"})
+    assert column.pixels.sum() == pytest.approx(column.elements[1].attribution, abs=1e-6)
+    assert image_tiles(found, column)[0].name == "Middle slice as the network reads it"
 
 
 def test_every_kind_of_tensor_is_in_these_tests():
