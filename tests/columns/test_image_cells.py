@@ -2,7 +2,9 @@
 
 import csv
 
+import numpy as np
 import pytest
+from medical_files import axial, ct
 from PIL import Image
 
 from mmtrain.audit.profiling.table_profile import profile_table
@@ -91,6 +93,33 @@ def test_init_names_files_of_another_format_whatever_their_ending(tmp_path, endi
     assert "a JPEG 2000 image" in reason
     assert "onvert it to JPEG, PNG, BMP, GIF or WEBP" in reason
     assert check(init(tmp_path / "t.csv", images=folder, file=tmp_path / "t.yaml").file).rows == N
+
+
+@pytest.mark.parametrize("ending", [".dcm", ""])
+def test_init_recognizes_scans(tmp_path, ending):
+    pytest.importorskip("pydicom")
+    names = [f"IM{row:04}{ending}" for row in range(N)]
+    for row, name in enumerate(names):
+        (tmp_path / name).write_bytes(ct(np.full((4, 5), row)))
+    profile = profile_table(table(tmp_path, names), images=tmp_path)
+    (column,) = (column for column in profile.columns if column.header == "scan")
+    assert (column.guess.role, column.guess.used) == ("image", True)
+    assert column.guess.options == {"size": [4, 4], "channels": 1}
+    assert "all are 4 x 5 pixels" in column.guess.reason
+    assert check(init(tmp_path / "t.csv", images=tmp_path, file=tmp_path / "t.yaml").file).rows == N
+
+
+def test_init_recognizes_folders_of_scans(tmp_path):
+    pytest.importorskip("pydicom")
+    names = [f"patient{row}" for row in range(N)]
+    for row, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            (tmp_path / name / f"{number}").write_bytes(ct(np.full((4, 5), row), **axial(number)))
+    profile = profile_table(table(tmp_path, names), images=tmp_path)
+    (column,) = (column for column in profile.columns if column.header == "scan")
+    assert (column.guess.role, column.guess.used, column.guess.options) == ("volume", True, {"size": [32, 4, 4]})
+    assert check(init(tmp_path / "t.csv", images=tmp_path, file=tmp_path / "t.yaml").file).rows == N
 
 
 def test_files_without_an_ending_that_can_be_read_are_images(tmp_path):

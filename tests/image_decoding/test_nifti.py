@@ -3,6 +3,7 @@
 import gzip
 import itertools
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,3 +97,16 @@ def test_an_image_is_no_volume():
     Image.new("L", (4, 4)).save(buffer, "PNG")
     with pytest.raises(UnreadableImage, match="PNG image, and no volume"):
         read(buffer.getvalue(), SAME)
+
+
+def test_a_real_scan_comes_upright():
+    folder = Path(nibabel.__file__).parent / "tests" / "data"
+    if not (folder / "anatomical.nii").exists():
+        pytest.skip("nibabel without its test files")
+    # Stored towards the left, the front and the head, in big endian: see nibabel.aff2axcodes.
+    volume = read(folder / "anatomical.nii", Layout((41, 33), 1, bits=16, depth=25, window=(-1000.0, 64535.0)))[..., 0].astype(int) - 1000
+    assert volume[12, 20, 10:14].tolist() == [10872, 11713, 11120, 7018]
+    to_the_right_front_and_head = np.asarray(nibabel.as_closest_canonical(nibabel.load(folder / "anatomical.nii")).dataobj)
+    assert np.array_equal(volume, to_the_right_front_and_head.transpose(2, 1, 0)[:, ::-1, ::-1])
+    with pytest.raises(UnreadableImage, match="has 2 volumes"):
+        read(folder / "example4d.nii.gz", SAME)
