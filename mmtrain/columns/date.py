@@ -264,7 +264,8 @@ class Date(InputColumn):
             return self._declared_order
         slashed = None
         shown = {True: False, False: False}
-        for cells in self._each_header(pieces):
+        for piece in self._each_header(pieces):
+            cells = piece.dropna().drop_duplicates()
             day_may_be_first, month_may_be_first = possible_orders(cells)
             shown[True] |= not month_may_be_first
             shown[False] |= not day_may_be_first

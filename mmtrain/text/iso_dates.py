@@ -41,8 +41,17 @@ def possible_orders(cells: pd.Series[str]) -> tuple[bool, bool]:
 def iso_texts(cells: pd.Series[str], *, format: str = "", day_first: bool | None = None, time_zone: str = "") -> NDArray[np.str_]:
     """Return dates as texts of ISO 8601 to the second, (rows,); empty for a cell that is missing or not a date.
 
-    Times with an offset are converted to `time_zone`, by default UTC.
+    Times with an offset are converted to `time_zone`, by default UTC. Each different cell is parsed once: dates repeat, and one takes up
+    to 40 µs.
     """
+    codes, names = pd.factorize(cells)
+    texts = _iso_texts_of(pd.Series(names, dtype="str"), format, day_first, time_zone)
+    # The code of a missing cell is -1, the place of the empty text behind all others.
+    return np.append(texts, "")[codes]
+
+
+def _iso_texts_of(cells: pd.Series[str], format: str, day_first: bool | None, time_zone: str) -> NDArray[np.str_]:
+    """Return the texts of cells that are not missing."""
     if "%" in format:
         times = pd.to_datetime(cells, format=format, errors="coerce", utc="%z" in format)
         times = times.dt.tz_convert(time_zone or "UTC").dt.tz_localize(None) if "%z" in format else times
