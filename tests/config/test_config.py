@@ -134,7 +134,9 @@ def test_an_alias_repeats_what_its_anchor_holds(tmp_path):
         "role": "numeric",
         "column": "weight_kg",
         "normalize": "minmax",
+        "clip": 0.0,
         "missing": "median",
+        "constant": 0.0,
         "embed": "auto",
     }
     assert experiment.columns["age"].column == "age"
@@ -552,6 +554,7 @@ COLUMNS = {
     "number": {"role": "numeric"},
     "scan": {"role": "image"},
     "note": {"role": "text", "vectorize": "tokens"},
+    "pulse": {"role": "sequence"},
     "y": {"role": "target", "task": "binary"},
 }
 NAMED: dict[str, tuple[Iterable[str], Callable[[str], list[dict[str, Any]]]]] = {
@@ -562,7 +565,7 @@ NAMED: dict[str, tuple[Iterable[str], Callable[[str], list[dict[str, Any]]]]] = 
     "task": (tasks, lambda word: [{"columns": {**COLUMNS, "y": {"role": "target", "task": word, **REQUIRED.get(word, {})}}}]),
     "architecture": (
         architectures,
-        lambda word: [{"branches": {"a": {"columns": [key], "architecture": word}}} for key in ("number", "scan", "note")],
+        lambda word: [{"branches": {"a": {"columns": [key], "architecture": word}}} for key in ("number", "scan", "note", "pulse")],
     ),
     "architecture alone": (architectures, lambda word: [{"branches": word}]),
     "fusion": (fusions, lambda word: [{"fusion": word}]),

@@ -32,7 +32,7 @@ split: {method: stratified, validation: 0.15, test: 0.15}
 training: {epochs: 30, early_stopping: {monitor: validation_auc, patience: 5}, schedule: {method: cosine}}
 """
 
-ROLES = f"It is one of {listed(list(roles), 'or')}."
+ROLES = f"It is one of {listed(list(roles), 'or', most=99)}."
 ROLE_MISSING = f"this key is missing. Add it: {ROLES[:1].lower()}{ROLES[1:]}"
 DEEP = "clinic.yaml: lists and maps are nested too deeply, or an alias refers to itself. Fifty levels are allowed; a file needs five."
 BINARY_SCORES = (
@@ -97,7 +97,7 @@ MISSPELT = [
         "filters",
         "10: branches.table.filters: unknown key for the architecture `mlp`. "
         "The keys here are columns, architecture, units, activation, normalization, residual, dropout, embedding_width, "
-        "embedding_dropout and linear. It is a key of `cnn`, `image_resnet` and `text_cnn`.",
+        "embedding_dropout and linear. It is a key of `cnn`, `cnn3d`, `image_resnet` and `text_cnn`.",
     ),
     (
         "method: stratified",
