@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+from mmtrain.system.cluster import visible_gpus
 from mmtrain.system.threads import cores
 
 POLL_SECONDS = 0.5
@@ -29,9 +30,12 @@ MOST_OUTPUT = 2_000
 def worker_processes(module: str, options: Mapping[str, Any], count: int) -> Iterator[list[Worker]]:
     """Start processes of a module, each with the options and its `number`, which share the cores; whatever ends the block ends them."""
     started: list[Worker] = []
+    gpus = visible_gpus()
     try:
         for number in range(count):
-            started.append(Worker(module, (json.dumps({**options, "number": number}),), max(1, cores() // count)))
+            # A GPU of its own for each, in turns: with one alone, all share it.
+            environment = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if len(gpus) > 1 else {}
+            started.append(Worker(module, (json.dumps({**options, "number": number}),), max(1, cores() // count), environment))
         yield started
     finally:
         # All at the same time: each takes until the end of its step.
