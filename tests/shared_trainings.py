@@ -40,6 +40,7 @@ CASES = {
     "accumulated": experiment(["x", "kind", "y"], {"table": MLP}, accumulate=2, clip_value=0.01),
     "compiled": experiment(["x", "kind", "y"], {"table": MLP}, deterministic=False, jit="on", steps_per_call=2),
     "bfloat16": experiment(["x", "kind", "y"], {"table": MLP}, deterministic=False, precision="bfloat16"),
+    "float16": experiment(["x", "kind", "y"], {"table": MLP}, deterministic=False, precision="float16"),
     "two targets": experiment(["x", "kind", "y", "z"], {"table": MLP}, class_weights="balanced"),
     "normalized": experiment(["x", "kind", "y"], {"table": {**MLP, "normalization": "batch"}}),
     "words": experiment(

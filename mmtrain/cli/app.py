@@ -1,7 +1,7 @@
 """The commands, and the exit codes of the errors they raise.
 
 A user's mistake is shown as problems and an exit code, never as a traceback; a bug of mmtrain always shows its traceback.
-Exit codes: 0 done, 1 a run failed, 2 usage or config, 3 data, 130 Ctrl-C, 143 SIGTERM.
+Exit codes: 0 done, 1 a run failed, 2 usage or config, 3 data, 75 another process of the training was lost, 130 Ctrl-C, 143 SIGTERM.
 Typer ends a command whose reader has closed the pipe (`mmtrain schema | head`) with 1 and without a message.
 """
 

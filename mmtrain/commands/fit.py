@@ -17,7 +17,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.commands.fit_group import GroupOptions, check_fold, fit_group
 from mmtrain.commands.report import finish
-from mmtrain.commands.shared_training import follow, plan_sharing
+from mmtrain.commands.shared_training import follow, plan_sharing, record_workers
 from mmtrain.commands.tracking import track_finished
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.load import REPEATS
@@ -138,6 +138,7 @@ def train_new(
     experiment, (training_data, tuning) = table.experiment, assembled
     with run_lock(run), run_state(run):
         options.record()
+        record_workers(run, training_data)
         record_inputs(run, experiment, table, split, training_data, tuning, options.header)
         training_data = with_teacher(run, training_data, table.data.table)
         listeners.announce(training_plan(run, experiment, table.data, training_data))

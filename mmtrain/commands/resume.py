@@ -13,7 +13,7 @@ from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.commands.fit_group import GroupOptions, check_fold, finish_tracked_group, train_group
 from mmtrain.commands.report import finish, finish_trained
-from mmtrain.commands.shared_training import LocalWorkers, TrainedByFirst, follow, plan_sharing
+from mmtrain.commands.shared_training import LocalWorkers, TrainedByFirst, follow, plan_sharing, record_workers
 from mmtrain.commands.tracking import track_finished
 from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.yaml_source import Origin
@@ -125,6 +125,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | N
         follow(training_data, experiment.name)
     training_data = with_teacher(run, training_data, data.table)
     with run_state(run):
+        record_workers(run, training_data, listeners.say)
         run.reopen([*RECORDED_FILES, *([PREDICTIONS] if is_distilled(run) else [])])
         listeners.announce(training_plan(run, experiment, data, training_data))
         stop = None if budget is None else budget.stop_rule()

@@ -20,7 +20,7 @@ from mmtrain.commands.fit_group import check_processes
 from mmtrain.config import Experiment
 from mmtrain.config.training import Training
 from mmtrain.data.images.store import Say
-from mmtrain.errors import ConfigError, LostWorkerError, Problem, RunError, UsageError, shell_command
+from mmtrain.errors import ConfigError, LostWorkerError, Problem, RunError, UsageError, counted, shell_command
 from mmtrain.pipeline.checks.shareable import Place, check_shareable
 from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.system.cluster import Cluster, assign_gpus, local_cluster, visible_gpus
@@ -94,6 +94,16 @@ def follow(data: TrainingData, name: str) -> NoReturn:
         raise TrainedByFirst(stopped.exit_code) from None
     # It still writes the model and the report; a worker that is gone would be an error to it.
     raise TrainedByFirst(folder=data.workers.of_first(""))
+
+
+def record_workers(run: Run, data: TrainingData, say: Say = lambda _: None) -> None:
+    """Record the number of workers, and name the run in their errors. Another number than before is said: sums round differently."""
+    data.workers.where = str(run.folder)
+    before, now = run.read("run.json").workers or 1, data.workers.count
+    if data.training.deterministic and before != now and run.read("run.json").files:
+        say(f"The training had {counted(before, 'process', 'processes')} and goes on with {now}: equal to rounding, not to the bit.")
+    if (before, now) != (1, 1):
+        run.update(workers=now if now > 1 else None)
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,8 @@ class RunFacts(Model):
     """Versions of Python, mmtrain and the packages that it uses."""
     seed: int | None = None
     deterministic: bool = False
+    workers: int | None = None
+    """Number of processes that shared each batch, those of the last resume; None for one."""
     trial: TuningRecord | None = None
     time_plan: TimePlan | None = None
     """With `training.minutes`: the number of epochs that fits."""

@@ -58,6 +58,8 @@ class Alone:
     """One process that has the whole batch: every sum is its own value."""
 
     count, number = 1, 0
+    where = "mmtrain fit"
+    """The place that an error names, the run folder once there is one."""
 
     @property
     def is_first(self) -> bool:
@@ -104,8 +106,6 @@ class Workers(Alone):
     def __init__(self, addresses: Sequence[str], number: int) -> None:
         """Wait until all workers are there. Raises RuntimeError if TensorFlow has computed anything in this process."""
         self.count, self.number = len(addresses), number
-        self.where = "mmtrain fit"
-        """The place that an error names, the run folder once there is one."""
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         spec = tf.train.ClusterSpec({"worker": list(addresses)})
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(spec, task_type="worker", task_id=number, rpc_layer="grpc")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from mmtrain.errors import Problem, UsageError
+from mmtrain.errors import LostWorkerError, Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.system.cluster import Cluster, gpu_of
 
@@ -26,12 +26,17 @@ def join(cluster: Cluster | None) -> Alone:
         # When one worker ends, TensorFlow prints an error of each of its threads in the others, which say it in one sentence.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     start_tensorflow()
+    import tensorflow as tf
+
     from mmtrain.training.workers.collective import Alone, Workers
 
     if cluster is None:
         return Alone()
     try:
         return Workers(cluster.addresses, cluster.number)
+    except tf.errors.OpError as error:
+        what = f"the other workers of {len(cluster.addresses)} did not come: {str(error).splitlines()[0]}"
+        raise LostWorkerError(Problem("mmtrain fit", what, f"See their messages; the first one is at {cluster.addresses[0]}.")) from None
     except RuntimeError as error:
         # TensorFlow can open the connections only before its first operation.
         what = f"this process cannot join the other workers: {str(error).splitlines()[0]}"
