@@ -38,14 +38,14 @@ def track_search(run: Run, experiment: Experiment, say: Say) -> Callable[[Search
     return ended
 
 
-def track_finished(run: Run, experiment: Experiment, say: Say, result: CrossValidation | None = None) -> None:
-    """Tell the trackers that the report of a run is written."""
+def track_finished(run: Run, experiment: Experiment, say: Say, result: CrossValidation | None = None, *, model: bool = True) -> None:
+    """Tell the trackers that the report of a run is written; a search has no `model`."""
     if not experiment.training.trackers:
         return
     scores = {} if result is None else _cross_validated(result)
     columns = [column for column in experiment.columns.values() if isinstance(column, InputColumn | Id)]
     inputs = {header: KINDS.get(column.role, "any") for column in columns for header in column.reads()}
-    _trackers(run, experiment, say, "finished")(Finished(scores, inputs, partial(_unpacked, run)))
+    _trackers(run, experiment, say, "finished")(Finished(scores, inputs, partial(_unpacked, run) if model else None))
 
 
 def track_evaluated(run: Run, experiment: Experiment, part: str, results: Mapping[str, TargetResult], say: Say) -> None:

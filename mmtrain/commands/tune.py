@@ -20,7 +20,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run, now
 from mmtrain.artifacts.search_results import SearchResult
-from mmtrain.commands.tracking import track_search
+from mmtrain.commands.tracking import track_finished, track_search
 from mmtrain.config import Experiment
 from mmtrain.config.tune import Tune
 from mmtrain.config.yaml_source import NotInFile, Origin
@@ -184,7 +184,9 @@ def _search(
 
     tracked = replace(listeners, trial=ended)  # trials of the outer folds have numbers of their own
     if not section.nested:
-        return run_search(run, space, section, table, clock, code, tracked)
+        result = run_search(run, space, section, table, clock, code, tracked)
+        track_finished(run, space.experiment, listeners.say, model=False)
+        return result
     # From the table again, and not from split.csv, which has one partition.
     plan = outer_plan(space.experiment, table.data.table, split_rows(space.experiment, table.data.table))
     minutes = None if clock.minutes is None else clock.minutes / (len(plan.partitions) + 1)
@@ -198,4 +200,5 @@ def _search(
             run.update(seconds={"training": round(clock.seconds, 3)})
     result = add_nested(result.model_copy(update={"seconds": round(clock.seconds, 1)}), nested, space, section.minutes)
     run.update(state="finished", ended=now())
+    track_finished(run, space.experiment, listeners.say, model=False)
     return result

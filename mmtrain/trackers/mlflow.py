@@ -32,6 +32,7 @@ from mmtrain.trackers.run_settings import (
 )
 
 RECORD = "mlflow.json"
+"""File of a run with its identity at each tracking URI."""
 MODEL_FOLDER = "model"
 """Artefact folder of the pyfunc flavour."""
 LOADER = "mmtrain.api.mlflow_model"
@@ -73,7 +74,7 @@ class Mlflow:
         self._folder, self._above, self._log_model = folder, run_above(folder), log_model
         self._client: Any = MlflowClient(tracking_uri or None)
         self._experiment = experiment or (self._above or folder).parent.name
-        self._run = read_record(folder / RECORD).get("run_id", "")
+        self._run = self._known_run(folder)
 
     def started(self, event: Any) -> None:  # noqa: ARG002
         """Open the run; the settings of a resumed one are there already, and cannot change."""
@@ -135,10 +136,15 @@ class Mlflow:
 
     def _create(self) -> None:
         """Create the run with its parameters, and note its identity in the run folder."""
-        parent = "" if self._above is None else read_record(self._above / RECORD).get("run_id", "")
+        parent = "" if self._above is None else self._known_run(self._above)
         self._run = self._new_run(run_name(self._folder), parent)
-        write_record(self._folder / RECORD, {"run_id": self._run, "tracking_uri": self._client.tracking_uri})
+        write_record(self._folder / RECORD, read_record(self._folder / RECORD) | {self._client.tracking_uri: self._run})
         self._log_parameters(self._run, flat_settings(self._folder))
+
+    def _known_run(self, folder: Path) -> str:
+        """Return the run at this server of the run in a folder, empty without one: a run may be recorded at several servers."""
+        run: str = read_record(folder / RECORD).get(self._client.tracking_uri, "")
+        return run
 
     def _new_run(self, name: str, parent: str) -> str:
         known = self._client.get_experiment_by_name(self._experiment)

@@ -13,7 +13,7 @@ from mmtrain.errors import ConfigError
 from mmtrain.pipeline.checks.requirements import check_trackers
 from mmtrain.trackers import Trackers, base, trackers
 from mmtrain.trackers.run_settings import flat_settings
-from mmtrain.training.listeners.events import Ended, EpochEnded, Evaluated, GroupBegan, Started, Stopped, TrialEnded
+from mmtrain.training.listeners.events import Ended, EpochEnded, Evaluated, Finished, GroupBegan, Started, Stopped, TrialEnded
 
 BEGIN = Started(epochs=2, steps=3, rows=42, monitor="validation_loss", direction="minimize")
 SCORES = {"validation_auc[red]": 0.75, "validation_loss": None}
@@ -90,6 +90,8 @@ def test_mlflow_has_settings_scores_and_nested_child_runs(client, tmp_path):
     assert not tell("mlflow", child, BEGIN, ended(2), best, tracking_uri=uri)  # resumed
     trial = TrialEnded(3, {"fusion.dropout": 0.5}, "validation_auc", 0.75, "complete", 2, True)
     assert not tell("mlflow", main, trial, Evaluated("test", {"test_auc": 0.5, "test_auc_low": 0.25, "test_f1": None}), tracking_uri=uri)
+    assert runs_of(client)["scans/1"].info.status == "RUNNING"
+    assert not tell("mlflow", main, Finished({"cv_auc": 0.5}), tracking_uri=uri)
     found = runs_of(client)
     assert set(found) == {"scans/1", "folds/0", "trials/3"}
     parent, fold, trial = (found[name] for name in ("scans/1", "folds/0", "trials/3"))
@@ -100,7 +102,17 @@ def test_mlflow_has_settings_scores_and_nested_child_runs(client, tmp_path):
     assert [(one.step, one.value) for one in history] == [(1, 0.75), (2, 0.75)]
     assert fold.data.metrics["best_validation_loss"] == 0.25
     assert (trial.data.params, trial.data.metrics) == ({"tune.fusion.dropout": "0.5"}, {"validation_auc": 0.75})
-    assert parent.data.metrics == {"test_auc": 0.5, "test_auc_low": 0.25}
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics == {"cv_auc": 0.5, "test_auc": 0.5, "test_auc_low": 0.25}
+
+
+def test_a_run_may_be_recorded_at_two_servers(client, tmp_path):
+    folder = run_folder(tmp_path)
+    uris = [(tmp_path / name).as_uri() for name in ("store", "other")]
+    for uri in (*uris, *uris):
+        assert not tell("mlflow", folder, BEGIN, ended(1), tracking_uri=uri)
+    assert set(json.loads((folder / "mlflow.json").read_text())) == set(uris)
+    assert len(runs_of(client)) == 1
 
 
 def test_a_server_that_is_away_is_reported_once_within_seconds(client, tmp_path):

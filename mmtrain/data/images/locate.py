@@ -86,7 +86,7 @@ class ImageFinder:
     """
 
     def __init__(self, folder: ImageFolder, suffix: str = "", *, folders: bool = False) -> None:
-        path = existing_form(folder.path)
+        path = existing_form(local_path(folder.path))
         if address_of(path):
             path.mkdir(parents=True, exist_ok=True)  # files come when they are used
         if fault := input_fault(path, "folder"):
