@@ -15,18 +15,29 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.columns.image import Augment
+from mmtrain.training.augment_policy import UNIFORMS_PER_OPERATION, Drawn, draw_operations, operations_of, policy_moves, recoloured
 
 UNIFORMS_PER_IMAGE = 8
 """Uniform numbers per image: two flips, rotation, two shifts, zoom, brightness, contrast."""
 UNIFORMS_OF_COLOR_AND_ERASE = 8
 """Further ones for `color` (three channels) and `erase` (whether, height, width, top, left)."""
+UNIFORMS_OF_SHEAR_AND_SHIFTS = 4
+"""Further ones for `shear` and `channel_shift` (three channels); those of a policy come last."""
 ERASED = 0.5
 """Share of the images in which `erase` covers a rectangle, as in random erasing (Zhong et al. 2020, arXiv:1708.04896)."""
 
 
 def uniforms_for(how: Augment) -> int:
-    """Return how many uniform numbers per image the changes take; those without `color` and `erase` take the first eight alone."""
+    """Return how many uniform numbers per image the changes take: eight, and more of those options that need some."""
+    return _first_of_policy(how) + UNIFORMS_PER_OPERATION * operations_of(how)
+
+
+def _first_of_shear(how: Augment) -> int:
     return UNIFORMS_PER_IMAGE + (UNIFORMS_OF_COLOR_AND_ERASE if how.color or how.erase else 0)
+
+
+def _first_of_policy(how: Augment) -> int:
+    return _first_of_shear(how) + (UNIFORMS_OF_SHEAR_AND_SHIFTS if how.shear or how.channel_shift else 0)
 
 
 def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
@@ -40,7 +51,8 @@ def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, com
         compiled: Whether XLA compiles the change; by default where there is no GPU.
     """
     numbers = tf.cast(uniforms, tf.float64)
-    transforms = _transforms(numbers, how, pixels.shape[1], pixels.shape[2]) if how.moves else None
+    drawn = draw_operations(numbers[:, _first_of_policy(how) :], how)
+    transforms = _transforms(numbers, how, pixels.shape[1], pixels.shape[2], drawn) if how.moves else None
     factors, addends = _colours(numbers, how, float(levels), pixels.shape[3])
     if how.erase:
         visible = _outside_rectangles(numbers, how.erase, pixels.shape[1], pixels.shape[2])
@@ -49,7 +61,7 @@ def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, com
     if compiled is None:
         compiled = not tf.config.list_physical_devices("GPU")
     change = _changed_by_xla if compiled else _changed_by_kernels
-    return change(pixels, transforms, factors, addends, levels)
+    return change(pixels, transforms, drawn, factors, addends, levels, how.fill, how.fill_value * levels)
 
 
 def _signed(uniform: Any) -> Any:
@@ -57,10 +69,10 @@ def _signed(uniform: Any) -> Any:
     return uniform * 2.0 - 1.0
 
 
-def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
+def _transforms(uniforms: Any, how: Augment, height: int, width: int, drawn: Drawn) -> Any:
     """Return the affine maps from output to input positions, (batch, 6): x = t0 x + t1 y + t2, y = t3 x + t4 y + t5.
 
-    They flip, rotate, zoom and shift about the centre.
+    They flip, rotate, shear, zoom and shift about the centre, after the moves of a policy.
     """
     one = tf.ones_like(uniforms[:, 0])
     flip_x = tf.where(uniforms[:, 0] < 0.5, -one, one) if how.flip in ("horizontal", "both") else one
@@ -77,9 +89,16 @@ def _transforms(uniforms: Any, how: Augment, height: int, width: int) -> Any:
     center_x, center_y = (width - 1.0) / 2.0, (height - 1.0) / 2.0
     a0, a1 = cosine * flip_x, -sine * flip_x
     b0, b1 = sine * flip_y, cosine * flip_y
+    if how.shear:
+        slant = tf.tan(_signed(uniforms[:, _first_of_shear(how)]) * how.shear * 3.141592653589793 / 180.0)
+        a1, b1 = a1 + a0 * slant, b1 + b0 * slant
     # input = A (output - centre - shift) + centre
     a2 = center_x - a0 * (center_x + shift_x) - a1 * (center_y + shift_y)
     b2 = center_y - b0 * (center_x + shift_x) - b1 * (center_y + shift_y)
+    if drawn:
+        p0, p1, p2, q0, q1, q2 = policy_moves(drawn, height, width)
+        a0, a1, a2 = a0 * p0 + a1 * q0, a0 * p1 + a1 * q1, a0 * p2 + a1 * q2 + a2
+        b0, b1, b2 = b0 * p0 + b1 * q0, b0 * p1 + b1 * q1, b0 * p2 + b1 * q2 + b2
     return tf.stack([a0, a1, a2, b0, b1, b2], axis=1)
 
 
@@ -91,6 +110,10 @@ def _colours(uniforms: Any, how: Augment, levels: float, channels: int) -> tuple
     contrast = (1.0 + _signed(uniforms[:, 7]) * how.contrast)[:, None, None, None]
     brightness = (_signed(uniforms[:, 6]) * how.brightness * levels)[:, None, None, None]
     factors, addends = contrast, levels / 2.0 * (1.0 - contrast) + brightness
+    if how.channel_shift:
+        colours, first = min(channels, 3), _first_of_shear(how) + 1
+        shifts = _signed(uniforms[:, first : first + colours]) * how.channel_shift * levels
+        addends = addends + tf.pad(shifts, [[0, 0], [0, channels - colours]])[:, None, None, :]
     if how.color and channels >= 3:
         gains = 1.0 + _signed(uniforms[:, 8:11]) * how.color
         gains = tf.pad(gains, [[0, 0], [0, channels - 3]], constant_values=1)[:, None, None, :]
@@ -114,13 +137,15 @@ def _outside_rectangles(uniforms: Any, most: float, height: int, width: int) -> 
 
 
 @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
-def _changed_by_xla(pixels: Any, transforms: Any, factors: Any, addends: Any, levels: int) -> Any:
+def _changed_by_xla(pixels: Any, transforms: Any, drawn: Drawn, factors: Any, addends: Any, levels: int, fill: str, constant: float) -> Any:
     """Change pixels in one compiled loop; each shape is compiled once per process, in 0.1 s."""
-    values = tf.cast(pixels, tf.float64) if transforms is None else _resampled(pixels, transforms)
-    return _as_levels(values * factors + addends, pixels.dtype, levels)
+    values = tf.cast(pixels, tf.float64) if transforms is None else _resampled(pixels, transforms, fill, constant)
+    return _as_levels(recoloured(values, drawn, levels) * factors + addends, pixels.dtype, levels)
 
 
-def _changed_by_kernels(pixels: Any, transforms: Any, factors: Any, addends: Any, levels: int) -> Any:
+def _changed_by_kernels(
+    pixels: Any, transforms: Any, drawn: Drawn, factors: Any, addends: Any, levels: int, fill: str, constant: float
+) -> Any:
     """Change pixels in float32 by TensorFlow's own kernels."""
     values = tf.cast(pixels, tf.float32)
     if transforms is not None:
@@ -129,9 +154,10 @@ def _changed_by_kernels(pixels: Any, transforms: Any, factors: Any, addends: Any
             transforms=tf.pad(tf.cast(transforms, tf.float32), [[0, 0], [0, 2]]),  # (batch, 8): no perspective
             output_shape=pixels.shape[1:3],
             interpolation="BILINEAR",
-            fill_mode="NEAREST",
-            fill_value=0.0,
+            fill_mode=fill.upper(),
+            fill_value=constant,
         )
+    values = recoloured(values, drawn, levels)
     return _as_levels(values * tf.cast(factors, tf.float32) + tf.cast(addends, tf.float32), pixels.dtype, levels)
 
 
@@ -140,16 +166,31 @@ def _as_levels(values: Any, dtype: Any, levels: int) -> Any:
     return tf.cast(tf.clip_by_value(tf.round(values), 0.0, float(levels)), dtype)
 
 
-def _resampled(pixels: Any, transforms: Any) -> Any:
-    """Return bilinearly resampled pixels in float64; positions outside repeat the edge."""
+def _inside(positions: Any, length: int, fill: str) -> Any:
+    """Return the positions in the image that positions beyond its edge read, 0 to length - 1; `wrap` goes up to `length`."""
+    if fill == "wrap":
+        return tf.math.floormod(positions, float(length))
+    if fill == "reflect":
+        # Mirrored at the edge of the last pixel, so that this pixel is there twice.
+        there = tf.math.floormod(positions + 0.5, 2.0 * length)
+        positions = tf.minimum(there, 2.0 * length - there) - 0.5
+    return tf.clip_by_value(positions, 0.0, length - 1.0)
+
+
+def _resampled(pixels: Any, transforms: Any, fill: str, constant: float) -> Any:
+    """Return bilinearly resampled pixels in float64; `fill` says what positions outside are."""
     height, width, channels = pixels.shape[1:]
     matrix = transforms[:, :, None, None]  # (batch, 6, 1, 1)
     column, row = tf.range(width, dtype=tf.float64), tf.range(height, dtype=tf.float64)[:, None]
-    x = tf.clip_by_value(matrix[:, 0] * column + matrix[:, 1] * row + matrix[:, 2], 0.0, width - 1.0)  # (batch, height, width)
-    y = tf.clip_by_value(matrix[:, 3] * column + matrix[:, 4] * row + matrix[:, 5], 0.0, height - 1.0)
+    there_x = matrix[:, 0] * column + matrix[:, 1] * row + matrix[:, 2]  # (batch, height, width)
+    there_y = matrix[:, 3] * column + matrix[:, 4] * row + matrix[:, 5]
+    x, y = _inside(there_x, width, fill), _inside(there_y, height, fill)
     # Casts cut the fraction off, which is the floor, as no position is negative.
     left, top = tf.cast(x, tf.int32), tf.cast(y, tf.int32)
     right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
+    if fill == "wrap":
+        left, top = left % width, top % height  # a position may round to `width`
+        right, bottom = (left + 1) % width, (top + 1) % height
     to_right, down = (x - tf.floor(x))[..., None], (y - tf.floor(y))[..., None]  # (batch, height, width, 1)
     # (batch, pixels, channels), so that one index per output pixel suffices.
     flat = tf.reshape(pixels, (-1, height * width, channels))
@@ -159,4 +200,9 @@ def _resampled(pixels: Any, transforms: Any) -> Any:
 
     above = at(top, left) * (1.0 - to_right) + at(top, right) * to_right
     below = at(bottom, left) * (1.0 - to_right) + at(bottom, right) * to_right
-    return above * (1.0 - down) + below * down
+    values = above * (1.0 - down) + below * down
+    if fill != "constant":
+        return values
+    # By half a pixel beyond the middle of the last one, where the image ends.
+    within = (there_x >= -0.5) & (there_x <= width - 0.5) & (there_y >= -0.5) & (there_y <= height - 0.5)
+    return tf.where(within[..., None], values, tf.cast(constant, tf.float64))
