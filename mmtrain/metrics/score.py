@@ -64,8 +64,8 @@ _METRICS = {
         Metric("weighted_f1", higher_is_better=True, title="Weighted F1", minimum=0, maximum=1),
     )
 }
-_SUGGESTED = list(_METRICS)
-"""Names that an error lists; those on request are too many."""
+_UNSUGGESTED: set[str] = set()
+"""Names that an error does not list, as they are too many."""
 METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
 """Every known metric, and the training loss, by name. For the score of one label, `auc[beach]`, use `metric_of`."""
 
@@ -186,8 +186,8 @@ def add_metric(metric: Metric, *, suggested: bool = True) -> None:
         raise ValueError(
             f"The score '{metric.name}' already exists, and is better when it is {'higher' if known.higher_is_better else 'lower'}."
         )
-    if suggested and metric.name not in _SUGGESTED:
-        _SUGGESTED.append(metric.name)
+    if not suggested and known is metric:
+        _UNSUGGESTED.add(metric.name)
 
 
 def metric_of(score: str) -> Metric:
@@ -198,7 +198,8 @@ def metric_of(score: str) -> Metric:
     """
     base = score.partition("[")[0].partition(LEVEL)[0]
     if base not in METRICS:
-        hint = did_you_mean(base, METRICS) or f"The scores are {listed(_SUGGESTED, most=len(_SUGGESTED))}."
+        suggested = [name for name in METRICS if name not in _UNSUGGESTED]
+        hint = did_you_mean(base, list(METRICS)) or f"The scores are {listed(suggested, most=len(suggested))}."
         raise ValueError(f"There is no score '{score}'. {hint} A custom task declares its scores as `metrics`.")
     return METRICS[base]
 
