@@ -159,8 +159,12 @@ class Images(Image):
         return SetSpec(super().declared_spec(), self.most, self.pool)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImages:
-        """Nothing to learn."""
-        one = super().fit(cells).model_dump(exclude={"role"})
+        """Learn what `Image.fit` learns, from each name of each row."""
+        import pandas as pd
+
+        names = (self.image_cells.names(piece) for piece in cells)
+        flat = (pd.Series([name for row in rows for name in row], dtype="str") for rows in names)
+        one = super().fit(flat).model_dump(exclude={"role"})
         return FittedImages(**one, most=self.most, pool=self.pool, separator=self.separator)
 
 

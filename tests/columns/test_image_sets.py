@@ -108,11 +108,48 @@ def test_a_store_and_a_prediction_read_the_same_sets(images):
     ]
 
 
+def test_training_rows_of_several_columns_are_fitted_name_by_name():
+    column = Images(columns=("front", "left"), size=(3, 4))
+    assert column.fit([pd.DataFrame({"front": ["a.png", None], "left": ["b.png;c.jpg", None]}, dtype="str")]).takes == "files"
+    assert column.fit([pd.DataFrame({"front": ["a.png", None], "left": ["b.png;c.dcm", None]}, dtype="str")]).takes == "pixels"
+
+
 def test_the_spec_has_the_members_in_front():
     spec = Images(size=(3, 4), most=5, pool="max").fit([]).spec
     assert spec == SetSpec(ImageSpec(3, 4, 3), 5, "max")
     assert (spec.shape, spec.dtype, spec.member) == ((5, 3, 4, 3), "uint8", ImageSpec(3, 4, 3))
     assert Image().fit([]).spec.member == Image().fit([]).spec
+
+
+def test_a_request_gives_the_same_set_in_any_order():
+    from mmtrain.data.images.decode_cells import join_images
+    from mmtrain.image_decoding.data_uri import to_data_uri
+    from mmtrain.serving.rows import RowReader
+
+    column = Images(columns=("front", "back"), size=(2, 2), channels=1, most=2, missing="mask")
+    dark, bright = (to_data_uri(np.full((2, 2), level, np.uint8)) for level in (30, 200))
+    reader = RowReader({"x": column})
+    rows = [{"front": dark, "back": bright}, {"front": [bright, dark], "back": None}, {"front": None, "back": "no image"}]
+    prepared = [reader.prepare(row).images["x"] for row in rows]
+    decoded = join_images(prepared, column.image_cells, policy="mask")
+    assert np.array_equal(decoded.pixels[0], decoded.pixels[1])
+    assert sorted(decoded.pixels[0, :, 0, 0, 0].tolist()) == [30, 200]
+    assert decoded.present.tolist() == [[1], [1], [0]]
+    assert [remark.rows.tolist() for remark in decoded.remarks] == [[2]]
+
+
+def test_an_image_in_rows_of_two_parts_is_a_leak(images):
+    from mmtrain.audit.images.image_column import image_column, locate_column
+
+    rows = cells("a.png;b.png", "c.png", "b.png")
+    column = Images(column="x", size=(4, 4), channels=1)
+    store, unreadable = open_store(rows, column.image_cells, ImageFolder(images), cache=Cache(folder=images / "cache"))
+    used = image_column("x", rows, np.array([4, 5, 6]), column, store, unreadable)
+    located = locate_column(used, ImageFolder(images))
+    # Each image is a cell of its row: the file b.png is found in rows 4 and 6.
+    assert used.numbers.tolist() == [4, 4, 5, 6]
+    (shared,) = (number for number, file in enumerate(located.located.files) if file.path.endswith("b.png"))
+    assert located.rows_of(np.array([shared])).tolist() == [4, 6]
 
 
 def as_sets(*rows, most=3):
