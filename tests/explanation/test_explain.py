@@ -47,6 +47,7 @@ COLUMNS = {
     "group": {"role": "categorical"},
     "ward": {"role": "categorical", "encode": "one_hot"},
     "note": {"role": "text", "max_length": 5},
+    "pulse": {"role": "sequence"},
     "story": {"role": "text", "vectorize": "tokens", "max_length": 5},
     "scan": {"role": "image", "size": [7, 6], "channels": 1, "missing": "mask"},
     "ct": {"role": "volume", "size": [3, 7, 6], "missing": "mask"},
@@ -58,6 +59,7 @@ OF_KIND = {
     "tokens": ["story"],
     "image": ["scan"],
     "volume": ["ct"],
+    "sequence": ["pulse"],
 }
 OWN = {"scan": "cnn", "size": "linear"}
 SPLIT = {"method": "random", "validation": 0.25, "test": 0.25}
@@ -75,6 +77,7 @@ def rows():
             "dose": row % 5 + row / 50 if row else "",
             "group": "ABC"[row % 3] if row else "",
             "ward": "XY"[row % 2] if row else "",
+            "pulse": f"[{row % 7}, null, {row % 5 + 0.5}]" if row else "",
             "note": f"{WORDS[row % 6]} {WORDS[row % 5]} {WORDS[row % 6]}" if row else "",
             "story": f"{WORDS[row % 4]} and {WORDS[row % 3]}" if row else "",
             "scan": f"{row % 3}.png" if row else "",
