@@ -58,21 +58,22 @@ def resume(
         what = f"this is one training of the group {run.parent}."
         raise UsageError(Problem(str(run.folder), what, f"Resume the group: {shell_command('fit', '--resume', run.parent.folder)}"))
     cluster = cluster_of_environment()
-    if (followed := cluster is not None and cluster.number > 0) or not run.is_group:
-        local = _plan_sharing(run, processes or Processes(), cluster, listeners or Listeners())
-        if local is not None:
-            local.train(run.folder.parent, (listeners or Listeners()).say)
-    # The first of several workers locks the run, and speaks for all.
+    followed = cluster is not None and cluster.number > 0
     if followed and run.is_trained:
         raise TrainedByFirst(folder=str(run.folder))
+    # The first of several workers locks the run, and speaks for all.
+    given = listeners if listeners is not None and not followed else Listeners()
     with nullcontext() if followed else run_lock(run):
+        local = None if run.is_group and cluster is None else _plan_sharing(run, processes or Processes(), cluster, given)
         if run.is_group:
             group = GroupOptions(fold, processes or Processes(), budget_of(run, start), moved or Moved())
-            return _resume_group(run, listeners or Listeners(), group)
+            return _resume_group(run, given, group)
         if fold is not None:
             raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
-        given = listeners if listeners is not None and not followed else Listeners()
-        return _resume(run, given, moved or Moved(), budget_of(run, start), cluster)
+        if local is None:
+            return _resume(run, given, moved or Moved(), budget_of(run, start), cluster)
+    # Without the lock, which the first worker takes.
+    return local.train(run.folder.parent, given.say)
 
 
 def budget_of(run: Run, start: float) -> TimeBudget | None:
@@ -146,6 +147,8 @@ def _plan_sharing(run: Run, processes: Processes, cluster: Cluster | None, liste
             return None
         what = "a student of `mmtrain distill` is trained in one process."
         raise UsageError(Problem(str(run.folder), what, "Leave --workers out, and unset TF_CONFIG."))
+    if not run.is_group:
+        _check_resumable(run)
     path = run / "config.yaml"
     return plan_sharing(config.load(path), processes, cluster, Origin(path).place, listeners.say, group=run.is_group)
 
