@@ -29,9 +29,9 @@ from mmtrain.evaluation.cross_validation import (
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.splits.folds import deal_folds
 from mmtrain.splits.plan import Rows, SplitPlan
-from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.fitted_target import FittedTarget
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.numbers.regression import FittedRegression
 
 Array = np.ndarray[Any, Any]
 COMMON = {"column": "y", "loss_weight": 1}

@@ -22,11 +22,11 @@ from script import keep, parser
 
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.metrics.bootstrap_counts import Counts, Values
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.fitted_target import FittedTarget
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 NAMES = tuple("abcdefg")
 SLOWER = 20

@@ -6,8 +6,8 @@ from mmtrain.artifacts.group_results import Member
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_members, with_intervals
 from mmtrain.evaluation.prediction_table import prediction_frame
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.numbers.regression import FittedRegression
 
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
 NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=-9, maximum=9, error="squared")

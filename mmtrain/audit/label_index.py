@@ -11,7 +11,7 @@ import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.pairs import positions_in_runs
-from mmtrain.targets.yes_no import is_yes
+from mmtrain.targets.labels.yes_no import is_yes
 from mmtrain.text.label_lists import split_labels
 
 if TYPE_CHECKING:

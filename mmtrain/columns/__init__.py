@@ -21,12 +21,12 @@ from mmtrain.columns.embedding import Embedding as Embedding
 from mmtrain.columns.fitted_column import FittedColumn as FittedColumn
 from mmtrain.columns.fitted_column import RawInput as RawInput
 from mmtrain.columns.fitted_column import RowSource as RowSource
-from mmtrain.columns.image import Image as Image
-from mmtrain.columns.images import Images as Images
 from mmtrain.columns.input_column import InputColumn as InputColumn
 from mmtrain.columns.input_column import inputs_among as inputs_among
 from mmtrain.columns.numeric import Numeric as Numeric
+from mmtrain.columns.pixels.image import Image as Image
+from mmtrain.columns.pixels.images import Images as Images
+from mmtrain.columns.pixels.volume import Volume as Volume
 from mmtrain.columns.sequence import TimeSeries as TimeSeries
 from mmtrain.columns.text import Text as Text
 from mmtrain.columns.time import Time as Time
-from mmtrain.columns.volume import Volume as Volume

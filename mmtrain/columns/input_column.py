@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mmtrain.columns.image import Augment
+    from mmtrain.columns.pixels.image import Augment
 
 
 class InputColumn(Column):

@@ -40,7 +40,7 @@ from mmtrain.pipeline.audit import audit_experiment, audit_table
 from mmtrain.pipeline.checks.validate import ValidationReport, load_experiment, validate_experiment
 from mmtrain.pipeline.data_pictures import class_thumbnails, column_histograms
 from mmtrain.targets import Target, as_target
-from mmtrain.targets.yes_no import is_yes
+from mmtrain.targets.labels.yes_no import is_yes
 
 MOST_CLASSES = 1000
 

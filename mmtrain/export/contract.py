@@ -17,7 +17,7 @@ import pandas as pd
 
 from mmtrain.artifacts.export_results import ExportCheck, ExportInput, ExportOutput, ScoreChange, Signature
 from mmtrain.columns import FittedColumn
-from mmtrain.columns.pixel_input import RAW_PIXELS
+from mmtrain.columns.pixels.pixel_input import RAW_PIXELS
 from mmtrain.data.cell_encoder import encoder
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from mmtrain.columns import Column, images_among, inputs_among
-from mmtrain.columns.image_cells import IMAGE_ENDINGS
+from mmtrain.columns.pixels.image_cells import IMAGE_ENDINGS
 from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import DataError, Problem, listed
 from mmtrain.system.paths import table_folder

@@ -3,7 +3,7 @@
 `fit` returns a fitted target, see `fitted_target`, which encodes answers, decides and scores:
 
     >>> import numpy as np, pandas as pd
-    >>> from mmtrain.targets.binary import BinaryTarget
+    >>> from mmtrain.targets.labels.binary import BinaryTarget
     >>> fitted = BinaryTarget(column="ill").fit({"ill": pd.Series(["no", "yes", "no"], dtype="str")}, "none")
     >>> fitted.classes, fitted.truth({"ill": pd.Series(["yes", None], dtype="str")}).tolist()
     (('no', 'yes'), [1, -1])

@@ -2,7 +2,7 @@
 
 A task writes one subclass and mixes it into its declared and its fitted target:
 
-    >>> from mmtrain.targets.multiclass import MulticlassTraits
+    >>> from mmtrain.targets.labels.multiclass import MulticlassTraits
     >>> class OrdinalTraits(MulticlassTraits):
     ...     title = "one of several ordered classes"
     ...     is_ordered = True

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtrain.columns.image import Augment
+from mmtrain.columns.pixels.image import Augment
 from mmtrain.training.augment_policy import UNIFORMS_PER_OPERATION, Drawn, draw_operations, operations_of, policy_moves, recoloured
 
 UNIFORMS_PER_IMAGE = 8

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
 from mmtrain.columns import Column, inputs_among
-from mmtrain.columns.image import Augment
+from mmtrain.columns.pixels.image import Augment
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted

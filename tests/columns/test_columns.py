@@ -28,7 +28,7 @@ from mmtrain.columns import (
 )
 from mmtrain.columns.base import fitted_roles
 from mmtrain.columns.fitted_column import RawInput
-from mmtrain.columns.image import FittedImage
+from mmtrain.columns.pixels.image import FittedImage
 from mmtrain.columns.summaries.base import SeenRows
 from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec
 from mmtrain.targets import Target

@@ -44,7 +44,7 @@ from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.child_run import finished_child, train_child
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.target_results.baselines import sentences
-from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.labels.binary import FittedBinary
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 

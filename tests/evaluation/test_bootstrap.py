@@ -10,11 +10,11 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import METHOD, Bootstrap, Resampling
 from mmtrain.metrics import ranking
 from mmtrain.metrics.bootstrap_counts import by_row, unit_counts
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.fitted_target import FittedTarget
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 CHANCE = np.random.default_rng(0)
 

@@ -26,10 +26,10 @@ from mmtrain.evaluation.prediction_table import parse_predictions, prediction_fr
 from mmtrain.metrics.ranking import placements
 from mmtrain.metrics.score import Score
 from mmtrain.reports.target_results import baselines
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 # The test of DeLong
 

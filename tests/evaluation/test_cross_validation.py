@@ -22,8 +22,8 @@ from mmtrain.evaluation.cross_validation import (
 )
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.metrics.score import Interval
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.numbers.regression import FittedRegression
 
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
 NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=-9, maximum=9, error="squared")

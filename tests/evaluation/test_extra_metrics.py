@@ -12,10 +12,10 @@ from mmtrain.metrics.on_request.declared import ON_REQUEST
 from mmtrain.metrics.score import metric_of
 from mmtrain.reports.wording import title
 from mmtrain.targets import OrdinalTarget, QuantileTarget
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 RANDOM = np.random.default_rng(0)
 ROWS, CLASSES = 300, 5

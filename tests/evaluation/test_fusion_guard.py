@@ -7,10 +7,10 @@ from mmtrain.artifacts.run_schema.run_facts import BranchAlone, FusionGuard
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.fusion_guard import choose_answer
 from mmtrain.reports.target_results.postprocessing import describe_guard
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 ROWS = 300
 RANDOM = np.random.default_rng(1)

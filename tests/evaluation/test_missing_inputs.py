@@ -8,7 +8,7 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.analyses.missing_inputs import can_be_absent, score_ablated_branches, score_missing_patterns
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.reports.target_results.input_importance import pattern_name, practice
-from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.labels.binary import FittedBinary
 
 ILL = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(10, 10), weights=(1, 1), threshold=0.5)
 SECTION = Evaluation(draws=100)

@@ -18,7 +18,7 @@ from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.member_decisions import decision_scores, with_decision
 from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, cross_validated, score_members, with_intervals
 from mmtrain.evaluation.out_of_fold_result import out_of_fold_result
-from mmtrain.targets.multiclass import FittedMulticlass
+from mmtrain.targets.labels.multiclass import FittedMulticlass
 
 SECTION = Evaluation(draws=100)
 

@@ -25,8 +25,8 @@ from mmtrain.evaluation.analyses.permutation_importance import (
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.metrics.score import Estimate
 from mmtrain.reports.target_results.input_importance import contribution_sentence, shortened_sentence
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.numbers.regression import FittedRegression
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 

@@ -35,10 +35,10 @@ from mmtrain.evaluation.scoring import score_target
 from mmtrain.metrics.score import Score
 from mmtrain.pipeline.restore import restore_training
 from mmtrain.reports.target_results.postprocessing import describe_postprocessing, sentences
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 

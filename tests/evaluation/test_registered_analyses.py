@@ -14,7 +14,7 @@ from mmtrain.evaluation.analyses.registered_analyses import analyses, analysis, 
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.reports.target_results.scores import analysis_table
 from mmtrain.reports.wording import cell_text
-from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.labels.binary import FittedBinary
 
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
 TRUTH = np.array([1, -1, 0, 1], dtype=np.int32)  # the second answer is unknown

@@ -10,8 +10,8 @@ from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.metrics import metric
 from mmtrain.metrics.registered_metrics import registered_metrics
 from mmtrain.metrics.score import _METRICS
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.numbers.regression import FittedRegression
 
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
 NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=0, maximum=1, error="squared")

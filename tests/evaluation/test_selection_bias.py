@@ -5,7 +5,7 @@ import pytest
 
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.selection_bias import correct_choice
-from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.labels.binary import FittedBinary
 
 TARGET = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
 ROWS = 80

@@ -24,8 +24,8 @@ from mmtrain.evaluation.analyses.subgroups import assign_subgroups, score_subgro
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.metrics.score import Score
 from mmtrain.reports.target_results.subgroups import sentence
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.numbers.regression import FittedRegression
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 

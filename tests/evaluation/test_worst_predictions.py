@@ -13,10 +13,10 @@ from mmtrain.evaluation.analyses import worst_predictions
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.pipeline.prepare import read_data
 from mmtrain.result_model import plain_values
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 ILL = FittedBinary(column="ill", loss_weight=1.0, classes=("no", "yes"), counts=(6, 2), weights=(0.7, 2.0))
 KIND = FittedMulticlass(

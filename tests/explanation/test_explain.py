@@ -23,11 +23,11 @@ from mmtrain.explanation.attribution import ColumnAttribution, ElementAttributio
 from mmtrain.explanation.heatmaps import block_sums, image_tiles
 from mmtrain.explanation.selection import ExplainedOutputs, OutputSelector, output_selector, select_rows, selector_error
 from mmtrain.fusions import fusions
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.quantiles import FittedQuantiles
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.quantiles import FittedQuantiles
+from mmtrain.targets.numbers.regression import FittedRegression
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 

@@ -173,7 +173,7 @@ def test_damaged_files_are_refused_without_a_word_of_their_tags(caplog, capfd):
 
 
 def test_bytes_of_a_file_are_an_image_in_a_cell():
-    from mmtrain.columns.image import Image
+    from mmtrain.columns.pixels.image import Image
     from mmtrain.image_decoding.data_uri import from_data_uri, holds_pixels, to_data_uri
 
     data = ct(UNITS)

@@ -7,7 +7,7 @@ import pytest
 from tiny import mixed_table, ready, write_experiment
 
 from mmtrain.errors import UsageError
-from mmtrain.targets.number_transform import LogTransform, QuantileTransform
+from mmtrain.targets.numbers.number_transform import LogTransform, QuantileTransform
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

@@ -191,7 +191,7 @@ class Rows:
 
 
 def components_of(values, train, present=None, components=3):
-    from mmtrain.columns.image import Image
+    from mmtrain.columns.pixels.image import Image
     from mmtrain.data.arrays import Arrays
     from mmtrain.specs import FeatureSpec
     from mmtrain.training.encoder_features.frozen_features import fit_components

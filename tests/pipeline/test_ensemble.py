@@ -36,7 +36,7 @@ from mmtrain.pipeline.groups import explain_members
 from mmtrain.pipeline.groups.ensemble import end_to_end, for_labels, load, mean_predictions, merge_remarks, open_predictor
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.reports.report_data import OUT_OF_FOLD
-from mmtrain.targets.multiclass import MulticlassTarget
+from mmtrain.targets.labels.multiclass import MulticlassTarget
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 

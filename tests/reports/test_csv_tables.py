@@ -9,7 +9,7 @@ from mmtrain.evaluation.scoring import confusion_fields
 from mmtrain.metrics.score import Score
 from mmtrain.reports import csv_tables
 from mmtrain.reports.report_data import EvaluatedSplit
-from mmtrain.targets.multiclass import FittedMulticlass
+from mmtrain.targets.labels.multiclass import FittedMulticlass
 
 
 def test_numbers_have_intervals_and_every_baseline():

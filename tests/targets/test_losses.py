@@ -11,11 +11,11 @@ from mmtrain.config import load
 from mmtrain.errors import ConfigError
 from mmtrain.optim import losses
 from mmtrain.targets import MultilabelTarget
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.class_balance import class_weights
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.class_balance import class_weights
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 
 NUMBER = FittedRegression(column="y", loss_weight=1, center=10, scale=2, minimum=0, maximum=20, error="squared")
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))

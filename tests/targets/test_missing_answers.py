@@ -12,7 +12,7 @@ from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.config import load
 from mmtrain.data.tables.read_table import read_tolerantly
 from mmtrain.targets import BinaryTarget, MulticlassTarget, OrdinalTarget, VectorTarget
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.numbers.regression import FittedRegression
 from mmtrain.training.linear_base import _fitted_rows
 
 TREE = """

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mmtrain.targets import BinaryTarget, MultilabelTarget
-from mmtrain.targets.yes_no import CLASS_PAIRS, NO, PAIRS, YES, positive_of, read_answers
+from mmtrain.targets.labels.yes_no import CLASS_PAIRS, NO, PAIRS, YES, positive_of, read_answers
 
 POSITIVE = [
     ("1.0", "0.0"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtrain.columns.image import Augment
+from mmtrain.columns.pixels.image import Augment
 from mmtrain.training.augment import augment_images, uniforms_for
 from mmtrain.training.augment_policy import OPERATIONS
 

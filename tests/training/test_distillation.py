@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from mmtrain.batches import Batches
 from mmtrain.data.arrays import Arrays
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.fitted_multilabel import FittedMultilabel
-from mmtrain.targets.multiclass import FittedMulticlass
-from mmtrain.targets.regression import FittedRegression
+from mmtrain.targets.labels.binary import FittedBinary
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
+from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.targets.numbers.regression import FittedRegression
 from mmtrain.training.distillation import Distillation
 
 NUMBER = FittedRegression(column="y", loss_weight=1, center=10, scale=2, minimum=0, maximum=20, error="squared")

@@ -8,7 +8,7 @@ from mmtrain.batches import Batches
 from mmtrain.config import load
 from mmtrain.data.sampling import BalancedSampler, repetitions
 from mmtrain.errors import ConfigError
-from mmtrain.targets.multiclass import FittedMulticlass
+from mmtrain.targets.labels.multiclass import FittedMulticlass
 
 CODES = np.array([0] * 50 + [1] * 9 + [2] + [-1] * 5)
 

@@ -8,9 +8,9 @@ from tensorflow.python.framework import config as tf_config  # the public part o
 from tiny import mixed_table, ready, write_experiment
 
 from mmtrain.commands.fit import fit
-from mmtrain.targets.binary import BinaryTarget
-from mmtrain.targets.multilabel import MultilabelTarget
-from mmtrain.targets.regression import RegressionTarget
+from mmtrain.targets.labels.binary import BinaryTarget
+from mmtrain.targets.labels.multilabel import MultilabelTarget
+from mmtrain.targets.numbers.regression import RegressionTarget
 from mmtrain.training import shared_steps
 
 TREE = """

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import Column, ImageCells
-from mmtrain.columns.image_cells import several
+from mmtrain.columns.pixels.image_cells import several
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import Located, locate
 from mmtrain.data.images.store import ImageStore, Unreadable

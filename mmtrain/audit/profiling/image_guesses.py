@@ -12,7 +12,7 @@ from pathlib import Path
 from mmtrain.artifacts.inspection_results import ImageProfile
 from mmtrain.audit.coded_table import CodedTable
 from mmtrain.columns.base import Guess, OptionValue, role_class
-from mmtrain.columns.image_cells import VOLUME_ENDINGS, several
+from mmtrain.columns.pixels.image_cells import VOLUME_ENDINGS, several
 from mmtrain.columns.profile import NEARLY_ALL, Profile
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.header_profile import SAMPLE, folder_of, folders, profile_images

@@ -8,7 +8,7 @@ from typing import Any
 from mmtrain.columns.base import Guess
 from mmtrain.columns.profile import Profile, name_words
 from mmtrain.errors import counted, listed
-from mmtrain.targets.yes_no import positive_of as positive_by_meaning
+from mmtrain.targets.labels.yes_no import positive_of as positive_by_meaning
 from mmtrain.text.label_lists import LIST, LabelLists
 from mmtrain.text.printable import format_number, quote_value
 

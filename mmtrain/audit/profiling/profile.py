@@ -14,7 +14,7 @@ import numpy as np
 from mmtrain.audit.coded_table import CodedColumn, CodedTable, for_columns, text_bytes
 from mmtrain.audit.profiling.value_counts import FREQUENT, ValueCounts, take
 from mmtrain.columns.cells import MISSING_WORDS
-from mmtrain.columns.image_cells import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
+from mmtrain.columns.pixels.image_cells import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
 from mmtrain.columns.profile import Profile
 from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.text.date_patterns import DATE

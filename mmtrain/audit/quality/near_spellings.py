@@ -15,7 +15,7 @@ from mmtrain.audit.label_index import LabelIndex
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.columns.split_words import split_words
 from mmtrain.errors import counted
-from mmtrain.targets.classes import near_spellings
+from mmtrain.targets.labels.classes import near_spellings
 from mmtrain.text.printable import quote_value
 
 if TYPE_CHECKING:

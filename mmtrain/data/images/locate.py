@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns.image_cells import not_a_path
+from mmtrain.columns.pixels.image_cells import not_a_path
 from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.images.tar_members import members_of, read_member
 from mmtrain.errors import DataError, Problem, did_you_mean

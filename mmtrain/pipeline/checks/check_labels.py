@@ -15,7 +15,7 @@ from mmtrain.data import encode
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, counted, listed, shell_command
 from mmtrain.targets import FittedTarget, Target
-from mmtrain.targets.classes import difference, near_spellings
+from mmtrain.targets.labels.classes import difference, near_spellings
 
 Array = np.ndarray[Any, Any]
 NAMED = 5

@@ -16,8 +16,8 @@ from mmtrain.columns.numbers import center_and_scale, parse_numbers
 from mmtrain.metrics.score import Metric, metrics_named
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.fitted_target import ScoreTable
+from mmtrain.targets.numbers.single_number import FittedNumber, NumberTarget
 from mmtrain.targets.prediction_columns import PREDICTION
-from mmtrain.targets.single_number import FittedNumber, NumberTarget
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:

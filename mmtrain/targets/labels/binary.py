@@ -12,11 +12,11 @@ from mmtrain.columns.cells import CellError
 from mmtrain.errors import counted, listed
 from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.class_balance import class_weights
-from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, difference, near_spellings
 from mmtrain.targets.decides import UNCHOSEN
+from mmtrain.targets.labels.class_balance import class_weights
+from mmtrain.targets.labels.classes import ClassTarget, ClassTraits, FittedClassTarget, difference, near_spellings
+from mmtrain.targets.labels.yes_no import opposites, positive_of
 from mmtrain.targets.losses import softened_distance
-from mmtrain.targets.yes_no import opposites, positive_of
 from mmtrain.text.label_lists import lists_of
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from pydantic import Field, model_validator
 from mmtrain.columns.base import Guess, role
 from mmtrain.columns.cells import CellError, ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, RawInput
-from mmtrain.columns.fitted_image import FittedImage, file_bytes
-from mmtrain.columns.image import Image
-from mmtrain.columns.pixel_input import levels_of
+from mmtrain.columns.pixels.fitted_image import FittedImage, file_bytes
+from mmtrain.columns.pixels.image import Image
+from mmtrain.columns.pixels.pixel_input import levels_of
 from mmtrain.errors import counted
 from mmtrain.specs import Kind, Pool, SetSpec, TensorSpec
 
@@ -135,7 +135,7 @@ class Images(Image):
     @classmethod
     def guess(cls, profile: Profile) -> Guess | None:
         """Guess by cells that list names of image files."""
-        from mmtrain.columns.image_cells import guess_several
+        from mmtrain.columns.pixels.image_cells import guess_several
 
         return guess_several(profile)
 

@@ -16,10 +16,10 @@ from pydantic import Field
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.metrics.score import Metric
 from mmtrain.targets.fitted_target import FittedTarget, ScoreTable, TruthSpec
+from mmtrain.targets.labels.yes_no import read_answers
+from mmtrain.targets.numbers.single_number import FittedNumber
 from mmtrain.targets.prediction_columns import PREDICTION, TRUTH
-from mmtrain.targets.single_number import FittedNumber
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
-from mmtrain.targets.yes_no import read_answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

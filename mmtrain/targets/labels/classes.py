@@ -10,8 +10,8 @@ from mmtrain.columns.base import Names
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.columns.cells import CellError, intern_cells
 from mmtrain.targets.base import ClassWeights, LabelSmoothing, Target
-from mmtrain.targets.class_balance import Decision
 from mmtrain.targets.fitted_target import FittedTarget
+from mmtrain.targets.labels.class_balance import Decision
 from mmtrain.targets.losses import LOGIT_ADJUSTED
 from mmtrain.targets.traits import TaskTraits
 from mmtrain.text.label_lists import lists_of

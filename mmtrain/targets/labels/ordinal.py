@@ -17,9 +17,9 @@ from mmtrain.columns.numbers import parse_numbers
 from mmtrain.errors import listed
 from mmtrain.metrics.score import Metric, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.class_balance import class_weights
-from mmtrain.targets.classes import ClassTarget, ClassTraits
-from mmtrain.targets.multiclass import FittedMulticlass
+from mmtrain.targets.labels.class_balance import class_weights
+from mmtrain.targets.labels.classes import ClassTarget, ClassTraits
+from mmtrain.targets.labels.multiclass import FittedMulticlass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from mmtrain.columns.cells import CellError, is_word
 from mmtrain.targets.base import ClassWeights, LabelSmoothing, Target, task
-from mmtrain.targets.class_balance import class_weights, effective_number
-from mmtrain.targets.fitted_multilabel import FittedMultilabel, MultilabelTraits
-from mmtrain.targets.yes_no import read_answers
+from mmtrain.targets.labels.class_balance import class_weights, effective_number
+from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel, MultilabelTraits
+from mmtrain.targets.labels.yes_no import read_answers
 from mmtrain.text.label_lists import LIST, lists_of, read_list, split_labels
 
 if TYPE_CHECKING:

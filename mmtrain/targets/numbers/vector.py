@@ -12,8 +12,8 @@ from mmtrain.columns.numbers import center_and_scale, parse_numbers
 from mmtrain.metrics.score import Metric
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.fitted_target import ScoreTable, TruthSpec
+from mmtrain.targets.numbers.single_number import FittedNumber, NumberTarget
 from mmtrain.targets.prediction_columns import TRUTH
-from mmtrain.targets.single_number import FittedNumber, NumberTarget
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.optim import losses
 from mmtrain.targets.base import ClassWeights, Target, task
 from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
-from mmtrain.targets.number_transform import NumberTransform, fit_transform
+from mmtrain.targets.numbers.number_transform import NumberTransform, fit_transform
 from mmtrain.targets.prediction_columns import PREDICTION
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from mmtrain.columns.base import Content, Evidence, Guess, role
 from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
-from mmtrain.columns.image_cells import VOLUME_ENDINGS
 from mmtrain.columns.input_column import InputColumn
-from mmtrain.columns.pixel_input import Choice, Side, WindowOption, check_suffix, described_pixels, levels_of
+from mmtrain.columns.pixels.image_cells import VOLUME_ENDINGS
+from mmtrain.columns.pixels.pixel_input import Choice, Side, WindowOption, check_suffix, described_pixels, levels_of
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout, Window
 from mmtrain.registry import Section

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mmtrain.metrics.score import MULTICLASS, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.class_balance import class_weights
-from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget
+from mmtrain.targets.labels.class_balance import class_weights
+from mmtrain.targets.labels.classes import ClassTarget, ClassTraits, FittedClassTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import PositiveInt
 
 from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
-from mmtrain.columns.pixel_input import Level, Side, described_pixels, described_window, levels_of
+from mmtrain.columns.pixels.pixel_input import Level, Side, described_pixels, described_window, levels_of
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout, Window
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri

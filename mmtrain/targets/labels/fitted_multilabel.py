@@ -11,10 +11,10 @@ from mmtrain.columns.categorical import spelled_as
 from mmtrain.columns.cells import is_word
 from mmtrain.metrics.score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
+from mmtrain.targets.labels.yes_no import read_answers
 from mmtrain.targets.losses import softened_distance
 from mmtrain.targets.prediction_columns import TRUTH, UNKNOWN_LABELS
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
-from mmtrain.targets.yes_no import read_answers
 from mmtrain.text.label_lists import LIST, split_labels, written
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Guess, role
 from mmtrain.columns.cells import ImageCells
-from mmtrain.columns.fitted_image import FittedImage
-from mmtrain.columns.image_cells import MORE_ENDINGS, MORE_URIS, guess_images
 from mmtrain.columns.input_column import InputColumn
-from mmtrain.columns.pixel_input import Choice, Level, Side, Slice, WindowOption, check_suffix
+from mmtrain.columns.pixels.fitted_image import FittedImage
+from mmtrain.columns.pixels.image_cells import MORE_ENDINGS, MORE_URIS, guess_images
+from mmtrain.columns.pixels.pixel_input import Choice, Level, Side, Slice, WindowOption, check_suffix
 from mmtrain.image_decoding import MAX_PIXELS, Layout
 from mmtrain.registry import Section
 from mmtrain.specs import ImageSpec, Kind

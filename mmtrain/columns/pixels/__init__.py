@@ -1,0 +1,1 @@
+"""Columns of images: one, several per row, or the slices of a scan."""
