@@ -192,7 +192,7 @@ def trained(file: Path, seed: int, options: argparse.Namespace, output: Path) ->
     """Train and evaluate an experiment, with each branch alone if there are several."""
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.commands.fit import fit
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
     from mmtrain.layers.start import start_tensorflow
 
     start_tensorflow()

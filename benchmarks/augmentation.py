@@ -93,7 +93,7 @@ def alone(batch: int, side: int, channels: int, count: int, rounds: int) -> dict
     import tensorflow as tf
 
     from mmtrain.columns.pixels.image import Augment
-    from mmtrain.training.augment import augment_images, uniforms_for
+    from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 
     random, how = np.random.default_rng(0), Augment.model_validate(yaml.safe_load(ALL))
     pixels = tf.constant(random.integers(0, 256, (batch, side, side, channels), dtype=np.uint8))

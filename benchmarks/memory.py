@@ -115,7 +115,7 @@ def table_stages(rows: int, *, parts: bool = False) -> dict[str, Any]:
 def image_epochs(images: int, epochs: int) -> dict[str, Any]:
     """Peaks of the epochs of a fit on images of which a quarter may stay in memory."""
     from mmtrain.commands.fit import fit
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.training.listeners.events import EpochEnded, Event
 

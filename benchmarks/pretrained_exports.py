@@ -28,7 +28,7 @@ import mmtrain
 from mmtrain.artifacts.export_results import ExportResult
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.training.listeners.events import EpochEnded
 
 EMOJI = Path(__file__).parents[1] / "sample_data" / "emoji"

@@ -54,7 +54,7 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
         RunError: the training failed, or the run is damaged.
 
     """
-    from mmtrain.commands.resume import resume as go_on
+    from mmtrain.commands.fitting.resume import resume as go_on
 
     with progress_display.watching(progress) as shown:
         done = go_on(_which(run), output=as_path(output), listeners=progress_display.listeners_of(shown))
@@ -329,7 +329,7 @@ def compare(runs: Iterable[RunLike] = (), split: str = "test", *, output: PathOr
         RunError: a run is damaged.
 
     """
-    from mmtrain.commands.compare import compare as compare_runs
+    from mmtrain.commands.comparison.compare import compare as compare_runs
 
     return Comparison(compare_runs([str(_which(run)) for run in runs], part=split, output=as_path(output)))
 

@@ -70,8 +70,8 @@ def fit(
 
     """
     from mmtrain.commands.fit import fit as train
-    from mmtrain.commands.fit_preset import fit_preset
-    from mmtrain.commands.shared_training import TrainedByFirst
+    from mmtrain.commands.fitting.fit_preset import fit_preset
+    from mmtrain.commands.fitting.shared_training import TrainedByFirst
 
     wanted = experiment_argument(experiment, overrides)
     file = None if table is None else as_table(table, output)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mmtrain.cli.views.training_progress import Display
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
 
 
 def in_notebook() -> bool:
@@ -62,6 +62,6 @@ def watching(progress: bool) -> Iterator[Display]:
 
 def listeners_of(shown: Display) -> Listeners:
     """Return the functions of a display that a training calls."""
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
 
     return Listeners(shown.event, shown.plan, shown.images, shown.say)

@@ -43,7 +43,7 @@ def command(
     Example: `mmtrain compare clinic/1 clinic/2`
     """
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.compare import compare
+    from mmtrain.commands.comparison.compare import compare
     from mmtrain.system.user_code import import_code
 
     import_code(code)

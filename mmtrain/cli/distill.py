@@ -45,7 +45,7 @@ def command(
     from mmtrain.cli.fit import print_kept_files, show_result
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.distill import DistillOptions, distill
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.training.signals import Interrupted
 

@@ -73,10 +73,10 @@ def command(
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.fit import fit
-    from mmtrain.commands.fit_preset import fit_preset
-    from mmtrain.commands.resume import resume
-    from mmtrain.commands.shared_training import TrainedByFirst
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.fit_preset import fit_preset
+    from mmtrain.commands.fitting.resume import resume
+    from mmtrain.commands.fitting.shared_training import TrainedByFirst
+    from mmtrain.commands.fitting.training_listeners import Listeners
     from mmtrain.pipeline.groups.run_group import GroupResult
     from mmtrain.pipeline.groups.workers import Processes
     from mmtrain.pipeline.prepare import Moved
@@ -265,8 +265,8 @@ def _group_result(done: GroupResult, *, as_json: bool, quiet: bool) -> None:
 def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import out, print_json
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.dry_run import dry_run
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.dry_run import dry_run
+    from mmtrain.commands.fitting.training_listeners import Listeners
 
     with progress_display(quiet=quiet or as_json) as shown:
         result = dry_run(config, overrides=overrides, listeners=Listeners(shown.event, shown.plan, shown.images, shown.say))

@@ -32,7 +32,7 @@ def runs_command(
     """
     _check_files(csv)
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.list_runs import list_runs, runs_table
+    from mmtrain.commands.comparison.list_runs import list_runs, runs_table
     from mmtrain.data.tables.csv_text import csv_text
 
     done = list_runs(name, output=output)
@@ -49,7 +49,7 @@ def runs_command(
 
 def _runs(done: RunList) -> Table:
     from mmtrain.cli.views.console import fitting_table, number, out
-    from mmtrain.commands.list_runs import started_at
+    from mmtrain.commands.comparison.list_runs import started_at
     from mmtrain.errors import duration
 
     rows = []
@@ -96,7 +96,7 @@ def leaderboard_command(
     _check_files(csv, html)
     import_allowed(code)
     from mmtrain.cli.views.console import line, note, out, print_json
-    from mmtrain.commands.leaderboard import how_to_score, leaderboard, leaderboard_table, write_leaderboard_page
+    from mmtrain.commands.comparison.leaderboard import how_to_score, leaderboard, leaderboard_table, write_leaderboard_page
     from mmtrain.data.tables.csv_text import csv_text
     from mmtrain.errors import counted, shell_command
     from mmtrain.reports.leaderboard_page import OPTIMISM

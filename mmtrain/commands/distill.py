@@ -13,7 +13,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import DistillationRecord
 from mmtrain.commands.fit import TrainingOptions, train_new
-from mmtrain.commands.training_listeners import CHECKED, Listeners
+from mmtrain.commands.fitting.training_listeners import CHECKED, Listeners
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import NAME_PATTERN
 from mmtrain.data import encode

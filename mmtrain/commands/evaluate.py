@@ -19,7 +19,7 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord
 from mmtrain.columns import Group
-from mmtrain.commands.tracking import track_evaluated
+from mmtrain.commands.fitting.tracking import track_evaluated
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays

@@ -15,11 +15,11 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
-from mmtrain.commands.fit_group import GroupOptions, check_fold, fit_group
+from mmtrain.commands.fitting.fit_group import GroupOptions, check_fold, fit_group
+from mmtrain.commands.fitting.shared_training import follow, plan_sharing, record_workers
+from mmtrain.commands.fitting.tracking import track_finished
+from mmtrain.commands.fitting.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.commands.report import finish
-from mmtrain.commands.shared_training import follow, plan_sharing, record_workers
-from mmtrain.commands.tracking import track_finished
-from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.load import REPEATS
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data import encode

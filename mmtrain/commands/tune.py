@@ -20,7 +20,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run, now
 from mmtrain.artifacts.search_results import SearchResult
-from mmtrain.commands.tracking import track_finished, track_search
+from mmtrain.commands.fitting.tracking import track_finished, track_search
 from mmtrain.config import Experiment
 from mmtrain.config.tune import Tune
 from mmtrain.config.yaml_source import NotInFile, Origin

@@ -22,9 +22,9 @@ from mmtrain.data.sampling import BalancedSampler
 from mmtrain.input_layout import InputLayout
 from mmtrain.model.models import Models
 from mmtrain.targets import FittedTarget
-from mmtrain.training.augment import augment_images, uniforms_for
+from mmtrain.training.augmentation.augment import augment_images, uniforms_for
+from mmtrain.training.augmentation.mixing import Mixing
 from mmtrain.training.distillation import Distillation
-from mmtrain.training.mixing import Mixing
 from mmtrain.training.optimization.gradient_balance import GradientBalance
 from mmtrain.training.optimization.group_optimizer import ParameterGroups, optimizer_for, set_factors
 from mmtrain.training.optimization.stages import Stages

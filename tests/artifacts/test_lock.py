@@ -8,7 +8,7 @@ import pytest
 
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
-from mmtrain.commands.resume import resume
+from mmtrain.commands.fitting.resume import resume
 from mmtrain.errors import UsageError
 
 HOLDER = """

@@ -11,8 +11,8 @@ from mmtrain import config
 from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.runs import create
 from mmtrain.cli.app import run as run_command
-from mmtrain.commands.leaderboard import leaderboard
-from mmtrain.commands.list_runs import list_runs
+from mmtrain.commands.comparison.leaderboard import leaderboard
+from mmtrain.commands.comparison.list_runs import list_runs
 from mmtrain.errors import UsageError
 from mmtrain.metrics.score import Score
 

@@ -6,8 +6,8 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 from mmtrain import config
-from mmtrain.commands import shared_training
-from mmtrain.commands.shared_training import LocalWorkers, TrainedByFirst, plan_sharing
+from mmtrain.commands.fitting import shared_training
+from mmtrain.commands.fitting.shared_training import LocalWorkers, TrainedByFirst, plan_sharing
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError, RunError, UsageError
 from mmtrain.pipeline.groups.workers import Processes

@@ -14,7 +14,7 @@ from tiny import two_blobs, write_experiment
 
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
+from mmtrain.commands.fitting.resume import resume
 from mmtrain.config.experiment import Cache
 from mmtrain.data import cache as caches
 from mmtrain.data import encoded_column as rooms

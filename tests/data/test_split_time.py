@@ -258,7 +258,7 @@ def test_a_shift_over_time_is_a_note_and_no_look_back(tmp_path):
 def test_a_run_keeps_the_cuts_and_its_card_tells_them(tmp_path):
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.commands.fit import fit
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
 
     told = []
     done = fit(visits(tmp_path), output=tmp_path / "runs", listeners=Listeners(say=told.append))

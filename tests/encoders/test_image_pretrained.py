@@ -10,8 +10,8 @@ from tiny import lines, paint, ready, two_blobs, write_experiment
 
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config import load
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.training.listeners.events import EpochEnded

@@ -14,7 +14,7 @@ from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.artifacts.run_folder import FORMAT, Run
 from mmtrain.cli.app import run as command_line
 from mmtrain.columns.vectorizers.fitted_number import FittedNumeric
-from mmtrain.commands.compare import compare, differing_settings
+from mmtrain.commands.comparison.compare import compare, differing_settings
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.config.evaluation import Evaluation

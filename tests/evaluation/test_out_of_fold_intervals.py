@@ -10,7 +10,7 @@ from mmtrain.artifacts.command_results import ComparedRun, Comparison
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.app import run as command_line
-from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
+from mmtrain.commands.comparison.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.errors import UsageError
 from mmtrain.evaluation.cross_validation import NADEAU_BENGIO
@@ -255,7 +255,7 @@ def test_compare_of_groups_prints_the_test_and_the_bootstrap_of_rows(tmp_path, m
     compared = [ComparedRun(run=one.run, name=one.run.folder.name, test_looks=0) for one in runs]
     done = Comparison(part="out-of-fold", runs=compared, targets=targets, settings={}, remarks=remarks)
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr("mmtrain.commands.compare.compare", lambda *_, **__: done)
+    monkeypatch.setattr("mmtrain.commands.comparison.compare.compare", lambda *_, **__: done)
     assert command_line(["compare", "a", "b"]) == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()

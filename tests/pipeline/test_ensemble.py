@@ -21,9 +21,9 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
+from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.pack import pack
 from mmtrain.commands.predict import PredictOptions, predict
-from mmtrain.commands.resume import resume
 from mmtrain.commands.unpack import unpack
 from mmtrain.errors import RunError, UsageError
 from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowExplanation, SelectedRow

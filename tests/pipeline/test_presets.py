@@ -6,9 +6,9 @@ from tiny import paint, two_blobs, write_experiment
 from mmtrain import config
 from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as run_command
-from mmtrain.commands import fit_preset as fit_preset_module
-from mmtrain.commands.fit_preset import fit_preset
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting import fit_preset as fit_preset_module
+from mmtrain.commands.fitting.fit_preset import fit_preset
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.errors import UsageError
 from mmtrain.pipeline.proposals import presets
 from mmtrain.pipeline.proposals.encoder_speed import EncoderSpeed

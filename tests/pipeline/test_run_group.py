@@ -18,8 +18,8 @@ from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as command
 from mmtrain.cli.fit import _group_result
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.data import encode
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import UsageError

@@ -10,9 +10,9 @@ from tiny import lines, two_blobs, write_experiment
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fit import fit
-from mmtrain.commands.fit_group import count_trainings
-from mmtrain.commands.resume import budget_of, resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.fit_group import count_trainings
+from mmtrain.commands.fitting.resume import budget_of, resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config.training import Stage, Training
 from mmtrain.pipeline import time_budget
 from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs

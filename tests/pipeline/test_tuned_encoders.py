@@ -21,8 +21,8 @@ from tiny_encoders import write_model
 import mmtrain
 from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config import load
 from mmtrain.errors import RunError
 from mmtrain.training.listeners.events import EpochEnded, StepsBegan

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from mmtrain.columns.pixels.image import Augment
-from mmtrain.training.augment import augment_images, uniforms_for
-from mmtrain.training.augment_policy import OPERATIONS
+from mmtrain.training.augmentation.augment import augment_images, uniforms_for
+from mmtrain.training.augmentation.augment_policy import OPERATIONS
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 RAMP = np.array([[10, 20, 30, 40]], np.uint8)[..., None]
@@ -93,7 +93,7 @@ def test_sharpness_moves_away_from_the_smoothed_image():
     ],
 )
 def test_operations_that_move_have_known_pixels(name, expected, monkeypatch):
-    from mmtrain.training import augment_policy
+    from mmtrain.training.augmentation import augment_policy
 
     monkeypatch.setitem(augment_policy.RANGES, "trivial_augment", augment_policy.RANGES["trivial_augment"]._replace(translate=0.25))
     pixels = np.zeros((4, 4, 1), np.uint8)

@@ -11,8 +11,8 @@ from tiny import lines, ready, two_blobs, write_experiment
 from mmtrain import config
 from mmtrain.batches import Batches
 from mmtrain.cli.fit import dry_run_lines
-from mmtrain.commands.dry_run import dry_run
 from mmtrain.commands.fit import fit
+from mmtrain.commands.fitting.dry_run import dry_run
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.system.memory import anonymous_memory, available_memory, peak_memory
 from mmtrain.training import device

@@ -5,8 +5,8 @@ import pytest
 from tiny import lines, mixed_table, ready, two_blobs, write_experiment
 
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.fusions import fusions
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

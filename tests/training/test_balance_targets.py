@@ -11,8 +11,8 @@ from tensorflow.python.framework import config as tf_config  # the public part o
 from tiny import mixed_table, ready, write_experiment
 
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config import load
 from mmtrain.errors import ConfigError
 from mmtrain.pipeline.build import assemble_network

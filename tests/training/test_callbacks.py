@@ -11,8 +11,8 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.check import check
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config.training import typed_value
 from mmtrain.config.yaml_source import read
 from mmtrain.errors import ConfigError, RunError

@@ -82,7 +82,7 @@ def test_an_unknown_method_of_a_trial_is_refused(tmp_path):
 @pytest.mark.parametrize(("gain", "chosen"), [(0.5, "add"), (0.0, "concatenate")])
 def test_a_run_keeps_the_fusion_that_was_chosen(tmp_path, monkeypatch, gain, chosen):
     from mmtrain.commands.fit import fit
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
     from mmtrain.training.auto_settings import fusion_trial
 
     actual = fusion_trial._validation_losses

@@ -6,8 +6,8 @@ from test_auxiliary import ROWS, TREE, KilledError, batch_of, train_step, update
 from tiny import lines, mixed_table, ready, two_blobs, write_experiment
 
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 STRENGTH = 0.4

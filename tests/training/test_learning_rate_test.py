@@ -77,7 +77,7 @@ def test_without_a_fall_the_default_is_taken_and_said(path, monkeypatch):
 @pytest.mark.slow
 def test_a_run_keeps_the_rate_that_was_found(path, tmp_path):
     from mmtrain.commands.fit import fit
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
 
     told = []
     run = fit(path, output=tmp_path / "runs", listeners=Listeners(say=told.append)).run

@@ -223,7 +223,7 @@ def test_held_out_rows_of_a_group_stay_together_in_the_choice_of_bins():
 @pytest.mark.slow
 def test_a_run_says_what_was_kept_and_saves_it(tmp_path):
     from mmtrain.commands.fit import fit
-    from mmtrain.commands.training_listeners import Listeners
+    from mmtrain.commands.fitting.training_listeners import Listeners
     from mmtrain.model.model_file import load_end_to_end
 
     said = []

@@ -11,7 +11,7 @@ from mmtrain.data.counter_rng import uniform
 from mmtrain.input_layout import InputLayout
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.specs import ImageSpec, SequenceSpec, SetSpec
-from mmtrain.training.mixing import Mixing, beta_quantiles
+from mmtrain.training.augmentation.mixing import Mixing, beta_quantiles
 from mmtrain.training.step import TrainStep
 
 TREE = """

@@ -17,8 +17,8 @@ from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.errors import DataError, RunError, UsageError
 from mmtrain.model import model_file
 from mmtrain.pipeline.run_record import RECORDED_FILES

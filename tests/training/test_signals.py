@@ -13,8 +13,8 @@ from tiny import two_blobs, write_experiment
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.fit import print_kept_files
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.layers.start import quiet_native_stderr
 from mmtrain.training import checkpoints
 from mmtrain.training.listeners.events import StepsBegan, StopAsked

@@ -14,8 +14,8 @@ from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config.training import EarlyStopping
 from mmtrain.errors import ConfigError, Problem, RunError
 from mmtrain.training import checkpoints, loop

@@ -6,8 +6,8 @@ from tiny import lines, paint, ready, two_blobs, write_experiment
 
 from mmtrain import config
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config.training import Stage
 from mmtrain.errors import ConfigError
 from mmtrain.training.optimization.stages import Stages

@@ -11,8 +11,8 @@ from tiny import lines, two_blobs, write_experiment
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fit import fit
-from mmtrain.commands.resume import resume
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.resume import resume
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.errors import RunError
 from mmtrain.trackers import Trackers, trackers
 from mmtrain.training.listeners.events import Assembled, EpochEnded, Started, StepsBegan, TrialEnded

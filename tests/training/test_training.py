@@ -16,7 +16,7 @@ from mmtrain.branches import Features, architectures, branch
 from mmtrain.columns.pixels.image import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.config.training import EarlyStopping
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.counter_rng import uniform
@@ -27,7 +27,7 @@ from mmtrain.errors import RunError
 from mmtrain.model.memory_errors import prediction_oom_errors, step_oom_errors
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.training import checkpoints, device, loop
-from mmtrain.training.augment import augment_images, uniforms_for
+from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 from mmtrain.training.checkpoints import Position
 from mmtrain.training.early_stopping import EarlyStopper
 from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Warned

@@ -22,7 +22,7 @@ from mmtrain.training.listeners.events import Detail, Ended, EpochEnded, Event, 
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.run_folder import Run
-    from mmtrain.commands.training_listeners import Plan
+    from mmtrain.commands.fitting.training_listeners import Plan
 
 SHOWN_EPOCHS = 8
 REFRESHES = 5.0

@@ -28,7 +28,7 @@ from mmtrain.model.encoder_inputs import Components
 from mmtrain.model.model_file import rows_at_once
 from mmtrain.specs import FeatureSpec, PieceSpec, TensorSpec
 from mmtrain.system.threads import in_threads
-from mmtrain.training.augment import augment_images, uniforms_for
+from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 from mmtrain.training.encoder_features.distinct_texts import DistinctTexts
 from mmtrain.training.encoder_features.feature_cache import FeatureCache, FeatureEstimate
 

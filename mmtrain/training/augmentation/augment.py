@@ -15,7 +15,14 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.columns.pixels.image import Augment
-from mmtrain.training.augment_policy import UNIFORMS_PER_OPERATION, Drawn, draw_operations, operations_of, policy_moves, recoloured
+from mmtrain.training.augmentation.augment_policy import (
+    UNIFORMS_PER_OPERATION,
+    Drawn,
+    draw_operations,
+    operations_of,
+    policy_moves,
+    recoloured,
+)
 
 UNIFORMS_PER_IMAGE = 8
 """Uniform numbers per image: two flips, rotation, two shifts, zoom, brightness, contrast."""

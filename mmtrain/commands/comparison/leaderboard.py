@@ -19,8 +19,8 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry, RunEntry
-from mmtrain.commands.compare import differing_settings
-from mmtrain.commands.list_runs import FOLDS_PART, describe_run, list_runs, main_score, scores_of
+from mmtrain.commands.comparison.compare import differing_settings
+from mmtrain.commands.comparison.list_runs import FOLDS_PART, describe_run, list_runs, main_score, scores_of
 from mmtrain.config import Experiment
 from mmtrain.config.load import setting_cell
 from mmtrain.data.splits.split_file import read_sizes, read_split

@@ -17,7 +17,7 @@ from mmtrain.artifacts.command_results import ComparedRun, ComparedTarget, Compa
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord, RunFacts
 from mmtrain.columns import Group, Id
-from mmtrain.commands.compare_groups import CrossValidatedRun, compare_groups
+from mmtrain.commands.comparison.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config import Experiment
 from mmtrain.data.arrays import Array
 from mmtrain.data.encode import Fitted

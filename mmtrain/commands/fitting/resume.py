@@ -11,11 +11,11 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.commands.fit_group import GroupOptions, check_fold, finish_tracked_group, train_group
+from mmtrain.commands.fitting.fit_group import GroupOptions, check_fold, finish_tracked_group, train_group
+from mmtrain.commands.fitting.shared_training import LocalWorkers, TrainedByFirst, follow, plan_sharing, record_workers
+from mmtrain.commands.fitting.tracking import track_finished
+from mmtrain.commands.fitting.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.commands.report import finish, finish_trained
-from mmtrain.commands.shared_training import LocalWorkers, TrainedByFirst, follow, plan_sharing, record_workers
-from mmtrain.commands.tracking import track_finished
-from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, shell_command

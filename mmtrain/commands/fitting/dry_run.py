@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts.command_results import DryRun
-from mmtrain.commands.training_listeners import CHECKED, Listeners, training_plan
+from mmtrain.commands.fitting.training_listeners import CHECKED, Listeners, training_plan
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow

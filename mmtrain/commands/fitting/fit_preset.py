@@ -9,8 +9,8 @@ from pathlib import Path
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import SearchResult
 from mmtrain.commands.fit import fit
-from mmtrain.commands.fit_group import check_fold, check_processes
-from mmtrain.commands.training_listeners import Listeners
+from mmtrain.commands.fitting.fit_group import check_fold, check_processes
+from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.commands.tune import tune
 from mmtrain.config.load import format_setting
 from mmtrain.config.yaml_source import NotInFile

@@ -11,8 +11,8 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
-from mmtrain.commands.tracking import track_finished, track_group
-from mmtrain.commands.training_listeners import Listeners, Plan
+from mmtrain.commands.fitting.tracking import track_finished, track_group
+from mmtrain.commands.fitting.training_listeners import Listeners, Plan
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.splits.summary import summarize

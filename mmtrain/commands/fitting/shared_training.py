@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmtrain.artifacts.lock import run_of_process
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.commands.fit_group import check_processes
+from mmtrain.commands.fitting.fit_group import check_processes
 from mmtrain.config import Experiment
 from mmtrain.config.training import Training
 from mmtrain.data.images.store import Say

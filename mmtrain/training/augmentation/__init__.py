@@ -1,0 +1,1 @@
+"""Changes of training rows in the graph: of each image, and of two rows of a batch."""
