@@ -73,6 +73,7 @@ def test_a_classifier_predicts_its_own_classes(classifier):
     assert classifier.folder_ is None
 
 
+@pytest.mark.slow
 def test_a_fitted_estimator_is_pickled_whole(classifier):
     copy = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(copy.predict_proba(table()), classifier.predict_proba(table()))
@@ -144,6 +145,7 @@ def test_rows_and_columns_that_were_not_learned_are_refused(classifier):
         classifier.predict(table().assign(x="word"))
 
 
+@pytest.mark.slow
 def test_without_scikit_learn_one_sentence_says_what_is_missing():
     program = "import sys; sys.modules['sklearn'] = None; sys.modules['sklearn.base'] = None\nimport mmtrain\nmmtrain.Classifier"
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)

@@ -77,6 +77,7 @@ def test_an_experiment_file_is_read_without_the_data_libraries(experiment):
     assert imported(program, str(experiment), folder=experiment.parent) == {"pydantic", "yaml"}
 
 
+@pytest.mark.slow
 def test_a_mistake_in_the_file_is_reported_with_those_of_the_table_without_tensorflow(experiment):
     commands = ["check", "fit", "inspect-data"]
     program = f"from mmtrain.cli.app import run\nassert [run([name, *sys.argv[1:]]) for name in {commands}] == [2, 2, 2]"
@@ -92,6 +93,7 @@ def refused(tmp_path_factory):
     return imported(program, folder=tmp_path_factory.mktemp("refused"))
 
 
+@pytest.mark.slow
 def test_an_export_that_cannot_be_is_refused_without_tensorflow(refused):
     assert "pandas" in refused  # it got as far as the workflow
     assert not refused & {"tensorflow", "keras", "matplotlib", "jinja2"}

@@ -74,6 +74,7 @@ def trained(tmp_path_factory, tensorflow):
         yield folder
 
 
+@pytest.mark.slow
 def test_a_saved_model_predicts_from_pixels_what_predict_says_of_files(trained, capsys):
     import keras
 

@@ -536,6 +536,7 @@ def test_budget_counts_the_stores_that_are_there(scans):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a file system without any room")
+@pytest.mark.slow
 def test_store_that_does_not_fit_the_disk_is_not_built(scans):
     column = Image(column="scan", size=(4096, 4096))
     cells = pd.Series(["1.bmp", "2.bmp", "3.bmp"], dtype="str")

@@ -53,8 +53,11 @@ def test_pipeline_and_older_files_are_the_same_tokenizer(tmp_path, name, pipelin
 
 @pytest.mark.parametrize(
     ("name", "files", "padding"),
-    # SigLIP's tokenizer is a unigram model, as that of XLM-R.
-    [pytest.param(name, one, padding, marks=[pytest.mark.slow] * (name == "siglip")) for name, (one, _, padding) in CASES.items()],
+    # CLIP's is a tokenizer of bytes, as RoBERTa's, and SigLIP's a unigram model, as that of XLM-R.
+    [
+        pytest.param(name, one, padding, marks=[pytest.mark.slow] * (name in ("clip", "siglip")))
+        for name, (one, _, padding) in CASES.items()
+    ],
     ids=list(CASES),
 )
 def test_ids_are_those_of_the_reference(tensorflow, tmp_path, name, files, padding):

@@ -154,6 +154,7 @@ def half_removed(alone):
 
 
 @pytest.mark.parametrize("harm", [killed, damaged, half_removed])
+@pytest.mark.slow
 def test_a_branch_whose_training_did_not_end_or_that_changed_does_not_count(run, first, harm, tmp_path):
     experiment = config.load(run / "config.yaml")
     plan, copy = branch_plan(experiment, "scan", None), Run(tmp_path)
@@ -308,6 +309,7 @@ def test_what_of_a_branch_alone_is_packed(name, packed):
 # What is not there
 
 
+@pytest.mark.slow
 def test_a_single_branch_is_the_model_and_an_empty_column_is_not_boosted(tmp_path):
     """Its only numbers are in validation rows."""
     part = {row: "validation" if row < 6 else "test" if row < 12 else "train" for row in range(40)}

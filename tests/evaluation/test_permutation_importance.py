@@ -208,6 +208,7 @@ def scored(run):
     return evaluate(str(run.folder)), run.read_json("metrics.json")["test"]["y"]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_its_branches_and_columns_contribute(run, scored):
     kept = scored[1]["contributions"]
     assert (kept["main"], kept["rows"], kept["permutations"], kept["draws"]) == ("auc", 40, 3, 200)

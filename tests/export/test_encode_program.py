@@ -128,12 +128,14 @@ def program(export):
     return module
 
 
+@pytest.mark.slow
 def test_numbers_of_a_program_are_cells_as_a_table_has_them(export, program):
     numbers = [3.0, 0.5, float("inf"), float("nan"), 7, True]
     cells = list(map(program.Encoder(export[0])._cell, numbers))
     assert cells == ["3", "0.5", "inf", None, "7", "true"]
 
 
+@pytest.mark.slow
 def test_its_hashes_are_those_of_tensorflow(program, tensorflow):
     random_state = random.Random(0)
     texts = [bytes(random_state.randrange(1, 256) for _ in range(size)) for size in range(200)]

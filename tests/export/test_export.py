@@ -406,6 +406,7 @@ def copied(converted):
     return write
 
 
+@pytest.mark.slow
 def test_export_that_predicts_otherwise_is_removed(run, exported, tmp_path, monkeypatch):
     onnx = export_formats["onnx"]
 
@@ -882,6 +883,7 @@ def test_network_of_mixed_precision_is_exported_in_float32(run, tmp_path, tensor
 # The command
 
 
+@pytest.mark.slow
 def test_command_prints_the_folder_and_notes_what_was_checked(run, exported, capfd, monkeypatch):
     monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=copied(exported("onnx"))))
     monkeypatch.setenv("COLUMNS", "200")

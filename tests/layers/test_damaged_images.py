@@ -187,6 +187,7 @@ def test_what_is_damaged_is_refused_by_both(name, statuses):
     assert statuses[name] == 2
 
 
+@pytest.mark.slow
 def test_codes_of_a_gif_that_come_before_they_are_defined_are_refused_by_both(colour):
     file = bytearray(saved(photo((40, 40), 3), "GIF"))
     file[-300] ^= 0xFF
@@ -197,6 +198,7 @@ def test_codes_of_a_gif_that_come_before_they_are_defined_are_refused_by_both(co
     assert np.array_equal(decoded(colour, [file])[0][0], read(file, COLOUR))
 
 
+@pytest.mark.slow
 def test_what_decides_no_pixel_may_be_anything_in_both(colour):
     head, first, *others = parts(whole_files()["PNG extras"])
     late = [piece for piece in others if piece[4:8] == b"tRNS"]

@@ -37,6 +37,7 @@ def arrays_of(tensors):
     return {key: values.numpy() for key, values in tensors.items()}
 
 
+@pytest.mark.slow
 def test_predictions_of_branches_are_those_of_their_heads_and_the_fused_ones_elsewhere(material, answers):
     fused, alone = answers.predict(material.arrays, ROWS)
     inputs = material.arrays.take(ROWS)

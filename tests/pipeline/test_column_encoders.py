@@ -82,6 +82,7 @@ def test_all_columns_are_numbers_of_one_branch(trained):
     assert shapes.count((6, 3)) == 2  # principal components
 
 
+@pytest.mark.slow
 def test_images_of_several_columns_are_read_once(trained):
     _, notices, _ = trained
     read = [notice for notice in notices if "has read" in notice]

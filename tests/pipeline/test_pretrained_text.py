@@ -111,6 +111,7 @@ def test_a_packed_run_names_the_encoder_without_its_folder(run, tmp_path):
     pd.testing.assert_frame_equal(mmtrain.load(tmp_path / "there").predict(frame, proba=True), expected)
 
 
+@pytest.mark.slow
 def test_equal_texts_are_encoded_once(run):
     _, table = run
     entries = [path for path in (table / "cache").iterdir() if path.is_dir()]

@@ -127,6 +127,7 @@ def test_a_target_that_refuses_missing_answers_is_asked_for_every_row(tmp_path):
     assert [str(problem.where) for problem in reading.problems] == ["table.csv:2: days"]
 
 
+@pytest.mark.slow
 def test_a_training_scores_each_target_on_its_rows(place):
     run = fit(place / "a.yaml", output=place / "runs").run
     lines = run.read_lines("metrics.jsonl")

@@ -222,6 +222,7 @@ def test_a_trial_changes_nothing_of_the_training(blobs, tried):
     assert lines(tried / "metrics.jsonl") == lines(run / "metrics.jsonl")
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_was_decided(tried):
     training = yaml.safe_load((tried / "config.yaml").read_text())["training"]
     assert [training[name] for name in ("batch_size", "precision", "jit", "steps_per_call")] == [8, "float32", "off", 1]

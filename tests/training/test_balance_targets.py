@@ -88,6 +88,7 @@ def finished(place):
     return fit(place / "a.yaml", output=place / "whole").run
 
 
+@pytest.mark.slow
 def test_epochs_record_the_learned_weights(finished):
     lines = finished.read_lines("metrics.jsonl")
     assert [{"train_sick_weight", "train_price_weight"} <= line.values.keys() for line in lines] == [True] * 3

@@ -163,6 +163,7 @@ def test_without_a_linear_model(material, changes):
 @pytest.mark.parametrize(
     ("network", "factor"), [pytest.param(0.3, 0.0, marks=pytest.mark.slow), (-0.001, 0.5), pytest.param(-0.3, 1.0, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_the_mean_of_both_is_kept_unless_one_is_better_beyond_noise(material, network, factor, monkeypatch):
     from mmtrain.training import linear_base
 

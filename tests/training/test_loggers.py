@@ -122,6 +122,7 @@ def test_a_server_that_is_away_is_reported_once_within_seconds(client, tmp_path)
     assert time.perf_counter() - begun < 60  # MLflow's own defaults take minutes
 
 
+@pytest.mark.slow
 def test_wandb_writes_an_offline_run_that_later_commands_add_to(tmp_path, monkeypatch):
     pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
     monkeypatch.chdir(tmp_path)

@@ -72,6 +72,7 @@ def data(tmp_path_factory):
     return material, describe
 
 
+@pytest.mark.slow
 def test_networks_that_differ_in_weights_alone_are_the_same(data):
     describe = data[1]
     first = describe()

@@ -69,6 +69,7 @@ def whole(tmp_path_factory):
     return data, run, folder
 
 
+@pytest.mark.slow
 def test_stages_left_out_train_the_rest_before_the_encoder(whole):
     _, _, folder = whole
     first, last = load(folder / "experiment.yaml").training.stages
@@ -77,6 +78,7 @@ def test_stages_left_out_train_the_rest_before_the_encoder(whole):
     assert last.learning_rate == {"branches.note.backbone": 0.0005}
 
 
+@pytest.mark.slow
 def test_heads_behind_an_encoder_begin_at_zero_and_learn(whole):
     from mmtrain.pipeline.build import assemble_network
 
@@ -87,6 +89,7 @@ def test_heads_behind_an_encoder_begin_at_zero_and_learn(whole):
     assert data.models.network.get_layer("target_amount").weights[0].numpy().any()
 
 
+@pytest.mark.slow
 def test_checkpoints_hold_adapters_and_no_weight_of_the_file(whole):
     _, run, _ = whole
     with np.load(run / "checkpoints" / "last" / "weights.npz") as weights:
