@@ -15,7 +15,7 @@ from mmtrain.specs import SequenceSpec, Tensor
 
 def _steps(inputs: Mapping[str, Input[SequenceSpec]]) -> tuple[Tensor, Tensor]:
     """Return which steps have a value, (batch, length) int32, and the steps, (batch, length, width)."""
-    from mmtrain.layers.series import StepFlags
+    from mmtrain.layers.numbers.series import StepFlags
 
     (series,) = inputs.values()
     series = series.masked()

@@ -207,7 +207,7 @@ class Date(InputColumn):
         """
         import numpy as np
 
-        from mmtrain.layers.dates import PERIODS, numbers_of
+        from mmtrain.layers.numbers.dates import PERIODS, numbers_of
         from mmtrain.text.iso_dates import short_iso
 
         pieces = list(cells)

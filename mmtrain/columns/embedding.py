@@ -129,7 +129,7 @@ class Embedding(InputColumn):
         import tensorflow as tf
 
         from mmtrain.columns.categorical import texts
-        from mmtrain.layers.number_lists import vectors
+        from mmtrain.layers.numbers.number_lists import vectors
         from mmtrain.text.number_lists import split_numbers
 
         width, unit, rows = self.width, self.normalize == "unit", 0

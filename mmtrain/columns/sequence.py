@@ -138,7 +138,7 @@ class TimeSeries(InputColumn):
         import tensorflow as tf
 
         from mmtrain.columns.summaries.base import Moments
-        from mmtrain.layers.series import steps
+        from mmtrain.layers.numbers.series import steps
 
         headers, values = self.reads(), len(self.columns or (self.column,))
         options: dict[str, Any] = {"timed": bool(self.time), "step": self.step, "from_start": self.keep == "first"}

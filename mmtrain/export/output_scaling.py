@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from mmtrain.export.base import ExportableModel
-from mmtrain.layers.prediction_scales import Affine
+from mmtrain.layers.numbers.prediction_scales import Affine
 
 LossScaling = Mapping[str, tuple[float, float]]
 """Scale and offset by the name of the output."""

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.layers.number_transforms import NumberTransforms, Transform
+from mmtrain.layers.numbers.number_transforms import NumberTransforms, Transform
 from mmtrain.layers.words import hashed_ngrams, neighbour_codes, word_codes
 from mmtrain.text.spelling import BLANK_ENDS
 

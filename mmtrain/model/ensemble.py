@@ -10,7 +10,7 @@ import keras
 
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.fusions.base import masked
-from mmtrain.layers.prediction_scales import Exponential, QuantileInverse
+from mmtrain.layers.numbers.prediction_scales import Exponential, QuantileInverse
 from mmtrain.layers.stacks import TakePlaces
 from mmtrain.layers.tabular.members import FoldMembers, MemberMean, UnfoldMembers
 from mmtrain.targets import FittedTarget

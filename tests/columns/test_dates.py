@@ -89,7 +89,7 @@ def test_order_of_day_and_month_is_learned_from_training_rows_and_kept():
 
 @pytest.mark.usefixtures("tensorflow")
 def test_days_and_parts_of_the_calendar_are_those_of_pandas():
-    from mmtrain.layers.dates import numbers_of
+    from mmtrain.layers.numbers.dates import numbers_of
 
     days = np.concatenate([np.random.default_rng(0).integers(-100_000, 100_000, 2000), [-719_162, 2_932_896]])  # years 1 and 9999
     moments = days.astype("datetime64[D]").astype("datetime64[s]") + np.arange(len(days)) * 43 % 86_400

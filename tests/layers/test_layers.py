@@ -167,7 +167,7 @@ def test_mask_selects_so_that_no_absent_value_passes():
 
 
 def test_affine_brings_a_number_back_to_its_unit():
-    from mmtrain.layers.prediction_scales import Affine
+    from mmtrain.layers.numbers.prediction_scales import Affine
 
     assert Affine(scale=2.0, offset=10.0)(np.array([[-1.0], [0.5]], dtype=np.float32)).numpy().tolist() == [[8], [11]]
 
@@ -242,23 +242,10 @@ def network_of(encoded):
 @pytest.fixture(scope="module")
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
-    from mmtrain.layers import (
-        dates,
-        encoding,
-        end_to_end,
-        fusion,
-        image_decoding,
-        network,
-        number_lists,
-        prediction_scales,
-        pretrained,
-        series,
-        stacks,
-        table_encoder,
-        target_scales,
-    )
+    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, pretrained, stacks, table_encoder
     from mmtrain.layers import text_tokens as tokens
     from mmtrain.layers import transformer_encoder as transformers
+    from mmtrain.layers.numbers import dates, number_lists, prediction_scales, series, target_scales
     from mmtrain.layers.tabular import blocks, number_encodings
     from mmtrain.layers.tabular import members as ensembles
     from mmtrain.layers.tokenizers import encode

@@ -106,7 +106,7 @@ class FittedDate(FittedColumn):
 
     def preprocessing(self) -> Any:
         """Reads, scales and flags dates."""
-        from mmtrain.layers.dates import EncodeDate
+        from mmtrain.layers.numbers.dates import EncodeDate
 
         names = ("parts", "cyclic", "center", "scale", "fill", "indicator", "masked", "day_first")
         return EncodeDate(**{name: getattr(self, name) for name in names})

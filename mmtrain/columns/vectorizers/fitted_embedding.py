@@ -85,7 +85,7 @@ class FittedEmbedding(FittedColumn):
 
     def preprocessing(self) -> Any:
         """Reads, scales and flags vectors."""
-        from mmtrain.layers.number_lists import EncodeEmbedding
+        from mmtrain.layers.numbers.number_lists import EncodeEmbedding
 
         names = ("width", "unit_length", "center", "scale", "fill", "indicator", "masked")
         return EncodeEmbedding(**{name: getattr(self, name) for name in names})

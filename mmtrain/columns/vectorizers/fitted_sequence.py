@@ -114,7 +114,7 @@ class FittedSequence(FittedColumn):
 
     def preprocessing(self) -> Any:
         """Reads, resamples and scales series."""
-        from mmtrain.layers.series import EncodeSequence
+        from mmtrain.layers.numbers.series import EncodeSequence
 
         names = ("length", "center", "scale", "timed", "step", "from_start", "masked")
         return EncodeSequence(**{name: getattr(self, name) for name in names})

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from mmtrain.layers.configured import ConfiguredLayer
-from mmtrain.layers.prediction_scales import along_line
+from mmtrain.layers.numbers.prediction_scales import along_line
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -155,7 +155,7 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
     def _partial_likelihood(self, times: Any, died: Any, raw: Any) -> Any:
         import tensorflow as tf
 
-        from mmtrain.layers.target_scales import LARGEST_EXPONENT
+        from mmtrain.layers.numbers.target_scales import LARGEST_EXPONENT
 
         raw = tf.clip_by_value(raw, -LARGEST_EXPONENT, LARGEST_EXPONENT)
         order = tf.argsort(times, direction="DESCENDING", stable=True)
@@ -170,7 +170,7 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         """Return the cumulative baseline hazard at the times of the curve, of relative hazards exp(raw) (Breslow 1972)."""
         import numpy as np
 
-        from mmtrain.layers.target_scales import LARGEST_EXPONENT
+        from mmtrain.layers.numbers.target_scales import LARGEST_EXPONENT
 
         if self.method != "cox":
             return None
@@ -211,7 +211,7 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
 
     def activation(self, name: str) -> Any:
         """The curve; (batch, times)."""
-        from mmtrain.layers.target_scales import ProportionalHazards, SurvivalCurve
+        from mmtrain.layers.numbers.target_scales import ProportionalHazards, SurvivalCurve
 
         if self.method == "cox":
             # Until `with_baseline`, that of all training rows together; a curve that ends at 0 would have an infinite hazard.

@@ -71,7 +71,7 @@ class FittedOrdinal(OrdinalTraits, FittedMulticlass):
         """Minus the logarithm of the probability of the true level: the sum of the losses of its conditional tasks."""
         import tensorflow as tf
 
-        from mmtrain.layers.target_scales import log_levels
+        from mmtrain.layers.numbers.target_scales import log_levels
 
         labels = tf.one_hot(truth, self.units) * (1 - self.label_smoothing) + self.label_smoothing / self.units
         return -tf.reduce_sum(labels * log_levels(raw), axis=1)
@@ -80,13 +80,13 @@ class FittedOrdinal(OrdinalTraits, FittedMulticlass):
         """Cross-entropy from the probabilities of the teacher."""
         import tensorflow as tf
 
-        from mmtrain.layers.target_scales import log_levels
+        from mmtrain.layers.numbers.target_scales import log_levels
 
         return -tf.reduce_sum(teacher * log_levels(raw), axis=1)
 
     def activation(self, name: str) -> Any:
         """Products of the conditional probabilities; (batch, levels)."""
-        from mmtrain.layers.target_scales import LevelProbabilities
+        from mmtrain.layers.numbers.target_scales import LevelProbabilities
 
         return LevelProbabilities(dtype="float32", name=name)
 

@@ -113,7 +113,7 @@ class FittedCount(CountTraits, FittedNumber):
 
     def activation(self, name: str) -> Any:
         """The exponential; (batch, 1 or 2)."""
-        from mmtrain.layers.target_scales import CountMoments
+        from mmtrain.layers.numbers.target_scales import CountMoments
 
         # Twice the largest count of training rows: an exponential may otherwise leave all that was seen far behind.
         limits = [log(2 * self.maximum + 1), log(MOST_DISPERSION)][: self.units]

@@ -95,7 +95,7 @@ class FittedGaussian(GaussianTraits, FittedNumber):
 
     def activation(self, name: str) -> Any:
         """Mean and standard deviation in the target's unit; (batch, 2)."""
-        from mmtrain.layers.prediction_scales import NormalMoments
+        from mmtrain.layers.numbers.prediction_scales import NormalMoments
 
         return NormalMoments(scale=self.scale, offset=self.center, limit=LIMIT, dtype="float32", name=name)
 

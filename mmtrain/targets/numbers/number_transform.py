@@ -59,7 +59,7 @@ class LogTransform(Section):
 
     def inverse(self, center: float, scale: float, name: str) -> Any:
         """Return a Keras layer from standardized transformed numbers to answers."""
-        from mmtrain.layers.prediction_scales import Exponential
+        from mmtrain.layers.numbers.prediction_scales import Exponential
 
         # No further than the training answers: a standard deviation more, and a few rows took the R2 of a skewed table from .77 to -1.86.
         limits = {"low": self.low, "high": self.high}
@@ -96,13 +96,13 @@ class QuantileTransform(Section):
         """Return the transformed answers, (batch,) float64: a TensorFlow function."""
         import tensorflow as tf
 
-        from mmtrain.layers.prediction_scales import along_line
+        from mmtrain.layers.numbers.prediction_scales import along_line
 
         return along_line(tf.cast(answers, tf.float64)[:, None], self.answers, self.quantiles)[:, 0]
 
     def inverse(self, center: float, scale: float, name: str) -> Any:
         """Return a Keras layer from standardized transformed numbers to answers."""
-        from mmtrain.layers.prediction_scales import QuantileInverse
+        from mmtrain.layers.numbers.prediction_scales import QuantileInverse
 
         points, values = list(self.quantiles), list(self.answers)
         return QuantileInverse(scale=scale, offset=center, points=points, values=values, dtype="float32", name=name)

@@ -86,7 +86,7 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
         """The pinball loss of the standardized number, the mean over levels."""
         import tensorflow as tf
 
-        from mmtrain.layers.target_scales import ordered
+        from mmtrain.layers.numbers.target_scales import ordered
 
         answers = (tf.cast(truth, tf.float64) - self.center) / self.scale
         above = tf.cast(tf.where(tf.math.is_nan(answers), tf.zeros_like(answers), answers), tf.float32)[:, None]
@@ -98,7 +98,7 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
         """The mean absolute distance from the quantiles of the teacher, standardized."""
         import tensorflow as tf
 
-        from mmtrain.layers.target_scales import ordered
+        from mmtrain.layers.numbers.target_scales import ordered
 
         return tf.reduce_mean(tf.abs((teacher - self.center) / self.scale - ordered(raw, self.explained_unit)), axis=1)
 
@@ -111,7 +111,7 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
 
     def activation(self, name: str) -> Any:
         """Ascending numbers in the target's unit; (batch, levels)."""
-        from mmtrain.layers.target_scales import OrderedNumbers
+        from mmtrain.layers.numbers.target_scales import OrderedNumbers
 
         return OrderedNumbers(middle=self.explained_unit, scale=self.scale, offset=self.center, dtype="float32", name=name)
 

@@ -104,7 +104,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
             return super().head(features, name)
         import keras
 
-        from mmtrain.layers.prediction_scales import BinExpectation
+        from mmtrain.layers.numbers.prediction_scales import BinExpectation
 
         given = keras.Input(features.shape[1:], dtype=features.dtype)
         logits = keras.layers.Dense(len(self.bins), dtype="float32")(given)
@@ -141,7 +141,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
         """Back to the target's unit; (batch, 1)."""
         if self.transform is not None:
             return self.transform.inverse(self.center, self.scale, name)
-        from mmtrain.layers.prediction_scales import Affine
+        from mmtrain.layers.numbers.prediction_scales import Affine
 
         return Affine(scale=self.scale, offset=self.center, dtype="float32", name=name)
 

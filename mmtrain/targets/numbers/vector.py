@@ -110,7 +110,7 @@ class FittedVector(VectorTraits, FittedNumber):
 
     def activation(self, name: str) -> Any:
         """Back to the units of the columns; (batch, numbers)."""
-        from mmtrain.layers.target_scales import Affines
+        from mmtrain.layers.numbers.target_scales import Affines
 
         return Affines(scales=list(self.scales), offsets=list(self.centers), dtype="float32", name=name)
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.layers.encoding import Encode, presence
-from mmtrain.layers.number_lists import parse_lists
+from mmtrain.layers.numbers.number_lists import parse_lists
 
 ROUNDING = 1e-9
 MOST_PLACES = 2.0**40
