@@ -109,7 +109,7 @@ class WeightSoup:
             variable.assign(values)
         network = self.steps.models.trained
         forward = tf.function(lambda inputs: network(inputs, training=True), autograph=False, reduce_retracing=True)
-        renew_statistics(network, lambda batch: forward(self.steps.augmented_inputs(batch.tree())), batches.epoch(1))
+        renew_statistics(network, lambda batch: forward(self.steps.augmenter.inputs(batch.tree())), batches.epoch(1))
 
 
 def forget(run: Run) -> None:

@@ -13,17 +13,16 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
-from mmtrain.columns import Column, inputs_among
-from mmtrain.columns.pixels.image import Augment
+from mmtrain.columns import Column
 from mmtrain.config.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.data.sampling import BalancedSampler
 from mmtrain.input_layout import InputLayout
 from mmtrain.model.models import Models
-from mmtrain.targets import FittedTarget
-from mmtrain.training.augmentation.augment import augment_images, uniforms_for
+from mmtrain.training.augmentation.augmenter import Augmenter
 from mmtrain.training.augmentation.mixing import Mixing
+from mmtrain.training.batch_losses import BatchLosses
 from mmtrain.training.distillation import Distillation
 from mmtrain.training.optimization.gradient_balance import GradientBalance
 from mmtrain.training.optimization.group_optimizer import ParameterGroups, optimizer_for, set_factors
@@ -32,10 +31,6 @@ from mmtrain.training.workers.collective import WISHES, Alone, Wishes
 
 RATES = tf.TensorSpec((None,), tf.float32)
 """Signature of the learning rates, one per step of a call."""
-
-
-LABELS = ("targets", "weights", "teacher")
-"""Parts of a batch that the losses read; the last one only of a training with a teacher."""
 AUXILIARY = "auxiliary_{}"
 """Name of the loss of a branch alone."""
 
@@ -64,12 +59,10 @@ class TrainStep:
         """The models of all stages."""
         self.models = models
         """The models of the stage that is trained, which take features of encoders that the stage leaves as they are."""
-        self.fitted = fitted
-        self.reported_targets = {key: target.without_smoothing() for key, target in fitted.targets.items()}
-        """Targets of reported losses: smoothed labels are minimized, but a loss with them says little about probabilities."""
         self.workers = workers or Alone()
         """The processes that share every batch."""
         self.distillation = distillation
+        self._take(fitted)
         self.optimizer = optimizer_for(training)
         # Before a stage freezes anything: every variable gets its slots, and checkpoints of all stages hold the same
         # arrays.
@@ -96,8 +89,18 @@ class TrainStep:
         for ours, theirs in zip(self.optimizer.variables, fresh.variables, strict=True):
             ours.assign(theirs)
         self.whole = self.models = models
-        self.fitted, self.seed, self.stages = fitted, training.seed, Stages(training)
+        self.seed, self.stages = training.seed, Stages(training)
+        self._take(fitted)
+
+    def _take(self, fitted: Fitted) -> None:
+        """Take the targets of a training; `reported` has the losses of its answers alone.
+
+        Smoothed labels are minimized, but a loss with them says little about probabilities.
+        """
+        self.fitted = fitted
         self.reported_targets = {key: target.without_smoothing() for key, target in fitted.targets.items()}
+        self.losses = BatchLosses(fitted.targets, self.whole.members, self.distillation)
+        self.reported = BatchLosses(self.reported_targets, self.whole.members)
 
     def enter_stage(self, number: int) -> None:
         """Train what stage `number` trains, at its rates; steps are compiled anew, as they update other variables."""
@@ -105,15 +108,11 @@ class TrainStep:
         base, decay = float(self.stages.training.learning_rate), self.stages.layer_decay(number)
         set_factors(self.optimizer, self.groups.factors(self.stages.group_rates(number), base, decay))
         self.models = self.whole.on_features([key for key, one in self.whole.tuned.items() if not one.encoder.network.trainable_variables])
-        augmentations = {key: column.augmentation for key, column in inputs_among(self.columns).items()}
-        views = {key: one.spec.views for key, one in self.models.encoders.items()}
-        self.augmentations = {key: one for key, one in augmentations.items() if one is not None and views.get(key, 2) > 1}
+        self.augmenter = Augmenter(self.columns, self.fitted, {key: one.spec.views for key, one in self.models.encoders.items()})
         specs = {key: column.spec for key, column in self.fitted.columns.items()}
         specs |= {key: one.spec for key, one in self.models.encoders.items()}
         self.mixing = None if self.mix is None else Mixing(self.mix, InputLayout(specs))
-        members = {key: getattr(self.fitted.columns[key].spec, "most", 1) for key in self.augmentations}
-        augmented = sum(members[key] * uniforms_for(one) for key, one in self.augmentations.items())
-        self.uniform_columns = augmented + (self.mixing.uniforms if self.mixing else 0)
+        self.uniform_columns = self.augmenter.uniforms + (self.mixing.uniforms if self.mixing else 0)
         # XLA compiles no sums over workers: of several, the part of each alone.
         alone = self.workers.count == 1
         self.update = tf.function(self._updates, jit_compile=(self.jit and alone) or None, autograph=False)
@@ -188,12 +187,12 @@ class TrainStep:
         return signature
 
     def _train_one(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
-        losses = self._update({**batch, "inputs": self.augmented_inputs(batch)}, rates[0])
+        losses = self._update({**batch, "inputs": self.augmenter.inputs(batch)}, rates[0])
         return {key: loss[None] for key, loss in losses.items()}
 
     def _train_full(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
         """Run `steps_per_call` steps. Images are augmented before: their resampling is compiled by itself, or is a GPU kernel."""
-        losses: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)}, rates)
+        losses: dict[str, Any] = self.update({**batch, "inputs": self.augmenter.inputs(batch)}, rates)
         return losses
 
     def _updates(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
@@ -234,9 +233,9 @@ class TrainStep:
             # (batch, ...) raw values; only `trained` has the heads of single branches.
             outputs = self.models.trained(batch["inputs"], training=True)
             outputs = outputs if self.models.branches else (outputs, {}, {})
-            losses, auxiliary = self._all_losses(outputs, batch, self.fitted.targets)
-            total = self._total(losses)
-            balanced = total if self.models.uncertainty is None else self.models.uncertainty.total(tf.stack(self._weighted_losses(losses)))
+            losses, auxiliary = self.losses(outputs, batch)
+            total = self.losses.total(losses)
+            balanced = total if self.models.uncertainty is None else self.models.uncertainty.total(tf.stack(self.losses.weighted(losses)))
             minimized = balanced + self.models.auxiliary * sum(auxiliary.values()) / len(auxiliary) if auxiliary else balanced
             # The identity, but in float16; `apply` divides the gradients again.
             scaled = self.optimizer.scale_loss(minimized)
@@ -244,11 +243,8 @@ class TrainStep:
         variables = self.models.trained.trainable_variables
         gradients = self._balance_gradients(tape.gradient(scaled, variables), variables, outputs, batch)
         if self.reported_targets != self.fitted.targets or self.distillation is not None:
-            answers = {part: values for part, values in batch.items() if part != "teacher"}
-            if "other" in answers:
-                answers["other"] = {part: values for part, values in batch["other"].items() if part != "teacher"}
-            losses, auxiliary = self._all_losses(outputs, answers, self.reported_targets)
-            total = self._total(losses)
+            losses, auxiliary = self.reported(outputs, batch)
+            total = self.reported.total(losses)
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
         reported = {AUXILIARY.format(branch): loss for branch, loss in auxiliary.items()} | reported
         return reported, list(gradients)
@@ -265,63 +261,6 @@ class TrainStep:
         # `iterations` counts updates; this counts batches, also those whose gradients are only accumulated, and is in checkpoints.
         return balance.modulate(gradients, factors, tf.cast(inner._iterations, tf.int32))
 
-    def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""
-        inputs, first = dict(batch["inputs"]), 0
-        for key, augment in self.augmentations.items():
-            # Each image of a set has changes of its own.
-            spec: Any = self.fitted.columns[key].spec.member  # of an image, as only images are augmented
-            most = getattr(self.fitted.columns[key].spec, "most", 1)
-            width = uniforms_for(augment)
-            uniforms = tf.reshape(batch["uniforms"][:, first : first + most * width], (-1, width))
-            first += most * width
-            if key in self.models.encoders:
-                inputs[key] = _one_view(inputs[key], uniforms[:, 0])
-                continue
-            inputs[key] = _augmented(inputs[key], inputs[f"{key}_present"], uniforms, augment, spec)
-        return inputs
-
-    def _all_losses(
-        self, outputs: tuple[Any, Any, Any], batch: Mapping[str, Any], targets: Mapping[str, FittedTarget]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the loss of each target by the fused prediction, and the total loss of each branch alone; of `models.trained`."""
-        fused, single, present = outputs
-        alone = {branch: self._losses(raw, _weighted(batch, present[branch]), targets) for branch, raw in single.items()}
-        losses, auxiliary = self._losses(fused, batch, targets), {branch: self._total(losses) for branch, losses in alone.items()}
-        if "share" in batch:  # means over the rows of this worker, whose weighted sum over workers is the mean over all rows
-            losses, auxiliary = tf.nest.map_structure(lambda loss: loss * batch["share"], (losses, auxiliary))
-        return losses, auxiliary
-
-    def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any], by_key: Mapping[str, FittedTarget]) -> dict[str, Any]:
-        """Return the loss of each target. Members of an ensemble are rows of their own, each with the truth and weight of its row."""
-        if "other" in batch:
-            # Of mixed rows, the loss of the other answer comes in addition.
-            theirs = self._losses(raw, batch["other"], by_key)
-            mine = self._losses(raw, {part: values for part, values in batch.items() if part != "other"}, by_key)
-            return {key: loss + theirs[key] for key, loss in mine.items()}
-        labels = {part: batch[part] for part in LABELS if part in batch}
-        # Next to a branch with members, the head of a branch without them gives (batch, units).
-        if self.models.members and not all(len(values.shape) == 2 for values in raw.values()):
-            # Row 0 as often as there are members, then row 1: the order in which the reshape lays out (batch, members).
-            repeats = self.models.members
-            labels = {part: {key: tf.repeat(values[key], repeats, axis=0) for key in by_key} for part, values in labels.items()}
-            raw = {key: tf.reshape(values, (-1, *values.shape[2:])) for key, values in raw.items()}
-        return {key: self._loss(key, target, labels, raw[key]) for key, target in by_key.items()}
-
-    def _loss(self, key: str, target: FittedTarget, labels: Mapping[str, Any], raw: Any) -> Any:
-        """Return the loss of one target, with its part of the teacher where `labels` have its predictions."""
-        truth, weight = labels["targets"][key], labels["weights"][key]
-        if self.distillation is None or "teacher" not in labels:
-            return target.loss(truth, raw, weight)
-        return self.distillation.loss(target, truth, raw, weight, labels["teacher"][key])
-
-    def _total(self, losses: Mapping[str, Any]) -> Any:
-        """Return the weighted sum of the losses over targets."""
-        return sum(self._weighted_losses(losses))
-
-    def _weighted_losses(self, losses: Mapping[str, Any]) -> list[Any]:
-        return [losses[key] * target.loss_weight for key, target in self.fitted.targets.items()]
-
     def learned_weights(self) -> dict[str, float]:
         """Return the weight of each target in the minimized loss, as `train_<target>_weight`; empty where they are fixed."""
         if self.whole.uncertainty is None:
@@ -336,33 +275,6 @@ class TrainStep:
             key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.reported_targets.items()
         }
         return losses, {key: self.models.activations[key](raw[key]) for key in raw}
-
-
-def _augmented(pixels: Any, present: Any, uniforms: Any, how: Augment, spec: Any) -> Any:
-    """Return augmented images, (batch, height, width, channels) or sets of them, (batch, most, ...); absent ones stay all zeros."""
-    images = tf.reshape(pixels, (-1, *spec.shape))
-    changed = augment_images(images, uniforms, how, spec.levels)
-    if len(pixels.shape) == 4:
-        return tf.where(tf.reshape(present > 0, (-1, 1, 1, 1)), changed, images)
-    shown = tf.reduce_max(tf.reshape(images, (tf.shape(images)[0], -1)), axis=1) > 0
-    # An image that is changed to black is still there: its first value is not 0.
-    first = tf.one_hot(0, spec.height * spec.width * spec.channels, dtype=images.dtype)
-    changed = tf.where(shown[:, None, None, None], tf.maximum(changed, tf.reshape(first, (1, *spec.shape))), images)
-    return tf.reshape(changed, (-1, *pixels.shape[1:]))
-
-
-def _one_view(views: Any, uniforms: Any) -> Any:
-    """Return views, (batch, views, width), that are all the one that a uniform number, (batch,), draws for each row."""
-    count = views.shape[1]
-    drawn = tf.minimum(tf.cast(uniforms * count, tf.int32), count - 1)
-    return tf.repeat(tf.gather(views, drawn[:, None], batch_dims=1), count, axis=1)
-
-
-def _weighted(batch: Mapping[str, Any], present: Any) -> dict[str, Any]:
-    """Return the labels of a batch, with weight 0 in the rows where a branch is absent; `present` is (batch, 1)."""
-    shown = tf.cast(present[:, 0] > 0, tf.float32)
-    weighted = {**batch, "weights": {key: weights * shown for key, weights in batch["weights"].items()}}
-    return {**weighted, "other": _weighted(batch["other"], present)} if "other" in batch else weighted
 
 
 def _compile(function: Any, *signature: Any) -> Any:

@@ -93,7 +93,7 @@ def test_the_loss_is_the_mean_of_the_losses_of_the_members(material, models):
     steps = TrainStep(material.experiment.training.without_trial(), material.experiment.columns, material.fitted, models)
     batch = {"targets": material.arrays.targets, "weights": material.arrays.weights}
     raw = raw_values(models, material)
-    found = steps._losses(raw, batch, material.fitted.targets)
+    found = steps.losses.by_target(raw, batch)
     for key, target in material.fitted.targets.items():
         members = [target.loss(batch["targets"][key], raw[key][:, member], batch["weights"][key]).numpy() for member in range(3)]
         assert len({round(float(loss), 6) for loss in members}) == 3

@@ -420,7 +420,7 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
         steps = TrainStep(one.experiment.training, one.experiment.columns, one.fitted, assemble_network(one.experiment, one.fitted))
         losses, predictions = predict_rows(steps, one.arrays, np.concatenate([one.partition.validation, one.partition.test]))
         batch = next(Batches(one.arrays, one.partition.train, 8, 0, steps.uniform_columns).epoch(1))
-        pixels = steps.augmented_inputs(batch.tree())["scan"]
+        pixels = steps.augmenter.inputs(batch.tree())["scan"]
         found.append((losses["answer"], predictions["answer"], np.asarray(pixels), batch.inputs["scan"]))
     assert len(found[0][0]) == 22
     assert (found[0][0] == found[1][0]).all()

@@ -151,7 +151,7 @@ def test_the_loss_is_that_of_both_answers_by_their_shares(material, steps):
     batch = batch_of(material, steps.mixing)
     mixed = steps.mixing.apply(batch)
     raw = steps.models.trained(mixed["inputs"], training=False)
-    losses = {key: float(loss) for key, loss in steps._losses(raw, mixed, steps.fitted.targets).items()}
+    losses = {key: float(loss) for key, loss in steps.losses.by_target(raw, mixed).items()}
     share = np.interp(batch["uniforms"].numpy()[:, 1], np.linspace(0, 1, 1025), beta_quantiles(1.0, 1025))
     for key, target in steps.fitted.targets.items():
         truth, weight = batch["targets"][key], batch["weights"][key].numpy()

@@ -722,7 +722,7 @@ def test_masked_image_stays_blank_under_augmentation(tmp_path):
     steps = TrainStep(found.training, found.columns, found.fitted, found.models)
     batch = next(Batches(found.arrays, found.partition.train, 64, 0, steps.uniform_columns).epoch(1))
     blank = batch.inputs["scan_present"][:, 0] == 0
-    pixels = steps.augmented_inputs(batch.tree())["scan"].numpy()
+    pixels = steps.augmenter.inputs(batch.tree())["scan"].numpy()
     assert 0 < blank.sum() < len(blank)
     assert (pixels[blank] == 0).all()
     assert len(np.unique(pixels[~blank][:, 0, 0, 0])) > 3
