@@ -42,8 +42,8 @@ def command(
     on the same rows. An interrupted student is resumed by `mmtrain fit --resume`.
     """
     import_allowed(code, any_callbacks=allow_callbacks)
-    from mmtrain.cli.fit import print_kept_files, show_result
     from mmtrain.cli.views.training_progress import progress_display
+    from mmtrain.cli.views.training_result import print_kept_files, show_result
     from mmtrain.commands.distill import DistillOptions, distill
     from mmtrain.commands.fitting.training_listeners import Listeners
     from mmtrain.pipeline.prepare import Moved

@@ -125,7 +125,7 @@ def guarded(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guarded, capsys):
-    from mmtrain.cli.fit import show_result
+    from mmtrain.cli.views.training_result import show_result
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
     from mmtrain.pipeline.train_run import TrainingResult

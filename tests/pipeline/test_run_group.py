@@ -16,7 +16,7 @@ from mmtrain.artifacts.lock import is_locked, run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.cli.app import run as command
-from mmtrain.cli.fit import _group_result
+from mmtrain.cli.views.training_result import show_group_result
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.fitting.training_listeners import Listeners
@@ -345,7 +345,7 @@ def test_a_fold_that_the_split_does_not_have(tmp_path, fold, problem):
 
 
 def test_the_end_of_a_group_says_where_its_results_are_and_what_comes_next(group, capsys):
-    _group_result(GroupResult(group, group.read("cross_validation.json")), as_json=False, quiet=False)
+    show_group_result(GroupResult(group, group.read("cross_validation.json")), as_json=False, quiet=False)
     told = capsys.readouterr()
     assert told.out.splitlines()[-1] == str(group.folder)
     assert told.err.splitlines()[-3:] == [

@@ -10,7 +10,7 @@ from tiny import lines, ready, two_blobs, write_experiment
 
 from mmtrain import config
 from mmtrain.batches import Batches
-from mmtrain.cli.fit import dry_run_lines
+from mmtrain.cli.views.training_result import dry_run_lines
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.dry_run import dry_run
 from mmtrain.pipeline.build import assemble_network

@@ -11,7 +11,7 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.cli.fit import print_kept_files
+from mmtrain.cli.views.training_result import print_kept_files
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.fitting.training_listeners import Listeners
