@@ -23,8 +23,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mmtrain.config.yaml_source import MOST_LEVELS, Location, Mark, Quoted, Source
-from mmtrain.config.yaml_syntax import NESTED
+from mmtrain.config.yaml_source import MOST_LEVELS, Location, Mark, Source
+from mmtrain.config.yaml_syntax import NESTED, Quoted
 from mmtrain.errors import ConfigError, Problem
 
 NAME = "experiment"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mmtrain.config.training import EarlyStopping, typed_value
+from mmtrain.config.training import EarlyStopping
 from mmtrain.config.validation.partial_validation import ValidParts, has_only
 from mmtrain.config.yaml_source import LocatedProblem, Location
+from mmtrain.config.yaml_syntax import typed_value
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.metrics.on_request.declared import ON_REQUEST
 from mmtrain.metrics.score import LEVEL, METRICS, metric_of

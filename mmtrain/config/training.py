@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mmtrain.config.mixing import Mix
-from mmtrain.config.yaml_source import Quoted
+from mmtrain.config.yaml_syntax import typed_value
 from mmtrain.optim import AnyOptimizer, AnySchedule
 from mmtrain.registry import Section
 from mmtrain.targets.base import ClassWeights
@@ -20,9 +19,6 @@ CountOrAuto = PositiveInt | Literal["auto"]
 RateOrAuto = Rate | Literal["auto"]
 UNTRIED: dict[str, Any] = {"batch_size": 32, "learning_rate": 0.001, "precision": "float32", "jit": "off", "steps_per_call": 1}
 """Values of `auto` settings without a trial on the device."""
-BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-INTEGER = re.compile(r"[-+]?[0-9]+\Z")
-NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 CALLBACK_PLACE = (
     "Module and class, as `keras.callbacks.CSVLogger`, or as `my_callbacks.Mine` for a file given with `--code my_callbacks.py`. "
     "Other installed modules need `--allow-callbacks`."
@@ -56,24 +52,6 @@ def groups_below(names: Iterable[str], groups: Collection[str]) -> dict[str, str
 
 def _below(name: str, groups: Collection[str]) -> list[str]:
     return [group for group in groups if group == name or group.startswith(f"{name}.")]
-
-
-def typed_value(value: Any) -> Any:
-    """Return a value of the tree with the type that YAML gives it: numbers and booleans of the core schema (YAML 1.2.2, 10.3.2).
-
-    Infinities, and numbers in other bases than ten, stay text.
-    """
-    if isinstance(value, dict):
-        return {key: typed_value(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed_value(item) for item in value]
-    if isinstance(value, Quoted):
-        return str(value)
-    if not isinstance(value, str):
-        return value
-    if INTEGER.match(value):
-        return int(value)
-    return float(value) if NUMBER.match(value) else BOOLEANS.get(value, value)
 
 
 class Callback(Section):

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field, PositiveInt, field_validator, model_validator
 
 from mmtrain.config.monitors import monitored, nearest_monitor
-from mmtrain.config.training import typed_value
 from mmtrain.config.validation.partial_validation import ValidParts
 from mmtrain.config.yaml_source import LocatedProblem
+from mmtrain.config.yaml_syntax import typed_value
 from mmtrain.registry import Section
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 import yaml
 
-from mmtrain.config.yaml_syntax import NESTED, compose
+from mmtrain.config.yaml_syntax import NESTED, Quoted, check_colon, compose
 from mmtrain.errors import ConfigError, Problem, shell_command
 from mmtrain.system.paths import PathFault, input_fault
 
@@ -41,10 +41,6 @@ HALF = re.compile("[\ud800-\udfff]")
 HALVES = re.compile("[\udc80-\udcff]")
 """Bytes of a file name that is not UTF-8, as Python reads them and `mmtrain init` writes them."""
 PATHS: frozenset[Location] = frozenset({("data", "table"), ("data", "images"), ("data", "cache", "folder")})
-
-
-class Quoted(str):
-    """A text that was written in quotes, or as a block."""
 
 
 @dataclass(frozen=True, order=True)
@@ -231,7 +227,7 @@ class _Reader:
             if key_node.tag == MERGE:
                 continue
             where = (*location, HALF.sub("\N{REPLACEMENT CHARACTER}", str(key_node.value)))
-            _check_colon(key_node, self.source.file)
+            check_colon(key_node, self.source.file)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._note(key_node, location, "a key has to be one word or text, not a list or a map.", "Write `key: value`.")
             elif key_node.value in written:
@@ -274,13 +270,6 @@ class _Reader:
     def _note(self, node: yaml.Node, location: Location, what: str, fix: str) -> None:
         mark = self._mark(node)
         self.source.notes.append((mark, Problem(self.source.place(location, mark), what, fix)))
-
-
-def _check_colon(key: yaml.Node, file: str) -> None:
-    """Raise ConfigError for `age {role: numeric}`, which YAML reads as the key `age {role`; `dose [mg]` is a legitimate header."""
-    if isinstance(key, yaml.ScalarNode) and key.style is None and key.value.count("{") != key.value.count("}"):
-        word = key.value.partition("{")[0].strip()
-        raise ConfigError(Problem(f"{file}:{key.start_mark.line + 1}", "a colon is missing before the bracket.", f"Write `{word}: {{`."))
 
 
 def _override(source: Source, text: str, mark: Mark) -> list[Problem]:

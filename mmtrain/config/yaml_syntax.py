@@ -1,9 +1,10 @@
-"""Text to YAML nodes; for text that is not YAML, the line and the likely cause in plain words."""
+"""Text to YAML nodes, and plain values to their types; for text that is not YAML, the line and the likely cause in plain words."""
 
 from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import yaml
 
@@ -34,6 +35,15 @@ CAUSES = (
 """Part of PyYAML's message, the cause in plain words, and the fix."""
 
 
+BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+INTEGER = re.compile(r"[-+]?[0-9]+\Z")
+NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+
+
+class Quoted(str):
+    """A text that was written in quotes, or as a block."""
+
+
 def compose(text: str, file: str) -> yaml.Node | None:
     """Return the root node; None for a text without any value. Raises ConfigError with the line of a syntax error."""
     try:
@@ -51,6 +61,13 @@ def compose(text: str, file: str) -> yaml.Node | None:
         raise ConfigError(Problem(f"{file}:{line}", what, "Characters end at \\U0010FFFF.")) from None
     except RecursionError:
         raise ConfigError(Problem(file, NESTED.what, NESTED.fix)) from None
+
+
+def check_colon(key: yaml.Node, file: str) -> None:
+    """Raise ConfigError for `age {role: numeric}`, which YAML reads as the key `age {role`; `dose [mg]` is a legitimate header."""
+    if isinstance(key, yaml.ScalarNode) and key.style is None and key.value.count("{") != key.value.count("}"):
+        word = key.value.partition("{")[0].strip()
+        raise ConfigError(Problem(f"{file}:{key.start_mark.line + 1}", "a colon is missing before the bracket.", f"Write `{word}: {{`."))
 
 
 def _explained(text: str, error: yaml.MarkedYAMLError) -> tuple[int, str, str]:
@@ -79,3 +96,21 @@ def _tab(line: str) -> tuple[str, str]:
     # Only a tab before the first character is indentation.
     indented = "\t" in line[: len(line) - len(line.lstrip())]
     return "the line is indented with a tab." if indented else "there is a tab between two words.", "Use spaces instead."
+
+
+def typed_value(value: Any) -> Any:
+    """Return a value of the tree with the type that YAML gives it: numbers and booleans of the core schema (YAML 1.2.2, 10.3.2).
+
+    Infinities, and numbers in other bases than ten, stay text.
+    """
+    if isinstance(value, dict):
+        return {key: typed_value(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed_value(item) for item in value]
+    if isinstance(value, Quoted):
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    if INTEGER.match(value):
+        return int(value)
+    return float(value) if NUMBER.match(value) else BOOLEANS.get(value, value)

@@ -13,8 +13,8 @@ from mmtrain.commands.check import check
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.fitting.training_listeners import Listeners
-from mmtrain.config.training import typed_value
 from mmtrain.config.yaml_source import read
+from mmtrain.config.yaml_syntax import typed_value
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.system.user_code import import_code
 from mmtrain.training.listeners.events import Ended, EpochEnded, Started, StepsBegan

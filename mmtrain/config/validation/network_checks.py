@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from mmtrain.branches import Branch, architectures
 from mmtrain.columns import InputColumn
 from mmtrain.columns.base import input_roles
-from mmtrain.config.training import typed_value
 from mmtrain.config.validation.partial_validation import ValidParts, as_number
 from mmtrain.config.yaml_source import LocatedProblem, Location
+from mmtrain.config.yaml_syntax import typed_value
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.fusions import fusions
 
