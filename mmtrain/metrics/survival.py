@@ -37,19 +37,32 @@ class Steps(NamedTuple):
 
 def kaplan_meier(times: Numbers, events: NDArray[np.bool_]) -> Steps:
     """Return the probability to survive each time, (distinct event times,) (Kaplan and Meier 1958). `times` and `events` are (n,)."""
-    distinct, codes = np.unique(times, return_inverse=True)
-    died = np.bincount(codes, weights=events, minlength=len(distinct))
-    # Rows that reach a time: those with it, and with a later one.
-    reached = np.cumsum(np.bincount(codes, minlength=len(distinct))[::-1])[::-1]
+    distinct, died, _, reached = _by_time(times, events)
     fell = died > 0
     return Steps(distinct[fell], np.cumprod(1 - died[fell] / reached[fell], dtype=np.float64))
 
 
+def observed_longer(times: Numbers, events: NDArray[np.bool_]) -> Steps:
+    """Return the probability to be observed longer than each time, (distinct times of censoring,).
+
+    Of equal times, events come before the ends of observations (Graf et al. 1999): a row with an event can no longer be censored, and
+    counted as if it could, it would make censoring rarer than it is wherever times are whole months or years.
+    """
+    distinct, died, censored, reached = _by_time(times, events)
+    fell = censored > 0
+    return Steps(distinct[fell], np.cumprod(1 - censored[fell] / (reached - died)[fell], dtype=np.float64))
+
+
+def _by_time(times: Numbers, events: NDArray[np.bool_]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """Return the distinct times, with the events at each, the censored rows, and the rows that reach it: with that time or a later one."""
+    distinct, codes = np.unique(times, return_inverse=True)
+    rows, died = np.bincount(codes, minlength=len(distinct)), np.bincount(codes, weights=events, minlength=len(distinct))
+    return distinct, died, rows - died, np.cumsum(rows[::-1])[::-1].astype(np.float64)
+
+
 def greenwood(times: Numbers, events: NDArray[np.bool_], horizon: float) -> tuple[float, float]:
     """Return the Kaplan-Meier estimate at a time and its standard error (Greenwood 1926)."""
-    distinct, codes = np.unique(times, return_inverse=True)
-    died = np.bincount(codes, weights=events, minlength=len(distinct))
-    reached = np.cumsum(np.bincount(codes, minlength=len(distinct))[::-1])[::-1]
+    distinct, died, _, reached = _by_time(times, events)
     past = (distinct <= horizon) & (died > 0)
     survived = float(np.prod(1 - died[past] / reached[past]))
     left = reached[past] - died[past]

@@ -14,6 +14,7 @@ from mmtrain.metrics.survival import (
     greenwood,
     integrated_brier,
     kaplan_meier,
+    observed_longer,
     survival_scorer,
     survival_scores,
 )
@@ -142,6 +143,13 @@ def test_kaplan_meier_curve_and_its_error_are_those_of_lifelines():
     # lifelines keeps the sum of Greenwood's formula.
     assert survived == pytest.approx(float(fitter.predict(12.5)))
     assert error == pytest.approx(survived * np.sqrt(float(fitter._cumulative_sq_.loc[:12.5].iloc[-1])))
+
+
+def test_events_come_before_the_ends_of_observations_at_equal_times():
+    random = np.random.default_rng(0)
+    months, ends = random.geometric(0.25, (2, 20_000))
+    observed = observed_longer(np.minimum(months, ends).astype(float), months <= ends)
+    assert observed.at(np.arange(1.0, 5.0)) == pytest.approx(0.75 ** np.arange(1, 5), abs=0.02)
 
 
 def test_integrated_brier_score_weighs_by_the_probability_to_be_observed():

@@ -98,7 +98,7 @@ class SurvivalTarget(SurvivalTraits, Target):
         """Return the times of the curve, from quantiles of the event times of training rows, and the curves of these rows."""
         import numpy as np
 
-        from mmtrain.metrics.survival import kaplan_meier
+        from mmtrain.metrics.survival import kaplan_meier, observed_longer
 
         times, answers = parse_numbers(cells[self.time]), read_answers(cells[self.event])
         known = ~np.isnan(times) & (times >= 0) & (answers >= 0)
@@ -108,7 +108,7 @@ class SurvivalTarget(SurvivalTraits, Target):
         levels = np.linspace(0, LAST_EVENT, self.intervals + 1)[1:]
         wanted = [0.0, *np.quantile(ends, levels).tolist(), *([] if self.horizon is None else [self.horizon])]
         edges = np.unique([float(f"{edge:.6g}") for edge in wanted])
-        curve, censoring = kaplan_meier(times, died), kaplan_meier(times, ~died)
+        curve, censoring = kaplan_meier(times, died), observed_longer(times, died)
         # No place without a censored row.
         kept = np.unique(np.linspace(0, len(censoring.times) - 1, MOST_STEPS * bool(len(censoring.times))).astype(np.int64))
         return FittedSurvival(
