@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,20 @@ SURVIVAL = ("concordance", "integrated_brier")
 """Scores of `survival_scores`, in the order of tables."""
 LEAST_OBSERVED = 0.05
 """Least probability to be still observed; the weights of later rows would be those of single ones."""
+Z_95 = NormalDist().inv_cdf(0.975)
+"""Standard errors to either side of an estimate that a 95 % interval reaches."""
 BLOCK = 512
 """Rows whose pairs are compared at once: memory does not grow with the square of the rows."""
 
 Numbers = NDArray[np.float64]
+
+
+class Survived(NamedTuple):
+    """The estimated probability to survive a time, with the limits of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 class Steps(NamedTuple):
@@ -69,6 +80,24 @@ def greenwood(times: Numbers, events: NDArray[np.bool_], horizon: float) -> tupl
     # Nobody left: the estimate is 0, and so is its error.
     variance = float(np.sum(died[past] / (reached[past] * left))) if (left > 0).all() else 0.0
     return survived, survived * variance**0.5
+
+
+def survived_share(times: Numbers, events: NDArray[np.bool_], horizon: float) -> Survived:
+    """Return the Kaplan-Meier estimate at a time with the interval of Wilson, for as many rows as have its error (Rothman 1978).
+
+    Plus and minus 1.96 standard errors would be nothing at all around 0 and 1, where no row or every row has an event. There the rows
+    count whose state at the time is known; without any, every share is possible.
+    """
+    value, error = greenwood(times, events, horizon)
+    known = float(((times > horizon) | (events & (times <= horizon))).sum())
+    rows = value * (1 - value) / error**2 if error > 0 else known
+    if not rows:
+        return Survived(value, 0.0, 1.0)
+    # The values p with |value - p| <= z sqrt(p (1 - p) / rows).
+    width = 1 + Z_95**2 / rows
+    center = (value + Z_95**2 / rows / 2) / width
+    reach = Z_95 * (value * (1 - value) / rows + Z_95**2 / rows**2 / 4) ** 0.5 / width
+    return Survived(value, max(center - reach, 0.0), min(center + reach, 1.0))
 
 
 def survival_scores(

@@ -17,6 +17,7 @@ from mmtrain.metrics.survival import (
     observed_longer,
     survival_scorer,
     survival_scores,
+    survived_share,
 )
 from mmtrain.metrics.vectors import vector_scorer, vector_scores
 from mmtrain.targets import tasks
@@ -143,6 +144,17 @@ def test_kaplan_meier_curve_and_its_error_are_those_of_lifelines():
     # lifelines keeps the sum of Greenwood's formula.
     assert survived == pytest.approx(float(fitter.predict(12.5)))
     assert error == pytest.approx(survived * np.sqrt(float(fitter._cumulative_sq_.loc[:12.5].iloc[-1])))
+
+
+def test_the_interval_of_survival_is_that_of_wilson_and_has_a_width_at_0_and_1():
+    from scipy.stats import binomtest
+
+    times = np.arange(1.0, 21.0)
+    for events in (5, 0, 20):  # nobody is censored before the horizon: a proportion
+        share = survived_share(times, times <= events, 20.5 if events == 20 else max(events, 1) + 0.5)
+        wilson = binomtest(20 - events, 20).proportion_ci(method="wilson") if events else binomtest(19, 19).proportion_ci(method="wilson")
+        assert share == pytest.approx((1 - events / 20, *wilson))
+    assert survived_share(times, times < 0, 30.0) == (1.0, 0.0, 1.0)  # all are censored before
 
 
 def test_events_come_before_the_ends_of_observations_at_equal_times():

@@ -240,18 +240,17 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         """Predicted and observed survival at the horizon, by groups of similar prediction."""
         import numpy as np
 
-        from mmtrain.metrics.survival import greenwood
+        from mmtrain.metrics.survival import survived_share
 
         times, died = self._observations(truth)
         at = np.array([np.interp(self.horizon, self.edges, row) for row in prediction])
         rows: list[list[str | bool | int | float | None]] = []
         for number, group in enumerate(np.array_split(np.argsort(at, kind="stable"), min(GROUPS, len(at)))):
-            observed, error = greenwood(times[group], died[group], self.horizon)
-            limits = [max(observed - 1.96 * error, 0.0), min(observed + 1.96 * error, 1.0)]
+            observed = survived_share(times[group], died[group], self.horizon)
             label = f"group {number + 1}, from {at[group].min():.2f} to {at[group].max():.2f}"
-            rows.append([label, len(group), float(at[group].mean()), observed, *limits])
+            rows.append([label, len(group), float(at[group].mean()), *observed])
         head = ("Predicted survival", "rows", "mean predicted", "observed", "low", "high")
-        note = "Observed is the Kaplan-Meier estimate, with its 95 % interval (Greenwood)."
+        note = "Observed is the Kaplan-Meier estimate, with its 95 % interval (Greenwood, Rothman)."
         return {"calibration": ScoreTable(head, rows, f"Survival at {self.horizon:g}, predicted and observed", note)}
 
     def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
