@@ -24,7 +24,7 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
     for key, target in targets.items():
         infix = f"{key}_" if len(targets) > 1 else ""
         names |= {f"{part}_{infix}loss": "loss" for part in ("validation", "train")}
-        names |= {f"validation_{infix}{metric.name}": metric.name for metric in target.all_metrics}
+        names |= {f"validation_{infix}{metric.name}": metric.name for metric in target.all_metrics if metric.name not in target.late_scores}
         names |= {f"validation_{infix}{name}": metric_of(name).name for name in target.extra_metrics}
         names |= {f"{name}[LABEL]": score for name, score in _of_each_label(key, targets).items()}
     return names

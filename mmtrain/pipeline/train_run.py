@@ -167,7 +167,8 @@ def _train_scorer(data: TrainingData) -> Callable[[int], dict[str, float | None]
             infix = f"{key}_" if len(predictions) > 1 else ""
             truth = data.arrays.targets[key][drawn]
             known = target.known_rows(truth)
-            scores |= {f"train_{infix}{score.name}": score.value for score in target.all_scores(truth[known], predictions[key][known])}
+            of_target = target.all_scores(truth[known], predictions[key][known])
+            scores |= {f"train_{infix}{score.name}": score.value for score in of_target if score.name not in target.late_scores}
         return scores
 
     return train_scores

@@ -73,6 +73,11 @@ class TaskTraits(Section):
     dummy: ClassVar[DummyBaseline] = DummyBaseline("majority", "majority: class shares of the training rows")
 
     @property
+    def late_scores(self) -> tuple[str, ...]:
+        """Scores that no epoch has, as predictions follow from the raw values only once training has ended (`with_baseline`)."""
+        return ()
+
+    @property
     def all_metrics(self) -> tuple[Metric, ...]:
         """The metrics of the task and those registered for it."""
         return (*self.metrics, *(entry.metric for entry in of_task(dict(self)["task"])))

@@ -56,7 +56,9 @@ class Validation:
             total = None if total is None or loss is None else total + loss * target.loss_weight
             if infix:
                 of_targets[f"validation_{infix}loss"] = loss
-            scores = target.all_scores(truth[known], predictions[key][known])
+            scores = tuple(
+                score for score in target.all_scores(truth[known], predictions[key][known]) if score.name not in target.late_scores
+            )
             of_targets |= {f"validation_{infix}{score.name}": score.value for score in scores}
             self._warn_undefined(scores, infix)
         return {"validation_loss": total, **of_targets}

@@ -22,7 +22,7 @@ from mmtrain.metrics.score import EACH_LABEL
 from mmtrain.optim import losses, optimizers, schedules
 from mmtrain.splits import split_methods
 from mmtrain.synonyms import WORDS_OF
-from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, tasks
+from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, SurvivalTarget, tasks
 from mmtrain.trackers import trackers
 
 CLINIC = """\
@@ -299,6 +299,9 @@ def test_scores_to_watch_are_named_by_part_and_by_target_where_there_are_several
     two = {**one, "price": RegressionTarget(column="price")}
     assert monitored(one)["validation_auc"] == "auc"
     assert monitored(two)["validation_ill_auc"] == "auc"
+    hazard = SurvivalTarget(column="death", time="t", event="d")
+    assert monitored({"death": hazard})["validation_integrated_brier"] == "integrated_brier"
+    assert "validation_integrated_brier" not in monitored({"death": hazard.model_copy(update={"method": "cox"})})
     assert monitored(two)["validation_price_mae"] == "mae"
     assert {name for name in monitored(two) if name.endswith("loss")} == {
         "validation_loss",

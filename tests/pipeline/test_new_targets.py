@@ -121,6 +121,10 @@ def test_every_command_works_for_a_target_alone_and_for_folds(targets, tmp_path,
         call("explain", made, "--target", key)
         for form in ("saved_model", "onnx"):
             call("export", made, "--format", form)
+    # A curve whose level is fitted after the training has no score before.
+    with open(tmp_path / "runs" / "new" / "1" / "metrics.jsonl", encoding="utf-8") as epochs:
+        scores = {name.removeprefix("validation_") for name in json.loads(next(epochs))}
+    assert ("integrated_brier" in scores) == (targets == {"death": TARGETS["death"]})
 
 
 @pytest.mark.slow

@@ -54,6 +54,11 @@ class SurvivalTraits(TaskTraits):
     plots = ("survival_curves",)
     dummy = DummyBaseline("Kaplan-Meier", "survival curve of the training rows (Kaplan-Meier)")
 
+    @property
+    def late_scores(self) -> tuple[str, ...]:
+        """With proportional hazards, that of the curve: the loss leaves the level of the hazards open."""
+        return ("integrated_brier",) if dict(self).get("method") == "cox" else ()
+
 
 class FittedSurvival(SurvivalTraits, FittedNumber):
     """The truth of a row is its time, and 1 where it ends with the event or 0 where it is censored."""
