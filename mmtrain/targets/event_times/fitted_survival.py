@@ -92,11 +92,9 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
     @property
     def raw_bias(self) -> tuple[float, ...]:
         """The Kaplan-Meier curve of training rows; nothing for relative hazards."""
-        if self.method == "cox":
-            return ()
         # Kept from 0 and 1, as a logit is infinite there.
         kept = [min(max(end / begin if begin else 0.5, 0.01), 0.99) for begin, end in zip(self.survived, self.survived[1:], strict=False)]
-        return tuple(log(share / (1 - share)) for share in kept)
+        return () if self.method == "cox" else tuple(log(share / (1 - share)) for share in kept)
 
     @property
     def explained_unit(self) -> int:
@@ -168,7 +166,8 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         at_risk = tf.cumsum(tf.gather(tf.exp(raw - peak), order))
         # Of equal times, all rows are at risk: the last of them has the whole sum.
         last = tf.searchsorted(-tf.gather(times, order), -times, side="right") - 1
-        logs = tf.math.log(tf.maximum(tf.gather(at_risk, last), 1e-30)) + peak
+        # Per row at risk: without it, a loss would grow with the batch, and that of validation would be above that of training.
+        logs = tf.math.log(tf.maximum(tf.gather(at_risk, last) / tf.cast(last + 1, tf.float32), 1e-30)) + peak
         return tf.where(died, logs - raw, tf.zeros_like(raw))
 
     def with_baseline(self, truth: np.ndarray[Any, Any], raw: np.ndarray[Any, Any], weight: np.ndarray[Any, Any]) -> list[Any] | None:
