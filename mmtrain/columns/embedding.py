@@ -19,6 +19,7 @@ from pydantic import Field
 from mmtrain.columns.base import Content, Evidence, Guess, role
 from mmtrain.columns.cells import CellError, CellWarning, missing_cell_error, rows_by_value
 from mmtrain.columns.input_column import InputColumn
+from mmtrain.columns.numbers import LARGEST
 from mmtrain.columns.vectorizers.fitted_embedding import SUFFIX, FittedEmbedding, read_vector, with_files
 from mmtrain.errors import DataError, Problem, counted
 from mmtrain.specs import Kind
@@ -82,12 +83,14 @@ class Embedding(InputColumn):
         if len(bad := self._unreadable_files(cells, filled)):
             what = f"{cells.iloc[bad[0]]!r} {read_vector(cells.iloc[bad[0]], self.folder)[1]}."
             return [*faults, CellError(bad, what, "Name .npy files with one vector each, and set `folder` to the folder that they are in.")]
-        values, ends = split_numbers(self._texts(cells))
-        counts = np.diff(ends, prepend=0)
-        words = np.bincount(np.repeat(np.arange(len(ends)), counts), weights=np.isnan(values), minlength=len(ends))
+        counts, words = self._counts(cells)
         if len(bad := filled[words[filled] > 0]):
-            return [*faults, CellError(bad, f"{shown_list(cells.iloc[bad[0]])} has something that is not a number.", WRITE)]
-        width = self.width or int(counts[filled[0]])
+            large = not np.isnan(split_numbers(self._texts(cells.iloc[bad[:1]]))[0]).any()
+            what = f"{shown_list(cells.iloc[bad[0]])} has {'a number that is too large' if large else 'something that is not a number'}."
+            return [*faults, CellError(bad, what, WRITE)]
+        width = self.width or int(next((count for count in counts[filled] if count), 0))
+        if not width:
+            return [*faults, CellError(filled, "no row has a vector.", "Remove the column from the file, or fill it in.")]
         if len(bad := filled[counts[filled] != width]):
             expected = f"`width` is {width}" if self.width else f"that of the first row {width}"
             faults.append(CellError(bad, f"the vector has {counted(int(counts[bad[0]]), 'number')}, and {expected}.", WRITE))
@@ -100,6 +103,17 @@ class Embedding(InputColumn):
         bad = [row for row, named in zip(filled.tolist(), names, strict=True) if named and read_vector(cells.iloc[row], self.folder)[1]]
         return np.array(bad, dtype=np.int64)
 
+    def _counts(self, cells: pd.Series[str]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the numbers and words of each cell, and how many of them the layer cannot read, (rows,) each."""
+        import numpy as np
+
+        from mmtrain.text.number_lists import split_numbers
+
+        values, ends = split_numbers(self._texts(cells))
+        counts = np.diff(ends, prepend=0)
+        bad = ~(np.abs(values) <= LARGEST)
+        return counts, np.bincount(np.repeat(np.arange(len(ends)), counts), weights=bad, minlength=len(ends))
+
     def _texts(self, cells: pd.Series[str]) -> pd.Series[str]:
         import pandas as pd
 
@@ -109,13 +123,9 @@ class Embedding(InputColumn):
         """Refuse vectors of another width, as in training."""
         import numpy as np
 
-        from mmtrain.text.number_lists import split_numbers
-
         if not len(cells):
             return []
-        values, ends = split_numbers(self._texts(cells))
-        counts = np.diff(ends, prepend=0)
-        words = np.bincount(np.repeat(np.arange(len(ends)), counts), weights=np.isnan(values), minlength=len(ends))
+        counts, words = self._counts(cells)
         width = encoded.shape[1] - int(self.missing == "mean")  # without the indicator
         bad = np.flatnonzero(cells.notna().to_numpy() & ((counts != width) | (words > 0)))
         remarks = [
@@ -132,8 +142,7 @@ class Embedding(InputColumn):
         from mmtrain.layers.numbers.number_lists import vectors
         from mmtrain.text.number_lists import split_numbers
 
-        width, unit, rows = self.width, self.normalize == "unit", 0
-        sums: list[np.ndarray[Any, Any]] = []
+        width, unit, rows, moments = self.width, self.normalize == "unit", 0, _VectorMoments()
         for piece in cells:
             rows += len(piece)
             if not width and len(filled := np.flatnonzero(piece.notna().to_numpy())):
@@ -141,13 +150,10 @@ class Embedding(InputColumn):
             if width:
                 read = tf.constant(with_files(texts(piece), self.folder), tf.string)
                 values, known = (one.numpy() for one in vectors(read, width, unit_length=unit))
-                # (3, width): rows, sums and sums of squares, so that memory does not grow with the rows.
-                sums.append(np.stack([np.full(width, known.sum()), values.sum(axis=0), np.square(values).sum(axis=0)]))
+                moments.add(values[known[:, 0]])
         if not width:
             raise DataError(Problem(self.column, "no training row has a vector.", "State the `width`, or leave the column out."))
-        known_rows, total, squares = np.sum(sums, axis=0)
-        mean = total / np.maximum(known_rows, 1)
-        deviation = np.sqrt(np.maximum(squares / np.maximum(known_rows, 1) - np.square(mean), 0))
+        mean, deviation = np.broadcast_to(moments.mean, width), np.broadcast_to(moments.deviation, width)
         scaled = self.normalize != "none"
         return FittedEmbedding(
             width=width,
@@ -159,8 +165,34 @@ class Embedding(InputColumn):
             fill=(0.0,) * width if scaled or self.missing == "mask" else tuple(mean.tolist()),
             indicator=self.missing == "mean",
             masked=self.missing == "mask",
-            missing=rows - int(known_rows[0]),
+            missing=rows - moments.count,
         )
+
+
+class _VectorMoments:
+    """Mean and standard deviation of each number of vectors that come in chunks, as `Moments` has them of one number."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        # Arrays of the width from the first chunk on.
+        self.mean: Any = 0.0
+        self._squares: Any = 0.0
+
+    def add(self, vectors: np.ndarray[Any, Any]) -> None:
+        """Add some, (n, width)."""
+        if not len(vectors):
+            return
+        mean, total = vectors.mean(axis=0), self.count + len(vectors)
+        shift = mean - self.mean
+        # Squares of deviations: the mean square less the squared mean is rounding noise for numbers that hardly differ.
+        self._squares = self._squares + ((vectors - mean) ** 2).sum(axis=0) + shift**2 * (self.count * len(vectors) / total)
+        self.mean = self.mean + shift * (len(vectors) / total)
+        self.count = total
+
+    @property
+    def deviation(self) -> Any:
+        """Standard deviation of each number, (width,); 0 without any vector."""
+        return (self._squares / max(self.count, 1)) ** 0.5
 
 
 def list_lengths(profile: Profile) -> set[int]:

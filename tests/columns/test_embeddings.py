@@ -34,6 +34,9 @@ def test_cells_are_read_as_lists_of_numbers():
         ({}, [None, "[1, 2]", "[1, 2, 3]", "[1]"], [2, 3], "the vector has 3 numbers, and that of the first row 2.", WRITE),
         ({"width": 3}, ["[1, 2]"], [0], "the vector has 2 numbers, and `width` is 3.", WRITE),
         ({}, ["[1, 2]", "[1, null]", "soon"], [1, 2], "'[1, null]' has something that is not a number.", WRITE),
+        ({}, ["[1, 2]", "[1e39, 2]"], [1], "'[1e39, 2]' has a number that is too large.", WRITE),
+        ({}, ["[]", "[1, 2]"], [0], "the vector has 0 numbers, and that of the first row 2.", WRITE),
+        ({}, ["[]", None], [0], "no row has a vector.", "Remove the column from the file, or fill it in."),
         ({}, ["a.npy"], [0], "'a.npy' is the name of a file, and the column has no `folder`.", FILES),
         ({"folder": "vectors"}, ["gone.npy"], [0], "'gone.npy' does not exist.", FILES),
         ({"folder": "vectors"}, ["a.npy", "../a.npy"], [1], "'../a.npy' lies outside of `folder`.", FILES),
@@ -67,6 +70,14 @@ def test_each_number_is_scaled_by_training_rows_and_a_missing_vector_is_their_me
     assert numbers.tolist() == [[-1, 1, 0], [1, 0, 0], *[[0, 0, 1]] * 5]
     assert present == [1] * 7
     assert np.isnan(fitted.features(numbers, np.ones((7, 1)))).any(axis=1).tolist() == [False, False, *[True] * 5]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_number_that_is_the_same_in_all_vectors_is_not_divided_by_rounding_noise():
+    vectors = cells(*(f"[0.1, {1e6 + row % 7 / 100}]" for row in range(1000)))
+    for pieces in ([vectors], [vectors[:300], vectors[300:]]):
+        fitted = Embedding().fit(pieces)
+        assert fitted.scale == pytest.approx((1.0, np.std([row % 7 / 100 for row in range(1000)])), rel=1e-5)
 
 
 @pytest.mark.usefixtures("tensorflow")
