@@ -22,7 +22,7 @@ from mmtrain.columns.input_column import InputColumn
 from mmtrain.columns.numbers import bin_edges, center_and_scale
 from mmtrain.columns.numeric import AUTO_ROWS
 from mmtrain.columns.vectorizers.fitted_date import FittedDate, Part
-from mmtrain.errors import DataError, Problem
+from mmtrain.errors import DataError, Problem, listed
 from mmtrain.specs import Kind
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Date(InputColumn):
     )
 
     @model_validator(mode="after")
-    def _known_zone(self) -> Date:
+    def _usable_options(self) -> Date:
         from zoneinfo import ZoneInfo
 
         if self.time_zone:
@@ -89,6 +89,15 @@ class Date(InputColumn):
                 raise ValueError(f"{self.time_zone!r} is not a time zone. Write a name such as Europe/Vienna or UTC") from error
         if self.format and self.format not in ("day_first", "month_first") and "%" not in self.format:
             raise ValueError(f"{self.format!r} is not a format. Write day_first, month_first, or a pattern such as '%d/%m/%Y'")
+        if "%" in self.format:
+            import pandas as pd
+
+            try:
+                pd.to_datetime(["2024-03-31"], format=self.format, errors="coerce", utc="%z" in self.format)
+            except ValueError as error:
+                raise ValueError(f"{self.format!r} is not a format: {error}. Write a pattern such as '%d/%m/%Y'") from error
+        if self.since and self.since == self.column:
+            raise ValueError("`since` names the column itself. Name another column of dates, or leave `since` out")
         return self
 
     @classmethod
@@ -271,7 +280,10 @@ class Date(InputColumn):
             shown[False] |= not day_may_be_first
             if day_may_be_first and month_may_be_first and slashed is None:
                 slashed = first_slashed(cells)
-        if shown[True] != shown[False]:
+        if shown[True] and shown[False]:  # by one header each: `faults` refuses a column of two orders
+            what = f"the training rows of {listed(self.reads())} have the day and the month in two orders."
+            raise DataError(Problem(self.column, what, "Write dates such as 2024-03-31."))
+        if shown[True] or shown[False]:
             return shown[True]
         if slashed is None:
             return None

@@ -45,6 +45,7 @@ def test_dates_that_cannot_be_read_are_named(options, values, rows, what, fix):
         ({"format": "%Y-%m-%dT%H:%M%z", "time_zone": "Europe/Vienna"}, "2024-07-01T00:30+0000", "2024-07-01T02:30:00"),
         ({}, "2024-07-01T00:30+02:00", "2024-06-30T22:30:00"),
         ({"time_zone": "Europe/Vienna"}, "2024-07-01T00:30Z", "2024-07-01T02:30:00"),
+        ({"time_zone": "Europe/Vienna"}, "2024-07-01 00:30 UTC", "2024-07-01T02:30:00"),
         ({"time_zone": "Europe/Vienna"}, "2024-01-01 00:30:00 -05:00", "2024-01-01T06:30:00"),
         ({"time_zone": "Europe/Vienna"}, "2024-01-01 00:30", "2024-01-01T00:30:00"),
         ({"time_zone": "Europe/Vienna"}, "Tue Jan 05 23:30:00 +0000 2021", "2021-01-06T00:30:00"),
@@ -69,6 +70,8 @@ def test_time_without_an_offset_next_to_times_with_one_is_doubted():
     [
         ({"time_zone": "Europe/Wien"}, "'Europe/Wien' is not a time zone"),
         ({"format": "dmy"}, "'dmy' is not a format. Write day_first, month_first, or a pattern"),
+        ({"format": "%d/%q"}, "'%d/%q' is not a format: 'q' is a bad directive in format"),
+        ({"column": "seen", "since": "seen"}, "`since` names the column itself"),
         ({"parts": ("day", "day")}, "a part is named twice"),
     ],
 )
@@ -149,6 +152,13 @@ def test_cyclic_parts_lie_on_a_circle_and_a_missing_date_is_the_mean_with_a_flag
 def test_hours_are_read_where_training_rows_have_times():
     assert Date().fit([cells("2024-01-01", "2024-01-02")]).parts == ("days", "month", "day", "weekday")
     assert Date().fit([cells("2024-01-01", "2024-01-02 10:30")]).parts == ("days", "month", "day", "weekday", "hour")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_two_orders_of_day_and_month_under_two_headers_are_refused():
+    table = pd.DataFrame({"seen": cells("31/01/2024"), "born": cells("01/31/2000")})
+    with pytest.raises(DataError, match="of seen and born have the day and the month in two orders"):
+        Date(column="seen", since="born").fit([table])
 
 
 @pytest.mark.usefixtures("tensorflow")
