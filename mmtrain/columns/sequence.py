@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mmtrain.columns.base import Content, Evidence, Guess, role
-from mmtrain.columns.cells import CellError, missing_cell_error
+from mmtrain.columns.cells import CellError, CellWarning, missing_cell_error
 from mmtrain.columns.embedding import list_lengths, shown_list
 from mmtrain.columns.input_column import InputColumn
+from mmtrain.columns.numbers import LARGEST
 from mmtrain.columns.vectorizers.fitted_sequence import FittedSequence
+from mmtrain.errors import DataError, Problem, counted
 from mmtrain.specs import Kind
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
     from mmtrain.columns.profile import Profile
 
+NOTHING = r"(?i)[\[\](){}\"',;\s]*(?:\b(?:null|none|nan|na)\b[\[\](){}\"',;\s]*)*"
+"""A list without any number."""
+WITHIN = "Write numbers between -3.4e38 and 3.4e38, or null."
 MISSING = {"mask": "leave the series out of that row", "drop": "leave the row out"}
 
 
@@ -89,13 +94,13 @@ class TimeSeries(InputColumn):
         return (*(self.columns or (self.column,)), *([self.time] if self.time else []))
 
     def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the rows without any list of values."""
+        """Return the rows without any number among their values; a list may be `[]` or `[null]`."""
         import numpy as np
 
-        empty = np.asarray(cells.isna())
-        if empty.ndim == 1:
-            return empty
-        return np.asarray((empty[:, :-1] if self.time else empty).all(axis=1))
+        if cells.ndim == 1:
+            return _without_numbers(cells)
+        table: Any = cells  # of several headers a DataFrame
+        return np.logical_and.reduce([_without_numbers(table[header]) for header in self.columns or (self.column,)])
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Words among numbers, a column without any list, and missing cells where those are refused."""
@@ -103,10 +108,10 @@ class TimeSeries(InputColumn):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        from mmtrain.text.number_lists import MISSING_NUMBERS, NUMBER, split_words
+        from mmtrain.text.number_lists import MISSING_NUMBERS, NUMBER, split_numbers, split_words
 
-        faults = missing_cell_error(cells, self.missing, MISSING)
-        if cells.isna().all():
+        faults = missing_cell_error(cells.mask(_without_numbers(cells)), self.missing, MISSING)
+        if _without_numbers(cells).all():
             return faults or [CellError(np.arange(1), "no row has a series.", "Remove the column from the file, or fill it in.")]
         words, ends = split_words(cells)
         known = pc.or_(
@@ -114,6 +119,10 @@ class TimeSeries(InputColumn):
         )
         wrong = np.flatnonzero(~known.to_numpy(zero_copy_only=False))
         if not len(wrong):
+            large = np.flatnonzero(np.abs(split_numbers(cells)[0]) > LARGEST)
+            if len(large):
+                rows = np.unique(np.searchsorted(ends, large, side="right"))
+                faults.append(CellError(rows, f"{words[int(large[0])].as_py()!r} is too large.", WITHIN))
             return faults
         rows = np.unique(np.searchsorted(ends, wrong, side="right"))
         what = f"{words[int(wrong[0])].as_py()!r} in {shown_list(cells.iloc[rows[0]])} is not a number."
@@ -132,8 +141,37 @@ class TimeSeries(InputColumn):
         what = f"the series has {counts[long[0]]:,} steps, and the {self.keep} {self.most:,} of them are read."
         return [CellError(long, what, "Raise `most` to read more of them, or set `step` to average some.")]
 
+    def _time_faults(self, cells: Any) -> list[CellError]:
+        """Return rows with another number of times than of values; without `step`, also those whose times are not in order."""
+        import numpy as np
+
+        from mmtrain.text.number_lists import split_numbers
+
+        moments, time_ends = split_numbers(cells[self.time])
+        times = np.diff(time_ends, prepend=0)
+        for header in self.columns or (self.column,):
+            counts = np.diff(split_numbers(cells[header])[1], prepend=0)
+            if len(bad := np.flatnonzero((counts != times) & ~_without_numbers(cells[header]))):
+                what = f"the series {shown_list(cells[header].iloc[bad[0]])} of {header!r} has {counted(int(counts[bad[0]]), 'value')}"
+                return [CellError(bad, f"{what}, and {counted(int(times[bad[0]]), 'time')}.", "Write a time for each value, or null.")]
+        known = np.flatnonzero(~np.isnan(moments))
+        rows = np.searchsorted(time_ends, known, side="right")
+        back = np.flatnonzero((np.diff(moments[known]) < 0) & (np.diff(rows) == 0))
+        if self.step or not len(back):
+            return []
+        what = f"the times {shown_list(cells[self.time].iloc[rows[back[0]]])} are not in order."
+        return [CellError(np.unique(rows[back]), what, "Sort the lists by time; of a second table, name the header as its `time` as well.")]
+
+    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
+        """Refuse values without times, and times that are not in order, as in training."""
+        faults = self._time_faults(cells) if self.time else []
+        return [CellWarning(fault.rows, fault.what.rstrip("."), fault.fix) for fault in faults] + super().remarks(cells, raw, encoded)
+
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedSequence:
-        """Length of the longest series, mean and deviation of each value over the steps of training rows."""
+        """Length of the longest series, mean and deviation of each value over the steps of training rows.
+
+        Raises DataError for values without times, and for times that are not in order.
+        """
         import numpy as np
         import tensorflow as tf
 
@@ -154,6 +192,8 @@ class TimeSeries(InputColumn):
         )
         moments, longest, missing = [Moments() for _ in range(values)], 0, 0
         for piece in cells:
+            if self.time and (faults := self._time_faults(piece)):
+                raise DataError([Problem(self.column, fault.what, fault.fix) for fault in faults])
             numbers, observed, _, count = (
                 one.numpy() for one in steps(tf.constant(draft.raw(piece), tf.string), values, most=self.most, **options)
             )
@@ -171,3 +211,10 @@ class TimeSeries(InputColumn):
                 "scale": tuple(float(one.deviation) if scaled and one.deviation > 1e-9 * np.abs(one.mean) else 1.0 for one in moments),
             }
         )
+
+
+def _without_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which cells are empty, or lists without numbers such as `[]` and `[null]`."""
+    import numpy as np
+
+    return np.asarray(cells.fillna("").str.fullmatch(NOTHING), dtype=np.bool_)

@@ -1,11 +1,14 @@
 """Series: what is refused and doubted, and how lists become steps, with times, on a grid, and cut."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mmtrain.columns import TimeSeries
 from mmtrain.columns.summaries.base import SeenRows
+from mmtrain.errors import DataError
 from mmtrain.specs import SequenceSpec
 
 WRITE = "Write lists such as [70, 72.5, null], null for a missing number."
@@ -25,12 +28,45 @@ def encoded(fitted, table):
     [
         (["[1, null, NaN]", "[1, x]", None, "[soon]"], [1, 3], "'x' in '[1, x]' is not a number.", WRITE),
         (['["2024-01-01"]'], [0], "'2024-01-01' in '[\"2024-01-01\"]' is not a number.", WRITE),
+        (["[1e39]", "[1]"], [0], "'1e39' is too large.", "Write numbers between -3.4e38 and 3.4e38, or null."),
+        (["[]", "[null, NaN]"], [0], "no row has a series.", "Remove the column from the file, or fill it in."),
         ([None], [0], "no row has a series.", "Remove the column from the file, or fill it in."),
     ],
 )
 def test_cells_that_are_no_series_are_named(values, rows, what, fix):
     (fault,) = TimeSeries().faults(cells(*values))
     assert (fault.rows.tolist(), fault.what, fault.fix) == (rows, what, fix)
+
+
+def test_list_without_numbers_is_a_missing_series():
+    lists = cells("[]", "[null, 2]", '["null"]', "(NaN; none)", None, "[nanny]")
+    assert TimeSeries(missing="drop").missing_cells(lists).tolist() == [True, False, True, True, True, False]
+    table = pd.DataFrame({"pulse": lists, "hour": cells(*["[1, 2]"] * 6)})
+    assert TimeSeries(columns=("pulse",), time="hour").missing_cells(table).tolist() == [True, False, True, True, True, False]
+    (fault,) = TimeSeries(missing="error").faults(lists[:5])
+    assert (fault.rows.tolist(), fault.what) == ([0, 2, 3, 4], "the cell is empty.")
+
+
+@pytest.mark.parametrize(
+    ("times", "step", "what"),
+    [
+        ("[1, 2]", 0.0, "the series '[70, 72, 75]' of 'pulse' has 3 values, and 2 times"),
+        ("[1, 2]", 1.0, "the series '[70, 72, 75]' of 'pulse' has 3 values, and 2 times"),
+        ("[1, 3, 2]", 0.0, "the times '[1, 3, 2]' are not in order"),
+    ],
+)
+@pytest.mark.usefixtures("tensorflow")
+def test_values_without_times_and_times_out_of_order_are_refused(times, step, what):
+    column = TimeSeries(columns=("pulse",), time="hour", step=step)
+    usual = pd.DataFrame({"pulse": cells("[70, 72]", None), "hour": cells("[1, 2]", "[5]")})
+    table = pd.DataFrame({"pulse": cells("[1]", "[70, 72, 75]"), "hour": cells("[2]", times)})
+    with pytest.raises(DataError, match=re.escape(what)):
+        column.fit([usual, table])
+    fitted = column.fit([usual])
+    raw = fitted.raw(table)
+    (remark,) = column.remarks(table, raw, fitted.preprocessing()(raw)[0].numpy())
+    assert (remark.rows.tolist(), remark.what) == ([1], what)
+    assert remark.fix, "the row is refused"
 
 
 def test_series_that_are_cut_are_told():
