@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
+from mmtrain.columns import Categorical, Date, Group, Id, Image, Numeric, Text, TimeSeries
 from mmtrain.data.tables import table_file
 from mmtrain.data.tables.file_formats import delimited_text
 from mmtrain.data.tables.file_formats.formats import open_table
@@ -255,6 +255,21 @@ def test_pieces_of_a_streamed_column_leave_out_dropped_rows(tmp_path):
     assert [texts(piece) for piece in table.pieces("note", np.array([1, 2]))] == [["c", "d"]]
     with pytest.raises(KeyError):
         table.cells("note")
+
+
+def test_column_says_which_of_its_headers_a_row_cannot_do_without(tmp_path):
+    columns = {
+        "age": Date(column="seen", since="born", missing="drop"),
+        "pulse": TimeSeries(column="pulse", time="hour", missing="drop"),
+    }
+    rows = ["2024-01-01,2000-01-01,[70],[1]", "2024-01-01,,[70],[1]", "2024-01-01,2000-01-01,,[1]", "2024-01-01,2000-01-01,[null],[1]"]
+    table = table_of(tmp_path / "t.csv", "\n".join(["seen;born;pulse;hour", *(row.replace(",", ";") for row in rows)]) + "\n", columns)
+    assert table.rows.tolist() == [0]
+    assert [one.reason for one in table.dropped] == [
+        "seen and born: the cell is empty.",
+        "pulse and hour: the cell is empty.",
+        "pulse and hour: '[null]' means missing.",
+    ]
 
 
 def test_streamed_column_that_is_also_a_category_is_kept(tmp_path):

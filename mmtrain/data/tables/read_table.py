@@ -15,7 +15,7 @@ from mmtrain.config.experiment import SecondTable
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.column_buffer import ColumnBuffer
 from mmtrain.data.tables.file_formats.formats import open_table
-from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, headers_of
+from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_of
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problem, unclear_fault
 from mmtrain.errors import DataError, Problem, listed
@@ -145,12 +145,14 @@ class _Scan:
         rows = len(next(iter(piece.values())))
         left = np.ones(rows, dtype=np.bool_)
         for column, headers in self._dropping:
-            # A column of several headers lacks a value only where all of them are empty.
-            missing = np.logical_and.reduce([column.missing_cells(piece[header]) for header in headers])
+            if column.purpose == "input":  # which knows the headers that it cannot do without
+                missing = column.missing_cells(cells_of(headers, piece))
+            else:
+                missing = np.logical_and.reduce([column.missing_cells(piece[header]) for header in headers])
             left &= ~missing
-            words = piece[headers[0]].iloc[np.flatnonzero(missing)]
-            for row, word in zip(np.flatnonzero(missing).tolist(), words, strict=True):
-                message = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
+            for row in np.flatnonzero(missing).tolist():
+                words = [piece[header].iloc[row] for header in headers]
+                message = "the cell is empty" if any(pd.isna(word) for word in words) else f"{words[0]!r} means missing"
                 self._reasons.setdefault(self._total + row, f"{listed(headers)}: {message}.")
         if self._can_lack_answers:
             without = np.logical_and.reduce([column.missing_cells(piece[name]) for column, headers in self._answers for name in headers])
