@@ -100,7 +100,7 @@ class TimeSeries(InputColumn):
         if cells.ndim == 1:
             return _without_numbers(cells)
         table: Any = cells  # of several headers a DataFrame
-        return np.logical_and.reduce([_without_numbers(table[header]) for header in self.columns or (self.column,)])
+        return np.asarray(np.logical_and.reduce([_without_numbers(table[header]) for header in self.columns or (self.column,)]))
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Words among numbers, a column without any list, and missing cells where those are refused."""

@@ -67,8 +67,8 @@ def observed_longer(times: Numbers, events: NDArray[np.bool_]) -> Steps:
 def _by_time(times: Numbers, events: NDArray[np.bool_]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """Return the distinct times, with the events at each, the censored rows, and the rows that reach it: with that time or a later one."""
     distinct, codes = np.unique(times, return_inverse=True)
-    rows, died = np.bincount(codes, minlength=len(distinct)), np.bincount(codes, weights=events, minlength=len(distinct))
-    return distinct, died, rows - died, np.cumsum(rows[::-1])[::-1].astype(np.float64)
+    died, censored = (np.bincount(codes, weights=one, minlength=len(distinct)).astype(np.float64) for one in (events, ~events))
+    return distinct, died, censored, np.cumsum((died + censored)[::-1])[::-1]
 
 
 def greenwood(times: Numbers, events: NDArray[np.bool_], horizon: float) -> tuple[float, float]:
