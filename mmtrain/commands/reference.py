@@ -131,7 +131,9 @@ def _sections(schema: dict[str, Any]) -> Iterator[ListedName]:
 def _metrics() -> Iterator[ListedName]:
     users = {entry.metric.name: sorted(entry.tasks) for _, entry in registered_metrics.items()}
     for metric in METRICS.values():
-        of_tasks = users.get(metric.name) or [name for name, target in tasks.items() if metric in (*target.metrics, *target.label_metrics)]
+        of_tasks = users.get(metric.name) or sorted(
+            name for name, target in tasks.items() if metric in (*target.metrics, *target.label_metrics)
+        )
         entry = ON_REQUEST.get(metric.name)
         on_request = f"{', '.join(entry.modules)} with `extra_metrics: [{entry.usage}]`" if entry else ""
         owners = " and ".join(part for part in (", ".join(of_tasks), on_request) if part)

@@ -224,6 +224,7 @@ def task(name: str, fitted: type[FittedTarget]) -> Any:
     return register
 
 
-AnyTarget = Annotated[Target, OneOf("task", lambda: dict(tasks.items()))]
+# By name, so that messages and the schema do not depend on the folders of tasks.
+AnyTarget = Annotated[Target, OneOf("task", lambda: dict(sorted(tasks.items())))]
 AnyFittedTarget = Annotated[FittedTarget, OneOf("task", lambda: dict(fitted_tasks.items()))]
 role("target")(AnyTarget)

@@ -219,7 +219,8 @@ WRONG_VALUES = [
         "{flip: horizontal}",
         "horizontal",
         "3: columns.scan.augment: expected a map of keys and values; found 'horizontal'. "
-        "Its keys are flip, rotate, shift, zoom, brightness, contrast, color and erase.",
+        "Its keys are flip, rotate, shift, zoom, brightness, contrast, color, erase, shear, channel_shift, "
+        "fill, fill_value, policy, operations and magnitude.",
     ),
     (
         "{columns: [age, sex], architecture: mlp, units: [32]}",
@@ -671,7 +672,7 @@ def test_what_is_broken_causes_no_reports_elsewhere(tmp_path, changes, report):
 NO_SUCH_TARGET = [
     ("threshold: {aim: youden}", "threshold", "price", "binary"),
     ("calibration: temperature", "calibration", "price", "binary, multiclass, multilabel or ordinal"),
-    ("conformal: 0.9", "conformal", "labels", "binary, count, gaussian, multiclass, ordinal or regression"),
+    ("conformal: 0.9", "conformal", "labels", "binary, count, multiclass, ordinal or regression"),
 ]
 WITH_TARGET = """\
 data: {{table: patients.csv}}

@@ -130,7 +130,7 @@ def _split_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
             what = f"the role `{name}` is not used by the split method `{method}`."
             yield ("columns", columns[0]), what, f"Set {listed(able, 'or')}, or remove the column."
     if needs == "labels" and sound.whole and sound.targets and not any(target.stratifies for target in sound.targets.values()):
-        able = [name for name, task in tasks.items() if task.stratifies]
+        able = sorted(name for name, task in tasks.items() if task.stratifies)
         yield ("split", "method"), f"`{method}` needs a {listed(able, 'or')} target.", "Set `method: random`."
 
 
@@ -141,7 +141,7 @@ def _decisions(sound: ValidParts) -> Iterator[LocatedProblem]:
         return
     for key, fits in DECIDED:
         if section.get(key) not in (None, "none") and not any(fits(type(target)) for target in sound.targets.values()):
-            able = [name for name, task in tasks.items() if fits(task)]
+            able = sorted(name for name, task in tasks.items() if fits(task))
             yield ("evaluation", key), f"`{key}` needs a target with the task {listed(able, 'or')}.", "Leave it out, or add such a target."
 
 
