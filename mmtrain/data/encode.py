@@ -8,11 +8,10 @@ the cache, which later commands find (see `encoded_column`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
@@ -25,12 +24,12 @@ from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.cell_encoder import cell_encoder
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, StackedColumn, encoded_column
 from mmtrain.data.images.store import ImageStore, Say
-from mmtrain.data.tables.table import Table, cells_of
+from mmtrain.data.tables.table import Table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout, Stack
 from mmtrain.registry import Section
-from mmtrain.system.threads import Share, in_threads, shares_of
+from mmtrain.system.threads import in_threads
 from mmtrain.targets import AnyFittedTarget, FittedTarget, Target, targets_among
 from mmtrain.targets.base import ClassWeights
 
@@ -45,11 +44,6 @@ ENCODE_CHUNK_CELLS = 2**23
 
 GROUP_TARGETS = "targets.json"
 """File of a group with its targets, which have the classes of all members."""
-
-TOGETHER = 8
-"""Text columns that are read in one pass; each has a piece or two in memory."""
-
-Result = TypeVar("Result")
 
 
 class Fitted(Section):
@@ -72,7 +66,7 @@ def fit(columns: Mapping[str, Column], table: Table, rows: Array, class_weights:
     Fitted.model_rebuild(force=True)  # files of --code may have registered roles since the class was built
     inputs, targets = inputs_among(columns), targets_among(columns)
     streamed = {key: column.reads() for key, column in inputs.items() if column.streamed}
-    learned = _side_by_side(table, streamed, lambda key, pieces: inputs[key].fit(pieces), rows)
+    learned = table.map_streamed(streamed, lambda key, pieces: inputs[key].fit(pieces), rows, size=ENCODE_CHUNK_ROWS)
     fitted: dict[str, FittedColumn] = {
         key: learned[key] if key in learned else column.fit(table.chunks(column.reads(), rows, size=ENCODE_CHUNK_ROWS))
         for key, column in inputs.items()
@@ -92,31 +86,6 @@ def _fit_target(target: Target, table: Table, rows: Array, class_weights: ClassW
         cells = {header: column.iloc[places].reset_index(drop=True) for header, column in cells.items()}
     fitted = target.fit(cells, class_weights).with_loss(target.loss).with_extra_metrics(target.extra_metrics)
     return fitted if answered.all() else fitted.model_copy(update={"answered_share": float(answered.mean())})
-
-
-def _side_by_side(
-    table: Table, headers: Mapping[str, tuple[str, ...]], work: Callable[[str, Iterator[pd.Series[str]]], Result], rows: Array | None = None
-) -> dict[str, Result]:
-    """`work` of the cells of every streamed column, each in a thread; the file is read once for `TOGETHER` columns."""
-    if len(headers) == 1:  # a thread would only add its cost
-        return {key: work(key, table.chunks(names, rows, size=ENCODE_CHUNK_ROWS)) for key, names in headers.items()}
-    results: dict[str, Result] = {}
-    for start in range(0, len(headers), TOGETHER):
-        keys = list(headers)[start : start + TOGETHER]
-        wanted = list(dict.fromkeys(header for key in keys for header in headers[key]))
-        pieces = table.streamed_pieces(wanted, rows, size=ENCODE_CHUNK_ROWS)
-        shares = shares_of(pieces, len(keys))
-
-        def one(key: str, share: Share[dict[str, pd.Series[str]]]) -> Result:
-            with closing(share):
-                return work(key, (cells_of(headers[key], piece) for piece in share))
-
-        with ThreadPoolExecutor(len(keys)) as pool:
-            try:
-                results |= zip(keys, pool.map(one, keys, shares), strict=True)
-            finally:  # should one have failed, or the user have interrupted, the others need not come to their end
-                shares[0].stop()
-    return results
 
 
 def _weight_mean(columns: Mapping[str, Column], table: Table, rows: Array) -> float:
@@ -145,7 +114,7 @@ def encode(
         return fitted.columns[key].open(_CellReader(table, fitted, columns, key, cells, stores.get(key), cache))
 
     streamed = {key: columns[key].reads() for key in fitted.columns if columns[key].streamed}
-    inputs: dict[str, RowSource] = dict(_side_by_side(table, streamed, open_source))
+    inputs: dict[str, RowSource] = dict(table.map_streamed(streamed, open_source, size=ENCODE_CHUNK_ROWS))
     for stack in _stacks(columns, fitted):
         together = _encode_stack(stack.columns, table, fitted, columns, cache)
         inputs |= {key: StackedColumn.of(together, stack.places[key], stack.positions[key]) for key in stack.columns}

@@ -6,9 +6,11 @@ Positions called `rows` are positions in this table, 0 to len(table) - 1, unless
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,12 +20,17 @@ from mmtrain.data.tables.column_buffer import ColumnBuffer
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import cell_error_problem, too_few_rows
 from mmtrain.errors import Problem
+from mmtrain.system.threads import Share, shares_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READ_CHUNK_ROWS = 100_000
 """Rows that are read at once."""
+COLUMNS_PER_PASS = 8
+"""Streamed columns that are read in one pass; each has a piece or two in memory."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,42 @@ class Table:
                 places = wanted[first:last] - offset
                 yield {header: cells.iloc[places].reset_index(drop=True) for header, cells in piece.items()}
             offset += count
+
+    def map_streamed(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        work: Callable[[str, Iterator[Any]], Result],
+        rows: NDArray[Any] | None = None,
+        *,
+        size: int = READ_CHUNK_ROWS,
+    ) -> dict[str, Result]:
+        """Return `work(key, chunks)` of every streamed column, each in a thread; the file is read once for `COLUMNS_PER_PASS` of them.
+
+        Args:
+            columns: The headers that each column reads, by key.
+            work: Function of a key and the chunks of its cells, as `chunks` yields them.
+            rows: Ascending rows of the table; by default all.
+            size: Rows of a chunk.
+
+        """
+        if len(columns) == 1:  # a thread would only add its cost
+            return {key: work(key, self.chunks(headers, rows, size=size)) for key, headers in columns.items()}
+        results: dict[str, Result] = {}
+        for start in range(0, len(columns), COLUMNS_PER_PASS):
+            keys = list(columns)[start : start + COLUMNS_PER_PASS]
+            wanted = list(dict.fromkeys(header for key in keys for header in columns[key]))
+            shares = shares_of(self.streamed_pieces(wanted, rows, size=size), len(keys))
+
+            def one(key: str, share: Share[dict[str, pd.Series[str]]]) -> Result:
+                with closing(share):
+                    return work(key, (cells_of(columns[key], piece) for piece in share))
+
+            with ThreadPoolExecutor(len(keys)) as pool:
+                try:
+                    results |= zip(keys, pool.map(one, keys, shares), strict=True)
+                finally:  # should one have failed, or the user have interrupted, the others need not come to their end
+                    shares[0].stop()
+        return results
 
     def ids(self, rows: NDArray[Any] | None = None) -> list[str]:
         """Return the name of each row, or of each of `rows`: its cell in the id column, or its position in the file."""
