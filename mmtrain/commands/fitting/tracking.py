@@ -9,16 +9,13 @@ from pathlib import Path
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.columns import Id, InputColumn
+from mmtrain.columns.base import Column
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import direction_of
 from mmtrain.data.images.store import Say
 from mmtrain.pipeline.search.run_search import SearchProgress
 from mmtrain.trackers import Trackers
 from mmtrain.training.listeners.events import Evaluated, Finished, GroupBegan, TrialEnded
-
-KINDS = {"numeric": "number", "text": "text", "image": "text"}
-"""Kinds of the cells of a role in a signature; others may be numbers and texts."""
 
 
 def track_group(run: Run, experiment: Experiment, say: Say) -> None:
@@ -43,8 +40,8 @@ def track_finished(run: Run, experiment: Experiment, say: Say, result: CrossVali
     if not experiment.training.trackers:
         return
     scores = {} if result is None else _cross_validated(result)
-    columns = [column for column in experiment.columns.values() if isinstance(column, InputColumn | Id)]
-    inputs = {header: KINDS.get(column.role, "any") for column in columns for header in column.reads()}
+    columns = [column for column in experiment.columns.values() if column.purpose in ("input", "naming")]
+    inputs = {header: _cell_type(column) for column in columns for header in column.reads()}
     _trackers(run, experiment, say, "finished")(Finished(scores, inputs, partial(_unpacked, run) if model else None))
 
 
@@ -63,6 +60,13 @@ def track_evaluated(run: Run, experiment: Experiment, part: str, results: Mappin
 
 def _trackers(run: Run, experiment: Experiment, say: Say, event: str) -> Trackers:
     return Trackers(experiment.training.trackers, run.folder, lambda text: say(f"warning: {text}"), event)
+
+
+def _cell_type(column: Column) -> str:
+    """Return the type of a column's cells in a signature; those of names and dates may be numbers and texts, and lists are typed too."""
+    if column.holds_numbers:
+        return "number"
+    return "text" if column.content in ("texts", "images") and not column.lists else "any"
 
 
 def _cross_validated(result: CrossValidation) -> dict[str, float | None]:
