@@ -191,8 +191,9 @@ def test_init_is_not_led_astray_by_a_folder_as_its_output(tmp_path, monkeypatch,
         "The experiment cannot be used as it is: 1 problem.\n"
         ".: this is a folder, not a name for an experiment file. Write `--output experiment.yaml`.\n"
     )
-    assert run(["init", "."]) == 3
-    assert ".: the folder has no folder with images in it." in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert run(["init", "empty"]) == 3
+    assert "empty: the folder has no folder with images in it." in capsys.readouterr().err
 
 
 # Users without a home folder

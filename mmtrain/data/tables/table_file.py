@@ -7,6 +7,7 @@ like any other.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -196,7 +197,8 @@ def table_parts(path: Path) -> tuple[Path, list[Path]]:
         first = next(place for place, part in enumerate(parts) if any(sign in part for sign in PATTERN_SIGNS))
         root, pattern = Path(*parts[:first]), str(Path(*parts[first:]))
         files = list(root.glob(pattern)) if root.is_dir() else []
-    elif path.is_dir():
+    # `Path.is_dir` fails for a path that is too long or closed to this user; `open_table` says what is wrong with it.
+    elif os.path.isdir(path):
         root, files = path, [file for file in path.rglob("*") if file.name.lower().endswith(PART_SUFFIXES)]
     else:
         return path, []
