@@ -509,6 +509,8 @@ def test_what_each_policy_would_do_with_missing_cells_is_counted(tmp_path):
     assert (plan.header, plan.chosen, plan.cells, plan.share) == ("dose", "median", 30, 0.05)
     assert plan.effects == {
         "median": "30 get the training median and a mark",
+        "mean": "30 get the training mean and a mark",
+        "constant": "30 get the constant and a mark",
         "mask": "the branch goes without in 30 rows",
         "error": "refused because of 30 cells",
         "drop": "30 rows leave, 570 are left",
