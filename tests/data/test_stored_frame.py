@@ -44,7 +44,7 @@ def test_every_cell_reads_as_in_memory_and_keeps_its_type(tmp_path):
 
 
 def test_columns_without_cells_are_refused_where_they_are_used_and_nowhere_else(tmp_path):
-    frame = pd.DataFrame({"x": [1], "list": [[1]], "bytes": [b"a"]})
+    frame = pd.DataFrame({"x": [1], "list": [[True]], "bytes": [b"a"]})
     file = open_table(store(frame, tmp_path))
     assert [file.refusal(header) for header in file.headers] == ["", *["the column is of type large_binary."] * 2]
 

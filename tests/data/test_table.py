@@ -484,7 +484,7 @@ def test_header_that_cannot_be_used_is_refused_in_words(tmp_path, content, heade
 
 @pytest.mark.parametrize(
     ("array", "kind"),
-    [(pa.array([[1], [2]]), "list<element: int64>"), (pa.array([b"x", b"y"]), "binary"), (pa.array([{"x": 1}]), "struct<x: int64>")],
+    [(pa.array([[True], [False]]), "list<element: bool>"), (pa.array([b"x", b"y"]), "binary"), (pa.array([{"x": 1}]), "struct<x: int64>")],
 )
 def test_parquet_column_without_cells_is_refused(tmp_path, array, kind):
     pq.write_table(pa.table({"a": array}), tmp_path / "t.parquet")
@@ -675,7 +675,7 @@ def test_frame_cell_without_a_type_in_parquet_is_its_own_text(cells, texts):
     ("cells", "refusal"),
     [
         ([b"\x00abc", "a.png"], "the column holds objects of type bytes."),
-        ([["a"], [1], {"b": 1}], "the column holds objects of type dict and list."),
+        ([["a"], [True], {"b": 1}], "the column holds objects of type dict and list."),
         (pd.array([b"a", b"b"], dtype=pd.ArrowDtype(pa.binary())), "the column is of type binary."),
         (pd.array([1, 2], dtype=pd.ArrowDtype(pa.duration("s"))), "the column is of type duration[s]."),
         (["a", 1], ""),

@@ -279,9 +279,9 @@ def test_lists_of_typed_tables_are_labels(tmp_path):
 
 
 def test_lists_of_other_things_are_no_cells(tmp_path):
-    pq.write_table(pa.table({"y": pa.array([[1.5], [2.5]])}), tmp_path / "t.parquet")
-    assert open_table(tmp_path / "t.parquet").refusal("y") == "the column is of type list<element: double>."
-    assert FrameTable(pd.DataFrame({"y": [[1], ["a"]]})).refusal("y") == "the column holds objects of type list."
+    pq.write_table(pa.table({"y": pa.array([[True], [False]])}), tmp_path / "t.parquet")
+    assert open_table(tmp_path / "t.parquet").refusal("y") == "the column is of type list<element: bool>."
+    assert FrameTable(pd.DataFrame({"y": [[True], ["a"]]})).refusal("y") == "the column holds objects of type list."
 
 
 def test_the_wrong_separator_stops_check(tmp_path):
