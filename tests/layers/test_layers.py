@@ -242,7 +242,19 @@ def network_of(encoded):
 @pytest.fixture(scope="module")
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
-    from mmtrain.layers import encoding, end_to_end, fusion, image_decoding, network, pretrained, stacks, table_encoder
+    from mmtrain.layers import (
+        dates,
+        encoding,
+        end_to_end,
+        fusion,
+        image_decoding,
+        network,
+        number_lists,
+        pretrained,
+        sets,
+        stacks,
+        table_encoder,
+    )
     from mmtrain.layers import text_tokens as tokens
     from mmtrain.layers import transformer_encoder as transformers
     from mmtrain.layers.numbers import dates, number_lists, prediction_scales, series, target_scales
@@ -254,6 +266,7 @@ def layers_to_save():
     strings = np.array([["B c"], [""]], dtype=object)
     pair = (BRANCHES, {key: np.array(value, dtype=np.float32) for key, value in SHOWN.items()})
     pixels = np.full((2, 1, 1, 1), 9, dtype=np.uint8)
+    brightness = np.array([0.2, np.nan], dtype=np.float32).reshape(2, 1, 1, 1)
     here = np.array([[1], [0]], dtype=np.float32)
     layout = {"height": 2, "width": 3, "channels": 1, "bits": 16, "resize": "pad", "background": [1, 2, 3], "max_pixels": 9}
     numbers = {"fill": [0.1, 2], "center": [0.3, 1], "scale": [0.7, 3], "indicator": [True, False], "masked": [False, True]}
@@ -314,10 +327,13 @@ def layers_to_save():
         ),
         "StepFlags": (series.StepFlags(channels=1), (np.array([[[0.5, 1], [2, 0]]], dtype=np.float32),)),
         "EncodeImage": (image_decoding.EncodeImage(**layout), (strings,)),
+        "EncodePixels": (image_decoding.EncodePixels(levels=255), (brightness,)),
+        "EncodeImages": (image_decoding.EncodeImages(most=2, image=image_decoding.EncodePixels(levels=255)), (brightness[None],)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
         "BagProjection": (tokens.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
         "TokenAverage": (tokens.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "Mask": (fusion.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
+        "TargetUncertainty": (network.TargetUncertainty(targets=2), (pair_of_numbers,)),
         "MaskedColumn": (network.MaskedColumn(flag=True), (np.ones((2, 3), dtype=np.float32), here)),
         "Affine": (prediction_scales.Affine(scale=2.0, offset=1.0), (here,)),
         "BinExpectation": (prediction_scales.BinExpectation(bins=[-1.0, 0.0, 2.0]), (pair_of_numbers @ np.eye(2, 3, dtype=np.float32),)),
@@ -333,6 +349,8 @@ def layers_to_save():
         "OrderedNumbers": (target_scales.OrderedNumbers(middle=1, scale=2.0, offset=1.0), (pair_of_numbers,)),
         "Affines": (target_scales.Affines(scales=[2.0, 3.0], offsets=[1.0, -1.0]), (pair_of_numbers,)),
         "CountMoments": (target_scales.CountMoments(offsets=[0.5, -1.0], limits=[3.0, 4.0]), (pair_of_numbers,)),
+        "NormalMoments": (prediction_scales.NormalMoments(scale=2.0, offset=1.0, limit=0.5), (pair_of_numbers,)),
+        "MixtureMoments": (prediction_scales.MixtureMoments(limit=0.5), (members,)),
         "LogMean": (target_scales.LogMean(), (members,)),
         "TokenMaximum": (tokens.TokenMaximum(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "PaddingZeros": (tokens.PaddingZeros(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
@@ -342,6 +360,10 @@ def layers_to_save():
         "AnyPresent": (stacks.AnyPresent(), (np.array([[1, 0], [0, 0]], dtype=np.float32),)),
         "MaskStack": (stacks.MaskStack(widths=[2, 1], masked=[1], flags=True), (np.ones((2, 3), dtype=np.float32), here)),
         "CodeVectors": (stacks.CodeVectors(**codes), (np.array([[4, 2, 0]], dtype=np.int32),)),
+        "FlattenMembers": (sets.FlattenMembers(), (members,)),
+        "SpreadMembers": (sets.SpreadMembers(), (pair_of_numbers, np.array([[0, 1], [1, 0]], dtype=np.float32))),
+        "PoolMembers": (sets.PoolMembers(pool="max"), words),
+        "AttentionPool": (sets.AttentionPool(units=3), words),
         "SideBySide": (stacks.SideBySide(), ([pair_of_numbers, pair_of_numbers],)),
         "TakeNumbers": (number_encodings.TakeNumbers(positions=[1]), (pair_of_numbers,)),
         "PiecewiseLinear": (number_encodings.PiecewiseLinear(positions=[1], edges=[[0, 1, 3]]), (pair_of_numbers,)),

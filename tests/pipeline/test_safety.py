@@ -96,10 +96,13 @@ def leaves(annotation):
 
 
 CHECKED = {
+    ("mmtrain>EncodeDate", "parts"): "names of numbers that are looked up",
+    ("mmtrain>EncodeImages", "image"): "a layer, which is looked at by itself",
+    ("mmtrain>EncodeNumbers", "transforms"): "numbers and lists of them by name, and a method that is looked up",
     ("mmtrain>EncodePieces", "tokenizer"): "a tokenizer, which pydantic validates: pieces that are looked up, and switches",
     ("mmtrain>MemberMean", "numbers"): "numbers and lists of them by name",
 }
-"""Maps of plain values, and what checks them."""
+"""Words, maps of plain values and layers, and what checks them."""
 COMPOSED = {"mmtrain>TableEncoder", "mmtrain>EndToEnd", "mmtrain>MemberEncoders", "mmtrain>MeanOfMembers"}
 """Models that hold other layers and the names of columns; each layer in them is looked at by itself."""
 
