@@ -51,6 +51,7 @@ COLUMNS = {
     "story": {"role": "text", "vectorize": "tokens", "max_length": 5},
     "scan": {"role": "image", "size": [7, 6], "channels": 1, "missing": "mask"},
     "ct": {"role": "volume", "size": [3, 7, 6], "missing": "mask"},
+    "photos": {"role": "images", "size": [7, 6], "channels": 1, "most": 2, "missing": "mask"},
 }
 OF_KIND = {
     "vector": ["size", "dose"],
@@ -60,6 +61,7 @@ OF_KIND = {
     "image": ["scan"],
     "volume": ["ct"],
     "sequence": ["pulse"],
+    "set": ["photos"],
 }
 OWN = {"scan": "cnn", "size": "linear"}
 SPLIT = {"method": "random", "validation": 0.25, "test": 0.25}
@@ -82,6 +84,7 @@ def rows():
             "story": f"{WORDS[row % 4]} and {WORDS[row % 3]}" if row else "",
             "scan": f"{row % 3}.png" if row else "",
             "ct": f"{row % 3}.nii" if row else "",
+            "photos": f"{row % 3}.png;{(row + 1) % 3}.png" if row else "",
             "y": ("low", "high")[row % 2],
             "price": row * 1000,
         }
