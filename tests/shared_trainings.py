@@ -19,6 +19,9 @@ TABLE = {
     "scan": {"role": "image", "size": [8, 8], "channels": 1},
     "y": {"role": "target", "task": "binary", "positive": "high"},
     "z": {"role": "target", "task": "regression"},
+    "weight": {"role": "weight"},
+    "gaps": {"role": "target", "task": "quantiles", "missing": "mask"},
+    "drawn": {"role": "target", "task": "binary", "positive": "rare", "sample": "balanced"},
 }
 
 
@@ -42,6 +45,7 @@ CASES = {
     "bfloat16": experiment(["x", "kind", "y"], {"table": MLP}, deterministic=False, precision="bfloat16"),
     "float16": experiment(["x", "kind", "y"], {"table": MLP}, deterministic=False, precision="float16"),
     "two targets": experiment(["x", "kind", "y", "z"], {"table": MLP}, class_weights="balanced"),
+    "gaps, weights and drawn rows": experiment(["x", "kind", "weight", "gaps", "drawn"], {"table": MLP}),
     "normalized": experiment(["x", "kind", "y"], {"table": {**MLP, "normalization": "batch"}}),
     "words": experiment(
         ["x", "note", "y"],
@@ -75,6 +79,9 @@ def write_data(folder):
                 "scan": f"scans/{row}.png",
                 "y": ("low", "high")[row % 2],
                 "z": row / 10,
+                "weight": 1 + row % 3,
+                "gaps": row / 10 if row % 7 > 2 else "",
+                "drawn": "rare" if row % 5 == 0 else "usual",
             }
             for row in range(rows)
         ],

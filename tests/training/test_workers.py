@@ -9,6 +9,7 @@ import tensorflow as tf
 from tiny import ready, two_blobs, write_experiment
 
 from mmtrain.batches import Batches
+from mmtrain.data.sampling import BalancedSampler
 from mmtrain.errors import ConfigError
 from mmtrain.layers.network import SharedNormalization
 from mmtrain.pipeline.build import assemble_network
@@ -18,27 +19,32 @@ from mmtrain.training.step import TrainStep
 EXPERIMENT = {
     "columns": {
         "x": {"role": "numeric"},
-        "z": {"role": "target", "task": "regression"},
-        "y": {"role": "target", "task": "binary", "positive": "high", "loss_weight": 2.0},
+        "w": {"role": "weight"},
+        "z": {"role": "target", "task": "regression", "missing": "mask"},
+        "y": {"role": "target", "task": "binary", "positive": "high", "loss_weight": 2.0, "sample": "balanced"},
     },
     "branches": {"table": {"columns": ["x"], "architecture": "mlp", "units": [4]}},
     "training": {"batch_size": 7},
 }
 
 
-@pytest.mark.parametrize("workers", [2, 8])
-def test_shares_add_up_to_the_batch(tmp_path, workers):
-    two_blobs(tmp_path, z=float)
+@pytest.mark.parametrize(("workers", "place"), [(2, 0), (8, 0), (2, -1)], ids=["two", "more than rows", "last batch"])
+def test_shares_add_up_to_the_batch(tmp_path, workers, place):
+    # Three of seven answers of z are missing, and rows have weights.
+    two_blobs(tmp_path, z=lambda row: row / 10 if row % 7 > 2 else "", w=lambda row: 1 + row % 3)
     one = ready(write_experiment(tmp_path / "one.yaml", EXPERIMENT))
     keras.utils.set_random_seed(1)
     steps = TrainStep(one.experiment.training, one.experiment.columns, one.fitted, assemble_network(one.experiment, one.fitted))
 
     def gradients(worker, count):
-        batches = Batches(one.arrays, one.partition.train, 7, seed=0, worker=worker, workers=count)
-        batch = next(batches.epoch(1))
+        rows = one.partition.train
+        sampler = BalancedSampler(one.arrays.targets["y"][rows])
+        batches = Batches(one.arrays, rows, 7, seed=0, sampler=sampler, worker=worker, workers=count)
+        batch = list(batches.epoch(1))[place]
         share = {"share": tf.constant(batch.share)} if count > 1 else {}
         return steps._gradients({**tf.nest.map_structure(tf.constant, batch.tree()), **share})
 
+    assert one.fitted.targets["z"].answered_share < 0.7
     whole = gradients(0, 1)
     shares = [gradients(worker, workers) for worker in range(workers)]  # with 8 workers, the last one has no row
     for expected, *parts in zip(tf.nest.flatten(whole), *map(tf.nest.flatten, shares), strict=True):
