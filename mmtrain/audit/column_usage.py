@@ -44,8 +44,8 @@ class ColumnUsage:
     """Separator of the labels in one cell."""
     missing_words: tuple[str, ...] = ()
     """Words that mean a missing answer, for a guessed target."""
-    unused: Literal["", "dates", "persons"] = ""
-    """Content of a column that the experiment does not use: dates, or the persons that rows belong to."""
+    unused: Literal["", "dates", "persons", "keys"] = ""
+    """Content of a column that is no input: dates, the persons that rows belong to, or keys of a second table."""
 
     def missing_cells(self, cells: pd.Series[str]) -> NDArray[np.bool_]:
         """Mark cells without a value: empty ones, and words for a missing answer of a target."""
@@ -109,7 +109,10 @@ def _usage(key: str, header: str, column: Column) -> ColumnUsage:
 
 
 def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
-    """Return usages of columns of dates, used or not, and of unused columns that name persons, by their first rows. Raises DataError."""
+    """Return usages of columns of dates, used or not, and of unused columns that name persons or join a table, by their first rows.
+
+    Raises DataError.
+    """
     headers = [header for header in dict.fromkeys(file.headers) if header and header_problem(file, header) is None]
     if not headers:
         return []
@@ -119,6 +122,9 @@ def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
     for header, cells in first_cells.items():
         filled = cells.dropna().to_numpy(object)
         if not len(filled):
+            continue
+        if header not in used and header in file.joins.values():
+            usages.append(ColumnUsage(header, "", unused="keys"))
             continue
         patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
         if any(_nearly_all_match(pattern, filled) for pattern in patterns):

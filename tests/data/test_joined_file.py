@@ -9,6 +9,7 @@ import pytest
 
 from mmtrain import config
 from mmtrain.columns import Text
+from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.config.experiment import SecondTable
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.file_formats.formats import join_tables, open_table
@@ -16,6 +17,7 @@ from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.joined_file import cell_members
 from mmtrain.data.tables.read_table import read
 from mmtrain.errors import DataError
+from mmtrain.pipeline.checks.validate import load_checked
 
 MAIN = "patient,sex\np1,f\np2,m\np3,f\np1,m\n,f\n"
 VIEWS = "patient,path,hour\np2,b1.png,2\np1,a1.png,10\np9,x.png,1\np1,a2.png,9\np2,,1\n,lost.png,3\n"
@@ -141,3 +143,29 @@ def test_paths_of_second_tables_are_relative_to_the_experiment_and_to_its_copy(t
     assert experiment.data.tables["views"].table == tmp_path / "views.csv"
     assert "table: ../views.csv" in (tmp_path / "run" / "config.yaml").read_text(encoding="utf-8")
     assert config.load(tmp_path / "run" / "config.yaml").data.tables == experiment.data.tables
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_keys_with_rows_in_two_parts_are_a_leak_unless_they_are_groups(tmp_path: Path, grouped: bool) -> None:
+    visits = "".join(f"p{row % 20},{row},{row % 2}\n" for row in range(80))
+    written(tmp_path, f"pid,age,y\n{visits}", "pid,value\n" + "".join(f"p{key},{key}\n" for key in range(20)))
+    group = "  pid: {role: group}\n" if grouped else ""
+    (tmp_path / "a.yaml").write_text(
+        f"data: {{table: main.csv, tables: {{labs: {{table: views.csv, key: pid}}}}}}\ncolumns:\n{group}  age: {{role: numeric}}\n"
+        '  values: {role: sequence, columns: [labs.value]}\n  y: {role: target, task: binary, positive: "1"}\n',
+        encoding="utf-8",
+    )
+    said: list[str] = []
+
+    load_checked(tmp_path / "a.yaml", (), say=said.append)
+    findings = [one for one in inspect_experiment(tmp_path / "a.yaml").findings if one.kind == "group_on_two_sides"]
+
+    shared = [line for line in said if line.startswith("warning: main.csv: ")]
+    if grouped:
+        assert not shared
+        assert not findings
+    else:
+        (line,), (finding,) = shared, findings
+        assert line.endswith("training rows with their pid. Give 'pid' the role group, so that none is in two parts.")
+        assert "of validation and test read the same rows of views.csv as" in line
+        assert finding.what.startswith("rows with one key read the same rows of a second table, and 17 groups have ")

@@ -17,6 +17,8 @@ BACKWARD, FORWARD = 0.2, 0.8
 """Share of pairs in which a scored date is later than a training date: below the first, scored rows precede training rows; above the
 second, the split is chronological; between them, it is not by time."""
 LEAST_DATES = 10
+SHARED = {"persons": "the name says whom a row belongs to", "keys": "rows with one key read the same rows of a second table"}
+"""Contents of unused columns whose values should be in one part only, and why."""
 
 
 def split_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
@@ -31,12 +33,12 @@ def split_leakage(table: TableValues, metadata: RowMetadata) -> list[Finding]:
 
 
 def groups_across_splits(table: TableValues, metadata: RowMetadata) -> list[Finding]:
-    """Find groups in several parts, of a group column or, without one, of a column whose name says whom a row belongs to."""
+    """Find groups in several parts, of a group column or, without one, of a column of keys, or whose name says whom a row belongs to."""
     if metadata.parts is None:
         return []
     for cells in table.columns:
         declared = cells.use.purpose == "grouping"
-        if not declared and cells.use.unused != "persons":
+        if not declared and cells.use.unused not in SHARED:
             continue
         if declared and not metadata.given:
             return []  # a split method keeps whole groups together
@@ -52,7 +54,7 @@ def groups_across_splits(table: TableValues, metadata: RowMetadata) -> list[Find
         number = int(torn.sum())
         what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(torn_rows), 'row')}."
         if not declared:
-            what = f"the name says whom a row belongs to, and {what}"
+            what = f"{SHARED[cells.use.unused]}, and {what}"
         why = "What is learned from one row of a group holds for its others: scores on test are of known groups, not of new ones."
         fix = "Mark all rows of a group for the same part."
         if not declared:

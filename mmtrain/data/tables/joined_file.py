@@ -190,6 +190,11 @@ class JoinedFile(TableFile):
         """SHA-256 of the bytes of each second table, by name."""
         return {table.name: table.file.sha256 for table in self._tables}
 
+    @property
+    def joins(self) -> Mapping[str, str]:  # type: ignore[override]
+        """The header of each key, by the name of the second file."""
+        return {table.file.path.name: table.main_key for table in self._tables}
+
     def pieces(self, headers: Sequence[str], *, size: int) -> Iterator[Cells]:
         """Yield pieces of the table, with the lists of second tables where they are asked for."""
         joined = {header: self._joined[header] for header in headers if header in self._joined}

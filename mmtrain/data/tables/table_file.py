@@ -64,6 +64,8 @@ class TableFile(ABC):
     """A note for the user on how the file is read."""
     second_hashes: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of each second table that gives it further headers, by name."""
+    joins: Mapping[str, str] = MappingProxyType({})
+    """Header by which each second table is joined, by the name of its file."""
 
     def __init__(self, path: Path, missing_values: Sequence[str] = ()) -> None:
         self.path = path

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from mmtrain import config
 from mmtrain.artifacts.inspection_results import ImageCounts, PartSummary
@@ -18,7 +22,7 @@ from mmtrain.audit.images.image_column import ImageColumn, image_column
 from mmtrain.audit.label_index import index_labels
 from mmtrain.audit.quality.near_spellings import is_spelled, spellings
 from mmtrain.audit.read_values import table_of_names
-from mmtrain.audit.row_metadata import RowMetadata, part_codes
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, part_codes
 from mmtrain.columns import Column, images_among
 from mmtrain.columns.base import Purpose
 from mmtrain.config import Experiment
@@ -29,8 +33,8 @@ from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.read_table import Reading, read_tolerantly
-from mmtrain.data.tables.table import Table, cells_of, headers_of
-from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_of
+from mmtrain.errors import ConfigError, DataError, Problem, counted
 from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts
 from mmtrain.pipeline.checks.requirements import check_encoders, check_packages, check_trackers
 from mmtrain.pipeline.checks.subgroups import check_subgroups
@@ -122,7 +126,22 @@ def notices(columns: Mapping[str, Column], table: Table, partition: Partition) -
         sheet = table_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in together])
         findings += spellings(sheet, RowMetadata(len(table), parts, targets=tuple(index_labels(sheet))))
     kinds = by_kind(findings)
-    return [f"{kind.level}: {table.path.name}: {' '.join(filter(None, kind.line('')[:3]))}" for kind in kinds]
+    lines = [f"{kind.level}: {table.path.name}: {' '.join(filter(None, kind.line('')[:3]))}" for kind in kinds]
+    return lines + _shared_members(table, parts)
+
+
+def _shared_members(table: Table, parts: np.ndarray[Any, np.dtype[np.int8]]) -> list[str]:
+    """Return a warning for each second table whose rows belong to training rows and to scored rows at once; `parts` is (rows,)."""
+    lines = []
+    for name, header in table.file.joins.items():
+        cells = pd.concat([piece[header] for piece in table.file.pieces([header], size=READ_CHUNK_ROWS)], ignore_index=True)
+        codes, _ = pd.factorize(cells.iloc[table.rows])
+        scored = codes[(parts == VALIDATION) | (parts == TEST)]
+        shared = int((np.isin(scored, codes[parts == TRAIN]) & (scored >= 0)).sum())
+        if shared:
+            what = f"{counted(shared, 'row')} of validation and test read the same rows of {name} as training rows with their {header}"
+            lines.append(f"warning: {table.path.name}: {what}. Give '{header}' the role group, so that none is in two parts.")
+    return lines
 
 
 def validate_experiment(
