@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 READERS = {"TIFF": "tiff", "AVIF": "modern", "HEIC": "modern", "DICOM": "dicom", "DICOM series": "dicom_series", "NIfTI": "nifti"}
 """The module of each format, imported when a file of it is read: pydicom takes 0.6 s, nibabel 0.3 s."""
+VOLUMES = {"TIFF", "DICOM", "DICOM series", "NIfTI"}
+"""Formats whose files may have several slices."""
 
 
 def header(kind: str, data: bytes) -> ImageHeader:
