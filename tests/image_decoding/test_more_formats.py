@@ -182,3 +182,18 @@ def test_a_directory_that_refers_to_itself_ends():
     count = int(np.frombuffer(data[start : start + 2], "<u2")[0])
     data[start + 2 + 12 * count : start + 6 + 12 * count] = data[4:8]
     assert len(tiff.pages_of(bytes(data))) == 1
+
+
+def test_one_picture_is_no_volume():
+    image = saved(np.kron(COLOUR, np.ones((32, 32, 1), np.uint8)), "AVIF")
+    for data, kind in ((image, "AVIF"), (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"), (saved(GREY, "PNG"), "PNG")):
+        with pytest.raises(UnreadableImage, match=f"The file is a {kind} image, and no volume"):
+            read(data, Layout((4, 4), 1, depth=2))
+
+
+def test_a_place_beyond_any_file_is_an_end_that_is_missing():
+    data = bytearray(saved(GREY))
+    data[:16] = b"II+\0\x08\0\0\0" + b"\xff" * 8  # BigTIFF, its first directory at 2**64 - 1
+    for look in (inspect, lambda damaged: read(damaged, layout(GREY))):
+        with pytest.raises(UnreadableImage, match="The TIFF file is cut short"):
+            look(bytes(data))

@@ -110,3 +110,17 @@ def test_a_real_scan_comes_upright():
     assert np.array_equal(volume, to_the_right_front_and_head.transpose(2, 1, 0)[:, ::-1, ::-1])
     with pytest.raises(UnreadableImage, match="has 2 volumes"):
         read(folder / "example4d.nii.gz", SAME)
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(UnreadableImage, match="complex numbers"):
+        read(nibabel.Nifti1Image(np.ones((3, 4, 5), np.complex64), np.eye(4)).to_bytes(), SAME)
+
+
+@pytest.mark.parametrize("step", [np.nan, np.inf, 1e30])
+def test_a_spacing_that_cannot_be_true_is_refused_where_it_decides(step):
+    data = nifti(np.ones((3, 4, 5), np.uint8), pixdim=[1, 1, 1, step, 1, 1, 1, 1])
+    assert read(data, SAME).shape == (3, 4, 5, 1)
+    for options in ({"spacing": (1.0, 1.0, 1.0)}, {"resize": "pad"}):
+        with pytest.raises(UnreadableImage, match="how far apart its voxels are"):
+            read(data, Layout((4, 5), 1, depth=3, **options))

@@ -22,16 +22,17 @@ OWN_FOLDER = "Give each series a folder of its own."
 
 def header(data: bytes) -> ImageHeader:
     """Return the header of the first file."""
-    return dicom.header(files_of(data)[0])
+    return dicom.header(_files(data)[0])
 
 
 def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
     """Return the pixels of all slices as a volume, or of one of them as an image."""
-    slices = [dicom.dataset(content) for content in files_of(data)]
+    files = _files(data)
+    slices = [dicom.dataset(content) for content in files]
     if len({str(one.get("SeriesInstanceUID", "")) for one in slices}) > 1:
         raise UnreadableImage("The folder has DICOM files of several series; one series is a volume.", OWN_FOLDER)
     if len(slices) == 1:
-        return dicom.pixels(files_of(data)[0], layout)
+        return dicom.pixels(files[0], layout)
     with image_errors("DICOM"):
         places = [dicom.frame_geometry(one, 0) for one in slices]
         sides = int(slices[0].Rows), int(slices[0].Columns)
@@ -45,6 +46,15 @@ def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
     order, _ = order_of(places)
     chosen = slices[order[chosen_slice(layout, len(slices), "slice")]]
     return to_pixels(dicom.frame_samples(chosen, 0), layout)
+
+
+def _files(data: bytes) -> list[bytes]:
+    """Return the files of a folder, at least one. Raises UnreadableImage: a request may send anything that begins like a folder."""
+    with image_errors("DICOM"):
+        files = files_of(data)
+    if not files:
+        raise UnreadableImage("The folder has no DICOM files.", OWN_FOLDER)
+    return files
 
 
 def order_of(places: Sequence[Any]) -> tuple[list[int], NDArray[np.float64]]:

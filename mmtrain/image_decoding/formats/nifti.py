@@ -69,6 +69,9 @@ def _opened(data: bytes) -> Any:
         family = nibabel.Nifti2Image if data[:4] in (b"\x1c\2\0\0", b"\0\0\2\x1c") else nibabel.Nifti1Image
         image = family.from_bytes(data)
         shape = image.shape
+        complex_numbers = image.get_data_dtype().kind == "c"
+    if complex_numbers:
+        raise UnreadableImage("The voxels of the NIfTI file are complex numbers.", "Save their magnitude, or what matters of them.")
     if len(shape) < 3 or max(shape[3:], default=1) > 1:
         what = f"The NIfTI file has {shape[3]} volumes." if len(shape) > 3 else "The NIfTI file has no volume."
         raise UnreadableImage(what, "Save the volume that matters, or the mean of all, as a file of its own.")

@@ -169,7 +169,7 @@ def pages_of(data: bytes) -> list[Page]:
     """
     try:
         pages = [_page(tags) for tags in _directories(data) if not tags.get(SUBFILE, 0) & 1]
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:  # places behind the end; those of BigTIFF may not even fit into a C long
         raise cut_short("TIFF") from error
     if not pages or not pages[0].width or not pages[0].height:
         raise damaged_image("TIFF")

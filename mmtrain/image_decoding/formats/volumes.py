@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
-from mmtrain.image_decoding.decoded_image import Layout
+from mmtrain.image_decoding.decoded_image import Layout, UnreadableImage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TARGETS = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 """Directions of slices, rows and columns in the coordinates of DICOM: x to the patient's left, y to the back, z to the head."""
+FINEST, COARSEST = 1e-6, 1e3
+"""Distances of voxels in mm, a molecule and a metre, beyond which a file states none: rounding would make a black volume of it."""
 
 
 def canonical_axes(directions: NDArray[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -70,12 +72,20 @@ def resample(
 
 
 def _scaled_sides(sides: Sequence[int], spacing: Sequence[float], target: Sequence[int], layout: Layout) -> tuple[int, ...]:
-    """Return the sides of the whole volume in voxels of the result, before it is cut or padded to `target`."""
+    """Return the sides of the whole volume in voxels of the result, before it is cut or padded to `target`.
+
+    Raises:
+        UnreadableImage: the spacing decides them and is none.
+
+    """
+    if not layout.spacing and layout.resize == "stretch":
+        return tuple(target)
+    if not all(FINEST < step < COARSEST for step in spacing):  # nor NaN
+        what = "The file does not say how far apart its voxels are, or not in a way that can be true."
+        raise UnreadableImage(what, "Save it with its spacing, or set `resize: stretch` and no `spacing`.")
     lengths = [side * step for side, step in zip(sides, spacing, strict=True)]  # mm
     if layout.spacing:
         steps: Sequence[float] = layout.spacing
-    elif layout.resize == "stretch":
-        return tuple(target)
     else:
         each = [length / side for length, side in zip(lengths, target, strict=True)]
         steps = [max(each) if layout.resize == "pad" else min(each)] * 3
