@@ -18,6 +18,7 @@ from mmtrain.data.images.locate import Refusal, held_image, not_decoded
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.image_decoding import Layout, UnreadableImage, read
 from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri, to_data_uri
+from mmtrain.image_decoding.decoded_image import MissingReader
 from mmtrain.text.printable import quote_value
 
 MAX_SHOWN_NAMES = 8
@@ -107,7 +108,9 @@ class RowReader:
         try:
             return read(content, self.layouts[key], writable=False)
         except UnreadableImage as error:
-            return not_decoded(HELD, (str(error), error.fix))
+            refusal = not_decoded(HELD, (str(error), error.fix))
+            # The image is there: as in training, no policy for missing images applies.
+            return replace(refusal, outside=True) if refusal and isinstance(error, MissingReader) else refusal
 
 
 def _image_bytes(cell: object) -> bytes | Refusal | None:

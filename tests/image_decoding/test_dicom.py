@@ -248,3 +248,45 @@ def test_every_real_file_is_read_as_pydicom_reads_it_or_refused():
             expected = apply_modality_lut(pixel_array(whole, index=0), whole)
             assert np.array_equal(reader.frame_samples(found, 0).values[0, ..., 0], expected), name
     assert decoded >= 60
+
+
+def test_pixels_without_an_extent_are_refused_where_a_spacing_decides():
+    data = dicom(np.ones((3, 4, 5), np.uint16), PixelSpacing=[0, 0])
+    assert read(data, Layout((4, 5), 1, depth=3)).shape == (3, 4, 5, 1)
+    with pytest.raises(UnreadableImage, match="how far apart its voxels are"):
+        read(data, Layout((4, 5), 1, depth=3, spacing=(1.0, 1.0, 1.0)))
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0\0\0\0", b"\1\0\0\0\xff\0\0\0"])
+def test_bytes_that_begin_like_a_folder_and_are_none_are_refused(rest):
+    from mmtrain.image_decoding.folder_content import MARK
+
+    for look in (inspect, lambda data: read(data, Layout((4, 4), 1, depth=2))):
+        with pytest.raises(UnreadableImage):
+            look(MARK + rest)
+
+
+def test_pixels_of_files_are_not_missing_where_pydicom_is(monkeypatch):
+    from mmtrain.columns import Image
+
+    fitted = Image(size=(2, 2), channels=1, slice="middle").fit([])
+    scan = ct(np.zeros((2, 2)))
+    assert fitted.raw(pd.Series([scan], dtype=object)).shape == (1, 2, 2, 1)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(MissingReader):
+        fitted.raw(pd.Series([scan], dtype=object))
+
+
+def test_a_request_without_pydicom_is_refused_under_every_policy(monkeypatch):
+    from mmtrain.columns import Image
+    from mmtrain.data.images.decode_cells import join_images
+    from mmtrain.image_decoding.data_uri import to_data_uri
+    from mmtrain.serving.rows import RowReader
+
+    column = Image(column="x", size=(2, 2), channels=1, missing="mask")
+    scan = to_data_uri(ct(np.zeros((2, 2))))
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    prepared = RowReader({"x": column}).prepare({"x": scan})
+    (remark,) = join_images([prepared.images["x"]], column.image_cells, policy="mask").remarks
+    assert remark.what.startswith("unreadable, the image: the file is a DICOM image")
+    assert remark.fix == "Run `pip install 'mmtrain[medical]'`."

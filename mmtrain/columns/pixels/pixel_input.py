@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from mmtrain.image_decoding import Layout, UnreadableImage, Window, read
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
+from mmtrain.image_decoding.decoded_image import MissingReader
 from mmtrain.specs import PixelSpec
 
 if TYPE_CHECKING:
@@ -79,7 +80,12 @@ RAW_PIXELS = (
 
 
 def levels_of(cells: Iterable[object], layout: Layout) -> np.ndarray[Any, Any]:
-    """Return the brightness of the images that cells name or hold, (cells, *layout.shape) float32 from 0 to 1, NaN without an image."""
+    """Return the brightness of the images that cells name or hold, (cells, *layout.shape) float32 from 0 to 1, NaN without an image.
+
+    Raises:
+        MissingReader: the packages that read an image are not installed.
+
+    """
     import numpy as np
 
     several = list(cells)
@@ -89,6 +95,8 @@ def levels_of(cells: Iterable[object], layout: Layout) -> np.ndarray[Any, Any]:
         if source:
             try:
                 levels[place] = read(source, layout).astype(np.float32) / np.float32(layout.top)
+            except MissingReader:
+                raise  # or every image would be missing, and each row be predicted without
             except UnreadableImage:  # reported where the store is built
                 continue
     return levels
