@@ -3,9 +3,11 @@
 import io
 import tarfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from remote_servers import Bucket, Files, serve
+from tiny import paint
 
 from mmtrain import config
 from mmtrain.commands.unpack import _table
@@ -236,6 +238,25 @@ def test_a_cell_names_an_image_in_a_tar_archive(shard, tmp_path):
     shard.write_bytes(b"short")
     with pytest.raises(UnreadableImage, match="was changed while it was in use"):
         _ = first.source
+
+
+def test_images_of_an_archive_are_decoded_in_flight_and_compared(tmp_path):
+    from mmtrain.audit.images.file_metadata import equal_bytes, file_facts
+    from mmtrain.columns import Image
+    from mmtrain.config.experiment import Cache
+    from mmtrain.data.images.store import open_store
+
+    paint(tmp_path / "a.png", 7)
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        for name in ("a.png", "b.png"):
+            archive.add(tmp_path / "a.png", name)
+    cells, folder = pd.Series(["s.tar#b.png", "s.tar#a.png"]), ImageFolder(tmp_path)
+    without_room = Cache(folder=tmp_path / "cache", disk=0, memory=0)
+    store, _ = open_store(cells, Image(column="x", size=(2, 2), channels=1).image_cells, folder, cache=without_room)
+    assert store.notice
+    assert store.take(np.arange(2)).ravel().tolist() == [7] * 8
+    files = locate(cells, folder).files
+    assert equal_bytes(files, file_facts(files, ends=True).tails).tolist() == [0, 0]
 
 
 def test_a_compressed_archive_is_refused(tmp_path):

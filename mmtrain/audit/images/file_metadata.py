@@ -77,7 +77,8 @@ def equal_bytes(files: Sequence[ImageFile], tails: NDArray[np.uint64]) -> NDArra
 
     def whole(piece: range) -> list[bytes]:
         those = [files[position] for position in doubtful[piece.start : piece.stop]]
-        return [sha256(file.content or file_bytes(Path(file.path))).digest() for file in those]
+        sources = (file.source for file in those)
+        return [sha256(source if isinstance(source, bytes) else file_bytes(source)).digest() for source in sources]
 
     numbers = np.arange(len(files), dtype=np.int64)
     first: dict[bytes, int] = {}

@@ -88,7 +88,8 @@ class OnTheFlyImages:
             return np.asarray(self._cached[position])
         file = self._files[position]
         try:
-            if not file.content and file_state(file.path) != (file.size, file.changed):
+            # Bytes of a cell do not change; reading a member of an archive checks its archive.
+            if file.changed and file.offset < 0 and file_state(file.path) != (file.size, file.changed):
                 raise _changed(file.path, "the image has changed since it was checked.")
             pixels = read(file.source, self._layout, writable=False)
         except (OSError, UnreadableImage) as error:
