@@ -52,7 +52,7 @@ class ImageCells:
         # A data URI has a semicolon inside.
         if is_data_uri(cell):
             return [cell]
-        names = read_list(cell) if cell.startswith("[") else None
+        names = read_list(cell) if cell.lstrip().startswith("[") else None
         return [name.strip() for name in (cell.split(self.separator) if names is None else names) if name.strip()]
 
     def choose(self, members: Sequence[int]) -> list[int]:

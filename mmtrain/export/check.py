@@ -20,6 +20,7 @@ from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format
+from mmtrain.image_decoding import UnreadableImage, read
 from mmtrain.layers.start import quiet_native_stderr
 
 IMAGES = 1e-3
@@ -79,9 +80,19 @@ def _source_lists(images: ImageCells, finder: ImageFinder, cells: Any) -> pd.Ser
     """Return the files of each row of a column of several images, in the order of the image store."""
     lists: list[list[Path | bytes]] = []
     for names in images.names(cells):
-        files = sorted({file for name in names if isinstance(file := finder.find(name), ImageFile)})
+        found = {file for name in names if isinstance(file := finder.find(name), ImageFile)}
+        # A file that training could not decode is left out of its row before images are chosen.
+        files = sorted(file for file in found if _can_be_read(file, images))
         lists.append([files[place].source for place in images.choose(range(len(files)))])
     return pd.Series(lists, dtype=object)
+
+
+def _can_be_read(file: ImageFile, images: ImageCells) -> bool:
+    try:
+        read(file.source, images.layout, writable=False)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def _source(finder: ImageFinder, cell: str) -> Path | bytes:

@@ -16,7 +16,7 @@ from mmtrain.data.images.locate import ImageFinder
 from mmtrain.errors import DataError
 
 N = 60
-EACH = "Set `role: images` to read several per row, or give each a column of its own."
+EACH = "Set `role: images`, with the `separator` of the cell, to read several per row, or give each a column of its own."
 FETCH = "Set `data.images` to the beginning of the addresses, or `data.allow_outside: true` to fetch images from anywhere."
 SAVE = "Save each image as a file and write its path, or write `data:image/png;base64,` before its bytes in base64."
 PIXELS = "iVBORw0KGgo" + "A" * 300

@@ -44,6 +44,7 @@ def opened(folder, rows, **options):
         ('["a.png", null, "b.png"]', ["a.png", "b.png"]),
         ("['a.png','b.png']", ["a.png", "b.png"]),
         ("a.png;", ["a.png"]),
+        (' ["a.png"]', ["a.png"]),
         ("data:image/png;base64,AAAA", ["data:image/png;base64,AAAA"]),
         (None, []),
     ],
@@ -106,6 +107,32 @@ def test_a_store_and_a_prediction_read_the_same_sets(images):
         ([1], "masked, broken.png: the file is not an image", ""),
         ([3], "masked, the cell is empty", ""),
     ]
+
+
+def test_no_rows_have_no_sets(images):
+    store, unreadable = opened(images, cells(), most=2)
+    decoded = decode_cells(cells(), Images(column="x", size=(4, 4), most=2).image_cells, ImageFinder(ImageFolder(images)), policy="error")
+    assert (store.index.shape, unreadable, decoded.pixels.shape) == ((0, 2), [], (0, 2, 4, 4, 3))
+
+
+def test_a_member_may_be_a_folder_where_an_image_may(tmp_path):
+    pytest.importorskip("pydicom")
+    from medical_files import axial, ct
+
+    for number in range(3):
+        (tmp_path / "series").mkdir(exist_ok=True)
+        (tmp_path / "series" / f"{number}.dcm").write_bytes(ct(np.full((4, 4), 100 * number), **axial(number)))
+    store, unreadable = opened(tmp_path, cells("series"), slice=1, window=(0, 255))
+    assert (store.take(np.array([0]))[0, :2, 0, 0, 0].tolist(), unreadable) == ([100, 0], [])
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_an_export_is_checked_on_the_files_that_training_could_decode(images):
+    from mmtrain.export.check import _source_lists
+
+    column = Images(column="x", size=(4, 4), channels=1, most=2, missing="mask")
+    (sources,) = _source_lists(column.image_cells, ImageFinder(ImageFolder(images)), cells("a.png;b.png;broken.png"))
+    assert [path.name for path in sources] == ["a.png", "b.png"]
 
 
 def test_training_rows_of_several_columns_are_fitted_name_by_name():

@@ -58,7 +58,7 @@ def not_a_path(cell: str) -> tuple[str, str] | None:
     if len(names := several(cell)) == 1:
         return f"the cell {_brief(cell)} is a list, not a path.", f"Write the path alone: {names[0]}."
     if names:
-        fix = "Set `role: images` to read several per row, or give each a column of its own."
+        fix = "Set `role: images`, with the `separator` of the cell, to read several per row, or give each a column of its own."
         return f"the cell lists {len(names)} images: {_brief(listed(names, most=3))}.", fix
     return None
 

@@ -85,7 +85,8 @@ def _decode_sets(cells: Any, images: ImageCells, finder: ImageFinder, *, policy:
     rank[order] = np.arange(len(order))
     out = np.zeros((len(names), images.most, *pixels.shape[1:]), dtype=pixels.dtype)
     present = np.zeros((len(names), 1), dtype=np.float32)
-    for row, members in enumerate(np.split(index, np.cumsum(lengths)[:-1])):
+    # Of no rows, `np.split` makes one piece.
+    for row, members in zip(range(len(names)), np.split(index, np.cumsum(lengths)[:-1]), strict=False):
         chosen = order[images.choose(rank[members[members >= 0]].tolist())]
         put_members(pixels[chosen], np.arange(len(chosen)), out[row : row + 1])
         present[row] = len(chosen) > 0

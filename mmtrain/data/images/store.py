@@ -194,12 +194,13 @@ def _open_sets(
     names = images.names(cells)
     lengths = np.array([len(row) for row in names], dtype=np.int64)
     rows = np.repeat(np.arange(len(names)), lengths)
-    flat = ImageCells(images.layout, images.suffix)
+    flat = replace(images, most=0)
     store, unreadable = open_store(
         pd.Series([name for row in names for name in row], dtype="str"), flat, folder, cache=cache, progress=progress
     )
     index = np.full((len(names), images.most), -1, dtype=np.int64)
-    for row, members in enumerate(np.split(store.index, np.cumsum(lengths)[:-1])):
+    # Of no rows, `np.split` makes one piece.
+    for row, members in zip(range(len(names)), np.split(store.index, np.cumsum(lengths)[:-1]), strict=False):
         chosen = images.choose([member for member in members.tolist() if member >= 0])
         index[row, : len(chosen)] = chosen
     without = index[:, 0] < 0
