@@ -243,13 +243,11 @@ def network_of(encoded):
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
     from mmtrain.layers import (
-        dates,
         encoding,
         end_to_end,
         fusion,
         image_decoding,
         network,
-        number_lists,
         pretrained,
         sets,
         stacks,
