@@ -1,11 +1,14 @@
 """Trackers: every event by its name, options from the file, and no error that reaches the training."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny import write_experiment, write_table
 
 from mmtrain import config
+from mmtrain.columns import Categorical, Id, Image, Images, Numeric, Split, Text
+from mmtrain.commands.fitting.tracking import track_finished
 from mmtrain.errors import ConfigError
 from mmtrain.trackers import Trackers, TrackerSection, tracker, trackers
 from mmtrain.training.listeners.events import Ended, EpochBegan, EpochEnded, Started, Stepped
@@ -45,6 +48,31 @@ def test_a_tracker_gets_the_events_that_it_has_a_method_for(registered, tmp_path
     for event in (EpochBegan(1), EPOCH, Ended(1, 1)):
         follow(event)
     assert told == [(tmp_path, "y"), EPOCH, Ended(1, 1)]
+
+
+def test_the_end_of_a_run_has_the_types_of_the_cells_that_a_model_reads(registered, tmp_path):
+    told = []
+
+    @tracker
+    class Mine:
+        def __init__(self, folder): ...
+
+        def finished(self, event):
+            told.append(event.inputs)
+
+    declared = {
+        "age": Numeric(column="age"),
+        "sex": Categorical(column="sex"),
+        "scan": Image(column="scan", size=(8, 8)),
+        "photos": Images(column="photos", size=(8, 8)),
+        "note": Text(columns=("title", "body")),
+        "who": Id(column="who"),
+        "part": Split(column="part"),
+    }
+    experiment = SimpleNamespace(training=SimpleNamespace(trackers=[section("mine")]), columns=declared)
+    track_finished(SimpleNamespace(folder=tmp_path), experiment, pytest.fail)
+    types = {"age": "number", "sex": "any", "scan": "text", "photos": "any", "title": "text", "body": "text", "who": "any"}
+    assert told == [types]
 
 
 def test_two_trackers_of_one_name_both_follow_the_training(registered, tmp_path):
