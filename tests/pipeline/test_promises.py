@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
+from medical_files import nifti
 from tensorflow.python.framework import config as tf_config  # the public part of TensorFlow has no way back
 from tiny import HEAVY, lines, paint, ready, write_experiment, write_table
 
@@ -227,10 +228,21 @@ columns:
   often: {role: categorical, min_count: 2, max_categories: 3, encode: one_hot}
   bag: {role: text}
   words: {role: text, vectorize: tokens, column: bag, max_tokens: 5}
+  photos: {role: images, size: [8, 8], channels: 1, most: 2}
+  ct: {role: volume, size: [2, 4, 4]}
+  vector: {role: embedding}
+  pulse: {role: sequence}
+  seen: {role: date}
   binary: {role: target, task: binary}
   multiclass: {role: target, task: multiclass}
   multilabel: {role: target, task: multilabel}
   regression: {role: target, task: regression}
+  gaussian: {role: target, task: gaussian, column: regression}
+  quantiles: {role: target, task: quantiles, column: regression}
+  count: {role: target, task: count}
+  ordinal: {role: target, task: ordinal, order: [low, middle, high]}
+  survival: {role: target, task: survival, time: days, event: died}
+  several: {role: target, task: vector, columns: [left, right]}
 split: {method: column}
 training: {epochs: 1, class_weights: balanced}
 """
@@ -243,6 +255,7 @@ def everything(folder, *, garbage):
         part = ("train", "train", "validation", "test")[row % 4]
         odd = garbage and part != "train"
         paint(folder / f"{row}.png", (row * 37) % 256 if odd else row)
+        (folder / f"{row}.nii").write_bytes(nifti(np.full((4, 4, 2), 200 if odd else row, dtype=np.uint8)))
         rows.append(
             {
                 "who": f"r{row}",
@@ -256,10 +269,21 @@ def everything(folder, *, garbage):
                 "city": f"garbage {row}" if odd else f"c{row % 3}",
                 "often": f"g{row % 2}" if odd else f"o{row % 5}",
                 "bag": "x y z zz zzz zzzz zzzzz zzzzzz" if odd else ("" if row % 8 == 0 else f"one two{row % 3} three{row % 7}"),
+                "photos": f"{row}.png;{(row + 4) % 40}.png",
+                "ct": f"{row}.nii",
+                "vector": "[1e30, -1e30]" if odd else f"[{row}, {row % 5}]",
+                "pulse": "[1e30, -1e30, 1e30, 7]" if odd else f"[{row % 3}, {row % 4}]",
+                "seen": "1800-01-01T05:30:00" if odd else f"2024-01-{row % 28 + 1:02}",
                 "binary": "no" if odd else ("no", "yes")[row % 3 == 0],
                 "multiclass": f"new {row}" if odd else "abc"[row % 3],
                 "multilabel": "new;newer" if odd else ("", "a", "a;b", "b;c")[row % 7 % 4],
                 "regression": 1e30 if odd else row**2,
+                "count": 1_000_000 if odd else row % 6,
+                "ordinal": "high" if odd else ("low", "middle", "high")[row % 5 % 3],
+                "days": 1e6 if odd else row + 1,
+                "died": "no" if odd else ("no", "yes")[row % 3 > 0],
+                "left": 1e30 if odd else row,
+                "right": -1e30 if odd else row % 7,
             }
         )
     write_table(folder / "table.csv", rows)
@@ -279,9 +303,9 @@ def test_no_statistic_changes_when_validation_and_test_rows_are_garbage(tmp_path
     }  # it goes with another split method than `split`
     assert {column.role for column in usual.fitted.columns.values()} == set(fitted_roles)
     assert {target.task for target in usual.fitted.targets.values()} == set(tasks)
-    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (8, 4)
+    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (13, 10)
     weights = {key: target.weights for key, target in usual.fitted.targets.items() if hasattr(target, "weights")}
-    assert set(weights) == {"binary", "multiclass", "multilabel"}
+    assert set(weights) == {"binary", "multiclass", "multilabel", "ordinal"}
     assert weights["binary"] == pytest.approx((20 / (2 * 13), 20 / (2 * 7)))
     for key, target in usual.fitted.targets.items():
         assert (usual.arrays.weights[key][usual.partition.train] == odd.arrays.weights[key][odd.partition.train]).all()
