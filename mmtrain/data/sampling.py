@@ -67,6 +67,19 @@ class BalancedSampler:
         return np.random.Generator(np.random.PCG64(entropy)).permutation(rows)
 
 
+def mean_visits(training: NDArray[np.integer], codes: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Return how often a balanced epoch visits rows with these `codes` of classes on average, (n,); `training` are those of its rows.
+
+    >>> mean_visits(np.array([0, 0, 0, 0, 1, 1, -1]), np.array([0, 1, -1])).tolist()
+    [0.75, 1.5, 1.0]
+    """
+    counts = np.bincount(training[training >= 0], minlength=int(codes.max(initial=0)) + 1)
+    known = counts[counts > 0]
+    visits = np.divide(known.sum() / max(1, len(known)), counts, out=np.zeros(len(counts)), where=counts > 0)
+    # The last entry is for -1: rows without an answer are visited once.
+    return np.append(visits, 1.0)[codes].astype(np.float32)
+
+
 def repetitions(rows: Positions) -> Positions:
     """Return how often each row has come before in `rows`, (n,): 0 for its first visit."""
     order = np.argsort(rows, kind="stable")

@@ -1,6 +1,7 @@
 """The linear model that a network begins with: its solution, the network's first prediction, and the choice after the training."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -256,3 +257,22 @@ def test_single_group_of_training_rows_gets_the_strongest_penalty(material):
 
     data = replace(training_data(material), groups=np.zeros(120, np.int64))
     assert f"(penalty {PENALTIES[0]:g})" in fit_linear_base(data)
+
+
+def test_linear_model_has_the_loss_of_the_rows_that_are_drawn(material):
+    from mmtrain.training.optimization.penalized_regression import Labels
+
+    data = training_data(material)
+    rows = np.concatenate([data.partition.train, data.partition.validation])
+    plain = Labels.of(data, rows)
+    drawn = data.fitted.model_copy(
+        update={"targets": {**data.fitted.targets, "kind": data.fitted.targets["kind"].model_copy(update={"sample": "balanced"})}}
+    )
+    balanced = Labels.of(replace(data, fitted=drawn), rows)
+    kinds, train = plain.truth["kind"], len(data.partition.train)
+    # Every class of training rows has the same weight, in the loss of each target; a validation row has that of its class.
+    for key in ("kind", "price"):
+        factors = balanced.weights[key] / plain.weights[key]
+        sums = np.bincount(kinds[:train], factors[:train])
+        assert sums == pytest.approx(np.full(3, train / 3), rel=1e-5)
+        assert all(len(set(factors[kinds == code])) == 1 for code in range(3))

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mmtrain.data.arrays import Array
+from mmtrain.data.sampling import mean_visits
 from mmtrain.targets import FittedTarget
 from mmtrain.training.training_data import TrainingData
 
@@ -39,11 +40,16 @@ class Labels:
 
     @classmethod
     def of(cls, data: TrainingData, rows: Array) -> Labels:
-        """Return the labels of `rows`; rows without a known label have weight 0 where the training gives it to them."""
+        """Return the labels of `rows`; rows without a known label have weight 0 where the training gives it to them.
+
+        Where epochs draw rows by their class, weights are times the visits of a row: the same loss as that of the network.
+        """
         # Label smoothing helps a network; a linear model has its penalty.
         targets = {key: target.without_smoothing() for key, target in data.fitted.targets.items()}
         truth = {key: data.arrays.targets[key][rows] for key in targets}
-        return cls(targets, truth, {key: data.arrays.weights[key][rows] for key in targets})
+        drawn = next((key for key, target in targets.items() if target.is_sampled), None)
+        visits = 1.0 if drawn is None else mean_visits(data.arrays.targets[drawn][data.partition.train], truth[drawn])
+        return cls(targets, truth, {key: data.arrays.weights[key][rows] * visits for key in targets})
 
     @property
     def units(self) -> int:
