@@ -77,7 +77,7 @@ def mean_visits(training: NDArray[np.integer], codes: NDArray[np.integer]) -> ND
     known = counts[counts > 0]
     visits = np.divide(known.sum() / max(1, len(known)), counts, out=np.zeros(len(counts)), where=counts > 0)
     # The last entry is for -1: rows without an answer are visited once.
-    return np.append(visits, 1.0)[codes].astype(np.float32)
+    return np.asarray(np.append(visits, 1.0)[codes], dtype=np.float32)
 
 
 def repetitions(rows: Positions) -> Positions:
