@@ -103,30 +103,13 @@ class TimeSeries(InputColumn):
         return np.asarray(np.logical_and.reduce([_without_numbers(table[header]) for header in self.columns or (self.column,)]))
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
-        """Words among numbers, a column without any list, and missing cells where those are refused."""
+        """Words among numbers, numbers beyond float32, a column without any list, and missing cells where those are refused."""
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        from mmtrain.text.number_lists import MISSING_NUMBERS, NUMBER, split_numbers, split_words
 
         faults = missing_cell_error(cells.mask(_without_numbers(cells)), self.missing, MISSING)
         if _without_numbers(cells).all():
             return faults or [CellError(np.arange(1), "no row has a series.", "Remove the column from the file, or fill it in.")]
-        words, ends = split_words(cells)
-        known = pc.or_(
-            pc.match_substring_regex(words, f"^(?:{NUMBER})$"), pc.is_in(pc.utf8_lower(words), pa.array(MISSING_NUMBERS, words.type))
-        )
-        wrong = np.flatnonzero(~known.to_numpy(zero_copy_only=False))
-        if not len(wrong):
-            large = np.flatnonzero(np.abs(split_numbers(cells)[0]) > LARGEST)
-            if len(large):
-                rows = np.unique(np.searchsorted(ends, large, side="right"))
-                faults.append(CellError(rows, f"{words[int(large[0])].as_py()!r} is too large.", WITHIN))
-            return faults
-        rows = np.unique(np.searchsorted(ends, wrong, side="right"))
-        what = f"{words[int(wrong[0])].as_py()!r} in {shown_list(cells.iloc[rows[0]])} is not a number."
-        return [*faults, CellError(rows, what, "Write lists such as [70, 72.5, null], null for a missing number.")]
+        return [*faults, *_word_faults(cells)]
 
     def doubts(self, cells: pd.Series[str]) -> list[CellError]:
         """Series of more steps than are read."""
@@ -163,8 +146,10 @@ class TimeSeries(InputColumn):
         return [CellError(np.unique(rows[back]), what, "Sort the lists by time; of a second table, name the header as its `time` as well.")]
 
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
-        """Refuse values without times, and times that are not in order, as in training."""
-        faults = self._time_faults(cells) if self.time else []
+        """Refuse words, values without times, and times that are not in order, as in training."""
+        table: Any = cells  # of several headers a DataFrame
+        faults = [fault for header in self.reads() for fault in _word_faults(cells if cells.ndim == 1 else table[header])]
+        faults += self._time_faults(cells) if self.time else []
         return [CellWarning(fault.rows, fault.what.rstrip("."), fault.fix) for fault in faults] + super().remarks(cells, raw, encoded)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedSequence:
@@ -218,3 +203,24 @@ def _without_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_
     import numpy as np
 
     return np.asarray(cells.fillna("").str.fullmatch(NOTHING), dtype=np.bool_)
+
+
+def _word_faults(cells: pd.Series[str]) -> list[CellError]:
+    """Return the fault of lists with words among their numbers, else that of numbers that are too large."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from mmtrain.text.number_lists import MISSING_NUMBERS, split_numbers, split_words
+
+    values, _ = split_numbers(cells)
+    words, ends = split_words(cells)
+    means_missing = pc.is_in(pc.utf8_lower(words), pa.array(MISSING_NUMBERS, words.type)).to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(np.isnan(values) & ~means_missing)
+    if not len(wrong):
+        large = np.flatnonzero(np.abs(values) > LARGEST)
+        rows = np.unique(np.searchsorted(ends, large, side="right"))
+        return [CellError(rows, f"{words[int(large[0])].as_py()!r} is too large.", WITHIN)] if len(large) else []
+    rows = np.unique(np.searchsorted(ends, wrong, side="right"))
+    what = f"{words[int(wrong[0])].as_py()!r} in {shown_list(cells.iloc[rows[0]])} is not a number."
+    return [CellError(rows, what, "Write lists such as [70, 72.5, null], null for a missing number.")]

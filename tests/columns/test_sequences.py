@@ -69,6 +69,18 @@ def test_values_without_times_and_times_out_of_order_are_refused(times, step, wh
     assert remark.fix, "the row is refused"
 
 
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("cell", "what"), [("[70, x]", "'x' in '[70, x]' is not a number"), ("[1e39]", "'1e39' is too large")])
+def test_row_with_a_series_that_cannot_be_read_is_refused_when_it_is_predicted(cell, what):
+    column = TimeSeries(column="pulse")
+    fitted = column.fit([cells("[70, 72]", None)])
+    lists = cells("[71]", cell, None)
+    raw = fitted.raw(lists)
+    first, second = column.remarks(lists, raw, fitted.preprocessing()(raw)[0].numpy())
+    assert (first.rows.tolist(), first.what, bool(first.fix)) == ([1], what, True)
+    assert (second.rows.tolist(), second.fix) == ([2], ""), "a missing series is predicted"
+
+
 def test_series_that_are_cut_are_told():
     (doubt,) = TimeSeries(most=2, keep="first").doubts(cells("[1, 2]", "[1, 2, 3]"))
     assert (doubt.rows.tolist(), doubt.what) == ([1], "the series has 3 steps, and the first 2 of them are read.")
