@@ -56,6 +56,24 @@ class Files(BaseHTTPRequestHandler):
             self.wfile.write(content[first : last + 1])
 
 
+class Strict(Files):
+    """Refuses HEAD, as the signed address of an object store does; `/cut.csv` ends within its first chunk."""
+
+    def do_HEAD(self):
+        self.error(403)
+
+    def do_GET(self, body=True):
+        if not self.path.startswith("/cut"):
+            super().do_GET(body)
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Last-Modified", "yesterday")
+        self.end_headers()
+        self.wfile.write(b"fff\r\nx,y\n")
+        self.close_connection = True
+
+
 class Bucket(Files):
     """The same as the objects of buckets, `/bucket/key`; requests without a signature are refused where `server.signed` is true."""
 

@@ -19,6 +19,7 @@ from contextlib import closing, suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -184,8 +185,11 @@ def _append(source: Source, file: RemoteFile, written: BinaryIO) -> None:
     if position == file.size:
         return
     with closing(source.open(file, position)) as opened:
-        while block := opened.read(BLOCK_BYTES):
-            written.write(block)
+        try:
+            while block := opened.read(BLOCK_BYTES):
+                written.write(block)
+        except HTTPException as error:  # of chunks, whose end is marked
+            raise ConnectionError(f"the connection ended too early: {error}") from error
     written.flush()
     if file.size >= 0 and written.tell() != file.size:
         raise ConnectionError(f"the connection ended after {written.tell():,} of {file.size:,} bytes")

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import PurePosixPath
@@ -21,6 +21,8 @@ CONNECT_SECONDS, READ_SECONDS, GCS_SECONDS = 10, 60, 20
 """Longest waits for a connection, for the next bytes, and for all retries of Google's client, whose own limit is 15 minutes."""
 ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 HTTP_SCHEMES = ("http", "https")
+NO_HEAD = (400, 403, 405, 501)
+"""Answers to HEAD of servers that may answer GET."""
 
 
 class RemoteFile(NamedTuple):
@@ -171,11 +173,20 @@ class HttpSource:
 
     def files(self) -> list[RemoteFile]:
         """Return the file: servers do not list others."""
-        with self._answer({}, "HEAD") as answer:
+        try:
+            answer = self._answer({}, "HEAD")
+        except OSError as error:
+            if getattr(error.__cause__, "code", 0) not in NO_HEAD:
+                raise
+            # A signed address is one for GET alone, and some servers know nothing else.
+            answer = self._answer({"Range": "bytes=0-0"})
+        with answer:
             headers: Mapping[str, str] = answer.headers
-            size = int(headers.get("Content-Length") or -1)
-        changed = parsedate_to_datetime(headers["Last-Modified"]).timestamp() if headers.get("Last-Modified") else 0.0
-        return [RemoteFile("", size, headers.get("ETag") or f"{size} {headers.get('Last-Modified', '')}", changed)]
+            length = headers.get("Content-Range", "").rpartition("/")[2] if answer.status == 206 else headers.get("Content-Length", "")
+            size = int(length) if length.isdecimal() else -1
+        changed = headers.get("Last-Modified") or ""
+        moment = parsedate_tz(changed)
+        return [RemoteFile("", size, headers.get("ETag") or f"{size} {changed}", float(mktime_tz(moment)) if moment else 0.0)]
 
     def open(self, file: RemoteFile, start: int) -> Any:
         """Open the file; a server that sends it from its beginning in spite of `start` is read up to there."""
@@ -190,7 +201,9 @@ class HttpSource:
         return answer
 
     def _answer(self, headers: Mapping[str, str], method: str = "GET") -> Any:
-        request = urllib.request.Request(self.address, headers=dict(headers), method=method)  # noqa: S310 (http and https)
+        # Blanks and letters beyond ASCII, as people write them; what is quoted already stays.
+        address = urllib.parse.quote(self.address, safe="%/:?#[]@!$&'()*+,;=~")
+        request = urllib.request.Request(address, headers=dict(headers), method=method)  # noqa: S310 (http and https)
         try:
             return urllib.request.urlopen(request, timeout=READ_SECONDS)  # noqa: S310
         except urllib.error.HTTPError as error:
