@@ -4,9 +4,11 @@ import codecs
 import csv
 import datetime
 import gzip
+import json
 import random
 import sys
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -21,6 +23,7 @@ from mmtrain.commands.inspect_data import inspect_table
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.file_formats import csv_file, excel_file, json_file
 from mmtrain.data.tables.file_formats.formats import HEAD, open_table
+from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.read_table import read
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.targets import MultilabelTarget, RegressionTarget
@@ -414,11 +417,33 @@ def test_a_line_that_is_no_object_is_refused(tmp_path, monkeypatch, content, pro
 
 
 def test_nested_values_are_refused_where_their_column_is_used(tmp_path):
-    (tmp_path / "t.jsonl").write_text('{"a": 1, "b": 2}\n{"a": [1], "b": 3}\n')
+    (tmp_path / "t.jsonl").write_text('{"a": 1, "b": 2}\n{"a": [[1]], "b": 3}\n')
     assert read(tmp_path / "t.jsonl", {"b": Numeric(column="b")}).cells("b").tolist() == ["2", "3"]
     with pytest.raises(DataError) as caught:
         read(tmp_path / "t.jsonl", {"a": Numeric(column="a")})
     assert str(caught.value) == "t.jsonl: a: line 2 holds a list. A cell is a text, a number, a date, or true or false."
+
+
+def test_lists_of_texts_or_numbers_are_the_cells_that_parquet_gives(tmp_path):
+    rows = [
+        {"pulse": [70, 71.5, None], "drug": ["aspirin", None], "n": 1},
+        {"pulse": [], "drug": ["é"], "n": 2},
+        {"pulse": None, "drug": None, "n": 3},
+        {"pulse": [1e-7, 2.0**60], "drug": [], "n": 4},
+    ]
+    (tmp_path / "t.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
+    texts = {}
+    for name in ("t.jsonl", "t.parquet", "frame"):
+        file = FrameTable(pd.DataFrame(rows)) if name == "frame" else open_table(tmp_path / name)
+        assert [file.refusal(header) for header in file.headers] == ["", "", ""]
+        (piece,) = file.pieces(["pulse", "drug"], size=10)
+        texts[name] = {header: cells.astype(object).where(cells.notna(), None).tolist() for header, cells in piece.items()}
+    assert texts["t.jsonl"] == texts["t.parquet"] == texts["frame"]
+    assert texts["frame"]["pulse"] == ["[70, 71.5, null]", "[]", None, "[1e-7, 1.152921504606847e+18]"]
+    (tmp_path / "t.jsonl").write_text('{"a": [1%s]}\n' % ("0" * 400))
+    (piece,) = open_table(tmp_path / "t.jsonl").pieces(["a"], size=10)
+    assert piece["a"].tolist() == ["[inf]"]
 
 
 # Excel

@@ -158,11 +158,11 @@ def _is_number_list(cell: object) -> TypeGuard[Sequence[float]]:
 
 
 def _is_text_list(cell: object) -> bool:
-    """Several labels of a row."""
-    return isinstance(cell, LISTS) and all(isinstance(item, str) for item in cell)
+    """Return whether an object is a list of labels or names; None stands for a missing one, as in a list of a second table."""
+    return isinstance(cell, LISTS) and all(isinstance(item, str) or item is None for item in cell)
 
 
 def _list_text(cell: Iterable[object]) -> str:
     """Return the cell as JSON, like the same list from Parquet; a set has no order of its own."""
-    items = [str(item) for item in cell]
-    return json.dumps(sorted(items) if isinstance(cell, set | frozenset) else items, ensure_ascii=False)
+    items = [item if item is None else str(item) for item in cell]
+    return json.dumps(sorted(items, key=str) if isinstance(cell, set | frozenset) else items, ensure_ascii=False)

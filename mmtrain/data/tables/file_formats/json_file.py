@@ -1,12 +1,13 @@
 """Tables as JSON Lines: an object a line, whose keys are headers, also compressed with gzip.
 
-A key that an object lacks is a missing cell, as is null. Numbers, true and false become the texts that Parquet gives. The file is
-read once when it is opened, to learn its keys and to name every line that cannot be read.
+A key that an object lacks is a missing cell, as is null. Numbers, true, false, and lists of texts or of numbers become the texts that
+Parquet gives. The file is read once when it is opened, to learn its keys and to name every line that cannot be read.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.data.tables.file_formats.delimited_text import open_text
-from mmtrain.data.tables.file_formats.parquet_file import cell_texts
+from mmtrain.data.tables.file_formats.parquet_file import as_text, cell_texts
 from mmtrain.data.tables.table_file import TableFile, other_places
 from mmtrain.errors import DataError, Problem
 
@@ -75,7 +76,7 @@ class JsonFile(TableFile):
         return self._keys.keys
 
     def refusal(self, header: str) -> str:
-        """Lists and objects cannot be cells."""
+        """Objects, and lists of other things than texts or numbers, cannot be cells."""
         return self._keys.nested.get(header, "")
 
     def typed(self, header: str) -> bool:
@@ -85,7 +86,7 @@ class JsonFile(TableFile):
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         rows = (values for _, values in _objects(self.path))
         while piece := list(islice(rows, min(size, _ROWS))):
-            yield [cell_texts([values.get(header) for values in piece]) for header in headers]
+            yield [_texts([values.get(header) for values in piece]) for header in headers]
 
     def number(self, row: int) -> int:
         """The line, from 1; blank lines are skipped."""
@@ -96,6 +97,32 @@ class JsonFile(TableFile):
     def where(self, row: int) -> str:
         """`patients.jsonl:40`."""
         return f"{self.path.name}:{self.number(row)}"
+
+
+def _texts(values: list[Any]) -> pa.Array:
+    """Return the cells of a piece; all lists of numbers are written by one call, digit for digit as those of Parquet."""
+    import pyarrow as pa
+
+    numbers = [row for row, value in enumerate(values) if isinstance(value, list) and not _is_list_of(value, str)]
+    written = as_text(pa.array([[_number(one) for one in values[row]] for row in numbers], pa.list_(pa.float64()))).to_pylist()
+    for row, value in enumerate(values):
+        if isinstance(value, list):
+            values[row] = json.dumps(value, ensure_ascii=False)
+    for row, text in zip(numbers, written, strict=True):
+        values[row] = text
+    return cell_texts(values)
+
+
+def _number(value: float | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf
+
+
+def _is_list_of(value: object, *kinds: type) -> bool:
+    """Return whether a value is a list whose members are of these types, or null; true and false are not numbers."""
+    return isinstance(value, list) and all(one is None or (isinstance(one, kinds) and not isinstance(one, bool)) for one in value)
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -179,7 +206,7 @@ def _keys(path: Path, size: int, changed: int) -> _Keys:  # noqa: ARG001
             continue
         for key, value in values.items():
             keys.setdefault(key)
-            if isinstance(value, str):
+            if isinstance(value, str) or _is_list_of(value, str) or _is_list_of(value, int, float):
                 written.add(key)
             elif isinstance(value, list | dict):
                 nested.setdefault(key, f"line {line} holds {_called(value)}.")
