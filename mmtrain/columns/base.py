@@ -212,6 +212,12 @@ class Column(Section):
         # (rows, headers) of several headers: a row lacks its value only when all cells are empty.
         return np.asarray(empty if empty.ndim == 1 else empty.all(axis=1))
 
+    def missing_rows(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return the rows without a value, (rows,), from the cells under its headers; by default those where all of them are missing."""
+        import numpy as np
+
+        return np.asarray(np.logical_and.reduce([self.missing_cells(column) for column in cells.values()]))
+
     @property
     def policy(self) -> str:
         """The treatment of missing cells: the option `missing` of those roles that have it, else an empty string."""

@@ -117,13 +117,12 @@ class Target(TaskTraits, Column):
         return super().missing_cells(cells) | is_word(cells, self.words_for_missing)
 
     def answered(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the rows that have an answer, (rows,); of several headers, one of them at least. Only with `missing: mask` not all."""
+        """Return the rows that have an answer, (rows,): those that are not among `missing_rows`. Only with `missing: mask` not all."""
         import numpy as np
 
-        columns = list(cells.values())
         if not self.masks_missing:
-            return np.ones(len(columns[0]), dtype=np.bool_)
-        return np.asarray(~np.logical_and.reduce([self.missing_cells(column) for column in columns]))
+            return np.ones(len(next(iter(cells.values()))), dtype=np.bool_)
+        return ~self.missing_rows(cells)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Return the errors of rows without a label."""

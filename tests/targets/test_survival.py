@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from mmtrain.targets import AnyFittedTarget, SurvivalTarget
 from mmtrain.targets.base import KnownLabels
@@ -170,3 +170,45 @@ def test_prediction_is_the_area_below_the_curve(fitted):
     target = fitted.model_copy(update={"edges": (0.0, 1.0, 3.0)})
     assert target.predict_label(np.array([[1.0, 0.5, 0.25]], np.float32)).tolist() == [1.5]
     assert (target.explained_unit, target.squares_losses, target.has_reference_models) == (2, False, False)
+
+
+def test_a_row_needs_time_and_outcome_both():
+    rows = {"t": cells("3", None, "4", None), "d": cells("1", "0", None, None)}
+    assert TARGET.missing_rows(rows).tolist() == [False, True, True, True]
+    assert TARGET.model_copy(update={"missing": "mask"}).answered(rows).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("policy", ["drop", "mask"])
+def test_rows_that_lack_time_or_outcome_are_left_out(tmp_path, policy):
+    from tiny import write_experiment, write_table
+
+    from mmtrain.config import load
+    from mmtrain.data.tables.read_table import read_tolerantly
+
+    write_table(
+        tmp_path / "table.csv", [{"x": x, "t": t, "d": d} for x, t, d in ((1, 3, 1), (2, "", 0), (3, 4, "NA"), (4, "", ""), (5, 6, 0))]
+    )
+    target = {"role": "target", "task": "survival", "time": "t", "event": "d", "missing": policy}
+    experiment = load(write_experiment(tmp_path / "a.yaml", {"columns": {"x": {"role": "numeric"}, "y": target}}))
+    table = read_tolerantly(experiment.data.table, experiment.columns).table
+    assert table.rows.tolist() == [0, 4]
+    reasons = [one.reason for one in table.dropped]
+    if policy == "drop":
+        assert reasons == ["t and d: the cell is empty.", "t and d: 'NA' means missing.", "t and d: the cell is empty."]
+    else:
+        assert set(reasons) == {"t and d: no target has an answer."}
+
+
+def test_table_without_times_and_horizon_beyond_the_last_time_are_refused():
+    drop = TARGET.model_copy(update={"missing": "drop"})
+    assert [fault.what for fault in drop.header_faults("t", cells(None, None))] == ["no row has a time."]
+    late = drop.model_copy(update={"horizon": 24.0})
+    assert [fault.what for fault in late.header_faults("t", cells("3", "23"))] == [
+        "the longest time is 23, so that nothing is known of the horizon 24."
+    ]
+    assert late.header_faults("t", cells("3", "24")) == []
+
+
+def test_time_and_outcome_are_two_columns():
+    with pytest.raises(ValidationError, match="`time` and `event` name one column"):
+        SurvivalTarget(column="death", time="t", event="t")

@@ -148,14 +148,17 @@ class _Scan:
             if column.purpose == "input":  # which knows the headers that it cannot do without
                 missing = column.missing_cells(cells_of(headers, piece))
             else:
-                missing = np.logical_and.reduce([column.missing_cells(piece[header]) for header in headers])
+                missing = column.missing_rows({header: piece[header] for header in headers})
             left &= ~missing
             for row in np.flatnonzero(missing).tolist():
-                words = [piece[header].iloc[row] for header in headers]
-                message = "the cell is empty" if any(pd.isna(word) for word in words) else f"{words[0]!r} means missing"
+                words = {header: piece[header].iloc[row] for header in headers}
+                message = "the cell is empty"
+                if not any(pd.isna(word) for word in words.values()):
+                    blank = (word for header, word in words.items() if column.missing_cells(piece[header].iloc[[row]])[0])
+                    message = f"{next(blank, words[headers[0]])!r} means missing"
                 self._reasons.setdefault(self._total + row, f"{listed(headers)}: {message}.")
         if self._can_lack_answers:
-            without = np.logical_and.reduce([column.missing_cells(piece[name]) for column, headers in self._answers for name in headers])
+            without = np.logical_and.reduce([column.missing_rows({name: piece[name] for name in names}) for column, names in self._answers])
             left &= ~without
             headers = [name for _, names in self._answers for name in names]
             self._reasons |= dict.fromkeys((np.flatnonzero(without) + self._total).tolist(), f"{listed(headers)}: no target has an answer.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from mmtrain.columns.cells import CellError
 from mmtrain.columns.numbers import number_errors, parse_numbers
@@ -43,6 +43,13 @@ class SurvivalTarget(SurvivalTraits, Target):
         description="Time of the calibration that `evaluate` shows, which predictions have a column of; left out: the median event time.",
     )
 
+    @field_validator("event")
+    @classmethod
+    def _other_header(cls, event: str, values: ValidationInfo) -> str:
+        if event == values.data.get("time"):
+            raise ValueError("`time` and `event` name one column. Name the column of the outcome.")
+        return event
+
     @property
     def holds_numbers(self) -> bool:
         """Always: times."""
@@ -52,16 +59,36 @@ class SurvivalTarget(SurvivalTraits, Target):
         """The headers of time and outcome."""
         return (self.time, self.event)
 
+    def missing_rows(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return the rows that lack the time or the outcome: neither is an answer without the other."""
+        import numpy as np
+
+        return np.asarray(np.logical_or.reduce([self.missing_cells(column) for column in cells.values()]))
+
     def header_faults(self, header: str, cells: pd.Series[str]) -> list[CellError]:
         """Missing answers, times below 0, outcomes that are neither yes nor no, and a table without events."""
         import numpy as np
 
         errors = super().faults(cells) + self.header_malformed(header, cells)
-        if errors or header == self.time:
+        if errors:
             return errors
+        if header == self.time:
+            return self._time_errors(parse_numbers(cells.mask(self.missing_cells(cells))))
         if not (read_answers(cells) == 1).any():
             return [CellError(np.arange(1), "no row has an event.", "Write 1 where the time ends with the event.")]
         return []
+
+    def _time_errors(self, times: np.ndarray[Any, np.dtype[np.float64]]) -> list[CellError]:
+        """Return the error of a table without times, or with none that reaches the horizon."""
+        import numpy as np
+
+        if np.isnan(times).all():
+            return [CellError(np.arange(1), "no row has a time.", "Fill in the answers.")]
+        longest = float(np.nanmax(times))
+        if self.horizon is None or self.horizon <= longest:
+            return []
+        what = f"the longest time is {longest:g}, so that nothing is known of the horizon {self.horizon:g}."
+        return [CellError(np.arange(1), what, "Set an earlier `horizon`, in the unit of the times.")]
 
     def header_malformed(self, header: str, cells: pd.Series[str]) -> list[CellError]:
         """Return times that are not numbers of 0 or more, and outcomes that are neither yes nor no."""
