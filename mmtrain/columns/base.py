@@ -22,6 +22,7 @@ A column that reads several headers gets a DataFrame with a column of such texts
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError("a name is there twice")
+        raise ValueError(f"{Counter(names).most_common(1)[0][0]!r} is listed twice. List it once.")
     return names
 
 
@@ -54,8 +55,7 @@ Purpose = Literal["", "input", "answer", "naming", "grouping", "assigning", "ord
 """The purpose of a column: it feeds the network, is predicted, or says of its row how it is called, what it belongs to, which part of
 the split it is in, when it happened, or how much it counts."""
 Content = Literal["", "numbers", "names", "dates", "vectors", "texts", "images", "series"]
-"""The content of an input's cells: a number, a name that recurs, a date, a vector of numbers, a text of its own, an image, numbers in the
-order of time; empty where checks can assume nothing."""
+"""The content of an input's cells: numbers, recurring names, dates, vectors, texts, images or numbers over time; empty if unknown."""
 
 
 OptionValue = str | int | float | bool | list[str] | list[int]

@@ -616,7 +616,7 @@ def test_columns_may_not_name_a_category_twice():
     column = {"role": "categorical", "categories": ["a", "a"], "one_hot": False, "width": 0, "masked": False, "missing": 0}
     with pytest.raises(RunError) as caught:
         encode.read_fitted({"columns": {"c": column}, "targets": {}})
-    assert "a name is there twice" in str(caught.value)
+    assert "is listed twice" in str(caught.value)
 
 
 def test_run_may_not_seal_files_outside_of_it(tmp_path):

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from mmtrain.targets import CountTarget, OrdinalTarget, QuantileTarget
+from mmtrain.targets import CountTarget, OrdinalTarget, QuantileTarget, RegressionTarget
+from mmtrain.targets.numbers.gaussian import GaussianTarget
 
 RANDOM = np.random.default_rng(5)
 
@@ -116,3 +117,34 @@ def test_members_of_an_ensemble_are_averaged_as_predictions(target):
     assert np.allclose(mean, each.mean(axis=0), rtol=1e-4, atol=1e-5) or target.task == "count"
     if target.task == "count":  # below the limit of the prediction
         assert np.allclose(mean, np.minimum(each, 11).mean(axis=0), rtol=1e-4)
+
+
+def test_levels_that_the_training_rows_lack_are_never_decided_on():
+    target = OrdinalTarget(column="y", order=("low", "mid", "high"), decision={"prior": "given"}).fit({"y": cells("high", "low")}, "none")
+    assert target.decision_factors.tolist() == [1, 0, 1]
+
+
+def test_levels_are_listed_once_and_numbers_written_in_one_way():
+    with pytest.raises(ValidationError, match=r"'low' is listed twice\. List it once\."):
+        OrdinalTarget(column="y", order=("low", "high", "low"))
+    assert [(fault.rows.tolist(), fault.what) for fault in OrdinalTarget(column="y").faults(cells("1", "2", "1.0", "1.0"))] == [
+        ([2, 3], "'1.0' is the same level as '1'.")
+    ]
+
+
+def test_classes_that_are_not_numbers_have_an_order_until_they_are_refused():
+    assert OrdinalTarget(column="y").answers({"y": cells("mild", "10", "2")}) == ["2", "10", "mild"]
+
+
+def test_levels_with_one_name_of_a_column_are_refused():
+    with pytest.raises(ValidationError, match="two `levels` differ after six digits"):
+        QuantileTarget(column="y", levels=(0.1234567, 0.1234568))
+
+
+@pytest.mark.parametrize("target", [CountTarget(), QuantileTarget(), GaussianTarget(), RegressionTarget()], ids=lambda one: one.task)
+def test_numbers_that_are_missing_or_too_close_for_float32_are_refused(target):
+    target = target.model_copy(update={"column": "y", "missing": "drop"})
+    assert [fault.what for fault in target.faults(cells(None, None))] == ["no row has a number."]
+    assert [fault.what for fault in target.faults(cells("3000000001", "3000000003"))] == [
+        "the numbers lie 1 around 3,000,000,002 on average, where predictions (of 32 bits) come in steps of 256."
+    ]

@@ -132,7 +132,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
     classes: Names
     counts: tuple[int, ...] = Field(description="Training rows of each class.")
     weights: tuple[float, ...]
-    prior: tuple[Annotated[float, Field(gt=0)], ...] = Field((), description="Class shares that decisions assume; left out: not corrected.")
+    prior: tuple[Annotated[float, Field(ge=0)], ...] = Field((), description="Class shares that decisions assume; left out: not corrected.")
     label_smoothing: float = 0.0
     sample: Literal["all", "balanced"] = "all"
 

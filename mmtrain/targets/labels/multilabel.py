@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from mmtrain.columns.base import Names
 from mmtrain.columns.cells import CellError, is_word
 from mmtrain.targets.base import ClassWeights, LabelSmoothing, Target, task
 from mmtrain.targets.labels.class_balance import class_weights, effective_number
@@ -34,7 +35,7 @@ class MultilabelTarget(MultilabelTraits, Target):
     separator: str = Field(
         ";", min_length=1, description="What stands between labels in one cell; list: cells are lists such as `['a', 'b']` or `[]`."
     )
-    labels: tuple[str, ...] = Field((), description="Headers of 0/1 columns, one per label; then no cell with separators is read.")
+    labels: Names = Field((), description="Headers of 0/1 columns, one per label; then no cell with separators is read.")
     class_weights: ClassWeights | None = Field(
         None,
         description="none; balanced: rows with a label add the same to its loss as rows without it; effective: the same by effective "

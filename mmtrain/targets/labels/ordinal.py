@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from mmtrain.columns.base import Names
 from mmtrain.columns.cells import CellError
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.errors import listed
@@ -130,7 +131,7 @@ class OrdinalTarget(OrdinalTraits, ClassTarget):
     """One of several ordered levels, such as grades."""
 
     task: Literal["ordinal"] = "ordinal"
-    order: tuple[str, ...] = Field(
+    order: Names = Field(
         (),
         description="The levels from the lowest to the highest; left out: levels are numbers, in their order.",
         examples=[["mild", "moderate", "severe"]],
@@ -142,8 +143,23 @@ class OrdinalTarget(OrdinalTraits, ClassTarget):
         return tuple(dict.fromkeys((*self.order, *super().named_answers)))
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
-        """Missing answers, fewer than two levels, and cells that are none of the levels."""
-        return super().faults(cells) + self.malformed(cells)
+        """Missing answers, fewer than two levels, cells that are none of the levels, and one number in two spellings."""
+        errors = super().faults(cells) + self.malformed(cells)
+        return errors if errors or self.order else self._spelled_twice(cells)
+
+    def _spelled_twice(self, cells: pd.Series[str]) -> list[CellError]:
+        """Return the error of a number that is written in two ways, as `1` and `1.0`: two levels of one rank."""
+        import numpy as np
+        import pandas as pd
+
+        levels = cells[~self.missing_cells(cells)].drop_duplicates()
+        numbers = pd.Series(parse_numbers(levels), index=levels.index)
+        again = levels[numbers.duplicated()]
+        if not len(again):
+            return []
+        first, second = levels[numbers == numbers[again.index[0]]].iloc[:2]
+        rows = np.flatnonzero(cells == second)
+        return [CellError(rows, f"{second!r} is the same level as {first!r}.", "Write every level in one way.")]
 
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:
         """Return the cells that are not in `order`; without it, those that are not numbers."""
@@ -167,7 +183,13 @@ class OrdinalTarget(OrdinalTraits, ClassTarget):
 
     def _ordered(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return the levels of `order`, or these names by their numbers."""
-        return self.order or tuple(sorted(names, key=lambda name: (float(name), name)))
+        import numpy as np
+        import pandas as pd
+
+        # Of equal numbers in the order of their names; what is not a number, which `malformed` refuses, comes last.
+        named = sorted(names)
+        places = np.argsort(parse_numbers(pd.Series(named, dtype="str")), kind="stable")
+        return self.order or tuple(named[place] for place in places)
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedOrdinal:
         """The levels in their order, with the training rows of each."""

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 Level = Annotated[float, Field(gt=0, lt=1)]
 
 
+def quantile_column(level: float) -> str:
+    """Return the name of the column of predictions with a quantile."""
+    return f"quantile_{level:g}"
+
+
 class QuantileTraits(TaskTraits):
     """Quantiles of a number."""
 
@@ -58,7 +63,7 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
     @property
     def number_columns(self) -> tuple[str, ...]:
         """A column per level."""
-        return tuple(f"quantile_{level:g}" for level in self.levels)
+        return tuple(quantile_column(level) for level in self.levels)
 
     @property
     def explained_unit(self) -> int:
@@ -157,6 +162,9 @@ class QuantileTarget(QuantileTraits, NumberTarget):
     def _ascending(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
         if any(upper <= lower for lower, upper in itertools.pairwise(levels)):
             raise ValueError(f"`levels` have to ascend. Write them as {sorted(set(levels))}.")
+        names = [quantile_column(level) for level in levels]
+        if len(set(names)) < len(names):
+            raise ValueError("two `levels` differ after six digits, and name one column of predictions. Leave one of them out.")
         return levels
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedQuantiles:  # noqa: ARG002

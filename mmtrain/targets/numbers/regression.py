@@ -20,6 +20,7 @@ from mmtrain.optim import losses
 from mmtrain.targets.base import ClassWeights, Target, task
 from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
 from mmtrain.targets.numbers.number_transform import NumberTransform, fit_transform
+from mmtrain.targets.numbers.single_number import spread_errors
 from mmtrain.targets.prediction_columns import PREDICTION
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 
     from mmtrain.metrics.bootstrap_counts import Scorer
     from mmtrain.metrics.score import Score
-
-
-STEPS = 100
-"""Steps of float32, around the mean, that a standard deviation has at least; with fewer, rounding would count among the errors."""
 
 
 class RegressionTraits(TaskTraits):
@@ -239,17 +236,7 @@ class RegressionTarget(RegressionTraits, Target):
         if self.transform == "log" and len(below):
             what = f"{str(cells.iloc[below[0]])!r} is below 0, and `transform: log` is for numbers of 0 or more."
             return [CellError(below, what, "Set `transform: quantile`, or leave it out.")]
-        values = parse_numbers(cells[~self.missing_cells(cells)])
-        if len(np.unique(values)) < 2:
-            return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
-        center, scale = center_and_scale(values)
-        # Distance to the next float32 at the size of the answers.
-        step = float(np.spacing(np.float32(abs(center))))
-        if STEPS * step <= scale:
-            return []
-        spread = f"{scale:,.0f}" if scale >= 1 else f"{scale:.2g}"
-        what = f"the numbers lie {spread} around {center:,.0f} on average, where predictions (of 32 bits) come in steps of {step:,g}."
-        return [CellError(np.arange(1), what, "Subtract the same number from all of them, the smallest for instance.")]
+        return spread_errors(parse_numbers(cells[~self.missing_cells(cells)]))
 
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:
         """Words and infinities."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmtrain.columns.numbers import number_errors, parse_numbers
+from mmtrain.columns.cells import CellError
+from mmtrain.columns.numbers import center_and_scale, number_errors, parse_numbers
 from mmtrain.targets.base import Target
 from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
 from mmtrain.targets.prediction_columns import PREDICTION
@@ -15,7 +16,27 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mmtrain.columns.cells import CellError
+
+STEPS = 100
+"""Steps of float32, around the mean, that a standard deviation has at least; with fewer, rounding would count among the errors."""
+
+
+def spread_errors(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[CellError]:
+    """Return the error of answers without a number, with one alone, or with differences that float32 rounds away; `values` has no NaN."""
+    import numpy as np
+
+    if not len(values):
+        return [CellError(np.arange(1), "no row has a number.", "Fill in the answers.")]
+    if values.min() == values.max():
+        return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
+    center, scale = center_and_scale(values)
+    # Distance to the next float32 at the size of the answers.
+    step = float(np.spacing(np.float32(abs(center))))
+    if STEPS * step <= scale:
+        return []
+    spread = f"{scale:,.0f}" if scale >= 1 else f"{scale:.2g}"
+    what = f"the numbers lie {spread} around {center:,.0f} on average, where predictions (of 32 bits) come in steps of {step:,g}."
+    return [CellError(np.arange(1), what, "Subtract the same number from all of them, the smallest for instance.")]
 
 
 class NumberTarget(Target):
@@ -27,18 +48,9 @@ class NumberTarget(Target):
         return True
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
-        """Missing answers, words, infinities, and a target that never changes."""
-        import numpy as np
-
-        from mmtrain.columns.cells import CellError
-
+        """Missing answers, words, infinities, a target that never changes, or too little for float32."""
         errors = super().faults(cells) + self.malformed(cells)
-        if errors:
-            return errors
-        values = parse_numbers(cells[~self.missing_cells(cells)])
-        if len(np.unique(values)) < 2:
-            return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
-        return []
+        return errors or spread_errors(parse_numbers(cells[~self.missing_cells(cells)]))
 
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:
         """Words and infinities."""

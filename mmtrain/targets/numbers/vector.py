@@ -183,7 +183,7 @@ class VectorTarget(VectorTraits, NumberTarget):
     """Several numbers, each in a column of its own."""
 
     task: Literal["vector"] = "vector"
-    columns: tuple[str, ...] = Field(
+    columns: Names = Field(
         min_length=2, description="Headers of the numbers. With `missing: drop`, a row counts for the numbers that it has."
     )
 
