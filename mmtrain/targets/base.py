@@ -78,6 +78,10 @@ class Target(TaskTraits, Column):
     @field_validator("extra_metrics")
     @classmethod
     def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        given = {metric.name for metric in (*cls.metrics, *cls.label_metrics)}
+        for name in names:
+            if name in given:
+                raise ValueError(f"`{name}` is a score of every target with this task. Leave it out.")
         return tuple(dict.fromkeys(parse(name, str(cls.model_fields["task"].default)).name for name in names))
 
     @classmethod

@@ -198,6 +198,8 @@ def test_a_requested_metric_can_be_monitored(tmp_path):
         ),
         ("multiclass", "[top_k_accuracy@0.5]", "`top_k_accuracy` needs a whole number from 1 behind the @."),
         ("binary", "[mcc@2]", "`mcc` has no level. Write `mcc`."),
+        ("binary", "[precision_at_k@inf]", "`precision_at_k` needs a whole number from 1 behind the @."),
+        ("binary", "[mcc, auc]", "`auc` is a score of every target with this task. Leave it out."),
     ],
 )
 def test_a_metric_that_does_not_fit_is_refused(tmp_path, task, names, message):

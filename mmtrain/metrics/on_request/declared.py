@@ -163,7 +163,7 @@ def _level(entry: RequestedMetric, text: str) -> float:
     except ValueError:
         level = float("nan")
     whole = entry.level == "rows"
-    if (level >= 1 and level == int(level)) if whole else 0 < level < 1:
+    if (level >= 1 and level.is_integer()) if whole else 0 < level < 1:
         return level
     expected = "a whole number from 1" if whole else "a number between 0 and 1"
     example = f"{entry.metric.name}@{5 if whole else 0.95}"
