@@ -165,6 +165,11 @@ MISTAKES = {
         config("epochs: 1", "class_weights: {hihg: 2}"),
         ["a.yaml:7: training.class_weights.hihg: the table has no class 'hihg'. Did you mean 'high'?"],
     ),
+    "weights of 0 alone": (
+        2,
+        config("epochs: 1", "class_weights: {high: 0, low: 0}"),
+        ["a.yaml:7: training.class_weights: every class of 'y' has the weight 0. Give one class at least a weight above 0."],
+    ),
     "prior of an unknown class": (
         2,
         config("task: binary}", "task: binary, decision: {prior: {hihg: 2, low: 1}}}"),
@@ -321,7 +326,7 @@ def test_mistake_is_told_and_leaves_nothing(mmtrain, tmp_path, mistake):
 
 
 def test_there_are_mistakes_of_every_sort():
-    assert len(MISTAKES) == 31
+    assert len(MISTAKES) == 32
     assert {code for code, _, _ in MISTAKES.values()} == {2, 3}
 
 

@@ -72,6 +72,7 @@ def check_class_weights(experiment: Experiment, table: Table, origin: Origin) ->
         names = target.answers({header: table.cells(header) for header in target.reads()})
         classes += names
         problems += _unknown_classes(target.own_class_weights, names, ("columns", key, "class_weights"), origin)
+        problems += _weightless(target, names, experiment.training.class_weights, key, origin)
         problems += _prior_problems(target, names, ("columns", key, "decision", "prior"), origin)
     problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), origin)
     if problems:
@@ -88,6 +89,15 @@ def _prior_problems(target: Target, names: list[str], location: tuple[str, ...],
         return unknown
     what = f"the prior has no share for {listed([repr(name) for name in left_out])}."
     return [Problem(origin.place(*location), what, "Give every class a share; they are divided by their sum.")]
+
+
+def _weightless(target: Target, names: list[str], common: Any, key: str, origin: Origin) -> list[Problem]:
+    """Return the problem of weights that are 0 for every class or label: no row would teach the target anything."""
+    weights = common if target.own_class_weights is None else target.own_class_weights
+    if not isinstance(weights, dict) or not names or any(weights.get(name, 1) for name in names):
+        return []
+    location = ("training", "class_weights") if target.own_class_weights is None else ("columns", key, "class_weights")
+    return [Problem(origin.place(*location), f"every class of {key!r} has the weight 0.", "Give one class at least a weight above 0.")]
 
 
 def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:
