@@ -33,7 +33,7 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
     """
     kind, data = content(source)
     if layout.depth and kind not in formats.VOLUMES:
-        what = f"The file is a {kind} image, and no volume."
+        what = f"The file is {'an' if kind == 'AVIF' else 'a'} {kind} image, and no volume."
         raise UnreadableImage(what, "Name a NIfTI file, a DICOM file or a folder of them, or a TIFF stack; or use the role `image`.")
     pixels = formats.pixels(kind, data, layout) if kind in formats.READERS else _pixels(unpack(kind, data), layout)
     return pixels if pixels.flags.writeable or not writable else pixels.copy()

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 from medical_files import NUMBER, PLANTED, axial, ct, nifti
+from pydantic import ValidationError
 
 from mmtrain.cli.app import run
+from mmtrain.columns import Volume
 
 pytest.importorskip("pydicom")
 pytest.importorskip("nibabel")
@@ -127,3 +129,9 @@ def test_scans_are_explained_exported_and_inspected(trained, capsys):
     ):
         assert run(arguments) == 0, capsys.readouterr().err
     assert "divided by its `top`" in (trained / "runs/scans/1/exports/saved_model/CONTRACT.md").read_text()
+
+
+@pytest.mark.parametrize("steps", [(2.0,), (2.0, 2.0), (1.0, 2.0, 2.0, 1.0)])
+def test_a_spacing_has_three_distances(steps):
+    with pytest.raises(ValidationError, match=f"expected 3 distances in mm, of slices, rows and columns; found {len(steps)}"):
+        Volume(spacing=steps)

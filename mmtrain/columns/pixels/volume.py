@@ -36,6 +36,12 @@ GREY = 0.5
 """Brightness of a baseline where that of training volumes is not known."""
 
 
+def _check_spacing(steps: tuple[float, ...]) -> tuple[float, ...]:
+    if len(steps) not in (0, 3):
+        raise ValueError(f"expected 3 distances in mm, of slices, rows and columns; found {len(steps)}.")
+    return steps
+
+
 class FittedVolume(FittedColumn):
     """Nothing is learned from volumes; this is how they look in the store."""
 
@@ -148,7 +154,7 @@ class Volume(InputColumn):
     role: Literal["volume"] = "volume"
     suffix: Annotated[str, AfterValidator(check_suffix)] = Field("", description="What cells lack to be names, `.nii.gz` for instance.")
     size: tuple[Side, Side, Side] = Field((32, 64, 64), description="Slices, height and width in voxels that every volume is brought to.")
-    spacing: tuple[()] | tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+    spacing: Annotated[tuple[PositiveFloat, ...], AfterValidator(_check_spacing)] = Field(
         (),
         description="Distance of slices, rows and columns in mm that every volume is brought to; it is then cut or padded with black in "
         "the middle to `size`. Left out: `resize` decides.",
