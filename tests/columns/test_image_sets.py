@@ -272,6 +272,26 @@ training: {epochs: 2, batch_size: 16}
 """
 
 
+def test_a_column_without_an_image_in_half_of_its_cells_is_told_where_it_is_masked(images):
+    from mmtrain.pipeline.checks.validate import load_checked
+
+    rows = [{"views": "a.png, b.png" if row % 2 else "c.png", "x": row, "y": "ab"[row % 3 % 2]} for row in range(40)]
+    write_table(images / "table.csv", rows)
+    text = """
+columns: {views: {role: images, size: [4, 4], missing: mask}, x: {role: numeric}, y: {role: target, task: binary, positive: a}}
+"""
+    told = []
+    load_checked(write_experiment(images / "e.yaml", text), [], say=told.append)
+    assert told == [
+        "warning: table.csv:3: views: the cell lists 2 images: a.png and b.png. 20 images of 40 filled cells cannot be read: "
+        "`missing: mask` goes on without them. Set `role: images`, with the `separator` of the cell, to read several per row, or give each "
+        "a column of its own."
+    ]
+    told.clear()
+    load_checked(images / "e.yaml", ["columns.views.separator=','"], say=told.append)
+    assert told == []
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_images_of_a_second_table_from_fit_to_export(tmp_path):
