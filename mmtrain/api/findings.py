@@ -123,11 +123,11 @@ def inspect(
         shown = stack.enter_context(watching(progress))
         if file is not None and not _is_experiment(source):
             folder = as_path(images) if images is not None else Path.cwd() if file.frame else None
-            return DataInspection(inspect_table(file.path, images=folder, checking=shown.checked, pictures=True))
+            return DataInspection(inspect_table(file.path, images=folder, checking=shown.checked, figures=True))
         wanted = experiment_argument(source, overrides).on(file, images)  # type: ignore[arg-type]
         # The result may be written as a page.
         inspection = inspect_experiment(
-            wanted.source, overrides=wanted.overrides, progress=shown.images, checking=shown.checked, pictures=True
+            wanted.source, overrides=wanted.overrides, progress=shown.images, checking=shown.checked, figures=True
         )
         return DataInspection(inspection)
 

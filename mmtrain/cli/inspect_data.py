@@ -40,11 +40,11 @@ def command(
         raise UsageError(fault.problem(html, "the page"))
     import_allowed(code)
     if source.suffix.lower() in (".yaml", ".yml"):
-        inspection = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every, pictures=html is not None)
+        inspection = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every, figures=html is not None)
     elif overrides:
         raise UsageError(Problem("--set", f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
     else:
-        inspection = _table(source, as_json=as_json, quiet=quiet, every=every, pictures=html is not None)
+        inspection = _table(source, as_json=as_json, quiet=quiet, every=every, figures=html is not None)
     if html is not None:
         _write(inspection, html, quiet=quiet, every=every)
     # At the end, so that the findings are shown in any case.
@@ -60,14 +60,14 @@ def _write(inspection: Inspection | InspectedTable, path: Path, *, quiet: bool, 
     note(f"Page: {path}", quiet=quiet, whole=True)
 
 
-def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool, every: bool, pictures: bool) -> Inspection:
+def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool, every: bool, figures: bool) -> Inspection:
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.inspection import show_inspection
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.inspect_data import inspect_experiment
 
     with progress_display(quiet=quiet or as_json) as shown:
-        inspection = inspect_experiment(path, overrides=overrides, progress=shown.images, checking=shown.checked, pictures=pictures)
+        inspection = inspect_experiment(path, overrides=overrides, progress=shown.images, checking=shown.checked, figures=figures)
     if as_json:
         print_json(inspection.to_json())
     else:
@@ -75,14 +75,14 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool,
     return inspection
 
 
-def _table(path: Path, *, as_json: bool, quiet: bool, every: bool, pictures: bool) -> InspectedTable:
+def _table(path: Path, *, as_json: bool, quiet: bool, every: bool, figures: bool) -> InspectedTable:
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.inspection import show_table_profile
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.inspect_data import inspect_table
 
     with progress_display(quiet=quiet or as_json) as shown:
-        inspected = inspect_table(path, checking=shown.checked, pictures=pictures)
+        inspected = inspect_table(path, checking=shown.checked, figures=figures)
     if as_json:
         print_json(inspected.to_json())
     else:

@@ -38,17 +38,17 @@ from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.pipeline.audit import audit_experiment, audit_table
 from mmtrain.pipeline.checks.validate import ValidationReport, load_experiment, validate_experiment
-from mmtrain.pipeline.data_pictures import class_thumbnails, column_histograms
+from mmtrain.pipeline.table_figures import class_thumbnails, column_histograms
 from mmtrain.targets import Target, as_target
 from mmtrain.targets.labels.yes_no import is_yes
 
 MOST_CLASSES = 1000
 
 
-def inspect_table(path: Path, *, images: Path | None = None, checking: Progress | None = None, pictures: bool = False) -> InspectedTable:
+def inspect_table(path: Path, *, images: Path | None = None, checking: Progress | None = None, figures: bool = False) -> InspectedTable:
     """Inspect a table without an experiment; `images` is the folder of its images, searched for if None.
 
-    `checking` reports the images that were checked; `pictures` asks for the histograms of a page.
+    `checking` reports the images that were checked; `figures` asks for the histograms of a page.
 
     Raises:
         ConfigError: there is no folder `images`.
@@ -58,7 +58,7 @@ def inspect_table(path: Path, *, images: Path | None = None, checking: Progress 
     table = open_coded(path)
     profile = profile_table(path, images=images, table=table)
     findings = audit_table(profile, table, progress=checking)
-    return InspectedTable(**dict(profile), findings=findings, histograms=_guessed_histograms(profile, table.file) if pictures else ())
+    return InspectedTable(**dict(profile), findings=findings, histograms=_guessed_histograms(profile, table.file) if figures else ())
 
 
 def _guessed_histograms(profile: TableProfile, file: TableFile) -> tuple[ColumnHistogram, ...]:
@@ -74,11 +74,11 @@ def inspect_experiment(
     overrides: Iterable[str] = (),
     progress: Progress | None = None,
     checking: Progress | None = None,
-    pictures: bool = False,
+    figures: bool = False,
 ) -> Inspection:
     """Inspect the table of an experiment, role by role; `progress` reports the images that were decoded, `checking` those checked.
 
-    `pictures` asks for the histograms and thumbnails of a page.
+    `figures` asks for the histograms and thumbnails of a page.
 
     Raises:
         ConfigError: the experiment file is wrong.
@@ -103,7 +103,7 @@ def inspect_experiment(
     if not rows:
         raise DataError(report.problems)
     findings, missing = audit_experiment(experiment, table, readable, report, rows, progress=checking)
-    histograms, thumbnails = _pictures(experiment, file, set(readable), report) if pictures else ((), ())
+    histograms, thumbnails = _figures(experiment, file, set(readable), report) if figures else ((), ())
     return Inspection(
         table=experiment.data.table,
         rows=rows,
@@ -122,7 +122,7 @@ def inspect_experiment(
     )
 
 
-def _pictures(
+def _figures(
     experiment: Experiment, file: TableFile, readable: set[str], report: ValidationReport
 ) -> tuple[tuple[ColumnHistogram, ...], tuple[ClassThumbnails, ...]]:
     """Return the histograms of all columns that can be read, and thumbnails where the images can, by the classes of the first target."""

@@ -1,4 +1,4 @@
-"""Pictures of a table for the page of `inspect-data`: histograms of its columns by class, and thumbnails of each class."""
+"""Figures of a table for the page of `inspect-data`: histograms of its columns by class, and thumbnails of each class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_ROWS = 200_000
 """Rows that the histograms count: the first ones of the file."""
 MOST_COLUMNS = 40
 MOST_CLASSES = 6
-"""Classes that are told apart, the most frequent ones; more lines or bars would not be."""
+"""Maximum number of classes drawn, the most frequent ones: more lines or bars cannot be distinguished."""
 BINS = 20
 MOST_VALUES = 12
 OUTLIERS = 0.005

@@ -10,7 +10,7 @@ from mmtrain.artifacts.inspection_results import ClassThumbnails, ColumnHistogra
 from mmtrain.audit.leakage.duplicate_rows import _leaked
 from mmtrain.audit.row_metadata import TEST, TRAIN, RowMetadata
 from mmtrain.data.tables.file_formats.formats import open_table
-from mmtrain.pipeline.data_pictures import BINS, class_thumbnails, column_histograms
+from mmtrain.pipeline.table_figures import BINS, class_thumbnails, column_histograms
 from mmtrain.reports.inspection import Inspected, inspection_page
 
 
