@@ -65,12 +65,13 @@ An **encoder** is a pretrained network; while the one that a branch begins with 
 and `evaluate` read its cached features. A **stage** of the training may **tune** the encoder of a branch: then it reads the column, and
 adapters or blocks change, which the saved model has merged.
 An **experiment** is a validated YAML file. A **column** has a **role**; with what training rows taught it, it is a **fitted column**.
-Encoded it is a tensor of a **kind**, described by a **spec**. A column may read several headers, and cells of **second tables**: the
-list of those with the key of the row. The columns of some kinds are a **stack**: one array, one input of the
-network. A **branch** computes a feature vector from columns, the **fusion** one vector from all branches, a **target** with its **task**
-the prediction. A **split** is a plan of **partitions**; a partition assigns rows to uses: train, validation, calibration, test. A
-training leaves a **run**, perhaps with **child runs**; **workers** are processes that share one training, a device each; a **search** (`mmtrain tune`) is a run of **trials**. A **student** (`mmtrain
-distill`) is a run that has learned the predictions of its **teacher**, a run or a group. A **problem** is something that the user must fix.
+Encoded it is a tensor of a **kind**, described by a **spec**. A column may read several headers, and cells of **second tables**: the list
+of those with the key of the row. The columns of some kinds are a **stack**: one array, one input of the network. A **branch** computes a
+feature vector from columns, the **fusion** one vector from all branches, a **target** with its **task** the prediction. A **split** is a
+plan of **partitions**; a partition assigns rows to uses: train, validation, calibration, test. A training leaves a **run**, perhaps with
+**child runs**; **workers** are processes that share one training, a device each; a **search** (`mmtrain tune`) is a run of **trials**. A
+**student** (`mmtrain distill`) is a run that has learned the predictions of its **teacher**, a run or a group. A **problem** is something
+that the user must fix.
 
 # Promises, in this order
 
