@@ -192,9 +192,15 @@ class FittedColumn(Section):
         return "numbers" if self.spec.kind == "vector" else "codes" if self.spec.kind == "index" else ""
 
     def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return encoded numbers (rows, width) as features of a model of trees, float64, NaN where a value is missing."""
+        """Return encoded numbers (rows, width) as features of a model of trees, float64, NaN where a value is missing.
+
+        A missing indicator, the last number of columns whose field `indicator` is true, is read and left out.
+        """
         import numpy as np
 
+        if getattr(self, "indicator", False):
+            # A filled value is present; the indicator says that it is filled.
+            encoded, present = encoded[:, :-1], present * (encoded[:, -1:] == 0)
         return np.where(present > 0, encoded.astype(np.float64), np.nan)
 
     @abstractmethod

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mmtrain.layers.end_to_end import aligned_columns
+
 
 class GroupNetwork(keras.Model):  # type: ignore[misc]
     """Encoded columns to the mean of the predictions of several networks, by target; it is traced and never saved.
@@ -56,16 +58,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         ]
         means = {}
         for key, places, width, weights in self._places:
-            columns = [_aligned(one[key], own, width) for one, own in zip(each, places, strict=True)]
+            columns = [aligned_columns(one[key], own, width) for one, own in zip(each, places, strict=True)]
             # In float32, since runtimes on small devices know no other; `predict` averages in float64.
             means[key] = tf.add_n([values * weight for values, weight in zip(columns, weights, strict=True) if weight])
         return means
-
-
-def _aligned(prediction: Any, places: Sequence[int], width: int) -> Any:
-    """Return a prediction with a column for every class of the group, 0 for those that its network does not know."""
-    if list(places) == list(range(width)) or not places:
-        return prediction
-    if not isinstance(places[0], int):
-        return tf.matmul(prediction, tf.constant(places, prediction.dtype))
-    return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))

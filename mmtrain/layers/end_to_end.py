@@ -56,6 +56,19 @@ class MemberEncoders(RawInputsModel):
         return cls([keras.saving.deserialize_keras_object(member) for member in config["members"]], config["name"])
 
 
+def aligned_columns(prediction: Any, places: Sequence[Any], width: int) -> Any:
+    """Return the prediction of a member of a group, (batch, columns), with the `width` columns of the group, 0 for classes it lacks.
+
+    `places` has the place of each of its columns among those of the group, or, for curves and quantiles on another grid, the matrix that
+    interpolates them, (columns, width); empty for a number.
+    """
+    if list(places) == list(range(width)) or not places:
+        return prediction
+    if not isinstance(places[0], int):
+        return tf.matmul(prediction, tf.constant(places, prediction.dtype))
+    return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))
+
+
 @keras.saving.register_keras_serializable(package="mmtrain")
 class MeanOfMembers(keras.Model):  # type: ignore[misc]
     """The inputs of every network of a group, a list, to the mean of their predictions by target.
@@ -88,20 +101,12 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         each = [member(own, training=training) for member, own in zip(self.members, inputs, strict=True)]
         means = {}
         for key, width in self._widths.items():
-            columns = [self._aligned(one[key], places, width) for one, places in zip(each, self._classes[key], strict=True)]
+            columns = [aligned_columns(one[key], places, width) for one, places in zip(each, self._classes[key], strict=True)]
             weights = [1 / len(columns)] * len(columns) if self._weights is None else self._weights[key]
             # In float64, as `predict` averages.
             shares = [tf.cast(values, tf.float64) * weight for values, weight in zip(columns, weights, strict=True) if weight]
             means[key] = tf.cast(tf.add_n(shares), tf.float32)
         return means
-
-    def _aligned(self, prediction: Any, places: Sequence[int], width: int) -> Any:
-        """Return the prediction of a network with a column for every class of the group, 0 for those that it does not know."""
-        if list(places) == list(range(width)) or not places:
-            return prediction
-        if not isinstance(places[0], int):
-            return tf.matmul(prediction, tf.constant(places, prediction.dtype))
-        return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, plain JSON."""

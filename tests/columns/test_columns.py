@@ -629,6 +629,17 @@ def test_fitted_column_survives_json(role):
     assert back.spec == fitted.spec
 
 
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("role", ["numeric", "date", "embedding"])
+def test_features_of_trees_leave_the_indicator_out_and_have_nan_for_a_filled_value(role):
+    fitted = FITTED[role]()
+    encoded = np.ones((3, fitted.spec.shape[0]), np.float32)
+    encoded[:, -1] = 0, 1, 0
+    found = fitted.features(encoded, np.float32([[1], [1], [0]]))
+    assert (found.shape, found.dtype) == ((3, encoded.shape[1] - 1), np.float64)
+    assert np.isnan(found).all(axis=1).tolist() == np.isnan(found).any(axis=1).tolist() == [False, True, True]
+
+
 def test_every_role_that_feeds_the_network_has_a_fitted_example():
     feeding = {name for name, column in roles.items() if name != "target" and issubclass(column, InputColumn)}
     assert set(FITTED) == set(fitted_roles) == feeding

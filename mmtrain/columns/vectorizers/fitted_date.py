@@ -78,12 +78,6 @@ class FittedDate(FittedColumn):
         order = {True: "; day before month", False: "; month before day", None: ""}[self.day_first]
         return f"{reach}{order}; {listed(self.parts)}; {missing_words(self.missing)}"
 
-    def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the numbers without the indicator, NaN where the date is missing."""
-        if not self.indicator:
-            return super().features(encoded, present)
-        return super().features(encoded[:, :-1], present * (encoded[:, -1:] == 0))
-
     def recipe(self) -> EncodingDescription:
         """The numbers of every part."""
         counted_from = "1970-01-01" if len(self.headers) == 1 else f"the date of {self.headers[1]!r}"

@@ -66,12 +66,6 @@ class FittedEmbedding(FittedColumn):
         """The numbers name nothing."""
         return False
 
-    def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the numbers without the indicator, NaN where the vector is missing."""
-        if not self.indicator:
-            return super().features(encoded, present)
-        return super().features(encoded[:, :-1], present * (encoded[:, -1:] == 0))
-
     def recipe(self) -> EncodingDescription:
         """The scaling."""
         unit = "Divide the numbers by the length of the vector. " if self.unit_length else ""

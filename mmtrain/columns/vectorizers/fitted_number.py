@@ -100,11 +100,6 @@ class FittedNumeric(FittedColumn):
             words.append(f"{name} {number(self.fill)}" + (" instead of a missing number" if self.missing else ""))
         return "; ".join([*words, missing_words(self.missing)])
 
-    def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return (rows, 1): the number; the indicator says which ones are missing."""
-        # A filled number is present; the indicator, second column, says that it is the median.
-        return super().features(encoded[:, :1], present * (encoded[:, 1:] == 0) if self.indicator else present)
-
     def recipe(self) -> EncodingDescription:
         """Center, scale and fill, with their numbers."""
         flag = ", then 1 if the number is missing, else 0" if self.indicator else ""
