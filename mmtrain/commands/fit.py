@@ -76,16 +76,16 @@ def fit(
 
     """
     cluster, start = cluster_of_environment(), time.time() if start is None else start
-    # The first of several workers speaks for all.
+    # Of several workers, the first one alone prints.
     listeners = listeners if listeners is not None and (cluster is None or not cluster.number) else Listeners()
     place = Origin(path, tuple(overrides)).place
     # Steps 1 to 3: the experiment, its table with its images, and the split of its rows.
     experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     check_fold(fold, split)
-    local = plan_sharing(experiment, processes or Processes(), cluster, place, listeners.say, group=is_group(experiment, split))
-    if local is not None:
+    local_workers = plan_sharing(experiment, processes or Processes(), cluster, place, listeners.say, group=is_group(experiment, split))
+    if local_workers is not None:
         del data  # every worker reads its own
-        local.train(output / experiment.name, listeners.say)
+        local_workers.train(output / experiment.name, listeners.say)  # ends with TrainedByFirst
     listeners.say(CHECKED)
     workers = join(cluster)  # starts TensorFlow, which takes 3 to 5 s, so it comes after all checks that do without it
     budget = TimeBudget(experiment.training.minutes, start) if experiment.training.minutes is not None else None

@@ -1,7 +1,7 @@
 """Balanced epochs: every class as often as every other, as a function of seed and epoch like `epoch_permutation`.
 
 An epoch of n rows with an answer, of k classes, visits n // k rows of each class. The rows of a class are visited in passes: each pass
-has every row once, in an order of its own, and an epoch goes on where the last one stopped. So a rare class comes several times in one
+has every row once, in an order of its own, and an epoch continues where the last one stopped. So a rare class comes several times in one
 epoch, a frequent one in part, and over the epochs all rows of a class are visited equally often. Rows without an answer are visited once.
 
     >>> import numpy as np

@@ -52,7 +52,7 @@ def day_name(days: float) -> str:
 def _days_since_1970(moments: NDArray[np.float64]) -> NDArray[np.float64]:
     """(cells,), of (cells, 4) year, month, day and minutes since midnight, NaN for cells without a date or with a time that does not exist.
 
-    Days are reckoned by NumPy: pandas knows years from 1677 to 2262 only, and 9999-12-31 is how many a table writes "never".
+    NumPy computes the days: pandas knows years from 1677 to 2262 only, and 9999-12-31 is how many a table writes "never".
     """
     known = np.flatnonzero(~np.isnan(moments[:, :3]).any(axis=1))
     year, month, day = moments[known, :3].T

@@ -119,7 +119,7 @@ def test_a_download_of_a_process_that_ended_goes_on_in_the_next_one(web):
         (
             503,
             "the source does not answer: the server answered 503 Service Unavailable. "
-            "Check the address and the network, then try again: it goes on where it stopped.",
+            "Check the address and the network, then try again: the download continues where it stopped.",
         ),
     ],
 )

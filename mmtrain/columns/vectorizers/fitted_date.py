@@ -86,7 +86,7 @@ class FittedDate(FittedColumn):
         encoded = (
             f"The numbers of {listed(self.parts)}: days are counted from {counted_from}, "
             f"months, days and weekdays from 0, Monday is 0{angle}. "
-            f"Each is (number - center) / scale, reckoned in float64 and rounded to float32, center {list(self.center)!r}, scale "
+            f"Each is (number - center) / scale, computed in float64 and rounded to float32, center {list(self.center)!r}, scale "
             f"{list(self.scale)!r}{flag}. A missing date is {list(self.fill)!r}."
         )
         present = "1 if there is a date, else 0." if self.masked else "Always 1."

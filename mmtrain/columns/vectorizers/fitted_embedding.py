@@ -71,7 +71,7 @@ class FittedEmbedding(FittedColumn):
         unit = "Divide the numbers by the length of the vector. " if self.unit_length else ""
         flag = ", then 1 if the vector is missing, else 0" if self.indicator else ""
         encoded = (
-            f"{unit}(number - center) / scale for each number, with `center` and `scale` of columns.json, reckoned in float64 and "
+            f"{unit}(number - center) / scale for each number, with `center` and `scale` of columns.json, computed in float64 and "
             f"rounded to float32{flag}. A missing vector, or one of another length, is `fill`."
         )
         present = "1 if there is a vector, else 0." if self.masked else "Always 1."

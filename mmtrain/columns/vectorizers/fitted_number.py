@@ -103,7 +103,7 @@ class FittedNumeric(FittedColumn):
     def recipe(self) -> EncodingDescription:
         """Center, scale and fill, with their numbers."""
         flag = ", then 1 if the number is missing, else 0" if self.indicator else ""
-        scaled = f"(number - {self.center!r}) / {self.scale!r}, reckoned in float64 and rounded to float32"
+        scaled = f"(number - {self.center!r}) / {self.scale!r}, computed in float64 and rounded to float32"
         if self.transform is not None:
             scaled = f"{self.transform.words}; of that {scaled}"
         if self.bounds is not None:

@@ -139,7 +139,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | N
 
 
 def _plan_sharing(run: Run, processes: Processes, cluster: Cluster | None, listeners: Listeners) -> LocalWorkers | None:
-    """Return the workers to start for the rest of a training; None where this process goes on with it."""
+    """Return the workers to start for the rest of a training; None where this process continues it."""
     if run.is_trained or (run / SEARCH_FILE).is_file():
         return None
     if is_distilled(run):

@@ -97,11 +97,11 @@ def follow(data: TrainingData, name: str) -> NoReturn:
 
 
 def record_workers(run: Run, data: TrainingData, say: Say = lambda _: None) -> None:
-    """Record the number of workers, and name the run in their errors. Another number than before is said: sums round differently."""
+    """Record the number of workers, and name the run in their errors. Print when the number has changed: sums round differently."""
     data.workers.where = str(run.folder)
     before, now = run.read("run.json").workers or 1, data.workers.count
     if data.training.deterministic and before != now and run.read("run.json").files:
-        say(f"The training had {counted(before, 'process', 'processes')} and goes on with {now}: equal to rounding, not to the bit.")
+        say(f"The training had {counted(before, 'process', 'processes')} and continues with {now}: equal up to rounding, not to the bit.")
     if (before, now) != (1, 1):
         run.update(workers=now if now > 1 else None)
 

@@ -1,6 +1,6 @@
 """Preprocessing of cells that hold several numbers.
 
-A cell is a list such as `[0.5, 1, null]`: brackets and quotes are left out, numbers are parted by commas, semicolons or blanks, and what
+A cell is a list such as `[0.5, 1, null]`: brackets and quotes are left out, numbers are separated by commas, semicolons or blanks, and what
 is not a number counts as missing.
 """
 

@@ -14,7 +14,7 @@ from mmtrain.layers.numbers.number_lists import parse_lists
 
 ROUNDING = 1e-9
 MOST_PLACES = 2.0**40
-"""Steps between the first and the last value of a row that are told apart."""
+"""Maximum number of steps between the first and the last value of a row."""
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -84,7 +84,7 @@ def probability_histograms(view: TargetResultView, writer: FigureWriter) -> tupl
         counts = counts_by_class(codes, view.numbers(f"probability_{classes[1]}")[known], 2, BINS)
         figure = two_classes(counts, classes, view.target.decision_threshold or UNCHOSEN)
         words = f"Histograms of the probability of {classes[1]} {on}, a histogram for the rows of each class."
-        caption = "Shares of the rows of each class. The less the two overlap, the better the classes are told apart."
+        caption = "Shares of the rows of each class. The less the two overlap, the better the model separates the classes."
     else:
         given = np.stack([view.numbers(f"probability_{name}")[known] for name in classes], axis=1)
         counts = counts_by_class(codes, given[np.arange(len(codes)), codes], len(classes), CLASS_BINS)

@@ -2,7 +2,7 @@
 
 `s3://bucket/scans/1.png` is `remote-files/s3/bucket/scans/1.png` in the cache folder. So a table and its images are ordinary files for the
 rest of mmtrain, read as often as needed, and a path is enough to know the address. A table is compared with its source once per process;
-an image that is there stays. Files come whole or not at all; a download that was cut off goes on where it stopped.
+an image that is there stays. Files come whole or not at all; a download that was cut off continues where it stopped.
 """
 
 from __future__ import annotations
@@ -251,5 +251,7 @@ def _problem(address: str, error: OSError) -> Problem:
             str(error.filename), f"the file cannot be written: {(error.strerror or text).lower()}.", "Make room, or set MMTRAIN_CACHE."
         )
     return Problem(
-        address, f"the source does not answer: {text}.", "Check the address and the network, then try again: it goes on where it stopped."
+        address,
+        f"the source does not answer: {text}.",
+        "Check the address and the network, then try again: the download continues where it stopped.",
     )
