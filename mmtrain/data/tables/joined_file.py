@@ -98,9 +98,9 @@ class SecondRows:
             return rows[np.argsort(codes[rows], kind="stable")]
         time_codes, times = distinct(cells[header])
         moments = parse_numbers(times)
-        # Dates are parsed by 14 regular expressions, 100 µs a cell: only where there are any, and each different one once.
         if len(empty := np.flatnonzero(time_codes < 0)):
             raise DataError(self._problem(header, CellError(empty, "the cell is empty.", "Fill it in: `time` orders the rows of a key.")))
+        # Dates are parsed by 14 regular expressions, 100 µs a cell: only where there are any, and each different one once.
         if np.isnan(moments).any():
             column = Time(role="time", column=header)
             if column.faults(times):
