@@ -101,7 +101,8 @@ def test_all_workers_go_on_from_the_run_of_a_lost_one(workers, tmp_path):
     assert {path.name for path in folder.glob("resumed*")} == {"resumed0", "resumed1"}
 
 
-def test_the_message_of_another_worker_than_the_first_is_shown(workers, tmp_path):
+def test_the_message_of_another_worker_than_the_first_is_shown(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(shared_training, "MISTAKE_SECONDS", 0.0)
     local, _ = workers("fails", run=True, restarts=2)
     with pytest.raises(RunError) as failed:
         local.train(tmp_path, print)

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 MODULE = "mmtrain.cli.fit_worker"
 GRACE_SECONDS = 2.0
-"""Time from the end of one worker to that of the others: a mistake that all have found is on the screen by then."""
+"""Time from the loss of one worker to the end of the others."""
+MISTAKE_SECONDS = 20.0
+"""The same after a worker that has refused to train: the first one, which alone shows mistakes, most often finds the same a bit later."""
 
 
 class TrainedByFirst(Exception):  # noqa: N818 (the end of a training, and no error)
@@ -145,9 +147,10 @@ class LocalWorkers:
         with _started(command, self.count) as workers, _forwarding(workers) as forwarded:
             while all(one.process.poll() is None for one in workers):
                 time.sleep(POLL_SECONDS / 5)
-            deadline = time.monotonic() + GRACE_SECONDS
+            ended = time.monotonic()
             while None in (codes := [one.process.poll() for one in workers]):
-                if any(codes) and not forwarded and time.monotonic() > deadline:
+                lost = any(code is not None and (code < 0 or code == LostWorkerError.exit_code) for code in codes)
+                if any(codes) and not forwarded and time.monotonic() > ended + (GRACE_SECONDS if lost else MISTAKE_SECONDS):
                     break
                 time.sleep(POLL_SECONDS / 5)
         first, run = workers[0].process, run_of_process(runs, workers[0].process.pid)
