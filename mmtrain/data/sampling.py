@@ -12,13 +12,18 @@ epoch, a frequent one in part, and over the epochs all rows of a class are visit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.data.counter_rng import epoch_permutation
+
+if TYPE_CHECKING:
+    from mmtrain.targets import FittedTarget
 
 Positions = NDArray[np.int64]
 
@@ -78,6 +83,14 @@ def mean_visits(training: NDArray[np.integer], codes: NDArray[np.integer]) -> ND
     visits = np.divide(known.sum() / max(1, len(known)), counts, out=np.zeros(len(counts)), where=counts > 0)
     # The last entry is for -1: rows without an answer are visited once.
     return np.asarray(np.append(visits, 1.0)[codes], dtype=np.float32)
+
+
+def visits_of_rows(
+    targets: Mapping[str, FittedTarget], truths: Mapping[str, NDArray[Any]], training: Positions, rows: Positions
+) -> NDArray[np.float32] | float:
+    """Return how often an epoch visits each of `rows` on average, (n,), by `truths` of all rows; 1 where it visits every row once."""
+    drawn = next((truths[key] for key, target in targets.items() if target.is_sampled), None)
+    return 1.0 if drawn is None else mean_visits(drawn[training], drawn[rows])
 
 
 def repetitions(rows: Positions) -> Positions:

@@ -547,6 +547,14 @@ def test_gradient_boosting_weighs_rows_as_the_training_does(ground):
     assert min(boosted(changed, ground.partition.test)) > [0.9]
 
 
+def test_gradient_boosting_learns_classes_as_often_as_epochs_draw_them(ground):
+    rare = (np.arange(len(ground.arrays.targets["y"])) % 5 == 0).astype(np.int32)
+    plain = ground_without_inputs(replace(ground, arrays=replace(ground.arrays, targets={"y": rare})))
+    drawn = ground.fitted.model_copy(update={"targets": {"y": ground.fitted.targets["y"].model_copy(update={"sample": "balanced"})}})
+    assert max(boosted(plain, ground.partition.test)) < [0.4]
+    assert np.allclose(boosted(replace(plain, fitted=drawn), ground.partition.test), 0.5, atol=0.05)
+
+
 def blank(arrays):
     return {key: replace(source, codes=source.codes * 0) for key, source in arrays.inputs.items()}
 

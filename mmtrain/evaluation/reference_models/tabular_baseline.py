@@ -17,6 +17,7 @@ from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
+from mmtrain.data.sampling import visits_of_rows
 from mmtrain.specs import IndexSpec
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
@@ -52,7 +53,10 @@ class TabularBaseline(ABC):
         for key, target in fitted.targets.items():
             of_parts = []
             for part, read in cells.items():
-                truth, weights = arrays.targets[key][partition[part]], arrays.weights[key][partition[part]]
+                rows = partition[part]
+                # The classes that a network learns from as often as each other weigh the same here: decisions correct for both alike.
+                visits = visits_of_rows(fitted.targets, arrays.targets, partition["train"], rows)
+                truth, weights = arrays.targets[key][rows], arrays.weights[key][rows] * visits
                 known = target.known_rows(truth)
                 # (rows, features) sparse or dense; rows without a known answer teach nothing.
                 of_parts.append(Examples(read[known], truth[known], weights[known]))

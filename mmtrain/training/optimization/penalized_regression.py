@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mmtrain.data.arrays import Array
-from mmtrain.data.sampling import mean_visits
+from mmtrain.data.sampling import visits_of_rows
 from mmtrain.targets import FittedTarget
 from mmtrain.training.training_data import TrainingData
 
@@ -47,8 +47,7 @@ class Labels:
         # Label smoothing helps a network; a linear model has its penalty.
         targets = {key: target.without_smoothing() for key, target in data.fitted.targets.items()}
         truth = {key: data.arrays.targets[key][rows] for key in targets}
-        drawn = next((key for key, target in targets.items() if target.is_sampled), None)
-        visits = 1.0 if drawn is None else mean_visits(data.arrays.targets[drawn][data.partition.train], truth[drawn])
+        visits = visits_of_rows(targets, data.arrays.targets, data.partition.train, rows)
         return cls(targets, truth, {key: data.arrays.weights[key][rows] * visits for key in targets})
 
     @property
