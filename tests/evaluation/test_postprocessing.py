@@ -468,3 +468,25 @@ def test_decisions_belong_to_targets_of_their_kind(key, decided, belong):
     binary = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
     price = FittedRegression(column="price", loss_weight=1, center=0, scale=1, minimum=0, maximum=1, error="squared")
     assert Postprocessing(targets={key: decided}).matches({"ill": binary, "price": price}) is belong
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"sample": "balanced"}, "Balanced sampling shifts probabilities to those of equally frequent classes."),
+        (
+            {"own_loss": {"method": "logit_adjusted", "strength": 1.0}},
+            "Logit adjustment shifts probabilities to those of equally frequent classes.",
+        ),
+        ({}, None),
+    ],
+)
+def test_calibration_says_what_shifts_the_probabilities(change, note):
+    target = BINARY.model_copy(update=change)
+    generator = np.random.default_rng(0)
+    rows = EvalSet.of(target, generator.integers(0, 2, 50), generator.random((50, 1)).astype(np.float32), None)
+    found = fit_postprocessing(Evaluation(calibration="temperature"), rows, rows)
+    result = score_target("y", target, rows.truth, rows.prediction).result
+    judged = evaluate_postprocessing(result, found, rows.resample(Evaluation(draws=100))).calibration
+    assert note is None or judged.notes[0] == note
+    assert not any("shifts" in other for other in judged.notes[note is not None :])

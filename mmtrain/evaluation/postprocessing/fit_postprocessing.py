@@ -171,7 +171,7 @@ def _calibration(fitted: TargetPostprocessing, scores: BootstrapScores) -> Calib
         bins=BINS,
         binning=BINNING,
         of="every label" if not exclusive else target.columns[1] if len(target.columns) == 2 else "the most probable class",
-        notes=[*_weights(target), *fitted.calibration_notes],
+        notes=[*_shifts(target), *fitted.calibration_notes],
         before=_reliability(probabilities, scores),
         temperatures=list(scaling.temperatures) if isinstance(scaling, calibration.Temperature) else None,
         after=None if scaling is None else _reliability(scaling.apply(probabilities), scores),
@@ -184,12 +184,12 @@ def _reliability(probabilities: Probabilities, scores: BootstrapScores) -> Relia
     return measure_reliability(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=scores.bootstrap)
 
 
-def _weights(target: FittedTarget) -> list[str]:
-    """Return a warning about class weights, if they shift probabilities."""
+def _shifts(target: FittedTarget) -> list[str]:
+    """Return a warning about class weights, balanced sampling or logit adjustment, which shift probabilities."""
     weights = list(target.class_weights.values())
     shifting = any(weight != 1 for weight in weights) if target.has_labels else len(set(weights)) > 1
     if not shifting:
-        return []
+        return [f"{target.balance.capitalize()} shifts probabilities to those of equally frequent classes."] if target.balance else []
     heavy = target.columns[int(np.argmax(weights))]
     return [f"The class weights of the training shift probabilities towards classes of higher weight, most towards '{heavy}'."]
 
