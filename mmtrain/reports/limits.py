@@ -87,7 +87,8 @@ def _of_few_rows(contents: ReportData, part: EvaluatedSplit) -> Iterator[str]:
             yield f"Some classes of {view.key} have few rows in {part.title}: {listed(few)}."
         if unknown:
             verb = "is" if unknown == 1 else "are"
-            yield f"{counted(unknown, 'row')} of {part.title} {verb} not scored: the answer is missing or not in the training rows."
+            of = f" for {view.key}" if contents.several else ""
+            yield f"{counted(unknown, 'row')} of {part.title} {verb} not scored{of}: the answer is missing or not in the training rows."
         if view.result.unknown_labels:
             which = unknown_labels(view.result.unknown_labels)
             yield f"Some labels of {part.title} are unknown: {which}; the scores cover the others."
