@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mmtrain.artifacts.command_results import probability_change
+from mmtrain.errors import listed
 from mmtrain.metrics.score import signed_difference
 from mmtrain.reports.blocks import Cell, Paragraph, Section, Table
 from mmtrain.reports.report_data import ReportData
@@ -16,10 +17,12 @@ from mmtrain.reports.wording import decimals, significant
 
 STRONGEST = 3
 """Inputs that are named for each row."""
-MEANING = (
+POINTS = (
     "Points: how much lower the probability would be without what this input adds to the output, all others as they are; each input by "
-    "itself, so they do not add up. Heat maps and words are in the figures and tables in {folder} of the run."
+    "itself, so they do not add up."
 )
+NUMBERS = "Numbers: what this input adds to {explained}, in its unit, compared with the baseline."
+FILES = "Heat maps and words are in the figures and tables in {folder} of the run."
 
 
 def sections(contents: ReportData) -> tuple[Section, ...]:
@@ -39,13 +42,24 @@ def _section(contents: ReportData, part: str) -> Iterator[Section]:
     lines = tuple(_line(row, values[row["row"]].to_dict()) for _, row in rows.iterrows() if row["row"] in values)
     head = ("Row", "Selected as", "True", "Predicted", "Probability", "What changes it most")
     table = Table(f"Explained rows of the {part} part", head, lines).without_empty_notes()
-    yield Section(f"Explanations on the {part} part", (table, Paragraph(MEANING.format(folder=folder), tone="quiet")))
+    yield Section(f"Explanations on the {part} part", (table, Paragraph(_meaning(rows, folder), tone="quiet")))
+
+
+def _meaning(rows: pd.DataFrame, folder: str) -> str:
+    """Return what the numbers of the table mean: points of a probability, or the unit of what is explained."""
+    logit = rows.apply(_has_logit, axis=1)
+    plain = [NUMBERS.format(explained=listed(rows["explained"][~logit].unique()))] if not logit.all() else []
+    return " ".join([*([POINTS] if logit.any() else []), *plain, FILES.format(folder=folder)])
+
+
+def _has_logit(row: pd.Series[Any]) -> bool:
+    return bool(row["probability"]) and "logit of " in row["explained"]
 
 
 def _line(row: pd.Series[Any], attributions: dict[str, float]) -> tuple[Cell, ...]:
     """Return the cells of one row, whose strongest inputs are in points or, of a number, in its unit."""
     strongest = sorted(attributions, key=lambda column: -abs(attributions[column]))[:STRONGEST]
-    logit = bool(row["probability"]) and "logit of " in row["explained"]
+    logit = _has_logit(row)
     words = []
     for column in strongest:
         if attributions[column] == 0:

@@ -158,6 +158,12 @@ def test_report_has_the_rows_that_were_explained_with_these_weights(tmp_path):
         ["p1", "highest loss", "no", "yes", "0.900 of yes", "age +35.1 points, note −0.9 points"],
         ["p2", "typical", "", "yes", "", "age −2.25"],
     ]
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "Points: how much lower the probability would be" in text
+    assert "Numbers: what this input adds to dose, in its unit" in text
+    (folder / "completeness.csv").write_text("row,id,why,truth,prediction,probability,explained\n0,p1,typical,,5,,dose\n")
+    written(run)
+    assert "Points: how much lower" not in (run / "report.html").read_text(encoding="utf-8")
     run.update(explanations=[record | {"when": "2026-11-22T13:54:00+00:00"}])  # of other weights
     assert "Explained rows of the test part" not in read(written(run)).tables
 
