@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from pydantic import ValidationError
 
 from mmtrain.artifacts.run_folder import RESTORE, Run
-from mmtrain.columns import Column, FittedColumn, images_among
+from mmtrain.columns import Column, FittedColumn, ImageCells, images_among
 from mmtrain.columns.summaries import Statistics
 from mmtrain.columns.summaries.base import Accumulator, SeenRows
 from mmtrain.config.image_folder import SETTING, ImageFolder
@@ -19,7 +20,7 @@ from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.locate import ImageFile, ImageFinder, right_folder
 from mmtrain.data.prediction_chunks import Chunk
-from mmtrain.data.tables.table import Table
+from mmtrain.data.tables.table import Table, cells_of
 from mmtrain.errors import Problem, RunError
 
 MOST_IMAGES = 1000
@@ -70,7 +71,8 @@ def learn_statistics(
             accumulator.add(SeenRows(present=present))
             # A fixed seed: statistics.json of the same rows is the same, whatever the seed of the training.
             sample = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:MOST_IMAGES]
-            paths = _images(ImageFinder(folder, images[key].suffix, folders=images[key].folders), table.cells(headers[0], sample))
+            finder = ImageFinder(folder, images[key].suffix, folders=images[key].folders)
+            paths = _images(finder, images[key], cells_of(headers, {header: table.cells(header, sample) for header in headers}))
             for start in range(0, len(sample), IMAGE_CHUNK_ROWS):
                 end = start + IMAGE_CHUNK_ROWS
                 some = sample[start:end]
@@ -80,9 +82,10 @@ def learn_statistics(
     return Statistics(columns={key: accumulator.statistics() for key, accumulator in made.items()})
 
 
-def _images(finder: ImageFinder, cells: pd.Series[str]) -> list[Path | bytes]:
+def _images(finder: ImageFinder, images: ImageCells, cells: Any) -> list[Path | bytes]:
     """Return the files that these cells of an image column name."""
-    files = [finder.find(str(cell).strip()) for cell in cells.dropna()]
+    names = itertools.chain.from_iterable(images.names(cells)) if images.most else cells.dropna()
+    files = [finder.find(str(name).strip()) for name in names]
     return [file.source for file in files if isinstance(file, ImageFile)]
 
 

@@ -82,7 +82,7 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
         what = f"images alone are predicted by a run with one column of images; this one has {found}."
         raise DataError(Problem(str(place), what, "Give a table with its columns."))
     (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
-    header = inputs[key].column
+    header = inputs[key].reads()[0]
     paths = sorted(path for path in root.rglob("*") if path.is_file()) if place.is_dir() else [place]
     endings = (cells.suffix,) if cells.suffix else IMAGE_FILES
     # A suffix completes every other name: `a.JPG` would be looked up as `a.JPG.jpg`.

@@ -131,8 +131,9 @@ class Predictor:
 
     def _holds_images(self, frame: pd.DataFrame) -> bool:
         """Return whether the cells of all image columns are images themselves, or empty."""
-        headers = [column.column for column in self.experiment.inputs.values() if column.image_cells is not None]
-        cells = (cell for header in headers if header in frame for cell in frame[header])
+        headers = [header for column in self.experiment.inputs.values() if column.image_cells is not None for header in column.reads()]
+        # Headers that the frame lacks may come from a second table, whose cells are paths.
+        cells = (cell for header in headers for cell in frame[header]) if set(headers) <= set(frame) else ("",)
         return all(cell is None or holds_pixels(cell) or (isinstance(cell, str) and is_data_uri(cell)) for cell in cells)
 
     def watch(self, source: Source) -> DriftMonitor:

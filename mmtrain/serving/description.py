@@ -34,7 +34,7 @@ def _columns(model: ServedModel) -> list[dict[str, Any]]:
         for header in column.reads():
             known = {"name": header, "required": required}
             if key in images:
-                columns.append({**known, "type": "image"})
+                columns.append({**known, "type": "image", "several": column.lists})
             elif categories := getattr(fitted[key], "categories", ()):
                 columns.append({**known, "type": "category", "categories": list(categories[:MAX_CATEGORIES]), "of": len(categories)})
             elif column.holds_numbers:

@@ -85,8 +85,12 @@ def row_schema(model: ServedModel) -> dict[str, Any]:
     required = []
     for column in describe(model, Limits())["columns"]:
         cell_type = column["type"]
-        types = ["number", "string", "null"] if cell_type == "number" else ["string", "number", "boolean", "null"]
-        properties[column["name"]] = {"type": ["string", "null"] if cell_type == "image" else types, "description": _words(column)}
+        types = ["string", "number", "boolean", "null"]
+        if cell_type == "number":
+            types = ["number", "string", "null"]
+        elif cell_type == "image":
+            types = ["string", "array", "null"] if column["several"] else ["string", "null"]
+        properties[column["name"]] = {"type": types, "description": _words(column)}
         required += [column["name"]] if cell_type != "id" else []
     return {"type": "object", "properties": properties, "required": required}
 
@@ -96,6 +100,8 @@ def _words(column: Mapping[str, Any]) -> str:
         return f"A number; in training {column['minimum']:g} to {column['maximum']:g}."
     if column["type"] == "category":
         return f"One of {column['of']} categories."
+    if column.get("several"):
+        return "Image files in base64, or as data URIs: one, or a list."
     return {"image": "An image file in base64, or as a data URI.", "text": "A text.", "id": "The id of the row.", "number": "A number."}[
         column["type"]
     ]

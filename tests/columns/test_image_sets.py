@@ -165,6 +165,39 @@ def test_a_request_gives_the_same_set_in_any_order():
     assert [remark.rows.tolist() for remark in decoded.remarks] == [[2]]
 
 
+def test_a_request_may_send_a_list_says_the_schema(monkeypatch):
+    from types import SimpleNamespace as Stub
+
+    from mmtrain.serving import description
+    from mmtrain.serving.openapi import row_schema
+
+    columns = {"x": Images(column="x"), "y": Image(column="y")}
+    fitted, experiment = Stub(columns={}), Stub(columns=columns, only=lambda _: None)
+    model = Stub(predictor=Stub(loaded=Stub(fitted=fitted, statistics=fitted), experiment=experiment))
+    monkeypatch.setattr(description, "describe", lambda model, _: {"columns": description._columns(model)})
+    properties = row_schema(model)["properties"]
+    assert [properties[header]["type"] for header in ("x", "y")] == [["string", "array", "null"], ["string", "null"]]
+
+
+def test_a_frame_whose_images_are_named_by_several_columns_needs_their_folder():
+    from types import SimpleNamespace as Stub
+
+    from mmtrain.pipeline.predictor import Predictor
+
+    model = Stub(experiment=Stub(inputs={"x": Images(columns=("front", "back"))}))
+    held = "data:image/png;base64,AAAA"
+    assert Predictor._holds_images(model, pd.DataFrame({"front": [held], "back": [None]}, dtype=object))
+    assert not Predictor._holds_images(model, pd.DataFrame({"front": [held], "back": ["b.png"]}))
+    assert not Predictor._holds_images(model, pd.DataFrame({"patient": [1]}))  # a second table has the paths
+
+
+def test_the_depth_of_each_image_of_a_row_is_looked_up(images):
+    from mmtrain.data.drift import _images
+
+    found = _images(ImageFinder(ImageFolder(images)), Images(column="x").image_cells, cells("a.png; b.png", None, "c.png;none.png"))
+    assert [path.name for path in found] == ["a.png", "b.png", "c.png"]
+
+
 def test_an_image_in_rows_of_two_parts_is_a_leak(images):
     from mmtrain.audit.images.image_column import image_column, locate_column
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from tiny import paint
 
-from mmtrain.columns import Image, Numeric
+from mmtrain.columns import Image, Images, Numeric
 from mmtrain.errors import DataError
 from mmtrain.pipeline.predict_input import predict_input
 
@@ -82,3 +82,8 @@ def test_images_alone_need_one_column_of_images_and_files(tmp_path):
         rows(tmp_path, {"age": Numeric(column="age")})
     with pytest.raises(DataError, match=r"the folder holds no images\. Its files end in none of \.png"):
         rows(tmp_path)
+
+
+def test_images_of_a_folder_are_those_of_the_first_of_several_columns(tmp_path):
+    paint(tmp_path / "a.png", 3)
+    assert rows(tmp_path, {"views": Images(column="views", columns=("front", "back"))})[0] == ["front,back", "a.png,"]
