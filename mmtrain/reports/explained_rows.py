@@ -48,7 +48,7 @@ def _section(contents: ReportData, part: str) -> Iterator[Section]:
 def _meaning(rows: pd.DataFrame, folder: str) -> str:
     """Return what the numbers of the table mean: points of a probability, or the unit of what is explained."""
     logit = rows.apply(_has_logit, axis=1)
-    plain = [NUMBERS.format(explained=listed(rows["explained"][~logit].unique()))] if not logit.all() else []
+    plain = [NUMBERS.format(explained=listed(rows["explained"][~logit].unique().tolist()))] if not logit.all() else []
     return " ".join([*([POINTS] if logit.any() else []), *plain, FILES.format(folder=folder)])
 
 
