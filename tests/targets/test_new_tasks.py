@@ -79,6 +79,16 @@ def test_count_loss_is_minus_the_log_likelihood_up_to_a_constant(distribution):
     assert np.allclose(moments[:, 0], np.minimum(mean, 2 * 9 + 1), rtol=1e-5)
 
 
+def test_a_larger_dispersion_alone_is_no_better_score():
+    """By its own dispersion, a prediction that says nothing about the row would have the deviance of a perfect one."""
+    target = fitted(CountTarget(distribution="negative_binomial"), "0", "1", "9", "2")
+    truth = np.array([0.0, 1, 9, 2])
+    wide, narrow = (np.tile([target.mean, dispersion], (4, 1)) for dispersion in (1e4, target.dispersion))
+    assert target.scores(truth, wide) == target.scores(truth, narrow)
+    assert (target.row_losses(truth, wide) == target.row_losses(truth, narrow)).all()
+    assert target.scores(truth, np.stack([truth, [1.0] * 4], axis=1))[0].value < target.scores(truth, narrow)[0].value
+
+
 def test_count_learns_mean_and_dispersion_and_writes_both():
     target = fitted(CountTarget(distribution="negative_binomial"), "0", "1", "9", "2")
     assert (target.mean, target.number_columns) == (3, ("prediction", "dispersion"))

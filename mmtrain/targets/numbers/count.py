@@ -100,16 +100,18 @@ class FittedCount(CountTraits, FittedNumber):
         return self.minimized(teacher[:, 0], raw)
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The deviance of each row."""
+        """The deviance of each row, at the dispersion of training rows."""
         import numpy as np
 
         from mmtrain.metrics.counts import deviances
 
         known = self.known_rows(truth)
-        return np.where(known, deviances(np.where(known, truth, 0.0), prediction[:, 0], self._dispersions(prediction)), np.nan)
+        return np.where(known, deviances(np.where(known, truth, 0.0), prediction[:, 0], self._dispersion), np.nan)
 
-    def _dispersions(self, prediction: np.ndarray[Any, Any]) -> Any:
-        return 0.0 if self.dispersion is None else prediction[:, 1]
+    @property
+    def _dispersion(self) -> float:
+        # That of training rows for every prediction: by its own, a prediction of an infinite dispersion would have a deviance of 0.
+        return self.dispersion or 0.0
 
     def activation(self, name: str) -> Any:
         """The exponential; (batch, 1 or 2)."""
@@ -121,16 +123,16 @@ class FittedCount(CountTraits, FittedNumber):
         return CountMoments(offsets=offsets, limits=limits, dtype="float32", name=name)
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
-        """Deviance and errors of the expected counts."""
+        """Deviance, at the dispersion of training rows, and errors of the expected counts."""
         from mmtrain.metrics.counts import count_scores
 
-        return count_scores(truth, prediction[:, 0], self._dispersions(prediction))
+        return count_scores(truth, prediction[:, 0], self._dispersion)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """Return a function that computes these scores for bootstrap draws."""
         from mmtrain.metrics.counts import count_scorer
 
-        return count_scorer(truth, prediction[:, 0], self._dispersions(prediction))
+        return count_scorer(truth, prediction[:, 0], self._dispersion)
 
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """The mean of training rows, with their dispersion."""
