@@ -9,6 +9,7 @@ import numpy as np
 
 from mmtrain.batches import sequential_batches
 from mmtrain.data.arrays import Array, Arrays
+from mmtrain.data.sampling import visits_of_rows
 from mmtrain.metrics.score import Score
 from mmtrain.model.model_file import rows_at_once
 from mmtrain.training.listeners.events import Listener, Warned
@@ -25,6 +26,8 @@ class Validation:
     def __init__(self, data: TrainingData, steps: TrainStep, listener: Listener, where: str) -> None:
         self.data, self.steps, self.listener, self.where = data, steps, listener, where
         self.monitor = data.training.early_stopping.monitor
+        # As class weights do: the loss at the frequencies of the table is lowest before the network has learned those of its epochs.
+        self.visits = visits_of_rows(data.fitted.targets, data.arrays.targets, data.partition.train, data.partition.validation)
         self.warned: set[str] = set()
         self.row_losses: Array = np.empty(0)
         """Weighted sum over targets of the last epoch's losses, one per validation row; 0 for rows without a known label."""
@@ -43,6 +46,7 @@ class Validation:
         """
         rows = self.data.partition.validation
         losses, predictions = self._predict(rows, interruption)
+        losses = {key: values * self.visits for key, values in losses.items()}
         total: float | None = 0.0
         self.row_losses = np.zeros(len(rows))
         of_targets: dict[str, float | None] = {}

@@ -1,5 +1,7 @@
 """Balanced epochs: how often each row is visited, how the epochs go on from each other, and what the targets know of it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tiny import ready, write_experiment, write_table
@@ -9,6 +11,8 @@ from mmtrain.config import load
 from mmtrain.data.sampling import BalancedSampler, repetitions
 from mmtrain.errors import ConfigError
 from mmtrain.targets.labels.multiclass import FittedMulticlass
+from mmtrain.training import validation
+from mmtrain.training.workers.collective import Alone
 
 CODES = np.array([0] * 50 + [1] * 9 + [2] + [-1] * 5)
 
@@ -105,3 +109,18 @@ def test_a_sampling_that_corrects_twice_is_refused(tmp_path, options, message):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "a.yaml")
     assert message in str(caught.value)
+
+
+def test_validation_losses_weigh_classes_as_epochs_draw_them(place, monkeypatch):
+    encoded = ready(place / "a.yaml")
+    rows, truth, target = encoded.partition.validation, encoded.arrays.targets["y"], encoded.fitted.targets["y"]
+    rare = list(target.classes).index("ill")
+    # A network that is right about the frequent class and always wrong about the rare one.
+    answers = {"y": (truth[rows] == rare).astype(np.float32)}, {"y": np.full((len(rows), 1), 0.5, np.float32)}
+    monkeypatch.setattr(validation, "predict_rows", lambda *_: answers)
+    data = SimpleNamespace(
+        training=encoded.experiment.training, fitted=encoded.fitted, arrays=encoded.arrays, partition=encoded.partition, workers=Alone()
+    )
+    found = validation.Validation(data, None, lambda _: None, "a.yaml").scores(1, None)["validation_loss"]
+    trained = truth[encoded.partition.train]
+    assert found == pytest.approx(len(trained) / 2 / (trained == rare).sum() * (truth[rows] == rare).mean())
