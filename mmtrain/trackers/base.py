@@ -136,5 +136,5 @@ def _build(section: TrackerSection, folder: Path) -> Any:
 
 def _describe(error: BaseException) -> str:
     # The first line: errors of servers come with their whole page.
-    message = next(iter(str(error).splitlines()), "")[:300]
+    message = re.sub(r"(?<=://)[^/@\s]*:[^/@\s]*@", "", next(iter(str(error).splitlines()), ""))[:300]  # without passwords
     return f"{type(error).__name__}: {message}".rstrip(".: ") + "."

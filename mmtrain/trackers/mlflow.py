@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mmtrain.trackers.base import tracker
 from mmtrain.trackers.run_settings import (
@@ -48,6 +48,16 @@ CLIENT_DEFAULTS = {
 """Settings of MLflow's client, where the environment has none."""
 
 
+PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
+
+
+def _without_password(address: str) -> str:
+    if PASSWORD.search(address):
+        what = "the password would be in the run folder, its report and all copies of them"
+        raise ValueError(f"{what}. Leave `tracking_uri` out, and set MLFLOW_TRACKING_URI in the environment")
+    return address
+
+
 @tracker(package="mlflow")
 class Mlflow:
     """Record the run in MLflow: settings, scores per epoch, scores of `evaluate` with intervals, report and model.
@@ -60,7 +70,9 @@ class Mlflow:
         folder: Path,
         *,
         tracking_uri: Annotated[
-            str, Field(description="Server or database, `http://host:5000` or `sqlite:///mlflow.db`. Left out: as MLflow is configured.")
+            str,
+            AfterValidator(_without_password),
+            Field(description="Server or database, `http://host:5000` or `sqlite:///mlflow.db`. Left out: as MLflow is configured."),
         ] = "",
         experiment: Annotated[str, Field(description="Name of the experiment at MLflow. Left out: the name of this experiment.")] = "",
         log_model: Annotated[bool, Field(description="Upload the model, as `pyfunc`.")] = True,
@@ -117,6 +129,7 @@ class Mlflow:
 
     def finished(self, event: Any) -> None:
         """Upload report, settings and model."""
+        self._create_ended()
         self._log_scores(self._run, numbers_of(event.scores), 0)
         for name in LOGGED_FILES:
             if (self._folder / name).is_file():
@@ -127,24 +140,32 @@ class Mlflow:
 
     def evaluated(self, event: Any) -> None:
         """Log the scores of a part with their intervals, and upload the report with them."""
-        if not self._run:  # trained without this tracker
-            self._create()
-            self._client.set_terminated(self._run, "FINISHED")
+        self._create_ended()
         self._log_scores(self._run, numbers_of(event.scores), 0)
         if (self._folder / "report.html").is_file():
             self._client.log_artifact(self._run, str(self._folder / "report.html"))
+
+    def _create_ended(self) -> None:
+        """Create the run of a training without this tracker, or whose server was away at the beginning."""
+        if not self._run:
+            self._create()
+            self._client.set_terminated(self._run, "FINISHED")
 
     def _create(self) -> None:
         """Create the run with its parameters, and note its identity in the run folder."""
         parent = "" if self._above is None else self._known_run(self._above)
         self._run = self._new_run(run_name(self._folder), parent)
-        write_record(self._folder / RECORD, read_record(self._folder / RECORD) | {self._client.tracking_uri: self._run})
+        write_record(self._folder / RECORD, read_record(self._folder / RECORD) | {self._server: self._run})
         self._log_parameters(self._run, flat_settings(self._folder))
 
     def _known_run(self, folder: Path) -> str:
         """Return the run at this server of the run in a folder, empty without one: a run may be recorded at several servers."""
-        run: str = read_record(folder / RECORD).get(self._client.tracking_uri, "")
+        run: str = read_record(folder / RECORD).get(self._server, "")
         return run
+
+    @property
+    def _server(self) -> str:
+        return PASSWORD.sub("", self._client.tracking_uri)
 
     def _new_run(self, name: str, parent: str) -> str:
         known = self._client.get_experiment_by_name(self._experiment)

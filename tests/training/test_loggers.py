@@ -123,6 +123,22 @@ def test_a_server_that_is_away_is_reported_once_within_seconds(client, tmp_path)
 
 
 @pytest.mark.slow
+def test_mlflow_records_the_end_of_a_run_whose_server_was_away_at_its_beginning(client, tmp_path):
+    assert not tell("mlflow", run_folder(tmp_path), Finished({"test_auc": 0.5}), tracking_uri=client.tracking_uri, log_model=False)
+    (run,) = runs_of(client).values()
+    assert (run.info.status, run.data.metrics["test_auc"], run.data.params["training.epochs"]) == ("FINISHED", 0.5, "2")
+
+
+def test_no_password_of_a_server_is_recorded_or_shown(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="Leave `tracking_uri` out, and set MLFLOW_TRACKING_URI"):
+        trackers["mlflow"].section(name="mlflow", tracking_uri="http://me:secret@127.0.0.1:9")
+    pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    (warning,) = tell("mlflow", run_folder(tmp_path), BEGIN)
+    assert "http://127.0.0.1:9" in warning
+    assert "secret" not in warning
+
+
 def test_wandb_writes_an_offline_run_that_later_commands_add_to(tmp_path, monkeypatch):
     pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
     monkeypatch.chdir(tmp_path)
