@@ -149,6 +149,14 @@ def test_cyclic_parts_lie_on_a_circle_and_a_missing_date_is_the_mean_with_a_flag
 
 
 @pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("zone", "known"), [("", 1.0), ("UTC", 1.0), ("Europe/Vienna", 0.0)])
+def test_saved_model_of_another_time_zone_does_not_read_a_time_of_utc_as_a_local_one(zone, known):
+    fitted = Date(time_zone=zone, missing="mask").fit([cells("2024-01-01 10:30", "2024-07-01 11:30")])
+    _, present = fitted.preprocessing()(np.array([["2024-07-01T00:30Z"], ["2024-07-01T00:30"]]))
+    assert present.numpy().ravel().tolist() == [known, 1.0]
+
+
+@pytest.mark.usefixtures("tensorflow")
 def test_hours_are_read_where_training_rows_have_times():
     assert Date().fit([cells("2024-01-01", "2024-01-02")]).parts == ("days", "month", "day", "weekday")
     assert Date().fit([cells("2024-01-01", "2024-01-02 10:30")]).parts == ("days", "month", "day", "weekday", "hour")

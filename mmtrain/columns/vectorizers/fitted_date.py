@@ -103,4 +103,4 @@ class FittedDate(FittedColumn):
         from mmtrain.layers.numbers.dates import EncodeDate
 
         names = ("parts", "cyclic", "center", "scale", "fill", "indicator", "masked", "day_first")
-        return EncodeDate(**{name: getattr(self, name) for name in names})
+        return EncodeDate(**{name: getattr(self, name) for name in names}, utc=self.time_zone in ("", "UTC"))

@@ -35,11 +35,12 @@ class EncodeDate(Encode):
         indicator: True if 1 follows for a missing date, else 0.
         masked: True if presence is 0 for a missing date.
         day_first: Order of dates between slashes, such as 31/03/2024; without an order they are missing. 31.3.2024 needs none.
+        utc: True if times are those of UTC; in another time zone 10:30Z is missing, as it would be another time.
 
     A text that is not a date, such as 2023-02-29, is missing; if one of two dates is missing, both are.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (settings)
         self,
         *,
         parts: Sequence[str],
@@ -50,15 +51,18 @@ class EncodeDate(Encode):
         indicator: bool,
         masked: bool,
         day_first: bool | None = None,
+        utc: bool = True,
         **kwargs: Any,
     ) -> None:
-        settings: dict[str, Any] = {"day_first": day_first}
+        settings: dict[str, Any] = {"day_first": day_first, "utc": utc}
         settings |= {"parts": list(parts), "cyclic": cyclic, "center": list(center), "scale": list(scale), "fill": list(fill)}
         super().__init__({**settings, "indicator": indicator, "masked": masked}, **kwargs)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         settings = self.settings
         dates, known = parse(raw, settings["day_first"])
+        if not settings["utc"]:
+            known &= ~tf.strings.regex_full_match(raw, r".*Z\s*")
         known = tf.reduce_all(known, axis=1, keepdims=True)
         numbers = calendar_numbers(dates, settings["parts"], cyclic=settings["cyclic"])
         center, scale = (tf.constant([settings[name]], tf.float64) for name in ("center", "scale"))
