@@ -82,6 +82,17 @@ def test_rows_without_a_partner_on_either_side_are_told_after_reading(tmp_path: 
     )
 
 
+def test_keys_that_are_written_in_two_ways_are_told(tmp_path: Path) -> None:
+    file = open_table(written(tmp_path, "patient,sex\n,f\n7,f\n", "patient,path\n,x.png\n7.0,a.png\n"), tables=second(tmp_path))
+
+    list(file.pieces(["views.path"], size=1))
+
+    assert file.notice == (
+        "views.csv: no row of main.csv has a row in it: its patient is '7.0' for example, and patient of main.csv '7'. "
+        "Check that both are written in the same way."
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "where", "what", "fix"),
     [

@@ -155,6 +155,7 @@ class JoinedFile(TableFile):
         self._joined = {joined: (table, header) for table in self._tables for joined, header in table.headers.items()}
         self._without: dict[str, int] = {}
         self._matched: dict[str, NDArray[np.bool_]] = {}
+        self._unmatched: dict[str, str] = {}
         super().__init__(main.path, main.missing_values)
         self._check_keys()
 
@@ -176,6 +177,13 @@ class JoinedFile(TableFile):
             if table.name not in self._without:
                 continue
             name, unmatched = table.file.path.name, ~self._matched[table.name]
+            if table.name in self._unmatched and len(unmatched) and unmatched.all():
+                one, other = self._unmatched[table.name], table.keys[0].as_py()
+                notes.append(
+                    f"{name}: no row of {self.path.name} has a row in it: its {table.declared.key} is {other!r} for example, and "
+                    f"{table.main_key} of {self.path.name} {one!r}. Check that both are written in the same way."
+                )
+                continue
             if rows := self._without[table.name]:
                 notes.append(f"{name}: {counted(rows, 'row')} of {self.path.name} without a row in it, by {table.main_key}.")
             if surplus := int(table.counts[unmatched].sum()):
@@ -202,13 +210,17 @@ class JoinedFile(TableFile):
         for table in tables:
             table.read([header for owner, header in joined.values() if owner is table])
         own = [header for header in headers if header not in joined]
-        keys = [table.main_key for table in tables]
+        main_keys = {table.name: table.main_key for table in tables}
         missing = {table.name: 0 for table in tables}
         matched = {table.name: np.zeros(len(table.keys), dtype=np.bool_) for table in tables}
-        for piece in self._main.pieces(list(dict.fromkeys([*own, *keys])), size=size):
+        examples: dict[str, str] = {}  # by name the first key that the second table does not have
+        for piece in self._main.pieces(list(dict.fromkeys([*own, *main_keys.values()])), size=size):
             places = {table.name: table.places(piece[table.main_key]) for table in tables}
             for name, place in places.items():
                 missing[name] += place.null_count
+                if place.null_count and name not in examples:
+                    without = piece[main_keys[name]][place.is_null().to_numpy(zero_copy_only=False)].dropna()
+                    examples |= {name: str(without.iloc[0])} if len(without) else {}
                 matched[name][place.drop_null().to_numpy()] = True
             lists = {header: as_series(table.lists[column].take(places[table.name])) for header, (table, column) in joined.items()}
             cells = Cells({header: lists[header] if header in lists else piece[header] for header in headers})
@@ -216,6 +228,7 @@ class JoinedFile(TableFile):
             yield cells
         self._without |= missing
         self._matched |= matched
+        self._unmatched |= examples
 
     def _read_headers(self) -> tuple[str, ...]:
         return (*self._main.headers, *self._joined)
