@@ -90,9 +90,13 @@ class Chunk:
     def status(self) -> Array:
         """Return the text of each row, (rows,): `ok`, or every remark on the row, in the order of the columns."""
         texts = np.full(len(self), "", dtype=object)
+        messages: set[tuple[str, int]] = set()  # two columns may read one header
         for header, remark in self.remarks:
             message = f"{header}: {remark.what}"
             for row in remark.rows.tolist():
+                if (message, row) in messages:
+                    continue
+                messages.add((message, row))
                 texts[row] = f"{texts[row]}; {message}" if texts[row] else message
         texts[texts == ""] = "ok"
         return texts

@@ -223,9 +223,10 @@ def refusals(piece: Chunk, source: Source) -> list[Problem]:
             by_header.setdefault(header, []).extend((int(row), f"{remark.what}.", remark.fix) for row in remark.rows)
     problems = []
     for header, cells in by_header.items():
-        shown = sorted(cells)[:MAX_SHOWN_CELLS]
+        distinct = sorted(set(cells))  # two columns may read one header
+        shown = distinct[:MAX_SHOWN_CELLS]
         problems += [Problem(f"{source.file.where(piece.start + row)}: {header}", what, fix) for row, what, fix in shown]
-        if more := len(cells) - len(shown):
+        if more := len(distinct) - len(shown):
             noun = "cell" if more == 1 else "cells"
             problems.append(Problem(f"{source.file.path.name}: {header}", f"{more} more {noun} near these cannot be used."))
     return problems
