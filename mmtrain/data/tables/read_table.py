@@ -150,12 +150,12 @@ class _Scan:
             else:
                 missing = column.missing_rows({header: piece[header] for header in headers})
             left &= ~missing
-            for row in np.flatnonzero(missing).tolist():
-                words = {header: piece[header].iloc[row] for header in headers}
-                message = "the cell is empty"
-                if not any(pd.isna(word) for word in words.values()):
-                    blank = (word for header, word in words.items() if column.missing_cells(piece[header].iloc[[row]])[0])
-                    message = f"{next(blank, words[headers[0]])!r} means missing"
+            gone = np.flatnonzero(missing)
+            # The first header of which each row lacks the value.
+            first = np.stack([column.missing_cells(piece[header])[gone] for header in headers]).argmax(axis=0)
+            for row, place in zip(gone.tolist(), first.tolist(), strict=True):
+                word = piece[headers[place]].iloc[row]
+                message = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
                 self._reasons.setdefault(self._total + row, f"{listed(headers)}: {message}.")
         if self._can_lack_answers:
             without = np.logical_and.reduce([column.missing_rows({name: piece[name] for name in names}) for column, names in self._answers])
