@@ -148,3 +148,22 @@ def test_a_plan_says_what_mask_would_do_to_an_answer(place):
         "sick": "20 rows count for other targets alone",
         "days": "16 rows count for other targets alone",
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "effect"),
+    [
+        (
+            {"task": "survival", "time": "days", "event": "sick"},
+            {"sick": "20 rows leave, 60 are left", "days": "16 rows leave, 64 are left"},
+        ),
+        ({"task": "vector", "columns": ["x", "days"]}, {"days": "16 rows do without this number"}),
+    ],
+)
+def test_a_plan_of_one_target_says_what_its_missing_answers_cost(tmp_path, target, effect):
+    table(tmp_path)
+    columns = {"part": {"role": "numeric"}} if target["task"] == "vector" else {"x": {"role": "numeric"}}
+    columns["y"] = {"role": "target", "missing": "mask", **target}
+    plans = inspect_experiment(write_experiment(tmp_path / "a.yaml", {"columns": columns})).missing
+    assert {plan.header: plan.effects["mask"] for plan in plans} == effect
+    assert {plan.header: plan.effects["drop"] for plan in plans} == effect

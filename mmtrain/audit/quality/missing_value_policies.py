@@ -7,7 +7,7 @@ from typing import Literal, get_args, get_origin
 import numpy as np
 
 from mmtrain.artifacts.inspection_results import MissingPlan
-from mmtrain.audit.column_values import TableValues
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.columns import Column
 from mmtrain.errors import counted
@@ -25,6 +25,7 @@ def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[Miss
     """Plan every column that an experiment declares with a policy and that has empty cells."""
     plans = []
     labels = next(iter(metadata.targets), None)
+    targets = {id(cells.use.column) for cells in table.columns if cells.use.purpose == "answer"}
     for cells in table.columns:
         column = cells.use.column
         answered = bool(cells.use.separator)  # an empty cell of labels means none of them
@@ -37,11 +38,8 @@ def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[Miss
         times = np.bincount(labels.label[empty[labels.row]], minlength=len(labels.names)) if labels is not None else ()
         by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
         effects = {name: _effect(name, number, table.rows) for name in names}
-        if "mask" in effects and cells.use.purpose == "answer":
-            effects["mask"] = f"{counted(number, 'row')} {'counts' if number == 1 else 'count'} for other targets alone"
-        # A column of labels drops the label of the row rather than the row.
-        if "drop" in effects and cells.use.traits.has_labels:
-            effects["drop"] = f"{counted(number, 'row')} {'does' if number == 1 else 'do'} without this label"
+        if cells.use.purpose == "answer":
+            effects |= _effects_on_answers(cells, len(column.reads()), effects, alone=len(targets) == 1)
         plans.append(
             MissingPlan(
                 header=cells.header,
@@ -53,6 +51,19 @@ def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[Miss
             )
         )
     return tuple(plans)
+
+
+def _effects_on_answers(cells: ColumnValues, headers: int, effects: dict[str, str], *, alone: bool) -> dict[str, str]:
+    """Return the effects on an answer that differ from those on an input; the target has `headers`, and is the only one if `alone`."""
+    number, traits = int(cells.missing.sum()), cells.use.traits
+    rows, one = counted(number, "row"), number == 1
+    dropped = effects.get("drop", "")
+    # A column of labels drops the label of the row rather than the row, and so does one of several numbers.
+    if traits.has_labels or (traits.is_continuous and not traits.is_censored and headers > 1):
+        dropped = f"{rows} {'does' if one else 'do'} without this {'label' if traits.has_labels else 'number'}"
+    # With one target, a row that is masked counts for nothing.
+    masked = dropped if alone else f"{rows} {'counts' if one else 'count'} for other targets alone"
+    return {name: effect for name, effect in (("drop", dropped), ("mask", masked)) if name in effects}
 
 
 def _effect(policy: str, cells: int, rows: int) -> str:
