@@ -172,6 +172,14 @@ def test_prediction_is_the_area_below_the_curve(fitted):
     assert (target.explained_unit, target.squares_losses, target.has_reference_models) == (2, False, False)
 
 
+def test_networks_of_times_are_not_distilled(fitted):
+    from mmtrain.errors import UsageError
+    from mmtrain.pipeline.distillation.teacher import check_distillable
+
+    with pytest.raises(UsageError, match="the task of y has no distance from a teacher's prediction"):
+        check_distillable({"y": fitted})
+
+
 def test_a_row_needs_time_and_outcome_both():
     rows = {"t": cells("3", None, "4", None), "d": cells("1", "0", None, None)}
     assert TARGET.missing_rows(rows).tolist() == [False, True, True, True]

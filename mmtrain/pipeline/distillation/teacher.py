@@ -110,7 +110,10 @@ def check_distillable(targets: Mapping[str, FittedTarget]) -> None:
     lacking = [key for key, target in targets.items() if type(target).distillation_loss is FittedTarget.distillation_loss]
     if lacking:
         what = f"the task of {listed(lacking)} has no distance from a teacher's prediction."
-        raise UsageError(Problem("mmtrain distill", what, "Define `distillation_loss` of its fitted target."))
+        fix = (
+            "Train a smaller network on the answers with `mmtrain fit`; a task of your own needs `distillation_loss` of its fitted target."
+        )
+        raise UsageError(Problem("mmtrain distill", what, fix))
 
 
 def chosen_thresholds(targets: Mapping[str, FittedTarget]) -> dict[str, float]:

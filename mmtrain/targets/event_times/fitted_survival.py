@@ -187,10 +187,6 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         places = np.searchsorted(distinct, self.edges, side="right")
         return [np.append(0.0, grown)[places].astype(np.float32)]
 
-    def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
-        """None: the curve of a teacher is no outcome."""
-        raise NotImplementedError
-
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """What each row adds to the integrated Brier score."""
         import numpy as np
