@@ -25,7 +25,9 @@ class FlattenMembers(ConfiguredLayer):
 
     def call(self, sets: Any, values: Any = None) -> tuple[Any, Any]:
         # The largest value, as `any` would copy all pixels to truth values first.
-        shown = tf.reduce_max(tf.reshape(sets, (tf.shape(sets)[0], sets.shape[1], -1)), axis=2) > 0
+        # ONNX has no maximum of uint16.
+        levels = tf.cast(sets, tf.int32) if sets.dtype == tf.uint16 else sets
+        shown = tf.reduce_max(tf.reshape(levels, (tf.shape(sets)[0], sets.shape[1], -1)), axis=2) > 0
         places = tf.where(tf.reshape(shown, (-1,)))[:, 0]
         none = tf.cast(tf.equal(tf.size(places), 0), tf.int32)
         places = tf.concat([places, tf.zeros((none,), tf.int64)], axis=0)

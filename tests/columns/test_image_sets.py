@@ -234,6 +234,18 @@ def test_only_members_reach_the_network_and_absent_places_no_pool(pool, expected
 
 
 @pytest.mark.usefixtures("tensorflow")
+def test_members_of_sixteen_bits_are_found_by_operations_that_onnx_has():
+    import tensorflow as tf
+
+    from mmtrain.layers.sets import FlattenMembers
+
+    layer = FlattenMembers()
+    graph = tf.function(lambda sets: layer(sets)).get_concrete_function(tf.TensorSpec((None, 3, 2, 1, 1), tf.uint16)).graph
+    assert [one.inputs[0].dtype for one in graph.get_operations() if one.type == "Max"] == [tf.int32]
+    assert layer(as_sets([10], [], [7, 8]).astype(np.uint16))[1].numpy().tolist() == [[1, 0, 0], [0, 0, 0], [1, 1, 0]]
+
+
+@pytest.mark.usefixtures("tensorflow")
 def test_a_batch_without_members_gives_one_that_no_row_has():
     from mmtrain.layers.sets import FlattenMembers, PoolMembers, SpreadMembers
 
