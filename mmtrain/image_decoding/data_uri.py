@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mmtrain.image_decoding.image_source import known_format
 
@@ -71,6 +72,15 @@ def holds_pixels(cell: object) -> bool:
     channels = axes[-1] if len(axes) == 3 else 0
     return (str(getattr(cell, "dtype", "")) == "uint8" and (flat or channels in (1, 3, 4))) or (
         str(getattr(cell, "dtype", "")) == "uint16" and flat
+    )
+
+
+def lists_pixels(cell: object) -> TypeGuard[Sequence[Any]]:
+    """Return whether this object is a list of such images; names of files and None may be among them."""
+    return (
+        isinstance(cell, list | tuple)
+        and any(holds_pixels(one) for one in cell)
+        and all(one is None or isinstance(one, str) or holds_pixels(one) for one in cell)
     )
 
 

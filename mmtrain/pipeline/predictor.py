@@ -134,7 +134,9 @@ class Predictor:
         headers = [header for column in self.experiment.inputs.values() if column.image_cells is not None for header in column.reads()]
         # Headers that the frame lacks may come from a second table, whose cells are paths.
         cells = (cell for header in headers for cell in frame[header]) if set(headers) <= set(frame) else ("",)
-        return all(cell is None or holds_pixels(cell) or (isinstance(cell, str) and is_data_uri(cell)) for cell in cells)
+        # A list of images may have names of files among them.
+        members = (one for cell in cells for one in (cell if isinstance(cell, list | tuple) else (cell,)))
+        return all(one is None or holds_pixels(one) or (isinstance(one, str) and is_data_uri(one)) for one in members)
 
     def watch(self, source: Source) -> DriftMonitor:
         """Return a monitor of one table's drift from the training rows."""

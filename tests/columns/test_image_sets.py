@@ -191,6 +191,21 @@ def test_a_frame_whose_images_are_named_by_several_columns_needs_their_folder():
     assert not Predictor._holds_images(model, pd.DataFrame({"patient": [1]}))  # a second table has the paths
 
 
+def test_a_frame_may_hold_lists_of_images(images):
+    from mmtrain.data.tables.file_formats.frame_table import FrameTable
+
+    bright, file = np.full((4, 4), 200, np.uint8), (images / "b.png").read_bytes()
+    frame = pd.DataFrame({"x": [[bright, None, "a.png"], [file, bright], "c.png", None, (file, file)]})
+    table = FrameTable(frame, ())
+    assert table.refusal("x") == ""
+    (piece,) = table.pieces(["x"], size=10)
+    decoded = decode_cells(
+        piece["x"], Images(column="x", size=(4, 4), channels=1, most=2).image_cells, ImageFinder(ImageFolder(images)), policy="mask"
+    )
+    assert [sorted(row) for row in decoded.pixels[:, :, 1, 1, 0].tolist()] == [[10, 200], [20, 200], [0, 30], [0, 0], [0, 20]]
+    assert "objects of type list" in FrameTable(pd.DataFrame({"x": [[bright, 3.5]]}), ()).refusal("x")
+
+
 def test_the_depth_of_each_image_of_a_row_is_looked_up(images):
     from mmtrain.data.drift import _images
 
@@ -240,7 +255,7 @@ def test_members_of_sixteen_bits_are_found_by_operations_that_onnx_has():
     from mmtrain.layers.sets import FlattenMembers
 
     layer = FlattenMembers()
-    graph = tf.function(lambda sets: layer(sets)).get_concrete_function(tf.TensorSpec((None, 3, 2, 1, 1), tf.uint16)).graph
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((None, 3, 2, 1, 1), tf.uint16)).graph
     assert [one.inputs[0].dtype for one in graph.get_operations() if one.type == "Max"] == [tf.int32]
     assert layer(as_sets([10], [], [7, 8]).astype(np.uint16))[1].numpy().tolist() == [[1, 0, 0], [0, 0, 0], [1, 1, 0]]
 

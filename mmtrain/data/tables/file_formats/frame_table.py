@@ -15,7 +15,7 @@ from pandas.api import types
 from mmtrain.data.tables.file_formats.parquet_file import as_text, type_refusal
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import listed
-from mmtrain.image_decoding.data_uri import holds_pixels, to_data_uri
+from mmtrain.image_decoding.data_uri import holds_pixels, lists_pixels, to_data_uri
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +58,8 @@ class FrameTable(TableFile):
         if isinstance(cells.dtype, pd.ArrowDtype):
             return type_refusal(cells.dtype.pyarrow_dtype)
         unusual = [cell for cell in cells if isinstance(cell, NO_CELLS)] if cells.dtype == object else []
-        refused = [cell for cell in unusual if not _is_text_list(cell) and not _is_number_list(cell) and not holds_pixels(cell)]
+        kinds = (_is_text_list, _is_number_list, holds_pixels, lists_pixels)
+        refused = [cell for cell in unusual if not any(kind(cell) for kind in kinds)]
         return f"the column holds objects of type {listed(sorted({_type_name(cell) for cell in refused}))}." if refused else ""
 
     def typed(self, header: str) -> bool:
@@ -136,6 +137,8 @@ def _text(cell: object) -> str:
     """Replace by a question mark what UTF-8 cannot hold, such as half a pair of UTF-16 in the name of a file."""
     if holds_pixels(cell):
         return to_data_uri(cell)
+    if lists_pixels(cell):
+        return json.dumps([to_data_uri(one) if holds_pixels(one) else one for one in cell])
     if _is_number_list(cell):
         import pyarrow as pa
 
