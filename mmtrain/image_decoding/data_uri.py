@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -27,6 +28,7 @@ MEDIA_TYPES_OF_FORMATS = {
     "DICOM": "application/dicom",
     "NIfTI": "application/x-nifti",
 }
+IMAGE = re.compile(rf"({SCHEME}[^,]{{0,90}};base64,)[A-Za-z0-9+/=\s]*")
 UNNAMED = "application/octet-stream"
 COMPRESSION = 1
 """Of zlib: a photo is 3 % larger than at the default level, and written six times as fast."""
@@ -36,6 +38,11 @@ def is_data_uri(cell: str) -> bool:
     """Return whether a cell holds an image in base64."""
     # Parameters such as a character set may come before `;base64,`.
     return cell.startswith(SCHEME) and ";base64," in cell[:100]
+
+
+def without_content(text: str) -> str:
+    """Return a text for a person, of each image in it the beginning alone: `data:image/png;base64,…`."""
+    return IMAGE.sub(r"\1…", text) if SCHEME in text else text
 
 
 def from_data_uri(cell: str) -> bytes:

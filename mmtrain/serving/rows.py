@@ -13,8 +13,7 @@ from typing import Any
 
 from mmtrain.columns import Column, Id, column_of_role, images_among, inputs_among
 from mmtrain.data.arrays import Array
-from mmtrain.data.images.decode_cells import HELD
-from mmtrain.data.images.locate import Refusal, held_image, not_decoded
+from mmtrain.data.images.locate import HELD, Refusal, held_image, not_decoded
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.image_decoding import Layout, UnreadableImage, read
 from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri, to_data_uri

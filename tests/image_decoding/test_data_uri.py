@@ -14,7 +14,7 @@ from mmtrain.data.images.decode_cells import decode_cells
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import open_store
 from mmtrain.data.tables.file_formats.frame_table import FrameTable
-from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri, to_data_uri
+from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri, to_data_uri, without_content
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
 COLUMN = Image(column="scan", size=(9, 7))
@@ -86,3 +86,21 @@ def test_a_data_uri_gives_back_its_bytes():
     assert to_data_uri(content).startswith("data:image/webp;base64,")
     assert from_data_uri(to_data_uri(content)) == content
     assert from_data_uri("data:image/png;base64,AA\n AA") == b"\0\0\0"
+
+
+def test_of_images_in_a_text_their_type_is_shown_alone():
+    held = to_data_uri(b"\0" * 128 + b"DICM" + b"name" * 9)
+    assert without_content(held) == "data:application/dicom;base64,…"
+    assert without_content(f'["{held}", "a.png"]') == '["data:application/dicom;base64,…", "a.png"]'
+    assert without_content("data: a.png") == "data: a.png"
+
+
+def test_no_message_of_a_store_has_the_content_of_a_cell(tmp_path):
+    from mmtrain.columns import Images
+    from mmtrain.data.images.header_profile import profile_images
+
+    held, folder = to_data_uri(b"\x89PNG\r\n\x1a\n" + b"Plantedname" * 9), ImageFolder(tmp_path)
+    for column, cell in ((Image(column="x"), held), (Images(column="x"), f'["{held}"]')):
+        _, (bad,) = open_store(pd.Series([cell], dtype="str"), column.image_cells, folder, cache=Cache(folder=tmp_path / "cache"))
+        assert bad.what.startswith("the image: the PNG file is")
+    assert profile_images([held], folder).bad[0][0] == "data:image/png;base64,…"

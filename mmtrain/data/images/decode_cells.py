@@ -15,10 +15,6 @@ from mmtrain.data.images.decode import decode_all, image_format
 from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
 from mmtrain.data.images.store import put_members
 from mmtrain.image_decoding import Layout
-from mmtrain.image_decoding.data_uri import is_data_uri
-
-HELD = "the image"
-"""Name of an image that a cell holds itself, in remarks: its base64 would say nothing."""
 
 
 class DecodedCells(NamedTuple):
@@ -64,8 +60,7 @@ def _decode(
     refusals: list[tuple[Array, Refusal]] = []
     images = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(names, located, strict=True)):
-        label = HELD if is_data_uri(str(name)) else str(name)
-        refusal = file if isinstance(file, Refusal) else not_decoded(label, unreadable.get(positions[file]))
+        refusal = file if isinstance(file, Refusal) else not_decoded(str(name), unreadable.get(positions[file]))
         if refusal is not None:
             refusals.append((np.flatnonzero(codes == code), refusal))
         elif isinstance(file, ImageFile):

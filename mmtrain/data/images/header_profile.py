@@ -12,6 +12,7 @@ from mmtrain.artifacts.inspection_results import ImageProfile
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
+from mmtrain.image_decoding.data_uri import without_content
 
 SAMPLE = 200
 """Files that are looked for in each folder when the folder of the images is not known."""
@@ -40,9 +41,9 @@ def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") 
             headers.append(header)
             continue
         if isinstance(header, UnreadableImage):
-            unread = unread or (cell, f"{header} {header.fix}")
+            unread = unread or (without_content(cell), f"{header} {header.fix}")
         if len(bad) < 20:
-            bad.append((cell, str(header)))
+            bad.append((without_content(cell), str(header)))
     # By area, so that the median is the size of an image that exists.
     sizes = sorted(((header.height, header.width) for header in headers), key=lambda size: (size[0] * size[1], size))
     return ImageProfile(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MEMBER = ".tar#"
 """Between the path of a tar archive and the name of an image in it."""
+HELD = "the image"
+"""Name of an image that a cell holds itself: its base64 would say nothing, and has all that the file says of a patient."""
 _HINTS = 50
 """Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
 
@@ -72,7 +74,8 @@ def not_decoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
     if reason is None:
         return None
     what, fix = reason
-    return Refusal(f"{cell}: {what[:1].lower()}{what[1:]}", fix)
+    name = HELD if is_data_uri(cell) else cell
+    return Refusal(f"{name}: {what[:1].lower()}{what[1:]}", fix)
 
 
 class ImageFinder:

@@ -20,7 +20,7 @@ from mmtrain.columns.cells import concatenate
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
-from mmtrain.image_decoding.data_uri import is_data_uri
+from mmtrain.image_decoding.data_uri import without_content
 from mmtrain.image_decoding.resize import thumbnail
 from mmtrain.targets import FittedTarget
 
@@ -103,9 +103,8 @@ def inputs_of(columns: Mapping[str, InputColumn], table: Table, stores: Mapping[
 
 
 def clip(text: str) -> str:
-    """Cut a text to `LETTERS` characters; keep of an image in a cell its type, `data:image/png;base64,…`."""
-    if is_data_uri(text):
-        return f"{text.partition(',')[0]},…"
+    """Cut a text to `LETTERS` characters; keep of images in a cell their type, `data:image/png;base64,…`."""
+    text = without_content(text)
     return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
 
 
