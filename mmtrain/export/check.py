@@ -80,9 +80,9 @@ def _source_lists(images: ImageCells, finder: ImageFinder, cells: Any) -> pd.Ser
     """Return the files of each row of a column of several images, in the order of the image store."""
     lists: list[list[Path | bytes]] = []
     for names in images.names(cells):
-        found = {file for name in names if isinstance(file := finder.find(name), ImageFile)}
+        image_files = {file for name in names if isinstance(file := finder.find(name), ImageFile)}
         # A file that training could not decode is left out of its row before images are chosen.
-        files = sorted(file for file in found if _can_be_read(file, images))
+        files = sorted(file for file in image_files if _can_be_read(file, images))
         lists.append([files[place].source for place in images.choose(range(len(files)))])
     return pd.Series(lists, dtype=object)
 

@@ -56,12 +56,12 @@ def answers(fitted: Fitted, predictions: Mapping[str, Array]) -> dict[str, Array
     from mmtrain.export import saved_model
 
     names = saved_model.output_names(fitted)
-    found = {}
+    outputs = {}
     for key, prefix in names.items():
         target = fitted.targets[key]
         name = "probabilities" if target.columns else "columns" if target.number_columns else "prediction"
-        found[key] = predictions[f"{prefix}{name}"].reshape(-1, len(target.columns) or target.units)
-    return found
+        outputs[key] = predictions[f"{prefix}{name}"].reshape(-1, len(target.columns) or target.units)
+    return outputs
 
 
 FORMAT = Format(

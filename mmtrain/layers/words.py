@@ -88,8 +88,8 @@ def without_accents(texts: Any) -> Any:
     points = tf.strings.unicode_decode(texts, "UTF-8")  # (n, characters), ragged
     flat = points.flat_values
     base = tf.where(flat < len(letters), tf.gather(tf.constant(letters), tf.minimum(flat, len(letters) - 1)), flat)
-    kept = tf.ragged.boolean_mask(points.with_flat_values(base), points.with_flat_values(base >= 0))
-    return tf.strings.unicode_encode(kept, "UTF-8")
+    base_points = tf.ragged.boolean_mask(points.with_flat_values(base), points.with_flat_values(base >= 0))
+    return tf.strings.unicode_encode(base_points, "UTF-8")
 
 
 def hashed_ngrams(

@@ -102,7 +102,7 @@ def class_thumbnails(key: str, store: ImageStore, answers: pd.Series[str] | None
         rows = np.flatnonzero(present & (codes == code))
         chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(EACH, len(rows))).astype(np.int64))] if len(rows) else rows
         # One image at a time: each may be large.
-        jpegs = tuple(b64encode(thumbnail(store.drawn(row), SIDE)).decode("ascii") for row in chosen)
+        jpegs = tuple(b64encode(thumbnail(store.display_image(row), SIDE)).decode("ascii") for row in chosen)
         if jpegs:
             shown.append(ClassThumbnails(column=key, name=name, images=jpegs))
     return tuple(shown)

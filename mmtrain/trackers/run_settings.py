@@ -56,8 +56,8 @@ def epoch_scores(folder: Path) -> list[tuple[int, dict[str, float]]]:
 
 def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
     """Return the values that are numbers, as floats, without the number of the epoch."""
-    kept = {name: value for name, value in values.items() if isinstance(value, int | float) and not isinstance(value, bool)}
-    return {name: float(value) for name, value in kept.items() if name != "epoch"}
+    numbers = {name: value for name, value in values.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    return {name: float(value) for name, value in numbers.items() if name != "epoch"}
 
 
 def read_record(path: Path) -> dict[str, Any]:

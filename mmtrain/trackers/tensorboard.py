@@ -131,13 +131,13 @@ class EventFile:
             raise ModuleNotFoundError("the HParams page needs TensorBoard; run `pip install 'mmtrain[tensorboard]'`") from error
         start = plugin_data_pb2.SessionStartInfo(group_name=f"trial {event.trial}", start_time_secs=time.time())
         for name, value in event.settings.items():
-            kept = start.hparams[name]
+            parameter = start.hparams[name]
             if isinstance(value, bool):
-                kept.bool_value = value
+                parameter.bool_value = value
             elif isinstance(value, int | float):
-                kept.number_value = float(value)
+                parameter.number_value = float(value)
             else:
-                kept.string_value = str(value)
+                parameter.string_value = str(value)
         ended = event.outcome in ("complete", "pruned")
         status = api_pb2.STATUS_SUCCESS if ended else api_pb2.STATUS_FAILURE
         end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())

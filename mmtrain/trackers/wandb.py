@@ -94,8 +94,8 @@ class Wandb:
             for name in LOGGED_FILES:
                 if (self._folder / name).is_file():
                     # A copy, for the files of a run may be links only into its own folder.
-                    kept = shutil.copy(self._folder / name, run.dir)
-                    run.save(kept, base_path=run.dir, policy="now")
+                    copy = shutil.copy(self._folder / name, run.dir)
+                    run.save(copy, base_path=run.dir, policy="now")
 
     @contextmanager
     def _opened(self, settings: Mapping[str, Any], child: str = "") -> Iterator[Any]:

@@ -65,7 +65,7 @@ class _Loop:
         self.workers = data.workers
         self.wishes = Wishes()
         """What the workers are known to wish: that of the call before the last one."""
-        self.asked = False
+        self.checkpoint_requested = False
         """True from the wish for a checkpoint on until it is written: a wish is known two calls later."""
 
     def resume_from(self, name: str | None) -> None:
@@ -244,8 +244,12 @@ class _Loop:
 
     def wishes_of_this(self, interruption: GracefulShutdown) -> Wishes:
         """Return what this process wishes; the clock of the first worker says when a checkpoint is due."""
-        due = self.workers.is_first and not self.asked and time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes
-        self.asked = self.asked or (due and self.workers.count > 1)
+        due = (
+            self.workers.is_first
+            and not self.checkpoint_requested
+            and time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes
+        )
+        self.checkpoint_requested = self.checkpoint_requested or (due and self.workers.count > 1)
         # `number` is that of the signal, 0 while there was none.
         return Wishes(interruption.number, due)
 
@@ -276,7 +280,7 @@ class _Loop:
         inside = losses or LossAccumulator({}, 0, 0)
         states = {**self.stopping.state(), **self.soup.state()}, self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
-        self.saved, self.asked, self.wishes = time.perf_counter(), False, Wishes()
+        self.saved, self.checkpoint_requested, self.wishes = time.perf_counter(), False, Wishes()
         if self.workers.is_first:
             checkpoints.save(self.run / "checkpoints", name, self.data.models.stored, self.steps.optimizer, position)
 

@@ -289,12 +289,12 @@ def test_attention_weights_are_those_of_the_paper():
 def test_each_image_of_a_set_is_augmented_by_itself_and_absent_places_stay_empty():
     from mmtrain.columns.pixels.image import Augment
     from mmtrain.training.augmentation.augment import uniforms_for
-    from mmtrain.training.augmentation.augmenter import augmented
+    from mmtrain.training.augmentation.augmenter import augment_cells
 
     how = Augment(brightness=0.5)
     uniforms = np.full((6, uniforms_for(how)), 0.5, np.float32)
     uniforms[:, 6] = [0.5, 1.0, 0.0, 0.0, 1.0, 0.5]  # brightness of each place: unchanged, brighter, darker
-    changed = augmented(as_sets([100, 100, 100], [100]), np.ones((2, 1), np.float32), uniforms, how, ImageSpec(2, 1, 1))
+    changed = augment_cells(as_sets([100, 100, 100], [100]), np.ones((2, 1), np.float32), uniforms, how, ImageSpec(2, 1, 1))
     assert changed.numpy()[..., 1, 0, 0].tolist() == [[100, 228, 0], [0, 0, 0]]
     assert changed.numpy()[0, 2, 0, 0, 0] == 1  # darkened to black, and still there
     assert changed.numpy()[1, 1:].any() == 0

@@ -205,10 +205,10 @@ def test_the_last_blocks_of_an_encoder_are_tuned_in_a_later_stage(tmp_path, tune
 
 
 def test_a_step_draws_one_view_of_every_row():
-    from mmtrain.training.augmentation.augmenter import one_view
+    from mmtrain.training.augmentation.augmenter import choose_view
 
     views = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
-    drawn = np.asarray(one_view(views, np.array([0.99999997, 0.4], np.float32)))
+    drawn = np.asarray(choose_view(views, np.array([0.99999997, 0.4], np.float32)))
     assert drawn.tolist() == [[[4, 5]] * 3, [[8, 9]] * 3]
 
 

@@ -78,8 +78,8 @@ def _sampling(sound: ValidParts) -> Iterator[LocatedProblem]:
 def _balanced_targets(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Weights of targets are learned where there are several."""
     training = sound.tree.get("training")
-    asked = isinstance(training, dict) and training.get("balance_targets") == "uncertainty"
-    if asked and sound.whole and len(sound.targets) == 1:
+    learns_weights = isinstance(training, dict) and training.get("balance_targets") == "uncertainty"
+    if learns_weights and sound.whole and len(sound.targets) == 1:
         what = "`balance_targets: uncertainty` weighs several targets against each other, and there is one."
         yield ("training", "balance_targets"), what, "Leave it out."
 

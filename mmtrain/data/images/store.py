@@ -82,7 +82,7 @@ class ImageStore:
         """
         self.pixels.expect(self.index[rows].ravel())
 
-    def drawn(self, row: int) -> NDArray[Any]:
+    def display_image(self, row: int) -> NDArray[Any]:
         """Return the pixels that show a row in a report: its image or volume, or several images side by side."""
         entry = self.take(np.array([row]))[0]
         return side_by_side(entry) if self.index.ndim == 2 else entry

@@ -116,6 +116,6 @@ def _thumbnails(store: ImageStore, rows: Positions) -> list[str]:
     """Return a JPEG in Base64 for each row, empty where it has no image; one image is in memory at a time, as each may be large."""
     present = store.present(rows)[:, 0] > 0
     return [
-        b64encode(thumbnail(store.drawn(rows[number]), SIDE)).decode("ascii") if has_image else ""
+        b64encode(thumbnail(store.display_image(rows[number]), SIDE)).decode("ascii") if has_image else ""
         for number, has_image in enumerate(present)
     ]

@@ -91,19 +91,19 @@ def steps(raw: Any, channels: int, *, timed: bool, step: float, most: int, from_
     # A list may be empty: the largest of no numbers is the smallest number.
     count = tf.maximum(count, 0)
     begin = tf.zeros_like(count) if from_start else tf.maximum(count - most, 0)
-    kept = places - begin[:, None]
-    there &= (kept >= 0) & (kept < most)
+    position = places - begin[:, None]
+    there &= (position >= 0) & (position < most)
     rows = tf.range(tf.size(count, tf.int64))[:, None]
     # Each row has `most` segments, and one behind all others takes what is left out.
-    segments = tf.reshape(tf.where(there, rows * most + kept, tf.size(count, tf.int64) * most), (-1,))
+    segments = tf.reshape(tf.where(there, rows * most + position, tf.size(count, tf.int64) * most), (-1,))
 
-    def gathered(numbers: Any, width: int) -> Any:
+    def sum_by_step(numbers: Any, width: int) -> Any:
         summed = tf.math.unsorted_segment_sum(tf.reshape(numbers, (-1, width)), segments, tf.size(count, tf.int64) * most + 1)
         return tf.reshape(summed[:-1], (-1, most, width))
 
-    counts = gathered(tf.cast(observed, tf.float64), channels)
-    sums = gathered(tf.where(observed, values, tf.zeros_like(values)), channels)
-    moments = gathered(tf.where(there, times, tf.zeros_like(times)), 1)[:, :, 0]
+    counts = sum_by_step(tf.cast(observed, tf.float64), channels)
+    sums = sum_by_step(tf.where(observed, values, tf.zeros_like(values)), channels)
+    moments = sum_by_step(tf.where(there, times, tf.zeros_like(times)), 1)[:, :, 0]
     return tf.math.divide_no_nan(sums, counts), counts > 0, moments, count
 
 

@@ -97,7 +97,7 @@ class ProportionalHazards(ConfiguredLayer):
         return keras.KerasTensor((*raw.shape[:-1], len(self.settings["hazard"])), "float32")
 
 
-def ordered(raw: Any, middle: int) -> Any:
+def ascending(raw: Any, middle: int) -> Any:
     """Return ascending numbers, (..., numbers): that at `middle` as it is, and from there steps of softplus(raw) up and down."""
     count = raw.shape[-1]
     place = np.arange(count)
@@ -112,14 +112,14 @@ def ordered(raw: Any, middle: int) -> Any:
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class OrderedNumbers(ConfiguredLayer):
-    """Numbers that never cross, such as quantiles, in their own unit: `ordered(raw) * scale + offset`, (batch, numbers)."""
+    """Numbers that never cross, such as quantiles, in their own unit: `ascending(raw) * scale + offset`, (batch, numbers)."""
 
     def __init__(self, *, middle: int, scale: float, offset: float, **kwargs: Any) -> None:
         super().__init__({"middle": middle, "scale": scale, "offset": offset}, **kwargs)
 
     def call(self, raw: Any) -> Any:
         numbers = self.settings
-        return ordered(ops.cast(raw, "float32"), numbers["middle"]) * numbers["scale"] + numbers["offset"]
+        return ascending(ops.cast(raw, "float32"), numbers["middle"]) * numbers["scale"] + numbers["offset"]
 
     def compute_output_spec(self, raw: Any) -> Any:
         return keras.KerasTensor(raw.shape, "float32")

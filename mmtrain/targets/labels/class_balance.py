@@ -43,8 +43,8 @@ def effective_number(rows: int) -> float:
 
     It is near `rows` for a few and never above `EFFECTIVE_ROWS`: each further row of a large class adds less that is new.
     """
-    kept = 1 - 1 / EFFECTIVE_ROWS
-    return float((1 - kept**rows) * EFFECTIVE_ROWS)
+    beta = 1 - 1 / EFFECTIVE_ROWS
+    return float((1 - beta**rows) * EFFECTIVE_ROWS)
 
 
 class Decision(Section):

@@ -91,11 +91,11 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
         """The pinball loss of the standardized number, the mean over levels."""
         import tensorflow as tf
 
-        from mmtrain.layers.numbers.target_scales import ordered
+        from mmtrain.layers.numbers.target_scales import ascending
 
         answers = (tf.cast(truth, tf.float64) - self.center) / self.scale
         above = tf.cast(tf.where(tf.math.is_nan(answers), tf.zeros_like(answers), answers), tf.float32)[:, None]
-        above = above - ordered(raw, self.explained_unit)
+        above = above - ascending(raw, self.explained_unit)
         levels = tf.constant(self.levels, tf.float32)
         return tf.reduce_mean(tf.maximum(levels * above, (levels - 1) * above), axis=1)
 
@@ -103,9 +103,9 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
         """The mean absolute distance from the quantiles of the teacher, standardized."""
         import tensorflow as tf
 
-        from mmtrain.layers.numbers.target_scales import ordered
+        from mmtrain.layers.numbers.target_scales import ascending
 
-        return tf.reduce_mean(tf.abs((teacher - self.center) / self.scale - ordered(raw, self.explained_unit)), axis=1)
+        return tf.reduce_mean(tf.abs((teacher - self.center) / self.scale - ascending(raw, self.explained_unit)), axis=1)
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The pinball loss, the mean over levels, in the target's unit."""

@@ -41,13 +41,13 @@ class Augmenter:
             uniforms = tf.reshape(batch["uniforms"][:, first : first + most * width], (-1, width))
             first += most * width
             if key in self.views:
-                inputs[key] = one_view(inputs[key], uniforms[:, 0])
+                inputs[key] = choose_view(inputs[key], uniforms[:, 0])
             else:
-                inputs[key] = augmented(inputs[key], inputs[f"{key}_present"], uniforms, augment, self.specs[key].member)
+                inputs[key] = augment_cells(inputs[key], inputs[f"{key}_present"], uniforms, augment, self.specs[key].member)
         return inputs
 
 
-def augmented(pixels: Any, present: Any, uniforms: Any, how: Augment, spec: Any) -> Any:
+def augment_cells(pixels: Any, present: Any, uniforms: Any, how: Augment, spec: Any) -> Any:
     """Return augmented images, (batch, height, width, channels) or sets of them, (batch, most, ...); absent ones stay all zeros."""
     images = tf.reshape(pixels, (-1, *spec.shape))
     changed = augment_images(images, uniforms, how, spec.levels)
@@ -60,7 +60,7 @@ def augmented(pixels: Any, present: Any, uniforms: Any, how: Augment, spec: Any)
     return tf.reshape(changed, (-1, *pixels.shape[1:]))
 
 
-def one_view(views: Any, uniforms: Any) -> Any:
+def choose_view(views: Any, uniforms: Any) -> Any:
     """Return views, (batch, views, width), that are all the one that a uniform number, (batch,), draws for each row."""
     count = views.shape[1]
     drawn = tf.minimum(tf.cast(uniforms * count, tf.int32), count - 1)

@@ -91,9 +91,9 @@ class CombinedTable(TableFile):
             rows = 0
             batches = file._batches(within, size)
             while (arrays := self._located(number, partial(next, batches, None))) is not None:
-                found = dict(zip(within, arrays, strict=True))
+                by_header = dict(zip(within, arrays, strict=True))
                 rows += len(arrays[0])
-                yield [found[header] if header in found else self._repeated(number, header, len(arrays[0])) for header in headers]
+                yield [by_header[header] if header in by_header else self._repeated(number, header, len(arrays[0])) for header in headers]
             self._rows[number] = rows
 
     def _repeated(self, number: int, header: str, rows: int) -> pa.Array:
