@@ -53,7 +53,7 @@ def content(source: Path | bytes) -> tuple[str, bytes]:
 
 
 def known_format(data: bytes) -> str:
-    """Return the format of an image by its first bytes; an empty string for bytes that are no image."""
+    """Return the format of an image by its first bytes; an empty string for bytes that are not an image."""
     return _known(data[:_START]) or _medical(data[:_START], "")
 
 

@@ -145,7 +145,7 @@ def _listeners(
 
 
 def _train_scorer(data: TrainingData) -> Callable[[int], dict[str, float | None]]:
-    """Return a function that scores the present network on at most so many training rows, the same ones every time."""
+    """Return a function that scores the present network on at most a number of training rows, the same ones every time."""
     import numpy as np
 
     @cache

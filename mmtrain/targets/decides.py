@@ -54,5 +54,5 @@ class Decides(TaskTraits):
 
     @property
     def balance(self) -> str:
-        """What shifts the learned probabilities of classes away from their frequency, for a sentence; empty where nothing does."""
+        """The setting that shifts learned probabilities of classes away from their frequency, for a sentence; empty without one."""
         return ""

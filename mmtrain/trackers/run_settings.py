@@ -1,4 +1,4 @@
-"""What loggers read from the run folder: settings as flat parameters, the run above, and the identity of the run at the logger."""
+"""Content of the run folder for trackers: settings as flat parameters, the run above, and the identity of the run at the tracker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 LOGGED_FILES = ("report.html", "config.yaml", "model_card.md")
-"""Files of a finished run that loggers keep, if it has them."""
+"""Files of a finished run that trackers keep, if it has them."""
 
 
 def flat_settings(folder: Path) -> dict[str, str]:
@@ -67,5 +67,5 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a JSON object into the run: the identity of the run at a logger, by which later commands find it."""
+    """Write a JSON object into the run: the identity of the run at a tracker, by which later commands find it."""
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

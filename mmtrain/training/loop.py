@@ -64,7 +64,7 @@ class _Loop:
         self.saved = time.perf_counter()
         self.workers = data.workers
         self.wishes = Wishes()
-        """What the workers are known to wish: that of the call before the last one."""
+        """Wishes of all workers that are known, those of the call before the last one."""
         self.checkpoint_requested = False
         """True from the wish for a checkpoint on until it is written: a wish is known two calls later."""
 

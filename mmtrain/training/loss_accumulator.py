@@ -27,7 +27,7 @@ class LossAccumulator:
     def __init__(self, sums: Mapping[str, float], rows: int, step: int) -> None:
         self.sums, self.rows, self.step = dict(sums), rows, step
         self.wishes = Wishes()
-        """What workers wished in the calls of the last one that was waited for; nothing in one process."""
+        """Wishes of the workers in the last call that was waited for; none in one process."""
         self._waiting: tuple[int, Mapping[str, Any]] | None = None
 
     def add(self, rows: int, losses: Mapping[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""What `mmtrain fit` is made of, next to the path of one training: groups, presets, resuming, sharing, tracking."""
+"""Parts of `mmtrain fit` next to the path of one training: groups, presets, resuming, sharing, tracking."""

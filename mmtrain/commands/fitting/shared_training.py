@@ -116,9 +116,9 @@ class LocalWorkers:
     command: tuple[str, ...]
     """The arguments of `mmtrain` that each worker runs."""
     options: tuple[str, ...] = ()
-    """Those of them that a resumed run takes as well."""
+    """The arguments among them that a resumed run takes as well."""
     restarts: int = 0
-    """How many times all are started again from the last checkpoint after one was lost."""
+    """Number of restarts of all workers from the last checkpoint after one was lost."""
 
     def train(self, runs: Path, say: Say) -> NoReturn:
         """Start the workers, and again if one is lost; `runs` is the folder with the runs of the experiment.

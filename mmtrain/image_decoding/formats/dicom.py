@@ -30,7 +30,7 @@ TAGS = (
     *("SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData"),
     *("SegmentedBluePaletteColorLookupTableData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
 )
-"""All that is read of a file: names, dates of birth and numbers of patients never come into memory as tags."""
+"""Tags that are read: names, dates of birth and numbers of patients never come into memory as tags."""
 COLOURS = ("RGB", "PALETTE COLOR")
 
 

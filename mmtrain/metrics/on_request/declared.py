@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mmtrain.metrics.bootstrap_counts import Scorer
 
 Level = Literal["none", "share", "rows"]
-"""What stands behind the @ of a name: nothing, a number between 0 and 1, or a whole number from 1."""
+"""Level behind the @ of a name: none, a number between 0 and 1, or a whole number from 1."""
 
 
 @dataclass(frozen=True)

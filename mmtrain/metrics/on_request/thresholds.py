@@ -14,7 +14,7 @@ from mmtrain.metrics.ranking import running_totals
 Array = NDArray[Any]
 Scores = Callable[[Counts], Values]
 ROUNDING = 1e-9
-"""Of the product of a proportion and a number of rows: (1 - 0.95) * 20 is above 1 in float64."""
+"""Rounding error of the product of a proportion and a number of rows: (1 - 0.95) * 20 is above 1 in float64."""
 
 
 def sensitivity_at_specificity(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001

@@ -48,11 +48,11 @@ class Processes:
     given: bool = False
     """True if the user has chosen `count`; otherwise a single training takes the devices of the machine."""
     restarts: int = 0
-    """How many times the processes of a single training are started again after one was lost."""
+    """Number of restarts of the processes of a single training after one was lost."""
     command: tuple[str, ...] = ()
     """The arguments of `mmtrain` that train the experiment; empty where no other process can read it."""
     options: tuple[str, ...] = ()
-    """Those of them that a resumed run takes as well."""
+    """The arguments among them that a resumed run takes as well."""
 
 
 def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, moved: Moved, say: Say) -> None:

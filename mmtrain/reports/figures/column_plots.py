@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = (FIRST, SECOND, QUIET, "#1d7a4c", "#7b5cb8", "#a8860b")
-"""Of the classes, in their order: all have 3:1 of contrast on a light and on a dark page."""
+"""Colours of the classes, in their order: all have a contrast of 3:1 on a light and on a dark page."""
 
 
 def histogram(column: ColumnHistogram) -> Figure:

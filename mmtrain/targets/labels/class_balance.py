@@ -48,7 +48,7 @@ def effective_number(rows: int) -> float:
 
 
 class Decision(Section):
-    """How often each class is assumed to occur when a class is predicted from the probabilities."""
+    """Assumed frequency of each class when a class is predicted from the probabilities."""
 
     prior: Literal["given", "balanced", "uniform"] | dict[str, Annotated[float, Field(gt=0)]] = Field(
         description="balanced: every class as often as every other, for the highest balanced accuracy; uniform: another word for it; "

@@ -143,7 +143,7 @@ class FittedCount(CountTraits, FittedNumber):
 
 @task("count", FittedCount)
 class CountTarget(CountTraits, NumberTarget):
-    """How often something happens: 0, 1, 2 and so on."""
+    """Number of times that something happens: 0, 1, 2 and so on."""
 
     task: Literal["count"] = "count"
     distribution: Literal["poisson", "negative_binomial"] = Field(

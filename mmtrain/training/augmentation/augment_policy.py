@@ -25,7 +25,7 @@ STRONGEST_MAGNITUDE = 30
 
 
 class Ranges(NamedTuple):
-    """What the greatest strength of each operation means."""
+    """Amount of each operation at the greatest strength."""
 
     degrees: float
     shear: float
@@ -34,11 +34,11 @@ class Ranges(NamedTuple):
     enhance: float
     """Factors are up to this much above or below 1."""
     bits: float
-    """Of 8, taken away by `posterize`."""
+    """Number of the 8 bits that `posterize` takes away."""
 
 
 RANGES = {"rand_augment": Ranges(30.0, 0.3, 0.45, 0.9, 4.0), "trivial_augment": Ranges(135.0, 0.99, 32 / 224, 0.99, 6.0)}
-"""Those of RandAugment, and of the wide space of TrivialAugment, whose moves of 32 pixels were meant for sides of 224."""
+"""Ranges of RandAugment, and of the wide space of TrivialAugment, whose moves of 32 pixels were meant for sides of 224."""
 
 
 class Operation(NamedTuple):

@@ -25,7 +25,7 @@ from mmtrain.errors import LostWorkerError, Problem
 from mmtrain.layers.network import SharedBatch, shared_batch
 
 WISHES = ("stop_sigint", "stop_sigterm", "checkpoint")
-"""What a worker may wish, as sums that travel with the losses of a step."""
+"""Names of the wishes of a worker, which are summed together with the losses of a step."""
 SMALL_SUM, LARGE_SUM = 1_024, 2**20
 """Numbers that are summed in one call: each size is compiled once."""
 SEED_STATE = "seed_generator_state"
@@ -35,7 +35,7 @@ Losses = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wishes:
-    """What at least one worker has asked for: to stop, by the number of a signal, and to write a checkpoint."""
+    """Wishes of at least one worker: to stop, by the number of a signal, and to write a checkpoint."""
 
     signal: int = 0
     checkpoint: bool = False
@@ -68,7 +68,7 @@ class Alone:
 
     @property
     def signature(self) -> dict[str, Any]:
-        """What a step takes in addition to its batch."""
+        """Signature of the tensors that a step takes in addition to its batch."""
         return {}
 
     def arguments(self, share: float, wishes: Wishes) -> dict[str, Any]:  # noqa: ARG002
