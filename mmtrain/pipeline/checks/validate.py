@@ -6,7 +6,7 @@ needs a column with a mistake, as a split needs its groups, is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -195,30 +195,15 @@ def _check_classes(experiment: Experiment, sound: Experiment, table: Table, orig
     """Check class weights, if the classes of every target are known: a class may be missing because its column has a mistake."""
     if sound.targets.keys() != experiment.targets.keys() or not len(table):
         return
-    try:
-        check_class_weights(sound, table, origin)
-    except ConfigError as error:
-        errors.append(error)
+    _collect(errors, check_class_weights, sound, table, origin)
 
 
 def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
     """Check packages, pretrained encoders and subgroups before the training, since they would be refused during or after it."""
-    try:
-        check_packages(experiment.evaluation.baselines, origin.place)
-    except ConfigError as error:
-        errors.append(error)
-    try:
-        check_trackers(experiment.training.trackers, origin.place)
-    except ConfigError as error:
-        errors.append(error)
-    try:
-        check_encoders(experiment.branches, experiment.columns, origin.place)
-    except ConfigError as error:
-        errors.append(error)
-    try:
-        check_subgroups(experiment.evaluation.divisions, experiment.data, origin)
-    except DataError as error:
-        errors.append(error)
+    _collect(errors, check_packages, experiment.evaluation.baselines, origin.place)
+    _collect(errors, check_trackers, experiment.training.trackers, origin.place)
+    _collect(errors, check_encoders, experiment.branches, experiment.columns, origin.place)
+    _collect(errors, check_subgroups, experiment.evaluation.divisions, experiment.data, origin)
 
 
 def _image_columns(table: Table, images: Mapping[str, Column], attached: Attached) -> tuple[ImageColumn, ...]:
@@ -246,6 +231,14 @@ def _divide(
     except (ConfigError, DataError) as error:
         errors.append(error)
     return plan, summarize(experiment.columns, table, plan)
+
+
+def _collect(errors: list[DataError | ConfigError], check: Callable[..., object], *arguments: object) -> None:
+    """Call a check; add the error that it raises to `errors`."""
+    try:
+        check(*arguments)
+    except (ConfigError, DataError) as error:
+        errors.append(error)
 
 
 def _problems(errors: Iterable[DataError | ConfigError]) -> tuple[Problem, ...]:
@@ -289,10 +282,7 @@ def _read(data: Data, columns: Mapping[str, Column], origin: Origin, errors: lis
 def _check_images_folder(data: Data, errors: list[DataError | ConfigError]) -> None:
     """Report an images folder that does not exist, when the table, whose images would show it, cannot be read."""
     if data.images is not None:
-        try:
-            ImageFinder(data.images_folder)
-        except DataError as error:
-            errors.append(error)
+        _collect(errors, ImageFinder, data.images_folder)
 
 
 def _image_counts(table: Table, key: str, column: Column, unreadable: list[Unreadable]) -> ImageCounts:
