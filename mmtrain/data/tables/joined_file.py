@@ -25,6 +25,7 @@ from mmtrain.columns.cells import CellError
 from mmtrain.columns.numbers import parse_numbers
 from mmtrain.columns.time import Time
 from mmtrain.config.experiment import SecondTable
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import Cells, TableFile, as_series, distinct
 from mmtrain.data.tables.table_problems import cell_error_problem, header_problems
 from mmtrain.errors import DataError, Problem, counted
@@ -32,9 +33,6 @@ from mmtrain.errors import DataError, Problem, counted
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
-
-SECOND_CHUNK_ROWS = 100_000
-"""Rows of a second table that are read at once."""
 
 
 def cell_members(cell: str) -> list[str | None]:
@@ -80,7 +78,7 @@ class SecondRows:
         needed = list(dict.fromkeys([self.declared.key, *([time] if time else []), *wanted]))
         if problems := header_problems(self.file, needed):
             raise DataError(problems)
-        pieces = list(self.file.pieces(needed, size=SECOND_CHUNK_ROWS))
+        pieces = list(self.file.pieces(needed, size=READ_CHUNK_ROWS))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) if pieces else _nothing() for header in needed}
         coded = _array(cells[self.declared.key]).dictionary_encode()
         codes = coded.indices.fill_null(-1).to_numpy().astype(np.int64)

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from mmtrain.data.tables.file_formats.csv_file import joined_blocks
 from mmtrain.data.tables.file_formats.parquet_file import ParquetFile
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile, table_parts
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 
@@ -128,7 +129,7 @@ class CombinedTable(TableFile):
     def _rows_of(self, number: int) -> int:
         if self._rows[number] is None:
             file = self._files[number]
-            self._rows[number] = sum(len(arrays[0]) for arrays in file._batches(file.headers[:1], 100_000))
+            self._rows[number] = sum(len(arrays[0]) for arrays in file._batches(file.headers[:1], READ_CHUNK_ROWS))
         return self._rows[number] or 0
 
     def _located(self, number: int, work: Callable[[], Result]) -> Result:
