@@ -61,19 +61,19 @@ def resume(
     followed = cluster is not None and cluster.number > 0
     if followed and run.is_trained:
         raise TrainedByFirst(folder=str(run.folder))
-    # The first of several workers locks the run, and speaks for all.
-    given = listeners if listeners is not None and not followed else Listeners()
+    # Of several workers, the first one alone locks the run and prints.
+    listeners = listeners if listeners is not None and not followed else Listeners()
     with nullcontext() if followed else run_lock(run):
-        local = None if run.is_group and cluster is None else _plan_sharing(run, processes or Processes(), cluster, given)
+        local_workers = None if run.is_group and cluster is None else _plan_sharing(run, processes or Processes(), cluster, listeners)
         if run.is_group:
             group = GroupOptions(fold, processes or Processes(), budget_of(run, start), moved or Moved())
-            return _resume_group(run, given, group)
+            return _resume_group(run, listeners, group)
         if fold is not None:
             raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
-        if local is None:
-            return _resume(run, given, moved or Moved(), budget_of(run, start), cluster)
+        if local_workers is None:
+            return _resume(run, listeners, moved or Moved(), budget_of(run, start), cluster)
     # Without the lock, which the first worker takes.
-    return local.train(run.folder.parent, given.say)
+    return local_workers.train(run.folder.parent, listeners.say)
 
 
 def budget_of(run: Run, start: float) -> TimeBudget | None:
