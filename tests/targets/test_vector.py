@@ -60,8 +60,15 @@ def test_every_number_has_its_scores_in_a_table(fitted):
     assert rows[1][2:] == [1.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(("columns", "message"), [("[a]", "columns.y.columns"), ("[a, b, a]", "columns.y.columns: 'a' is listed twice.")])
-def test_one_number_and_one_that_is_there_twice_are_refused_by_the_file(tmp_path, columns, message):
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("[a]", "columns.y.columns"),
+        ("[a, b, a]", "columns.y.columns: 'a' is listed twice."),
+        ("[a, b], column: c", "columns.y.column: `column` has no effect here: a and b are read. Leave it out."),
+    ],
+)
+def test_one_number_one_twice_and_one_too_many_are_refused_by_the_file(tmp_path, columns, message):
     path = tmp_path / "one.yaml"
     path.write_text(f"data: {{table: t.csv}}\ncolumns: {{x: {{role: numeric}}, y: {{role: target, task: vector, columns: {columns}}}}}\n")
     with pytest.raises(ConfigError) as caught:
