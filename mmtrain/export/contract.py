@@ -91,6 +91,8 @@ def _labels(kind: Inputs, key: str, fitted: Fitted) -> tuple[str, ...]:
 
 
 def _as_it_is(fitted: Fitted, key: str) -> str:
+    if isinstance(fitted.columns[key].spec, SetSpec) and not fitted.columns[key].decodes_images:
+        return f"Images sorted by the paths of their files, and NaN behind the last one. {RAW_PIXELS}"
     if isinstance(fitted.columns[key].spec, SetSpec):
         return "The bytes of JPEG, PNG, BMP, GIF or WebP files, sorted by their paths; empty texts behind the last one."
     if fitted.columns[key].decodes_images:
@@ -125,8 +127,11 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
 
 def _raw(column: FittedColumn) -> Array:
     """Return the raw example cell of a column, (1, 1); for a column of several headers (1, headers)."""
-    if isinstance(column.spec, PixelSpec) and not column.decodes_images:
-        return np.full((1, *column.spec.shape), 0.5, np.float32)
+    if isinstance(column.spec, PixelSpec | SetSpec) and not column.decodes_images:
+        grey = np.full((1, *column.spec.shape), 0.5, np.float32)
+        if isinstance(column.spec, SetSpec):
+            grey[:, 1:] = np.nan  # a single image
+        return grey
     cell = _grey() if column.decodes_images else column.recipe().cell
     cells: Any = pd.DataFrame([cell], dtype="str") if isinstance(cell, Mapping) else pd.Series([cell])
     return column.raw(cells)

@@ -1,8 +1,11 @@
 """A SavedModel export: from raw values to answers, in a process that knows TensorFlow alone."""
 
 import ast
+import base64
+import csv
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,6 +121,35 @@ def test_program_that_runs_an_export_needs_tensorflow_alone():
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported - sys.stdlib_module_names == {"tensorflow"}
+
+
+def test_images_of_a_row_are_sorted_each_once_whatever_headers_name_them(tmp_path):
+    from mmtrain.export.runners.saved_model import read_table
+
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_text(name)
+    cells = [["c.png; a.png", " ['a.png', 'b.png']"], ["", '["b.png", null]']]
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["front", "back"], *cells])
+    one = {"name": "x", "column": "x", "dtype": "string", "shape": ["rows", 4], "cell": None}
+    signature = {"inputs": [one], "headers": {"front": ["x"], "back": ["x"]}, "separators": {"x": ";"}, "missing": []}
+    found = read_table(signature, tmp_path / "t.csv", tmp_path)["x"]
+    assert [[base64.b64decode(file["b64"]).decode() for file in row] for row in found] == [
+        ["a.png", "b.png", "c.png", ""],
+        ["b.png", "", "", ""],
+    ]
+    pixels = one | {"dtype": "float32", "shape": ["rows", 4, 8, 8, 1]}
+    with pytest.raises(SystemExit, match=r"x: the model takes pixels of files that TensorFlow cannot decode\. Use `mmtrain predict`"):
+        read_table(signature | {"inputs": [pixels]}, tmp_path / "t.csv", tmp_path)
+
+
+def test_the_contract_of_a_set_of_pixels_says_so():
+    from mmtrain.columns import Images
+    from mmtrain.export.contract import _as_it_is, _raw
+
+    column = Images(columns=("a", "b"), size=(2, 2), channels=1, slice="middle", most=2).fit([])
+    assert _as_it_is(SimpleNamespace(columns={"x": column}), "x").startswith("Images sorted by the paths of their files, and NaN behind")
+    assert np.isnan(_raw(column)[0, :, 0, 0, 0]).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [val
 Image cells are relative to the folder IMAGES; left out, to the folder of the table.
 """
 
+import ast
 import base64
 import csv
 import json
@@ -55,6 +56,8 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
     described = {one["name"]: one for one in signature["inputs"]}
     suffixes = {one["name"]: signature.get("suffixes", {}).get(one.get("column"), "") for one in signature["inputs"]}
     separators = {one["name"]: signature.get("separators", {}).get(one.get("column")) for one in signature["inputs"]}
+    if pixels := [name for name, one in described.items() if one["dtype"] == "float32" and len(one["shape"]) > 3]:
+        sys.exit(f"{table}: {', '.join(pixels)}: the model takes pixels of files that TensorFlow cannot decode. Use `mmtrain predict`.")
     cells_of: dict[str, list[list[Any]]] = {}
     for header, names in signature["headers"].items():
         if rows and header not in rows[0]:
@@ -66,12 +69,13 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
             if separator is None:
                 values = [_input(one, cell, images, suffix) for cell in cells]
             else:
-                values = [[_input(one, part, images, suffix) for part in _parts(cell, separator)] for cell in cells]
+                values = [_parts(cell, separator) for cell in cells]
             cells_of.setdefault(name, []).append(values)
     for name in [name for name, separator in separators.items() if separator is not None]:
-        cells_of[name] = [
-            [_filled([file for files in row for file in files], described[name]["shape"][1]) for row in zip(*cells_of[name], strict=True)]
-        ]
+        # Under one header or several: each file once, sorted.
+        names = [sorted({part for parts in row for part in parts}) for row in zip(*cells_of[name], strict=True)]
+        files = [[_input(described[name], part, images, suffixes[name]) for part in row] for row in names]
+        cells_of[name] = [[_filled(row, described[name]["shape"][1]) for row in files]]
     # An input of several headers has a list of values for each row of the table.
     return {
         name: several[0] if len(several) == 1 else [list(row) for row in zip(*several, strict=True)] for name, several in cells_of.items()
@@ -79,9 +83,15 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
 
 
 def _parts(cell: str, separator: str) -> list[str]:
-    """Return the images that a cell lists, in JSON or between separators."""
-    parts = json.loads(cell) if cell.startswith("[") else [cell] if cell.startswith("data:") else cell.split(separator)
-    return sorted({part.strip() for part in parts if part and part.strip()})
+    """Return the images that a cell lists, in JSON, in Python or between separators."""
+    cell = cell.strip()
+    parts = [cell] if cell.startswith("data:") else cell.split(separator)
+    if cell.startswith("["):
+        try:
+            parts = json.loads(cell)
+        except ValueError:
+            parts = ast.literal_eval(cell)
+    return [part.strip() for part in parts if part and part.strip()]
 
 
 def _filled(values: list[Any], length: int) -> list[Any]:
