@@ -54,8 +54,10 @@ def to_levels(samples: NDArray[Any], window: tuple[float, float], top: int, *, i
 
     low, high = window
     # One subtraction, one product: a window as wide as the levels changes no whole number.
-    levels: NDArray[np.float32] = (samples.astype(np.float32) - np.float32(low)) * np.float32(top / (high - low))
-    levels = levels.clip(0, top)
+    # Float64 voxels beyond float32 become infinite, and white or black by the clip: nothing to warn of.
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels: NDArray[np.float32] = (samples.astype(np.float32) - np.float32(low)) * np.float32(top / (high - low))
+        levels = levels.clip(0, top)
     return np.nan_to_num(np.float32(top) - levels if inverted else levels)
 
 

@@ -197,3 +197,18 @@ def test_a_place_beyond_any_file_is_an_end_that_is_missing():
     for look in (inspect, lambda damaged: read(damaged, layout(GREY))):
         with pytest.raises(UnreadableImage, match="The TIFF file is cut short"):
             look(bytes(data))
+
+
+def test_a_stack_that_tifffile_mends_is_read_without_a_word(caplog):
+    data = bytearray(by_tifffile(np.full((2, 40, 40), 7, np.uint8), photometric="minisblack"))
+    place = data.index(np.array([279, 4, 1], "<u2").tobytes()[:4])  # StripByteCounts, a LONG
+    data[place + 4 : place + 8] = b"\x05\0\0\0"  # five of one strip
+    assert read(bytes(data), Layout((4, 4), 1)).max() == 7
+    assert caplog.text == ""
+
+
+def test_values_beyond_float32_are_white_without_a_warning():
+    values = np.array([[-1e300, 0.0, 0.5, 1e300, np.inf]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert to_levels(values, (0.0, 1.0), 255).tolist() == [[0.0, 0.0, 127.5, 255.0, 255.0]]

@@ -6,6 +6,7 @@ is installed: the same file has the same pixels everywhere, or is refused.
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 from collections.abc import Iterator
@@ -129,6 +130,8 @@ def _by_tifffile(data: bytes, chosen: slice) -> NDArray[Any]:
         raise MissingReader("a TIFF image with 16-bit colours, several pages or a rare compression", "tiff") from error
     import numpy as np
 
+    # tifffile logs what it mends, a line for each file.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     with image_errors("TIFF"):
         try:
             with tifffile.TiffFile(BytesIO(data)) as file:
