@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.artifacts.inspection_results import ImageCounts
 from mmtrain.columns import Column
 from mmtrain.columns.base import Purpose
 from mmtrain.config import Experiment
@@ -42,6 +43,16 @@ def doubts(columns: Mapping[str, Column], table: Table) -> list[Problem]:
         if table.has(header) and len(table)
         for fault in column.doubts(table.cells(header))
     ]
+
+
+def mostly_masked(counts: ImageCounts, column: Column) -> Problem | None:
+    """Return the warning that a column of `missing: mask` has no image in half of its filled cells: a setting is wrong, not the files."""
+    filled = counts.rows - counts.empty
+    if column.policy != "mask" or not counts.bad or counts.unreadable * 2 < filled:
+        return None
+    example = counts.bad[0]
+    what = f"{example.what} {counts.unreadable:,} images of {filled:,} filled cells cannot be read: `missing: mask` goes on without them."
+    return Problem(example.where, what, example.fix)
 
 
 def part_problems(

@@ -35,7 +35,7 @@ from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.read_table import Reading, read_tolerantly
 from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem, counted
-from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts
+from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts, mostly_masked
 from mmtrain.pipeline.checks.requirements import check_encoders, check_packages, check_trackers
 from mmtrain.pipeline.checks.subgroups import check_subgroups
 from mmtrain.pipeline.prepare import LoadedData, describe_trainings, split_rows
@@ -165,7 +165,7 @@ def validate_experiment(
         errors.append(DataError(attached.problems))
     image_counts = {key: _image_counts(table, key, images[key], bad) for key, bad in attached.unreadable.items()}
     for key, counts in image_counts.items():
-        if warning := _mostly_masked(counts, images[key]):
+        if warning := mostly_masked(counts, images[key]):
             say(f"warning: {warning}")
     # Problems of single columns are collected; the split needs its own columns to be sound.
     _check_classes(experiment, sound, attached.table, origin, errors)
@@ -291,13 +291,3 @@ def _image_counts(table: Table, key: str, column: Column, unreadable: list[Unrea
     bad = [one for one in unreadable if not empty[one.row]]
     shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])
     return ImageCounts(rows=len(table), empty=int(empty.sum()), unreadable=len(bad), bad=shown)
-
-
-def _mostly_masked(counts: ImageCounts, column: Column) -> Problem | None:
-    """Return the warning that a column of `missing: mask` has no image in half of its filled cells: a setting is wrong, not the files."""
-    filled = counts.rows - counts.empty
-    if column.policy != "mask" or not counts.bad or counts.unreadable * 2 < filled:
-        return None
-    example = counts.bad[0]
-    what = f"{example.what} {counts.unreadable:,} images of {filled:,} filled cells cannot be read: `missing: mask` goes on without them."
-    return Problem(example.where, what, example.fix)
