@@ -28,12 +28,12 @@ def test_lists_of_numbers_in_parquet_are_cells(tmp_path, kind):
 def test_whole_numbers_and_nan_in_parquet(tmp_path):
     columns = {
         "count": pa.array([[1, 2], []], pa.list_(pa.int16())),
-        "value": pa.array([[float("nan"), 1e300], [5.0]], pa.list_(pa.float64())),
+        "value": pa.array([[float("nan"), 1e30], [5.0]], pa.list_(pa.float64())),
     }
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     table = read(tmp_path / "t.parquet", {name: TimeSeries(column=name) for name in columns})
     assert table.cells("count").tolist() == ["[1, 2]", "[]"]
-    assert table.cells("value").tolist() == ["[null, 1e+300]", "[5]"]
+    assert table.cells("value").tolist() == ["[null, 1e+30]", "[5]"]
 
 
 @pytest.mark.parametrize(
