@@ -41,7 +41,7 @@ def test_images_of_each_class_are_spread_over_its_rows():
         def present(self, rows):
             return (rows != 0)[:, None].astype(np.float32)  # the first row has no image
 
-        def drawn(self, row):
+        def display_image(self, row):
             return np.full((8, 8, 1), 20 * row, dtype=np.uint8)
 
     (shown,) = class_thumbnails("scan", Store(), None)
