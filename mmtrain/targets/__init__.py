@@ -10,6 +10,7 @@ from mmtrain.targets.base import task as task
 from mmtrain.targets.base import tasks as tasks
 from mmtrain.targets.event_times.survival import SurvivalTarget as SurvivalTarget
 from mmtrain.targets.fitted_target import FittedTarget as FittedTarget
+from mmtrain.targets.fitted_target import TruthSpec as TruthSpec
 from mmtrain.targets.labels.binary import BinaryTarget as BinaryTarget
 from mmtrain.targets.labels.classes import ClassTarget as ClassTarget
 from mmtrain.targets.labels.multiclass import MulticlassTarget as MulticlassTarget

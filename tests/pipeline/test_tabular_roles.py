@@ -81,7 +81,7 @@ def test_roles_are_scored_explained_and_shown(folder):
     explained = mmtrain(folder, "explain", run)
     assert "vitals: training means at the times of the row" in explained
     gaps = [float(part.split(" %")[0]) for part in explained.split("(gap ")[1:]]
-    assert len(gaps) == 6
+    assert len(gaps) == 10
     assert max(gaps) < 1
     report = (folder / "runs" / "roles" / "1" / "report.html").read_text(encoding="utf-8")
     assert "vitals.pulse and vitals.pressure: " in report

@@ -138,7 +138,7 @@ def test_a_training_scores_each_target_on_its_rows(place):
     assert (results["days"].rows, results["days"].unknown_answers) == (sum(row % 5 > 0 for row in kept), sum(row % 5 == 0 for row in kept))
     report = (run / "report.html").read_text(encoding="utf-8")
     assert "no answer" in report
-    assert "not scored for sick: the answer is missing" in report
+    assert "not scored for days: the answer is missing" in report
     assert "no target has an answer" in report
 
 

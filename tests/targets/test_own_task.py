@@ -18,10 +18,9 @@ from typing import Literal
 
 import numpy as np
 
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.numbers import parse_numbers
 from mmtrain.metrics.score import Metric, Score
-from mmtrain.targets import FittedTarget, Target, TaskTraits, task
-from mmtrain.targets.base import TruthSpec
+from mmtrain.targets import FittedTarget, Target, TaskTraits, TruthSpec, task
 
 
 class CountTraits(TaskTraits):
@@ -91,7 +90,7 @@ class FittedCount(CountTraits, FittedTarget):
 
 
 @task("tally", FittedCount)
-class CountTarget(CountTraits, Target):
+class TallyTarget(CountTraits, Target):
     """How often something happens."""
 
     task: Literal["tally"] = "tally"
@@ -137,7 +136,7 @@ assert [run([*command, '--code', 'counts.py']) for command in (['schema'], ['che
 def test_schema_and_check_know_a_task_of_ones_own(folder):
     done = subprocess.run([sys.executable, "-c", IN_ONE], cwd=folder, capture_output=True, text=True, timeout=300, check=True)
     schema, end = json.JSONDecoder().raw_decode(done.stdout)
-    assert "CountTarget" in schema["$defs"]
+    assert "TallyTarget" in schema["$defs"]
     assert "counts.yaml" in done.stdout[end:]
 
 
