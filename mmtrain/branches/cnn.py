@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log2
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ MONOTONIC = ("relu", "elu", "selu", "tanh", "linear")
 """Monotonic activations. They commute with max pooling, and cost a quarter behind it."""
 
 
+Pooling = Annotated[Literal["average", "max", "both"], Field(description="Global pooling of the last block.")]
+
+
 @branch("image", most_columns=1, groups=("backbone",))
 def cnn(
     inputs: Mapping[str, Input[ImageSpec]],
@@ -31,7 +34,7 @@ def cnn(
     filters: Filters = (),
     kernel: Kernel = 3,
     normalization: Annotated[Literal["batch", "none"], Field(description="Normalization after each convolution.")] = "batch",
-    pooling: Annotated[Literal["average", "max", "both"], Field(description="Global pooling of the last block.")] = "average",
+    pooling: Pooling = "average",
     activation: ActivationOption = "relu",
     dropout: DropoutOption = 0.0,
 ) -> Features:
@@ -61,12 +64,7 @@ def cnn(
         for layer in block:
             features = layer(features)
         backbone += block
-    pooled = []
-    if pooling in ("average", "both"):
-        pooled.append(keras.layers.GlobalAveragePooling2D()(features))
-    if pooling in ("max", "both"):
-        pooled.append(keras.layers.GlobalMaxPooling2D()(features))
-    vector = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)  # (batch, width)
+    vector = pooled(features, pooling)
     vector = keras.layers.Dropout(dropout)(vector) if dropout else vector
     return Features(vector, places(features), groups={"backbone": backbone})
 
@@ -88,3 +86,15 @@ def places(features: Tensor) -> Tensor:
     import keras
 
     return keras.layers.Reshape((features.shape[1] * features.shape[2], features.shape[3]))(features)
+
+
+def pooled(features: Any, pooling: str) -> Any:
+    """Return the mean, the maximum or both of all places, (batch, width) or twice that, of maps (batch, ..., width)."""
+    import keras
+
+    volume = len(features.shape) == 5
+    average = keras.layers.GlobalAveragePooling3D if volume else keras.layers.GlobalAveragePooling2D
+    maximum = keras.layers.GlobalMaxPooling3D if volume else keras.layers.GlobalMaxPooling2D
+    if pooling == "both":
+        return keras.layers.Concatenate()([average()(features), maximum()(features)])
+    return (average if pooling == "average" else maximum)()(features)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, branch
+from mmtrain.branches.cnn import Pooling, pooled
 from mmtrain.branches.inputs import Input
 from mmtrain.specs import VolumeSpec
 
@@ -23,7 +24,7 @@ def cnn3d(
     filters: Filters = FILTERS,
     kernel: Kernel = 3,
     normalization: Annotated[Literal["batch", "none"], Field(description="Normalization after each convolution.")] = "batch",
-    pooling: Annotated[Literal["average", "max", "both"], Field(description="Global pooling of the last block.")] = "average",
+    pooling: Pooling = "average",
     activation: ActivationOption = "relu",
     dropout: DropoutOption = 0.0,
 ) -> Features:
@@ -51,12 +52,7 @@ def cnn3d(
         for layer in block:
             features = layer(features)
         backbone += block
-    pooled = []
-    if pooling in ("average", "both"):
-        pooled.append(keras.layers.GlobalAveragePooling3D()(features))
-    if pooling in ("max", "both"):
-        pooled.append(keras.layers.GlobalMaxPooling3D()(features))
-    vector = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)  # (batch, width)
+    vector = pooled(features, pooling)
     vector = keras.layers.Dropout(dropout)(vector) if dropout else vector
     depth, height, across, width = features.shape[1:]
     return Features(vector, keras.layers.Reshape((depth * height * across, width))(features), groups={"backbone": backbone})
