@@ -61,8 +61,7 @@ def command(
     """
     _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
     _check_preset(preset, resume_run, dry_run=dry_run)
-    if dry_run:
-        fold = None
+    _check_dry_run({"--fold": fold, "--workers": workers, "--restarts": restarts or None}, dry_run=dry_run)
     import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.cli.views.training_result import print_kept_files, show_group_result, show_result
@@ -150,6 +149,16 @@ def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | 
     if resume_run is not None and overrides:
         what = "--set cannot be given with --resume: a resumed run keeps its settings."
         raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train again: mmtrain fit RUN/config.yaml --set ..."))
+
+
+def _check_dry_run(options: dict[str, int | None], *, dry_run: bool) -> None:
+    """Raise UsageError for options that a trial of a few batches ignores."""
+    from mmtrain.errors import Problem, UsageError, listed
+
+    given = [name for name, value in options.items() if value is not None]
+    if dry_run and given:
+        what = f"{listed(given)} cannot be given with --dry-run, which tries the first training in this process."
+        raise UsageError(Problem("mmtrain fit", what, f"Leave {listed(given)} out."))
 
 
 def _check_preset(preset: str | None, resume_run: str | None, *, dry_run: bool) -> None:

@@ -178,5 +178,8 @@ def test_best_searches_and_trains_the_folds_of_the_best_experiment(tmp_path):
 def test_a_preset_is_for_a_new_training(capsys):
     assert run_command(["fit", "a.yaml", "--preset", "good", "--dry-run"]) == 2
     assert "--preset cannot be given with --dry-run. Leave --dry-run out." in " ".join(capsys.readouterr().err.split())
+    assert run_command(["fit", "a.yaml", "--dry-run", "--fold", "1", "--workers", "2"]) == 2
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "--fold and --workers cannot be given with --dry-run, which tries the first training in this process. Leave" in printed
     assert run_command(["fit", "--resume", "a", "--preset", "good"]) == 2
     assert "A resumed run keeps the settings of its config.yaml" in capsys.readouterr().err
