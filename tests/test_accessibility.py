@@ -16,7 +16,8 @@ from browser import FOUND, NAMES, browser
 from report_page import BINARY, evaluate, make_run
 
 import mmtrain
-from mmtrain.artifacts.inspection_results import ColumnHistogram, Finding
+from mmtrain.artifacts.inspection_figures import ColumnHistogram
+from mmtrain.artifacts.inspection_results import Finding
 from mmtrain.reports.inspection import Inspected, inspection_page
 
 ROOT = Path(mmtrain.__file__).parent.parent

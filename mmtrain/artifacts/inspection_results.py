@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from mmtrain.artifacts.inspection_figures import ClassThumbnails, ColumnHistogram
 from mmtrain.columns.base import Guess, OptionValue
 from mmtrain.columns.profile import Profile
 from mmtrain.errors import Problem
@@ -176,29 +177,6 @@ class StarterResult(ResultModel):
             GuessedRole(header=one.header, role=one.guess.role, used=one.guess.used, reason=one.guess.reason) for one in profile.columns
         ]
         return cls(file=file, table=table, format=profile.format, target=profile.target, columns=guesses, survey=profile)
-
-
-class ColumnHistogram(FullResult):
-    """Cells of a column in the rows of each class."""
-
-    header: str
-    edges: tuple[float, ...] = ()
-    """Edges of the bins of a column of numbers; the outermost bins include what lies outside of them."""
-    values: tuple[str, ...] = ()
-    """The most frequent values of any other column."""
-    classes: tuple[str, ...]
-    counts: tuple[tuple[int, ...], ...]
-    """Rows by class and bin or value."""
-
-
-class ClassThumbnails(FullResult):
-    """Some images of the rows of one class."""
-
-    column: str
-    name: str
-    """The class."""
-    images: tuple[str, ...]
-    """Small JPEG images as base64."""
 
 
 class InspectedTable(TableProfile):

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmtrain.artifacts.inspection_figures import ClassThumbnails, ColumnHistogram
 from mmtrain.artifacts.inspection_results import (
-    ClassThumbnails,
-    ColumnHistogram,
     ImageProfile,
     InspectedColumn,
     InspectedTable,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmtrain.artifacts.inspection_results import ClassThumbnails, ColumnHistogram
+from mmtrain.artifacts.inspection_figures import ClassThumbnails, ColumnHistogram
 from mmtrain.columns.cells import concatenate
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import READ_CHUNK_ROWS

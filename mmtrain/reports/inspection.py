@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mmtrain.artifacts.inspection_results import ClassThumbnails, ColumnHistogram, MissingPlan, PartSummary
+from mmtrain.artifacts.inspection_figures import ClassThumbnails, ColumnHistogram
+from mmtrain.artifacts.inspection_results import MissingPlan, PartSummary
 from mmtrain.audit import Finding
 from mmtrain.audit.finding import LEVELS, Kind, by_kind, describe_column, sample_rows
 from mmtrain.columns.profile import Profile

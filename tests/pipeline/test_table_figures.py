@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from mmtrain.artifacts.inspection_results import ClassThumbnails, ColumnHistogram
+from mmtrain.artifacts.inspection_figures import ClassThumbnails, ColumnHistogram
 from mmtrain.audit.leakage.duplicate_rows import _leaked
 from mmtrain.audit.row_metadata import TEST, TRAIN, RowMetadata
 from mmtrain.data.tables.file_formats.formats import open_table

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.artifacts.inspection_results import ColumnHistogram
+from mmtrain.artifacts.inspection_figures import ColumnHistogram
 from mmtrain.reports.figures.plot_style import FIRST, QUIET, SECOND, new_figure
 
 if TYPE_CHECKING:
