@@ -45,7 +45,7 @@ class ColumnUsage:
     missing_words: tuple[str, ...] = ()
     """Words that mean a missing answer, for a guessed target."""
     unused: Literal["", "dates", "persons", "keys"] = ""
-    """Content of a column that is no input: dates, the persons that rows belong to, or keys of a second table."""
+    """Content of a column that is not an input: dates, the persons that rows belong to, or keys of a second table."""
 
     def missing_cells(self, cells: pd.Series[str]) -> NDArray[np.bool_]:
         """Mark cells without a value: empty ones, and words for a missing answer of a target."""

@@ -41,7 +41,7 @@ class FlattenMembers(ConfiguredLayer):
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class SpreadMembers(ConfiguredLayer):
-    """Vectors (members, width) and `shown` (batch, most) to tokens (batch, most, width), zeros where there is no member."""
+    """Vectors (members, width) and `shown` (batch, most) to tokens (batch, most, width), zeros for a missing member."""
 
     def call(self, vectors: Any, shown: Any) -> Any:
         most = shown.shape[1]

@@ -178,7 +178,7 @@ def test_bytes_of_a_file_are_an_image_in_a_cell():
 
     data = ct(UNITS)
     assert holds_pixels(data)
-    assert not holds_pixels(b"a text of bytes that is no image")
+    assert not holds_pixels(b"bytes of a text, and not of an image")
     cell = to_data_uri(data)
     assert cell.startswith("data:application/dicom;base64,")
     assert from_data_uri(cell) == data

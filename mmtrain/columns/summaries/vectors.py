@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -37,9 +38,9 @@ class _MeasureAccumulator(Accumulator):
     def __init__(self) -> None:
         self._moments, self._missing = Moments(), 0
 
+    @abstractmethod
     def measured(self, entries: Array) -> Array:
         """Return the measure of each entry, NaN for a missing one, (rows,)."""
-        raise NotImplementedError
 
     def add(self, seen: SeenRows) -> None:
         """Count the next rows."""

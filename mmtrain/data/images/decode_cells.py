@@ -21,7 +21,7 @@ class DecodedCells(NamedTuple):
     """The cells of one image column, decoded; see `decode_cells`."""
 
     pixels: Array
-    """(rows, height, width, channels), zeros where there is no image."""
+    """(rows, height, width, channels), zeros for a missing image."""
     present: Array
     """(rows, 1) float32."""
     remarks: list[CellWarning]
