@@ -103,7 +103,7 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
 
     @property
     def squares_losses(self) -> bool:
-        """No: the log-likelihood is minimized as it is."""
+        """False: the log-likelihood is minimized as it is."""
         return False
 
     @property

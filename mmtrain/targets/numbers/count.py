@@ -72,7 +72,7 @@ class FittedCount(CountTraits, FittedNumber):
 
     @property
     def squares_losses(self) -> bool:
-        """No: the mean of expected counts has the lowest mean deviance itself."""
+        """False: the mean of expected counts has the lowest mean deviance itself."""
         return False
 
     @property

@@ -79,12 +79,12 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
 
     @property
     def squares_losses(self) -> bool:
-        """No: the pinball loss is minimized as it is."""
+        """False: the pinball loss is minimized as it is."""
         return False
 
     @property
     def has_reference_models(self) -> bool:
-        """No: those of scikit-learn predict one number."""
+        """False: those of scikit-learn predict one number."""
         return False
 
     def row_loss(self, truth: Any, raw: Any) -> Any:

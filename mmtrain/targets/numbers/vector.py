@@ -56,17 +56,17 @@ class FittedVector(VectorTraits, FittedNumber):
 
     @property
     def has_single_prediction(self) -> bool:
-        """No: a row has several numbers."""
+        """False: a row has several numbers."""
         return False
 
     @property
     def has_reference_models(self) -> bool:
-        """No: those of scikit-learn predict one number."""
+        """False: those of scikit-learn predict one number."""
         return False
 
     @property
     def squares_losses(self) -> bool:
-        """No: `row_losses` are squared already."""
+        """False: `row_losses` are squared already."""
         return False
 
     @property
