@@ -33,7 +33,7 @@ TRAITS = {
 """Purpose, content, and what orders cells: the number that a cell is, the last one in it, or its days since 1970."""
 NAMES = {*TRAITS, *kinds}
 NAMING = {
-    "branches/dense.py": "a branch of its own kinds",
+    "branches/tables/dense.py": "a branch of its own kinds",
     "branches/__init__.py": "which branch a kind has by default",
     "pipeline/proposals/encoder_speed.py": "encoders of images or of texts",
     "export/runners/encode.py": "a program that reads columns.json without mmtrain",

@@ -117,7 +117,7 @@ def test_cross_layer_multiplies_the_first_vector():
 
 
 def test_normal_scores_of_ranks_are_bounded():
-    from mmtrain.branches.encodings import _normal_scores
+    from mmtrain.branches.tables.encodings import _normal_scores
 
     assert _normal_scores([0.5, 0.975]) == pytest.approx([0, NormalDist().inv_cdf(0.975)])
     assert _normal_scores([0.0, 1.0]) == pytest.approx([-3.09, 3.09], abs=1e-2)

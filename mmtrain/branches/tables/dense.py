@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, Width, branch
-from mmtrain.branches.encodings import EmbeddingDropout, EmbeddingWidth, linear_path, project_inputs, summed
 from mmtrain.branches.inputs import Input, stacked
+from mmtrain.branches.tables.encodings import EmbeddingDropout, EmbeddingWidth, linear_path, project_inputs, summed
 from mmtrain.specs import BagSpec, NumberEncoding, Tensor, TensorSpec
 
 AUTO: NumberEncoding = "piecewise_linear"

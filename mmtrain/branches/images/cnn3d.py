@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, branch
-from mmtrain.branches.cnn import Pooling, pooled
+from mmtrain.branches.images.cnn import Pooling, pooled
 from mmtrain.branches.inputs import Input
 from mmtrain.specs import VolumeSpec
 

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, branch
-from mmtrain.branches.dense import AUTO, LinearPath
-from mmtrain.branches.encodings import (
+from mmtrain.branches.inputs import Input, stacked
+from mmtrain.branches.tables.dense import AUTO, LinearPath
+from mmtrain.branches.tables.encodings import (
     EmbeddingDropout,
     EmbeddingWidth,
     deep_vector,
@@ -19,7 +20,6 @@ from mmtrain.branches.encodings import (
     summed,
     with_every_bin,
 )
-from mmtrain.branches.inputs import Input, stacked
 from mmtrain.specs import Tensor, TensorSpec
 
 TEXT_WIDTH = 64

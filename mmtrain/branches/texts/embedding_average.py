@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Units, branch
-from mmtrain.branches.embedded_text import Embeddings, TrainEmbeddings, embed_text
 from mmtrain.branches.inputs import Input
+from mmtrain.branches.texts.embedded_text import Embeddings, TrainEmbeddings, embed_text
 from mmtrain.specs import TokenSpec
 
 

@@ -20,8 +20,8 @@ from mmtrain.branches.base import (
     Units,
     branch,
 )
-from mmtrain.branches.dense import dense_head
 from mmtrain.branches.inputs import Input
+from mmtrain.branches.tables.dense import dense_head
 from mmtrain.specs import PieceSpec
 
 Model = Annotated[

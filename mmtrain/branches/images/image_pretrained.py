@@ -20,8 +20,8 @@ from mmtrain.branches.base import (
     Units,
     branch,
 )
-from mmtrain.branches.dense import Normalization, dense_head, normalization_layers
 from mmtrain.branches.inputs import Input
+from mmtrain.branches.tables.dense import Normalization, dense_head, normalization_layers
 from mmtrain.specs import ImageSpec
 
 Model = Annotated[

@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field
 
 from mmtrain.branches.base import Features, Rate, branch
-from mmtrain.branches.dense import AUTO
-from mmtrain.branches.encodings import embed_codes, encode_numbers
 from mmtrain.branches.inputs import Input, stacked
+from mmtrain.branches.tables.dense import AUTO
+from mmtrain.branches.tables.encodings import embed_codes, encode_numbers
 from mmtrain.branches.transformer_blocks import Blocks, Heads, TokenWidth, transformer_blocks
 from mmtrain.specs import Tensor, TensorSpec
 

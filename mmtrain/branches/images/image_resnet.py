@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mmtrain.branches.base import DropoutOption, Features, branch
-from mmtrain.branches.cnn import Filters, filters_for, places
+from mmtrain.branches.images.cnn import Filters, filters_for, places
 from mmtrain.branches.inputs import Input
 from mmtrain.specs import ImageSpec, Tensor
 

@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import Field
 
 from mmtrain.branches.base import Activation, ActivationOption, DropoutOption, Features, Rate, Units, Width, branch
-from mmtrain.branches.dense import AUTO, NormalizationOption, normalized
-from mmtrain.branches.encodings import (
+from mmtrain.branches.inputs import Input, Stacked, stacked
+from mmtrain.branches.tables.dense import AUTO, NormalizationOption, normalized
+from mmtrain.branches.tables.encodings import (
     EmbeddingDropout,
     EmbeddingWidth,
     deep_vector,
@@ -20,7 +21,6 @@ from mmtrain.branches.encodings import (
     project_texts,
     summed,
 )
-from mmtrain.branches.inputs import Input, Stacked, stacked
 from mmtrain.specs import Tensor, TensorSpec, VectorSpec
 
 Blocks = Annotated[int, Field(ge=1, le=64, description="Number of blocks.")]

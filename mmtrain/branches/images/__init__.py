@@ -1,0 +1,1 @@
+"""Architectures for images, sets of images and volumes."""

@@ -1,0 +1,1 @@
+"""Architectures for numbers and categories, with the encodings that they share."""
