@@ -95,7 +95,7 @@ class ClipText(Family):
             return
         if spec.length > architecture.positions:
             raise ValueError(f"it reads {architecture.positions} pieces at most, and `max_length` is {spec.length}")
-        # Padding is a piece behind the vocabulary, see `mmtrain.text.pieces`.
+        # Padding is a piece behind the vocabulary, see `mmtrain.text.tokenizers.pieces`.
         if spec.size - (spec.padding == architecture.vocabulary) > architecture.vocabulary:
             raise ValueError(f"its tokenizer has {spec.size:,} pieces, and its weights are for {architecture.vocabulary:,}")
 

@@ -10,7 +10,7 @@ import pytest
 
 from mmtrain.encoders.tokenizers.reading import read_tokenizer
 from mmtrain.errors import RunError
-from mmtrain.text.pieces import OWN_PADDING
+from mmtrain.text.tokenizers.pieces import OWN_PADDING
 
 PUBLISHED = json.loads(Path(__file__).with_name("published_tokenizers.json").read_text(encoding="utf-8"))
 TEXTS = PUBLISHED["texts"]
@@ -84,7 +84,7 @@ def test_marks_are_sorted_before_they_compose(tensorflow):
     import unicodedata
 
     from mmtrain.layers.tokenizers.characters import Characters
-    from mmtrain.text.composition import canonical_replacements
+    from mmtrain.text.tokenizers.composition import canonical_replacements
 
     texts = [
         "a\u0301\u0323",

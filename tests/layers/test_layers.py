@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mmtrain.text.wordpiece import WordPiece
+from mmtrain.text.tokenizers.wordpiece import WordPiece
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mmtrain.text.wordpiece import ABOVE, LONGEST_WORD, PREFIX, TABLE_SIZE, CleaningRules, WordPiece, character_table
+from mmtrain.text.tokenizers.wordpiece import ABOVE, LONGEST_WORD, PREFIX, TABLE_SIZE, CleaningRules, WordPiece, character_table
 
 LONG = "x" * 100
 CASES = {

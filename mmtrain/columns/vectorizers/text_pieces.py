@@ -18,8 +18,8 @@ from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, Raw
 from mmtrain.errors import counted
 from mmtrain.registry import Section
 from mmtrain.specs import PieceSpec
-from mmtrain.text.pieces import PieceTokenizer
 from mmtrain.text.tokenizers import Tokenizer
+from mmtrain.text.tokenizers.pieces import PieceTokenizer
 
 if TYPE_CHECKING:
     import numpy as np

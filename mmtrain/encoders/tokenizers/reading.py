@@ -16,10 +16,10 @@ from mmtrain.encoders.base import read_json_map
 from mmtrain.encoders.tokenizers.sentencepiece_file import read_sentencepiece
 from mmtrain.encoders.tokenizers.tokenizer_json import FETCH, in_order, read_pipeline, validate, with_padding
 from mmtrain.errors import Problem, RunError, listed
-from mmtrain.text.byte_pairs import WORD_END, BytePairs
-from mmtrain.text.pieces import PieceTokenizer
-from mmtrain.text.unigram import Unigram, read_replacements
-from mmtrain.text.wordpiece import CleaningRules, WordPiece
+from mmtrain.text.tokenizers.byte_pairs import WORD_END, BytePairs
+from mmtrain.text.tokenizers.pieces import PieceTokenizer
+from mmtrain.text.tokenizers.unigram import Unigram, read_replacements
+from mmtrain.text.tokenizers.wordpiece import CleaningRules, WordPiece
 
 FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.json", "vocab.txt")
 

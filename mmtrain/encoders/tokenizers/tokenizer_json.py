@@ -21,11 +21,11 @@ from pydantic import ValidationError
 
 from mmtrain.encoders.base import read_json_map
 from mmtrain.errors import Problem, RunError, listed
-from mmtrain.text.byte_pairs import WORD_END, BytePairs
-from mmtrain.text.character_pairs import CharacterPairs
-from mmtrain.text.pieces import OWN_PADDING, PieceTokenizer
-from mmtrain.text.unigram import SPACE, Unigram, read_replacements
-from mmtrain.text.wordpiece import LONGEST_WORD, PREFIX, CleaningRules, WordPiece
+from mmtrain.text.tokenizers.byte_pairs import WORD_END, BytePairs
+from mmtrain.text.tokenizers.character_pairs import CharacterPairs
+from mmtrain.text.tokenizers.pieces import OWN_PADDING, PieceTokenizer
+from mmtrain.text.tokenizers.unigram import SPACE, Unigram, read_replacements
+from mmtrain.text.tokenizers.wordpiece import LONGEST_WORD, PREFIX, CleaningRules, WordPiece
 
 FETCH = "Fetch the model again, with its tokenizer."
 CHOOSE_OTHER = "Choose another model."

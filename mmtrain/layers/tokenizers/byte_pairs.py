@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding with operations of TensorFlow alone; `mmtrain.text.byte_pairs` has the rules.
+"""Byte-level byte-pair encoding with operations of TensorFlow alone; `mmtrain.text.tokenizers.byte_pairs` has the rules.
 
 Each distinct word is cut into pieces once. Where no merge of the vocabulary can ever join two neighbouring bytes, a word
 falls apart from the start: Chinese sentences, which are one word each, become short that way.
@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from mmtrain.layers.tokenizers.characters import Characters, merge_rows
 from mmtrain.layers.tokenizers.pair_merges import PairMerges
-from mmtrain.text.byte_pairs import WORD_END, BytePairs, byte_characters
-from mmtrain.text.composition import canonical_replacements
+from mmtrain.text.tokenizers.byte_pairs import WORD_END, BytePairs, byte_characters
+from mmtrain.text.tokenizers.composition import canonical_replacements
 
 END = b"\xff"
 """Ends words; no text in UTF-8 has this byte, and RE2 matches it with nothing."""

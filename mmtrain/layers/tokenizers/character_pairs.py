@@ -1,4 +1,4 @@
-"""Byte-pair encoding of characters with operations of TensorFlow alone; `mmtrain.text.character_pairs` has the rules.
+"""Byte-pair encoding of characters with operations of TensorFlow alone; `mmtrain.text.tokenizers.character_pairs` has the rules.
 
 A text is divided at the pieces that are whole and, where no merge joins a character with a space behind it, at spaces; each distinct word
 is cut into pieces once. A word falls apart where no merge can ever join two neighbouring characters.
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mmtrain.layers.tokenizers.characters import POINTS, merge_rows
 from mmtrain.layers.tokenizers.pair_merges import PairMerges
-from mmtrain.text.character_pairs import SPACE, CharacterPairs
+from mmtrain.text.tokenizers.character_pairs import SPACE, CharacterPairs
 
 END, WHOLE = b"\xff", b"\xfe"
 """Ends words, and begins those that are one piece; no text in UTF-8 has these bytes."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.text.composition import compositions
-from mmtrain.text.wordpiece import ABOVE, TABLE_SIZE
+from mmtrain.text.tokenizers.composition import compositions
+from mmtrain.text.tokenizers.wordpiece import ABOVE, TABLE_SIZE
 
 POINTS = 2**21
 """Above every code point: two of them make the key first * POINTS + second."""

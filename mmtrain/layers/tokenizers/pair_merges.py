@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.text.pieces import MergedPieces
+from mmtrain.text.tokenizers.pieces import MergedPieces
 
 NO_RANK = 2**31 - 1
 """Rank of a pair that is not merged."""

@@ -1,4 +1,4 @@
-"""SentencePiece's unigram model with operations of TensorFlow alone; `mmtrain.text.unigram` has the rules.
+"""SentencePiece's unigram model with operations of TensorFlow alone; `mmtrain.text.tokenizers.unigram` has the rules.
 
 Each distinct word is cut into pieces once, by Viterbi's algorithm, all words at the same time. All pieces at all places are found by a
 trie of the vocabulary in a hash table. For the best cut of every beginning of a word, words are sorted by their length: at character n
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.layers.tokenizers.characters import POINTS, Characters, merge_rows
-from mmtrain.text.unigram import SPACE, Unigram
+from mmtrain.text.tokenizers.unigram import SPACE, Unigram
 
 NOWHERE = -1
 """Node without a child, or place without the end of a piece."""

@@ -1,4 +1,4 @@
-"""WordPiece with operations of TensorFlow alone, for tables, requests and exports; `mmtrain.text.wordpiece` has the rules.
+"""WordPiece with operations of TensorFlow alone, for tables, requests and exports; `mmtrain.text.tokenizers.wordpiece` has the rules.
 
 Each distinct run of characters between blanks is cleaned once, and each distinct word is cut into pieces once, however often they occur
 in a batch: that is most of the work. Words are cut by walking through a trie of the vocabulary, all words at the same time: an edge is
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.layers.tokenizers.characters import POINTS, merge_rows
-from mmtrain.text.wordpiece import ABOVE, LONGEST_WORD, PREFIX, TABLE_SIZE, WordPiece, character_table
+from mmtrain.text.tokenizers.wordpiece import ABOVE, LONGEST_WORD, PREFIX, TABLE_SIZE, WordPiece, character_table
 
 NOWHERE = -1
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mmtrain.text.pieces import PieceTokenizer
+from mmtrain.text.tokenizers.pieces import PieceTokenizer
 
 PREFIX = "##"
 LONGEST_WORD = 100

@@ -1,8 +1,8 @@
 """Byte-pair encoding of characters, as SentencePiece has it with `model_type: bpe`: the tokenizer of Gemma and SigLIP 2.
 
 Spaces become U+2581. The pieces of a text are its characters at first; a character that the vocabulary lacks is the bytes of its UTF-8
-text, each of which has a piece. Neighbouring pieces are merged as in `mmtrain.text.byte_pairs`, over spaces as well where a merge says so;
-those of Gemma never join a letter with the space behind it.
+text, each of which has a piece. Neighbouring pieces are merged as in `byte_pairs`, over spaces as well where a merge says so; those of
+Gemma never join a letter with the space behind it.
 
 Some pieces, such as several line breaks in a row or the tags of HTML, are found before anything else, the longest first.
 """
@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from mmtrain.text.pieces import MergedPieces
+from mmtrain.text.tokenizers.pieces import MergedPieces
 
 SPACE = "\u2581"
 """Stands for a space."""

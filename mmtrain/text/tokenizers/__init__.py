@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from mmtrain.text.byte_pairs import BytePairs
-from mmtrain.text.character_pairs import CharacterPairs
-from mmtrain.text.unigram import Unigram
-from mmtrain.text.wordpiece import WordPiece
+from mmtrain.text.tokenizers.byte_pairs import BytePairs
+from mmtrain.text.tokenizers.character_pairs import CharacterPairs
+from mmtrain.text.tokenizers.unigram import Unigram
+from mmtrain.text.tokenizers.wordpiece import WordPiece
 
 Tokenizer = Annotated[WordPiece | BytePairs | CharacterPairs | Unigram, Field(discriminator="method")]
 tokenizer_values: TypeAdapter[WordPiece | BytePairs | CharacterPairs | Unigram] = TypeAdapter(Tokenizer)

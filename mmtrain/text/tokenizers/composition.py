@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
-from mmtrain.text.wordpiece import TABLE_SIZE
+from mmtrain.text.tokenizers.wordpiece import TABLE_SIZE
 
 HANGUL, LEADING, VOWEL, TRAILING = 0xAC00, 0x1100, 0x1161, 0x11A7
 """First syllable, leading consonant and vowel, and the place before the first trailing consonant (Unicode, section 3.12)."""

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mmtrain.text.pieces import PieceTokenizer
+from mmtrain.text.tokenizers.pieces import PieceTokenizer
 
 SPACE = "\u2581"
 """Stands for the space in front of a word."""

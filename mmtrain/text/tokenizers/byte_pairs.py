@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from mmtrain.text.pieces import MergedPieces
+from mmtrain.text.tokenizers.pieces import MergedPieces
 
 WordRule = Literal["gpt2", "clip"]
 WORD_END = "</w>"
