@@ -18,12 +18,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmtrain.metrics.binary import binary_scorer, binary_scores
-    from mmtrain.metrics.classification import confusion_matrix
-    from mmtrain.metrics.multiclass import multiclass_scorer, multiclass_scores
-    from mmtrain.metrics.multilabel import multilabel_scorer, multilabel_scores
+    from mmtrain.metrics.labels.binary import binary_scorer, binary_scores
+    from mmtrain.metrics.labels.classification import confusion_matrix
+    from mmtrain.metrics.labels.multiclass import multiclass_scorer, multiclass_scores
+    from mmtrain.metrics.labels.multilabel import multilabel_scorer, multilabel_scores
+    from mmtrain.metrics.numbers.regression import regression_scorer, regression_scores
     from mmtrain.metrics.registered_metrics import metric
-    from mmtrain.metrics.regression import regression_scorer, regression_scores
     from mmtrain.metrics.score import METRICS, Score, higher_is_better
 
 __all__ = [
@@ -45,11 +45,11 @@ __all__ = [
 _MODULES = {
     name: module
     for module, names in {
-        "binary": ("binary_scorer", "binary_scores"),
-        "classification": ("confusion_matrix",),
-        "multiclass": ("multiclass_scorer", "multiclass_scores"),
-        "multilabel": ("multilabel_scorer", "multilabel_scores"),
-        "regression": ("regression_scorer", "regression_scores"),
+        "labels.binary": ("binary_scorer", "binary_scores"),
+        "labels.classification": ("confusion_matrix",),
+        "labels.multiclass": ("multiclass_scorer", "multiclass_scores"),
+        "labels.multilabel": ("multilabel_scorer", "multilabel_scores"),
+        "numbers.regression": ("regression_scorer", "regression_scores"),
         "registered_metrics": ("metric",),
         "score": ("METRICS", "Score", "higher_is_better"),
     }.items()

@@ -75,7 +75,7 @@ MULTILABEL = ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hammi
 REGRESSION = ("mae", "rmse", "r2", "median_absolute_error")
 """Scores of each module of `mmtrain.metrics`, in the order of tables."""
 EACH_LABEL = ("auc", "pr_auc", "f1")
-"""Scores that `mmtrain.metrics.multilabel` computes for each label, `auc[beach]`."""
+"""Scores that `mmtrain.metrics.labels.multilabel` computes for each label, `auc[beach]`."""
 
 
 def metrics_named(names: Iterable[str]) -> tuple[Metric, ...]:

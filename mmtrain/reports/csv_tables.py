@@ -13,7 +13,7 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.data.tables.csv_text import csv_text, is_formula
 from mmtrain.metrics.bootstrap_counts import weighted_mean
-from mmtrain.metrics.classification import f1
+from mmtrain.metrics.labels.classification import f1
 from mmtrain.metrics.score import Estimate, Score, Scores
 from mmtrain.reports.report_data import EvaluatedSplit, ReportData
 

@@ -8,8 +8,8 @@ import pytest
 from mmtrain.artifacts.results import BootstrapInfo
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import METHOD, Bootstrap, Resampling
-from mmtrain.metrics import ranking
 from mmtrain.metrics.bootstrap_counts import by_row, unit_counts
+from mmtrain.metrics.labels import ranking
 from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.labels.binary import FittedBinary
 from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from mmtrain.metrics.bootstrap_counts import unit_counts
-from mmtrain.metrics.counts import count_scorer, count_scores, deviances
-from mmtrain.metrics.ordinal import ordinal_scorer, ordinal_scores
-from mmtrain.metrics.quantiles import quantile_scorer, quantile_scores
+from mmtrain.metrics.labels.ordinal import ordinal_scorer, ordinal_scores
+from mmtrain.metrics.numbers.counts import count_scorer, count_scores, deviances
+from mmtrain.metrics.numbers.quantiles import quantile_scorer, quantile_scores
+from mmtrain.metrics.numbers.vectors import vector_scorer, vector_scores
 from mmtrain.metrics.survival import (
     BLOCK,
     Steps,
@@ -19,7 +20,6 @@ from mmtrain.metrics.survival import (
     survival_scores,
     survived_share,
 )
-from mmtrain.metrics.vectors import vector_scorer, vector_scores
 from mmtrain.targets import tasks
 
 RANDOM = np.random.default_rng(19)

@@ -170,7 +170,7 @@ def test_quantiles_have_the_coverage_that_they_promise(tmp_path, tensorflow):
 @pytest.mark.slow
 @pytest.mark.parametrize(("one", "other", "score"), [("ordinal", "multiclass", "rank_mae"), ("count", "regression", "mean_deviance")])
 def test_the_right_task_beats_the_one_that_ignores_what_is_known(one, other, score, tmp_path, tensorflow):
-    from mmtrain.metrics.counts import deviances
+    from mmtrain.metrics.numbers.counts import deviances
 
     key, losses = {"ordinal": "grade", "count": "visits"}[one], {}
     table = planted(300, seed=4)[["x", "z", key]]

@@ -10,7 +10,7 @@ from tiny import write_experiment, write_table
 
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.metrics.gaussian import crps, gaussian_scores
+from mmtrain.metrics.numbers.gaussian import crps, gaussian_scores
 from mmtrain.targets import GaussianTarget
 
 RANDOM = np.random.default_rng(2)

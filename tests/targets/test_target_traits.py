@@ -193,7 +193,6 @@ NAMING = {
     "audit/profiling/infer_target.py": "guesses which task to write into a new experiment file",
     "api/estimators.py": "chooses the task that scikit-learn's classifiers and regressors are",
     "config/experiment.py": "shows an example in the schema",
-    "metrics/__init__.py": "has modules with the names of tasks",
     "metrics/on_request/declared.py": "says which tasks each metric is for",
     "export/hub.py": "writes the tags of model hubs, which have such words, too",
     "serving/openapi.py": "`format: binary` is OpenAPI's word for bytes",

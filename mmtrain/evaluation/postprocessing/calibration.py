@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from mmtrain.metrics.classification import CLIP
+from mmtrain.metrics.labels.classification import CLIP
 from mmtrain.registry import Section
 
 Numbers = NDArray[np.float64]

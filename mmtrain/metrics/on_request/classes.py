@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.metrics.bootstrap_counts import Counts, Values, by_code, mean_of_defined, totals, weighted_mean
-from mmtrain.metrics.classification import log_losses
+from mmtrain.metrics.labels.classification import log_losses
 
 Array = NDArray[Any]
 Scores = Callable[[Counts], Values]
@@ -157,7 +157,7 @@ def weighted_precision(truth: Array, prediction: Array, target: Any, level: floa
 def weighted_auc(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
     """Mean AUC of each class against all others, each weighted by its rows."""
     from mmtrain.metrics.bootstrap_counts import by_row
-    from mmtrain.metrics.multiclass import class_areas
+    from mmtrain.metrics.labels.multiclass import class_areas
 
     codes, classes = truth.astype(np.int64), len(target.columns)
     present, areas = class_areas(codes, _probabilities(prediction, target))

@@ -12,7 +12,7 @@ from mmtrain.artifacts.analysis_results import AnalysisTable
 from mmtrain.artifacts.results import WorstPrediction
 from mmtrain.columns import Id, column_of_role
 from mmtrain.errors import counted
-from mmtrain.metrics.classification import f1
+from mmtrain.metrics.labels.classification import f1
 from mmtrain.metrics.score import Score
 from mmtrain.reports.blocks import Block, Card, Cards, Cell, Paragraph, Plots, Section, Table, Thumbnail, Tone, number
 from mmtrain.reports.figures.plot_selection import of_confusion, of_target

@@ -106,13 +106,13 @@ class FittedOrdinal(OrdinalTraits, FittedMulticlass):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Agreement of ranks, and the log loss."""
-        from mmtrain.metrics.ordinal import ordinal_scores
+        from mmtrain.metrics.labels.ordinal import ordinal_scores
 
         return ordinal_scores(truth, prediction, self.predicted_codes(prediction))
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """Return a function that computes these scores for bootstrap draws."""
-        from mmtrain.metrics.ordinal import ordinal_scorer
+        from mmtrain.metrics.labels.ordinal import ordinal_scorer
 
         return ordinal_scorer(truth, prediction, self.predicted_codes(prediction))
 

@@ -103,7 +103,7 @@ class FittedCount(CountTraits, FittedNumber):
         """The deviance of each row, at the dispersion of training rows."""
         import numpy as np
 
-        from mmtrain.metrics.counts import deviances
+        from mmtrain.metrics.numbers.counts import deviances
 
         known = self.known_rows(truth)
         return np.where(known, deviances(np.where(known, truth, 0.0), prediction[:, 0], self._dispersion), np.nan)
@@ -124,13 +124,13 @@ class FittedCount(CountTraits, FittedNumber):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Deviance, at the dispersion of training rows, and errors of the expected counts."""
-        from mmtrain.metrics.counts import count_scores
+        from mmtrain.metrics.numbers.counts import count_scores
 
         return count_scores(truth, prediction[:, 0], self._dispersion)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """Return a function that computes these scores for bootstrap draws."""
-        from mmtrain.metrics.counts import count_scorer
+        from mmtrain.metrics.numbers.counts import count_scorer
 
         return count_scorer(truth, prediction[:, 0], self._dispersion)
 

@@ -101,19 +101,19 @@ class FittedGaussian(GaussianTraits, FittedNumber):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Errors of the number, and scores of the distribution."""
-        from mmtrain.metrics.gaussian import gaussian_scores
+        from mmtrain.metrics.numbers.gaussian import gaussian_scores
 
         return gaussian_scores(truth, prediction[:, 0], prediction[:, 1])
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """Return a function that computes these scores for bootstrap draws."""
-        from mmtrain.metrics.gaussian import gaussian_scorer
+        from mmtrain.metrics.numbers.gaussian import gaussian_scorer
 
         return gaussian_scorer(truth, prediction[:, 0], prediction[:, 1])
 
     def tables(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, ScoreTable]:
         """The share of answers inside of intervals around the prediction."""
-        from mmtrain.metrics.gaussian import coverage
+        from mmtrain.metrics.numbers.gaussian import coverage
 
         rows: list[list[str | bool | int | float | None]] = [
             [f"central {level:.0%} interval", level, share] for level, share in coverage(truth, prediction[:, 0], prediction[:, 1]).items()

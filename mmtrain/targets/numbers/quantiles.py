@@ -68,7 +68,7 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
     @property
     def explained_unit(self) -> int:
         """The level nearest to 0.5."""
-        from mmtrain.metrics.quantiles import middle_of
+        from mmtrain.metrics.numbers.quantiles import middle_of
 
         return middle_of(self.levels)
 
@@ -109,7 +109,7 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The pinball loss, the mean over levels, in the target's unit."""
-        from mmtrain.metrics.quantiles import pinball_losses
+        from mmtrain.metrics.numbers.quantiles import pinball_losses
 
         losses: np.ndarray[Any, np.dtype[np.float64]] = pinball_losses(truth, prediction, self.levels).mean(axis=1)
         return losses
@@ -122,13 +122,13 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Pinball loss, and the outer interval."""
-        from mmtrain.metrics.quantiles import quantile_scores
+        from mmtrain.metrics.numbers.quantiles import quantile_scores
 
         return quantile_scores(truth, prediction, self.levels)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """Return a function that computes these scores for bootstrap draws."""
-        from mmtrain.metrics.quantiles import quantile_scorer
+        from mmtrain.metrics.numbers.quantiles import quantile_scorer
 
         return quantile_scorer(truth, prediction, self.levels)
 

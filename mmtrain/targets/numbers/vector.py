@@ -118,7 +118,7 @@ class FittedVector(VectorTraits, FittedNumber):
         """Means over the numbers."""
         import numpy as np
 
-        from mmtrain.metrics.vectors import vector_scores
+        from mmtrain.metrics.numbers.vectors import vector_scores
 
         return vector_scores(truth, prediction, np.asarray(self.scales))
 
@@ -126,7 +126,7 @@ class FittedVector(VectorTraits, FittedNumber):
         """Return a function that computes these scores for bootstrap draws."""
         import numpy as np
 
-        from mmtrain.metrics.vectors import vector_scorer
+        from mmtrain.metrics.numbers.vectors import vector_scorer
 
         return vector_scorer(truth, prediction, np.asarray(self.scales))
 
@@ -135,7 +135,7 @@ class FittedVector(VectorTraits, FittedNumber):
         import numpy as np
 
         from mmtrain.metrics.bootstrap_counts import unit_counts
-        from mmtrain.metrics.vectors import errors_of_numbers
+        from mmtrain.metrics.numbers.vectors import errors_of_numbers
 
         columns = [part[0] for part in errors_of_numbers(truth, prediction, unit_counts(len(truth)))]
         known = (~np.isnan(truth)).sum(axis=0)

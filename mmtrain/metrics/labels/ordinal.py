@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.metrics import input_checks
 from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, totals, unit_counts, weighted_mean
-from mmtrain.metrics.classification import log_losses
+from mmtrain.metrics.labels.classification import log_losses
 from mmtrain.metrics.score import Score, value_or_reason, without_rows
 
 ORDINAL = ("quadratic_kappa", "rank_mae", "accuracy", "log_loss")

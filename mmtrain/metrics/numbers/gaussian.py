@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.metrics import input_checks
 from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, totals, unit_counts, weighted_mean
-from mmtrain.metrics.regression import regression_scorer
+from mmtrain.metrics.numbers.regression import regression_scorer
 from mmtrain.metrics.score import Score, value_or_reason, without_rows
 
 GAUSSIAN = ("rmse", "mae", "r2", "crps", "nll", "coverage_gap")

@@ -1,0 +1,1 @@
+"""Scores of classes, levels and labels."""

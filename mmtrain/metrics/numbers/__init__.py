@@ -1,0 +1,1 @@
+"""Scores of numbers: means, quantiles, distributions, counts and vectors."""
