@@ -7,7 +7,7 @@ from PIL import Image
 
 from mmtrain import config
 from mmtrain.artifacts.run_folder import FORMAT, Run
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.fit_postprocessing import TargetPostprocessing, evaluate_postprocessing

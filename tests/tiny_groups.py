@@ -3,7 +3,7 @@
 import numpy as np
 
 from mmtrain.artifacts.group_results import Member
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_members, with_intervals
 from mmtrain.evaluation.prediction_table import prediction_frame
 from mmtrain.targets.labels.binary import FittedBinary

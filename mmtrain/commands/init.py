@@ -18,7 +18,7 @@ from mmtrain.artifacts.atomic_files import atomic_write
 from mmtrain.artifacts.inspection_results import StarterResult, TableProfile
 from mmtrain.audit.profiling.class_folders import CLASS, class_folders
 from mmtrain.audit.profiling.table_profile import profile_table
-from mmtrain.config.table_format import TableFormat
+from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import ConfigError, DataError, Problem

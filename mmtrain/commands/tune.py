@@ -22,7 +22,7 @@ from mmtrain.artifacts.run_folder import SEARCH_FILE, Run, now
 from mmtrain.artifacts.search_results import SearchResult
 from mmtrain.commands.fitting.tracking import track_finished, track_search
 from mmtrain.config import Experiment
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.tune import Tune
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data import encode
 from mmtrain.data.tables.table import Table

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from mmtrain.branches import architectures
 from mmtrain.config.default_branches import expand_column_encoders, fill_branches, is_misspelt, resolve_model_paths, set_text_models
 from mmtrain.config.monitors import direction_of
-from mmtrain.config.training import TUNING_RATES, Training, group_names, tuning_stages
+from mmtrain.config.sections.training import TUNING_RATES, Training, group_names, tuning_stages
 from mmtrain.fusions import fusions
 from mmtrain.optim import optimizers, schedules
 from mmtrain.splits import split_methods

@@ -14,11 +14,11 @@ from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, InputColumn, column_of_role, inputs_among
 from mmtrain.columns.base import OfRole
 from mmtrain.config.byte_size import Size
-from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.config.table_format import TableFormat
-from mmtrain.config.training import Training, group_names
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.evaluation import Evaluation
+from mmtrain.config.sections.table_format import TableFormat
+from mmtrain.config.sections.training import Training, group_names
+from mmtrain.config.sections.tune import Tune
 from mmtrain.fusions import AnyFusion
 from mmtrain.registry import Section
 from mmtrain.splits import AnySplit

@@ -17,7 +17,7 @@ from mmtrain.columns import Column, roles
 from mmtrain.config.defaults import fill_defaults
 from mmtrain.config.experiment import Data, Experiment
 from mmtrain.config.schema import schema_of
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.config.validation import cross_checks, messages
 from mmtrain.config.validation.partial_validation import sound_section, valid_parts
 from mmtrain.config.yaml_source import LocatedProblem, NotInFile, Source, read

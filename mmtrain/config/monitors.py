@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mmtrain.config.training import EarlyStopping
+from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.config.validation.partial_validation import ValidParts, has_only
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.config.yaml_syntax import typed_value

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mmtrain.artifacts.results import BaselineResult
-from mmtrain.config.evaluation import BaselineKind
+from mmtrain.config.sections.evaluation import BaselineKind
 from mmtrain.evaluation.evaluation_set import BootstrapScores
 from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.results import BootstrapInfo
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.metrics.bootstrap_counts import Counts, Values
 from mmtrain.metrics.score import Interval, Score
 from mmtrain.targets import FittedTarget

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.metrics.score import Estimate, Score, higher_is_better
 from mmtrain.targets import FittedTarget

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.run_schema.run_facts import BranchAlone, FusionGuard
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet, score_drops
 from mmtrain.evaluation.scoring import main_score
 from mmtrain.targets import FittedTarget

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.group_results import CrossValidation, Member, MemberScores
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.cross_validation import CrossValidated, Estimate, OutOfFold, estimate_scores
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.member_decisions import align, decision_scores, with_decision

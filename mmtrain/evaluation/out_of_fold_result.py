@@ -8,7 +8,7 @@ import numpy as np
 
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.results import BaselineResult, TargetResult
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, cross_validated, summarize
 from mmtrain.evaluation.postprocessing.fit_postprocessing import (

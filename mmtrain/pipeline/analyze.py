@@ -15,7 +15,7 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns.cells import concatenate
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import Evaluation, SubgroupSpec
+from mmtrain.config.sections.evaluation import Evaluation, SubgroupSpec
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.drift import read_statistics
 from mmtrain.data.encode import Fitted

@@ -22,8 +22,8 @@ import numpy as np
 from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import BaselineKind
-from mmtrain.config.training import EarlyStopping
+from mmtrain.config.sections.evaluation import BaselineKind
+from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.data import encode
 from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Progress, Say

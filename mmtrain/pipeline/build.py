@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain import config
 from mmtrain.config import Experiment
-from mmtrain.config.training import UNTRIED, Stage, Training, group_names, tuned_epochs, tuning_stages
+from mmtrain.config.sections.training import UNTRIED, Stage, Training, group_names, tuned_epochs, tuning_stages
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Say

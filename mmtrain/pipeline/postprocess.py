@@ -16,7 +16,7 @@ from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError, shell_command
 from mmtrain.evaluation.evaluation_set import EvalSet

@@ -15,9 +15,9 @@ from mmtrain.artifacts.group_results import describe_folds
 from mmtrain.columns import Column, Group, Split, Time, column_of_role
 from mmtrain.columns.cells import intern_cells
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.experiment import Data
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.config.sections.evaluation import fewest_units
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import ImageStore, Say, attach
 from mmtrain.data.tables.file_formats.formats import open_table

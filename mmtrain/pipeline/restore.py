@@ -14,7 +14,7 @@ from mmtrain.artifacts.manifest import MANIFEST
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.branches import encoder_columns
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import FITTED_SETTINGS
+from mmtrain.config.sections.evaluation import FITTED_SETTINGS
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.decode import Progress

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
 from mmtrain.config import Experiment
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.pipeline.build import EncodedTable, assemble_training
 from mmtrain.pipeline.train_run import StopRule
 from mmtrain.reports.training import describe_time_plan
@@ -117,7 +117,7 @@ def plan_epochs(training: Training, epochs: list[float], seconds: float, minutes
         seconds: Time for all epochs.
         minutes: The minutes that the experiment gives.
 
-    >>> from mmtrain.config.training import Stage, Training
+    >>> from mmtrain.config.sections.training import Stage, Training
     >>> training = Training.model_construct(epochs=30, stages=())
     >>> plan_epochs(training, [2.0], 35.0, minutes=1)[0].epochs
     17

@@ -10,7 +10,7 @@ import numpy as np
 from mmtrain.artifacts.group_results import CrossValidation, EnsembleWeights
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.columns import Group, column_of_role
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.errors import counted
 from mmtrain.evaluation.out_of_fold import Combined
 from mmtrain.evaluation.out_of_fold_result import out_of_fold_result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Column
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.csv_text import APOSTROPHE_NOTE
 from mmtrain.reports import csv_tables, group_report, model_card

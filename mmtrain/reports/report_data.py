@@ -16,7 +16,7 @@ from mmtrain.artifacts.run_schema.network_facts import Network
 from mmtrain.artifacts.run_schema.progress_records import EpochLine
 from mmtrain.artifacts.run_schema.run_facts import Data, RunFacts
 from mmtrain.columns import Column
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.encode import Fitted
 from mmtrain.data.splits.split_file import read_sizes
 from mmtrain.errors import Problem, RunError

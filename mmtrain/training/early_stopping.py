@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.config.training import EarlyStopping
+from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.data.arrays import Array
 
 MOST_NOISY_ROWS = 2_000

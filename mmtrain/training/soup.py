@@ -25,7 +25,7 @@ from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import SoupRecord
 from mmtrain.batches import Batches
-from mmtrain.config.training import EarlyStopping, Training
+from mmtrain.config.sections.training import EarlyStopping, Training
 from mmtrain.data.arrays import Array
 from mmtrain.training import checkpoints
 from mmtrain.training.optimization.ema_weights import EmaWeights

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
 from mmtrain.columns import Column
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.data.sampling import BalancedSampler

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.columns import Column
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.encode import Fitted
 from mmtrain.model.models import Models

@@ -11,7 +11,7 @@ from mmtrain import config
 from mmtrain.columns import Text
 from mmtrain.commands.inspect_data import inspect_experiment
 from mmtrain.config.experiment import SecondTable
-from mmtrain.config.table_format import TableFormat
+from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.data.tables.file_formats.formats import join_tables, open_table
 from mmtrain.data.tables.file_formats.frame_table import FrameTable
 from mmtrain.data.tables.joined_file import cell_members

@@ -20,7 +20,7 @@ from mmtrain.columns import Categorical, Numeric, Weight
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
 from mmtrain.commands.inspect_data import inspect_table
-from mmtrain.config.table_format import TableFormat
+from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.data.tables.file_formats import csv_file, excel_file, json_file
 from mmtrain.data.tables.file_formats.formats import HEAD, open_table
 from mmtrain.data.tables.file_formats.frame_table import FrameTable

@@ -28,7 +28,7 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.pack import pack
 from mmtrain.commands.unpack import unpack
-from mmtrain.config.training import EarlyStopping
+from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
 from mmtrain.evaluation.bootstrap import Bootstrap

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmtrain.artifacts.results import BootstrapInfo
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import METHOD, Bootstrap, Resampling
 from mmtrain.metrics.bootstrap_counts import by_row, unit_counts
 from mmtrain.metrics.labels import ranking

@@ -17,7 +17,7 @@ from mmtrain.columns.vectorizers.fitted_number import FittedNumeric
 from mmtrain.commands.comparison.compare import compare, differing_settings
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
 from mmtrain.evaluation.bootstrap import Resampling

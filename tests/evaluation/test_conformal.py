@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtrain.config.evaluation import fewest_units
+from mmtrain.config.sections.evaluation import fewest_units
 from mmtrain.evaluation.postprocessing.conformal import fit_intervals, fit_sets, quantile
 
 ROWS = 5000

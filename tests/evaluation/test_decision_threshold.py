@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtrain.config.evaluation import Cost, Threshold
+from mmtrain.config.sections.evaluation import Cost, Threshold
 from mmtrain.evaluation.postprocessing.decision_threshold import choose_threshold
 
 CLASSES = ("well", "sick")

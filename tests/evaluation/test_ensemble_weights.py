@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_groups import BINARY, NUMBER, answers, group, guesses
 
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.ensemble_weights import choose_weights
 from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_members
 from mmtrain.evaluation.out_of_fold_result import out_of_fold_result

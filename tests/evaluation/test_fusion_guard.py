@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmtrain.artifacts.run_schema.run_facts import BranchAlone, FusionGuard
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.fusion_guard import choose_answer
 from mmtrain.reports.target_results.postprocessing import describe_guard
 from mmtrain.targets.labels.binary import FittedBinary

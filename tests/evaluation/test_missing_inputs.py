@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmtrain.artifacts.analysis_results import AblatedBranch
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.analyses.missing_inputs import can_be_absent, score_ablated_branches, score_missing_patterns
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.reports.target_results.input_importance import pattern_name, practice

@@ -11,7 +11,7 @@ from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.comparison.compare_groups import CrossValidatedRun, compare_groups
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.errors import UsageError
 from mmtrain.evaluation.cross_validation import NADEAU_BENGIO
 from mmtrain.evaluation.evaluation_set import EvalSet

@@ -13,7 +13,7 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.cli.views.analyses import show_analyses
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.analyses.permutation_importance import (
     Budget,
     PermutedInput,

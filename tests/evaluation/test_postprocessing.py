@@ -19,7 +19,7 @@ from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.commands.pack import pack
 from mmtrain.commands.unpack import unpack
-from mmtrain.config.evaluation import Evaluation, Threshold
+from mmtrain.config.sections.evaluation import Evaluation, Threshold
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.evaluation_set import EvalSet

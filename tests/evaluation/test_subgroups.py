@@ -18,7 +18,7 @@ from mmtrain.cli.views.analyses import show_analyses
 from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.config.evaluation import Evaluation, SubgroupSpec
+from mmtrain.config.sections.evaluation import Evaluation, SubgroupSpec
 from mmtrain.errors import ConfigError, DataError, UsageError
 from mmtrain.evaluation.analyses.subgroups import assign_subgroups, score_subgroups, suggest_edges
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet

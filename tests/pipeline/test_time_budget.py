@@ -13,7 +13,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.fit_group import count_trainings
 from mmtrain.commands.fitting.resume import budget_of, resume
 from mmtrain.commands.fitting.training_listeners import Listeners
-from mmtrain.config.training import Stage, Training
+from mmtrain.config.sections.training import Stage, Training
 from mmtrain.pipeline import time_budget
 from mmtrain.pipeline.time_budget import REPORT_SECONDS, TimeBudget, plan_epochs
 from mmtrain.reports.training import describe_time_plan

@@ -12,7 +12,7 @@ from tiny import write_experiment, write_table
 from mmtrain import config
 from mmtrain.artifacts.run_folder import begin
 from mmtrain.artifacts.search_results import best_trial
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.tune import Tune
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.read_table import read as read_table
 from mmtrain.errors import DataError, Problem, RunError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from report_page import BINARY, NUMBER, evaluate, make_run, png_names, read, written_without_plots
 
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Resampling
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy import stats
 from tiny import paint, ready, write_experiment, write_table
 
-from mmtrain.config.mixing import Mix
+from mmtrain.config.sections.mixing import Mix
 from mmtrain.data.counter_rng import uniform
 from mmtrain.input_layout import InputLayout
 from mmtrain.pipeline.build import assemble_network

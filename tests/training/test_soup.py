@@ -16,7 +16,7 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.fitting.training_listeners import Listeners
-from mmtrain.config.training import EarlyStopping
+from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.errors import ConfigError, Problem, RunError
 from mmtrain.training import checkpoints, loop
 from mmtrain.training.listeners.events import EpochEnded

@@ -8,7 +8,7 @@ from mmtrain import config
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.fitting.training_listeners import Listeners
-from mmtrain.config.training import Stage
+from mmtrain.config.sections.training import Stage
 from mmtrain.errors import ConfigError
 from mmtrain.training.optimization.stages import Stages
 

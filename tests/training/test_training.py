@@ -17,7 +17,7 @@ from mmtrain.columns.pixels.image import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.training_listeners import Listeners
-from mmtrain.config.training import EarlyStopping
+from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.counter_rng import uniform
 from mmtrain.data.encoded_column import EncodedColumn

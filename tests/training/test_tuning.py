@@ -205,7 +205,7 @@ def test_the_rate_falls_from_block_to_block():
 )
 def test_encoders_are_tuned_for_the_epochs_that_fit_into_the_minutes(monkeypatch, seconds, stages, tuned, epochs, reasons):
     from mmtrain.branches import Pretrained
-    from mmtrain.config.training import Training
+    from mmtrain.config.sections.training import Training
     from mmtrain.training.auto_settings import tuning_trial
 
     monkeypatch.setattr(tuning_trial, "_epoch_seconds", lambda *_: seconds)

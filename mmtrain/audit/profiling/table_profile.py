@@ -13,7 +13,7 @@ from mmtrain.audit.profiling.image_guesses import guess_by_files, profile_image_
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.columns.base import Guess, OptionValue
 from mmtrain.columns.profile import Profile
-from mmtrain.config.table_format import TableFormat
+from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.data.tables.file_formats.formats import SUFFIXES, open_table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem

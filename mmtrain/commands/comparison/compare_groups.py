@@ -13,7 +13,7 @@ from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import Data
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, listed, shell_command
 from mmtrain.evaluation.bootstrap import Bootstrap, Resampling

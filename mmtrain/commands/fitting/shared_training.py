@@ -18,7 +18,7 @@ from mmtrain.artifacts.lock import run_of_process
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.fitting.fit_group import check_processes
 from mmtrain.config import Experiment
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.images.store import Say
 from mmtrain.errors import ConfigError, LostWorkerError, Problem, RunError, UsageError, counted, shell_command
 from mmtrain.pipeline.checks.shareable import Place, check_shareable

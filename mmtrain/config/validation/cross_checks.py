@@ -12,8 +12,8 @@ from mmtrain.columns import role_class, roles
 from mmtrain.columns.base import Purpose, input_roles
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
-from mmtrain.config.training import group_names, groups_below
-from mmtrain.config.tune import search_score
+from mmtrain.config.sections.training import group_names, groups_below
+from mmtrain.config.sections.tune import search_score
 from mmtrain.config.validation.network_checks import NETWORK_RULES
 from mmtrain.config.validation.partial_validation import ValidParts, as_number, has_only, valid_parts
 from mmtrain.config.validation.target_checks import TARGET_RULES

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mmtrain.columns import CellError, Column
 from mmtrain.config.experiment import SecondTable
-from mmtrain.config.table_format import TableFormat
+from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.data.tables.column_buffer import ColumnBuffer
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_of

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.analysis_results import AblatedBranch, MissingPattern
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet, score_drops
 
 MOST_PATTERNS = 10

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.analysis_results import InputImportance, PermutationImportance
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import Array, BootstrapScores, MultiTargetEvalSet, score_drops
 from mmtrain.metrics.score import Estimate
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.analysis_results import Gap, Subgroup, Subgroups
 from mmtrain.columns.numbers import parse_numbers
-from mmtrain.config.evaluation import Evaluation, SubgroupSpec
+from mmtrain.config.sections.evaluation import Evaluation, SubgroupSpec
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import Problem

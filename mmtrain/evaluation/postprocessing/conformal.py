@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mmtrain.config.evaluation import fewest_units
+from mmtrain.config.sections.evaluation import fewest_units
 from mmtrain.registry import Section
 
 Numbers = NDArray[np.float64]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mmtrain.config.evaluation import Cost, Threshold
+from mmtrain.config.sections.evaluation import Cost, Threshold
 from mmtrain.metrics.labels.ranking import threshold_counts
 from mmtrain.registry import Section
 from mmtrain.targets.decides import UNCHOSEN

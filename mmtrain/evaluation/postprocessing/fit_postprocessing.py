@@ -24,7 +24,7 @@ from mmtrain.artifacts.analysis_results import (
     ThresholdSelection,
 )
 from mmtrain.artifacts.results import TargetResult
-from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.evaluation.postprocessing import calibration, conformal, decision_threshold
 from mmtrain.evaluation.postprocessing.calibration import Calibration, Probabilities

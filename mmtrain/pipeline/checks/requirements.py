@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.branches import Branch, Pretrained
 from mmtrain.columns import Column, InputColumn, inputs_among
-from mmtrain.config.training import Callback
+from mmtrain.config.sections.training import Callback
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.encoders import recognize
 from mmtrain.errors import ConfigError, Problem, RunError, listed

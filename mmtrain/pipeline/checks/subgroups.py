@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from mmtrain.config.evaluation import SubgroupSpec, ascending
 from mmtrain.config.experiment import Data
+from mmtrain.config.sections.evaluation import SubgroupSpec, ascending
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table_file import TableFile

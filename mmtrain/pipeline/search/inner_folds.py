@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmtrain.config import Experiment
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.tune import Tune
 from mmtrain.data.images.store import Say
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem

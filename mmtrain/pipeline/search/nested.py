@@ -24,7 +24,7 @@ from mmtrain.artifacts.group_results import CrossValidation, Member
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.search_results import NestedFold, NestedScore, SearchResult
 from mmtrain.config import Experiment
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.tune import Tune
 from mmtrain.data.tables.table import Table
 from mmtrain.metrics.score import higher_is_better
 from mmtrain.pipeline.build import EncodedTable, assemble_training

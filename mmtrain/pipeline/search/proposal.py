@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmtrain.branches import Branch
 from mmtrain.config import Experiment
-from mmtrain.config.tune import Range, Space
+from mmtrain.config.sections.tune import Range, Space
 
 RATE_FACTOR = 10.0
 """The learning rate is varied from the file's divided by this to the file's times this."""

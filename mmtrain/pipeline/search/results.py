@@ -12,7 +12,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import CorrectedChoice, NestedScore, SearchResult, SettingChange, TrialResult, best_trial
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import direction_of
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.tune import Tune
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError, counted, shell_command
 from mmtrain.evaluation.bootstrap import Bootstrap

@@ -12,7 +12,7 @@ from mmtrain.artifacts.run_folder import Run, now
 from mmtrain.artifacts.search_results import SearchResult, TrialResult, best_trial
 from mmtrain.config.load import format_setting
 from mmtrain.config.monitors import direction_of
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.tune import Tune
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, RunError
 from mmtrain.pipeline.build import EncodedTable

@@ -18,8 +18,8 @@ from mmtrain.config import Experiment
 from mmtrain.config.defaults import fill_defaults
 from mmtrain.config.in_memory import InMemory
 from mmtrain.config.load import validate_tree
-from mmtrain.config.training import UNTRIED
-from mmtrain.config.tune import Range, Space
+from mmtrain.config.sections.training import UNTRIED
+from mmtrain.config.sections.tune import Range, Space
 from mmtrain.config.yaml_source import Location, Origin, Source, read
 from mmtrain.errors import ConfigError, Problem, did_you_mean, listed
 from mmtrain.pipeline.search.experiment_tree import choice_at, drop_options_of_others, is_option, put, sections_of, value_at

@@ -19,7 +19,7 @@ from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
 from mmtrain.artifacts.search_results import TrialResult
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import direction_of
-from mmtrain.config.tune import Tune
+from mmtrain.config.sections.tune import Tune
 from mmtrain.data.images.store import Say
 from mmtrain.errors import ConfigError, MmtrainError, Problem, RunError, counted, did_you_mean, listed
 from mmtrain.pipeline.build import EncodedTable

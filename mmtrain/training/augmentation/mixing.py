@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.config.mixing import Mix
+from mmtrain.config.sections.mixing import Mix
 from mmtrain.input_layout import InputLayout, presence_of
 
 PIXELS, NUMBERS = ("image", "volume"), ("vector", "features")

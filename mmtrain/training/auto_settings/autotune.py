@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from mmtrain.artifacts.run_schema.run_facts import TuningRecord
 from mmtrain.batches import Batch, Batches
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.errors import Problem, RunError
 from mmtrain.system.memory import available_memory, peak_memory

@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.errors import listed
 from mmtrain.fusions import FusionSection, fusions

@@ -14,7 +14,7 @@ from itertools import count
 import numpy as np
 
 from mmtrain.batches import Batch
-from mmtrain.config.training import UNTRIED, Training
+from mmtrain.config.sections.training import UNTRIED, Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.training.auto_settings.autotune import MakeTrainStep
 from mmtrain.training.device import forget_networks, prepare

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.branches import Branch, Pretrained
-from mmtrain.config.training import Training
+from mmtrain.config.sections.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import epoch_permutation
 from mmtrain.errors import counted, duration

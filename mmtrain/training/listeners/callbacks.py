@@ -25,7 +25,7 @@ from typing import Any
 import keras
 
 from mmtrain.config import yaml_source
-from mmtrain.config.training import Callback
+from mmtrain.config.sections.training import Callback
 from mmtrain.config.yaml_source import LocatedProblem, Location, NotInFile
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
 from mmtrain.system.user_code import may_import

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmtrain.config.training import Training, groups_below
+from mmtrain.config.sections.training import Training, groups_below
 
 
 class ParameterGroups:

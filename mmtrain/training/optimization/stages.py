@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
-from mmtrain.config.training import Stage, Training
+from mmtrain.config.sections.training import Stage, Training
 from mmtrain.optim import SchedulePosition, ScheduleSection
 
 

@@ -12,7 +12,7 @@ from io import TextIOBase
 from itertools import chain
 from typing import Any
 
-from mmtrain.config.table_format import BLANKS
+from mmtrain.config.sections.table_format import BLANKS
 from mmtrain.data.tables.numerals import PLAIN, Numerals
 from mmtrain.errors import counted, listed
 

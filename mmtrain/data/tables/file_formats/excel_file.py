@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.config.table_format import TableFormat
+from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.data.tables.file_formats.parquet_file import cell_texts
 from mmtrain.data.tables.file_formats.sniff import is_header, titles_above
 from mmtrain.data.tables.table_file import TableFile

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mmtrain.config.experiment import SecondTable
-from mmtrain.config.table_format import TEXT_OPTIONS, TableFormat
+from mmtrain.config.sections.table_format import TEXT_OPTIONS, TableFormat
 from mmtrain.data.tables.file_formats.combined_table import CombinedTable
 from mmtrain.data.tables.file_formats.csv_file import CsvFile, usual_separator
 from mmtrain.data.tables.file_formats.delimited_text import open_text

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mmtrain.config.table_format import BLANKS, TableFormat
+from mmtrain.config.sections.table_format import BLANKS, TableFormat
 from mmtrain.data.tables.file_formats.dialect import Dialect, OpenQuoteError
 from mmtrain.data.tables.numerals import Numerals
 from mmtrain.errors import DataError, Problem, listed

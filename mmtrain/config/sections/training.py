@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
-from mmtrain.config.mixing import Mix
+from mmtrain.config.sections.mixing import Mix
 from mmtrain.config.yaml_syntax import typed_value
 from mmtrain.optim import AnyOptimizer, AnySchedule
 from mmtrain.registry import Section

@@ -1,0 +1,1 @@
+"""Sections of the experiment file, one class each; `Experiment` has them all."""
