@@ -18,7 +18,7 @@ from report_page import BINARY, evaluate, make_run
 import mmtrain
 from mmtrain.artifacts.inspection_figures import ColumnHistogram
 from mmtrain.artifacts.inspection_results import Finding
-from mmtrain.reports.inspection import Inspected, inspection_page
+from mmtrain.reports.pages.inspection import Inspected, inspection_page
 
 ROOT = Path(mmtrain.__file__).parent.parent
 PACKAGE = importlib.util.find_spec("axe_playwright_python")

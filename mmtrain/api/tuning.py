@@ -155,7 +155,7 @@ class Search(Result):
         return f"mmtrain search {self.folder}"
 
     def _lines(self) -> Iterable[str]:
-        from mmtrain.reports.search_page import count_outcomes, describe_correction
+        from mmtrain.reports.pages.search_page import count_outcomes, describe_correction
         from mmtrain.reports.wording import decimals
 
         best = "" if self.best_score is None else f"; best {self.score} {decimals(self.best_score)} in trial {self._done.best.trial}"

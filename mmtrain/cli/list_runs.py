@@ -99,7 +99,7 @@ def leaderboard_command(
     from mmtrain.commands.comparison.leaderboard import how_to_score, leaderboard, leaderboard_table, write_leaderboard_page
     from mmtrain.data.tables.csv_text import csv_text
     from mmtrain.errors import counted, shell_command
-    from mmtrain.reports.leaderboard_page import OPTIMISM
+    from mmtrain.reports.pages.leaderboard_page import OPTIMISM
 
     done = leaderboard(run, part=part, target=target, score=score, output=output)
     if csv is not None:

@@ -107,7 +107,7 @@ def _show(done: SearchResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.config.load import format_setting
     from mmtrain.errors import counted, shell_command
-    from mmtrain.reports.search_page import count_outcomes, describe_correction
+    from mmtrain.reports.pages.search_page import count_outcomes, describe_correction
 
     if as_json:
         print_json(done.to_json())

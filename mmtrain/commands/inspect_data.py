@@ -199,7 +199,7 @@ def write_page(inspection: Inspection | InspectedTable, path: Path, *, every: bo
 
     Raises UsageError when the file cannot be written.
     """
-    from mmtrain.reports.inspection import Inspected, inspection_page
+    from mmtrain.reports.pages.inspection import Inspected, inspection_page
 
     if isinstance(inspection, InspectedTable):
         columns = tuple((one.header, one.guess.role if one.guess.used else "not used", one.profile) for one in inspection.columns)

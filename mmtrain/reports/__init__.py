@@ -10,7 +10,7 @@
 | `wording` | numbers, times and comparisons in words |
 | `blocks` | building blocks of a section: paragraphs, tables, plots |
 | `report` `model_card` `csv_tables` | show the sections as HTML and as Markdown, and write all numbers as CSV |
-| `inspection` | the page of `inspect-data --html` |
+| `pages/` | pages of a group, of a search, of a leaderboard, and of `inspect-data --html` |
 
 A new part of the report is a function that returns a `Section`, called in `sections.sections`. Every text in a block is escaped when
 it is rendered; only markup that mmtrain generates is not (`Plot.markup`).

@@ -13,10 +13,11 @@ from mmtrain.columns import Column
 from mmtrain.config.sections.training import Training
 from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.csv_text import APOSTROPHE_NOTE
-from mmtrain.reports import csv_tables, group_report, model_card
+from mmtrain.reports import csv_tables, model_card
 from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
 from mmtrain.reports.figures.plot_style import FigureWriter, style
+from mmtrain.reports.pages import group_report
 from mmtrain.reports.sections import headline, sections
 from mmtrain.reports.target_results.group_scores import GroupData
 from mmtrain.text.printable import printable

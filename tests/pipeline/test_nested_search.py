@@ -27,7 +27,7 @@ from mmtrain.pipeline.search.inner_folds import check_folds, for_trials
 from mmtrain.pipeline.search.nested import NestedSearch, OuterGroup, outer_plan
 from mmtrain.pipeline.search.space import load_space
 from mmtrain.pipeline.search.trials import read_space
-from mmtrain.reports.search_page import describe_nested
+from mmtrain.reports.pages.search_page import describe_nested
 from mmtrain.splits.plan import Partition, SplitPlan
 
 EXPERIMENT = """

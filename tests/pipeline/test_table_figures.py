@@ -11,7 +11,7 @@ from mmtrain.audit.leakage.duplicate_rows import _leaked
 from mmtrain.audit.row_metadata import TEST, TRAIN, RowMetadata
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.pipeline.table_figures import BINS, class_thumbnails, column_histograms
-from mmtrain.reports.inspection import Inspected, inspection_page
+from mmtrain.reports.pages.inspection import Inspected, inspection_page
 
 
 def histograms(folder, *, by_class=True):

@@ -12,7 +12,8 @@ from mmtrain.columns import Group
 from mmtrain.columns.numeric import Numeric
 from mmtrain.data.encode import Fitted
 from mmtrain.evaluation.out_of_fold import Combined, score_members
-from mmtrain.reports import group_report, report
+from mmtrain.reports import report
+from mmtrain.reports.pages import group_report
 from mmtrain.reports.report_data import read_group
 from mmtrain.reports.wording import between, direction, format_score
 

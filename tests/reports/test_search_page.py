@@ -3,7 +3,7 @@
 import pytest
 
 from mmtrain.artifacts.search_results import CorrectedChoice, SearchResult, TrialResult
-from mmtrain.reports.search_page import describe_correction
+from mmtrain.reports.pages.search_page import describe_correction
 
 
 def described(corrected, *, own=False):

@@ -234,7 +234,7 @@ def leaderboard_table(board: Leaderboard) -> pd.DataFrame:
 def write_leaderboard_page(board: Leaderboard, path: Path) -> None:
     """Write a leaderboard as a page. Raises RunError when it cannot be written."""
     from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
-    from mmtrain.reports.leaderboard_page import leaderboard_page
+    from mmtrain.reports.pages.leaderboard_page import leaderboard_page
 
     with disk_errors(path), atomic_write(path) as temporary:
         temporary.write_text(leaderboard_page(board), encoding="utf-8")

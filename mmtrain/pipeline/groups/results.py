@@ -19,8 +19,8 @@ from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_me
 from mmtrain.evaluation.prediction_table import to_csv
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing, save_postprocessing
 from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS
-from mmtrain.reports import group_report
 from mmtrain.reports import report as reports
+from mmtrain.reports.pages import group_report
 from mmtrain.reports.report_data import read_group
 
 MEMBER_PREDICTIONS = "predictions_member.csv"

@@ -20,7 +20,7 @@ from mmtrain.pipeline.prepare import groups
 from mmtrain.pipeline.search.experiment_tree import value_at
 from mmtrain.pipeline.search.space import SearchSpace, search_score
 from mmtrain.pipeline.search.trials import VALIDATION_FILE, Search, trial_results
-from mmtrain.reports import search_page
+from mmtrain.reports.pages import search_page
 from mmtrain.targets import FittedTarget
 
 if TYPE_CHECKING:
