@@ -26,7 +26,7 @@ from script import keep, parser
 
 import mmtrain
 from mmtrain.artifacts.export_results import ExportResult
-from mmtrain.commands.export import ExportOptions, export
+from mmtrain.commands.deployment.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.training.listeners.events import EpochEnded

@@ -17,7 +17,7 @@ import typer
 import mmtrain
 from mmtrain.artifacts.command_results import ListedName, ListedOption
 from mmtrain.cli.app import app
-from mmtrain.commands.reference import KINDS, METRIC_KIND, SECTIONS, names_of_kind
+from mmtrain.commands.installation.reference import KINDS, METRIC_KIND, SECTIONS, names_of_kind
 
 FOLDER = "reference"
 TITLES = {

@@ -304,8 +304,8 @@ def export(
         RunError: the export fails its check; nothing is left in the folder.
 
     """
-    from mmtrain.commands.export import ExportOptions
-    from mmtrain.commands.export import export as write
+    from mmtrain.commands.deployment.export import ExportOptions
+    from mmtrain.commands.deployment.export import export as write
 
     opened, _ = _opened(run, None, output, group=True)
     options = ExportOptions(format, quantize, inputs, None if folder is None else as_path(folder), force)

@@ -14,28 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mmtrain.cli import (
-    cache,
-    check,
-    compare,
-    demo,
-    distill,
-    evaluate,
-    explain,
-    export,
-    fit,
-    init,
-    inspect_data,
-    list_runs,
-    models,
-    pack,
-    predict,
-    reference,
-    report,
-    schema,
-    serve,
-    tune,
-)
+from mmtrain.cli import check, demo, distill, evaluate, explain, fit, init, inspect_data, predict, report, tune
+from mmtrain.cli.comparison import compare, list_runs
+from mmtrain.cli.deployment import export, pack, serve
+from mmtrain.cli.installation import cache, models, reference, schema
 from mmtrain.cli.options import COMMANDS, Command, Group, help_of, import_allowed
 from mmtrain.errors import MmtrainError, RunError
 from mmtrain.system.paths import homeless_cache, is_homeless, refused_by_system

@@ -15,10 +15,10 @@ from tiny import write_experiment, write_table
 from mmtrain.artifacts import archive
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.app import run as command_line
+from mmtrain.commands.deployment.pack import pack
+from mmtrain.commands.deployment.unpack import unpack
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import pack
-from mmtrain.commands.unpack import unpack
 from mmtrain.errors import DataError, RunError, UsageError
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")

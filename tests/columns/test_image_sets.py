@@ -355,9 +355,9 @@ columns: {views: {role: images, size: [4, 4], missing: mask}, x: {role: numeric}
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_images_of_a_second_table_from_fit_to_export(tmp_path):
+    from mmtrain.commands.deployment.export import ExportOptions, export
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.commands.explain import ExplainOptions, explain
-    from mmtrain.commands.export import ExportOptions, export
     from mmtrain.commands.fit import fit
     from mmtrain.commands.predict import PredictOptions, predict
 

@@ -7,7 +7,7 @@ import pytest
 from mmtrain.branches import architectures, branch
 from mmtrain.cli.app import run
 from mmtrain.columns import roles
-from mmtrain.commands.reference import ALL_KINDS, KINDS, find_name, names_of_kind
+from mmtrain.commands.installation.reference import ALL_KINDS, KINDS, find_name, names_of_kind
 from mmtrain.errors import UsageError
 from mmtrain.fusions import fusions
 from mmtrain.optim import losses, optimizers, schedules

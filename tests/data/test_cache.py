@@ -15,7 +15,7 @@ from terminal import Terminal
 from mmtrain.cli.app import run
 from mmtrain.cli.views.training_progress import Display
 from mmtrain.columns import Image
-from mmtrain.commands.cache import clear, list_entries
+from mmtrain.commands.installation.cache import clear, list_entries
 from mmtrain.config import load, to_yaml
 from mmtrain.config.byte_size import format_bytes, parse_bytes
 from mmtrain.config.experiment import Cache

@@ -10,7 +10,7 @@ from remote_servers import Bucket, Files, Strict, serve
 from tiny import paint
 
 from mmtrain import config
-from mmtrain.commands.unpack import _table
+from mmtrain.commands.deployment.unpack import _table
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.locate import ImageFile, ImageFinder, locate
 from mmtrain.data.tables.file_formats.formats import open_table

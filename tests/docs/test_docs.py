@@ -17,7 +17,7 @@ import yaml
 import mmtrain
 from mmtrain.cli.app import app
 from mmtrain.cli.options import COMMANDS
-from mmtrain.commands.reference import ALL_KINDS, SECTIONS, names_of_kind
+from mmtrain.commands.installation.reference import ALL_KINDS, SECTIONS, names_of_kind
 
 ROOT = Path(mmtrain.__file__).parent.parent
 DOCS = ROOT / "docs"

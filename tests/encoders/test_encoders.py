@@ -426,7 +426,7 @@ def test_the_networks_of_openclip_need_its_config(tmp_path):
 
 
 def test_both_towers_of_a_folder_are_listed_with_their_own_parameters(tmp_path, monkeypatch):
-    from mmtrain.commands.models import list_models
+    from mmtrain.commands.installation.models import list_models
 
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
     for name in ("clip", "open_clip"):

@@ -24,10 +24,10 @@ from mmtrain.cli.views.console import out
 from mmtrain.cli.views.scores import show_baselines
 from mmtrain.columns.vectorizers.fitted_text import FIRST_ID
 from mmtrain.commands.check import check
+from mmtrain.commands.deployment.pack import pack
+from mmtrain.commands.deployment.unpack import unpack
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import pack
-from mmtrain.commands.unpack import unpack
 from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline

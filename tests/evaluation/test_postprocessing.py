@@ -14,11 +14,11 @@ from mmtrain.artifacts.analysis_results import Calibration, Reliability
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.check import check
+from mmtrain.commands.deployment.export import ExportOptions, export
+from mmtrain.commands.deployment.pack import pack
+from mmtrain.commands.deployment.unpack import unpack
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import pack
-from mmtrain.commands.unpack import unpack
 from mmtrain.config.sections.evaluation import Evaluation, Threshold
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, RunError

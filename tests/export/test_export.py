@@ -23,7 +23,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import create
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as run_command
-from mmtrain.commands.export import CALIBRATION_ROWS, ExportOptions, export, record
+from mmtrain.commands.deployment.export import CALIBRATION_ROWS, ExportOptions, export, record
 from mmtrain.commands.fit import fit
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny import write_experiment, write_table
 
+from mmtrain.commands.deployment.export import ExportOptions, export
 from mmtrain.commands.evaluate import evaluate
-from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 
 TREE = """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny import two_blobs, write_experiment
 
-from mmtrain.commands.export import ExportOptions, export
+from mmtrain.commands.deployment.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.encoders.weights.files import SafetensorsFile
 from mmtrain.errors import RunError

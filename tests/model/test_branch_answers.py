@@ -146,7 +146,7 @@ def test_a_run_whose_fusion_fails_answers_with_its_best_branch_and_says_so(guard
 
 @pytest.mark.slow
 def test_an_export_names_the_branch_that_answers(guarded):
-    from mmtrain.commands.export import ExportOptions, export
+    from mmtrain.commands.deployment.export import ExportOptions, export
 
     run, _ = guarded
     signature = export(str(run.folder), ExportOptions("keras")).signature

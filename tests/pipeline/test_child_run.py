@@ -15,8 +15,8 @@ from tiny import lines, ready, start, two_blobs, write_experiment
 from mmtrain.artifacts.run_folder import Run, begin
 from mmtrain.artifacts.runs import create, find
 from mmtrain.columns.numeric import Numeric
+from mmtrain.commands.deployment.pack import select
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import select
 from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
 from mmtrain.pipeline.build import EncodedTable

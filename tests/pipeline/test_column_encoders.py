@@ -9,14 +9,14 @@ from tiny_encoders import write_model
 
 import mmtrain
 from mmtrain import config
+from mmtrain.commands.deployment.export import ExportOptions, export
+from mmtrain.commands.deployment.pack import pack
+from mmtrain.commands.deployment.unpack import unpack
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.explain import ExplainOptions, explain
-from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.dry_run import dry_run
 from mmtrain.commands.fitting.training_listeners import Listeners
-from mmtrain.commands.pack import pack
-from mmtrain.commands.unpack import unpack
 from mmtrain.encoders import loading
 from mmtrain.errors import ConfigError
 

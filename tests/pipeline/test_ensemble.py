@@ -16,15 +16,15 @@ from mmtrain.api.cross_validated_run import CrossValidatedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.columns import CellWarning
+from mmtrain.commands.deployment.export import ExportOptions, export
+from mmtrain.commands.deployment.pack import pack
+from mmtrain.commands.deployment.unpack import unpack
 from mmtrain.commands.distill import DistillOptions, distill
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.explain import ExplainOptions, explain
-from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume
-from mmtrain.commands.pack import pack
 from mmtrain.commands.predict import PredictOptions, predict
-from mmtrain.commands.unpack import unpack
 from mmtrain.errors import RunError, UsageError
 from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowExplanation, SelectedRow
 from mmtrain.explanation.gradients import Attributions

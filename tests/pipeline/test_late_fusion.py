@@ -11,11 +11,11 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 from mmtrain import config
+from mmtrain.commands.deployment.export import ExportOptions, export
+from mmtrain.commands.deployment.pack import pack
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.explain import ExplainOptions, explain
-from mmtrain.commands.export import ExportOptions, export
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import pack
 from mmtrain.errors import ConfigError
 from mmtrain.pipeline.groups.ensemble import end_to_end, load
 from mmtrain.pipeline.restore import restore_group

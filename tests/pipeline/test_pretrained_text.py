@@ -12,9 +12,9 @@ from tiny import two_blobs, write_experiment
 from tiny_encoders import PIECES, VOCABULARY, WIDTH, write_model
 
 import mmtrain
-from mmtrain.commands.export import ExportOptions, export
-from mmtrain.commands.pack import pack
-from mmtrain.commands.unpack import unpack
+from mmtrain.commands.deployment.export import ExportOptions, export
+from mmtrain.commands.deployment.pack import pack
+from mmtrain.commands.deployment.unpack import unpack
 from mmtrain.config import load
 from mmtrain.encoders import loading
 from mmtrain.errors import ConfigError

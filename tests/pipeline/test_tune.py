@@ -16,10 +16,10 @@ from mmtrain.artifacts.runs import create, find
 from mmtrain.cli.app import run as run_command
 from mmtrain.commands.comparison.compare import compare
 from mmtrain.commands.comparison.leaderboard import leaderboard
+from mmtrain.commands.deployment.pack import pack
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume as resume_fit
-from mmtrain.commands.pack import pack
 from mmtrain.commands.tune import SEEN_FOLDS, Limits, resume, tune
 from mmtrain.errors import ConfigError, MmtrainError, RunError, UsageError
 from mmtrain.pipeline.search.run_search import SearchListeners

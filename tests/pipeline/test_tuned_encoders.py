@@ -19,7 +19,7 @@ from tiny import lines, paint, ready, two_blobs, write_experiment
 from tiny_encoders import write_model
 
 import mmtrain
-from mmtrain.commands.export import ExportOptions, export
+from mmtrain.commands.deployment.export import ExportOptions, export
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.fitting.training_listeners import Listeners

@@ -20,8 +20,8 @@ from tiny_serving import cells, form, image_bytes
 
 from mmtrain.artifacts.run_folder import FORMAT
 from mmtrain.cli.app import run as command_line
-from mmtrain.commands import serve as serve_command
-from mmtrain.commands.container import DOCKERFILE, write_container
+from mmtrain.commands.deployment import serve as serve_command
+from mmtrain.commands.deployment.container import DOCKERFILE, write_container
 from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.serving import server as server_process
 from mmtrain.serving.access import Access

@@ -80,8 +80,8 @@ def _cross_validated(result: CrossValidation) -> dict[str, float | None]:
 
 def _unpacked(run: Run, folder: Path) -> Path:
     """Pack a run and unpack it in a new folder: what another machine needs to predict, and no row of the table."""
-    from mmtrain.commands.pack import pack
-    from mmtrain.commands.unpack import unpack
+    from mmtrain.commands.deployment.pack import pack
+    from mmtrain.commands.deployment.unpack import unpack
 
     archive = folder.with_suffix(".zip")
     pack(str(run.folder), archive)

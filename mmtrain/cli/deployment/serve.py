@@ -53,7 +53,7 @@ def command(
     Example: `mmtrain serve clinic --port 8080`
     """
     from mmtrain.cli.views.console import note, out
-    from mmtrain.commands.serve import ServeOptions, serve
+    from mmtrain.commands.deployment.serve import ServeOptions, serve
     from mmtrain.system.user_code import import_code
 
     import_code(code)

@@ -25,7 +25,7 @@ def show(
     Example: `mmtrain models list`
     """
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.models import list_models
+    from mmtrain.commands.installation.models import list_models
     from mmtrain.encoders import model_folders
     from mmtrain.errors import counted
 
@@ -65,7 +65,7 @@ def fetch(
     Example: `mmtrain models download all-minilm-l6-v2 --sha256 53aa5117...`
     """
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.models import download
+    from mmtrain.commands.installation.models import download
 
     shown = [0]
 

@@ -33,7 +33,7 @@ def pack_command(
     Example: `mmtrain pack clinic clinic.zip`
     """
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.pack import pack
+    from mmtrain.commands.deployment.pack import pack
     from mmtrain.config.byte_size import format_bytes
     from mmtrain.errors import shell_command
     from mmtrain.system.user_code import import_code
@@ -69,7 +69,7 @@ def unpack_command(
     """
     from mmtrain.artifacts.manifest import MANIFEST
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.unpack import unpack
+    from mmtrain.commands.deployment.unpack import unpack
     from mmtrain.errors import counted, shell_command
 
     done = unpack(archive, folder)

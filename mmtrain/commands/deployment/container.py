@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import disk_errors, replacing_folder
-from mmtrain.commands.pack import pack
+from mmtrain.commands.deployment.pack import pack
 from mmtrain.errors import Problem, UsageError
 
 ARCHIVE = "run.zip"

@@ -71,7 +71,7 @@ def command(
     """
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.export import ExportOptions, export
+    from mmtrain.commands.deployment.export import ExportOptions, export
     from mmtrain.export.base import find_format
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.system.user_code import import_code
@@ -102,7 +102,7 @@ def command(
 
 def _write_container(run: str | None, folder: Path | None, output: Path, refused: list[str], *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.container import write_container
+    from mmtrain.commands.deployment.container import write_container
     from mmtrain.errors import Problem, UsageError, listed
 
     if refused:

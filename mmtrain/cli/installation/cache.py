@@ -29,7 +29,7 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
     Example: `mmtrain cache list`
     """
     from mmtrain.cli.views.console import out, print_json
-    from mmtrain.commands.cache import list_entries
+    from mmtrain.commands.installation.cache import list_entries
     from mmtrain.config.byte_size import format_bytes
     from mmtrain.system.paths import cache_folder
 
@@ -58,7 +58,7 @@ def clear(
     Example: `mmtrain cache clear`
     """
     from mmtrain.cli.views.console import note, out, print_json
-    from mmtrain.commands.cache import clear as cleared
+    from mmtrain.commands.installation.cache import clear as cleared
     from mmtrain.config.byte_size import format_bytes
     from mmtrain.errors import Problem, RunError
     from mmtrain.system.paths import cache_folder

@@ -33,7 +33,7 @@ def command(
     """
     import_allowed(code)
     from mmtrain.cli.views.console import line, out, print_json
-    from mmtrain.commands.reference import ALL_KINDS, checked_names, find_name, names_of_kind
+    from mmtrain.commands.installation.reference import ALL_KINDS, checked_names, find_name, names_of_kind
 
     kinds = ALL_KINDS if kind is None else (kind,)
     if name is not None and kind is not None:
