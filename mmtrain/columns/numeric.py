@@ -16,9 +16,9 @@ from pydantic import Field
 from mmtrain.columns.base import Content, Evidence, Guess, role
 from mmtrain.columns.cells import MISSING_WORDS, CellError, CellWarning, missing_cell_error, rows_by_value
 from mmtrain.columns.input_column import InputColumn
-from mmtrain.columns.number_transforms import NumberTransform
 from mmtrain.columns.numbers import _not_a_number, bin_edges, center_and_scale, number_errors, parse_numbers
 from mmtrain.columns.vectorizers.fitted_number import FittedNumeric
+from mmtrain.columns.vectorizers.number_transforms import NumberTransform
 from mmtrain.errors import counted, listed
 from mmtrain.specs import Kind, NumberEncoding
 from mmtrain.text.printable import format_number, quote_value

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mmtrain.columns import Categorical, Numeric
-from mmtrain.columns.number_transforms import NumberTransform, likeliest_power, yeo_johnson
+from mmtrain.columns.vectorizers.number_transforms import NumberTransform, likeliest_power, yeo_johnson
 
 
 def cells(numbers):

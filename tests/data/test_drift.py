@@ -9,10 +9,10 @@ from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain.columns.categorical import FittedCategorical
 from mmtrain.columns.profile import Range
-from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.columns.summaries import CodeStatistics, ImageStatistics, Statistics
 from mmtrain.columns.summaries.base import Moments, SeenRows, exceeds
 from mmtrain.columns.summaries.numbers import NumericAccumulator
+from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 from mmtrain.data.drift import Drift, DriftMonitor, learn_statistics
 from mmtrain.data.prediction_chunks import Chunk
 

@@ -16,7 +16,7 @@ from mmtrain.audit.profiling.value_counts import FREQUENT, ValueCounts, take
 from mmtrain.columns.cells import MISSING_WORDS
 from mmtrain.columns.pixels.image_cells import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
 from mmtrain.columns.profile import Profile
-from mmtrain.columns.quantile_sketch import QuantileSketch
+from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 from mmtrain.text.date_patterns import DATE
 from mmtrain.text.label_lists import recognise
 from mmtrain.text.spelling import few_strings

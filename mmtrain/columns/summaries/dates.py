@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, SeenRows, exceeds, percent, statistics_kinds
 from mmtrain.columns.summaries.numbers import QUANTILES_OF
+from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 from mmtrain.text.dates import day_name
 
 DAY = 86_400

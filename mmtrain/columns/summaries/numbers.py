@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.columns.summaries.base import (
     Accumulator,
     Array,
@@ -18,6 +17,7 @@ from mmtrain.columns.summaries.base import (
     shifted,
     statistics_kinds,
 )
+from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 
 QUANTILES_OF = 100_000
 """Numbers that quartiles are taken of: they are then right to a third of a percent of the rows."""

@@ -1,1 +1,1 @@
-"""Ways in which `role: text` reads a text: words of a vocabulary, hashed n-grams, pieces of an encoder."""
+"""Fitted columns and what they learn: words, hashes, pieces, transforms of numbers, cycles of dates."""

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from mmtrain.columns.cells import missing_words
 from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, RawInput
-from mmtrain.columns.number_transforms import NumberTransform
 from mmtrain.columns.numbers import MAX_EDGES, _encoded_edges, parse_numbers
+from mmtrain.columns.vectorizers.number_transforms import NumberTransform
 from mmtrain.registry import Section
 from mmtrain.specs import NumberEncoding, VectorSpec
 

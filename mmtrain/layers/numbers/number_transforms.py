@@ -1,4 +1,4 @@
-"""Clipping and transforms of raw numbers, for many columns at once; `mmtrain.columns.number_transforms` defines them."""
+"""Clipping and transforms of raw numbers, for many columns at once; `mmtrain.columns.vectorizers.number_transforms` defines them."""
 
 from __future__ import annotations
 
