@@ -42,8 +42,8 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | floor | packages | tier |
 |---|---|---|
 | `api/` | the Python API: `mmtrain.fit` and the others, result objects, scikit-learn estimators | 0-2 |
-| `cli/` | one module per command: options, printing, exit codes | 0 |
-| `commands/` | one function per command; read these first | 2, TensorFlow inside |
+| `cli/` | one module per command, in the folders of `commands/`: options, printing, exit codes | 0 |
+| `commands/` | one function per command; read these first; `fitting/` has the parts of `fit` | 2, TensorFlow inside |
 | `serving/` | requests over HTTP: rows, batches, addresses, the page | 2, TensorFlow inside |
 | `pipeline/` | steps of commands: validate, encode, train a run or a group, search, distill, restore, predict | 2, TensorFlow inside |
 | `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks of data, reports, exports | 2-3 |
