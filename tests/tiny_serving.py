@@ -61,8 +61,8 @@ class Served:
     def __init__(self, models, limits, access, metrics):
         import uvicorn
 
-        from mmtrain.serving.app import Server, make_app
-        from mmtrain.serving.server import listen
+        from mmtrain.serving.http.app import Server, make_app
+        from mmtrain.serving.http.server import listen
 
         self.server, self.metrics = Server(models, limits, access, metrics), metrics
         self._bound = listen("127.0.0.1", 0)

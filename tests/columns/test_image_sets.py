@@ -168,8 +168,8 @@ def test_a_request_gives_the_same_set_in_any_order():
 def test_a_request_may_send_a_list_says_the_schema(monkeypatch):
     from types import SimpleNamespace as Stub
 
-    from mmtrain.serving import description
-    from mmtrain.serving.openapi import row_schema
+    from mmtrain.serving.http import description
+    from mmtrain.serving.http.openapi import row_schema
 
     columns = {"x": Images(column="x"), "y": Image(column="y")}
     fitted, experiment = Stub(columns={}), Stub(columns=columns, only=lambda _: None)

@@ -21,7 +21,7 @@ def clinic(tmp_path_factory, tensorflow):
 @pytest.fixture(scope="session")
 def served(clinic):
     """A server of the run."""
-    from mmtrain.serving.access import Access
+    from mmtrain.serving.http.access import Access
     from mmtrain.serving.metrics import Metrics
     from mmtrain.serving.served_model import Limits, ServedModel
 

@@ -23,15 +23,15 @@ from mmtrain.cli.app import run as command_line
 from mmtrain.commands.deployment import serve as serve_command
 from mmtrain.commands.deployment.container import DOCKERFILE, write_container
 from mmtrain.errors import Problem, RunError, UsageError
-from mmtrain.serving import server as server_process
-from mmtrain.serving.access import Access
-from mmtrain.serving.app import Server, _csv, _reload, make_app, with_image
 from mmtrain.serving.batcher import QueueFull
-from mmtrain.serving.bodies import ImageBody
+from mmtrain.serving.http import server as server_process
+from mmtrain.serving.http.access import Access
+from mmtrain.serving.http.app import Server, _csv, _reload, make_app, with_image
+from mmtrain.serving.http.bodies import ImageBody
+from mmtrain.serving.http.server import listen
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.served_model import Limits, newer_run, newest_run
-from mmtrain.serving.server import listen
 
 IMAGE = image_bytes(90)
 ROW = cells(0) | {"scan": base64.b64encode(IMAGE).decode()}

@@ -51,11 +51,11 @@ def serve(
     if missing:
         what = f"the package {missing[0].replace('_', '-')} is not installed."
         raise RunError(Problem("mmtrain serve", what, "Run `pip install 'mmtrain[serve]'`."))
-    from mmtrain.serving.access import Access
-    from mmtrain.serving.app import Server, make_app
+    from mmtrain.serving.http.access import Access
+    from mmtrain.serving.http.app import Server, make_app
+    from mmtrain.serving.http.server import address_of, listen, run
     from mmtrain.serving.metrics import Metrics
     from mmtrain.serving.served_model import Limits
-    from mmtrain.serving.server import address_of, listen, run
 
     with listen(options.host, options.port) as bound:
         metrics, limits = Metrics(), Limits(**options.limits)  # type: ignore[arg-type]

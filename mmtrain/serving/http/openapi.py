@@ -78,7 +78,7 @@ def document(app: FastAPI, models: Mapping[str, ServedModel], make: Callable[...
 
 def row_schema(model: ServedModel) -> dict[str, Any]:
     """Return the JSON schema of a row of a model."""
-    from mmtrain.serving.description import describe
+    from mmtrain.serving.http.description import describe
     from mmtrain.serving.served_model import Limits
 
     properties: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from importlib.resources import files
 @cache
 def page() -> str:
     """Return the page."""
-    return files("mmtrain.serving").joinpath("page.html").read_text(encoding="utf-8")
+    return files("mmtrain.serving.http").joinpath("page.html").read_text(encoding="utf-8")
 
 
 def _hash_of(element: str) -> str:

@@ -22,14 +22,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from mmtrain.errors import DataError, MmtrainError
-from mmtrain.serving import open_inference, openapi
-from mmtrain.serving.access import Access
+from mmtrain.serving import open_inference
 from mmtrain.serving.batcher import Part, QueueFull
-from mmtrain.serving.bodies import ImageBody, checked, parse_json, read_body, read_rows
-from mmtrain.serving.description import describe
 from mmtrain.serving.explain import Explanations
+from mmtrain.serving.http import openapi
+from mmtrain.serving.http.access import Access
+from mmtrain.serving.http.bodies import ImageBody, checked, parse_json, read_body, read_rows
+from mmtrain.serving.http.description import describe
+from mmtrain.serving.http.page import POLICY, page
 from mmtrain.serving.metrics import CONTENT_TYPE, Metrics, Observed
-from mmtrain.serving.page import POLICY, page
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.row_predictor import ServedRows
 from mmtrain.serving.served_model import Limits, ServedModel

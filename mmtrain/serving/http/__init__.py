@@ -1,0 +1,1 @@
+"""The HTTP of a server: addresses, bodies, keys, its description and its page."""
