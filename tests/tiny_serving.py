@@ -61,7 +61,8 @@ class Served:
     def __init__(self, models, limits, access, metrics):
         import uvicorn
 
-        from mmtrain.serving.http.app import Server, make_app
+        from mmtrain.serving.http.answers import Server
+        from mmtrain.serving.http.app import make_app
         from mmtrain.serving.http.server import listen
 
         self.server, self.metrics = Server(models, limits, access, metrics), metrics

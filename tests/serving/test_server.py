@@ -26,7 +26,8 @@ from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.serving.batcher import QueueFull
 from mmtrain.serving.http import server as server_process
 from mmtrain.serving.http.access import Access
-from mmtrain.serving.http.app import Server, _csv, _reload, make_app, with_image
+from mmtrain.serving.http.answers import Server, _csv, with_image
+from mmtrain.serving.http.app import _reload, make_app
 from mmtrain.serving.http.bodies import ImageBody
 from mmtrain.serving.http.server import listen
 from mmtrain.serving.metrics import Metrics

@@ -52,7 +52,8 @@ def serve(
         what = f"the package {missing[0].replace('_', '-')} is not installed."
         raise RunError(Problem("mmtrain serve", what, "Run `pip install 'mmtrain[serve]'`."))
     from mmtrain.serving.http.access import Access
-    from mmtrain.serving.http.app import Server, make_app
+    from mmtrain.serving.http.answers import Server
+    from mmtrain.serving.http.app import make_app
     from mmtrain.serving.http.server import address_of, listen, run
     from mmtrain.serving.metrics import Metrics
     from mmtrain.serving.served_model import Limits
