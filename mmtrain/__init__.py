@@ -92,19 +92,19 @@ register_layers()
 
 if TYPE_CHECKING:
     from mmtrain.api.commands import compare as compare
-    from mmtrain.api.commands import distill as distill
     from mmtrain.api.commands import evaluate as evaluate
     from mmtrain.api.commands import explain as explain
     from mmtrain.api.commands import export as export
     from mmtrain.api.commands import load as load
     from mmtrain.api.commands import predict as predict
-    from mmtrain.api.commands import resume as resume
     from mmtrain.api.estimators import Classifier as Classifier
     from mmtrain.api.estimators import Regressor as Regressor
     from mmtrain.api.experiments import check as check
+    from mmtrain.api.experiments import distill as distill
     from mmtrain.api.experiments import fit as fit
     from mmtrain.api.experiments import init as init
     from mmtrain.api.experiments import inspect_data as inspect_data
+    from mmtrain.api.experiments import resume as resume
     from mmtrain.api.tuning import tune as tune
     from mmtrain.errors import ConfigError as ConfigError
     from mmtrain.errors import DataError as DataError
@@ -114,8 +114,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _API = {
-    **dict.fromkeys(("check", "fit", "init", "inspect_data"), "mmtrain.api.experiments"),
-    **dict.fromkeys(("compare", "distill", "evaluate", "explain", "export", "load", "predict", "resume"), "mmtrain.api.commands"),
+    **dict.fromkeys(("check", "distill", "fit", "init", "inspect_data", "resume"), "mmtrain.api.experiments"),
+    **dict.fromkeys(("compare", "evaluate", "explain", "export", "load", "predict"), "mmtrain.api.commands"),
     **dict.fromkeys(("Classifier", "Regressor"), "mmtrain.api.estimators"),
     "tune": "mmtrain.api.tuning",
     **dict.fromkeys(("ConfigError", "DataError", "MmtrainError", "RunError"), "mmtrain.errors"),

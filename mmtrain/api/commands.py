@@ -1,4 +1,4 @@
-"""The functions of `import mmtrain` that take a run: `resume`, `distill`, `load`, `evaluate`, `predict`, `explain`, `export`, `compare`.
+"""The functions of `import mmtrain` that use a trained run: `load`, `evaluate`, `predict`, `explain`, `export`, `compare`.
 
 They have the names and options of the command line, like those in `mmtrain.api.experiments`.
 """
@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmtrain.api import progress as progress_display
-from mmtrain.api.cross_validated_run import trained_run
+from mmtrain.api.cross_validated_run import RunLike, name_of_run, trained_run
 from mmtrain.api.findings import Comparison
 from mmtrain.api.inputs import (
     Overrides,
@@ -36,75 +36,6 @@ if TYPE_CHECKING:
     from mmtrain.explanation.selection import Method
     from mmtrain.pipeline.predictor import OnError
 
-RunLike: TypeAlias = PathOrText | TrainedRun | None
-"""A run, its folder, its name (the latest run of that name under `output`), or None: the latest run of all."""
-
-
-def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool = True) -> TrainedRun:
-    """Continue a run that was interrupted or killed from its last checkpoint, as if it had never stopped.
-
-    Args:
-        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
-        output: The folder that holds the runs.
-        progress: Show the progress.
-
-    Raises:
-        UsageError: there is no such run, it is finished, or another process trains it.
-        DataError: its table or its images have changed.
-        RunError: the training failed, or the run is damaged.
-
-    """
-    from mmtrain.commands.fitting.resume import resume as go_on
-
-    with progress_display.watching(progress) as shown:
-        done = go_on(_which(run), output=as_path(output), listeners=progress_display.listeners_of(shown))
-    return trained_run(done.run)
-
-
-def distill(
-    run: RunLike = None,
-    *,
-    name: str = "",
-    overrides: Overrides = (),
-    weight: float = 0.7,
-    temperature: float = 2.0,
-    soft: Literal["out_of_fold", "mean"] | None = None,
-    output: PathOrText = "runs",
-    progress: bool = True,
-) -> TrainedRun:
-    """Train one network on the predictions of a run, or of a group of trainings, next to the answers (Hinton et al. 2015).
-
-    Rows and columns of the student are those of its teacher. `evaluate` compares it with its teacher on the same rows.
-
-    Args:
-        run: The teacher: the run, its folder, its name (its latest run under `output`), or None (the latest run of all).
-        name: Name of the student. Left out: that of the teacher with `-distilled`.
-        overrides: Settings of the student in place of those of the teacher: `{"branches.scan.width": 16}`.
-        weight: Part of the distance from the teacher in the loss, above 0 and up to 1; the rest is that of the answers.
-        temperature: Divisor of logits, 1 or more: softer probabilities of classes.
-        soft: Predictions of training rows: `out_of_fold`, of trainings that have not seen the row, or `mean`, of all. Left out: the
-            first where the teacher has folds.
-        output: The folder that holds the runs.
-        progress: Show the progress.
-
-    Raises:
-        UsageError: there is no such run, an option is out of its range, or a task cannot be distilled.
-        ConfigError: an override has a mistake.
-        DataError: the table of the teacher has changed.
-        RunError: the teacher is not finished, or the training failed.
-
-    Example:
-        mmtrain.distill(mmtrain.fit("clinic.yaml", overrides={"split.folds": 5}))
-
-    """
-    from mmtrain.commands.distill import DistillOptions
-    from mmtrain.commands.distill import distill as train
-
-    options = DistillOptions(name, as_overrides(overrides), weight, temperature, soft)
-    with progress_display.watching(progress) as shown:
-        done = train(_which(run), options, output=as_path(output), listeners=progress_display.listeners_of(shown))
-    return trained_run(done.run)
-
 
 def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:
     """Open a run to predict with it; the model is read now, and not with the first prediction.
@@ -121,7 +52,7 @@ def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:
         mmtrain.load("clinic").predict(frame, proba=True)
 
     """
-    opened = trained_run(find(_which(run), as_path(output), group=True))
+    opened = trained_run(find(name_of_run(run), as_path(output), group=True))
     opened.start()
     return opened
 
@@ -200,7 +131,7 @@ def predict(
 
     """
     # An open run has its model loaded already.
-    opened = run if isinstance(run, TrainedRun) else trained_run(find(_which(run), as_path(output), group=True))
+    opened = run if isinstance(run, TrainedRun) else trained_run(find(name_of_run(run), as_path(output), group=True))
     if not isinstance(table, str | PathLike):
         return opened.predict(table, proba=proba, on_error=on_error, images=images)
     return _predicted_file(opened, as_path(table), proba=proba, on_error=on_error, images=images)
@@ -331,16 +262,12 @@ def compare(runs: Iterable[RunLike] = (), split: str = "test", *, output: PathOr
     """
     from mmtrain.commands.comparison.compare import compare as compare_runs
 
-    return Comparison(compare_runs([str(_which(run)) for run in runs], part=split, output=as_path(output)))
-
-
-def _which(run: RunLike) -> str | None:
-    return None if run is None else str(run.folder if isinstance(run, TrainedRun) else Path(run))
+    return Comparison(compare_runs([str(name_of_run(run)) for run in runs], part=split, output=as_path(output)))
 
 
 def _opened(run: RunLike, table: TableLike | None, output: PathOrText, *, group: bool = False) -> tuple[Run, TableArgument | None]:
     """The run, and another table as a file; a DataFrame is kept next to that run."""
-    opened = find(_which(run), as_path(output), group=group)
+    opened = find(name_of_run(run), as_path(output), group=group)
     # A run is at output/name/number: two levels up is the folder in which tables are kept.
     return opened, None if table is None else as_table(table, opened.folder.parent.parent)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
 from mmtrain.api import notebook
+from mmtrain.api.inputs import PathOrText
 from mmtrain.api.notebook import Figures
 from mmtrain.api.results import TrainedRun
 from mmtrain.artifacts.run_folder import Run
@@ -16,6 +18,10 @@ from mmtrain.errors import Problem, UsageError
 if TYPE_CHECKING:
     from mmtrain.artifacts.group_results import CrossValidation
     from mmtrain.reports.report_data import ReportData
+
+
+RunLike: TypeAlias = PathOrText | TrainedRun | None
+"""A run, its folder, its name (the latest run of that name under `output`), or None: the latest run of all."""
 
 
 class CrossValidatedRun(TrainedRun):
@@ -99,3 +105,8 @@ class CrossValidatedRun(TrainedRun):
 def trained_run(run: Run) -> TrainedRun:
     """Return the result object of a run, or of a group of them."""
     return CrossValidatedRun(run) if run.is_group else TrainedRun(run)
+
+
+def name_of_run(run: RunLike) -> str | None:
+    """Return the folder or the name in a `RunLike`, as commands take it; None for the latest run."""
+    return None if run is None else str(run.folder if isinstance(run, TrainedRun) else Path(run))

@@ -1,8 +1,8 @@
-"""The functions of `import mmtrain` that take an experiment or a table: `fit`, `check`, `inspect_data`, `init`.
+"""The functions of `import mmtrain` that train, or prepare a training: `fit`, `resume`, `distill`, `check`, `inspect_data`, `init`.
 
 They have the names and options of the command line. Experiments are paths, dictionaries of the file's shape, or `Experiment` objects;
 tables are paths or DataFrames. Mistakes of the user are raised as ConfigError, DataError, RunError or UsageError, with the text that the
-command line prints. Functions that take a run are in `mmtrain.api.commands`.
+command line prints. Functions that use a trained run are in `mmtrain.api.commands`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 from mmtrain.api import progress as progress_display
-from mmtrain.api.cross_validated_run import trained_run
+from mmtrain.api.cross_validated_run import RunLike, name_of_run, trained_run
 from mmtrain.api.findings import Check, DataInspection, Starter
 from mmtrain.api.inputs import (
     ExperimentLike,
     Overrides,
     PathOrText,
     TableLike,
+    as_overrides,
     as_path,
     as_table,
     experiment_argument,
@@ -85,6 +86,72 @@ def fit(
                 done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=listeners)
             except TrainedByFirst as ended:  # in a process of a cluster: the run is in the folder of the first worker
                 return TrainedRun(Run(Path(ended.folder)))
+    return trained_run(done.run)
+
+
+def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool = True) -> TrainedRun:
+    """Continue a run that was interrupted or killed from its last checkpoint, as if it had never stopped.
+
+    Args:
+        run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        output: The folder that holds the runs.
+        progress: Show the progress.
+
+    Raises:
+        UsageError: there is no such run, it is finished, or another process trains it.
+        DataError: its table or its images have changed.
+        RunError: the training failed, or the run is damaged.
+
+    """
+    from mmtrain.commands.fitting.resume import resume as go_on
+
+    with progress_display.watching(progress) as shown:
+        done = go_on(name_of_run(run), output=as_path(output), listeners=progress_display.listeners_of(shown))
+    return trained_run(done.run)
+
+
+def distill(
+    run: RunLike = None,
+    *,
+    name: str = "",
+    overrides: Overrides = (),
+    weight: float = 0.7,
+    temperature: float = 2.0,
+    soft: Literal["out_of_fold", "mean"] | None = None,
+    output: PathOrText = "runs",
+    progress: bool = True,
+) -> TrainedRun:
+    """Train one network on the predictions of a run, or of a group of trainings, next to the answers (Hinton et al. 2015).
+
+    Rows and columns of the student are those of its teacher. `evaluate` compares it with its teacher on the same rows.
+
+    Args:
+        run: The teacher: the run, its folder, its name (its latest run under `output`), or None (the latest run of all).
+        name: Name of the student. Left out: that of the teacher with `-distilled`.
+        overrides: Settings of the student in place of those of the teacher: `{"branches.scan.width": 16}`.
+        weight: Part of the distance from the teacher in the loss, above 0 and up to 1; the rest is that of the answers.
+        temperature: Divisor of logits, 1 or more: softer probabilities of classes.
+        soft: Predictions of training rows: `out_of_fold`, of trainings that have not seen the row, or `mean`, of all. Left out: the
+            first where the teacher has folds.
+        output: The folder that holds the runs.
+        progress: Show the progress.
+
+    Raises:
+        UsageError: there is no such run, an option is out of its range, or a task cannot be distilled.
+        ConfigError: an override has a mistake.
+        DataError: the table of the teacher has changed.
+        RunError: the teacher is not finished, or the training failed.
+
+    Example:
+        mmtrain.distill(mmtrain.fit("clinic.yaml", overrides={"split.folds": 5}))
+
+    """
+    from mmtrain.commands.distill import DistillOptions
+    from mmtrain.commands.distill import distill as train
+
+    options = DistillOptions(name, as_overrides(overrides), weight, temperature, soft)
+    with progress_display.watching(progress) as shown:
+        done = train(name_of_run(run), options, output=as_path(output), listeners=progress_display.listeners_of(shown))
     return trained_run(done.run)
 
 
