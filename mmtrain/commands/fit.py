@@ -28,7 +28,8 @@ from mmtrain.pipeline.checks.requirements import make_callbacks, unguarded_fusio
 from mmtrain.pipeline.checks.shareable import check_network_shareable
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.distillation.student import record_costs, with_teacher
-from mmtrain.pipeline.groups.run_group import GroupResult, is_group
+from mmtrain.pipeline.groups.members import is_group
+from mmtrain.pipeline.groups.run_group import GroupResult
 from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.time_budget import TimeBudget, assemble_within

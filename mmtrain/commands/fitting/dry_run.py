@@ -15,7 +15,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import check_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
-from mmtrain.pipeline.groups.run_group import is_group
+from mmtrain.pipeline.groups.members import is_group
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.system.memory import available_memory, peak_memory
 

@@ -18,8 +18,9 @@ from mmtrain.data import encode
 from mmtrain.data.splits.summary import summarize
 from mmtrain.errors import Problem, UsageError, counted
 from mmtrain.pipeline.build import EncodedTable, encode_table, tune_device
+from mmtrain.pipeline.groups.members import list_members
 from mmtrain.pipeline.groups.results import finish_group
-from mmtrain.pipeline.groups.run_group import GroupResult, RunGroup, list_members
+from mmtrain.pipeline.groups.run_group import GroupResult, RunGroup
 from mmtrain.pipeline.groups.workers import Processes, train_in_processes
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.time_budget import TimeBudget, fit_into_budget, untried

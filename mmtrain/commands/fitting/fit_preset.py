@@ -16,7 +16,8 @@ from mmtrain.config.load import format_setting
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import RunError, shell_command
 from mmtrain.pipeline.checks.validate import load_checked
-from mmtrain.pipeline.groups.run_group import GroupResult, is_group
+from mmtrain.pipeline.groups.members import is_group
+from mmtrain.pipeline.groups.run_group import GroupResult
 from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.proposals.presets import Preset, WithPreset, with_preset
 from mmtrain.pipeline.search.run_search import SearchListeners

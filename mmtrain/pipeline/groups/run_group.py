@@ -31,16 +31,16 @@ from mmtrain.data.splits import split_file
 from mmtrain.errors import counted
 from mmtrain.evaluation.out_of_fold import GROUP
 from mmtrain.evaluation.prediction_table import prediction_columns, to_csv, truth_columns
-from mmtrain.pipeline.baselines import child_names
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
+from mmtrain.pipeline.groups.members import list_members, scored_rows
 from mmtrain.pipeline.groups.results import HELD_BACK_PREDICTIONS, MEMBER_PREDICTIONS
 from mmtrain.pipeline.postprocess import apply_postprocessing
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS, check_encoders_unchanged
 from mmtrain.pipeline.run_record import RECORDED_FILES, describe_data, record_inputs
 from mmtrain.pipeline.train_run import StopRule, TrainingResult, versions
-from mmtrain.splits.plan import Partition, SplitPlan
+from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.listeners.events import Listener
 
 if TYPE_CHECKING:
@@ -51,34 +51,6 @@ if TYPE_CHECKING:
 
 GROUP_FILES = ("config.yaml", "split.csv", "data.json", "targets.json")
 """Files of a group that are written before its first training and never change after it."""
-
-
-def is_group(experiment: Experiment, plan: SplitPlan) -> bool:
-    """Return whether an experiment takes several trainings: folds, seeds or single branches."""
-    return len(plan.partitions) > 1 or experiment.training.seeds > 1 or bool(experiment.member_branches)
-
-
-def list_members(plan: SplitPlan, seeds: int, branches: Sequence[str] = ()) -> list[Member]:
-    """Return the trainings of a group in their order, by fold, then by seed, then by branch alone; their numbers count from 0.
-
-    >>> partition = Partition(*(np.arange(number, number + 1) for number in range(4)))
-    >>> [member.name for member in list_members(SplitPlan.of(partition, partition), seeds=2)]
-    ['folds/0-seed-0', 'folds/0-seed-1', 'folds/1-seed-0', 'folds/1-seed-1']
-    >>> [member.name for member in list_members(SplitPlan.of(partition), seeds=2)]
-    ['seeds/0', 'seeds/1']
-    >>> [member.name for member in list_members(SplitPlan.of(partition), seeds=1, branches=["scan"])]
-    ['seeds/0', 'seeds/0-scan']
-    """
-    members, alone = [], child_names(branches)
-    for fold, partition in enumerate(plan.trainings):
-        folds = len(plan.trainings) > 1
-        rows = {"train_rows": len(partition.train), "rows": len(partition.test if folds else partition.validation)}
-        for seed in range(seeds):
-            name = f"folds/{fold}{f'-seed-{seed}' if seeds > 1 else ''}" if folds else f"seeds/{seed}"
-            place: dict[str, Any] = {"fold": fold, "repeat": fold // plan.folds, "seed": seed, **rows}
-            members.append(Member(name=name, **place))
-            members += [Member(name=f"{name}-{alone[branch]}", branch=branch, **place) for branch in branches]
-    return members
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,8 +273,3 @@ class GroupResult:
             return []
         targets = self.run.read(ENSEMBLE_WEIGHTS).targets
         return [f"{key}: {one.reason}" if len(targets) > 1 else one.reason for key, one in targets.items()]
-
-
-def scored_rows(partition: Partition, plan: SplitPlan) -> Array:
-    """Return the rows on which a member is scored: those of its fold; without folds validation rows, as `evaluate` scores the test part."""
-    return partition.test if len(plan.partitions) > 1 else partition.validation
