@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import accuracy_page
 import results_page
 import typer
 
@@ -69,10 +71,17 @@ def pages() -> dict[str, str]:
         "python": _python_page(),
         "findings": _findings_page(),
         "results": results_page.page(),
+        "architecture": _architecture_page(),
+        "accuracy": accuracy_page.page(),
     }
     contents = [*made]
     index = f"# Reference\n\nMade from the code and its docstrings.\n\n```{{toctree}}\n{chr(10).join(contents)}\n```\n"
     return {f"{FOLDER}/{name}.md": text for name, text in {"index": index, **made}.items()}
+
+
+def _architecture_page() -> str:
+    first, _, rest = inspect.cleandoc(mmtrain.__doc__ or "").partition("\n")
+    return f"# Architecture\n\n{first}\n{re.sub('^# ', '## ', rest, flags=re.MULTILINE)}\n"
 
 
 def _experiment_page() -> str:
