@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmtrain.branches import Branch, Pretrained, encoder_columns
+from mmtrain.branches import Branch, encoder_columns
 from mmtrain.columns import Column
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
@@ -20,7 +20,7 @@ from mmtrain.input_layout import InputLayout
 from mmtrain.layers.end_to_end import EndToEnd
 from mmtrain.layers.network import TargetUncertainty
 from mmtrain.layers.stacks import AnyPresent
-from mmtrain.model.branch_model import BranchMaker, BranchModel
+from mmtrain.model.branch_model import BranchMaker, BranchModel, LinearModel
 from mmtrain.model.encoder_inputs import (
     Components,
     EncoderInput,
@@ -55,45 +55,29 @@ def assemble(
 
     Raises UsageError when an architecture of the user's own does not keep the contract of a branch.
     """
-    specs = {key: column.spec for key, column in fitted.columns.items()}
     names = names_of_layers(branches, fitted)
+    specs = {key: column.spec for key, column in fitted.columns.items()}
     make = BranchMaker(branches, columns, specs, components or {}, reads_tokens=fusion.reads_tokens)
     whole = {key: make.branch(key, layer) for key, layer in names.branches.items()}
-    pretrained = encoder_columns(branches, columns)
-    alone, behind = _encoder_inputs(branches, pretrained, specs, whole)
-    encoders = {column: one for column, one in alone.items() if pretrained[column].frozen}
-    tuned = {column: one for column, one in alone.items() if column not in encoders}
-    parts = {key: whole[key] if tuned.keys() & set(branches[key].columns) else part for key, part in behind.items()}
+    parts, encoders, tuned = _behind_encoders(branches, columns, specs, whole)
     layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})
-    bases = {key: target.raw_units for key, target in fitted.targets.items()} if len(parts) == 1 and not fusion.units else {}
-    parts = {key: part.with_linear_base(sum(bases.values())) if bases else part for key, part in parts.items()}
+    linear = {key: target.raw_units for key, target in fitted.targets.items()} if len(parts) == 1 and not fusion.units else {}
+    parts = {key: part.with_linear_base(sum(linear.values())) if linear else part for key, part in parts.items()}
     base = next(iter(parts.values())).base
     inputs = network_inputs(layout)
     features, present, tokens = _features(parts, layout, inputs, names)
     ensemble = Ensemble.of({key: part.members for key, part in parts.items()})
     vector = _fusion(fusion, features, present, tokens, ensemble, name=names.fusion)
-    # The last values of the vector are the raw values of the linear model, target by target.
-    places = dict(zip(bases, accumulate(bases.values(), initial=0), strict=False)) if base is not None else {}
-    raw = {
-        key: ensemble.head(fitted.targets[key], vector, layer, Base(places[key], sum(bases.values())) if places else None)
-        for key, layer in names.heads.items()
-    }
+    raw = _raw_values(vector, ensemble, fitted, names, linear if base is not None else {})
     network = keras.Model(inputs, raw, name="network")
     # With one branch, as in its unimodal baseline, the head of the branch would be that of the target once more.
     single = _branch_heads(features, present, ensemble, fitted, names) if fusion.auxiliary and len(parts) > 1 else {}
     uncertainty = TargetUncertainty(targets=len(raw), name=names.uncertainty) if balance_targets and len(raw) > 1 else None
-    # Behind one of the raw values, which pass through, so that it is a layer of the trained network and of no other.
-    outputs = {key: uncertainty(values) if uncertainty and key == next(iter(raw)) else values for key, values in raw.items()}
-    trained = keras.Model(inputs, [outputs, single, present] if single else outputs, name="trained") if single or uncertainty else network
-    if any(part.encoder is not None for part in parts.values()):
-        _begin_at_zero(trained, [*names.heads.values(), *(layer for branch in single for layer in names.branch_heads[branch].values())])
-    activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
-    # Predictions of members are averaged, not their logits; `means` gives the raw value of that average, (batch,
-    # units), so that calibration and exports meet the same shape with and without members.
-    means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
-    predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
-    predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
+    trained = _trained(inputs, raw, single, present, uncertainty) if single or uncertainty else network
     loaded = [part.encoder for part in parts.values() if part.encoder is not None]
+    if loaded:
+        _begin_at_zero(trained, [*names.heads.values(), *(layer for branch in single for layer in names.branch_heads[branch].values())])
+    predictor, activations, means = _predictor(inputs, raw, ensemble, fitted, names)
     models = Models(
         network,
         trained,
@@ -113,14 +97,48 @@ def assemble(
         depths={key: depth for one in loaded for key, depth in depths(one.blocks).items()},
         uncertainty=uncertainty,
         notes=tuple(note for part in parts.values() for note in part.notes),
-        base=base
-        and replace(
-            base,
-            inputs=keras.Model(inputs, base.inputs(branch_inputs(next(iter(parts.values())), layout, inputs))),
-            heads=tuple(network.get_layer(names.heads[key]).get_layer("head") for key in raw),
-        ),
+        base=base and _of_network(base, inputs, branch_inputs(next(iter(parts.values())), layout, inputs), network, names),
     )
     return replace(models, end_to_end=EndToEnd(encoder(fitted.columns), models.with_encoders(predictor), name=layer_names([name])[name]))
+
+
+def _raw_values(vector: Any, ensemble: Ensemble, fitted: Fitted, names: NetworkLayerNames, linear: Mapping[str, int]) -> dict[str, Any]:
+    """Return the raw values of every target; `linear` has the number of those that a linear model adds to each, if there is one."""
+    # The last values of the vector are the raw values of the linear model, target by target.
+    places = zip(linear, accumulate(linear.values(), initial=0), strict=False)
+    bases = {key: Base(first, sum(linear.values())) for key, first in places}
+    return {key: ensemble.head(fitted.targets[key], vector, layer, bases.get(key)) for key, layer in names.heads.items()}
+
+
+def _trained(
+    inputs: Mapping[str, Any],
+    raw: Mapping[str, Any],
+    single: Mapping[str, Mapping[str, Any]],
+    present: Mapping[str, Any],
+    uncertainty: TargetUncertainty | None,
+) -> Any:
+    """Return the network with what the training alone needs: the heads of single branches, and the learned weights of targets."""
+    # Behind one of the raw values, which pass through, so that it is a layer of the trained network and of no other.
+    outputs = {key: uncertainty(values) if uncertainty and key == next(iter(raw)) else values for key, values in raw.items()}
+    return keras.Model(inputs, [outputs, single, present] if single else outputs, name="trained")
+
+
+def _predictor(
+    inputs: Mapping[str, Any], raw: Mapping[str, Any], ensemble: Ensemble, fitted: Fitted, names: NetworkLayerNames
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Return the model to predictions, with the layers that it adds: from raw values to predictions, and to the members' mean."""
+    activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
+    # Predictions of members are averaged, not their logits; `means` gives the raw value of that average, (batch,
+    # units), so that calibration and exports meet the same shape with and without members.
+    means = {key: ensemble.mean(activations[key], names.means[key]) for key in raw if ensemble.members}
+    predictions = {key: activations[key](means[key](raw[key]) if key in means else raw[key]) for key in raw}
+    return keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"]), activations, means
+
+
+def _of_network(base: LinearModel, inputs: Mapping[str, Any], given: Any, network: Any, names: NetworkLayerNames) -> LinearModel:
+    """Return the linear model of a branch as one of the network: its inputs are those of the network, `given` to the branch."""
+    heads = tuple(network.get_layer(layer).get_layer("head") for layer in names.heads.values())
+    return replace(base, inputs=keras.Model(inputs, base.inputs(given)), heads=heads)
 
 
 def _begin_at_zero(network: Any, heads: Iterable[str]) -> None:
@@ -150,25 +168,29 @@ def _parameter_groups(
     return groups
 
 
-def _encoder_inputs(
-    branches: Mapping[str, Branch], pretrained: Mapping[str, Pretrained], specs: Mapping[str, TensorSpec], whole: Mapping[str, BranchModel]
-) -> tuple[dict[str, EncoderInput], dict[str, BranchModel]]:
-    """Return the encoders by the column that they alone read, and all branches behind them.
+def _behind_encoders(
+    branches: Mapping[str, Branch], columns: Mapping[str, Column], specs: Mapping[str, TensorSpec], whole: Mapping[str, BranchModel]
+) -> tuple[dict[str, BranchModel], dict[str, EncoderInput], dict[str, EncoderInput]]:
+    """Return the branches of the network, and the encoders by the column that they alone read: the frozen ones, and the tuned ones.
 
-    `pretrained` are those of `encoder_columns`, `whole` the branches from the columns themselves.
+    `whole` are the branches from the columns themselves. Those behind frozen encoders read their features.
     """
+    pretrained = encoder_columns(branches, columns)
     # An encoder that is tuned is new each time that it is loaded: the one in the branch counts.
     of_branches = {branches[key].columns[0]: part.encoder for key, part in whole.items() if part.encoder is not None}
-    encoders = {column: of_branches.get(column) or one.load(specs[column], owner=column) for column, one in pretrained.items()}
-    features = {column: FeatureSpec(one.width, 1 + pretrained[column].views) for column, one in encoders.items()}
+    loaded = {column: of_branches.get(column) or one.load(specs[column], owner=column) for column, one in pretrained.items()}
+    features = {column: FeatureSpec(one.width, 1 + pretrained[column].views) for column, one in loaded.items()}
     behind = {key: part.on_features(features) for key, part in whole.items()}
-    encoder_inputs = {}
-    for column, loaded in encoders.items():
-        tensor, vectors = (network_inputs(InputLayout({column: one}))[column] for one in (specs[column], features[column]))
+    inputs = {}
+    for column, one in loaded.items():
+        tensor, vectors = (network_inputs(InputLayout({column: spec}))[column] for spec in (specs[column], features[column]))
         readers = [key for key, branch in branches.items() if column in branch.columns]
         models = [whole[key].model for key in readers], [behind[key].model for key in readers]
-        encoder_inputs[column] = EncoderInput(loaded, features[column], tensor, vectors, *models)
-    return encoder_inputs, behind
+        inputs[column] = EncoderInput(one, features[column], tensor, vectors, *models)
+    frozen = {column: one for column, one in inputs.items() if pretrained[column].frozen}
+    tuned = {column: one for column, one in inputs.items() if column not in frozen}
+    parts = {key: whole[key] if tuned.keys() & set(branches[key].columns) else part for key, part in behind.items()}
+    return parts, frozen, tuned
 
 
 def _features(
