@@ -12,7 +12,6 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.evaluation.baselines import dummy_baseline
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
-from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget, TaskTraits
 
 Array = np.ndarray[Any, Any]
@@ -89,11 +88,3 @@ def main_scores(monitor: str, targets: Mapping[str, FittedTarget], results: Mapp
     """Return the `main_score` of every target."""
     prefix = "{}_" if len(results) > 1 else ""
     return {key: main_score(monitor, targets[key], result.scores, prefix.format(key)) for key, result in results.items()}
-
-
-def score_name(part: str, results: Mapping[str, TargetResult]) -> dict[str, Score]:
-    """Return the scores by `<part>_<score>`, with several targets by `<part>_<target>_<score>`."""
-    several = len(results) > 1
-    return {
-        f"{part}_{f'{key}_' if several else ''}{name}": score for key, result in results.items() for name, score in result.scores.items()
-    }

@@ -9,9 +9,6 @@ from typing import Literal, TypeAlias
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 """The formats that are read here and in an exported graph, by Pillow's names."""
 
-MORE_FORMATS = ("TIFF", "AVIF", "HEIC", "DICOM", "NIfTI")
-"""The formats that are read here alone; `formats` has their readers."""
-
 Window: TypeAlias = tuple[float, float] | Literal["auto", "percentile"]
 """The values between black and white: given, of the file itself (`auto`), or of the image's own samples."""
 

@@ -24,7 +24,6 @@ ALONE = {
     ("fusion", "balance"): "the gradients of branches cannot be balanced",
 }
 """Settings that need one process, and why."""
-COMPARES = "the loss of its task compares the rows of a batch"
 
 
 def check_shareable(experiment: Experiment, workers: int, place: Place) -> None:
