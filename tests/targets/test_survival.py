@@ -127,6 +127,7 @@ def test_partial_likelihood_is_that_of_the_rows_at_risk(compiled):
 
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # of lifelines
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of lifelines, since Python 3.12
 def test_baseline_hazard_is_that_of_lifelines():
     from lifelines import CoxPHFitter
 
