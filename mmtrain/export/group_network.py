@@ -41,6 +41,16 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         self.built = True
 
     @property
+    def member_weights(self) -> dict[str, tuple[float, ...]]:
+        """The weights of the networks by target."""
+        return {key: weights for key, _, _, weights in self._places}
+
+    def with_members(self, members: Sequence[Any], weights: Mapping[str, Sequence[float]]) -> GroupNetwork:
+        """Return a group of other networks with the inputs and classes of these, and with weights of their own."""
+        places, widths = {key: each for key, each, _, _ in self._places}, {key: width for key, _, width, _ in self._places}
+        return GroupNetwork(members, [dict(labels) for labels in self._labels], places, widths, weights)
+
+    @property
     def inputs(self) -> list[Any]:
         """The inputs of the group, each once."""
         tensors: dict[str, Any] = {}

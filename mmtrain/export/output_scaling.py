@@ -6,7 +6,7 @@ number is converted to 16 bits, and `number * scale + offset` is appended in flo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from mmtrain.export.base import ExportableModel
+from mmtrain.export.group_network import GroupNetwork
 from mmtrain.layers.numbers.prediction_scales import Affine
 
 LossScaling = Mapping[str, tuple[float, float]]
@@ -23,14 +24,46 @@ LossScaling = Mapping[str, tuple[float, float]]
 def without_units(exportable: ExportableModel) -> tuple[ExportableModel, LossScaling]:
     """Return the network up to the standardised numbers, and the scale and offset that turn them into the targets' units."""
     predictor = exportable.predictor
-    outputs, units = dict(predictor.output), {}
-    for layer in predictor.layers:
-        # The activation of a regression without a transform is an `Affine` layer.
-        for key in [key for key, tensor in predictor.output.items() if isinstance(layer, Affine) and layer.output is tensor]:
+    if isinstance(predictor, GroupNetwork):
+        network, units = _group_without_units(predictor)
+    else:
+        units = _units(predictor)
+        network = _standardised(predictor, units)
+    return replace(exportable, predictor=network), {exportable.outputs[key]: unit for key, unit in units.items()}
+
+
+def _units(predictor: Any) -> dict[str, tuple[float, float]]:
+    """Return scale and offset of every target whose network ends with them: a regression without a transform."""
+    last = [layer for layer in predictor.layers if isinstance(layer, Affine)]
+    return {key: (layer.scale, layer.offset) for layer in last for key, tensor in predictor.output.items() if layer.output is tensor}
+
+
+def _standardised(predictor: Any, keys: Collection[str]) -> Any:
+    """Return a network without the last layer of the targets `keys`."""
+    outputs = dict(predictor.output)
+    for layer in [layer for layer in predictor.layers if isinstance(layer, Affine)]:
+        for key in [key for key in keys if layer.output is predictor.output[key]]:
             # Of several values, such as those of bins, the first is the number.
-            number = layer.input if layer.input.shape[-1] == 1 else layer.input[..., :1]
-            outputs[key], units[exportable.outputs[key]] = number, (layer.scale, layer.offset)
-    return replace(exportable, predictor=keras.Model(predictor.input, outputs)), units
+            outputs[key] = layer.input if layer.input.shape[-1] == 1 else layer.input[..., :1]
+    return keras.Model(predictor.input, outputs)
+
+
+def _group_without_units(group: GroupNetwork) -> tuple[GroupNetwork, dict[str, tuple[float, float]]]:
+    """Return a group of standardised networks, and the units of their mean.
+
+    Members have learned different scales, so each counts with the product of its weight and its scale: the sum over members of
+    `weight * (number * scale + offset)` is the mean of the numbers by these products, times their sum, plus the mean of the offsets.
+    """
+    each = [_units(member) for member in group.members]
+    weights, units = dict(group.member_weights), {}
+    for key, own in group.member_weights.items():
+        counting = [(weight, number) for number, weight in enumerate(own) if weight]
+        if all(key in each[number] for _, number in counting):
+            scale, offset = (sum(weight * each[number][key][place] for weight, number in counting) for place in (0, 1))
+            weights[key] = tuple(weight * each[number][key][0] / scale if weight else 0.0 for number, weight in enumerate(own))
+            units[key] = scale, offset
+    members = [_standardised(member, units.keys() & own.keys()) for member, own in zip(group.members, each, strict=True)]
+    return group.with_members(members, weights), units
 
 
 def add_to_onnx(model: Any, units: LossScaling) -> None:

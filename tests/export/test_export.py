@@ -774,6 +774,31 @@ def test_unit_of_a_number_is_kept_apart_from_what_is_quantized(tmp_path):
     np.testing.assert_allclose(standardised * target.scale + target.center, answers, rtol=1e-6)
 
 
+def test_units_of_a_group_are_those_of_its_mean(tmp_path):
+    """Members have learned different scales, count differently, and one does not count at all."""
+    import keras
+
+    from mmtrain.export.group_network import GroupNetwork
+    from mmtrain.layers.numbers.prediction_scales import Affine
+
+    def member(factor, scale, offset):
+        given = keras.Input((1,), name="x")
+        return keras.Model({"x": given}, {"y": Affine(scale=scale, offset=offset)(keras.layers.Rescaling(factor)(given)), "z": given})
+
+    members = [member(2.0, 3e5, 1e6), member(-1.0, 1e5, 2e6), member(5.0, 7e5, 0.0)]
+    labels, places = [{"x": "x"}] * 3, {"y": [[]] * 3, "z": [[]] * 3}
+    group = GroupNetwork(members, labels, places, {"y": 1, "z": 1}, {"y": (0.25, 0.75, 0.0), "z": (0.2, 0.3, 0.5)})
+    exportable = ExportableModel(None, None, None, group, {"x": "x"}, {"y": "price", "z": "same"})
+    half, units = without_units(exportable)
+    assert units == {"price": (0.25 * 3e5 + 0.75 * 1e5, 0.25 * 1e6 + 0.75 * 2e6)}
+    given = {"x": np.array([[-1.0], [0.5], [2.0]], np.float32)}
+    standardised, whole = half.predictor(given), group(given)
+    assert np.abs(standardised["y"].numpy()).max() < 10
+    scale, offset = units["price"]
+    np.testing.assert_allclose(standardised["y"].numpy() * scale + offset, whole["y"].numpy(), rtol=1e-6)
+    np.testing.assert_allclose(standardised["z"].numpy(), whole["z"].numpy(), rtol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["onnx", "litert"])
 def test_large_numbers_are_exported_in_float16(name, tmp_path):

@@ -420,10 +420,15 @@ def test_encoded_export_of_a_group_has_an_input_for_each_way_to_encode(group, tm
     assert columns["x"] != columns["x of folds/1"]
 
 
-def test_quantized_export_of_a_group_is_refused(group):
-    with pytest.raises(UsageError, match="a group of trainings is exported to onnx in float32 only") as refused:
-        export(str(group.folder), ExportOptions("onnx", "float16"))
-    assert "folds/0" in refused.value.problems[0].fix
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+@pytest.mark.parametrize("quantize", ["float16", "int8"])
+def test_quantized_export_of_a_group_predicts_nearly_as_the_group_does(group, tmp_path, format, quantize):
+    done = export(str(group.folder), ExportOptions(format, quantize, folder=tmp_path / "export"))
+    check = done.signature.check
+    assert check.rows > 5 and 0 < check.largest_difference < (0.01 if quantize == "float16" else 0.05)
+    (score,) = check.scores
+    assert score.after == pytest.approx(score.before, abs=0.01)
 
 
 def test_parts_of_folds_are_refused_for_the_group(group):

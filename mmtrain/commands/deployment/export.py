@@ -28,7 +28,7 @@ from mmtrain.export.encode_program import PROGRAM, write_encode_program
 from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.groups.ensemble import end_to_end, open_members, predict_rows
-from mmtrain.pipeline.groups.export_members import GroupColumns, check_quantization
+from mmtrain.pipeline.groups.export_members import GroupColumns
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
 from mmtrain.pipeline.restore import restore, restore_plan
 from mmtrain.pipeline.train_run import versions
@@ -92,7 +92,6 @@ def export(
     experiment, fitted, _ = restore(run)
     columns = None
     if run.is_group and chosen.inputs == "encoded":
-        check_quantization(run, chosen.name, options.quantize)
         columns = GroupColumns.of(run, fitted)
         fitted = columns.fitted
     elif run.is_group:  # columns of any member have the raw inputs of all
@@ -182,8 +181,7 @@ def _exportable(subject: _Subject, chosen: Format) -> tuple[ExportableModel, dic
         fitted=subject.fitted,
         predictor=single,
         mixed=predictor is not original,
-        # A batch of one row each, as converters take calibration data.
-        calibration=[subject.arrays.columns(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))],
+        calibration=_calibration(subject),
         **_names(subject, chosen),
     )
     return exportable, model_file.predict(original, subject.arrays, subject.checked)
@@ -195,11 +193,22 @@ def _group_exportable(subject: _Subject, chosen: Format) -> tuple[ExportableMode
 
     whole = end_to_end(subject.run, subject.fitted)
     mixed = any(as_float32(member) is not member for member in whole.predictor.members)
-    predictor = None if subject.columns is None else subject.columns.network()
-    names = _names(subject, chosen)
-    exportable = ExportableModel(source=None, whole=whole, fitted=subject.fitted, predictor=predictor, mixed=mixed, **names)
+    exportable = ExportableModel(
+        source=None,
+        whole=whole,
+        fitted=subject.fitted,
+        predictor=None if subject.columns is None else subject.columns.network(),
+        mixed=mixed,
+        calibration=_calibration(subject),
+        **_names(subject, chosen),
+    )
     expected, _ = predict_rows(subject.run, subject.fitted, subject.data, subject.checked, lambda _: None, own_table=True)
     return exportable, expected
+
+
+def _calibration(subject: _Subject) -> list[dict[str, Array]]:
+    """Return the rows for int8, a batch of one row each, as converters take calibration data."""
+    return [subject.arrays.columns(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))]
 
 
 def _names(subject: _Subject, chosen: Format) -> dict[str, Any]:

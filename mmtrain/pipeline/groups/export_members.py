@@ -12,9 +12,8 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
-from mmtrain.errors import Problem, UsageError
 from mmtrain.input_layout import presence_of
-from mmtrain.pipeline.groups.ensemble import class_places, counting_members, open_members
+from mmtrain.pipeline.groups.ensemble import class_places, counting_members
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import restore_training
 
@@ -80,11 +79,3 @@ class GroupColumns:
         places = class_places(self.fitted.targets, targets)
         widths = {key: target.units for key, target in self.fitted.targets.items()}
         return GroupNetwork(networks, labels, places, widths, self.weights)
-
-
-def check_quantization(run: Run, format_name: str, quantize: str) -> None:
-    """Raise UsageError for a quantized export of a group."""
-    if quantize:
-        what = f"a group of trainings is exported to {format_name} in float32 only."
-        fix = f"Leave --quantize out, or export one of its trainings: {open_members(run)[0].folder}"
-        raise UsageError(Problem(f"--quantize {quantize}", what, fix))
