@@ -38,22 +38,25 @@ def out_of_fold_result(key: str, result: CrossValidation, combined: Combined, se
 
 
 def fold_baseline(key: str, result: CrossValidation, combined: Combined) -> BaselineResult:
-    """Return the scores of the baseline `majority`: each fold predicts the class frequencies, or the mean, of its own training rows.
+    """Return the scores of the baseline `majority`: each training predicts the class frequencies, or the mean, of its own training rows.
 
-    They are estimated like those of the members, by the mean of the folds where it is unbiased. Over all folds together, the AUC of such
-    predictions would be below 0.5: a fold with more positive rows has fewer of them to learn from.
+    They are estimated like those of the members, by the mean of the folds where it is unbiased; without folds by the mean over seeds. Over
+    all folds together, the AUC of such predictions would be below 0.5: a fold with more positive rows has fewer of them to learn from.
     """
     # A branch alone has learned from the rows of the training of all branches, whose guess is the same.
     members = [_guessing(key, one) for one in combined.members if not one.member.branch]
     scores = [one.scores(key) for one in members]
     by_name = {name: summarize([one.get(name) for one in scores], result.seeds) for name in result.targets[key]}
-    guessed = cross_validated(key, result.model_copy(update={"targets": {key: by_name}}), members, combined.plain_labels)
+    centers = {name: np.nan if one.mean is None else one.mean for name, one in by_name.items()}
+    if result.predictions:
+        guessed = cross_validated(key, result.model_copy(update={"targets": {key: by_name}}), members, combined.plain_labels)
+        centers = {name: guessed.center(name) for name in by_name}
     dummy = combined.labels[key].dummy
     return BaselineResult(
         kind="majority",
         label=dummy.label,
         name=dummy.description,
-        scores={name: _score(name, guessed.center(name)) for name in by_name},
+        scores={name: _score(name, center) for name, center in centers.items()},
         differences={},
     )
 
@@ -67,4 +70,4 @@ def _guessing(key: str, one: MemberPredictions) -> MemberPredictions:
 
 
 def _score(name: str, value: float) -> Score:
-    return Score(name, None, "It is undefined in every fold.") if np.isnan(value) else Score(name, value)
+    return Score(name, None, "It is undefined in every training.") if np.isnan(value) else Score(name, value)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from mmtrain.columns import Group, column_of_role
 from mmtrain.errors import counted, listed, shell_command
-from mmtrain.metrics.score import metric_of
+from mmtrain.metrics.score import Score, metric_of
 from mmtrain.reports.blocks import Points, Section
 from mmtrain.reports.report_data import ReportData, TargetResultView
+from mmtrain.reports.target_results.group_scores import GroupData
 from mmtrain.reports.wording import count, decimals, format_score, in_sentence, main_score_of, outcome
 
 MANY_IMAGES = 20_000
@@ -38,16 +41,73 @@ def next_steps(contents: ReportData) -> tuple[Section, ...]:
     return (Section("What to do next", (Points(tuple(points)),)),) if points else ()
 
 
+def group_next_steps(contents: GroupData) -> tuple[Section, ...]:
+    """Suggest improvements of a group of trainings, and what it is good for, at least one point."""
+    points = [*_more_epochs_of_group(contents)]
+    for key in contents.result.targets:
+        if contents.outcome(key) == "open":
+            points.append(_no_better(contents.data, key))
+        points += _more_rows_of_group(contents, key)
+    rows = round(sum(one.train_rows for one in contents.result.members) / len(contents.result.members))
+    first = replace(contents.data, network=contents.facts.network, sizes={"train": rows})
+    points += [*pretrained_images(first), *pretrained_texts(first), *_use_of_group(contents)]
+    return (Section("What to do next", (Points(tuple(points)),)),)
+
+
+def _more_epochs_of_group(contents: GroupData) -> Iterator[str]:
+    last, trainings = contents.facts.best_is_last, len(contents.result.members)
+    if 2 * last > trainings:
+        which = "every training" if last == trainings else f"{last} of {trainings} trainings"
+        yield f"In {which} {_train_longer(contents.data)}"
+
+
+def _more_rows_of_group(contents: GroupData, key: str) -> Iterator[str]:
+    """Say how many rows would halve the interval: with more rows, both trainings and scores vary less."""
+    score, result = contents.main_score(key), contents.result
+    if _is_wide(score):
+        width = format_score(score.name, score.interval.high - score.interval.low) if score.interval is not None else ""
+        groups = "" if column_of_role(contents.data.columns, Group) is None else ", from four times as many groups"
+        yield (
+            f"The {contents.percent} interval of the {in_sentence(score.name)} of {key} is {width} wide. Half of that needs about four "
+            f"times as many rows, {count(4 * result.rows)} in place of {count(result.rows)}{groups}."
+        )
+
+
+def _use_of_group(contents: GroupData) -> Iterator[str]:
+    run, facts = contents.data.run, contents.facts
+    if facts.test_rows:
+        yield (
+            f"When no setting is to be changed any more, score all trainings together on {counted(facts.test_rows, 'test row')} that none "
+            f"of them has seen: {shell_command('evaluate', run)}"
+        )
+    # The outer folds of a search have an experiment each: they score it, and are no predictor.
+    if run.parent is None:
+        yield f"Predict with all trainings together: {shell_command('predict', run, 'TABLE')}"
+        yield f"For one network of the size of a single training, distill them: {shell_command('distill', run)}"
+
+
 def _more_epochs(contents: ReportData) -> Iterator[str]:
     """Suggest more epochs where the best one is the last one that was allowed."""
     facts, most = contents.facts, contents.training.epochs
     # Stopped early, by a limit of minutes or by a person: then the number of epochs was not the limit.
     if facts.best_epoch and facts.best_epoch == len(contents.epochs) == most and not facts.stopped:
-        monitor = contents.training.early_stopping.monitor
-        yield (
-            f"The last of {counted(most, 'epoch')} is the best one, so {monitor} was still improving: train longer with "
-            f"`training.epochs: {2 * most}`; early stopping ends the training when nothing is gained any more."
-        )
+        sentence = _train_longer(contents)
+        yield f"{sentence[:1].upper()}{sentence[1:]}"
+
+
+def _train_longer(contents: ReportData) -> str:
+    most, monitor = contents.training.epochs, contents.training.early_stopping.monitor
+    return (
+        f"the last of {counted(most, 'epoch')} is the best one, so {monitor} was still improving: train longer with "
+        f"`training.epochs: {2 * most}`; early stopping ends the training when nothing is gained any more."
+    )
+
+
+def _no_better(contents: ReportData, key: str) -> str:
+    return (
+        f"The model of {key} does not beat a constant prediction: look for mistakes in the table with "
+        f"{shell_command('inspect-data', contents.run / 'config.yaml')}, and train longer or with a lower `training.learning_rate`."
+    )
 
 
 def _of_scores(contents: ReportData, view: TargetResultView) -> Iterator[str]:
@@ -55,10 +115,7 @@ def _of_scores(contents: ReportData, view: TargetResultView) -> Iterator[str]:
     name = main_score_of(contents, view)
     score, baseline = view.scores[name], view.baseline.scores[name]
     if outcome(name, score, baseline, view.difference(name)) in ("worse", "same"):
-        yield (
-            f"The model of {view.key} does not beat a constant prediction: look for mistakes in the table with "
-            f"{shell_command('inspect-data', contents.run / 'config.yaml')}, and train longer or with a lower `training.learning_rate`."
-        )
+        yield _no_better(contents, view.key)
     yield from more_rows(view, name)
     sensitivity, specificity = (view.scores[one].value if one in view.scores else None for one in ("sensitivity", "specificity"))
     undecided = view.target.thresholdable and view.result.operating_point is None
@@ -77,18 +134,23 @@ def _of_scores(contents: ReportData, view: TargetResultView) -> Iterator[str]:
 
 def more_rows(view: TargetResultView, name: str) -> Iterator[str]:
     """Say how many rows would halve the interval: its width falls with the square root of their number."""
-    score, metric, drawing = view.scores[name], metric_of(name), view.interval
-    if score.interval is None or drawing is None:
-        return
-    width, scale = score.interval.high - score.interval.low, metric.maximum - metric.minimum
-    # A score without a natural range is compared with its own size.
-    if width > WIDE_INTERVAL * min(scale, abs(score.value or 0.0) or scale):
+    score, drawing = view.scores[name], view.interval
+    if score.interval is not None and drawing is not None and _is_wide(score):
+        width = score.interval.high - score.interval.low
         grouped = drawing.unit == "group"
         groups = ", from four times as many groups" if grouped else ""
         yield (
             f"The {drawing.percent} interval of the {in_sentence(name)} of {view.key} is {format_score(name, width)} wide. Half of that "
             f"needs about four times as many rows to score, {count(4 * view.result.rows)} in place of {count(view.result.rows)}{groups}."
         )
+
+
+def _is_wide(score: Score) -> bool:
+    if score.interval is None:
+        return False
+    scale = metric_of(score.name).maximum - metric_of(score.name).minimum
+    # A score without a natural range is compared with its own size.
+    return score.interval.high - score.interval.low > WIDE_INTERVAL * min(scale, abs(score.value or 0.0) or scale)
 
 
 def _score(contents: ReportData) -> Iterator[str]:

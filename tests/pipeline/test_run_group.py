@@ -353,3 +353,8 @@ def test_the_end_of_a_group_says_where_its_results_are_and_what_comes_next(group
         f"Report: {group.folder}/report.html",
         f"All trainings as one predictor: mmtrain predict {group.folder} TABLE",
     ]
+
+
+def test_the_report_suggests_the_outer_test_rows(group):
+    page = (group / "report.html").read_text()
+    assert "score all trainings together on 12 test rows that none of them has seen: mmtrain evaluate folded/1" in page

@@ -1,20 +1,25 @@
 """The page and the model card of a group of trainings."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from tiny_groups import BINARY, NUMBER, SECTION, group, guesses, scored
+from tiny_groups import BINARY, NUMBER, SECTION, answers, group, guesses, scored
 
 from mmtrain.artifacts.group_results import EnsembleWeights, TargetWeights
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.views.cross_validation import show_members
 from mmtrain.columns import Group
 from mmtrain.columns.numeric import Numeric
+from mmtrain.config.sections.training import EarlyStopping, Training
 from mmtrain.data.encode import Fitted
 from mmtrain.evaluation.out_of_fold import Combined, score_members
 from mmtrain.reports import report
+from mmtrain.reports.next_steps import group_next_steps
 from mmtrain.reports.pages import group_report
 from mmtrain.reports.report_data import read_group
+from mmtrain.reports.target_results.group_scores import TrainingFacts
+from mmtrain.reports.target_results.score_tiles import group_tiles
 from mmtrain.reports.wording import between, direction, format_score
 
 STARTED = "2026-11-30T10:00:00+00:00"
@@ -86,6 +91,57 @@ def test_one_seed_next_to_branches_alone_is_one_training(tmp_path):
     assert "It was trained once; the scores are those of 120 rows of the part validation." in page
     assert "It was trained once: 1 seed." in card
     assert "different seeds" not in page + card and "over seeds says" not in page + card
+
+
+def test_the_page_begins_with_the_result_then_limits_and_suggestions(tmp_path):
+    members = group(BINARY, guesses(BINARY, 1.0))
+    page, _, _ = written(tmp_path, BINARY, members, scored(members))
+    headings = [line.partition(">")[2].partition("<")[0] for line in page.splitlines() if line.startswith("<h2")]
+    assert headings[:4] == ["Summary", "Limits", "What to do next", "Scores"]
+    assert page.index('<div class="tile good">') < page.index("AUC of y: ")
+
+
+def test_the_tile_of_folds_has_estimate_interval_and_baseline():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    result = scored(members)
+    auc = result.targets["y"]["auc"]
+    (tile,) = group_tiles(contents(members, result)).tiles
+    assert (tile.title, tile.value, tile.tone) == ("AUC of y on 120 out-of-fold rows, 4 folds", f"{auc.estimate:.3f}", "good")
+    assert tile.interval == f"95 % interval {auc.low:.3f} to {auc.high:.3f}"
+    assert tile.comparison == "Baseline (majority): 0.500. The model beats the baseline."
+    assert (tile.ruler.low, tile.ruler.high, tile.ruler.baseline.at) == (auc.low, auc.high, 0.5)
+    guessed = group(BINARY, np.random.default_rng(0).random((1, 120, 1)).astype(np.float32))
+    (tile,) = group_tiles(contents(guessed, scored(guessed))).tiles
+    assert tile.tone == "bad" and tile.comparison.endswith(" The model is not shown to beat the baseline.")
+
+
+def test_the_tile_of_seeds_has_their_spread_and_the_baseline_of_the_same_rows():
+    members = group(NUMBER, np.concatenate([guesses(NUMBER, 1.0, seed=seed) for seed in (0, 1)]), folds=1)
+    result = score_members(members, Combined(members, {"y": NUMBER}), "validation_loss", folds=False, repeats=1)
+    facts = contents(members, result, NUMBER)
+    (tile,) = group_tiles(facts).tiles
+    rmse = result.targets["y"]["rmse"]
+    # The baseline predicts 0, the mean of the training rows.
+    baseline = float(np.sqrt(np.mean(np.square(answers(NUMBER, 120)))))
+    assert facts.baseline_score("y").value == np.float64(baseline)
+    assert (tile.value, tile.interval) == (
+        format_score("rmse", rmse.mean),
+        f"standard deviation over seeds {format_score('rmse', rmse.deviation)}",
+    )
+    assert (tile.tone, tile.comparison) == ("", f"Baseline (mean): {format_score('rmse', baseline)}.")
+
+
+def test_suggestions_name_epochs_rows_and_what_the_group_is_good_for():
+    members = group(BINARY, guesses(BINARY, 1.0))
+    facts = contents(members, scored(members))
+    training = Training.model_construct(epochs=7, early_stopping=EarlyStopping.model_construct(monitor="validation_auc"))
+    last = TrainingFacts(best_is_last=3, test_rows=40)
+    longer = replace(facts, data=replace(facts.data, training=training, run=Run(Path("runs/group/1"))), facts=last)
+    ((points,),) = (section.blocks for section in group_next_steps(longer))
+    assert points.texts[0].startswith("In 3 of 4 trainings the last of 7 epochs is the best one, so validation_auc was still improving")
+    assert "about four times as many rows, 480 in place of 120." in points.texts[1]
+    assert points.texts[2].endswith("on 40 test rows that none of them has seen: mmtrain evaluate group/1")
+    assert [text.rpartition(": ")[2] for text in points.texts[3:]] == ["mmtrain predict group/1 TABLE", "mmtrain distill group/1"]
 
 
 def test_a_model_that_guesses_is_not_shown_to_beat_the_baseline():

@@ -13,6 +13,7 @@ from mmtrain.artifacts.group_results import CrossValidation, Member
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data import encode
+from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import Problem, RunError
 from mmtrain.evaluation.ensemble_weights import WeightedGroup, choose_weights
 from mmtrain.evaluation.out_of_fold import Combined, MemberPredictions, score_members, with_intervals
@@ -22,6 +23,7 @@ from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS
 from mmtrain.reports import report as reports
 from mmtrain.reports.pages import group_report
 from mmtrain.reports.report_data import read_group
+from mmtrain.reports.target_results.group_scores import TrainingFacts
 
 MEMBER_PREDICTIONS = "predictions_member.csv"
 """File of a member with its predictions of the rows that it is scored on."""
@@ -100,7 +102,21 @@ def with_all_branches(members: Sequence[MemberPredictions]) -> list[MemberPredic
 def _write_report(run: Run, experiment: Experiment, labels: encode.Fitted, result: CrossValidation, combined: Combined) -> Path:
     data = read_group(run, experiment.columns, experiment.training, labels)
     weights = run.read(ENSEMBLE_WEIGHTS) if (run / ENSEMBLE_WEIGHTS).is_file() else None
-    return reports.write_group(run, group_report.read(data, result, combined, experiment.evaluation, weights))
+    facts = _training_facts(run, experiment, result)
+    return reports.write_group(run, group_report.read(data, result, combined, experiment.evaluation, weights, facts))
+
+
+def _training_facts(run: Run, experiment: Experiment, result: CrossValidation) -> TrainingFacts:
+    """Return the facts of the trainings that the report makes suggestions by."""
+    members = [run.child(member.name) for member in result.members]
+    facts, most = [one.read("run.json") for one in members], experiment.training.epochs
+    plan = read_split(run / "split.csv").plan
+    return TrainingFacts(
+        # Stopped by a limit of minutes, the number of epochs was not the limit.
+        best_is_last=sum(one.best_epoch == one.epochs == most and not one.stopped for one in facts),
+        test_rows=len(plan.test if len(plan.partitions) > 1 else plan.holdout.test),
+        network=members[0].read("network.json") if (members[0] / "network.json").is_file() else None,
+    )
 
 
 def read_members(run: Run, experiment: Experiment, name: str = MEMBER_PREDICTIONS) -> list[MemberPredictions]:

@@ -13,15 +13,24 @@ from mmtrain.columns import Group, column_of_role
 from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.errors import counted
 from mmtrain.evaluation.out_of_fold import Combined
-from mmtrain.evaluation.out_of_fold_result import out_of_fold_result
-from mmtrain.metrics.score import higher_is_better
+from mmtrain.evaluation.out_of_fold_result import fold_baseline, out_of_fold_result
 from mmtrain.reports import training
 from mmtrain.reports.blocks import Block, Cell, Flow, Paragraph, Plots, Points, Section, Table, number
 from mmtrain.reports.figures.plot_selection import of_confusion, of_target
 from mmtrain.reports.figures.plot_style import FigureWriter
+from mmtrain.reports.next_steps import group_next_steps
 from mmtrain.reports.report_data import OUT_OF_FOLD, EvaluatedSplit, ReportData, TargetResultView
 from mmtrain.reports.sections import question
-from mmtrain.reports.target_results.group_scores import GroupData, Line, members_table, plot_members, scores_table, spreads
+from mmtrain.reports.target_results.group_scores import (
+    GroupData,
+    Line,
+    TrainingFacts,
+    members_table,
+    plot_members,
+    scores_table,
+    spreads,
+)
+from mmtrain.reports.target_results.score_tiles import group_tiles
 from mmtrain.reports.target_results.scores import MOST_COLUMNS, classes_table, confusion_table
 from mmtrain.reports.wording import between, count, direction, format_score, in_sentence, title
 
@@ -30,27 +39,33 @@ FEW_FOLDS = 3
 
 
 def read(
-    data: ReportData, result: CrossValidation, combined: Combined, section: Evaluation, weights: EnsembleWeights | None = None
+    data: ReportData,
+    result: CrossValidation,
+    combined: Combined,
+    section: Evaluation,
+    weights: EnsembleWeights | None = None,
+    facts: TrainingFacts | None = None,
 ) -> GroupData:
     """Return the contents of the report; `data` is that of the group, without parts."""
+    facts, keys = facts or TrainingFacts(), [key for key in result.targets if combined.scores(key)]
     if not result.predictions:
-        return GroupData(data, result, weights)
-    results: Mapping[str, TargetResult] = {
-        key: out_of_fold_result(key, result, combined, section) for key in result.targets if combined.scores(key)
-    }
+        return GroupData(data, result, weights, {key: fold_baseline(key, result, combined) for key in keys}, facts)
+    results: Mapping[str, TargetResult] = {key: out_of_fold_result(key, result, combined, section) for key in keys}
     part = EvaluatedSplit(OUT_OF_FOLD, data.data.table, results, combined.frame(), {})
-    return GroupData(replace(data, parts=(part,)), result, weights)
+    baselines = {key: one.baselines[0] for key, one in results.items()}
+    return GroupData(replace(data, parts=(part,)), result, weights, baselines, facts)
 
 
 def sections(contents: GroupData, writer: FigureWriter) -> tuple[Section, ...]:
     """Return all sections in reading order."""
     return (
-        Section("Summary", (Paragraph(f"{question(contents.data)} {_rows(contents)}"), *verdicts(contents))),
-        Section("Rows", (_flow(contents), Paragraph(_division(contents)))),
+        Section("Summary", (group_tiles(contents), Paragraph(f"{question(contents.data)} {_rows(contents)}"), *verdicts(contents))),
+        limits(contents),
+        *group_next_steps(contents),
         *(_target(contents, key, writer) for key in contents.result.targets),
         *_out_of_fold(contents, writer),
         *_ensemble(contents),
-        limits(contents),
+        Section("Rows", (_flow(contents), Paragraph(_division(contents)))),
         training.experiment(contents.data),
         training.provenance(contents.data),
     )
@@ -105,35 +120,34 @@ def _division(contents: GroupData) -> str:
 
 def verdicts(contents: GroupData) -> tuple[Paragraph, ...]:
     """Give the main score of every target with its interval, compared with the baseline."""
-    views = {view.key: view for view in contents.views}
-    return tuple(_verdict(contents, key, views.get(key)) for key in contents.result.targets)
+    return tuple(_verdict(contents, key) for key in contents.result.targets)
 
 
-def _verdict(contents: GroupData, key: str, view: TargetResultView | None) -> Paragraph:
+def _verdict(contents: GroupData, key: str) -> Paragraph:
     name = contents.result.main[key]
-    score = contents.result.targets[key][name]
+    score, baseline = contents.result.targets[key][name], contents.baseline_score(key)
     value = Line.of(score).value
     if value is None:
         return Paragraph(f"The {in_sentence(name)} of {key} is undefined in every training.", tone="bad")
     better = f"{direction(name)} is better"
+    against = ""
+    if baseline is not None and baseline.value is not None:
+        against = f"the baseline ({contents.baselines[key].name}), which has {format_score(name, baseline.value)}."
     if contents.result.folds == 1:
         spread = f", standard deviation over seeds {format_score(name, score.deviation)}" if score.deviation is not None else ""
-        return Paragraph("", f"{title(name)} of {key}: {format_score(name, value)} ({better}{spread}).")
+        strong = f"{title(name)} of {key}: {format_score(name, value)} ({better}{spread})."
+        return Paragraph("", strong, f"How much other rows would change it is unknown. Compare it with {against}" if against else "")
     interval = f"{contents.percent} interval {between(name, Line.of(score))}; " if score.low is not None else ""
     number_of_rows = round(float(np.mean([member.train_rows for member in contents.result.members])))
     facts = (
         f"It estimates the score on new rows of a training on as many rows as a fold has: {count(number_of_rows)}, plus validation rows."
     )
     strong = f"{title(name)} of {key}: {format_score(name, value)} ({interval}{better})."
-    if view is None or score.low is None or score.high is None:
+    outcome = contents.outcome(key)
+    if outcome == "unknown":
         return Paragraph("", strong, facts)
-    baseline = view.baseline.scores[name]
-    if baseline.value is None:
-        return Paragraph("", strong, facts)
-    beaten = baseline.value < score.low if higher_is_better(name) else baseline.value > score.high
-    conclusion = "The interval excludes" if beaten else "The model is not shown to beat"
-    against = f"{conclusion} the baseline ({view.baseline.name}), which has {format_score(name, baseline.value)}."
-    return Paragraph("", strong, f"{facts} {against}", "good" if beaten else "bad")
+    conclusion = "The interval excludes" if outcome == "better" else "The model is not shown to beat"
+    return Paragraph("", strong, f"{facts} {conclusion} {against}", "good" if outcome == "better" else "bad")
 
 
 def _target(contents: GroupData, key: str, writer: FigureWriter) -> Section:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from mmtrain.artifacts.group_results import CrossValidation, EnsembleWeights, MemberScores
+from mmtrain.artifacts.results import BaselineResult
+from mmtrain.artifacts.run_schema.network_facts import Network
 from mmtrain.errors import listed
-from mmtrain.metrics.score import metric_of
+from mmtrain.metrics.score import Score, higher_is_better, metric_of
 from mmtrain.reports.blocks import Cell, Plot, Table, number
 from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.plot_style import FigureWriter
@@ -37,6 +40,18 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
+class TrainingFacts:
+    """Facts of the trainings of a group that suggestions depend on."""
+
+    best_is_last: int = 0
+    """Number of trainings whose best epoch is the last one that was allowed."""
+    test_rows: int = 0
+    """Rows of the test part, which no training has seen."""
+    network: Network | None = None
+    """The network of the first training; None if its file is gone."""
+
+
+@dataclass(frozen=True, eq=False)
 class GroupData:
     """The contents of the report of a group."""
 
@@ -45,6 +60,9 @@ class GroupData:
     result: CrossValidation
     weights: EnsembleWeights | None = None
     """None where all trainings count the same."""
+    baselines: Mapping[str, BaselineResult] = field(default_factory=dict)
+    """The dummy baseline of each target with scored rows."""
+    facts: TrainingFacts = field(default_factory=TrainingFacts)
 
     @property
     def percent(self) -> str:
@@ -55,6 +73,26 @@ class GroupData:
     def views(self) -> tuple[TargetResultView, ...]:
         """A view of each target on the out-of-fold rows."""
         return tuple(view for part in self.data.parts for view in self.data.views(part))
+
+    def main_score(self, key: str) -> Score:
+        """Return the main score of a target with its interval; without folds the mean over seeds, which has none."""
+        name = self.result.main[key]
+        line = Line.of(self.result.targets[key][name])
+        undefined = "" if line.value is not None else "It is undefined in every training."
+        return Score(name, line.value, undefined, low=line.low, high=line.high)
+
+    def baseline_score(self, key: str) -> Score | None:
+        """Return the main score of the dummy baseline; None for a target without scored rows."""
+        return self.baselines[key].scores.get(self.result.main[key]) if key in self.baselines else None
+
+    def outcome(self, key: str) -> Literal["better", "open", "unknown"]:
+        """Return whether the interval of the main score excludes that of the baseline; unknown where one of them is missing."""
+        score, baseline = self.main_score(key), self.baseline_score(key)
+        if score.interval is None or baseline is None or baseline.value is None:
+            return "unknown"
+        higher = higher_is_better(score.name)
+        beaten = baseline.value < score.interval.low if higher else baseline.value > score.interval.high
+        return "better" if beaten else "open"
 
 
 def scores_table(contents: GroupData, key: str) -> Table:

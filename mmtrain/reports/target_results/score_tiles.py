@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+from collections.abc import Mapping
+
+from mmtrain.errors import counted
 from mmtrain.metrics.score import Score, metric_of
 from mmtrain.reports.blocks import Mark, Ruler, Tile, Tiles, Tone
 from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView
+from mmtrain.reports.target_results.group_scores import GroupData
 from mmtrain.reports.wording import format_score, in_sentence, limits, main_score_of, outcome, rows_called, title, verdict
 
 MARGIN = 0.1
@@ -31,12 +35,45 @@ def _tile(contents: ReportData, view: TargetResultView) -> Tile:
     return Tile(heading, format_score(name, score.value), interval, compared, tone, ruler(name, score, baseline))
 
 
+GROUP_VERDICTS: Mapping[str, tuple[str, Tone]] = {
+    "better": (" The model beats the baseline.", "good"),
+    "open": (" The model is not shown to beat the baseline.", "bad"),
+    "unknown": ("", ""),
+}
+"""Verdict on a group of trainings, and the tone of its tile, by `GroupData.outcome`."""
+
+
+def group_tiles(contents: GroupData) -> Tiles:
+    """Return a tile for every target of a group of trainings."""
+    return Tiles(tuple(_group_tile(contents, key) for key in contents.result.targets))
+
+
+def _group_tile(contents: GroupData, key: str) -> Tile:
+    result, score, baseline = contents.result, contents.main_score(key), contents.baseline_score(key)
+    name, trained = score.name, result.targets[key][score.name]
+    rows = counted(result.rows, "out-of-fold row" if result.predictions else "validation row")
+    heading = f"{title(name)} of {key} on {rows}, {result.trainings}"
+    if score.value is None:
+        return Tile(heading, "undefined", "", score.undefined or "", "bad", None)
+    interval = f"{contents.percent} interval {limits(name, score)}" if score.interval else "without an interval"
+    if not result.predictions and trained.deviation is not None:
+        interval = f"standard deviation over seeds {format_score(name, trained.deviation)}"
+    if baseline is None:
+        return Tile(heading, format_score(name, score.value), interval, "", "", None)
+    conclusion, tone = GROUP_VERDICTS[contents.outcome(key)]
+    compared = f"Baseline ({contents.baselines[key].label}): {_value(name, baseline)}.{conclusion}"
+    return Tile(heading, format_score(name, score.value), interval, compared, tone, ruler(name, score, baseline))
+
+
 def _value(name: str, score: Score) -> str:
     return "undefined" if score.value is None else format_score(name, score.value)
 
 
-def ruler(name: str, score: Score, baseline: Score) -> Ruler | None:
-    """Return the ruler of a score with a value: over the whole range of a metric with two ends, else over the numbers that it shows."""
+def ruler(name: str, score: Score, baseline: Score, compared: str = "baseline") -> Ruler | None:
+    """Return the ruler of a score with a value: over the whole range of a metric with two ends, else over the numbers that it shows.
+
+    `compared` names what `baseline` is the score of.
+    """
     assert score.value is not None  # noqa: S101
     metric = metric_of(name)
     shown = [score.value, *(score.interval or ()), *([] if baseline.value is None else [baseline.value])]
@@ -50,7 +87,7 @@ def ruler(name: str, score: Score, baseline: Score) -> Ruler | None:
     other = None if baseline.value is None else Mark((baseline.value - start) / (end - start), format_score(name, baseline.value))
     words = f"{in_sentence(name)} {format_score(name, score.value)}"
     words += f", interval {limits(name, score)}" if score.interval else ""
-    words += "" if other is None else f", baseline {other.label}"
+    words += "" if other is None else f", {compared} {other.label}"
     mark = Mark((score.value - start) / (end - start), format_score(name, score.value))
     return Ruler(
         format_score(name, start),
