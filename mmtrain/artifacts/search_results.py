@@ -58,6 +58,14 @@ class CorrectedChoice(ResultModel):
     """Share of the draws in which the chosen trial is better than the file's own values."""
     draws: Count
     """Number of draws of the bootstrap."""
+    low: float | None = None
+    """Lower limit of the confidence interval of `value`: a percentile of the draws, which are scored on a third of the rows each."""
+    high: float | None = None
+    """Upper limit of that interval."""
+    confidence: float = 0.95
+    """Confidence level of the interval."""
+    rows: Count = 0
+    """Number of validation rows, of all trainings of a trial together."""
 
     @property
     def gain(self) -> float:

@@ -57,4 +57,16 @@ def correct_choice(
         return None
     corrected, fixed = defined.mean(axis=0).tolist()
     wins = sign * (defined[:, 0] - defined[:, 1])
-    return CorrectedChoice(score=score, value=corrected, own=fixed, better=float((wins > 0).mean()), draws=len(defined))
+    # Of scores of the rows that a draw leaves out, which are few: rather too wide.
+    low, high = np.quantile(defined[:, 0], [(1 - bootstrap.confidence) / 2, (1 + bootstrap.confidence) / 2]).tolist()
+    return CorrectedChoice(
+        score=score,
+        value=corrected,
+        own=fixed,
+        better=float((wins > 0).mean()),
+        draws=len(defined),
+        low=low,
+        high=high,
+        confidence=bootstrap.confidence,
+        rows=len(truth),
+    )

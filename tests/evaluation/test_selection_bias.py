@@ -47,6 +47,9 @@ def test_a_model_that_is_better_on_all_rows_keeps_its_score():
     assert result.own == pytest.approx(auc(truth, models[0]), abs=0.02)
     assert (result.better, result.draws) == (1.0, 200)
     assert result.gain == result.value - result.own
+    # Percentiles of the draws, each scored on the rows that it leaves out.
+    assert result.low < result.value < result.high <= 1
+    assert (result.rows, result.confidence) == (ROWS, 0.95)
 
 
 def test_rows_of_a_group_are_drawn_together():

@@ -60,7 +60,7 @@ def write_results(search: Search, seconds: float, *, page: bool = True) -> Searc
     run.write_text(BEST, config.to_yaml(experiment, run.folder, header=_header(result)))
     run.write_text(TRIALS, csv_text(trials_table(results, keys, score), spreadsheet=True))
     if page:
-        search_page.write_page(run, result, keys, section.minutes)
+        search_page.write_page(run, result, _ranges(space), section.minutes)
     return result
 
 
@@ -69,8 +69,16 @@ def add_nested(result: SearchResult, nested: NestedScore, space: SearchSpace, mi
     result = result.model_copy(update={"nested": nested})
     run, best = result.run, config.load(result.run / BEST)
     run.write_text(BEST, config.to_yaml(best, run.folder, header=_header(result)))
-    search_page.write_page(run, result, [setting.key for setting in space.settings], minutes)
+    search_page.write_page(run, result, _ranges(space), minutes)
     return result
+
+
+def _ranges(space: SearchSpace) -> dict[str, search_page.SettingRange | None]:
+    """Return the ranges of the settings by key; None for choices."""
+    return {
+        one.key: None if one.choices else search_page.SettingRange(float(one.number(one.low)), float(one.number(one.high)), one.log)
+        for one in space.settings
+    }
 
 
 def read_best(run: Run, score: str) -> tuple[str, float | None, int]:
