@@ -57,6 +57,8 @@ class LeaderboardEntry(CommandResult):
     """The score that chose the best epoch."""
     value: float | None
     """Its value in that epoch."""
+    validation: float | None = None
+    """The score of the leaderboard on validation rows in that epoch; null where epochs do not record it, and for groups."""
     minutes: float | None
     """Duration of the training."""
     parameters: Count

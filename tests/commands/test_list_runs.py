@@ -11,7 +11,7 @@ from mmtrain import config
 from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.runs import create
 from mmtrain.cli.app import run as run_command
-from mmtrain.commands.comparison.leaderboard import leaderboard
+from mmtrain.commands.comparison.leaderboard import leaderboard, leaderboard_table
 from mmtrain.commands.comparison.list_runs import list_runs
 from mmtrain.errors import UsageError
 from mmtrain.metrics.score import Score
@@ -118,6 +118,21 @@ def test_a_run_with_an_undefined_score_comes_last_and_of_equal_runs_the_latest_f
     # Of an error, the lowest is the best.
     board = leaderboard("low", score="log_loss")
     assert ([one.name for one in board.runs], board.higher_is_better) == (["undefined/1", "two/1", "one/1", "low/1"], False)
+
+
+def test_the_validation_score_is_that_of_the_target_and_score_that_runs_are_ranked_by(make):
+    """And not the monitored one, which is that of another target or another score."""
+    run = make(auc=0.7)
+    of_target = run.read_json("metrics.json")["test"]["y"]
+    run.write_json("metrics.json", {"test": {"y": of_target, "late": of_target}})
+    (run / "metrics.jsonl").unlink()
+    recorded = {"validation_auc": 0.75, "validation_y_auc": 0.71, "validation_late_auc": 0.62}
+    run.append_line("metrics.jsonl", {"epoch": 1, "learning_rate": 0.1, **recorded})
+    assert [leaderboard(target=key).runs[0].validation for key in (None, "y", "late")] == [0.71, 0.71, 0.62]
+    (entry,) = leaderboard(target="late", score="log_loss").runs
+    assert (entry.monitor, entry.value, entry.validation) == ("validation_auc", 0.75, None)
+    table = leaderboard_table(leaderboard(target="late"))
+    assert table.loc[0, "validation_auc"] == 0.62
 
 
 def as_group(run, auc):
@@ -248,6 +263,8 @@ def test_the_command_writes_json_csv_and_a_page(make, capsys):
     ]
     page = Path("board.html").read_text()
     assert all(text in page for text in ("Leaderboard: y", "0.900 (0.800 to 1.000)", "training.learning_rate"))
+    assert "AUC of clinic/2, the best of 2 runs" in page and "clinic/1: 0.700." in page
+    assert "To see whether two runs differ: mmtrain compare clinic/2 clinic/1" in page
 
 
 def test_the_terminal_shows_both_lists(make, capsys, monkeypatch):

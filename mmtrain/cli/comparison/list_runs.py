@@ -132,7 +132,7 @@ def _leaderboard(done: Leaderboard) -> Table:
         settings = [f"{key} {format_setting(value)}" for key, value in list(one.differences.items())[:MOST_DIFFERENCES]]
         more = len(one.differences) - len(settings)
         length = "–" if one.minutes is None else duration(60 * one.minutes)
-        best = "–" if one.value is None else number(one.value)
+        best = "–" if one.validation is None else number(one.validation)
         cells = (str(place), one.name, number(one.score.value), interval(one.score.interval), best, length)
         differences = ", ".join([*settings, *([f"{more} more"] if more else [])])
         rows.append((*cells, f"{one.parameters:,}", str(one.test_looks), differences))

@@ -20,7 +20,7 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry, RunEntry
 from mmtrain.commands.comparison.compare import differing_settings
-from mmtrain.commands.comparison.list_runs import FOLDS_PART, describe_run, list_runs, main_score, scores_of
+from mmtrain.commands.comparison.list_runs import FOLDS_PART, best_epoch_scores, describe_run, list_runs, main_score, scores_of
 from mmtrain.config import Experiment
 from mmtrain.config.load import setting_cell
 from mmtrain.data.splits.split_file import read_sizes, read_split
@@ -85,7 +85,7 @@ def leaderboard(
         score=name,
         higher_is_better=higher,
         rows=_scored_rows(ranked[0].run, part, key),
-        runs=_ranked_entries(ranked, {one.run.folder: results[one.run.folder][key][name] for one in ranked}),
+        runs=_ranked_entries(ranked, key, name, results),
         unscored=[one for one in same if part not in one.scored and one.state != "running"],
         others=len(entries) - len(ranked) - sum(part not in one.scored for one in same),
     )
@@ -138,18 +138,23 @@ def _target_and_score(entry: RunEntry, part: str, target: str | None, score: str
     return key, score or main_score(entry.run, key, known, entry.monitor)
 
 
-def _ranked_entries(ranked: list[RunEntry], scores: Mapping[Path, Score]) -> list[LeaderboardEntry]:
+def _ranked_entries(
+    ranked: list[RunEntry], key: str, name: str, results: Mapping[Path, Mapping[str, Mapping[str, Score]]]
+) -> list[LeaderboardEntry]:
     experiments = [_experiment(one.run) for one in ranked]
     entries = []
     for one, experiment in zip(ranked, experiments, strict=True):
-        looks = [look for look in one.run.read("run.json").evaluations or () if look.is_test_access]
+        facts, of_run = one.run.read("run.json"), results[one.run.folder]
+        looks = [look for look in facts.evaluations or () if look.is_test_access]
+        recorded = f"validation_{f'{key}_' if len(of_run) > 1 else ''}{name}"
         entries.append(
             LeaderboardEntry(
                 run=one.run,
                 name=one.name,
-                score=scores[one.run.folder],
+                score=of_run[key][name],
                 monitor=one.monitor,
                 value=one.value,
+                validation=best_epoch_scores(one.run, facts).get(recorded),
                 minutes=one.minutes,
                 parameters=one.parameters,
                 test_looks=len(looks),
@@ -219,7 +224,9 @@ def leaderboard_table(board: Leaderboard) -> pd.DataFrame:
             board.score: one.score.value,
             "low": one.score.low,
             "high": one.score.high,
+            # The same column where the score of the leaderboard has chosen the epoch.
             one.monitor: one.value,
+            f"validation_{board.score}": one.validation,
             "minutes": one.minutes,
             "parameters": one.parameters,
             "test_evaluations": one.test_looks,

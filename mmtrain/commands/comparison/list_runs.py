@@ -74,8 +74,7 @@ def _entry(run: Run) -> RunEntry:
     if is_search:
         monitor, value, epochs = read_best(run, value_at(tree, ("tune", "score")) or monitor)
     else:
-        best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)
-        value, epochs = (None if best is None else best.values.get(monitor)), facts.epochs
+        value, epochs = best_epoch_scores(run, facts).get(monitor), facts.epochs
     looked = [look.part for look in facts.evaluations or () if _is_current(look, facts)]
     looked = [FOLDS_PART, *looked] if is_group else looked
     scored = {part: _first_score(run, part, monitor) for part in looked}
@@ -94,6 +93,12 @@ def _entry(run: Run) -> RunEntry:
         value=value,
         scored={part: score for part, score in scored.items() if score is not None},
     )
+
+
+def best_epoch_scores(run: Run, facts: RunFacts) -> Mapping[str, float | None]:
+    """Return the scores that were recorded in the best epoch, `validation_auc` and others; empty before it, and for a group."""
+    lines = run.read_lines("metrics.jsonl")
+    return next((line.values for line in lines if line.epoch == facts.best_epoch and line.step is None), {})
 
 
 def _tree(run: Run) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry
 from mmtrain.config.load import format_setting
-from mmtrain.errors import counted
-from mmtrain.reports.blocks import Cell, Paragraph, Section, Table, number
+from mmtrain.errors import counted, shell_command
+from mmtrain.reports.blocks import Block, Cell, Paragraph, Points, Section, Table, Tile, Tiles, number
 from mmtrain.reports.report import WRITTEN_BY, page
-from mmtrain.reports.wording import count, format_interval, significant, title
+from mmtrain.reports.target_results.score_tiles import ruler
+from mmtrain.reports.wording import count, format_interval, format_score, limits, significant, title
 
 OPTIMISM = "The best of many runs looks better than it is."
 """Selection bias of a leaderboard: the score of its first run is too high."""
@@ -19,7 +20,7 @@ def leaderboard_page(board: Leaderboard) -> str:
     head = ("Place", "Run", title(board.score), "Validation", "Minutes", "Weights", "Evaluations of the test part", *keys)
     table = Table("Runs, the best first", head, tuple(_row(board, place, one, keys) for place, one in enumerate(board.runs, start=1)))
     better = "Higher" if board.higher_is_better else "Lower"
-    sections = [Section("Runs", (Paragraph(f"{better} is better. {OPTIMISM} `mmtrain compare` says whether two runs differ."), table))]
+    sections = [Section("Runs", (*_best(board), Paragraph(f"{better} is better."), table)), _next_steps(board)]
     if board.unscored:
         names = ", ".join(one.name for one in board.unscored)
         sections.append(Section("Not scored", (Paragraph(f"These runs have the same rows and have not been scored on them: {names}."),)))
@@ -27,12 +28,34 @@ def leaderboard_page(board: Leaderboard) -> str:
     return page(title=f"Leaderboard: {board.target}", facts=facts, sections=sections, footer=WRITTEN_BY)
 
 
+def _best(board: Leaderboard) -> tuple[Block, ...]:
+    """Return the score of the best run, next to that of the second one."""
+    best, *others = board.runs
+    if best.score.value is None:
+        return ()
+    interval = f"interval {limits(board.score, best.score)}" if best.score.interval else "without an interval"
+    second = next((one for one in others if one.score.value is not None), None)
+    compared = "" if second is None or second.score.value is None else f"{second.name}: {format_score(board.score, second.score.value)}."
+    line = None if second is None else ruler(board.score, best.score, second.score, second.name)
+    heading = f"{title(board.score)} of {best.name}, the best of {counted(len(board.runs), 'run')}"
+    return (Tiles((Tile(heading, format_score(board.score, best.score.value), interval, compared, "", line),)),)
+
+
+def _next_steps(board: Leaderboard) -> Section:
+    points = [f"{OPTIMISM} Score the one that you keep on rows that no run was chosen by."] if len(board.runs) > 1 else []
+    if len(board.runs) > 1:
+        points.append(f"To see whether two runs differ: {shell_command('compare', board.runs[0].name, board.runs[1].name)}")
+    else:
+        points.append("One run is no comparison: train another experiment on the same rows.")
+    return Section("What to do next", (Points(tuple(points)),))
+
+
 def _row(board: Leaderboard, place: int, one: LeaderboardEntry, keys: list[str]) -> tuple[Cell, ...]:
     return (
         number(str(place)),
         Cell(one.name),
         number(format_interval(board.score, one.score), tone="good" if place == 1 else ""),
-        number("–" if one.value is None else significant(one.value)),
+        number("–" if one.validation is None else significant(one.validation)),
         number("–" if one.minutes is None else significant(one.minutes)),
         number(count(one.parameters)),
         number(str(one.test_looks)),
