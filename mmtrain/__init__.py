@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from mmtrain.api.commands import export as export
     from mmtrain.api.commands import load as load
     from mmtrain.api.commands import predict as predict
+    from mmtrain.api.cross_validation import cross_validate as cross_validate
     from mmtrain.api.estimators import Classifier as Classifier
     from mmtrain.api.estimators import Regressor as Regressor
     from mmtrain.api.experiments import check as check
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
 _API = {
     **dict.fromkeys(("check", "distill", "fit", "init", "inspect_data", "resume"), "mmtrain.api.experiments"),
     **dict.fromkeys(("compare", "evaluate", "explain", "export", "load", "predict"), "mmtrain.api.commands"),
+    "cross_validate": "mmtrain.api.cross_validation",
     **dict.fromkeys(("Classifier", "Regressor"), "mmtrain.api.estimators"),
     "tune": "mmtrain.api.tuning",
     **dict.fromkeys(("ConfigError", "DataError", "MmtrainError", "RunError"), "mmtrain.errors"),

@@ -10,6 +10,9 @@ import pytest
 from tiny import paint, write_experiment
 
 import mmtrain
+from mmtrain.api import cross_validation
+from mmtrain.api.cross_validated_run import CrossValidatedRun
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import ConfigError, DataError, UsageError
 from mmtrain.image_decoding.data_uri import from_data_uri, to_data_uri
 
@@ -59,9 +62,38 @@ def test_dir_shows_the_api_and_nothing_else():
 
 
 NAMES = [
-    "Classifier", "ConfigError", "DataError", "MmtrainError", "Regressor", "RunError", "check", "compare", "distill", "evaluate", "explain",
-    "export", "fit", "init", "inspect_data", "load", "predict", "resume", "tune",
+    "Classifier", "ConfigError", "DataError", "MmtrainError", "Regressor", "RunError", "check", "compare", "cross_validate",
+    "distill", "evaluate", "explain", "export", "fit", "init", "inspect_data", "load", "predict", "resume", "tune",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("split", "arguments", "settings"),
+    [
+        ({}, {}, ["split.folds=5"]),
+        ({"folds": 3}, {}, []),
+        ({"folds": 3}, {"folds": 4, "repeats": 2, "seeds": 2}, ["split.folds=4", "split.repeats=2", "training.seeds=2"]),
+        ({"method": "time", "folds": None}, {}, ["split.folds=5"]),
+    ],
+)
+def test_cross_validation_is_a_fit_with_folds(split, arguments, settings, monkeypatch):
+    given = []
+
+    def fit(experiment, table, *, overrides, **_):
+        given.append((experiment, table, list(overrides)))
+        return CrossValidatedRun(Run(Path("runs/x/1")))
+
+    monkeypatch.setattr(cross_validation, "fit", fit)
+    mmtrain.cross_validate({**TREE, "split": split}, "t.csv", overrides=iter(["training.epochs=3"]), progress=False, **arguments)
+    assert given == [({**TREE, "split": split}, "t.csv", ["training.epochs=3", *settings])]
+
+
+def test_a_split_column_of_parts_is_not_cross_validated(tmp_path, monkeypatch):
+    monkeypatch.setattr(cross_validation, "fit", pytest.fail)
+    columns = {**TREE["columns"], "part": {"role": "split"}}
+    parts = table().assign(part=[("train", "validation", "test", "train")[row % 4] for row in range(ROWS)])
+    with pytest.raises(mmtrain.ConfigError, match="the column of the split names parts, and no folds"):
+        mmtrain.cross_validate({**TREE, "columns": columns, "split": {"method": "column"}}, parts, output=tmp_path, progress=False)
 
 
 def test_a_package_of_the_same_name_does_not_replace_a_function():

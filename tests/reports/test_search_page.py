@@ -41,9 +41,7 @@ RANGES = {"training.learning_rate": SettingRange(1e-4, 1e-2, log=True), "fusion.
 
 def search(corrected=None, *, own=False, nested=None, settings=None, trials=4, number=3):
     """A search whose trial `number` is the best."""
-    best = TrialResult(
-        trial=number, outcome="complete", score=0.9, best_epoch=1, epochs=2, seconds=1.0, settings=settings or {}, own=own
-    )
+    best = TrialResult(trial=number, outcome="complete", score=0.9, best_epoch=1, epochs=2, seconds=1.0, settings=settings or {}, own=own)
     return SearchResult.model_construct(
         best=best,
         corrected=corrected,
@@ -72,7 +70,9 @@ def test_the_headline_is_the_corrected_score_next_to_the_file(value, tone):
 
 def test_the_headline_of_nested_folds_is_their_score_on_unseen_rows():
     folds = [NestedFold(fold=fold, trials=4, best=0.9, score=0.8, settings={}) for fold in (0, 1)]
-    nested = NestedScore(target="y", score="auc", value=0.8, low=0.7, high=0.9, rows=400, best=0.9, optimism=0.1, folds=folds, report=Path("r"))
+    nested = NestedScore(
+        target="y", score="auc", value=0.8, low=0.7, high=0.9, rows=400, best=0.9, optimism=0.1, folds=folds, report=Path("r")
+    )
     tile = headline(search(corrected_auc(0.85), nested=nested))
     assert tile.title == "AUC of the search on 400 rows that it has not seen, 2 outer folds"
     assert (tile.value, tile.interval) == ("0.800", "95 % interval 0.700 to 0.900")
@@ -97,7 +97,9 @@ def test_suggestions_follow_from_what_was_gained_and_where_the_best_values_are()
     points = steps(search(corrected_auc(0.85), settings={"training.learning_rate": 0.0095, "fusion.dropout": 0.0}))
     assert points[0] == "Train the best experiment: mmtrain fit runs/x/1/best.yaml. Then score it with `mmtrain evaluate`."
     assert points[1] == "The best training.learning_rate, 0.0095, is at the end of its range, 0.0001 to 0.01: widen the range."
-    assert points[2].startswith("Trial 3 of 4 is the best, so more of them may find a better one: mmtrain tune --resume runs/x/1 --trials 8")
+    assert points[2].startswith(
+        "Trial 3 of 4 is the best, so more of them may find a better one: mmtrain tune --resume runs/x/1 --trials 8"
+    )
     assert points[3].startswith("`mmtrain tune CONFIG --nested`") and len(points) == 4
     assert steps(search(corrected_auc(0.75)))[0].startswith("So the validation rows do not show that anything is gained")
     assert steps(search(own=True))[0] == "Keep the experiment file: no trial is better."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mmtrain.artifacts.run_folder import Run
@@ -143,7 +143,9 @@ def _corrected_tile(one: CorrectedChoice) -> Tile:
 
 
 def _nested_tile(one: NestedScore) -> Tile:
-    heading = f"{title(one.score)} of the search on {counted(one.rows, 'row')} that it has not seen, {counted(len(one.folds), 'outer fold')}"
+    heading = (
+        f"{title(one.score)} of the search on {counted(one.rows, 'row')} that it has not seen, {counted(len(one.folds), 'outer fold')}"
+    )
     if one.value is None:
         return Tile(heading, "undefined", "", "It is undefined in every outer fold.", "bad", None)
     score = Score(one.score, one.value, low=one.low, high=one.high)
@@ -166,7 +168,9 @@ def _limits(result: SearchResult) -> Section:
         points.append(OPTIMISM if result.corrected is None else f"{OPTIMISM} The interval knows of the choice, and nothing of other rows.")
     complete = sum(one.outcome == "complete" for one in result.trials)
     if not result.importance:
-        points.append(f"Only {counted(complete, 'trial')} of {len(result.trials)} ended with a score: too few to tell which settings matter.")
+        points.append(
+            f"Only {counted(complete, 'trial')} of {len(result.trials)} ended with a score: too few to tell which settings matter."
+        )
     if lost := sum(one.outcome in ("failed", "out of time", "lost") for one in result.trials):
         points.append(f"{counted(lost, 'trial')} did not end: {count_outcomes(result.trials)}.")
     points.append("Test rows are in no trial: only `mmtrain evaluate` says what is gained on them.")
