@@ -208,6 +208,9 @@ def test_the_score_of_a_trial_with_folds_is_the_mean_of_its_trainings(folded, mo
     results = trial_results(folded.study, folded.space)
     assert [(one.outcome, one.score, one.fold_scores, one.epochs) for one in results] == [("complete", 0.75, [0.6, 0.9, 0.75], 27)] * 2
     assert [plan.name for plan in plans[:3]] == ["trials/0-fold-0", "trials/0-fold-1", "trials/0-fold-2"]
+    # Other first weights in each fold, the same for all trials.
+    first = folded.space.experiment.training.seed
+    assert [plan.experiment.training.seed for plan in plans] == [first, first + 1, first + 2] * 2
     assert trials_table(results, [], "validation_auc")["fold_scores"].tolist() == ["0.6, 0.9, 0.75"] * 2
 
 

@@ -9,7 +9,7 @@ from mmtrain.reports.pages.search_page import SettingRange, _limits, _next_steps
 
 
 def described(corrected, *, own=False):
-    best = TrialResult(trial=1, outcome="complete", score=0.9, best_epoch=1, epochs=2, seconds=1.0, settings={}, own=own)
+    best = TrialResult(trial=1, outcome="complete", score=0.9, best_epoch=2, epochs=2, seconds=1.0, settings={}, own=own)
     return describe_correction(SearchResult.model_construct(best=best, corrected=corrected))
 
 
@@ -41,7 +41,7 @@ RANGES = {"training.learning_rate": SettingRange(1e-4, 1e-2, log=True), "fusion.
 
 def search(corrected=None, *, own=False, nested=None, settings=None, trials=4, number=3):
     """A search whose trial `number` is the best."""
-    best = TrialResult(trial=number, outcome="complete", score=0.9, best_epoch=1, epochs=2, seconds=1.0, settings=settings or {}, own=own)
+    best = TrialResult(trial=number, outcome="complete", score=0.9, best_epoch=2, epochs=2, seconds=1.0, settings=settings or {}, own=own)
     return SearchResult.model_construct(
         best=best,
         corrected=corrected,
@@ -110,3 +110,11 @@ def test_limits_name_the_choice_and_the_noise():
     assert points[0] == "A trial is trained once, with one seed, so small differences between trials are noise."
     assert points[1].startswith("The best of many scores")
     assert points[2] == "Only 4 trials of 4 ended with a score: too few to tell which settings matter."
+
+
+def test_a_trial_that_was_best_before_it_had_learned_is_called_luck():
+    result = search(corrected_auc(0.85))
+    lucky = result.model_copy(update={"best": result.best.model_copy(update={"best_epoch": 1})})
+    sentence = "Trial 3 was best after its first epoch, when it had hardly learned: its score may be luck of its first weights"
+    assert describe_correction(lucky)[1].startswith(sentence) and _limits(lucky).blocks[0].texts[2].startswith(sentence)
+    assert not any(text.startswith("Trial 3 was best") for text in (*describe_correction(result), *_limits(result).blocks[0].texts))

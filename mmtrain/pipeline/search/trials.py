@@ -144,7 +144,9 @@ def _run_trial(search: Search, trial: Trial) -> None:
         experiment = for_trials(search.space.trial_experiment(values)).untried()
         for fold, table in enumerate(search.tables):
             course.begin()
-            plan = TrialPlan(search.name_of(trial.number, fold), experiment, {"settings": values})
+            # With one seed, first weights that happen to be good would be so in every fold, and choose a rate too low to change them.
+            of_fold = experiment.decided(seed=experiment.training.seed + fold)
+            plan = TrialPlan(search.name_of(trial.number, fold), of_fold, {"settings": values})
             train_child(search.run, plan, table, course.listen, search.say, course.stop)
             shutil.rmtree(search.run / plan.name / "checkpoints", ignore_errors=True)
             if course.fold_ended():

@@ -38,12 +38,26 @@ def describe_correction(result: SearchResult) -> list[str]:
         return ["No trial is better than the experiment file."]
     if result.nested is not None:
         return describe_nested(result.nested)
-    one = result.corrected
+    one, lucky = result.corrected, describe_luck(result.best)
     if one is None:
-        return [OPTIMISM, EVALUATE]
+        return [OPTIMISM, *lucky, EVALUATE]
     scored = f"chosen and scored on different validation rows (bootstrap), it is {one.score} {decimals(one.value)}, the file's own values"
     compared = f"{decimals(one.own)}; the choice is better in {one.better:.0%} of the draws."
-    return [f"{OPTIMISM} Corrected for that, {scored} {compared}", EVALUATE if _is_gain(one) else NOTHING_GAINED]
+    return [f"{OPTIMISM} Corrected for that, {scored} {compared}", *lucky, EVALUATE if _is_gain(one) else NOTHING_GAINED]
+
+
+def describe_luck(best: TrialResult) -> list[str]:
+    """Return a sentence on a trial that was best before it had learned much.
+
+    Of 20 trials on 80 validation rows of the clinic data, the best had an AUC of .857 in epoch 1 of 12 and of .714 on test rows; with two
+    other seeds of .149 and .692 there.
+    """
+    if best.own or best.best_epoch != 1 or best.epochs < 2:
+        return []
+    return [
+        f"Trial {best.trial} was best after its first epoch, when it had hardly learned: its score may be luck of its first weights, which "
+        "another seed (`training.seed`) would not have."
+    ]
 
 
 def describe_nested(nested: NestedScore) -> list[str]:
@@ -166,6 +180,7 @@ def _limits(result: SearchResult) -> Section:
     points = [f"A trial is trained {trained}, with one seed, so small differences between trials are noise."]
     if result.nested is None and not result.best.own:
         points.append(OPTIMISM if result.corrected is None else f"{OPTIMISM} The interval knows of the choice, and nothing of other rows.")
+    points += describe_luck(result.best)
     complete = sum(one.outcome == "complete" for one in result.trials)
     if not result.importance:
         points.append(
