@@ -26,7 +26,7 @@ from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.images.build_store import decode_to_store
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.image_decoding import Layout
 from mmtrain.system.threads import cores
 

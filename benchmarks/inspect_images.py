@@ -26,7 +26,7 @@ from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.data.images.store import open_store
 
 COPIES = 20

@@ -21,7 +21,7 @@ from script import keep, parser
 from turns import Measured, in_turn
 from ways_to_predict import Summary, Way, bare, reading, summary, trained, whole
 
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 
 
 def experiment(side: int) -> dict[str, object]:

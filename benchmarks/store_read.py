@@ -24,7 +24,7 @@ from turns import Times, in_turn, speed, typical
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import IMAGES, MANIFEST
 from mmtrain.data.images.build_store import DecodedImages, decode_to_store, open_if_whole
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.data.images.store import ImageStore
 from mmtrain.image_decoding import Layout
 from mmtrain.system.memory import anonymous_memory

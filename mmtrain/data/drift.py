@@ -18,7 +18,8 @@ from mmtrain.columns.summaries.base import Accumulator, SeenRows
 from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
-from mmtrain.data.images.locate import ImageFile, ImageFinder, right_folder
+from mmtrain.data.images.image_file import ImageFile
+from mmtrain.data.images.locate import ImageFinder, right_folder
 from mmtrain.data.prediction_chunks import Chunk
 from mmtrain.data.tables.table import Table, cells_of
 from mmtrain.errors import Problem, RunError

@@ -15,7 +15,8 @@ from mmtrain.artifacts.export_results import MAX_SCORE_DROP, ScoreChange
 from mmtrain.columns import ImageCells, InputColumn, images_among
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Fitted
-from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.data.images.image_file import ImageFile
+from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target

@@ -22,7 +22,7 @@ from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.encoded_column import ArrayLayout, Provenance, encoded_column
 from mmtrain.data.images.build_store import decode_to_store
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.errors import ConfigError
 
 DAY = 24 * 60 * 60

@@ -18,7 +18,8 @@ from mmtrain.commands.init import init
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.decode_cells import decode_cells
 from mmtrain.data.images.header_profile import profile_images
-from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, locate
+from mmtrain.data.images.image_file import ImageFile, Refusal
+from mmtrain.data.images.locate import ImageFinder, locate
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.system.folder_names import Listings

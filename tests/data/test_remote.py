@@ -1,6 +1,7 @@
 """Tables and images at remote addresses, from servers on loopback, and images in tar archives."""
 
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -12,11 +13,12 @@ from tiny import paint
 from mmtrain import config
 from mmtrain.commands.deployment.unpack import _table
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.images.locate import ImageFile, ImageFinder, locate
+from mmtrain.data.images.image_file import ImageFile
+from mmtrain.data.images.locate import ImageFinder, locate
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.errors import DataError, RunError
 from mmtrain.image_decoding import UnreadableImage
-from mmtrain.system.remote import address_of, is_address, local_path, mirror, sources
+from mmtrain.system.remote import address_of, is_address, local_path, mirror, secrets, sources
 
 CSV = "x,y\n" + "".join(f"{row},{row % 2}\n" for row in range(2000))
 
@@ -32,6 +34,8 @@ def cache(tmp_path, monkeypatch):
 
 def new_process():
     mirror._fetch_once.cache_clear()
+    secrets._whole.clear()
+    os.environ.pop(secrets.VARIABLE, None)
     sources._s3.cache_clear()
 
 
@@ -66,7 +70,7 @@ def parquet(**columns):
     "address",
     [
         "s3://bucket/scans/1.png",
-        "https://host:8080/a/t.csv?token=a%2Fb&x=*",
+        "https://host:8080/a/t.csv?name=a%2Fb&x=*",
         "hdfs://name/user/t.parquet",
         "gs://anonymous@bucket/t",
     ],
@@ -135,6 +139,51 @@ def test_an_address_that_may_only_be_read_is_read():
     with serve(Strict, {"/my table.csv": CSV.encode()}) as server:
         assert len(rows(local_path(f"{server.address}/my table.csv?signature=x"))) == 2000
         assert [(command, given) for command, _, given in server.log] == [("GET", "bytes=0-0"), ("GET", None)]
+
+
+def test_a_signature_is_left_out_of_all_that_is_kept_and_of_messages(tmp_path):
+    word = "planted"
+    signed = f"?X-Amz-Credential={word}&X-Amz-Signature={word}"
+    with serve(Strict, {"/t.csv": CSV.encode()}) as server:
+        path = tmp_path / "e.yaml"
+        path.write_text(
+            f"data: {{table: '{server.address}/t.csv{signed}'}}\ncolumns: {{x: {{role: numeric}}, y: {{role: target, task: binary}}}}\n"
+        )
+        experiment = config.load(path)
+        assert len(rows(experiment.data.table)) == 2000
+        written = config.to_yaml(experiment, tmp_path / "runs" / "1")
+        assert f"table: {server.address}/t.csv?signature=left-out" in written
+        path.write_text(written)
+        new_process()
+        server.log.clear()
+        # A later command has no signature, and takes what is in the mirror.
+        assert len(rows(config.load(path).data.table)) == 2000
+        assert server.log == []
+        assert not [one for one in tmp_path.rglob("*") if word in str(one) or (one.is_file() and word in one.read_text())]
+        local_path(experiment.data.table).unlink()
+        new_process()
+        with pytest.raises(DataError) as caught:
+            rows(config.load(path).data.table)
+        assert str(caught.value) == (
+            f"{server.address}/t.csv?signature=left-out: its signature or token is not stored. Give the signed address again."
+        )
+        server.status = 403
+        with pytest.raises(
+            DataError, match=r"left-out: it may not be read: the server answered 403 Forbidden\. Sign the address again"
+        ) as caught:
+            rows(f"{server.address}/t.csv{signed}")
+        assert word not in str(caught.value)
+
+
+def test_signed_images_are_fetched_and_named_without_their_signature(web, tmp_path):
+    web.files |= {"/scans/1.png": PNG, "/scans/2.png": PNG + b"2"}
+    cells = pd.Series([f"{web.address}/scans/{number}.png?sig=planted{number}" for number in (1, 2, 3)])
+    for folder in (ImageFolder(local_path(f"{web.address}/scans")), ImageFolder(tmp_path, allow_outside=True)):
+        first, second, absent = locate(cells, folder).results
+        assert [first.source.read_bytes(), second.source.read_bytes()] == [PNG, PNG + b"2"]
+        assert absent.what == (f"the file {web.address}/scans/3.png?signature=left-out cannot be fetched: nothing is at this address.")
+        assert "planted" not in first.path
+    assert list(secrets._whole) == [f"{web.address}/scans/3.png?signature=left-out"]
 
 
 def test_a_table_in_chunks_that_was_cut_off_is_a_problem():

@@ -12,7 +12,7 @@ import numpy as np
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.images.file_metadata import FileFacts
 from mmtrain.audit.images.image_column import SHOWN_FILES, ImageFiles
-from mmtrain.data.images.locate import Refusal
+from mmtrain.data.images.image_file import Refusal
 from mmtrain.errors import counted, listed
 from mmtrain.image_decoding import FORMATS
 from mmtrain.image_decoding.decoded_image import cut_short

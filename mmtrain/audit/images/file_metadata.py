@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.data.images.decode import Progress, in_chunks
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
 from mmtrain.image_decoding.decoded_image import cut_short
 from mmtrain.image_decoding.folder_content import file_bytes

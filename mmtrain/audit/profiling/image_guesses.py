@@ -16,7 +16,8 @@ from mmtrain.columns.pixels.image_cells import VOLUME_ENDINGS, several
 from mmtrain.columns.profile import NEARLY_ALL, Profile
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.header_profile import SAMPLE, folder_of, folders, profile_images
-from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal
+from mmtrain.data.images.image_file import ImageFile, Refusal
+from mmtrain.data.images.locate import ImageFinder
 from mmtrain.errors import listed
 from mmtrain.image_decoding import MAX_PIXELS, UnreadableImage
 from mmtrain.image_decoding.image_source import content

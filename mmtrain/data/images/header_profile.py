@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mmtrain.artifacts.inspection_results import ImageProfile
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.data.images.image_file import ImageFile
+from mmtrain.data.images.locate import ImageFinder
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
 from mmtrain.image_decoding.data_uri import without_content
 

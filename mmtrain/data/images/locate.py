@@ -6,76 +6,30 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mmtrain.columns.pixels.image_cells import not_a_path
 from mmtrain.config.image_folder import SETTING, ImageFolder
-from mmtrain.data.images.tar_members import members_of, read_member
+from mmtrain.data.images.image_file import ImageFile, Refusal, held_image
+from mmtrain.data.images.tar_members import members_of
 from mmtrain.errors import DataError, Problem, did_you_mean
-from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
+from mmtrain.image_decoding.data_uri import is_data_uri
 from mmtrain.image_decoding.folder_content import file_state
 from mmtrain.system.folder_names import Listings, existing_form, missing_ending
 from mmtrain.system.paths import input_fault
-from mmtrain.system.remote import address_of, fetch_all, is_address, local_path
+from mmtrain.system.remote import address_of, cache_of, fetch_all, is_address, local_path, masked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEMBER = ".tar#"
 """Between the path of a tar archive and the name of an image in it."""
-HELD = "the image"
-"""Name of an image that a cell holds itself: its base64 would say nothing, and has all that the file says of a patient."""
 _HINTS = 50
 """Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
-
-
-class ImageFile(NamedTuple):
-    """A file as it was found: its real path, bytes, and time of its last change in nanoseconds.
-
-    Of an image that the cell itself holds, `content` has the bytes, and `path` stands for them: `data:` and their SHA-256.
-    """
-
-    path: str
-    size: int
-    changed: int
-    content: bytes = b""
-    offset: int = -1
-    """Position of the image in the file at `path` before `#`, a tar archive; -1 for a file of its own."""
-
-    @property
-    def source(self) -> Path | bytes:
-        """The argument of `mmtrain.image_decoding.read`; of a member of an archive its bytes, read now."""
-        if self.offset >= 0:
-            return read_member(self.path, self.offset, self.size, self.changed)
-        # Content from a cell has no time of change.
-        return Path(self.path) if self.changed else self.content
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The reason why a cell has no image. One that points `outside` the images folder is refused under every `missing` policy."""
-
-    what: str
-    fix: str
-    outside: bool = False
-    absent: bool = False
-    """True if there is no such file."""
-    suffix: bool = False
-    """True if the option `suffix` would name one."""
-
-
-def not_decoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
-    """The refusal of a file that was found but not decoded, for the `reason` (what, fix); None without one."""
-    if reason is None:
-        return None
-    what, fix = reason
-    name = HELD if is_data_uri(cell) else cell
-    return Refusal(f"{name}: {what[:1].lower()}{what[1:]}", fix)
 
 
 class ImageFinder:
@@ -96,6 +50,7 @@ class ImageFinder:
             fix = f"Set `{folder.setting}` to the folder that image cells are relative to."
             raise DataError(Problem(str(path), f"the images folder {fault.what}.", fix))
         self._folder = path
+        self._cache = cache_of(path)
         # With all links followed, so that neither `..` nor a link leads out of the folder unseen.
         self._root = os.path.realpath(path)
         self._suffix = suffix
@@ -126,13 +81,13 @@ class ImageFinder:
         if is_address(cell):
             # Compared as addresses: the mirror itself may lie within a folder of local images.
             base = f"{address_of(self._folder)}/"
-            if base != "/" and cell.startswith(base):
-                cell = cell.removeprefix(base)
-            else:
+            inside = base != "/" and cell.startswith(base)
+            if not inside or "?" in cell:
                 try:
-                    return local_path(cell) if self._allow_outside else None
+                    return local_path(cell, self._cache if inside else None, inherited=False) if inside or self._allow_outside else None
                 except ValueError:
                     return None
+            cell = cell.removeprefix(base)
         if not address_of(self._folder) or ".." in cell.split("/") or os.path.isabs(cell):
             return None
         return self._folder / cell
@@ -149,7 +104,8 @@ class ImageFinder:
             self._unfetched |= fetch_all([remote] if remote not in self._unfetched else [])
             if reason := self._unfetched.get(remote):
                 return Refusal(
-                    f"the file {cell} cannot be fetched: {reason.rstrip('.')}.", "Check the address and your credentials.", absent=False
+                    f"the file {masked(cell)} cannot be fetched: {reason.rstrip('.')}.",
+                    "Check the address and your credentials.",
                 )
             status = os.stat(remote)
             return ImageFile(os.path.realpath(remote), status.st_size, status.st_mtime_ns)
@@ -234,16 +190,6 @@ def _member(archive: ImageFile, name: str) -> ImageFile | Refusal:
         fix = did_you_mean(name, members) or f"It has {len(members):,} files."
         return Refusal(f"the archive {shown} has no file {name}.", fix, absent=True)
     return ImageFile(f"{archive.path}#{name}", place.size, archive.changed, offset=place.offset)
-
-
-def held_image(cell: str) -> ImageFile | Refusal:
-    """Return the image that a data URI holds, or the reason why it holds none."""
-    try:
-        content = from_data_uri(cell)
-    except ValueError as error:
-        fix = "Write `data:image/png;base64,`, and after it the bytes of the image file in base64."
-        return Refusal(f"the cell {cell[:40]}… cannot be read as a data URI: {error}.", fix)
-    return ImageFile(f"data:{sha256(content).hexdigest()}", len(content), 0, content)
 
 
 def right_folder(setting: str) -> str:

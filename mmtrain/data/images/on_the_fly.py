@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.data.images.decode import Progress, decode_all, image_bytes, image_format
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout, UnreadableImage, read
 from mmtrain.image_decoding.folder_content import file_state

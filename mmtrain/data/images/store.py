@@ -33,7 +33,8 @@ from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.decode import Progress
-from mmtrain.data.images.locate import ImageFile, Located, Refusal, locate, not_decoded, right_folder
+from mmtrain.data.images.image_file import ImageFile, Refusal, not_decoded
+from mmtrain.data.images.locate import Located, locate, right_folder
 from mmtrain.data.images.prefetch import PixelSource
 from mmtrain.data.tables.table import Table, cells_of, headers_of
 from mmtrain.errors import DataError, Problem

@@ -1,5 +1,6 @@
 """Files at remote addresses, mirrored into the cache: `s3://`, `gs://`, `abfss://`, `hdfs://`, `https://` and what fsspec knows."""
 
-from mmtrain.system.remote.mirror import address_of, fetch, fetch_all, is_address, local_path
+from mmtrain.system.remote.mirror import address_of, cache_of, fetch, fetch_all, is_address, local_path
+from mmtrain.system.remote.secrets import masked
 
-__all__ = ["address_of", "fetch", "fetch_all", "is_address", "local_path"]
+__all__ = ["address_of", "cache_of", "fetch", "fetch_all", "is_address", "local_path", "masked"]

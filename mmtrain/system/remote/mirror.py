@@ -2,7 +2,8 @@
 
 `s3://bucket/scans/1.png` is `remote-files/s3/bucket/scans/1.png` in the cache folder. So a table and its images are ordinary files for the
 rest of mmtrain, read as often as needed, and a path is enough to know the address. A table is compared with its source once per process;
-an image that is there stays. Files come whole or not at all; a download that was cut off continues where it stopped.
+an image that is there stays. Files come whole or not at all; a download that was cut off continues where it stopped. Secrets in addresses
+are in no path: see `secrets`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import BinaryIO, TypeVar
 
 from mmtrain.errors import DataError, Problem
 from mmtrain.system.paths import PATTERN_SIGNS, cache_folder
+from mmtrain.system.remote import secrets
 from mmtrain.system.remote.sources import DeniedError, MissingError, MissingPackageError, RemoteFile, Source, source_of
 
 FOLDER = "remote-files"
@@ -37,6 +39,11 @@ DOWNLOADS = 8
 """Files that are fetched at the same time."""
 
 Result = TypeVar("Result")
+
+
+class UnsignedError(DeniedError):
+    """The secret of the address is not known."""
+
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,15}):/{1,2}([^/].*)", re.IGNORECASE | re.DOTALL)
 
@@ -51,18 +58,19 @@ def is_address(text: str) -> bool:
     return found is not None and found[1].lower() not in ("file", "local", "data")
 
 
-def local_path(address: str | Path, cache: Path | None = None) -> Path:
+def local_path(address: str | Path, cache: Path | None = None, *, inherited: bool = True) -> Path:
     """Return the place of an address in the mirror; another path as it is. `cache` is the cache folder, by default the user's.
 
-    `pathlib` makes one slash of `s3://`, so an address is known with one as well.
+    `pathlib` makes one slash of `s3://`, so an address is known with one as well. Its secrets are remembered, with `inherited` also in
+    processes that this one starts.
     Raises ValueError for an address with `..`.
     """
     found = _ADDRESS.match(str(address))
     if found is None or not is_address(str(address)):
         return Path(address)
-    scheme, (rest, _, query) = found[1].lower(), found[2].partition("?")
-    if scheme not in ("http", "https", "s3", "gs", "abfss"):
-        rest, query = found[2], ""
+    scheme = found[1].lower()
+    rest = secrets.remember(f"{scheme}://{found[2]}", inherited=inherited).partition("://")[2]
+    rest, _, query = rest.partition("?") if scheme in secrets.WITH_QUERY else (rest, "", "")
     host, _, path = rest.partition("/")
     if ".." in path.split("/") or host in ("", ".", ".."):
         raise ValueError(f"{str(address)!r} is not an address of a file. Write it without `..`.")
@@ -88,6 +96,11 @@ def address_of(path: Path) -> str:
     return f"{scheme}://{'/'.join([host, *names])}{query}"
 
 
+def cache_of(path: Path) -> Path | None:
+    """Return the cache folder that a path of the mirror lies in; None for an ordinary path."""
+    return Path(*path.parts[: path.parts.index(FOLDER)]) if address_of(path) else None
+
+
 def fetch(path: Path) -> None:
     """Bring a table in the mirror up to date with its address, once per process; do nothing for an ordinary path.
 
@@ -100,7 +113,13 @@ def fetch(path: Path) -> None:
 
 def fetch_all(paths: Iterable[Path]) -> dict[Path, str]:
     """Fetch files that the mirror does not have yet, several at a time; return the reasons for those that cannot be had."""
-    missing = [path for path in dict.fromkeys(paths) if address_of(path) and not path.exists()]
+    missing = []
+    for path in dict.fromkeys(paths):
+        if address := address_of(path):
+            if path.exists():
+                secrets.forget(address)
+            else:
+                missing.append(path)
     if not missing:
         return {}
     with ThreadPoolExecutor(DOWNLOADS) as threads:
@@ -115,6 +134,7 @@ def _fetch_reason(path: Path) -> str:
         _download(source, files[0], path, address)
     except OSError as error:
         return _problem(address, error).what
+    secrets.forget(address)
     return ""
 
 
@@ -127,6 +147,8 @@ def _update(path: Path) -> None:
     """Fetch the files of the address of a path that are new or have changed, and remove those that are gone."""
     root, pattern = _without_pattern(path)
     address = address_of(root)
+    if not secrets.whole(address) and root.is_file():
+        return  # what reads it compares its hash, where it has to be the same
     try:
         source, files = _with_retries(lambda: _listed(address))
         wanted = [file for file in files if not pattern or fnmatchcase(file.name, pattern)]
@@ -153,7 +175,9 @@ def _without_pattern(path: Path) -> tuple[Path, str]:
 
 
 def _listed(address: str) -> tuple[Source, list[RemoteFile]]:
-    source = source_of(address)
+    if not secrets.whole(address):
+        raise UnsignedError
+    source = source_of(secrets.whole(address))
     return source, source.files()
 
 
@@ -232,12 +256,14 @@ def _write_versions(root: Path, versions: dict[str, str]) -> None:
 
 def _problem(address: str, error: OSError) -> Problem:
     """Return the problem of an address that could not be read, with the remedy."""
-    text = " ".join(str(error).split())[:300].rstrip(".")
+    text = " ".join(str(error).replace(secrets.whole(address) or address, address).split())[:300].rstrip(".")
     scheme = address.partition("://")[0]
     if isinstance(error, MissingError):
         return Problem(address, "nothing is at this address.", "Check its spelling.")
     if isinstance(error, MissingPackageError):
         return Problem(address, f"{text}.", "")
+    if isinstance(error, UnsignedError):
+        return Problem(address, "its signature or token is not stored.", "Give the signed address again.")
     if isinstance(error, DeniedError):
         fixes = {
             "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; end the address of a public bucket in "
@@ -245,7 +271,8 @@ def _problem(address: str, error: OSError) -> Problem:
             "gs": "Set GOOGLE_APPLICATION_CREDENTIALS, or begin the address of a public bucket with `gs://anonymous@`.",
             "abfss": "Set AZURE_STORAGE_ACCOUNT and the credentials of Azure's default chain.",
         }
-        return Problem(address, f"it may not be read: {text}.", fixes.get(scheme, "Check your credentials."))
+        fix = "Sign the address again." if secrets.is_masked(address) else "Check your credentials."
+        return Problem(address, f"it may not be read: {text}.", fixes.get(scheme, fix))
     if error.filename is not None:  # of the mirror
         return Problem(
             str(error.filename), f"the file cannot be written: {(error.strerror or text).lower()}.", "Make room, or set MMTRAIN_CACHE."

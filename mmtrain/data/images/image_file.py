@@ -1,0 +1,69 @@
+"""A file of an image as a cell names it or holds it, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from mmtrain.data.images.tar_members import read_member
+from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
+from mmtrain.system.remote import masked
+
+HELD = "the image"
+"""Name of an image that a cell holds itself: its base64 would say nothing, and has all that the file says of a patient."""
+
+
+class ImageFile(NamedTuple):
+    """A file as it was found: its real path, bytes, and time of its last change in nanoseconds.
+
+    Of an image that the cell itself holds, `content` has the bytes, and `path` stands for them: `data:` and their SHA-256.
+    """
+
+    path: str
+    size: int
+    changed: int
+    content: bytes = b""
+    offset: int = -1
+    """Position of the image in the file at `path` before `#`, a tar archive; -1 for a file of its own."""
+
+    @property
+    def source(self) -> Path | bytes:
+        """The argument of `mmtrain.image_decoding.read`; of a member of an archive its bytes, read now."""
+        if self.offset >= 0:
+            return read_member(self.path, self.offset, self.size, self.changed)
+        # Content from a cell has no time of change.
+        return Path(self.path) if self.changed else self.content
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The reason why a cell has no image. One that points `outside` the images folder is refused under every `missing` policy."""
+
+    what: str
+    fix: str
+    outside: bool = False
+    absent: bool = False
+    """True if there is no such file."""
+    suffix: bool = False
+    """True if the option `suffix` would name one."""
+
+
+def not_decoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
+    """The refusal of a file that was found but not decoded, for the `reason` (what, fix); None without one."""
+    if reason is None:
+        return None
+    what, fix = reason
+    name = HELD if is_data_uri(cell) else masked(cell)
+    return Refusal(f"{name}: {what[:1].lower()}{what[1:]}", fix)
+
+
+def held_image(cell: str) -> ImageFile | Refusal:
+    """Return the image that a data URI holds, or the reason why it holds none."""
+    try:
+        content = from_data_uri(cell)
+    except ValueError as error:
+        fix = "Write `data:image/png;base64,`, and after it the bytes of the image file in base64."
+        return Refusal(f"the cell {cell[:40]}… cannot be read as a data URI: {error}.", fix)
+    return ImageFile(f"data:{sha256(content).hexdigest()}", len(content), 0, content)
