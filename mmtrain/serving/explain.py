@@ -18,8 +18,9 @@ from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation, R
 from mmtrain.explanation.selection import ExplainedOutputs, output_selector
 from mmtrain.pipeline.groups.ensemble import Ensemble
 from mmtrain.serving.refused import Refused
-from mmtrain.serving.row_predictor import RowPredictor, ServedRows
+from mmtrain.serving.row_predictor import RowPredictor
 from mmtrain.serving.served_model import ServedModel
+from mmtrain.serving.served_rows import ServedRows
 
 MOST_WAITING = 8
 """Explanations that may wait."""

@@ -7,7 +7,8 @@ single row is nearly all of it: `predict` of a DataFrame takes 18 ms of processo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,67 +29,14 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.groups.ensemble import Ensemble, first_alike, merge_remarks, open_predictor
 from mmtrain.pipeline.predictor import Predictor
 from mmtrain.serving.rows import PreparedRow, RowReader
+from mmtrain.serving.served_rows import FEW_ROWS, ServedRows
 from mmtrain.text.spelling import BLANKS
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-FEW_ROWS = 16
-"""Rows up to which Python is faster than a call of Arrow."""
 NOT_A_CELL = "Send a text, a number, true, false or null."
-
-
-@dataclass(frozen=True)
-class ServedRows:
-    """Predicted rows, in the order in which they were given."""
-
-    columns: Mapping[str, Array]
-    """The columns of `mmtrain predict --proba`, but `row`, `id` and `status`: (rows,) each; what refused rows have there means nothing."""
-    status: Array
-    """(rows,) texts."""
-    refused: Array
-    """(rows,) bool: rows that could not be predicted."""
-    ids: Array
-    """(rows,) texts, empty where a row has none."""
-    chunk: Chunk
-    """The rows as they were encoded by the first member."""
-    predictions: Mapping[str, Array]
-    """By target, as the network has them."""
-    inputs: Sequence[Mapping[str, Array]]
-    """The rows as each member encodes them, `{column, column_present}`."""
-
-    def records(self, start: int, stop: int) -> list[dict[str, Any]]:
-        """Return some rows as plain values by column, with `id` where there are any, and `status`; None where there is no prediction."""
-        part = slice(start, stop)
-        lists = {name: _plain(values[part]) for name, values in self.columns.items()}
-        ids = self.ids[part].tolist()
-        named = {"id": ids} if any(ids) else {}
-        rows = []
-        for number, (status, refused) in enumerate(zip(self.status[part].tolist(), self.refused[part].tolist(), strict=True)):
-            row = {name: values[number] for name, values in named.items()}
-            row |= {name: None if refused else values[number] for name, values in lists.items()}
-            rows.append(row | {"status": status})
-        return rows
-
-
-def _plain(values: Array) -> list[Any]:
-    """Return Python's own values; of float32 the shortest decimals that are read as the same float32, None for what JSON has no number."""
-    if not np.issubdtype(values.dtype, np.floating):
-        return [str(value) for value in values.tolist()]
-    texts = _float_texts(values)
-    # The bounds of an interval may be infinite.
-    return [float(text) if finite else None for text, finite in zip(texts, np.isfinite(values).tolist(), strict=True)]
-
-
-def _float_texts(values: Array) -> Sequence[str]:
-    if len(values) <= FEW_ROWS:
-        return [str(value) for value in values]
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    texts: list[str] = pc.cast(pa.array(values), pa.large_string()).to_pylist()
-    return texts
 
 
 class _Encoding:
@@ -121,7 +69,7 @@ class _Encoding:
 
 
 class RowPredictor:
-    """A run, or a group of trainings, with its models in memory and compiled. `predict` is called from one thread at a time."""
+    """A run, or a group of trainings, with its models in memory and compiled. Threads may call its methods at any time."""
 
     def __init__(self, run: Run, *, max_pixels: int | None = None) -> None:
         self.run = run
@@ -136,6 +84,8 @@ class RowPredictor:
         """The networks of the members."""
         self.most_rows = 1
         """Most rows of one call, by the memory that the networks need."""
+        self._turn = Lock()
+        """Held during a call of the networks: those of requests and of explanations come from two threads."""
         self._start()
 
     def _start(self) -> None:
@@ -233,7 +183,7 @@ class RowPredictor:
             # A single row is computed as two: see `model_file.compile_predictor`.
             return tf.constant(np.repeat(values, 2, axis=0) if rows == 1 else values)
 
-        with prediction_oom_errors(rows):
+        with prediction_oom_errors(rows), self._turn:
             inputs, outputs = self._call(
                 [[tensor(part) for part in of_encoding] for of_encoding in parts], {name: tensor(one) for name, one in pixels.items()}
             )

@@ -21,8 +21,9 @@ from mmtrain.errors import MmtrainError, Problem, UsageError, shell_command
 from mmtrain.serving.batcher import Batcher, Part
 from mmtrain.serving.metrics import ROWS, SECONDS, Metrics
 from mmtrain.serving.open_inference import datatypes
-from mmtrain.serving.row_predictor import RowPredictor, ServedRows
+from mmtrain.serving.row_predictor import RowPredictor
 from mmtrain.serving.rows import PreparedRow
+from mmtrain.serving.served_rows import ServedRows
 from mmtrain.specs import IndexSpec
 
 COUNTED_ROWS = 512
