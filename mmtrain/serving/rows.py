@@ -13,7 +13,7 @@ from typing import Any
 
 from mmtrain.columns import Column, Id, column_of_role, images_among, inputs_among
 from mmtrain.data.arrays import Array
-from mmtrain.data.images.locate import HELD, Refusal, held_image, not_decoded
+from mmtrain.data.images.image_file import HELD, Refusal, held_image, not_decoded
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.image_decoding import Layout, UnreadableImage, read
 from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri, to_data_uri
@@ -95,11 +95,12 @@ class RowReader:
         if not self._cells[key].most:
             return self._image(key, _image_bytes(cells[0]))
         members = [one for cell in cells for one in (cell if isinstance(cell, list | tuple) else [cell])]
-        contents = [content for one in members if (content := _image_bytes(one)) is not None]
-        # By digest, as images in the cells of a table are: their order changes nothing.
-        distinct = {sha256(content).hexdigest(): content for content in contents if isinstance(content, bytes)}
-        decoded = [image for digest in sorted(distinct) if (image := self._image(key, distinct[digest])) is not None]
-        return [*decoded, *(content for content in contents if isinstance(content, Refusal))]
+        images = [(_image_name(one), content) for one in members if (content := _image_bytes(one)) is not None]
+        # By name, as files are ordered, if all have one; else by digest, as images in the cells of a table are: their order means nothing.
+        named = all(name for name, _ in images)
+        distinct = {name if named else sha256(content).hexdigest(): content for name, content in images if isinstance(content, bytes)}
+        decoded = [image for place in sorted(distinct) if (image := self._image(key, distinct[place])) is not None]
+        return [*decoded, *(content for _, content in images if isinstance(content, Refusal))]
 
     def _image(self, key: str, content: bytes | Refusal | None) -> Array | Refusal | None:
         if not isinstance(content, bytes):
@@ -118,9 +119,17 @@ def _image_bytes(cell: object) -> bytes | Refusal | None:
         return cell or None
     if isinstance(cell, str):
         return _image_of_text(cell.strip())
+    if isinstance(cell, dict) and isinstance(cell.get("data"), str):
+        return _image_of_text(cell["data"].strip())
     if holds_pixels(cell):
         return _image_of_text(to_data_uri(cell))
     return Refusal(f"{_kind(cell)} is not an image.", NO_IMAGE, outside=True)
+
+
+def _image_name(cell: object) -> str:
+    """Return the name of an image that is sent as `{"name": ..., "data": ...}`; empty for any other."""
+    name = cell.get("name") if isinstance(cell, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _image_of_text(text: str) -> bytes | Refusal | None:

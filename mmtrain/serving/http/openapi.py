@@ -89,7 +89,7 @@ def row_schema(model: ServedModel) -> dict[str, Any]:
         if cell_type == "number":
             types = ["number", "string", "null"]
         elif cell_type == "image":
-            types = ["string", "array", "null"] if column["several"] else ["string", "null"]
+            types = ["string", "object", "array", "null"] if column["several"] else ["string", "object", "null"]
         properties[column["name"]] = {"type": types, "description": _words(column)}
         required += [column["name"]] if cell_type != "id" else []
     return {"type": "object", "properties": properties, "required": required}
@@ -101,7 +101,7 @@ def _words(column: Mapping[str, Any]) -> str:
     if column["type"] == "category":
         return f"One of {column['of']} categories."
     if column.get("several"):
-        return "Image files in base64, or as data URIs: one, or a list."
+        return 'Image files in base64, as data URIs, or as {"name": ..., "data": ...}: one, or a list.'
     return {"image": "An image file in base64, or as a data URI.", "text": "A text.", "id": "The id of the row.", "number": "A number."}[
         column["type"]
     ]
