@@ -18,7 +18,7 @@ from mmtrain.columns.pixels.image_cells import IMAGE_ENDINGS
 from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import DataError, Problem, listed
 from mmtrain.system.paths import table_folder
-from mmtrain.system.remote import local_path
+from mmtrain.system.remote import fetch, local_path
 from mmtrain.text.spelling import BLANKS
 
 STANDARD_INPUT = Path("-")
@@ -43,9 +43,11 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
     """Return the table that `table` stands for; files that are written for it are removed at the end.
 
     `-` is standard input, CSV or JSON Lines. An image, or a folder with images at any depth, is a table with a row for each image;
-    its other cells are empty. Raises DataError where that cannot be: the run reads no image or several, or the folder holds none.
+    its other cells are empty. Raises DataError where that cannot be: the run reads no image or several, the folder holds none, or the
+    address of a table cannot be read.
     """
     table = local_path(table)
+    fetch(table)  # an address may be that of an image, or of a folder of images
     images = (table.is_dir() and not table_exists(table)) or (table.name.lower().endswith(IMAGE_FILES) and table.is_file())
     if table != STANDARD_INPUT and not images:
         yield PredictInput(table, table_folder(table.resolve()))

@@ -12,7 +12,8 @@ from mmtrain.columns import CellWarning, ImageCells
 from mmtrain.columns.cells import MISSING_CELL_WARNINGS
 from mmtrain.data.arrays import Array
 from mmtrain.data.images.decode import decode_all, image_format
-from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
+from mmtrain.data.images.image_file import ImageFile, Refusal, not_decoded
+from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import put_members
 from mmtrain.image_decoding import Layout
 
@@ -49,6 +50,7 @@ def _decode(
     """Return the pixels of each different file, the position of each cell's file, -1 without one, refusals by cells, and the files."""
     # Code -1 stands for an empty cell.
     codes, names = pd.factorize(cells.str.strip())
+    finder.fetch(map(str, names))
     located = [finder.find(str(name)) for name in names]
     # Different spellings of one path are one file.
     distinct = dict.fromkeys(file for file in located if isinstance(file, ImageFile))
