@@ -2,8 +2,9 @@
 
 Two kinds are kept: image stores and encoded columns. Each is a folder named by a SHA-256 of what it was made from; an image
 store with `verify: content` has the digest of the files' bytes as a second part of its name. One that is being built has
-`.tmp-<process>-<random>` behind its name, and its builder holds a lock on its array. A killed builder loses the lock, so that
-what it left can be told from what is still being written.
+`.tmp-<process>-<random>` behind its name, and its builder holds a lock on its array; an image store that several processes may build has
+`.shards-<files>`, and each shard a lock. A killed builder loses the lock, so that what it left can be told from what is still being
+written.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from mmtrain.config.byte_size import format_bytes
 from mmtrain.errors import Problem, RunError
 
 MANIFEST = "manifest.txt"
+SHARDS = "shards"
+"""Folder with the locks and the records of the shards of an image store that is being built."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk."""
 
 SHORTER_FIX = "Start again, and leave the cache alone while a run uses it."
-_NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32})?(?P<unfinished>\.tmp-\d+-[0-9a-f]{8})?")
+_NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32})?(?P<unfinished>\.tmp-\d+-[0-9a-f]{8}|(?P<shards>\.shards-[0-9a-f]{8}))?")
+_SHARD_FILE = re.compile(r"(\d{6}|publish)\.(lock|json|\d+\.tmp)")
+SHARDS_KEPT = 24 * 60 * 60.0
+"""Seconds for which the shards of a killed build wait for the next one."""
 _YOUNG = 60.0
 """Seconds in which a builder that made its folder has surely locked it."""
 
@@ -131,9 +137,10 @@ def _in_work(folder: Path, used: float) -> bool:
     # Between making its folder and locking its array, a builder cannot be told from a killed one.
     if time.time() - used < _YOUNG:
         return True
-    for kind in KINDS:
+    arrays = [folder / kind.array for kind in KINDS]
+    for path in (*arrays, *(folder / SHARDS).glob("*.lock")):
         try:
-            with (folder / kind.array).open("rb") as file:
+            with path.open("rb") as file:
                 # Fails while the builder holds its exclusive lock; the kernel drops that lock with the process.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
@@ -210,6 +217,11 @@ def remove(folder: Path) -> bool:
     try:
         for name in dict.fromkeys(name for kind in KINDS for name in kind.files):
             (folder / name).unlink(missing_ok=True)
+        if (folder / SHARDS).is_dir():
+            for path in (folder / SHARDS).iterdir():
+                if _SHARD_FILE.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+            (folder / SHARDS).rmdir()
         folder.rmdir()
     except OSError:
         return not folder.exists()
@@ -217,9 +229,11 @@ def remove(folder: Path) -> bool:
 
 
 def remove_unfinished(cache: Path) -> None:
-    """Remove what killed builds have left."""
+    """Remove what killed builds have left; decoded shards stay for a day, as the next build goes on with them."""
     for entry in entries(cache):
-        if entry.state == "unfinished":
+        name = _NAME.fullmatch(entry.path.name)
+        waits = name is not None and name["shards"] and time.time() - entry.used < SHARDS_KEPT
+        if entry.state == "unfinished" and not waits:
             remove(entry.path)
 
 

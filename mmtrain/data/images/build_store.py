@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import shutil
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,27 +22,21 @@ from mmtrain.data.cache import (
     building,
     entries,
     mark_used,
-    new_array,
     no_room,
     publish,
     remove_unfinished,
 )
-from mmtrain.data.images.decode import Outcome, Progress, decode_all, digest, image_bytes, image_format
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.decode import Outcome, Progress, digest, image_bytes, image_format
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.data.images.on_the_fly import OnTheFlyImages
 from mmtrain.data.images.prefetch import PixelSource, StoredImages, read_ahead
+from mmtrain.data.images.shards import POLL_SECONDS, ShardedBuild
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout
 from mmtrain.system.paths import cache_folder
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 VERSION = 3
 """Part of the name of every store; to be raised when `mmtrain.image_decoding` gives other pixels for the same file."""
-
-_PAUSE = 0.03
-"""Seconds for which pixels gather before the disk is made to write them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +76,10 @@ def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache,
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder)
-        reason = no_room(folder, needed, cache.disk)
+        written = ShardedBuild.of(folder, name, files, layout).written
+        reason = no_room(folder, needed - written, cache.disk)
         if not reason:
-            store = _built(folder, name, files, layout, manifest=manifest, progress=progress)
+            store = _built(folder, name, files, layout, manifest=manifest, verify=cache.verify, progress=progress)
             return replace(store, digest=_full_name(name, store.contents))
     except OSError as error:
         if error.errno not in FULL:
@@ -153,62 +145,34 @@ def _notice(needed: int, reason: str, flight: OnTheFlyImages) -> str:
 
 
 def _built(
-    cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None
+    cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, verify: str, progress: Progress | None
 ) -> DecodedImages:
-    """Build a store under a temporary name, open it, and give it its own name."""
+    """Build a store, with all other processes that build the same one; the first that finds all its shards gives it its name."""
+    build = ShardedBuild.of(cache, name, files, layout, hashed=verify == "content")
+    while True:
+        if not build.folder.is_dir():
+            # Another process may have published the store since it was looked for.
+            if store := _found(cache, name, files, verify):
+                return store
+            build.begin()
+        if (outcome := build.decode(progress)) is not None:
+            with build.publishing() as mine:
+                if mine:
+                    return _published(build, cache, name, outcome, manifest)
+        build.remove_damaged()
+        time.sleep(POLL_SECONDS)
+
+
+def _published(build: ShardedBuild, cache: Path, name: str, outcome: Outcome, manifest: bytes) -> DecodedImages:
+    """Complete a store whose shards are all decoded under a temporary name, open it, and give it its own name."""
     with building(cache, name) as temporary:
-        # The first line of the manifest ends with the option `verify`.
-        hashed = f" {VERSION} content\n".encode() in manifest[:80]
-        outcome = _write_pixels(temporary / IMAGES.array, files, layout, hashed=hashed, progress=progress)
+        (build.folder / IMAGES.array).rename(temporary / IMAGES.array)
         (temporary / IMAGES.second).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
         (temporary / MANIFEST).write_bytes(manifest)
         # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
-        store = open_if_whole(temporary, len(files))
+        store = open_if_whole(temporary, len(build.files))
         if store is None:
             raise OSError("it cannot be read right after it was written")
-        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: open_if_whole(folder, len(files)) is not None)
+        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: open_if_whole(folder, len(build.files)) is not None)
+    shutil.rmtree(build.folder, ignore_errors=True)
     return replace(store, contents=outcome.digest)
-
-
-def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, hashed: bool, progress: Progress | None) -> Outcome:
-    """Decode all files into a .npy file at `path`; those that cannot be are zeros."""
-    dtype, image = image_format(layout)
-    size = image_bytes(layout)
-    with new_array(path, (len(files), *image), dtype) as (file, start), written_meanwhile(file.fileno()):
-
-        def keep(position: int, pixels: NDArray[Any]) -> None:
-            _write(file.fileno(), pixels, start + position * size)
-
-        return decode_all(files, layout, keep, hashed=hashed, progress=progress)
-
-
-@contextmanager
-def written_meanwhile(descriptor: int) -> Iterator[None]:
-    """Let the disk write what there is while more is decoded, so that next to nothing is left to wait for at the end.
-
-    Raises:
-        OSError: the disk cannot write. It says so only once, and not again when the file is closed.
-
-    """
-    done = Event()
-
-    def write() -> None:
-        while not done.wait(_PAUSE):
-            os.fsync(descriptor)
-
-    with ThreadPoolExecutor(1) as thread:
-        writing = thread.submit(write)
-        try:
-            yield
-        finally:
-            done.set()
-    # Raises here what the thread could not write.
-    writing.result()
-
-
-def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
-    left = pixels.data.cast("B")
-    # May write fewer bytes than it was given.
-    while left:
-        written = os.pwrite(descriptor, left, offset)
-        left, offset = left[written:], offset + written

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.image_file import ImageFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout, UnreadableImage, read
 from mmtrain.image_decoding.decoded_image import MissingReader
@@ -38,10 +38,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome:
-    """`unreadable`: (what, fix) of the files that could not be decoded; `digest`: of all files' bytes, where these were hashed."""
+    """`unreadable`: (what, fix) of the files that could not be decoded; `hashes`: SHA-256 of each file's bytes, where that was wanted."""
 
     unreadable: dict[int, tuple[str, str]]
-    digest: str = ""
+    hashes: bytes = b""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the hashes; empty without any."""
+        return sha256(self.hashes).hexdigest() if self.hashes else ""
 
 
 def image_format(layout: Layout) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -69,7 +74,7 @@ def decode_all(
 
     """
     unreadable: dict[int, tuple[str, str]] = {}
-    digests = sha256()
+    all_hashes: list[bytes] = []
 
     def decode(piece: range) -> list[bytes]:
         hashes: list[bytes] = []
@@ -87,13 +92,13 @@ def decode_all(
 
     done, size = 0, image_bytes(layout)
     with closing(in_chunks(decode, len(files))) as pieces:
-        # Pieces come in order, whichever thread is first, so that the digest is that of the files in their order.
+        # Pieces come in order, whichever thread is first, so that the hashes are in the order of the files.
         for piece, hashes in pieces:
-            digests.update(b"".join(hashes))
+            all_hashes += hashes
             done = piece.stop
             if progress is not None:
                 progress(done, len(files), done * size)
-    return Outcome(dict(sorted(unreadable.items())), digests.hexdigest() if hashed else "")
+    return Outcome(dict(sorted(unreadable.items())), b"".join(all_hashes))
 
 
 def digest(files: Sequence[ImageFile]) -> str:
