@@ -38,7 +38,7 @@ def texts(rows: int, *, words: npt.NDArray[np.object_], length: int, random: np.
     return [" ".join(row).capitalize() + "." for row in words[ranks]]
 
 
-def write_parts(folder: Path, rows: int, *, distinct: int = 10) -> Path:
+def write_parts(folder: Path, rows: int, *, distinct: int = 10, length: int = 30) -> Path:
     """A folder of Parquet files of 100,000 rows each, partitioned by year; beyond `distinct` files they are the same ones again."""
     import os
 
@@ -49,7 +49,7 @@ def write_parts(folder: Path, rows: int, *, distinct: int = 10) -> Path:
         path = folder / f"year={2000 + part % 5}" / f"part-{part:04}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         if part < distinct:
-            pq.write_table(_generated(min(AT_ONCE, rows - start), words, random, length=30, numbers=True), path)
+            pq.write_table(_generated(min(AT_ONCE, rows - start), words, random, length=length, numbers=True), path)
         else:
             os.link(folder / f"year={2000 + part % distinct % 5}" / f"part-{part % distinct:04}.parquet", path)
     return folder

@@ -64,7 +64,7 @@ def held(data: LoadedData, training_data: TrainingData) -> dict[str, float]:
     return {name: round(size / len(data.table), 1) for name, size in found.items()}
 
 
-def table_stages(rows: int, *, parts: bool = False) -> dict[str, Any]:
+def table_stages(rows: int, *, parts: bool = False, words: int = 30) -> dict[str, Any]:
     """Peak and seconds of every stage of a fit on `rows` rows, and what is held; with `parts` of a folder of Parquet files."""
     from mmtrain import config
     from mmtrain.artifacts import runs
@@ -79,18 +79,23 @@ def table_stages(rows: int, *, parts: bool = False) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder = Path(name)
-        table_path = write_parts(folder / "table", rows) if parts else write_table(folder / "table.csv", rows)
+        table_path = write_parts(folder / "table", rows, length=words) if parts else write_table(folder / "table.csv", rows)
         os.environ["MMTRAIN_CACHE"] = str(folder / "cache")
         training = {"epochs": 1, "batch_size": 4096, "steps_per_call": 1, "jit": "off"}
         path = write_experiment(folder, data={"table": table_path.name}, training=training)
         start_tensorflow()
-        memory, begun = PeakMemory(), time.perf_counter()
+        memory, begun, used = PeakMemory(), time.perf_counter(), time.process_time()
         found: dict[str, Any] = {}
 
         def stage(of: str) -> None:
-            nonlocal begun
-            found[of] = {"peak_MB": round(memory.peak() / 1e6, 1), "seconds": round(time.perf_counter() - begun, 2)}
-            begun = time.perf_counter()
+            nonlocal begun, used
+            found[of] = {
+                "peak_MB": round(memory.peak() / 1e6, 1),
+                "held_MB": round(memory.now() / 1e6, 1),
+                "seconds": round(time.perf_counter() - begun, 2),
+                "processor_seconds": round(time.process_time() - used, 2),
+            }
+            begun, used = time.perf_counter(), time.process_time()
 
         experiment = config.load(path)
         data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
@@ -164,19 +169,21 @@ def main() -> None:
     asked = parser(__doc__, quick="Small tables and few images, to see that it runs, in any memory.")
     asked.add_argument("--table", type=int, help=argparse.SUPPRESS)
     asked.add_argument("--parquet", type=int, nargs="+", metavar="ROWS", help="Only tables of these sizes, as folders of Parquet files.")
+    asked.add_argument("--words", type=int, default=30, help="Words of a text of these; more cost time alone, since texts are streamed.")
     asked.add_argument("--parts", type=int, help=argparse.SUPPRESS)
     asked.add_argument("--images", type=int, nargs=2, help=argparse.SUPPRESS)
     options = asked.parse_args()
     if options.table or options.parts or options.images:
-        found = image_epochs(*options.images) if options.images else table_stages(options.table or options.parts, parts=bool(options.parts))
+        found = image_epochs(*options.images) if options.images else table_stages(options.table or options.parts, parts=bool(options.parts), words=options.words)
         print(json.dumps(found))
         return
     print(f"peak anonymous memory above TensorFlow's import, MB\n{'rows':>10} " + " ".join(f"{stage:>12}" for stage in STAGES), flush=True)
     tables = {}
     for rows in options.parquet or (QUICK_ROWS if options.quick else ROWS):
-        found = tables[str(rows)] = in_fresh_process("--parts" if options.parquet else "--table", str(rows))
+        found = tables[str(rows)] = in_fresh_process("--parts" if options.parquet else "--table", str(rows), "--words", str(options.words))
         print(f"{rows:>10,} " + " ".join(f"{found[stage]['peak_MB']:>12,.0f}" for stage in STAGES), flush=True)
-        print(f"{'s':>10} " + " ".join(f"{found[stage]['seconds']:>12,.0f}" for stage in STAGES), flush=True)
+        for name, key in (("held", "held_MB"), ("s", "seconds"), ("CPU s", "processor_seconds")):
+            print(f"{name:>10} " + " ".join(f"{found[stage][key]:>12,.0f}" for stage in STAGES), flush=True)
     if options.parquet and len(tables) < 2:
         return
     per_row = growth(tables)

@@ -1,15 +1,19 @@
 """How fast `mmtrain serve` answers on a table of numbers, categories and texts, next to `predict`.
 
-    python benchmarks/serve.py [--quick] [--json FILE]        (three minutes on two cores)
+    python benchmarks/serve.py [--quick] [--fuzz N] [--json FILE]        (three minutes on two cores)
 
 A run of two numbers, two categories and a text of twelve words is trained for one epoch and served in a process of its own, at a port of
 the loopback interface; the clients are threads of this process and share its cores. Told are: one client with single rows; 32 clients with
 single rows, and with 64 rows a request, next to what `predict` of a frame with as many rows does in this process; the latency at half of
 that load; a minute of load with the memory before and after; and that a killed and restarted server answers again.
+
+`--fuzz N` sends N requests with something wrong in them instead, to a run with an image. It fails if one has a 5xx other than a busy
+server's, takes more than half a minute, or has the name of a folder in its answer.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -19,12 +23,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from fuzzed_requests import Requests, image_file
 from script import keep, parser
 
 CLIENTS = 32
@@ -45,6 +51,24 @@ training: {epochs: 1, batch_size: 128}
 evaluation: {calibration: temperature}
 """
 
+IMAGE_EXPERIMENT = """
+name: served
+data: {table: table.csv, images: scans}
+columns:
+  age: {role: numeric}
+  city: {role: categorical}
+  note: {role: text}
+  scan: {role: image, size: [8, 8], missing: mask}
+  ill: {role: target, task: binary}
+branches:
+  scan: {columns: [scan], architecture: cnn, filters: [4]}
+  rest: {columns: [age, city, note]}
+training: {epochs: 1}
+evaluation: {calibration: temperature}
+"""
+HANG_SECONDS = 40
+"""The server answers within 30 s, if only that it is busy."""
+
 
 def write_run(folder: Path) -> pd.DataFrame:
     """Train the run, and return its table."""
@@ -64,6 +88,55 @@ def write_run(folder: Path) -> pd.DataFrame:
     (folder / "served.yaml").write_text(EXPERIMENT, encoding="utf-8")
     subprocess.run([sys.executable, "-m", "mmtrain", "fit", "served.yaml", "--quiet"], cwd=folder, check=True)
     return table
+
+
+def write_image_run(folder: Path) -> dict[str, Any]:
+    """Train a run of a number, a category, a text and an image for the fuzzed requests, and return a row of it."""
+    (folder / "scans").mkdir()
+    for number in range(20):
+        (folder / "scans" / f"{number}.png").write_bytes(image_file("PNG", 8 + number))
+    rows = [
+        {
+            "age": 20 + row % 50,
+            "city": ("ulm", "bonn")[row % 2],
+            "note": f"word{row % 7} of all",
+            "scan": f"{row % 20}.png",
+            "ill": "yn"[row % 2],
+        }
+        for row in range(200)
+    ]
+    pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
+    (folder / "served.yaml").write_text(IMAGE_EXPERIMENT, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "mmtrain", "fit", "served.yaml", "--quiet"], cwd=folder, check=True)
+    return {"age": 40, "city": "ulm", "note": "word1 of all", "scan": base64.b64encode(image_file("PNG")).decode()}
+
+
+def fuzz(folder: Path, count: int) -> dict[str, Any]:
+    """Send requests with something wrong in them; return how many had each status, and the longest answer. Raises SystemExit."""
+    requests, server = iter(Requests("served", write_image_run(folder), "scan", seed=0)), Server(folder)
+    statuses: Counter[int] = Counter()
+    longest, before = 0.0, server.memory()
+    for number in range(count):
+        request = next(requests)
+        connection, begun = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG_SECONDS), time.perf_counter()
+        try:
+            # `http.client` refuses what it would not send itself.
+            connection.request(request.method, request.path, request.body, dict(request.headers))
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+        except (ValueError, http.client.InvalidURL):
+            continue
+        except OSError as error:
+            raise SystemExit(f"Request {number}: {error!r}\n{request}") from error
+        finally:
+            connection.close()
+        longest = max(longest, time.perf_counter() - begun)
+        statuses[answer.status] += 1
+        told_path = str(folder) in text or str(Path(__file__).parents[1]) in text or "Traceback" in text
+        if told_path or (answer.status >= 500 and answer.status != 503):
+            raise SystemExit(f"Request {number}: {answer.status} {text[:500]}\n{request}")
+    memory = {"before": round(before, 1), "after": round(server.memory(), 1)}
+    return {"statuses": dict(statuses), "longest_s": round(longest, 2), "memory_MB": memory, "exit code": server.end(signal.SIGTERM)}
 
 
 class Server:
@@ -199,10 +272,12 @@ def measure(folder: Path, seconds: float, long: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = parser(__doc__, quick="loads of two seconds.").parse_args()
+    asked = parser(__doc__, quick="loads of two seconds.")
+    asked.add_argument("--fuzz", type=int, metavar="N", help="Send N requests with something wrong in them instead.")
+    options = asked.parse_args()
     seconds, long = (2.0, 4.0) if options.quick else (10.0, 60.0)
     with tempfile.TemporaryDirectory(prefix="serve_") as name:
-        results = measure(Path(name), seconds, long)
+        results = fuzz(Path(name), options.fuzz) if options.fuzz else measure(Path(name), seconds, long)
     print(json.dumps(results, indent=1))
     keep(options, {"seconds": seconds, "clients": CLIENTS}, results)
 
