@@ -118,7 +118,7 @@ def _find(which: str | None, output: Path) -> Run:
             return open_run(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
     none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
-    hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else none)
+    hint = did_you_mean(which, names) or (f"The runs in {output} are called {listed(names)}." if names else none)
     raise UsageError(Problem(which, "there is no such run.", hint))
 
 

@@ -24,9 +24,10 @@ def command(
     Example: `mmtrain check clinic.yaml`
     """
     import_allowed(code, any_callbacks=allow_callbacks)
-    from mmtrain.cli.views.console import line, out, print_json
+    from mmtrain.cli.views.console import line, note, out, print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.check import check
+    from mmtrain.errors import shell_command
 
     with progress_display(quiet=quiet or as_json) as shown:
         result = check(config, overrides=overrides or (), progress=shown.images, say=shown.say)
@@ -36,3 +37,5 @@ def command(
     dropped = f", {result.dropped:,} dropped" if result.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in result.parts.items())
     line(out(), f"{config}: no problems. {result.rows:,} rows{dropped}: {parts}.")
+    same = [word for option, values in (("--set", overrides), ("--code", code)) for value in values or () for word in (option, value)]
+    note(f"Train it: {shell_command('fit', config, *same)}", quiet=quiet)

@@ -42,7 +42,15 @@ def chosen_part(command: str, part: Part | None, data: Path | None, moved: Path 
 def command(
     run: Run = None,
     *,
-    part: Annotated[Part | None, typer.Option("--part", help="The part of the split to score. Left out: test.", show_default=False)] = None,
+    part: Annotated[
+        Part | None,
+        typer.Option(
+            "--part",
+            metavar="PART",
+            help="The part of the split to score: test, validation, train, calibration or conformal. Left out: test.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)
     ] = None,

@@ -49,7 +49,13 @@ def command(
         ),
     ] = None,
     part: Annotated[
-        Part | None, typer.Option("--part", help="The part of the split to choose rows from. Left out: test.", show_default=False)
+        Part | None,
+        typer.Option(
+            "--part",
+            metavar="PART",
+            help="The part of the split to choose rows from: test, validation, train, calibration or conformal. Left out: test.",
+            show_default=False,
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Explain rows of another table instead.", show_default=False)
@@ -71,7 +77,11 @@ def command(
     ] = None,
     method: Annotated[
         Method,
-        typer.Option("--method", help="Method of heat maps on images; columns and words always have integrated gradients."),
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            help="Heat maps on images: grad_cam, integrated_gradients or both; columns and words always have integrated gradients.",
+        ),
     ] = Method.both,
     steps: Annotated[
         int | None,
@@ -86,6 +96,7 @@ def command(
     output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print logits, and how exactly the attributions add up.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Explain the predictions of single rows: attributions by column, word and region of the image.
@@ -106,22 +117,25 @@ def command(
     if as_json:
         print_json(done.to_json())
         return
-    _show(done, quiet=quiet)
+    _show(done, quiet=quiet, verbose=verbose)
 
 
-def _show(done: Explanation, *, quiet: bool) -> None:
+def _show(done: Explanation, *, quiet: bool, verbose: bool) -> None:
     from mmtrain.cli.views.console import line, note, out
     from mmtrain.errors import listed
 
     console = out()
     for row in done.rows:
-        head, *rest = _lines(row)
+        head, *rest = _lines(row, verbose=verbose)
         line(console, head, style="bold")
         for text in rest:
             line(console, f"    {text}")
     if any(row.points for row in done.rows):
         note("Points: how much lower the probability would be without what this column adds, all others as they are.", quiet=quiet)
-    note("The attributions of all inputs add up to output minus baseline, apart from the gap; the three largest are shown.", quiet=quiet)
+    if verbose or not all(row.points for row in done.rows):
+        note(
+            "The attributions of all inputs add up to output minus baseline, apart from the gap; the three largest are shown.", quiet=quiet
+        )
     if spread := [row for row in done.rows if row.deviations]:
         count = listed(sorted({str(len(row.trainings)) for row in spread}), "or")
         note(f"Attributions are means of {count} trainings, with the standard deviation over them.", quiet=quiet)
@@ -156,8 +170,11 @@ def signed_points(change: float) -> str:
     return f"{signed_difference(size)} points"
 
 
-def _lines(row: ExplainedRow) -> list[str]:
-    """Return the lines about a row: its values and its prediction, the change of the probability by column, and the attributions."""
+def _lines(row: ExplainedRow, *, verbose: bool) -> list[str]:
+    """Return the lines about a row: its prediction and the change of the probability by column.
+
+    The attributions follow where the output is no probability, or with `verbose`.
+    """
     from mmtrain.cli.views.console import number
     from mmtrain.metrics.score import signed_difference
 
@@ -169,4 +186,7 @@ def _lines(row: ExplainedRow) -> list[str]:
     spread = {column: f" (± {value:.3f})" for column, value in row.deviations.items()}
     most = ", ".join(f"{column} {signed_difference(f'{value:+.3f}')}{spread.get(column, '')}" for column, value in row.strongest(3).items())
     missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
-    return list(filter(None, (head, points_line(row, 3), f"{sums} ({gap}): {most}{missing}")))
+    points = points_line(row, 3)
+    if points and not verbose and not row.deviations:
+        return [head, f"{points}{missing}"]
+    return list(filter(None, (head, points, f"{sums} ({gap}): {most}{missing}")))

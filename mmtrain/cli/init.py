@@ -63,4 +63,6 @@ def _show(done: StarterResult, code: list[Path], *, as_json: bool, quiet: bool) 
     # The suggested commands have to import the same files.
     options = [word for path in code for word in ("--code", path)]
     check, fit = (shell_command(command, done.file, *options) for command in ("check", "fit"))
-    note(f"Confirm the roles in it, then: {check}, {fit}", quiet=quiet)
+    note("Confirm the roles in it, then:", quiet=quiet)
+    for command_line in (check, fit):
+        note(f"    {command_line}", quiet=quiet)

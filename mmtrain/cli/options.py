@@ -87,15 +87,32 @@ UsageError: type[Any] = typer.BadParameter.__mro__[1]
 CHOICE = re.compile(r"'(.*)' is not one of (.*)\.$")
 
 
+RANGE = "N"
+"""Placeholder for a number in a range; Typer's, `<int range>`, leaves the help of an option too few letters a line in 80 columns."""
+
+
 class _Options:
-    """Show flags without a type in the help; Typer shows `<bool>`."""
+    """Show short placeholders in the help, flags without any, and brackets in sentences."""
+
+    help: str | None
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for param in params:
-            if getattr(param, "is_bool_flag", False) and param.metavar is None:
-                param.metavar = ""
+            if param.metavar is None and param.param_type_name == "option":
+                # Typer shows `<bool>` for a flag.
+                is_ranged = (getattr(param, "min", None), getattr(param, "max", None)) != (None, None)
+                param.metavar = "" if getattr(param, "is_bool_flag", False) else RANGE if is_ranged else None
         return params
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help; Rich would take `[tune]` for a style and leave it out."""
+        described = self.help
+        self.help = re.sub(r"\[(?=[a-z])", r"\\[", described or "")
+        try:
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+        finally:
+            self.help = described
 
 
 class Command(_Options, TyperCommand):

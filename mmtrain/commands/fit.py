@@ -36,6 +36,7 @@ from mmtrain.pipeline.time_budget import TimeBudget, assemble_within
 from mmtrain.pipeline.train_run import StopRule, TrainingResult, run_state, train
 from mmtrain.splits.plan import SplitPlan
 from mmtrain.system.cluster import cluster_of_environment
+from mmtrain.training.listeners.events import Detail
 from mmtrain.training.workers.join import join
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def train_new(
         result = train(run, training_data, experiment.evaluation, listeners.watch, callbacks=options.callbacks, stop=options.stop)
         record_costs(run, training_data)
         if note := unguarded_fusion(experiment):
-            listeners.say(note)
+            listeners.say(Detail(note))
         # Step 9: the report. The test part is scored by `evaluate` alone.
         finish(run, experiment, training_data.fitted)
         track_finished(run, experiment, listeners.say)

@@ -228,7 +228,7 @@ def test_folder_of_images_that_has_the_name_of_the_run_is_passed_over(output, tm
     ("which", "problem"),
     [
         ("clinik", "clinik: there is no such run. Did you mean 'clinic'?"),
-        ("zzz", "zzz: there is no such run. Under {output} there are clinic and shop."),
+        ("zzz", "zzz: there is no such run. The runs in {output} are called clinic and shop."),
         ("clinic/9", "clinic/9: there is no such run. Did you mean 'clinic'?"),
     ],
 )

@@ -466,7 +466,9 @@ def test_paragraphs_of_a_help_are_as_wide_as_the_terminal(mmtrain, monkeypatch):
 def test_check_counts_in_thousands(mmtrain, tmp_path):
     two_blobs(tmp_path, 1200)
     write_experiment(tmp_path / "a.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}")
-    assert mmtrain("check", "a.yaml").out == "a.yaml: no problems. 1,200 rows: train 840, validation 180, test 180.\n"
+    said = mmtrain("check", "a.yaml", "--set", "training.epochs=2")
+    assert said.out == "a.yaml: no problems. 1,200 rows: train 840, validation 180, test 180.\n"
+    assert said.err.splitlines()[-1] == "Train it: mmtrain fit a.yaml --set training.epochs=2"
 
 
 def test_check_says_that_there_is_nothing_to_mend(mmtrain, tmp_path):

@@ -168,3 +168,53 @@ def test_every_command_fits_the_terminal(scans, tmp_path, width):
         assert [text for text in made.too_wide() if "/" not in text] == []  # a path may be wider
         if command[0] != "predict":
             assert any("decoding images" in text and "━" in text for text in made.seen), made.raw
+
+
+HELP_WIDTH = 80
+
+
+@pytest.fixture(scope="module")
+def help_texts():
+    """The help of every command as a terminal of 80 columns shows it."""
+    from io import StringIO
+
+    import typer
+    from typer import rich_utils
+
+    from mmtrain.cli.app import app
+
+    texts = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rich_utils, "MAX_WIDTH", HELP_WIDTH)
+        for name, command in typer.main.get_command(app).commands.items():
+            inner = getattr(command, "commands", None)
+            for words, one in [(f"{name} {key}", value) for key, value in inner.items()] if inner else [(name, command)]:
+                patch.setattr("sys.stdout", shown := StringIO())
+                one.format_help(typer.Context(one, info_name=words), None)
+                texts[words] = shown.getvalue()
+    return texts
+
+
+def test_help_fits_into_eighty_columns_and_leaves_room_for_sentences(help_texts):
+    assert len(help_texts) > 20
+    for words, text in help_texts.items():
+        assert [line for line in text.splitlines() if len(line) > HELP_WIDTH] == [], words
+        starts = [line.find(help_of_help) for line in text.splitlines() if (help_of_help := "Show this message") in line]
+        assert all(start <= 50 for start in starts), (words, text)
+
+
+def test_help_keeps_what_stands_in_brackets(help_texts):
+    assert "mmtrain[tune]" in help_texts["tune"]
+
+
+def test_lists_keep_what_stands_in_brackets(capsys):
+    from mmtrain.cli.app import run
+
+    assert run(["list", "columns", "image"]) == 0
+    listed = capsys.readouterr().out
+    assert (
+        "window  [number, number]; or auto, percentile; default: auto\n    Values between black and white. [low, high]: in the unit"
+        in listed
+    )
+    assert run(["list", "columns"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["name", "purpose"]

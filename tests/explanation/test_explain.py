@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +14,10 @@ from medical_files import nifti
 from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain import config
-from mmtrain.artifacts.command_results import probability_change
+from mmtrain.artifacts.command_results import ExplainedRow, probability_change
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as command_line
+from mmtrain.cli.explain import _lines
 from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.fit import fit
 from mmtrain.errors import UsageError
@@ -451,7 +453,8 @@ def test_rows_without_ids_are_numbered(run):
 
 
 def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
-    assert command_line(["explain", str(run.folder), "--rows", "r6, r8", "--steps", "1", "--class", "well"]) == 0
+    words = ["explain", str(run.folder), "--rows", "r6, r8", "--steps", "1", "--class", "well"]
+    assert command_line([*words, "--verbose"]) == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert len(lines) == 6
@@ -465,6 +468,20 @@ def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
     assert "noise: the training median" in captured.err
     assert "more --steps may close it." in captured.err
     assert (run / "explanations" / "rows" / "02_r8.png").is_file()
+
+
+@pytest.mark.parametrize(("verbose", "deviations"), [(False, {}), (True, {}), (False, {"scan": 0.1})])
+def test_points_of_probability_stand_for_logits(verbose, deviations):
+    row = ExplainedRow(
+        row=0, id="r1", part="test", why="", truth="ill", prediction="ill", probability=0.75, explained="logit of ill", output=1.1,
+        baseline_output=0.1, difference=1.0, sum_of_attributions=1.0, gap_percent=0.1, steps=32, missing=["note"],
+        attributions={"scan": 1.0, "note": 0.0}, deviations=deviations, image=Path("1.png"),
+    )  # fmt: skip
+    head, points, *logits = _lines(row, verbose=verbose)
+    assert head == "r1 (test): true ill, predicted ill"
+    assert points.startswith("probability of ill 0.750: scan +23 points")
+    assert points.endswith("; missing: note") == (not logits)
+    assert len(logits) == int(verbose or bool(deviations))
 
 
 def test_command_prints_one_json_document(run, capsys):

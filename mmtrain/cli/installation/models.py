@@ -40,6 +40,8 @@ def show(
     out().print(
         f"{counted(len({one.path for one in models}), 'model')} in {', '.join(folders)} and Python packages.", soft_wrap=True, markup=False
     )
+    if not models:
+        note("To fetch one from a hub: mmtrain models download NAME --hub URL --sha256 HEX")
     if any(one.family and one.per_second is None for one in models):
         note("To measure speed and memory on this machine: mmtrain models list --measure")
 

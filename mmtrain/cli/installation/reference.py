@@ -51,26 +51,31 @@ def command(
         for one, entries in listed.items():
             line(out(), f"{one}: {' '.join(entry.name for entry in entries)}")
         return
-    _print_table(("name", "purpose"), [(entry.name, _first_sentence(entry.purpose)) for entry in listed[kind]])
+    _print_table([(entry.name, _first_sentence(entry.purpose)) for entry in listed[kind]])
 
 
 def _show(entry: ListedName) -> None:
+    from rich.text import Text
+
     from mmtrain.cli.views.console import line, out
 
     line(out(), f"{entry.name}: {entry.purpose}")
     if entry.options:
-        rows = [(option.name, option.values, option.default, option.description) for option in entry.options]
-        _print_table(("option", "values", "default", "meaning"), rows)
+        for option in entry.options:
+            # A table would leave the meaning a few letters a line in 80 columns.
+            values = "; ".join(filter(None, (option.values, option.default and f"default: {option.default}")))
+            line(out(), Text.assemble((option.name, "bold"), f"  {values}"))
+            line(out(), f"    {option.description}")
 
 
-def _print_table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from mmtrain.cli.views.console import out, plain_table
+def _print_table(rows: Sequence[tuple[str, str]]) -> None:
+    from mmtrain.cli.views.console import format_cell, out, plain_table
 
-    table = plain_table(*headers)
+    table = plain_table("name", "purpose")
     for column in table.columns:
         column.justify = "left"
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(format_cell, row))
     out().print(table)
 
 

@@ -15,7 +15,7 @@ from rich.status import Status
 from rich.table import Column, Table
 from rich.text import Text
 
-from mmtrain.cli.views.console import err, line, number, plain_table
+from mmtrain.cli.views.console import NO_BREAK, err, line, number, plain_table
 from mmtrain.cli.views.splits import show_splits
 from mmtrain.errors import duration
 from mmtrain.training.listeners.events import Detail, Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
@@ -143,7 +143,7 @@ class Display:
             self.say(f"class weights of {target}: {', '.join(f'{name} {weight:.3g}' for name, weight in weights.items())}")
         if not plan.parameters:  # a group: each training has its network
             return
-        parameters = ", ".join(f"{name.removeprefix('branch_')} {count:,}" for name, count in plan.parameters.items())
+        parameters = ", ".join(f"{name.removeprefix('branch_')}{NO_BREAK}{count:,}" for name, count in plan.parameters.items())
         self.say(f"{sum(plan.parameters.values()):,} parameters: {parameters}")
 
     def event(self, event: Event) -> None:

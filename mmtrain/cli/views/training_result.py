@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def show_result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     """Print the outcome of a training."""
-    from mmtrain.cli.views.console import note, number, out, print_json
+    from mmtrain.cli.views.console import NO_BREAK, note, number, out, print_json
     from mmtrain.data.splits.split_file import read_sizes
     from mmtrain.errors import shell_command
     from mmtrain.reports.target_results.postprocessing import (
@@ -34,7 +34,9 @@ def show_result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
         print_json(document | base | guard | facts | {"report": str(done.run / "report.html")})
         return
     scores = "  ".join(
-        f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor)
+        f"{name}{NO_BREAK}{number(value)}"
+        for name, value in ended.best_scores.items()
+        if name in ("train_loss", "validation_loss", done.monitor)
     )
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
