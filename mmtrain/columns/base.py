@@ -249,6 +249,8 @@ ENCODER = Field(
     None,
     description="A pretrained encoder that makes numbers of the column, `{model: NAME, components: 30}` or `NAME`, for a branch that "
     "reads numbers, such as `tabm`, together with other columns.",
+    # A name alone becomes `{model: NAME}` before pydantic sees it (`config.default_branches`), so that its schema lacks that form.
+    json_schema_extra=lambda schema: schema["anyOf"].insert(0, {"type": "string"}),  # type: ignore[union-attr]
 )
 """The option `encoder` of columns that encoders read."""
 
