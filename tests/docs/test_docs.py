@@ -1,12 +1,16 @@
 """README and documentation: links lead somewhere, commands and experiments are accepted, and the reference is complete."""
 
+import ast
+import importlib
 import importlib.util
+import inspect
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +22,16 @@ import mmtrain
 from mmtrain.cli.app import app
 from mmtrain.cli.options import COMMANDS
 from mmtrain.commands.installation.reference import ALL_KINDS, SECTIONS, names_of_kind
+from mmtrain.config import json_schema
+from mmtrain.config.experiment import Experiment
 
 ROOT = Path(mmtrain.__file__).parent.parent
 DOCS = ROOT / "docs"
 WRITTEN = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "reference" not in path.parts)]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RUN, PARSED = ("sh",), ("bash", "")
+"""Commands that a test runs, and those that need another machine: a cluster, a GPU, an installation."""
+CHECKED = {*RUN, *PARSED, "yaml", "json", "python", "text"}
 LINK = re.compile(r"(?<!`)\[[^\]]+\]\(([^)#\s]+)(#[^)\s]+)?\)")
 TUTORIALS = [page for page in WRITTEN if any(kind == "sh" for kind, _ in BLOCK.findall(page.read_text(encoding="utf-8")))]
 
@@ -48,9 +57,10 @@ def blocks(page, *kinds):
     return [text for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")) if kind in kinds]
 
 
-def commands(page):
+def commands(page, *kinds):
     """The command lines of a page, in its order."""
-    return [line for text in blocks(page, "sh") for line in text.splitlines() if line]
+    lines = [line.partition(" # ")[0].strip() for text in blocks(page, *(kinds or RUN)) for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
@@ -68,16 +78,58 @@ def test_links_lead_to_files(page):
 def test_commands_have_the_options_they_are_given(page):
     for line in commands(page):
         own = [part for part in re.split("[|]", line) if part.split()[0] == "mmtrain"]
-        assert own, line
+        assert own or line.split()[0] in ("mkdir", "cp"), line
         for part in own:
-            check_options(shlex.split(part.partition("<")[0])[1:])
+            check_options(shlex.split(re.split(" [<>] ", part)[0])[1:])
 
 
-def check_options(words):
-    """Parse the words of a command line as the command would."""
+def check_options(words, *, whole=True):
+    """Parse the words of a command line as the command would; without `whole`, words that it needs may be left out."""
     command = typer.main.get_command(app).commands[words[0]]
-    command = command.commands[words.pop(1)] if hasattr(command, "commands") else command
-    command.make_context(words[0], words[1:])
+    command = command.commands[words.pop(1)] if hasattr(command, "commands") and len(words) > 1 else command
+    command.make_context(words[0], words[1:], resilient_parsing=not whole)
+
+
+INLINE = re.compile(r"(?<![`\w])`((?:mmtrain|srun mmtrain) [a-z][^`]*)`")
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_commands_in_sentences_have_the_options_they_are_given(page):
+    for text in INLINE.findall(BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        line = " ".join(text.split()).removeprefix("srun ")
+        check_options([word for word in shlex.split(line)[1:] if word != "..."], whole=False)
+
+
+def make_targets():
+    return re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [page for page in WRITTEN if blocks(page, *PARSED)], ids=name_of)
+def test_commands_for_other_machines_are_parsed(page):
+    """Each is of mmtrain, with options that it has, or of make or pip, with what this repository has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for line in commands(page, *PARSED):
+        words = shlex.split(line)
+        while words[0] in ("srun", "mmtrain") and words[1].startswith("-"):
+            del words[1]  # an option of srun
+        words = words[1:] if words[0] == "srun" else words
+        if words[0] == "mmtrain":
+            check_options(words[1:])
+        elif words[0] == "make":
+            assert words[1] in make_targets()
+        elif words[0] == "pip":
+            assert words[1] == "install"
+            extras = re.findall(r"(?:mmtrain|\.)\[([a-z,]+)\]", line)
+            assert {name for names in extras for name in names.split(",")} <= set(project["optional-dependencies"])
+            assert all((ROOT / path).is_file() for path in re.findall(r"--constraint (\S+)", line))
+        else:
+            assert line in ("python3 -m venv .venv", ". .venv/bin/activate"), line
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_every_block_says_its_language(page):
+    kinds = {kind for kind, _ in BLOCK.findall(page.read_text(encoding="utf-8"))}
+    assert {kind for kind in kinds if not kind.startswith("{")} <= CHECKED
 
 
 EXAMPLE = re.compile(r"Examples?: `(mmtrain [^`]+)`")
@@ -102,7 +154,31 @@ def test_the_help_of_every_command_has_an_example_that_it_accepts(words, text):
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
 def test_yaml_has_no_mistake(page):
     for text in blocks(page, "yaml"):
-        assert isinstance(yaml.safe_load(text), dict)
+        tree = yaml.safe_load(text)
+        assert isinstance(tree, dict)
+        tree = {"training": tree} if "trackers" in tree else tree
+        if not set(tree).isdisjoint(Experiment.model_fields):
+            # A block shows the sections that its page is about.
+            mistakes = [error for error in schema_of_pages().iter_errors(tree) if error.validator != "required"]
+            assert [f"{error.json_path}: {error.message}" for error in mistakes] == []
+
+
+@cache
+def schema_of_pages():
+    jsonschema = pytest.importorskip("jsonschema")
+    return jsonschema.Draft202012Validator(json_schema())
+
+
+@pytest.mark.parametrize("page", [page for page in WRITTEN if blocks(page, "python")], ids=name_of)
+def test_python_calls_what_the_package_has(page):
+    for text in blocks(page, "python"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "mmtrain":
+                module = importlib.import_module(node.module)
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+            elif isinstance(node, ast.Call) and re.fullmatch(r"mmtrain\.\w+", name := ast.unparse(node.func)):
+                function = getattr(mmtrain, name.removeprefix("mmtrain."))
+                inspect.signature(function).bind(*node.args, **{word.arg: word.value for word in node.keywords})
 
 
 def test_every_command_and_name_is_in_the_reference():
