@@ -212,7 +212,7 @@ def encoder_columns(branches: Mapping[str, Branch], columns: Mapping[str, Any]) 
         column: pretrained
         for branch in branches.values()
         for column, pretrained in branch.encoders(columns).items()
-        if columns[column].vector_encoder or (len(branch.columns) == 1 and readers[column] == 1 and not kinds[columns[column].kind].several)
+        if columns[column].vector_encoder or (len(branch.columns) == 1 and readers[column] == 1)
     }
 
 

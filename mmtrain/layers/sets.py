@@ -19,15 +19,21 @@ from mmtrain.specs import Pool
 class FlattenMembers(ConfiguredLayer):
     """Sets (batch, most, ...) to their members (members, ...), row by row, and `shown` (batch, most) float32, 1 where there is one.
 
-    A place whose values are all 0 has no member. A batch without any gives one member of zeros, since normalizations of no values are
-    NaN; no row has it. With `values`, of the shape of the sets, the members are those of the values.
+    A place whose pixels are all 0 has no member, nor one whose features are NaN. A batch without any gives one member of zeros, since
+    normalizations of no values are NaN; no row has it. With `values`, of the shape of the sets, the members are those of the values.
     """
 
     def call(self, sets: Any, values: Any = None) -> tuple[Any, Any]:
-        # The largest value, as `any` would copy all pixels to truth values first.
-        # ONNX has no maximum of uint16.
-        levels = tf.cast(sets, tf.int32) if sets.dtype == tf.uint16 else sets
-        shown = tf.reduce_max(tf.reshape(levels, (tf.shape(sets)[0], sets.shape[1], -1)), axis=2) > 0
+        if sets.dtype.is_floating:
+            # Features of an encoder may all be 0, and a negative one is the largest of a member.
+            numbers = tf.equal(sets, sets)
+            shown = tf.reduce_all(tf.reshape(numbers, (tf.shape(sets)[0], sets.shape[1], -1)), axis=2)
+            sets = tf.where(numbers, sets, tf.zeros_like(sets))
+        else:
+            # The largest value, as `any` would copy all pixels to truth values first.
+            # ONNX has no maximum of uint16.
+            levels = tf.cast(sets, tf.int32) if sets.dtype == tf.uint16 else sets
+            shown = tf.reduce_max(tf.reshape(levels, (tf.shape(sets)[0], sets.shape[1], -1)), axis=2) > 0
         places = tf.where(tf.reshape(shown, (-1,)))[:, 0]
         none = tf.cast(tf.equal(tf.size(places), 0), tf.int32)
         places = tf.concat([places, tf.zeros((none,), tf.int64)], axis=0)

@@ -29,7 +29,7 @@ from mmtrain.model.encoder_inputs import (
 from mmtrain.model.ensemble import Base, Ensemble
 from mmtrain.model.models import Models, NetworkLayerNames, names_of_layers
 from mmtrain.model.network_inputs import branch_inputs, columns_behind, network_inputs, presence
-from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
+from mmtrain.specs import TensorSpec, feature_spec, layer_names
 
 
 def assemble(
@@ -179,7 +179,7 @@ def _behind_encoders(
     # An encoder that is tuned is new each time that it is loaded: the one in the branch counts.
     of_branches = {branches[key].columns[0]: part.encoder for key, part in whole.items() if part.encoder is not None}
     loaded = {column: of_branches.get(column) or one.load(specs[column], owner=column) for column, one in pretrained.items()}
-    features = {column: FeatureSpec(one.width, 1 + pretrained[column].views) for column, one in loaded.items()}
+    features = {column: feature_spec(specs[column], one.width, pretrained[column].views) for column, one in encoders.items()}
     behind = {key: part.on_features(features) for key, part in whole.items()}
     inputs = {}
     for column, one in loaded.items():

@@ -18,6 +18,7 @@ from mmtrain.encoders import Encoder
 from mmtrain.encoders.tuning import is_adapter
 from mmtrain.input_layout import InputLayout
 from mmtrain.layers.pretrained import FirstView, PrincipalComponents
+from mmtrain.layers.sets import FlattenMembers
 from mmtrain.layers.stacks import SideBySide, TakePlaces
 from mmtrain.specs import FeatureSpec, TensorSpec, VectorSpec
 
@@ -173,11 +174,22 @@ def behind_encoders(branch: Any, encoders: Mapping[int, Any], specs: Mapping[int
 
 
 def encoder_behind(branch: Any, position: int) -> Any:
-    """Return the encoder that reads an input of a branch, a Keras model; None where something else reads the input."""
-    tensor = branch.inputs[position]
-    readers = [layer for layer in branch.layers for node in layer._inbound_nodes if any(one is tensor for one in node.input_tensors)]
-    (reader,) = readers if len(readers) == 1 else (None,)
+    """Return the encoder that reads an input of a branch, or the members of a set, a Keras model; None where something else reads it."""
+    reader, outputs = _only_reader(branch, branch.inputs[position])
+    if isinstance(reader, FlattenMembers):
+        reader, _ = _only_reader(branch, outputs[0])
     return reader if isinstance(reader, keras.Model) and len(reader.outputs) == 1 else None
+
+
+def _only_reader(branch: Any, tensor: Any) -> tuple[Any, Any]:
+    """Return the layer that alone reads a tensor, and its output tensors; None where there are several."""
+    readers = [
+        (layer, node.output_tensors)
+        for layer in branch.layers
+        for node in layer._inbound_nodes
+        if any(one is tensor for one in node.input_tensors)
+    ]
+    return readers[0] if len(readers) == 1 else (None, ())
 
 
 def with_branches(model: Any, inputs: Mapping[str, Any], branches: Mapping[str, Any]) -> Any:

@@ -29,7 +29,7 @@ from mmtrain.model.encoder_inputs import behind_encoders, encoder_behind, with_b
 from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.models import names_of_layers
 from mmtrain.model.safe_loading import first_line, inspect_model
-from mmtrain.specs import FeatureSpec
+from mmtrain.specs import feature_spec
 
 ROWS_AT_ONCE = 1024
 """Most rows of a batch: models of tables reach their full speed here. The prediction of a row is the same for any number."""
@@ -119,7 +119,7 @@ def on_features(
                 return predictor, {}
             width = int(encoder.outputs[0].shape[-1])
             encoders[column] = Encoder(known[column].model, encoder, width, known[column].sha256, design=known[column].design)
-            cut[place], specs[place] = encoder, FeatureSpec(width, 1 + frozen[column].views * views)
+            cut[place], specs[place] = encoder, feature_spec(fitted.columns[column].spec, width, frozen[column].views * views)
             inputs[column] = keras.Input(specs[place].shape, dtype=specs[place].dtype, name=column)
         if cut:
             replaced[layer] = behind_encoders(branch, cut, specs)

@@ -42,3 +42,4 @@ from mmtrain.specs.vectors import FeatureSpec as FeatureSpec
 from mmtrain.specs.vectors import NumberEncoding as NumberEncoding
 from mmtrain.specs.vectors import SequenceSpec as SequenceSpec
 from mmtrain.specs.vectors import VectorSpec as VectorSpec
+from mmtrain.specs.vectors import feature_spec as feature_spec

@@ -97,3 +97,27 @@ class FeatureSpec(TensorSpec):
     def dtype(self) -> str:
         """Always float32."""
         return "float32"
+
+
+@dataclass(frozen=True)
+class SetFeatureSpec(FeatureSpec):
+    """Features of the members of a set: (batch, most, views, width) float32, NaN in a place without a member."""
+
+    kind: ClassVar[Kind] = "set_features"
+
+    most: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Members, views and width."""
+        return (self.most, self.views, self.width)
+
+
+def feature_spec(spec: TensorSpec, width: int, views: int = 0) -> FeatureSpec:
+    """Return the spec of features of this width, of an input and of its augmented `views`, in place of what an encoder reads.
+
+    >>> from mmtrain.specs import ImageSpec, SetSpec
+    >>> feature_spec(SetSpec(ImageSpec(8, 8, 3), most=5), 16).shape
+    (5, 1, 16)
+    """
+    return SetFeatureSpec(width, 1 + views, most=spec.shape[0]) if spec.several else FeatureSpec(width, 1 + views)

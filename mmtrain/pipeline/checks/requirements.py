@@ -15,7 +15,6 @@ from mmtrain.config.yaml_source import NotInFile
 from mmtrain.encoders import recognize
 from mmtrain.errors import ConfigError, Problem, RunError, listed
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.specs import kinds
 from mmtrain.trackers import TrackerSection, missing_packages
 
 if TYPE_CHECKING:
@@ -88,9 +87,6 @@ def _check_weights(pretrained: Pretrained, column: InputColumn, place: Callable[
 
 def _check_views(key: str, name: str, column: InputColumn, pretrained: Pretrained, place: Callable[..., str]) -> list[Problem]:
     augmented = column.augmentation is not None
-    if kinds[column.kind].several:  # an encoder of several images per row reads them in every epoch
-        what = f"views are of single images; the column {name!r} has several per row, which are read in every epoch."
-        return [Problem(place("branches", key, "views"), what, "Remove `views`.")] if pretrained.views else []
     if pretrained.frozen and augmented and not pretrained.views:
         what = "a frozen encoder reads every image once, so that its random changes have no effect."
         return [

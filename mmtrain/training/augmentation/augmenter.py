@@ -41,7 +41,8 @@ class Augmenter:
             uniforms = tf.reshape(batch["uniforms"][:, first : first + most * width], (-1, width))
             first += most * width
             if key in self.views:
-                inputs[key] = choose_view(inputs[key], uniforms[:, 0])
+                views = tf.reshape(inputs[key], (-1, *inputs[key].shape[-2:]))
+                inputs[key] = tf.reshape(choose_view(views, uniforms[:, 0]), (-1, *inputs[key].shape[1:]))
             else:
                 inputs[key] = augment_cells(inputs[key], inputs[f"{key}_present"], uniforms, augment, self.specs[key].member)
         return inputs

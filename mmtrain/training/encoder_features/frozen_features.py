@@ -26,7 +26,7 @@ from mmtrain.data.images.store import ImageStore, Say
 from mmtrain.encoders import Encoder
 from mmtrain.model.encoder_inputs import Components
 from mmtrain.model.model_file import rows_at_once
-from mmtrain.specs import FeatureSpec, PieceSpec, TensorSpec
+from mmtrain.specs import PieceSpec, TensorSpec, feature_spec
 from mmtrain.system.threads import in_threads
 from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 from mmtrain.training.encoder_features.distinct_texts import DistinctTexts
@@ -40,7 +40,10 @@ ROWS_OF_COMPONENTS, ROWS_OF_CHUNK = 20_000, 4_096
 
 @dataclass(frozen=True, eq=False)
 class FeatureSource:
-    """A row source of features: those of every image or distinct text, and the position of that of every row, -1 for none."""
+    """A row source of features: those of every image or distinct text, and the position of that of every row, -1 for none.
+
+    Of a column of several images per row, `index` is (rows, most).
+    """
 
     features: EncodedColumn
     index: Array
@@ -54,15 +57,19 @@ class FeatureSource:
         """Do nothing: features are small, and the kernel reads ahead in what is mapped."""
 
     def take(self, rows: Array, out: Array | None = None) -> Array:
-        """Return the features of `rows`, (len(rows), views, width), zeros where a row has no image or text."""
+        """Return the features of `rows`, (len(rows), views, width), zeros where a row has no image or text.
+
+        Of several images per row, (len(rows), most, views, width), NaN in places without an image.
+        """
         positions = self.index[rows]
         values = self.features.take(np.maximum(positions, 0), out)
-        values[positions < 0] = 0
+        values[positions < 0] = 0 if positions.ndim == 1 else np.nan
         return values
 
     def present(self, rows: Array) -> Array:
         """Return (len(rows), 1) float32, 0 or 1."""
-        return np.asarray(self.index[rows] >= 0, dtype=np.float32)[:, None]
+        shown = self.index[rows] >= 0
+        return np.asarray(shown if shown.ndim == 1 else shown.any(axis=1), dtype=np.float32)[:, None]
 
 
 def with_features(  # noqa: PLR0913 (a table, an experiment and options)
@@ -110,13 +117,13 @@ def with_features(  # noqa: PLR0913 (a table, an experiment and options)
             source = FeatureSource(text_features(encoder, texts, feature_cache), texts.index)
         else:
             store = stores[column]
-            same = [one for one in known if one.is_read_as(encoder, spec) and not count and estimates is None]
+            same = [one for one in known if one.is_read_as(encoder, spec.member) and not count and estimates is None]
             features = image_features(encoder, store, AugmentedViews(count, columns[column]), feature_cache, same)
             source = FeatureSource(features, store.index)
-            known += [] if count else [_Read(encoder, spec, store, features)]
+            known += [] if count else [_Read(encoder, spec.member, store, features)]
         if estimates is not None:
             source = FeatureSource(source.features, np.where(source.index < 0, -1, source.index % max(1, len(source.features.codes))))
-        arrays = replace(arrays, features={**arrays.features, column: (source, FeatureSpec(encoder.width, 1 + count))})
+        arrays = replace(arrays, features={**arrays.features, column: (source, feature_spec(spec, encoder.width, count))})
         arrays = arrays.on_features([column]) if pretrained.frozen else arrays
     return arrays
 
