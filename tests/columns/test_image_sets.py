@@ -332,6 +332,24 @@ training: {epochs: 2, batch_size: 16}
 """
 
 
+@pytest.mark.parametrize(
+    ("column", "read"),
+    [
+        ("role: images, columns: [front, left], column: back", "front and left are"),
+        ("role: text, columns: [front, left], column: back", "front and left are"),
+        ("role: sequence, columns: [front], column: back", "front is"),
+    ],
+)
+def test_a_header_that_is_not_read_is_refused(tmp_path, column, read):
+    from mmtrain.config import load
+    from mmtrain.errors import ConfigError
+
+    path = write_experiment(tmp_path / "e.yaml", f"columns: {{x: {{{column}}}, y: {{role: target, task: binary}}}}")
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    assert f"columns.x.column: `column` has no effect here: {read} read. Leave it out." in str(error.value)
+
+
 def test_a_column_without_an_image_in_half_of_its_cells_is_told_where_it_is_masked(images):
     from mmtrain.pipeline.checks.validate import load_checked
 

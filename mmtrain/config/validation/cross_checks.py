@@ -154,6 +154,14 @@ def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("columns", key, option), what, fix
 
 
+def _unread_headers(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """No column names a header under `column` while other options, such as `columns`, say what it reads."""
+    for key, column in {**sound.inputs, **sound.targets}.items():
+        if key not in sound.flawed and column.column != key and column.column not in column.reads():
+            what = f"`column` has no effect here: {listed(column.reads())} {'is' if len(column.reads()) == 1 else 'are'} read."
+            yield ("columns", key, "column"), what, "Leave it out."
+
+
 def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Stages name parameter groups that the network has."""
     training = sound.tree.get("training")
@@ -193,6 +201,7 @@ RULES = (
     _decisions,
     *TARGET_RULES,
     _options_of_others,
+    _unread_headers,
     _stage_groups,
     stopping_rule,
     search_score,

@@ -41,14 +41,6 @@ def _priors(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("columns", key, "decision"), what, "Leave one of them out."
 
 
-def _unread_headers(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """No target names a header under `column` while other options say what it reads."""
-    for key, target in sound.targets.items():
-        if key not in sound.flawed and target.column != key and target.column not in target.reads():
-            what = f"`column` has no effect here: {listed(target.reads())} {'is' if len(target.reads()) == 1 else 'are'} read."
-            yield ("columns", key, "column"), what, "Leave it out."
-
-
 def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Every loss is for the task of its target, and is not given twice."""
     for key, target in sound.targets.items():
@@ -99,4 +91,4 @@ def _weights_of(sound: ValidParts, target: Target) -> Any:
     return common if target.own_class_weights is None else target.own_class_weights
 
 
-TARGET_RULES = (_class_weights, _priors, _unread_headers, _losses, _sampling, _balanced_targets)
+TARGET_RULES = (_class_weights, _priors, _losses, _sampling, _balanced_targets)
