@@ -83,6 +83,17 @@ def test_spacing_keeps_millimetres():
     assert at_two[:, 0, 0].tolist() == [0, pytest.approx(0.6, abs=0.2), 2.5, 4.5, pytest.approx(6.4, abs=0.2), 0]
 
 
+def test_distances_may_be_in_micrometres_or_metres():
+    voxels = np.random.default_rng(0).integers(0, 255, (8, 8, 8)).astype(np.uint8)
+    layout = Layout((4, 4), 1, depth=4, spacing=(2.0, 2.0, 2.0), window=(0.0, 255.0))
+    pixels = [
+        read(nifti(voxels, np.diag([step, step, step, 1.0]), xyzt_units=unit), layout) for step, unit in ((1, 2), (1000, 3), (0.001, 1))
+    ]
+    assert np.array_equal(pixels[0], pixels[1]) and np.array_equal(pixels[0], pixels[2])
+    with pytest.raises(UnreadableImage, match="does not say how far apart its voxels are"):  # a metre
+        read(nifti(voxels, np.diag([1000, 1000, 1000, 1.0]), xyzt_units=2), layout)
+
+
 def test_series_and_headers_alone_are_refused():
     with pytest.raises(UnreadableImage, match="has 2 volumes"):
         read(nifti(np.zeros((3, 3, 3, 2), np.uint8)), SAME)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GZIP = b"\x1f\x8b"
+MILLIMETRES = {"micron": 1e-3, "meter": 1e3}
+"""Units of distances that a header may state (`xyzt_units` of nifti1.h) in mm; most files state mm, or nothing."""
 LARGEST = 1 << 33
 """Bytes that a compressed file may have when it is unpacked, 8 GiB."""
 
@@ -43,7 +45,8 @@ def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
         if values.dtype.names:  # RGB24
             values = np.stack([values[name][..., 0] for name in values.dtype.names[:3]], axis=-1)
         window = _window(image, values)
-        steps = [float(abs(step)) or 1.0 for step in image.header.get_zooms()[:3]]
+        unit = MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
+        steps = [float(abs(step)) * unit or 1.0 for step in image.header.get_zooms()[:3]]
     volume, _ = oriented(values, directions)
     if not layout.depth:
         volume = volume[chosen_slice(layout, len(volume), "slice") :][:1]
