@@ -54,6 +54,7 @@ WORDS_OF = {
     "numeric": "number numerical float int integer continuous real double",
     "categorical": "category cat nominal factor enum ordinal",
     "image": "img image photo jpg jpeg png",
+    "audio": "sound recording wav speech voice spectrogram",
     "text": "str string txt sentence words language nlp",
     "target": "label labels output y class answer outcome response",
     "group": "groups patient subject cluster",

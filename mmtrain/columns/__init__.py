@@ -24,6 +24,7 @@ from mmtrain.columns.fitted_column import RowSource as RowSource
 from mmtrain.columns.input_column import InputColumn as InputColumn
 from mmtrain.columns.input_column import inputs_among as inputs_among
 from mmtrain.columns.numeric import Numeric as Numeric
+from mmtrain.columns.pixels.audio import Audio as Audio
 from mmtrain.columns.pixels.image import Image as Image
 from mmtrain.columns.pixels.images import Images as Images
 from mmtrain.columns.pixels.volume import Volume as Volume

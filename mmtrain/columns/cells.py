@@ -39,6 +39,13 @@ class ImageCells:
     separator: str = ""
     """Text between two names of a list."""
 
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Endings, in lower case, of the names of files that can be read."""
+        from mmtrain.columns.pixels.image_cells import IMAGE_ENDINGS, SOUND_ENDINGS
+
+        return SOUND_ENDINGS if self.layout.spectrogram else tuple(f".{ending}" for ending in IMAGE_ENDINGS)
+
     def names(self, cells: pd.Series[str] | pd.DataFrame) -> list[list[str]]:
         """Return the names that each row lists, under one header or several."""
         import pandas as pd

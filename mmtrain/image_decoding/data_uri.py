@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 SCHEME = "data:"
-MEDIA_TYPES = {b"\xff\xd8": "image/jpeg", b"\x89P": "image/png", b"BM": "image/bmp", b"GI": "image/gif", b"RI": "image/webp"}
+MEDIA_TYPES = {b"\xff\xd8": "image/jpeg", b"\x89P": "image/png", b"BM": "image/bmp", b"GI": "image/gif"}
 """By the first two bytes of a file."""
 MEDIA_TYPES_OF_FORMATS = {
+    "WEBP": "image/webp",
+    "WAV": "audio/wav",
+    "FLAC": "audio/flac",
+    "OGG": "audio/ogg",
+    "MP3": "audio/mpeg",
     "TIFF": "image/tiff",
     "AVIF": "image/avif",
     "HEIC": "image/heic",

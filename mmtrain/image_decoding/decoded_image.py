@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 """The formats that are read here and in an exported graph, by Pillow's names."""
+
+SOUNDS = ("WAV", "FLAC", "OGG", "MP3")
+"""Formats of recordings, which a layout with a spectrogram reads as images."""
 
 Window: TypeAlias = tuple[float, float] | Literal["auto", "percentile"]
 """The values between black and white: given, of the file itself (`auto`), or of the image's own samples."""
@@ -34,6 +37,48 @@ class ImageHeader:
 
 
 @dataclass(frozen=True)
+class Spectrogram:
+    """Rules by which a recording becomes an image: mel bands from low (bottom row) to high, moments from left to right.
+
+    `rate` is the samples per second that a recording is brought to, `seconds` its part that is read: that at the `keep` (start, middle,
+    end), with silence where it is shorter. `mels` bands lie between the frequencies `low` and `high` in Hz. A frame takes `window` ms and
+    the next begins `hop` ms later. Black is `decibels` below white, and white the loudest value of the recording (`peak`) or that of a sine
+    of full amplitude (`full`).
+    """
+
+    rate: int = 16_000
+    seconds: float = 4.0
+    keep: str = "middle"
+    mels: int = 64
+    low: float = 0.0
+    high: float = 8_000.0
+    window: float = 25.0
+    hop: float = 10.0
+    decibels: float = 80.0
+    reference: str = "peak"
+
+    @property
+    def samples(self) -> int:
+        """Samples that are read."""
+        return round(self.seconds * self.rate)
+
+    @property
+    def frame(self) -> int:
+        """Samples of a frame."""
+        return max(1, round(self.window * self.rate / 1000))
+
+    @property
+    def step(self) -> int:
+        """Samples from the beginning of a frame to that of the next."""
+        return max(1, round(self.hop * self.rate / 1000))
+
+    @property
+    def frames(self) -> int:
+        """Frames that lie within the samples."""
+        return 1 + max(0, self.samples - self.frame) // self.step
+
+
+@dataclass(frozen=True)
 class Layout:
     """Layout of decoded pixels.
 
@@ -45,6 +90,7 @@ class Layout:
     `slice` is the number of the slice, page or frame that is read, from 0; None is the middle one.
     `depth` is the number of slices of a volume; 0 for an image.
     `spacing` is the distance of voxels in mm, (depth, height, width), that a volume is brought to; empty: `resize` decides.
+    `spectrogram` has the rules by which a recording becomes an image of `size` (mels, frames); None for files of images.
     """
 
     size: tuple[int, int]
@@ -57,6 +103,11 @@ class Layout:
     slice: int | None = None
     depth: int = 0
     spacing: tuple[float, ...] = ()
+    spectrogram: Spectrogram | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return the layout as plain values, by which stores are named; options of sounds only where there is one."""
+        return {key: value for key, value in asdict(self).items() if key != "spectrogram" or value is not None}
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ _MARKS = (
     *((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF")),
     *((mark, "TIFF") for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (FOLDER_MARK, "DICOM series"),
+    *((b"fLaC", "FLAC"), (b"OggS", "OGG"), (b"ID3", "MP3")),
 )
 """First bytes that tell a format by themselves."""
 _NIFTI_MARKS = ((344, b"n+1\0"), (4, b"n+2\0"))
@@ -118,12 +119,26 @@ def _known(head: bytes) -> str:
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in BMP_HEADER_SIZES:
         return "BMP"
     if head.startswith(b"ftyp", 4):
-        # The first brand is the file's own, those behind the version are what it is compatible with.
-        own, others = {head[8:12]}, {head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), 256), 4)}
-        if own & _AVIF_BRANDS or (own & {b"mif1", b"msf1"} and others & _AVIF_BRANDS):
-            return "AVIF"
-        return "HEIC" if own & _HEIC_BRANDS else ""
-    return "WEBP" if head.startswith(b"RIFF") and head.startswith(b"WEBP", 8) else ""
+        return _by_brand(head)
+    if head.startswith(b"RIFF"):
+        return {b"WEBP": "WEBP", b"WAVE": "WAV"}.get(head[8:12], "")
+    return "MP3" if _is_layer_3(head) else ""
+
+
+def _by_brand(head: bytes) -> str:
+    """AVIF or HEIC, or an empty string."""
+    # The first brand is the file's own, those behind the version are what it is compatible with.
+    own, others = {head[8:12]}, {head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), 256), 4)}
+    if own & _AVIF_BRANDS or (own & {b"mif1", b"msf1"} and others & _AVIF_BRANDS):
+        return "AVIF"
+    return "HEIC" if own & _HEIC_BRANDS else ""
+
+
+def _is_layer_3(head: bytes) -> bool:
+    """Return whether a frame of MPEG layer III begins: synchronization, a version, the layer, and rates that are not the reserved ones."""
+    if len(head) < 3 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return False
+    return head[1] & 0x18 != 0x08 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C
 
 
 def _medical(head: bytes, name: str) -> str:

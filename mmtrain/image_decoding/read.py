@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmtrain.image_decoding import formats
 from mmtrain.image_decoding.colour import mend
 from mmtrain.image_decoding.containers import Container, unpack
-from mmtrain.image_decoding.decoded_image import Layout, UnreadableImage, damaged_image, image_errors
+from mmtrain.image_decoding.decoded_image import SOUNDS, Layout, UnreadableImage, damaged_image, image_errors
 from mmtrain.image_decoding.header import describe, open_container
 from mmtrain.image_decoding.image_source import content
 from mmtrain.image_decoding.lay_out import check_bits, check_pixels, lay_out
@@ -32,11 +32,23 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
 
     """
     kind, data = content(source)
+    if (kind in SOUNDS) != (layout.spectrogram is not None):
+        raise _other_kind(kind)
     if layout.depth and kind not in formats.VOLUMES:
         what = f"The file is {'an' if kind == 'AVIF' else 'a'} {kind} image, and no volume."
         raise UnreadableImage(what, "Name a NIfTI file, a DICOM file or a folder of them, or a TIFF stack; or use the role `image`.")
     pixels = formats.pixels(kind, data, layout) if kind in formats.READERS else _pixels(unpack(kind, data), layout)
     return pixels if pixels.flags.writeable or not writable else pixels.copy()
+
+
+def _other_kind(kind: str) -> UnreadableImage:
+    """Return the refusal of a recording in a column of images, or of an image in one of recordings."""
+    if kind in SOUNDS:
+        return UnreadableImage(f"The file is a {kind} recording, and no image.", "Give its column the role `audio`.")
+    article = "an" if kind == "AVIF" else "a"
+    return UnreadableImage(
+        f"The file is {article} {kind} image, and no recording.", "Name a WAV, FLAC, Ogg or MP3 file, or use the role `image`."
+    )
 
 
 def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint16]:

@@ -179,7 +179,7 @@ def _behind_encoders(
     # An encoder that is tuned is new each time that it is loaded: the one in the branch counts.
     of_branches = {branches[key].columns[0]: part.encoder for key, part in whole.items() if part.encoder is not None}
     loaded = {column: of_branches.get(column) or one.load(specs[column], owner=column) for column, one in pretrained.items()}
-    features = {column: feature_spec(specs[column], one.width, pretrained[column].views) for column, one in encoders.items()}
+    features = {column: feature_spec(specs[column], one.width, pretrained[column].views) for column, one in loaded.items()}
     behind = {key: part.on_features(features) for key, part in whole.items()}
     inputs = {}
     for column, one in loaded.items():

@@ -16,6 +16,7 @@ ROLES = sorted(roles)
 TRAITS = {
     "image": ("input", "images", ""),
     "volume": ("input", "images", ""),
+    "audio": ("input", "images", ""),
     "images": ("input", "images", ""),
     "numeric": ("input", "numbers", "1"),
     "categorical": ("input", "names", "1"),

@@ -62,6 +62,7 @@ TARGETS = ["grade", "price", "tags", "ill"]
 ELSEWHERE = {
     "images": "columns/test_image_sets.py",
     "volume": "columns/test_scans.py",
+    "audio": "columns/test_audio.py",
     "embedding": "columns/test_embeddings.py",
     "sequence": "columns/test_sequences.py",
     "date": "columns/test_dates.py",

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import tensorflow as tf
 import yaml
 from medical_files import nifti
@@ -230,6 +231,7 @@ columns:
   words: {role: text, vectorize: tokens, column: bag, max_tokens: 5}
   photos: {role: images, size: [8, 8], channels: 1, most: 2}
   ct: {role: volume, size: [2, 4, 4]}
+  call: {role: audio, sample_rate: 4000, seconds: 0.1, mels: 8}
   vector: {role: embedding}
   pulse: {role: sequence}
   seen: {role: date}
@@ -255,6 +257,7 @@ def everything(folder, *, garbage):
         part = ("train", "train", "validation", "test")[row % 4]
         odd = garbage and part != "train"
         paint(folder / f"{row}.png", (row * 37) % 256 if odd else row)
+        soundfile.write(folder / f"{row}.wav", np.full(400, 0.9 if odd else row / 100), 4000)
         (folder / f"{row}.nii").write_bytes(nifti(np.full((4, 4, 2), 200 if odd else row, dtype=np.uint8)))
         rows.append(
             {
@@ -271,6 +274,7 @@ def everything(folder, *, garbage):
                 "bag": "x y z zz zzz zzzz zzzzz zzzzzz" if odd else ("" if row % 8 == 0 else f"one two{row % 3} three{row % 7}"),
                 "photos": f"{row}.png;{(row + 4) % 40}.png",
                 "ct": f"{row}.nii",
+                "call": f"{row}.wav",
                 "vector": "[1e30, -1e30]" if odd else f"[{row}, {row % 5}]",
                 "pulse": "[1e30, -1e30, 1e30, 7]" if odd else f"[{row % 3}, {row % 4}]",
                 "seen": "1800-01-01T05:30:00" if odd else f"2024-01-{row % 28 + 1:02}",
@@ -303,7 +307,7 @@ def test_no_statistic_changes_when_validation_and_test_rows_are_garbage(tmp_path
     }  # it goes with another split method than `split`
     assert {column.role for column in usual.fitted.columns.values()} == set(fitted_roles)
     assert {target.task for target in usual.fitted.targets.values()} == set(tasks)
-    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (13, 10)
+    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (14, 10)
     weights = {key: target.weights for key, target in usual.fitted.targets.items() if hasattr(target, "weights")}
     assert set(weights) == {"binary", "multiclass", "multilabel", "ordinal"}
     assert weights["binary"] == pytest.approx((20 / (2 * 13), 20 / (2 * 7)))

@@ -131,12 +131,15 @@ def _with_files(guess: Guess, images: ImageProfile) -> Guess:
         why = f"no file can be read, {example}" if images.unread else "no such file was found, try --images FOLDER"
         return guess.model_copy(update={"used": False, "reason": f"{guess.reason}; {why}"})
     # Options of the guess win over those read off the files.
-    options = {**(_layout(images) if "augment" in role_class(guess.role).model_fields else _volume_size(images)), **guess.options}
-    reason = f"{guess.reason}; {_sizes(images)}"
+    options, reason = dict(guess.options), guess.reason
+    fields = role_class(guess.role).model_fields
+    if "size" in fields:  # recordings have no size in pixels
+        options = {**(_layout(images) if "augment" in fields else _volume_size(images)), **options}
+        reason += f"; {_sizes(images)}"
     if missing := images.paths - images.found:
         options["missing"] = "mask"
         reason += f"; {missing:,} of {images.paths:,} files do not exist or cannot be read{f', {example}' if example else ''}"
-    if undecodable := _undecodable(images, options):
+    if "size" in fields and (undecodable := _undecodable(images, options)):
         options["missing"] = "mask"
         reason += f"; {undecodable} are left out"
     return guess.model_copy(update={"reason": reason, "options": options})

@@ -1,1 +1,1 @@
-"""Columns of images: one, several per row, or the slices of a scan."""
+"""Columns of images: one, several per row, the slices of a scan, or the spectrogram of a recording."""

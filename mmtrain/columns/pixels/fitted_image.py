@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import PositiveInt
 
 from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
-from mmtrain.columns.pixels.pixel_input import Level, Side, described_pixels, described_window, levels_of
+from mmtrain.columns.pixels.pixel_input import GREY, Level, Side, described_pixels, described_window, levels_of
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout, Window
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
@@ -35,8 +35,6 @@ def file_bytes(cell: object) -> bytes:
 
 
 PRESENT = "1 if there is an image, else 0."
-GREY = 0.5
-"""Brightness of a baseline where that of training images is not known."""
 SIZED = {
     "stretch": "stretched to this size",
     "crop": "brought to the smallest size of its proportions that covers this one, and cut to it in the middle",

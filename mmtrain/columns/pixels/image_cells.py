@@ -19,6 +19,7 @@ MORE_ENDINGS = (".tif", ".tiff", ".avif", ".heic", ".heif", ".hif", ".dcm", ".di
 MORE_URIS = tuple(f"data:{kind}" for kind in ("image/tiff", "image/avif", "image/heic", "application/dicom", "application/x-nifti"))
 """Beginnings of cells that hold such a file."""
 VOLUME_ENDINGS = (".nii", ".nii.gz")
+SOUND_ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 IMAGE_ENDINGS = (*GRAPH_ENDINGS, *(ending[1:] for ending in MORE_ENDINGS))
 """Endings of files that are read."""
 

@@ -6,12 +6,14 @@ the column.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from mmtrain.columns.fitted_column import CellReader, FittedColumn, RawInput, RowSource
 from mmtrain.image_decoding import Layout, UnreadableImage, Window, read
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.image_decoding.decoded_image import MissingReader
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy as np
+    import pandas as pd
 
+    from mmtrain.columns.summaries.base import Accumulator
+
+GREY = 0.5
+"""Brightness of a baseline where that of training rows is not known."""
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 Slice = Annotated[int, Field(ge=0, le=100_000)]
@@ -77,6 +84,60 @@ RAW_PIXELS = (
     "with the column's `layout`, divided by its `top`. NaN throughout if missing."
 )
 """Description of a raw input of pixels."""
+
+
+class FittedPixels(FittedColumn):
+    """A column of files that TensorFlow cannot decode: the saved model takes their pixels, and nothing is learned from them."""
+
+    attributed_to: ClassVar[Literal["regions"]] = "regions"
+    noun: ClassVar[str] = "image"
+
+    @property
+    @abstractmethod
+    def spec(self) -> PixelSpec:
+        """The pixels in the store."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """The layout of the pixels in the store."""
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """The brightness of the pixels, (*spec.shape) from 0 to 1, NaN for missing."""
+        return {name: RawInput(self.spec.shape, "float32")}
+
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """Return the brightness of what cells name, (rows, *spec.shape)."""
+        return levels_of(cells, self.layout)
+
+    def open(self, cells: CellReader) -> RowSource:
+        """Return the image store: files are decoded once, before training."""
+        return cells.images()
+
+    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
+        """Brightness."""
+        from mmtrain.columns.summaries.images import ImageAccumulator
+
+        return ImageAccumulator(self.spec.levels)
+
+    def baseline(self, learned: Any) -> np.ndarray[Any, Any]:
+        """Return pixels of one level, as bright as those of training rows on average."""
+        import numpy as np
+
+        level = round((GREY if learned is None else learned.brightness) * self.spec.levels)
+        return np.full((1, *self.spec.shape), level, dtype=self.spec.dtype)
+
+    def baseline_words(self, learned: Any) -> str:
+        """Describe the baseline with its brightness."""
+        if learned is None:
+            return f"a plain grey {self.noun}"
+        return f"a plain {self.noun} as bright as training {self.noun}s are on average, {100 * learned.brightness:.0f} %"
+
+    def preprocessing(self) -> Any:
+        """Rounds brightness to the levels of the store."""
+        from mmtrain.layers.image_decoding import EncodePixels
+
+        return EncodePixels(levels=self.spec.levels)
 
 
 def levels_of(cells: Iterable[object], layout: Layout) -> np.ndarray[Any, Any]:

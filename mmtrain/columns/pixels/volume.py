@@ -14,10 +14,10 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from mmtrain.columns.base import Content, Evidence, Guess, role
 from mmtrain.columns.cells import ImageCells
-from mmtrain.columns.fitted_column import CellAttribution, CellReader, EncodingDescription, FittedColumn, RawInput, RowSource
+from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription
 from mmtrain.columns.input_column import InputColumn
 from mmtrain.columns.pixels.image_cells import VOLUME_ENDINGS
-from mmtrain.columns.pixels.pixel_input import Choice, Side, WindowOption, check_suffix, described_pixels, levels_of
+from mmtrain.columns.pixels.pixel_input import Choice, FittedPixels, Side, WindowOption, check_suffix, described_pixels
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout, Window
 from mmtrain.registry import Section
@@ -28,12 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.columns.profile import Profile
-    from mmtrain.columns.summaries.base import Accumulator
 
 MAX_VOXELS = 300_000_000
 """Voxels of the largest volume that is decoded, about 1,100 slices of 512 x 512."""
-GREY = 0.5
-"""Brightness of a baseline where that of training volumes is not known."""
 
 
 def _check_spacing(steps: tuple[float, ...]) -> tuple[float, ...]:
@@ -42,10 +39,10 @@ def _check_spacing(steps: tuple[float, ...]) -> tuple[float, ...]:
     return steps
 
 
-class FittedVolume(FittedColumn):
+class FittedVolume(FittedPixels):
     """Nothing is learned from volumes; this is how they look in the store."""
 
-    attributed_to: ClassVar[Literal["regions"]] = "regions"
+    noun: ClassVar[str] = "volume"
 
     role: Literal["volume"] = "volume"
     depth: Side
@@ -82,37 +79,6 @@ class FittedVolume(FittedColumn):
         """Depth, height and width."""
         return 3
 
-    def raw_inputs(self, name: str) -> dict[str, RawInput]:
-        """The brightness of the voxels, (depth, height, width, channels) from 0 to 1, NaN for missing."""
-        return {name: RawInput(self.spec.shape, "float32")}
-
-    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
-        """Return the brightness of the volumes that cells name, (rows, depth, height, width, channels)."""
-        return levels_of(cells, self.layout)
-
-    def open(self, cells: CellReader) -> RowSource:
-        """Return the image store: files are decoded once, before training."""
-        return cells.images()
-
-    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
-        """Brightness and depth."""
-        from mmtrain.columns.summaries.images import ImageAccumulator
-
-        return ImageAccumulator(self.spec.levels)
-
-    def baseline(self, learned: Any) -> np.ndarray[Any, Any]:
-        """Return a plain volume as bright as training volumes are on average."""
-        import numpy as np
-
-        level = round((GREY if learned is None else learned.brightness) * self.spec.levels)
-        return np.full((1, *self.spec.shape), level, dtype=self.spec.dtype)
-
-    def baseline_words(self, learned: Any) -> str:
-        """Describe the baseline with its brightness."""
-        if learned is None:
-            return "a plain grey volume"
-        return f"a plain volume as bright as training volumes are on average, {100 * learned.brightness:.0f} %"
-
     def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:  # noqa: ARG002
         """Divide the attributions of voxels (depth, height, width) among the lower, middle and upper third of the slices."""
         import numpy as np
@@ -132,12 +98,6 @@ class FittedVolume(FittedColumn):
         axes = "Slices run from the feet to the head, rows to the back, columns to the patient's left."
         encoded = f"{described_pixels(self.spec, self.window)} {axes}"
         return EncodingDescription("A volume.", encoded, "1 if there is a volume, else 0.", None)
-
-    def preprocessing(self) -> Any:
-        """Rounds brightness to the levels of the store."""
-        from mmtrain.layers.image_decoding import EncodePixels
-
-        return EncodePixels(levels=self.spec.levels)
 
 
 @role("volume", fitted=FittedVolume)

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache,
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
     # Real paths, not those in the cells: unpacked archives hold many files of one name, size and time in different folders.
     lines = [f"{file.size} {file.changed if verify == 'stat' else '-'} {json.dumps(file.path)}" for file in files]
-    return "\n".join([f"{IMAGES.title} {VERSION} {verify}", json.dumps(asdict(layout)), *lines, ""]).encode()
+    return "\n".join([f"{IMAGES.title} {VERSION} {verify}", json.dumps(layout.record()), *lines, ""]).encode()
 
 
 def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> DecodedImages | None:

@@ -1,4 +1,4 @@
-"""Formats that TensorFlow cannot decode: TIFF, AVIF, HEIC, DICOM and NIfTI. A saved model takes their pixels instead of their bytes.
+"""Formats that TensorFlow cannot decode: TIFF, AVIF, HEIC, DICOM, NIfTI and sounds. A saved model takes their pixels.
 
 | module | does |
 |---|---|
@@ -9,6 +9,8 @@
 | `dicom` | DICOM: a file of one or several frames (extra `medical`) |
 | `dicom_series` | a folder of DICOM files as one volume, by position |
 | `nifti` | NIfTI (extra `medical`) |
+| `sound` | recordings as log-mel spectrograms (extra `audio`) |
+| `resampling` | a recording at another rate |
 
 Each reader has `header`, which decodes no pixel, and `pixels`. Nothing that identifies a patient is read: of DICOM only the tags that
 decide pixels are taken from the file, and messages hold no value of a tag.
@@ -19,12 +21,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mmtrain.image_decoding.decoded_image import ImageHeader, Layout
+from mmtrain.image_decoding.decoded_image import SOUNDS, ImageHeader, Layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READERS = {"TIFF": "tiff", "AVIF": "modern", "HEIC": "modern", "DICOM": "dicom", "DICOM series": "dicom_series", "NIfTI": "nifti"}
+READERS |= dict.fromkeys(SOUNDS, "sound")
 """The module of each format, imported when a file of it is read: pydicom takes 0.6 s, nibabel 0.3 s."""
 VOLUMES = {"TIFF", "DICOM", "DICOM series", "NIfTI"}
 """Formats whose files may have several slices."""

@@ -177,7 +177,10 @@ def _encoder(tree: Mapping[str, Any], experiment: Experiment, rows: int, content
     free = tuple(
         key
         for key, column in experiment.inputs.items()
-        if column.content == content and not set(value_at(tree, ("columns", key)) or ()) - PLAIN_OPTIONS
+        # Volumes and recordings are images that no encoder reads.
+        if column.content == content
+        and "encoder" in type(column).model_fields
+        and not set(value_at(tree, ("columns", key)) or ()) - PLAIN_OPTIONS
     )
     encoder = encoder_at_hand(content) if free else None
     if encoder is None or rows * len(free) / encoder[1].per_second / 60 > MOST_MINUTES[content]:
