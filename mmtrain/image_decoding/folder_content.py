@@ -47,6 +47,15 @@ def files_of(data: bytes) -> list[bytes]:
     return files
 
 
+def is_dicom_file(path: Path) -> bool:
+    """Return whether a file is DICOM by its name or, as those of scanners often have no ending, by its mark."""
+    try:
+        with path.open("rb") as file:
+            return _is_dicom(path.name, file.read(132))
+    except OSError:
+        return False
+
+
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted((entry for entry in entries if entry.is_file() and not entry.name.startswith(".")), key=lambda entry: entry.name)

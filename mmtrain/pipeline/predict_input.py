@@ -6,7 +6,7 @@ import csv
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,17 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from mmtrain.columns import Column, images_among, inputs_among
-from mmtrain.columns.pixels.image_cells import IMAGE_ENDINGS
+from mmtrain.columns.pixels.image_cells import IMAGE_ENDINGS, SOUND_ENDINGS
 from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.image_decoding.folder_content import is_dicom_file
 from mmtrain.system.paths import table_folder
 from mmtrain.system.remote import fetch, local_path
 from mmtrain.text.spelling import BLANKS
 
 STANDARD_INPUT = Path("-")
-IMAGE_FILES = tuple(f".{ending}" for ending in IMAGE_ENDINGS)
+FILES = (*(f".{ending}" for ending in IMAGE_ENDINGS), *SOUND_ENDINGS)
+"""Endings of the names of images and recordings."""
 HEAD = 65_536
 """Bytes of standard input that tell JSON Lines from CSV."""
 JSON_LIST = re.compile(r"\[\s*[{\]]")
@@ -43,12 +45,14 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
     """Return the table that `table` stands for; files that are written for it are removed at the end.
 
     `-` is standard input, CSV or JSON Lines. An image, or a folder with images at any depth, is a table with a row for each image;
-    its other cells are empty. Raises DataError where that cannot be: the run reads no image or several, the folder holds none, or the
-    address of a table cannot be read.
+    its other cells are empty. Where the column may name folders, one of the DICOM files of a series is one row.
+
+    Raises DataError where that cannot be: the run reads no image or several, the folder holds none, or the address of a table cannot be
+    read.
     """
     table = local_path(table)
     fetch(table)  # an address may be that of an image, or of a folder of images
-    images = (table.is_dir() and not table_exists(table)) or (table.name.lower().endswith(IMAGE_FILES) and table.is_file())
+    images = (table.is_dir() and not table_exists(table)) or (table.name.lower().endswith(FILES) and table.is_file())
     if table != STANDARD_INPUT and not images:
         yield PredictInput(table, table_folder(table.resolve()))
         return
@@ -86,9 +90,12 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
     (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
     header = inputs[key].reads()[0]
     paths = sorted(path for path in root.rglob("*") if path.is_file()) if place.is_dir() else [place]
-    endings = (cells.suffix,) if cells.suffix else IMAGE_FILES
+    endings = (cells.suffix,) if cells.suffix else cells.endings
     # A suffix completes every other name: `a.JPG` would be looked up as `a.JPG.jpg`.
-    names = [path.relative_to(root).as_posix() for path in paths if (path.name if cells.suffix else path.name.lower()).endswith(endings)]
+    named = [path for path in paths if (path.name if cells.suffix else path.name.lower()).endswith(endings)]
+    paths = _with_series(paths, named) if cells.folders and not cells.suffix else named
+    root = root.parent if root in paths else root
+    names = [path.relative_to(root).as_posix() for path in paths]
     if not names and place.is_file():
         what = f"its name does not end in {cells.suffix}, the `suffix` of the column {header}."
         raise DataError(Problem(str(place), what, "Give the image a name with this end."))
@@ -103,6 +110,21 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
         writer.writerow([header, *others])
         writer.writerows([name, *([""] * len(others))] for name in names)
     return PredictInput(path, root, header)
+
+
+def _with_series(paths: Sequence[Path], named: Sequence[Path]) -> list[Path]:
+    """Return the files that are `named` like images, and all DICOM files of `paths`.
+
+    Where those of a folder are slices of one series, the folder takes their place, as a cell of training names it.
+    """
+    from mmtrain.image_decoding.formats.dicom_series import is_series
+
+    by_folder: dict[Path, list[Path]] = {}
+    for path in filter(is_dicom_file, paths):
+        by_folder.setdefault(path.parent, []).append(path)
+    series = {path: folder for folder, files in by_folder.items() if len(files) > 1 and is_series(files) for path in files}
+    files = {*named, *(path for those in by_folder.values() for path in those)}
+    return sorted({series.get(path, path) for path in files})
 
 
 def _unnameable(name: str) -> str:

@@ -6,7 +6,7 @@ import sys
 import pytest
 from tiny import paint
 
-from mmtrain.columns import Image, Images, Numeric
+from mmtrain.columns import Image, Images, Numeric, Volume
 from mmtrain.errors import DataError
 from mmtrain.pipeline.predict_input import predict_input
 
@@ -58,6 +58,25 @@ def test_a_folder_of_images_is_a_table_of_their_names(tmp_path):
     lines, given = rows(tmp_path / "b.png")
     assert (lines, given.folder) == (["scan,years", "b.png,"], tmp_path)
     assert rows(tmp_path, {"scan": Image(column="scan", suffix=".png")})[0] == ["scan", "b.png", "deep/c.png"]
+
+
+def test_a_folder_of_one_series_is_a_row_where_the_column_may_name_folders(tmp_path):
+    pytest.importorskip("pydicom")
+    from medical_files import axial, ct
+
+    for patient in ("p1", "p2"):
+        (tmp_path / patient).mkdir()
+        for number in range(3):  # as scanners write them, without an ending
+            (tmp_path / patient / f"IM{number}").write_bytes(ct([[patient == "p1", 2]], **axial(number)))
+    (tmp_path / "photos").mkdir()
+    for number in range(2):  # of two series
+        (tmp_path / "photos" / f"{number}.dcm").write_bytes(ct([[1, 2]], SeriesInstanceUID=f"1.{number}"))
+    volume = {"scan": Volume(column="scan")}
+    assert rows(tmp_path, volume)[0] == ["scan", "p1", "p2", "photos/0.dcm", "photos/1.dcm"]
+    lines, given = rows(tmp_path / "p1", volume)
+    assert (lines, given.folder) == (["scan", "p1"], tmp_path)
+    assert rows(tmp_path / "p2", {"scan": Image(column="scan", slice="middle")})[0] == ["scan", "p2"]
+    assert rows(tmp_path, COLUMNS)[0] == ["scan,years", "photos/0.dcm,", "photos/1.dcm,"]  # a file is a row, as in training
 
 
 def test_names_that_a_suffix_would_complete_are_not_images(tmp_path):

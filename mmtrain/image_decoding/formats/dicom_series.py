@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmtrain.image_decoding.decoded_image import ImageHeader, Layout, UnreadableImage, image_errors
@@ -23,6 +24,18 @@ OWN_FOLDER = "Give each series a folder of its own."
 def header(data: bytes) -> ImageHeader:
     """Return the header of the first file."""
     return dicom.header(_files(data)[0])
+
+
+def is_series(files: Sequence[Path]) -> bool:
+    """Return whether DICOM files are slices of one series: the first and the last have one frame each, and the same series."""
+    series = set()
+    for path in (files[0], files[-1]):
+        try:
+            found = dicom.dataset(path.read_bytes(), pixels=False)
+        except (OSError, UnreadableImage):
+            return False
+        series.add(str(found.get("SeriesInstanceUID") or "") if int(found.get("NumberOfFrames") or 1) == 1 else "")
+    return len(series) == 1 and "" not in series
 
 
 def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
