@@ -163,7 +163,7 @@ class Date(InputColumn):
         """Times with an offset from UTC next to times without one."""
         import numpy as np
 
-        from mmtrain.text.iso_dates import OFFSET_FROM_UTC
+        from mmtrain.text.date_patterns import OFFSET_FROM_UTC
 
         offsets = cells.str.contains(OFFSET_FROM_UTC, regex=True, na=False).to_numpy(dtype=np.bool_)
         others = np.flatnonzero(cells.notna().to_numpy() & ~offsets)

@@ -187,13 +187,15 @@ def short_name(values: Array) -> Any:
     return {"first": flat[:EXAMPLE_VALUES].tolist(), **others}
 
 
-def markdown(signature: Signature, check: ExportCheck, *, encodes: bool = False) -> str:
-    """Return the text of CONTRACT.md; `encodes` where encode.py is next to it."""
+def markdown(signature: Signature, check: ExportCheck, *, encodes: bool = False, unknown: Sequence[str] = ()) -> str:
+    """Return the text of CONTRACT.md; `encodes` where encode.py is next to it, `unknown` are the columns for which it is not."""
     lines = [f"# {signature.run.name} as {f'{signature.format} {signature.quantize}'.strip()}", ""]
     lines += [f"Takes {signature.takes} inputs, any number of rows at once. `run.py` shows how:", ""]
     lines += [f"    {signature.usage}", ""]
     if encodes:
         lines += ["`encode.py` makes the inputs of a table, with numpy and Pillow alone:", "", f"    {ENCODING}", ""]
+    if unknown:
+        lines += [f"There is no `encode.py`: mmtrain alone makes the inputs of {listed([f'`{key}`' for key in unknown])}.", ""]
     lines += ["## Inputs", ""]
     lines += [missing_cells(signature.missing), ""]
     lines += [f"Names of images of {key!r} are completed by `{end}` unless they end with it.\n" for key, end in signature.suffixes.items()]

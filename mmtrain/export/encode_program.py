@@ -1,7 +1,8 @@
 """The program encode.py next to an export that takes encoded inputs: raw rows to these inputs, without mmtrain.
 
-The program reads what the training learned (columns.json); patterns of words are written out for Python's regular expressions, which have
-no classes of Unicode, and images are decoded by a copy of `mmtrain.image_decoding`, which needs Pillow alone.
+The program reads what the training learned (columns.json), and has a module of `runners/encoding` for each role of the columns, so that an
+export without dates has no code for them. Patterns of words are written out for Python's regular expressions, which have no classes of
+Unicode, and images are decoded by a copy of `mmtrain.image_decoding`, which needs Pillow alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import inspect
 import json
 import re
 import shutil
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -17,31 +19,41 @@ import mmtrain.image_decoding
 from mmtrain.columns import FittedColumn
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
-from mmtrain.specs import PixelSpec
+from mmtrain.specs import PixelSpec, SetSpec
+from mmtrain.text.date_patterns import FORMATS, HALF_OF_DAY, MONTH_NAMES, OFFSET, OFFSET_FROM_UTC, SECONDS, SLASHED, YEAR
 from mmtrain.text.spelling import BLANKS
 from mmtrain.text.tokenization import BASE_LETTERS, BETWEEN_WORDS, CHARACTER_PAIRS, VARIANTS, WORD
 
 PROGRAM = Path(__file__).parent / "runners" / "encode.py"
+ENCODERS = PROGRAM.parent / "encoding"
+"""A module for each role that the program encodes, and what these modules share."""
+IMPORTED = re.compile(r"from mmtrain\.export\.runners\.encoding\.(\w+) import")
 IMAGES = "image_decoding"
 BLOCKS = ((0, 0xD800), (0xE000, 0x32400), (0xE0000, 0xE0200))
 """Code points that have classes in Unicode 16: between surrogates and the third plane, and tags."""
-ENCODED_ROLES = ("numeric", "categorical", "image")
 VECTORIZED = ("tfidf", "tokens", "hashed")
 
 
 def can_encode(fitted: Fitted) -> bool:
     """Return whether the program knows every column; it knows no pieces of pretrained encoders, and no roles of users."""
-    known = (
-        (column.role in ENCODED_ROLES and not _needs_mmtrain(column)) or dict(column).get("vectorize") in VECTORIZED
-        for column in fitted.columns.values()
-    )
+    return not unknown_columns(fitted)
+
+
+def unknown_columns(fitted: Fitted) -> list[str]:
+    """Return the columns that the program cannot encode."""
+    return [key for key, column in fitted.columns.items() if not _is_known(column)]
+
+
+def _is_known(column: FittedColumn) -> bool:
     # A role of a user's own may have the name of one of ours.
-    return all(known) and all(type(column).__module__.startswith("mmtrain.columns.") for column in fitted.columns.values())
+    if not type(column).__module__.startswith("mmtrain.columns.") or not (ENCODERS / f"{column.role}.py").is_file():
+        return False
+    return dict(column).get("vectorize", VECTORIZED[0]) in VECTORIZED and not _needs_mmtrain(column)
 
 
 def _needs_mmtrain(column: FittedColumn) -> bool:
     """Return whether cells are files that mmtrain alone decodes, or values in a window."""
-    return isinstance(column.spec, PixelSpec) and not column.decodes_images
+    return isinstance(column.spec, PixelSpec | SetSpec) and not column.decodes_images
 
 
 def write_encode_program(fitted: Fitted, folder: Path) -> None:
@@ -49,12 +61,40 @@ def write_encode_program(fitted: Fitted, folder: Path) -> None:
     if not can_encode(fitted):
         return
     shutil.copyfile(PROGRAM, folder / PROGRAM.name)
+    modules = _copy_encoders({column.role for column in fitted.columns.values()}, folder / ENCODERS.name)
     texts = any(dict(column).get("vectorize") in VECTORIZED for column in fitted.columns.values())
     folded = any(dict(column).get("accents") is False for column in fitted.columns.values())
     characters = {"blanks": BLANKS, **(_patterns() if texts else {}), **({"base_letters": BASE_LETTERS} if folded else {})}
+    characters |= {"dates": _date_patterns()} if "date" in modules else {}
     (folder / "characters.json").write_text(json.dumps(characters), encoding="utf-8")
     if any(column.decodes_images for column in fitted.columns.values()):
         _copy_image_decoding(folder / IMAGES)
+
+
+def _copy_encoders(roles: Collection[str], folder: Path) -> set[str]:
+    """Copy the modules of these roles, and those that they import, and return their names; they import nothing else of mmtrain."""
+    names, open_names = {"__init__"}, set(roles)
+    while open_names:
+        names |= open_names
+        open_names = {name for module in open_names for name in IMPORTED.findall((ENCODERS / f"{module}.py").read_text("utf-8"))} - names
+    folder.mkdir()
+    for name in names:
+        text = (ENCODERS / f"{name}.py").read_text(encoding="utf-8")
+        (folder / f"{name}.py").write_text(text.replace("mmtrain.export.runners.encoding", ENCODERS.name), encoding="utf-8")
+    return names
+
+
+def _date_patterns() -> dict[str, object]:
+    """Return the patterns of `mmtrain.text.date_patterns`, which are those of Python's `re` already."""
+    return {
+        "formats": [*FORMATS, YEAR],
+        "slashed": SLASHED,
+        "seconds": SECONDS,
+        "half_of_day": HALF_OF_DAY,
+        "offset": OFFSET,
+        "with_offset": OFFSET_FROM_UTC,
+        "months": MONTH_NAMES,
+    }
 
 
 def _copy_image_decoding(folder: Path) -> None:

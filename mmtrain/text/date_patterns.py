@@ -53,5 +53,8 @@ HALF_OF_DAY = r"(?i)^[\d:.]*\s*([ap])\.?\s?m\b"
 OFFSET = r"([+-]\d{2}):?(\d{2})?\s*$"
 """Offset from UTC, at the end of a time."""
 
+OFFSET_FROM_UTC = r":\d{2}\S*?\s*(?:Z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)(?:\s+\d{4})?\s*$"
+"""A time with its offset from UTC, such as 10:30Z, 10:30 UTC or 10:30:00 +02:00."""
+
 DATE = "|".join(f"(?:{re.sub(r'[?]P<[a-z]+>', '?:', pattern)})" for pattern in (*FORMATS, SLASHED))
 """Any of them, without names, as no pattern may have two groups of one name."""

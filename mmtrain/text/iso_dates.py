@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mmtrain.text.date_patterns import OFFSET_FROM_UTC
 from mmtrain.text.dates import MONTHS, days, slashed_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SECONDS_OF_DAY = 86_400
-OFFSET_FROM_UTC = r":\d{2}\S*?\s*(?:Z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)(?:\s+\d{4})?\s*$"
-"""A time with its offset from UTC, such as 10:30Z, 10:30 UTC or 10:30:00 +02:00."""
 MONTHS_IN_FULL = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),

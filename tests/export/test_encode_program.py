@@ -14,13 +14,14 @@ import pytest
 from tiny import paint
 from tiny_serving import image_bytes
 
-from mmtrain.columns import Categorical, Image, Numeric, Text
+from mmtrain.columns import Categorical, Date, Embedding, Image, Images, Numeric, Text, TimeSeries, Volume
 from mmtrain.columns.vectorizers.text_pieces import FittedPieces
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Fitted
 from mmtrain.data.prediction_chunks import Chunks, Source
 from mmtrain.data.tables.file_formats.csv_file import CsvFile
-from mmtrain.export.encode_program import PROGRAM, can_encode, character_ranges, write_encode_program
+from mmtrain.export.encode_program import PROGRAM, can_encode, character_ranges, unknown_columns, write_encode_program
+from mmtrain.export.runners.encoding.fingerprint import fingerprint
 
 TEXTS = [
     "The quick brown fox's tail, jumps: over 2 lazy dogs!",
@@ -51,7 +52,32 @@ COLUMNS = {
     "both": Text(columns=("note", "story"), vectorize="hashed", buckets=499, accents="remove"),
     "scan": Image(column="scan", size=(12, 10), channels=3, resize="pad", missing="mask"),
     "film": Image(column="film", size=(8, 8), channels=1, bits=16, missing="mask", suffix=".jpg"),
+    "views": Images(columns=("scan", "others"), size=(6, 5), channels=1, most=2, missing="mask"),
+    "seen": Date(column="seen", parts=("days", "year", "month", "weekday", "hour"), format="day_first"),
+    "local": Date(column="seen", since="born", format="day_first", time_zone="Europe/Vienna", cyclic=False, missing="mask"),
+    "stamp": Date(column="stamp", format="%d|%m|%y %H:%M"),
+    "vector": Embedding(column="vector"),
+    "unit": Embedding(column="vector", normalize="unit", missing="mask"),
+    "pulse": TimeSeries(column="pulse", most=3),
+    "events": TimeSeries(columns=("pulse", "pressure"), time="hours", most=4, keep="first"),
+    "grid": TimeSeries(columns=("pressure",), time="hours", step=0.1, most=5, normalize="none"),
 }
+DATES = [
+    *("2024-03-31", "31.3.2024", "", "05/04/2021 10:30 PM", "Jan 05, 2021", "20240229", "2023-02-29", "2024-12-01T23:59:59Z"),
+    *(
+        "Tue Jan 05 10:30:00 +0200 2021",
+        "2021年1月5日",
+        "31-Mar-71",
+        "Mar 2020",
+        "2024",
+        "1 May 1999 at 12:15 am",
+        "2020-07-01 08:00 -0530",
+    ),
+    *("not a date", "2021-01-01 24:10", "9999-12-31"),
+]
+LISTS = ["[0.5, 1, null]", "[1, 2, 3]", "", "3;4;5", "['5', '6', 7]", "[nan, 1e40, 2]", "[]", "0.1 0.2 0.3 0.4"]
+PULSES = ["[70, 72.5, 80]", "[60, null, 61]", "", "[50, 51, 52]", "[null, null, null]", "[1, 2, 3]"]
+HOURS = ["[0, 0.1, 0.3]", "[5, 6, 8.5]", "", "[0.1, 0.2, null]", "[1, 2, 3]", "[0, 0, 90]"]
 
 
 def cells(row):
@@ -67,6 +93,14 @@ def cells(row):
         "story": TEXTS[(row + 2) % len(TEXTS)],
         "scan": ["", "NA"][row % 2] if row % 7 == 0 else f"{row % 5}.png",
         "film": ["", "0.jpg", "0", " 0 "][row % 4],
+        "others": ["", "1.png; 2.png", "['0.png', '4.png']", "3.png;3.png", "dark.png"][row % 5],
+        "seen": DATES[row % len(DATES)],
+        "born": ["1971-05-01", "3/4/1980", ""][row % 3],
+        "stamp": ["01|02|03 04:05", "", "31|02|03 04:05", "30|12|99 23:59"][row % 4],
+        "vector": LISTS[row % len(LISTS)],
+        "pulse": PULSES[row % 6],
+        "pressure": "" if row % 6 == 2 else PULSES[(row + 1) % 6],
+        "hours": HOURS[row % 6],
     }
 
 
@@ -76,6 +110,7 @@ def export(tmp_path_factory, tensorflow):
     folder = tmp_path_factory.mktemp("export")
     for number in range(5):
         paint(folder / f"{number}.png", np.random.default_rng(number).integers(0, 255, (30, 40, 3), dtype=np.uint8))
+    paint(folder / "dark.png", np.zeros((9, 9), dtype=np.uint8))
     (folder / "0.jpg").write_bytes(image_bytes(77, "JPEG", (64, 48)))
     rows = [cells(row) for row in range(60)]
     pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
@@ -97,7 +132,7 @@ def export(tmp_path_factory, tensorflow):
         for header in column.reads():
             headers.setdefault(header, []).extend([key.upper(), f"{key}_PRESENT"])
     (folder / "signature.json").write_text(
-        json.dumps({"missing": ["NA"], "headers": headers, "suffixes": {"film": ".jpg"}, "inputs": inputs})
+        json.dumps({"missing": ["NA"], "headers": headers, "suffixes": {"film": ".jpg"}, "separators": {"views": ";"}, "inputs": inputs})
     )
     (folder / "columns.json").write_text(fitted.model_dump_json())
     write_encode_program(fitted, folder)
@@ -122,6 +157,12 @@ def test_the_program_gives_the_arrays_of_mmtrain(export):
 
 @pytest.fixture(scope="module")
 def program(export):
+    sys.path.insert(0, str(export[0]))
+    yield _program(export)
+    sys.path.remove(str(export[0]))
+
+
+def _program(export):
     spec = importlib.util.spec_from_file_location("encode_program", export[0] / "encode.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -136,11 +177,11 @@ def test_numbers_of_a_program_are_cells_as_a_table_has_them(export, program):
 
 
 @pytest.mark.slow
-def test_its_hashes_are_those_of_tensorflow(program, tensorflow):
+def test_its_hashes_are_those_of_tensorflow(tensorflow):
     random_state = random.Random(0)
     texts = [bytes(random_state.randrange(1, 256) for _ in range(size)) for size in range(200)]
     hashes = tensorflow.strings.to_hash_bucket_fast(tensorflow.constant(texts), 2**62 - 57).numpy().tolist()
-    assert [program.fingerprint(text) % (2**62 - 57) for text in texts] == hashes
+    assert [fingerprint(text) % (2**62 - 57) for text in texts] == hashes
 
 
 def test_classes_of_unicode_are_complete():
@@ -153,6 +194,17 @@ def test_nothing_is_written_for_columns_that_it_does_not_know(tmp_path):
     assert not can_encode(fitted)
     write_encode_program(fitted, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_export_has_the_code_of_its_own_columns(tmp_path):
+    """And none for columns whose files mmtrain alone decodes."""
+    fitted = Fitted(columns={"x": Numeric(column="x").fit([pd.Series(["1", "2"])])}, targets={})
+    write_encode_program(fitted, tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*.py")) == ["__init__.py", "encode.py", "numeric.py"]
+    assert list(json.loads((tmp_path / "characters.json").read_text())) == ["blanks"]
+    scan = Image(column="scan").fit([pd.Series(["a.dcm"])])
+    fitted = fitted.model_copy(update={"columns": {**fitted.columns, "ct": Volume(column="ct").fit([]), "scan": scan}})
+    assert unknown_columns(fitted) == ["ct", "scan"]
 
 
 @pytest.mark.parametrize("path", sorted(PROGRAM.parent.glob("[a-z]*.py")), ids=lambda path: path.stem)

@@ -181,7 +181,7 @@ def test_saved_model_tells_decisions_probabilities_and_status(exported):
 
 ENCODED_FILES = {
     *("signature.json", "CONTRACT.md", "run.py", "example.npz", "columns.json"),
-    *("encode.py", "characters.json", "image_decoding"),
+    *("encode.py", "encoding", "characters.json", "image_decoding"),
 }
 RAW_FILES = {"model", "signature.json", "CONTRACT.md", "run.py", "example.json"}
 

@@ -24,7 +24,7 @@ from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import check, contract, serving
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
-from mmtrain.export.encode_program import PROGRAM, write_encode_program
+from mmtrain.export.encode_program import PROGRAM, unknown_columns, write_encode_program
 from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.groups.ensemble import end_to_end, open_members, predict_rows
@@ -160,9 +160,9 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     checked = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in predictions.items()})
     signature = signature.model_copy(update={"outputs": outputs, "check": checked})
     _write_json(folder / "signature.json", signature)
-    (folder / "CONTRACT.md").write_text(
-        printable(contract.markdown(signature, checked, encodes=(folder / PROGRAM.name).is_file())), encoding="utf-8"
-    )
+    unknown = unknown_columns(subject.fitted) if chosen.inputs == "encoded" else []
+    text = contract.markdown(signature, checked, encodes=(folder / PROGRAM.name).is_file(), unknown=unknown)
+    (folder / "CONTRACT.md").write_text(printable(text), encoding="utf-8")
     return signature
 
 
