@@ -157,7 +157,7 @@ class PredictionIntervals(ResultModel):
     note: str
     kind: Literal["intervals"]
     width: float | None
-    """In the unit of the target; null where no interval is wide enough."""
+    """Mean over the scored rows, in the unit of the target; null where no interval is wide enough."""
     found: Proportion
     """How often the interval holds the true number."""
 

@@ -35,6 +35,8 @@ def prediction_frame(
         if key in truths:
             columns |= truth_columns(key, targets, truths[key])
         columns |= prediction_columns(key, targets, decisions or Postprocessing(), predictions[key])
+        if key in truths:
+            columns |= row_columns(key, targets, truths[key], predictions[key])
     return pd.DataFrame(columns)
 
 
@@ -46,6 +48,11 @@ def prediction_columns(
     columns = target.outputs(prediction, probabilities=probabilities)
     columns |= postprocessed_columns(target, decisions.of(key), prediction, probabilities=probabilities)
     return {f"{prefix}{name}": values for name, values in columns.items()}
+
+
+def row_columns(key: str, targets: Mapping[str, FittedTarget], truth: Array, prediction: Array) -> dict[str, Array]:
+    """Return the columns of one target that follow from the prediction and from cells that no branch reads."""
+    return {f"{_prefix(key, targets)}{name}": values for name, values in targets[key].row_columns(truth, prediction).items()}
 
 
 def truth_columns(key: str, targets: Mapping[str, FittedTarget], truth: Array) -> dict[str, Array]:

@@ -107,6 +107,11 @@ class Target(TaskTraits, Column):
         return weights
 
     @property
+    def ranked_within(self) -> str:
+        """Header of the group within which rows are ordered; empty for a task that is not `is_ranked`."""
+        return ""
+
+    @property
     def declared_labels(self) -> tuple[str, ...]:
         """Labels listed in the experiment file; empty where they come from the table."""
         return ()

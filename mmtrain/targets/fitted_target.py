@@ -21,6 +21,7 @@ from mmtrain.metrics.on_request.declared import reason, requested_scorer
 from mmtrain.metrics.registered_metrics import registered_scorer, registered_scores
 from mmtrain.metrics.score import value_or_reason
 from mmtrain.optim import LossSection, losses
+from mmtrain.targets.baseline_models import BaselineModels
 from mmtrain.targets.decides import Decides
 from mmtrain.targets.prediction_columns import TRUTH, PredictionColumns
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from mmtrain.metrics.score import Score
 
 
-class FittedTarget(Decides, PredictionColumns):
+class FittedTarget(Decides, PredictionColumns, BaselineModels):
     """A target fitted to training rows: plain values."""
 
     task: str
@@ -74,11 +75,6 @@ class FittedTarget(Decides, PredictionColumns):
         """Loss of a number that models of scikit-learn minimize for comparison."""
         return "absolute" if self.predicts_median else "squared"
 
-    @property
-    def has_reference_models(self) -> bool:
-        """True if models of scikit-learn predict the same: classes, labels, or one number."""
-        return self.has_classes or self.has_labels or (self.is_continuous and not self.is_censored and self.units == 1)
-
     def with_baseline(self, truth: np.ndarray[Any, Any], raw: np.ndarray[Any, Any], weight: np.ndarray[Any, Any]) -> list[Any] | None:  # noqa: ARG002
         """Return the weights of the activation that follow from the training rows once the network is trained; None for none.
 
@@ -89,8 +85,16 @@ class FittedTarget(Decides, PredictionColumns):
         """
         return None
 
-    def tables(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, ScoreTable]:  # noqa: ARG002
-        """Return further tables about scored rows, all with a known label, by name: for metrics.json, the terminal and the report."""
+    def tables(
+        self,
+        truth: np.ndarray[Any, Any],  # noqa: ARG002
+        prediction: np.ndarray[Any, Any],  # noqa: ARG002
+        groups: np.ndarray[Any, Any] | None = None,  # noqa: ARG002
+    ) -> dict[str, ScoreTable]:
+        """Return further tables about scored rows, all with a known label, by name: for metrics.json, the terminal and the report.
+
+        `groups` are codes, (rows,), of rows that are not independent of each other; None where all rows are.
+        """
         return {}
 
     def with_loss(self, declared: LossSection | None) -> Self:
@@ -158,13 +162,24 @@ class FittedTarget(Decides, PredictionColumns):
         """True if the loss of a row depends on the other rows of its batch, so that several processes cannot share the batch."""
         return False
 
+    def group_codes(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the codes of the groups within which rows are compared, (rows,), NaN without one; only of a task that `is_ranked`.
+
+        Batches keep the rows of a group together.
+        """
+        raise NotImplementedError
+
     def loss(self, truth: Any, raw: Any, weight: Any) -> Any:
         """Return the loss of a batch, a scalar: the mean of weighted row losses; a TensorFlow function.
 
         Dividing by the number of rows, not by the sum of weights, makes a row count the same in every batch. Where rows lack the answer,
         the number of rows that would have one on average: the loss of a target does not fall because few rows have it.
         """
-        return self.batch_mean(self.minimized(truth, raw) * weight)
+        return self.batch_mean(self.weighted_losses(truth, raw, weight))
+
+    def weighted_losses(self, truth: Any, raw: Any, weight: Any) -> Any:
+        """Return the weighted loss of each row, (batch,) float32; where rows are compared, the weights of the others count as well."""
+        return self.minimized(truth, raw) * weight
 
     def batch_mean(self, losses: Any) -> Any:
         """Return the loss of a batch from the weighted losses of its rows, (batch,)."""

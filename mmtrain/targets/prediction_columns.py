@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from mmtrain.targets.traits import TaskTraits
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 TRUTH, PREDICTION, PROBABILITY = "truth", "prediction", "probability_{}"
 UNKNOWN_LABELS = "unknown_labels"
 """Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
+
+
+class ConformalBand(NamedTuple):
+    """Predicted numbers from `low` to `high`, and the unit in which a row is farther away from them than another, (rows,) float64 each."""
+
+    low: np.ndarray[Any, np.dtype[np.float64]]
+    high: np.ndarray[Any, np.dtype[np.float64]]
+    scale: np.ndarray[Any, np.dtype[np.float64]]
 
 
 class PredictionColumns(TaskTraits):
@@ -55,6 +63,32 @@ class PredictionColumns(TaskTraits):
     def class_weights(self) -> dict[str, float]:
         """Weight of each class or label in the loss; empty for a number."""
         return {}
+
+    @property
+    def row_headers(self) -> tuple[str, ...]:
+        """Headers of the table that `row_columns` needs, apart from the answer; none by default."""
+        return ()
+
+    def row_columns(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """Return columns that follow from the prediction and from cells that no branch reads, by name, (rows,) each.
+
+        `truth` is encoded from the `row_headers`; the answers themselves may be missing.
+        """
+        del truth, prediction
+        return {}
+
+    def conformal_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the numbers that conformal intervals are to contain, (rows,), from encoded answers."""
+        import numpy as np
+
+        return np.asarray(truth, dtype=np.float64)
+
+    def conformal_band(self, prediction: np.ndarray[Any, Any]) -> ConformalBand:
+        """Return what a conformal interval widens, for tasks with `conformal = "intervals"`; by default the number, alike in all rows."""
+        import numpy as np
+
+        number = self.predict_label(prediction).astype(np.float64)
+        return ConformalBand(number, number, np.ones(len(number)))
 
     @property
     def explained_unit(self) -> int:

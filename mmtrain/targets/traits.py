@@ -48,6 +48,8 @@ class TaskTraits(Section):
     """The answer is a number, in the unit of the table."""
     is_censored: ClassVar[bool] = False
     """True if some labels are only lower bounds."""
+    is_ranked: ClassVar[bool] = False
+    """Rows are compared with those of their group alone, see `FittedTarget.group_codes`."""
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """Names and directions of the scores of `FittedTarget.scores`, in the order of reports."""

@@ -42,4 +42,4 @@ class Distillation:
         filled = tf.where(known[:, None], teacher, tf.ones_like(teacher) / teacher.shape[1])
         share = tf.where(known, self.weight, 0.0)
         distance = target.distillation_loss(filled, raw, self.temperature)
-        return target.batch_mean(((1.0 - share) * target.minimized(truth, raw) + share * distance) * weight)
+        return target.batch_mean((1.0 - share) * target.weighted_losses(truth, raw, weight) + share * distance * weight)

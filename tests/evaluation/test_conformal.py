@@ -1,10 +1,13 @@
 """Conformal sets and intervals have their nominal coverage on new rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmtrain.config.sections.evaluation import fewest_units
 from mmtrain.evaluation.postprocessing.conformal import fit_intervals, fit_sets, quantile
+from mmtrain.targets import GaussianTarget, QuantileTarget
+from mmtrain.targets.prediction_columns import ConformalBand
 
 ROWS = 5000
 
@@ -40,9 +43,40 @@ def test_intervals_cover_what_was_asked(coverage):
     generator = np.random.default_rng(3)
     prediction = generator.normal(0, 5, 2 * ROWS).astype(np.float32)
     truth = prediction + generator.standard_t(3, 2 * ROWS)
-    fitted = fit_intervals(truth[:ROWS], prediction[:ROWS], coverage=coverage, groups=None)
-    low, high = fitted.ends(prediction[ROWS:])
+    fitted = fit_intervals(truth[:ROWS], around(prediction[:ROWS]), coverage=coverage, groups=None)
+    low, high = fitted.ends(around(prediction[ROWS:]))
     assert ((low <= truth[ROWS:]) & (truth[ROWS:] <= high)).mean() == pytest.approx(coverage, abs=0.015)
+    assert (fitted.contains(truth[ROWS:], around(prediction[ROWS:])) == ((low <= truth[ROWS:]) & (truth[ROWS:] <= high))).all()
+
+
+def test_intervals_follow_the_spread_that_a_target_predicts():
+    """Standard deviations and quantiles that are too small by a half are corrected; wide rows keep wider intervals than narrow ones."""
+    generator = np.random.default_rng(3)
+    x, noise = generator.uniform(0.2, 3, 2 * ROWS), generator.normal(size=2 * ROWS)
+    truth = 7 + x * noise
+    numbers = pd.Series(map(repr, truth.tolist()), dtype="str")
+    gaussian = GaussianTarget(column="y").fit({"y": numbers}, "none")
+    quantiles = QuantileTarget(column="y").fit({"y": numbers}, "none")
+    seven = np.full(2 * ROWS, 7.0)
+    for target, prediction in (
+        (gaussian, np.stack([seven, x / 2], axis=1)),
+        (quantiles, np.stack([seven - x / 2, seven, seven + x / 2], axis=1)),
+        (quantiles, np.stack([seven - 9 * x, seven, seven + 9 * x], axis=1)),  # far too wide: they are narrowed
+    ):
+        band = target.conformal_band(prediction.astype(np.float32))
+        first, second = (ConformalBand(*(part[rows] for part in band)) for rows in (slice(ROWS), slice(ROWS, None)))
+        fitted = fit_intervals(truth[:ROWS], first, coverage=0.9, groups=None)
+        low, high = fitted.ends(second)
+        inside = (low <= truth[ROWS:]) & (truth[ROWS:] <= high)
+        assert inside.mean() == pytest.approx(0.9, abs=0.015)
+        assert (low <= high).all()
+        assert (high - low)[x[ROWS:] > 2].mean() > 1.3 * (high - low)[x[ROWS:] < 1].mean()
+        if target is gaussian:
+            assert inside[x[ROWS:] > 2].mean() == pytest.approx(0.9, abs=0.03)
+
+
+def around(prediction):
+    return ConformalBand(prediction.astype(np.float64), prediction.astype(np.float64), np.ones(len(prediction)))
 
 
 def grouped(generator, groups, of):
@@ -90,7 +124,7 @@ def test_too_few_rows_are_told_and_every_answer_is_possible():
     sets = fit_sets(codes, probabilities, coverage=0.9, groups=None)
     assert sets.members(probabilities).all()
     assert sets.note == ("8 rows with a known answer: a coverage of 0.9 needs 9. Every set contains every class.")
-    intervals = fit_intervals(np.arange(40.0), np.zeros(40), coverage=0.9, groups=np.repeat(np.arange(4), 10))
+    intervals = fit_intervals(np.arange(40.0), around(np.zeros(40)), coverage=0.9, groups=np.repeat(np.arange(4), 10))
     assert intervals.reach is None
-    assert intervals.ends(np.array([3.0])) == (-np.inf, np.inf)
+    assert intervals.ends(around(np.array([3.0]))) == (-np.inf, np.inf)
     assert intervals.note == ("4 groups with a known answer: a coverage of 0.9 needs 9. Every interval is infinite.")

@@ -64,7 +64,8 @@ def registered_tables(
     for key, prediction in predictions.items():
         known = EvaluatedRows(key, truths.eval_set(key, prediction), table, rows[np.flatnonzero(truths.known_rows(key))])
         if len(known.answers):
-            for name, one in known.answers.target.tables(known.answers.truth, known.answers.prediction).items():
+            answers = known.answers
+            for name, one in answers.target.tables(answers.truth, answers.prediction, answers.groups).items():
                 tables[key][name] = AnalysisTable(head=list(one.head), rows=one.rows, caption=one.caption, note=one.note)
         for name, function in analyses.items():
             if len(known.answers) and (made := function(known)) is not None:

@@ -5,7 +5,9 @@ to the set of a row if its score is at most a quantile of theirs.
 
 - Classes: 1 minus the probability of the class (Sadinle, Lei and Wasserman 2019, arXiv:1609.00451), which gives the smallest sets.
   A set can be empty: the model is right more often than the coverage, and this row is among those it is least confident of.
-- Numbers: the absolute error (Lei and others 2018, arXiv:1604.04173), so that all intervals have the same width.
+- Numbers: the absolute error (Lei and others 2018, arXiv:1604.04173), so that all intervals have the same width. Where a target predicts
+  how far a row may be off, by that: the error divided by the predicted standard deviation (the same, section 5.2), or the distance from the
+  outer quantiles, negative between them (Romano, Patterson and Candes 2019, arXiv:1905.03222).
 
 Rows of a group are alike, so the guarantee is for a row of a new group: every group has the same weight, divided among its rows (Lee,
 Barber and Willett 2023, arXiv:2306.06342, after Dunn, Wasserman and Ramdas 2022, arXiv:1809.07441). Without groups every row is its own
@@ -22,6 +24,7 @@ from pydantic import Field
 
 from mmtrain.config.sections.evaluation import fewest_units
 from mmtrain.registry import Section
+from mmtrain.targets.prediction_columns import ConformalBand
 
 Numbers = NDArray[np.float64]
 
@@ -47,16 +50,23 @@ class Sets(_Bound):
 
 
 class Intervals(_Bound):
-    """Prediction intervals: the prediction plus and minus `reach`."""
+    """Prediction intervals: a band around the prediction, widened by `reach` to both sides."""
 
     kind: Literal["intervals"] = "intervals"
-    reach: float | None = Field(None, description="In the target's unit; None for intervals without end.")
+    reach: float | None = Field(None, description="In the scale of each row's band; None for intervals without end.")
 
-    def ends(self, prediction: NDArray[np.floating[Any]]) -> tuple[Numbers, Numbers]:
-        """Return the lower and the upper ends, (rows,) each; `prediction` is (rows,)."""
-        reach = np.inf if self.reach is None else self.reach
-        number = prediction.astype(np.float64)
-        return number - reach, number + reach
+    def ends(self, band: ConformalBand) -> tuple[Numbers, Numbers]:
+        """Return the lower and the upper ends, (rows,) each."""
+        reach = np.full(len(band.low), np.inf) if self.reach is None else self.reach * band.scale
+        # A negative reach narrows quantiles, at most to the middle between them.
+        middle = (band.low + band.high) / 2
+        return np.minimum(band.low - reach, middle), np.maximum(band.high + reach, middle)
+
+    def contains(self, truth: Numbers, band: ConformalBand) -> NDArray[np.bool_]:
+        """Return the rows whose true number is in the interval, (rows,)."""
+        if self.reach is None:
+            return np.ones(len(truth), dtype=np.bool_)
+        return np.asarray(distances(truth, band) <= self.reach)
 
 
 Conformal = Annotated[Sets | Intervals, Field(discriminator="kind")]
@@ -73,12 +83,15 @@ def fit_sets(
     return Sets(level=0.0 if bound is None else -bound, **facts)
 
 
-def fit_intervals(
-    truth: NDArray[np.floating[Any]], prediction: NDArray[np.floating[Any]], *, coverage: float, groups: NDArray[np.int64] | None
-) -> Intervals:
-    """Fit prediction intervals; `truth` and `prediction` are (rows,), in the target's unit; `groups` (rows,) are codes."""
-    bound = quantile(np.abs(truth.astype(np.float64) - prediction), coverage, groups)
+def fit_intervals(truth: Numbers, band: ConformalBand, *, coverage: float, groups: NDArray[np.int64] | None) -> Intervals:
+    """Fit prediction intervals; `truth` is (rows,), in the target's unit, `band` that of these rows; `groups` (rows,) are codes."""
+    bound = quantile(distances(truth, band), coverage, groups)
     return Intervals(reach=bound, **_facts(len(truth), coverage, groups, "Every interval is infinite"))
+
+
+def distances(truth: Numbers, band: ConformalBand) -> Numbers:
+    """Return the distance of each answer from the band of its row, in the scale of the row, (rows,); negative inside of a band."""
+    return np.asarray(np.maximum(band.low - truth, truth - band.high) / band.scale)
 
 
 def quantile(scores: Numbers, coverage: float, groups: NDArray[np.int64] | None) -> float | None:

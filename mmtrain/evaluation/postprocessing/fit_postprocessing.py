@@ -33,6 +33,7 @@ from mmtrain.evaluation.postprocessing.decision_threshold import DecisionThresho
 from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measure_reliability, wilson_proportion
 from mmtrain.registry import Section
 from mmtrain.targets import FittedTarget
+from mmtrain.targets.prediction_columns import ConformalBand
 
 Array = np.ndarray[Any, Any]
 SEPARATOR = " | "
@@ -105,7 +106,8 @@ def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
     if target.conformal == "sets":
         return conformal.fit_sets(rows.truth, target.probabilities(rows.prediction), coverage=coverage, groups=rows.groups)
     if target.conformal == "intervals":
-        return conformal.fit_intervals(rows.truth, target.predict_label(rows.prediction), coverage=coverage, groups=rows.groups)
+        truth, band = target.conformal_truth(rows.truth), target.conformal_band(rows.prediction)
+        return conformal.fit_intervals(truth, band, coverage=coverage, groups=rows.groups)
     return None
 
 
@@ -131,7 +133,7 @@ def columns(target: FittedTarget, fitted: TargetPostprocessing, prediction: Arra
         members = fitted.conformal.members(target.probabilities(prediction))
         added["prediction_set"] = _set_texts(members, target.columns)
     elif isinstance(fitted.conformal, Intervals):
-        low, high = fitted.conformal.ends(target.predict_label(prediction))
+        low, high = fitted.conformal.ends(target.conformal_band(prediction))
         added |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
     return added
 
@@ -231,6 +233,11 @@ def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult
     )
 
 
+def _mean_width(reach: float, band: ConformalBand, low: Array, high: Array) -> float:
+    # Without the rounding of sums where all intervals have the same width.
+    return 2 * reach if (band.low == band.high).all() and (band.scale == 1).all() else float((high - low).mean())
+
+
 def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> PredictionSets | PredictionIntervals:
     """Measure the coverage and the size of the sets or intervals."""
     target = rows.target
@@ -249,13 +256,14 @@ def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> Prediction
             empty=int((sizes == 0).sum()),
             found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
         )
-    reach = np.inf if bound.reach is None else bound.reach
-    inside = np.abs(rows.truth.astype(np.float64) - target.predict_label(rows.prediction)) <= reach
+    band = target.conformal_band(rows.prediction)
+    inside = bound.contains(target.conformal_truth(rows.truth), band)
+    low, high = bound.ends(band)
     return PredictionIntervals(
         coverage=bound.coverage,
         fitted_on=fitted_on,
         note=bound.note,
         kind="intervals",
-        width=None if bound.reach is None else 2 * bound.reach,
+        width=None if bound.reach is None else _mean_width(bound.reach, band, low, high),
         found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
     )

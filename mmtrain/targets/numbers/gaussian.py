@@ -17,7 +17,7 @@ from mmtrain.metrics.score import Metric, metrics_named
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.fitted_target import ScoreTable
 from mmtrain.targets.numbers.single_number import FittedNumber, NumberTarget
-from mmtrain.targets.prediction_columns import PREDICTION
+from mmtrain.targets.prediction_columns import PREDICTION, ConformalBand
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class GaussianTraits(TaskTraits):
         Metric("coverage_gap", higher_is_better=False, title="Gap of coverage", minimum=0, maximum=1),
     )
     main_metric = "crps"
+    conformal = "intervals"
     plots = ("residuals",)
     dummy = DummyBaseline("mean", "mean and standard deviation of the training rows")
 
@@ -111,7 +112,25 @@ class FittedGaussian(GaussianTraits, FittedNumber):
 
         return gaussian_scorer(truth, prediction[:, 0], prediction[:, 1])
 
-    def tables(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, ScoreTable]:
+    def conformal_band(self, prediction: np.ndarray[Any, Any]) -> ConformalBand:
+        """The number, in units of its standard deviation."""
+        import numpy as np
+
+        number, deviation = prediction.astype(np.float64).T
+        return ConformalBand(number, number, np.maximum(deviation, np.finfo(np.float32).tiny))
+
+    def reference_prediction(self, number: np.ndarray[Any, Any], error: float) -> np.ndarray[Any, Any]:
+        """The number, with the error of the model as its standard deviation in every row."""
+        import numpy as np
+
+        return np.stack([number, np.full(len(number), max(error, 1e-3 * self.scale))], axis=1)
+
+    def tables(
+        self,
+        truth: np.ndarray[Any, Any],
+        prediction: np.ndarray[Any, Any],
+        groups: np.ndarray[Any, Any] | None = None,  # noqa: ARG002
+    ) -> dict[str, ScoreTable]:
         """The share of answers inside of intervals around the prediction."""
         from mmtrain.metrics.numbers.gaussian import coverage
 

@@ -13,8 +13,10 @@ from pydantic import Field, field_validator
 from mmtrain.columns.numbers import center_and_scale, parse_numbers
 from mmtrain.metrics.score import Metric, metrics_named
 from mmtrain.targets.base import ClassWeights, task
+from mmtrain.targets.baseline_models import ReferenceKind
 from mmtrain.targets.fitted_target import ScoreTable
 from mmtrain.targets.numbers.single_number import FittedNumber, NumberTarget
+from mmtrain.targets.prediction_columns import ConformalBand
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class QuantileTraits(TaskTraits):
         *metrics_named(("mae",)),
     )
     main_metric = "pinball_loss"
+    conformal = "intervals"
     plots = ("quantile_coverage", "residuals")
     dummy = DummyBaseline("quantiles", "quantiles of the training rows")
 
@@ -83,9 +86,21 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
         return False
 
     @property
-    def has_reference_models(self) -> bool:
-        """False: those of scikit-learn predict one number."""
-        return False
+    def reference_kind(self) -> ReferenceKind:
+        """A model for each quantile."""
+        return "each quantile"
+
+    @property
+    def reference_levels(self) -> tuple[float, ...]:
+        """The levels."""
+        return self.levels
+
+    def conformal_band(self, prediction: np.ndarray[Any, Any]) -> ConformalBand:
+        """The numbers from the lowest to the highest quantile."""
+        import numpy as np
+
+        quantiles = prediction.astype(np.float64)
+        return ConformalBand(quantiles[:, 0], quantiles[:, -1], np.ones(len(quantiles)))
 
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """The pinball loss of the standardized number, the mean over levels."""
@@ -132,7 +147,12 @@ class FittedQuantiles(QuantileTraits, FittedNumber):
 
         return quantile_scorer(truth, prediction, self.levels)
 
-    def tables(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, ScoreTable]:
+    def tables(
+        self,
+        truth: np.ndarray[Any, Any],
+        prediction: np.ndarray[Any, Any],
+        groups: np.ndarray[Any, Any] | None = None,  # noqa: ARG002
+    ) -> dict[str, ScoreTable]:
         """The share of answers below each quantile, and inside the outer interval."""
         below = (truth[:, None] <= prediction).mean(axis=0)
         rows: list[list[str | bool | int | float | None]] = [

@@ -11,6 +11,7 @@ from mmtrain.columns.base import Names
 from mmtrain.columns.numbers import center_and_scale, parse_numbers
 from mmtrain.metrics.score import Metric
 from mmtrain.targets.base import ClassWeights, task
+from mmtrain.targets.baseline_models import ReferenceKind
 from mmtrain.targets.fitted_target import ScoreTable, TruthSpec
 from mmtrain.targets.numbers.single_number import FittedNumber, NumberTarget
 from mmtrain.targets.prediction_columns import TRUTH
@@ -60,9 +61,9 @@ class FittedVector(VectorTraits, FittedNumber):
         return False
 
     @property
-    def has_reference_models(self) -> bool:
-        """False: those of scikit-learn predict one number."""
-        return False
+    def reference_kind(self) -> ReferenceKind:
+        """A model for each number."""
+        return "each number"
 
     @property
     def squares_losses(self) -> bool:
@@ -130,7 +131,12 @@ class FittedVector(VectorTraits, FittedNumber):
 
         return vector_scorer(truth, prediction, np.asarray(self.scales))
 
-    def tables(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, ScoreTable]:
+    def tables(
+        self,
+        truth: np.ndarray[Any, Any],
+        prediction: np.ndarray[Any, Any],
+        groups: np.ndarray[Any, Any] | None = None,  # noqa: ARG002
+    ) -> dict[str, ScoreTable]:
         """R2 and errors of each number, in its unit."""
         import numpy as np
 

@@ -76,7 +76,7 @@ def _row_losses(targets: Mapping[str, FittedTarget], truth: Mapping[str, Any], w
     for key, target in targets.items():
         values = raw[:, first : first + target.raw_units]
         first += target.raw_units
-        total = total + target.loss_weight * target.minimized(truth[key], values) * weights[key]
+        total = total + target.loss_weight * target.weighted_losses(truth[key], values, weights[key])
     return total
 
 
