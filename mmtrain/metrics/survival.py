@@ -82,14 +82,39 @@ def greenwood(times: Numbers, events: NDArray[np.bool_], horizon: float) -> tupl
     return survived, survived * variance**0.5
 
 
-def survived_share(times: Numbers, events: NDArray[np.bool_], horizon: float) -> Survived:
+def error_by_groups(times: Numbers, events: NDArray[np.bool_], horizon: float, groups: NDArray[np.int64]) -> float:
+    """Return the standard error of the Kaplan-Meier estimate at a time where rows of a group are not independent (Williams 1995).
+
+    It is that of sums over groups of what each row adds to the logarithm of the estimate. With rows as their own groups it is about that of
+    Greenwood.
+    """
+    distinct, died, _, reached = _by_time(times, events)
+    past = (distinct <= horizon) & (died > 0)
+    at, hazard, at_risk = distinct[past], (died / reached)[past], reached[past]
+    survived = float(np.prod(1 - hazard))
+    if not survived or not len(at):
+        return 0.0
+    # Of an event: 1 over the rows that its time leaves, minus the hazards of all times that the row has reached, each over the same.
+    left = at_risk * (1 - hazard)
+    expected = np.append(0.0, np.cumsum(hazard / left))[np.searchsorted(at, times, side="right")]
+    place = np.searchsorted(at, times).clip(max=len(at) - 1)
+    observed = np.where(events & (at[place] == times), 1 / left[place], 0.0)
+    sums = np.bincount(np.unique(groups, return_inverse=True)[1].reshape(-1), observed - expected)
+    # n / (n - 1): few groups vary too little.
+    return survived * float(np.sqrt(np.square(sums).sum() * len(sums) / max(len(sums) - 1, 1)))
+
+
+def survived_share(times: Numbers, events: NDArray[np.bool_], horizon: float, groups: NDArray[np.int64] | None = None) -> Survived:
     """Return the Kaplan-Meier estimate at a time with the interval of Wilson, for as many rows as have its error (Rothman 1978).
 
     Plus and minus 1.96 standard errors would be nothing at all around 0 and 1, where no row or every row has an event. There the rows
-    count whose state at the time is known; without any, every share is possible.
+    count whose state at the time is known, of `groups` one each; without any, every share is possible.
     """
     value, error = greenwood(times, events, horizon)
-    known = float(((times > horizon) | (events & (times <= horizon))).sum())
+    states = (times > horizon) | (events & (times <= horizon))
+    known = float(states.sum() if groups is None else len(np.unique(groups[states])))
+    if groups is not None:
+        error = error_by_groups(times, events, horizon, groups)
     rows = value * (1 - value) / error**2 if error > 0 else known
     if not rows:
         return Survived(value, 0.0, 1.0)

@@ -170,15 +170,71 @@ def test_calibration_at_the_horizon_compares_groups_with_kaplan_meier(fitted):
 def test_prediction_is_the_area_below_the_curve(fitted):
     target = fitted.model_copy(update={"edges": (0.0, 1.0, 3.0)})
     assert target.predict_label(np.array([[1.0, 0.5, 0.25]], np.float32)).tolist() == [1.5]
-    assert (target.explained_unit, target.squares_losses, target.has_reference_models) == (2, False, False)
+    assert (target.explained_unit, target.squares_losses, target.reference_kind) == (2, False, "times")
 
 
-def test_networks_of_times_are_not_distilled(fitted):
-    from mmtrain.errors import UsageError
-    from mmtrain.pipeline.distillation.teacher import check_distillable
+@pytest.mark.usefixtures("tensorflow")
+def test_distance_from_a_teacher_is_lowest_at_its_curve(fitted):
+    raw = RANDOM.normal(size=(5, 4)).astype(np.float32)
+    curve = np.asarray(fitted.activation("curve")(raw))
+    own = np.asarray(fitted.distillation_loss(curve, raw, 1.0))
+    for step in (0.3, -0.3):
+        assert (np.asarray(fitted.distillation_loss(curve, raw + np.float32(step), 1.0)) > own).all()
 
-    with pytest.raises(UsageError, match="the task of y has no distance from a teacher's prediction"):
-        check_distillable({"y": fitted})
+
+@pytest.mark.usefixtures("tensorflow")
+def test_distance_of_proportional_hazards_is_that_of_their_logarithms():
+    target = TARGET.model_copy(update={"method": "cox"}).fit(table(), "none")
+    raw = np.array([[0.5], [-1.0]], np.float32)
+    curve = np.asarray(target.activation("curve")(raw))
+    assert np.allclose(target.distillation_loss(curve, raw, 1.0), 0, atol=1e-5)
+    assert np.allclose(target.distillation_loss(curve, raw + 2, 3.0), 4, atol=1e-3)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_weights_count_rows_at_risk_as_often_as_copies_of_them():
+    import tensorflow as tf
+
+    target = TARGET.model_copy(update={"method": "cox"}).fit(table(), "none")
+    truth, raw = target.truth(table()), tf.Variable(RANDOM.normal(size=(80, 1)).astype(np.float32))
+    counts = RANDOM.integers(0, 3, 80)
+    copies = np.repeat(np.arange(80), counts)
+    with tf.GradientTape(persistent=True) as tape:
+        weighted = tf.reduce_sum(target.weighted_losses(truth, raw, counts.astype(np.float32)))
+        repeated = tf.reduce_sum(target.row_loss(truth[copies], tf.gather(raw, copies)))
+    assert float(weighted) == pytest.approx(float(repeated), rel=1e-5)
+    slopes = [tf.convert_to_tensor(tape.gradient(loss, raw)).numpy() for loss in (weighted, repeated)]
+    np.testing.assert_allclose(slopes[0], slopes[1], atol=1e-5)
+    assert (slopes[0][counts == 0] == 0).all()
+
+
+@pytest.mark.slow
+def test_weighted_partial_likelihood_is_lowest_at_the_coefficient_of_lifelines():
+    import tensorflow as tf
+    from lifelines import CoxPHFitter
+
+    x, weight = RANDOM.normal(size=80), RANDOM.integers(1, 4, 80)
+    times = TIMES + np.arange(80) * 1e-4  # no ties, which lifelines treats as Efron does
+    data = pd.DataFrame({"x": x, "t": times, "d": EVENTS, "w": weight})
+    fitter = CoxPHFitter().fit(data, "t", "d", weights_col="w", robust=True)
+    target = TARGET.model_copy(update={"method": "cox"}).fit(table(times), "none")
+    slope = tf.Variable(np.float32(fitter.params_["x"]))
+    with tf.GradientTape() as tape:
+        raw = tf.constant(x[:, None], tf.float32) * slope
+        loss = tf.reduce_sum(target.weighted_losses(target.truth(table(times)), raw, weight.astype(np.float32)))
+    assert abs(float(tape.gradient(loss, slope))) < 1e-3 * weight.sum()
+
+
+def test_interval_of_the_calibration_counts_patients_and_not_their_rows():
+    from mmtrain.metrics.survival import error_by_groups, greenwood, survived_share
+
+    copies = np.repeat(np.arange(80), 4)
+    alone, together = survived_share(TIMES, EVENTS, 8.0), survived_share(TIMES[copies], EVENTS[copies], 8.0, copies)
+    assert together.value == pytest.approx(alone.value)
+    assert (together.low, together.high) == pytest.approx((alone.low, alone.high), abs=0.01)
+    assert error_by_groups(TIMES, EVENTS, 8.0, np.arange(80)) == pytest.approx(greenwood(TIMES, EVENTS, 8.0)[1], rel=0.05)
+    # Each row for itself: half the width, as if there were four times as many patients.
+    assert survived_share(TIMES[copies], EVENTS[copies], 8.0).low > alone.low + 0.03
 
 
 def test_a_row_needs_time_and_outcome_both():

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from mmtrain.columns.numbers import parse_numbers
-from mmtrain.metrics.score import Metric
+from mmtrain.targets.baseline_models import ReferenceKind
+from mmtrain.targets.event_times.likelihoods import baseline_hazard, distance_from_curve, interval_losses, partial_losses, relative_hazard
+from mmtrain.targets.event_times.survival_traits import SurvivalTraits
 from mmtrain.targets.fitted_target import FittedTarget, ScoreTable, TruthSpec
 from mmtrain.targets.labels.yes_no import read_answers
 from mmtrain.targets.numbers.single_number import FittedNumber
 from mmtrain.targets.prediction_columns import PREDICTION, TRUTH
-from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,29 +36,6 @@ CENSORED = "+"
 """Mark behind a time whose event had not happened: `12.5+`, as R writes it."""
 GROUPS = 5
 """Groups of rows of similar prediction, in the table of calibration."""
-
-
-class SurvivalTraits(TaskTraits):
-    """A time to an event."""
-
-    title = "a time to an event"
-    meaning = "The probability that the event has not happened by each time, the first of which is 0."
-    noun = "outcome"
-    is_continuous = True
-    is_censored = True
-    stratifies = True
-    metrics = (
-        Metric("concordance", higher_is_better=True, title="Concordance (Harrell)", unbiased=True, minimum=0, maximum=1),
-        Metric("integrated_brier", higher_is_better=False, title="Integrated Brier score", unbiased=True, minimum=0),
-    )
-    main_metric = "concordance"
-    plots = ("survival_curves",)
-    dummy = DummyBaseline("Kaplan-Meier", "survival curve of the training rows (Kaplan-Meier)")
-
-    @property
-    def late_scores(self) -> tuple[str, ...]:
-        """With proportional hazards, that of the curve: the loss leaves the level of the hazards open."""
-        return ("integrated_brier",) if dict(self).get("method") == "cox" else ()
 
 
 class FittedSurvival(SurvivalTraits, FittedNumber):
@@ -139,53 +117,56 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         """Minus the log-likelihood of the intervals that a row has passed, or minus that of its place among the rows of the batch."""
         import tensorflow as tf
 
+        times, died = self._outcomes(truth)
+        if self.method == "cox":
+            return partial_losses(times, died, raw[:, 0], tf.ones_like(raw[:, 0]))
+        return interval_losses(self.edges, times, died, raw)
+
+    def weighted_losses(self, truth: Any, raw: Any, weight: Any) -> Any:
+        """With proportional hazards, rows at risk count by their weight."""
+        if self.method != "cox" or self.own_loss is not None:
+            return super().weighted_losses(truth, raw, weight)
+        return partial_losses(*self._outcomes(truth), raw[:, 0], weight)
+
+    def _outcomes(self, truth: Any) -> tuple[Any, Any]:
+        """Return times, -1 where one is not known, and events of a batch."""
+        import tensorflow as tf
+
         known = ~tf.math.is_nan(truth[:, 0])
-        times = tf.where(known, truth[:, 0], -tf.ones_like(truth[:, 0]))
-        died = known & (truth[:, 1] > 0.5)
-        return self._partial_likelihood(times, died, raw[:, 0]) if self.method == "cox" else self._likelihood(times, died, raw)
+        return tf.where(known, truth[:, 0], -tf.ones_like(truth[:, 0])), known & (truth[:, 1] > 0.5)
 
-    def _likelihood(self, times: Any, died: Any, raw: Any) -> Any:
+    def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
+        """Minus the expected log-likelihood of times by the teacher's curve, or the squared distance of relative hazards."""
         import tensorflow as tf
 
-        edges = tf.constant(self.edges, tf.float64)
-        begins, ends, times = edges[:-1], edges[1:], times[:, None]
-        inside = (times <= ends) & ((times > begins) | ((begins == 0) & (times == 0)))
-        # A censored row has passed the interval of its time if it has passed the middle of it.
-        passed = tf.where(died[:, None], times > ends, times >= (begins + ends) / 2)
-        here = tf.cast(inside & died[:, None], tf.float32)
-        return -tf.reduce_sum(tf.cast(passed, tf.float32) * tf.math.log_sigmoid(raw) + here * tf.math.log_sigmoid(-raw), axis=1)
-
-    def _partial_likelihood(self, times: Any, died: Any, raw: Any) -> Any:
-        import tensorflow as tf
-
-        from mmtrain.layers.numbers.target_scales import LARGEST_EXPONENT
-
-        raw = tf.clip_by_value(raw, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-        order = tf.argsort(times, direction="DESCENDING", stable=True)
-        peak = tf.stop_gradient(tf.reduce_max(raw))
-        at_risk = tf.cumsum(tf.gather(tf.exp(raw - peak), order))
-        # Of equal times, all rows are at risk: the last of them has the whole sum.
-        last = tf.searchsorted(-tf.gather(times, order), -times, side="right") - 1
-        # Per row at risk: without it, a loss would grow with the batch, and that of validation would be above that of training.
-        logs = tf.math.log(tf.maximum(tf.gather(at_risk, last) / tf.cast(last + 1, tf.float32), 1e-30)) + peak
-        return tf.where(died, logs - raw, tf.zeros_like(raw))
+        if self.method == "hazard":
+            return distance_from_curve(teacher, raw, temperature)
+        # At time 0 every curve is 1.
+        place = max(self.explained_unit, 1)
+        return tf.square(raw[:, 0] - relative_hazard(teacher[:, place], self.survived[place]))
 
     def with_baseline(self, truth: np.ndarray[Any, Any], raw: np.ndarray[Any, Any], weight: np.ndarray[Any, Any]) -> list[Any] | None:
-        """Return the cumulative baseline hazard at the times of the curve, of relative hazards exp(raw) (Breslow 1972)."""
+        """Return the cumulative baseline hazard at the times of the curve, of relative hazards exp(raw)."""
         import numpy as np
-
-        from mmtrain.layers.numbers.target_scales import LARGEST_EXPONENT
 
         if self.method != "cox":
             return None
         known = self.known_rows(truth)
-        times, died, weight = truth[known, 0], truth[known, 1] * weight[known], weight[known].astype(np.float64)
-        relative = weight * np.exp(np.clip(raw[known, 0].astype(np.float64), -LARGEST_EXPONENT, LARGEST_EXPONENT))
-        distinct, codes = np.unique(times, return_inverse=True)
-        at_risk = np.cumsum(np.bincount(codes, relative, len(distinct))[::-1])[::-1]
-        grown = np.cumsum(np.bincount(codes, died, len(distinct)) / np.maximum(at_risk, 1e-300))
-        places = np.searchsorted(distinct, self.edges, side="right")
-        return [np.append(0.0, grown)[places].astype(np.float32)]
+        return [baseline_hazard(truth[known, 0], truth[known, 1], raw[known, 0], weight[known], self.edges).astype(np.float32)]
+
+    @property
+    def reference_kind(self) -> ReferenceKind:
+        """Proportional hazards, whatever the method of the network."""
+        return "times"
+
+    def reference_curve(
+        self, truth: np.ndarray[Any, Any], hazard: np.ndarray[Any, Any], weight: np.ndarray[Any, Any], others: np.ndarray[Any, Any]
+    ) -> np.ndarray[Any, Any]:
+        """Curves of proportional hazards, with the baseline hazard of training rows."""
+        import numpy as np
+
+        level = baseline_hazard(truth[:, 0], truth[:, 1], hazard, weight, self.edges)
+        return np.asarray(np.exp(-np.exp(np.clip(others, -30.0, 30.0))[:, None] * level))
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """What each row adds to the integrated Brier score."""
@@ -236,8 +217,10 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
 
         return *self._observations(truth), self.predict_label(prediction), prediction, np.array(self.edges), self._observed()
 
-    def tables(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, ScoreTable]:
-        """Predicted and observed survival at the horizon, by groups of similar prediction."""
+    def tables(
+        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], groups: np.ndarray[Any, Any] | None = None
+    ) -> dict[str, ScoreTable]:
+        """Predicted and observed survival at the horizon, by fifths of similar prediction."""
         import numpy as np
 
         from mmtrain.metrics.survival import survived_share
@@ -246,11 +229,12 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         at = np.array([np.interp(self.horizon, self.edges, row) for row in prediction])
         rows: list[list[str | bool | int | float | None]] = []
         for number, group in enumerate(np.array_split(np.argsort(at, kind="stable"), min(GROUPS, len(at)))):
-            observed = survived_share(times[group], died[group], self.horizon)
+            observed = survived_share(times[group], died[group], self.horizon, None if groups is None else groups[group])
             label = f"group {number + 1}, from {at[group].min():.2f} to {at[group].max():.2f}"
             rows.append([label, len(group), float(at[group].mean()), *observed])
         head = ("Predicted survival", "rows", "mean predicted", "observed", "low", "high")
-        note = "Observed is the Kaplan-Meier estimate, with its 95 % interval (Greenwood, Rothman)."
+        error = "Greenwood" if groups is None else "by groups: Williams"
+        note = f"Observed is the Kaplan-Meier estimate, with its 95 % interval ({error}, Rothman)."
         return {"calibration": ScoreTable(head, rows, f"Survival at {self.horizon:g}, predicted and observed", note)}
 
     def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

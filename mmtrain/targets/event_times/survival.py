@@ -9,7 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from mmtrain.columns.cells import CellError
 from mmtrain.columns.numbers import number_errors, parse_numbers
 from mmtrain.targets.base import ClassWeights, Target, task
-from mmtrain.targets.event_times.fitted_survival import FittedSurvival, SurvivalTraits
+from mmtrain.targets.event_times.fitted_survival import FittedSurvival
+from mmtrain.targets.event_times.survival_traits import SurvivalTraits
 from mmtrain.targets.labels.yes_no import read_answers
 
 if TYPE_CHECKING:
