@@ -92,7 +92,7 @@ def _compare(key: str, result: TargetResult, subject: AnalysisInput, others: Seq
     if model is None:
         return result.baselines
     known = subject.truths.known_rows(key)
-    baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in others)]
+    baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in others if key in one.predictions)]
     return [one.against(key, model) for one in baselines]
 
 
@@ -233,29 +233,37 @@ def _tabular(subject: AnalysisInput, context: BaselineContext) -> Iterator[Basel
         return
     for kind in kinds:
         if table is not None:
-            yield _fitted(kind, subject, table, context.say)
+            yield from _fitted(kind, subject, table, context.say)
 
 
-def _fitted(kind: BaselineKind, subject: AnalysisInput, table: EncodedTable, say: Say) -> BaselinePredictions | str:
+def _fitted(kind: BaselineKind, subject: AnalysisInput, table: EncodedTable, say: Say) -> Iterator[BaselinePredictions | str]:
+    """Yield the predictions of a model for each target that it can predict, and a sentence about each of the others."""
     from mmtrain.evaluation.reference_models.gradient_boosting import GradientBoosting
     from mmtrain.evaluation.reference_models.linear_model import LinearModel
-    from mmtrain.evaluation.reference_models.tabular_baseline import FeatureMatrix, can_predict
+    from mmtrain.evaluation.reference_models.tabular_baseline import FeatureMatrix, TabularBaseline
 
     baseline = TABULAR[kind]
     features = FeatureMatrix(table.fitted, table.arrays, table.partition.train)
     texts = [key for key, column in table.fitted.columns.items() if baseline.texts and column.attributed_to == "words"]
     columns = [key for key in table.fitted.columns if key in {*features.columns, *texts}]
     if not columns:
-        return f"{baseline.label} has no scores: it reads {baseline.reads}, and training rows have none."
-    unable = [key for key, target in table.fitted.targets.items() if not can_predict(target)]
-    if unable:
-        return f"{baseline.label} has no scores: it predicts classes, labels and numbers only, not {listed(unable)}."
+        yield f"{baseline.label} has no scores: it reads {baseline.reads}, and training rows have none."
+        return
+    models: dict[str, type[TabularBaseline]] = {"gradient_boosting": GradientBoosting, "linear": LinearModel}
+    able = dict(table.fitted.targets)
+    for key, target in table.fitted.targets.items():
+        if obstacle := models[kind].obstacle(target, len(table.partition.train)):
+            yield f"{baseline.label} has no scores of {key}: {obstacle[0].lower()}{obstacle[1:]}"
+            del able[key]
+    if not able:
+        return
     say(f"Fitting the baseline {baseline.label}.")
-    models = {"gradient_boosting": GradientBoosting, "linear": LinearModel}
-    model = models[kind](table.fitted, table.arrays, table.partition, features, seed=subject.section.seed)
+    model = models[kind](
+        table.fitted.model_copy(update={"targets": able}), table.arrays, table.partition, features, seed=subject.section.seed
+    )
     targets = _with_thresholds(table, model.predict(table.arrays, table.partition.validation))
     predictions = model.predict(subject.arrays, subject.rows)
-    return BaselinePredictions(kind, baseline.label, f"{baseline.label} on {listed(columns)}", targets, predictions)
+    yield BaselinePredictions(kind, baseline.label, f"{baseline.label} on {listed(columns)}", targets, predictions)
 
 
 def _with_thresholds(table: EncodedTable, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:

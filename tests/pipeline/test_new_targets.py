@@ -58,7 +58,7 @@ def call(*words):
 def folder(tmp_path_factory, tensorflow):
     """A run with all five targets, scored on its test part."""
     folder = tmp_path_factory.mktemp("new")
-    write(folder, TARGETS, planted(ROWS))
+    write(folder, TARGETS, planted(ROWS), evaluation={"baselines": ["majority", "gradient_boosting", "linear"]})
     call("fit", folder / "new.yaml", "--output", folder / "runs")
     call("evaluate", folder / "runs" / "new" / "1")
     return folder
@@ -80,6 +80,19 @@ def test_every_target_has_scores_and_a_baseline(folder):
     assert metrics["death"]["baselines"][0]["scores"]["concordance"]["value"] == 0.5
     assert [row[0] for row in metrics["place"]["analyses"]["numbers"]["rows"]] == ["left", "right"]
     assert len(metrics["death"]["analyses"]["calibration"]["rows"]) == 5
+
+
+def test_models_of_scikit_learn_predict_quantiles_several_numbers_and_times(folder):
+    """The planted effects are linear, so that they are far better than what knows no input."""
+    metrics = json.loads((folder / "runs" / "new" / "1" / "metrics.json").read_text())["test"]
+    for key, kinds in (("grade", 3), ("visits", 3), ("price", 3), ("place", 3), ("death", 2)):
+        scores = {one["kind"]: one["scores"][next(iter(one["scores"]))]["value"] for one in metrics[key]["baselines"]}
+        assert len(scores) == kinds
+        better = -1 if key in ("visits", "price") else 1
+        assert all(better * (value - scores["majority"]) > 0.03 for kind, value in scores.items() if kind != "majority")
+    assert metrics["death"]["baseline_notes"] == [
+        "gradient boosting has no scores of death: scikit-learn has no gradient boosting of times to an event."
+    ]
 
 
 def test_report_draws_coverage_and_survival_and_says_so_in_words(folder):

@@ -20,7 +20,14 @@ ROUNDS = 100
 
 
 class GradientBoosting(TabularBaseline):
-    """One model per target, or per label of a target with labels."""
+    """One model per target, or per label, quantile or number of a target with several."""
+
+    @classmethod
+    def obstacle(cls, target: FittedTarget, rows: int) -> str:
+        """Return why there is no such model of a target: scikit-learn has none of times."""
+        if target.reference_kind == "times":
+            return "scikit-learn has no gradient boosting of times to an event."
+        return super().obstacle(target, rows)
 
     def number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
         """Minimize the error that the network minimizes: the squared or the absolute one, or the Poisson deviance of counts."""
@@ -30,6 +37,14 @@ class GradientBoosting(TabularBaseline):
         model = HistGradientBoostingRegressor(loss=names[target.reference_loss], **self._options(1, validation))
         _fit(model, train, validation)
         # (rows, 1), as the network gives numbers
+        return lambda cells: model.predict(cells)[:, None]
+
+    def quantile(self, level: float, train: Examples, validation: Examples) -> Model:
+        """Minimize the pinball loss of one level."""
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        model = HistGradientBoostingRegressor(loss="quantile", quantile=level, **self._options(1, validation))
+        _fit(model, train, validation)
         return lambda cells: model.predict(cells)[:, None]
 
     def classes(self, count: int, train: Examples, validation: Examples) -> Any:

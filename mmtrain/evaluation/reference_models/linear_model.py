@@ -1,4 +1,4 @@
-"""Logistic and ridge regression on everything that is not an image: a simple model that is often hard to beat.
+"""Logistic, ridge, Poisson, quantile and Cox regression on everything that is not an image: a simple model that is often hard to beat.
 
 Numbers are standardized, a missing one is the mean and has an indicator; categories are one-hot, texts are TF-IDF vectors of length 1.
 The strength of the L2 penalty is the one with the lowest loss on validation rows.
@@ -23,12 +23,23 @@ if TYPE_CHECKING:
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Of logistic regression, as 1 / C; a ridge is tried with a hundred times each, too. Without validation rows it is 1."""
+QUANTILE_PENALTIES = (0.01, 0.001, 0.1)
+"""L1 penalties of linear quantiles, on the mean loss of standardized answers. Without validation rows it is the first one."""
+MOST_QUANTILE_ROWS = 2_000
+"""Training rows up to which linear quantiles are fitted: each is a linear program with two variables a row."""
 MOST_STEPS = 200
 """Of the solver; more changed no score of `benchmarks/accuracy.py`."""
 
 
 class LinearModel(TabularBaseline):
-    """One model per target, or per label of a target with labels."""
+    """One model per target, or per label, quantile or number of a target with several."""
+
+    @classmethod
+    def obstacle(cls, target: FittedTarget, rows: int) -> str:
+        """Return why there is no such model of a target: linear quantiles of many rows take minutes."""
+        if target.reference_kind == "each quantile" and rows > MOST_QUANTILE_ROWS:
+            return f"Linear quantiles are fitted to at most {MOST_QUANTILE_ROWS:,} training rows, and there are {rows:,}."
+        return "" if target.reference_kind == "times" else super().obstacle(target, rows)
 
     def __init__(self, fitted: Fitted, arrays: Arrays, partition: Partition, features: FeatureMatrix, *, seed: int) -> None:
         self.texts = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, BagSpec | TokenSpec)}
@@ -89,6 +100,33 @@ class LinearModel(TabularBaseline):
                 model.fit(train.cells, train.truth, train.weights)
             models.append(model)
         return min(models, key=lambda model: _log_loss(model, validation)) if len(models) > 1 else models[0]
+
+    def quantile(self, level: float, train: Examples, validation: Examples) -> Model:
+        """Fit linear quantile regressions, with the L1 penalty that has the lowest pinball loss on validation rows."""
+        from sklearn.linear_model import QuantileRegressor
+        from sklearn.metrics import mean_pinball_loss
+
+        center, scale = float(train.truth.mean()), float(train.truth.std()) or 1.0
+        models = [
+            QuantileRegressor(quantile=level, alpha=penalty, solver="highs").fit(train.cells, (train.truth - center) / scale, train.weights)
+            for penalty in (QUANTILE_PENALTIES if len(self._penalties(PENALTIES, validation)) > 1 else QUANTILE_PENALTIES[:1])
+        ]
+
+        def loss(model: Any) -> float:
+            predicted = model.predict(validation.cells) * scale + center
+            return float(mean_pinball_loss(validation.truth, predicted, alpha=level, sample_weight=validation.weights))
+
+        best = min(models, key=loss) if len(models) > 1 else models[0]
+        return lambda cells: (best.predict(cells) * scale + center)[:, None]
+
+    def hazards(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+        """Fit Cox regressions, with the L2 penalty that has the highest partial likelihood on validation rows."""
+        from mmtrain.evaluation.reference_models.cox_regression import fit_cox, partial_loss
+
+        penalties = self._penalties(PENALTIES, validation)
+        fits = [fit_cox(*train, penalty) for penalty in penalties]
+        best = min(fits, key=lambda one: partial_loss(validation.cells @ one, *validation[1:])) if len(fits) > 1 else fits[0]
+        return lambda cells: target.reference_curve(train.truth, train.cells @ best, train.weights, cells @ best)
 
     def _penalties(self, penalties: tuple[float, ...], validation: Examples) -> tuple[float, ...]:
         return penalties if len(validation.truth) and validation.weights.sum() > 0 else (1.0,)

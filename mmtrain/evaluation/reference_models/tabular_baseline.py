@@ -29,11 +29,6 @@ Model = Callable[[Any], Array]
 """From features (rows, features) to predictions."""
 
 
-def can_predict(target: FittedTarget) -> bool:
-    """Return True if scikit-learn has a model for these answers."""
-    return target.has_reference_models
-
-
 class Examples(NamedTuple):
     """Rows of one part: features (rows, features), answers and sample weights (rows, ...)."""
 
@@ -43,7 +38,12 @@ class Examples(NamedTuple):
 
 
 class TabularBaseline(ABC):
-    """One model per target, or per label of a target with labels."""
+    """One model per target, or per label, quantile or number of a target with several."""
+
+    @classmethod
+    def obstacle(cls, target: FittedTarget, rows: int) -> str:  # noqa: ARG003
+        """Return why there is no such model of a target, from this number of training rows, in a sentence; empty where there is one."""
+        return "It predicts classes, labels and numbers only." if target.reference_kind in ("none", "times") else ""
 
     def __init__(self, fitted: Fitted, arrays: Arrays, partition: Partition, features: FeatureMatrix, *, seed: int) -> None:
         self.features = features
@@ -79,9 +79,29 @@ class TabularBaseline(ABC):
     def classes(self, count: int, train: Examples, validation: Examples) -> Any:
         """Fit a classifier with `classes_` and `predict_proba` to at least two of `count` classes."""
 
+    def quantile(self, level: float, train: Examples, validation: Examples) -> Model:
+        """Fit a model of one quantile; it returns (rows, 1)."""
+        raise NotImplementedError
+
+    def hazards(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+        """Fit a model of times to an event; it returns the columns of the target, (rows, units)."""
+        raise NotImplementedError
+
     def _fit_target(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
-        if target.is_continuous:
-            return self.number(target, train, validation)
+        kind = target.reference_kind
+        if kind == "times":
+            return self.hazards(target, train, validation)
+        if kind in ("one number", "each number", "each quantile"):
+            train, validation = (_reference_examples(target, rows) for rows in (train, validation))
+        if kind == "one number":
+            return self._number(target, train, validation)
+        if kind == "each number":
+            several = [self.number(target, *(_column(rows, place) for rows in (train, validation))) for place in range(target.units)]
+            return lambda cells: np.concatenate([model(cells) for model in several], axis=1)
+        if kind == "each quantile":
+            quantiles = [self.quantile(level, train, validation) for level in target.reference_levels]
+            # Models of single quantiles may cross (Chernozhukov et al. 2010: sorted, they are never worse).
+            return lambda cells: np.sort(np.concatenate([model(cells) for model in quantiles], axis=1), axis=1)
         if target.has_labels:
             labels = [
                 # A label is a target of two classes with its own weight.
@@ -92,6 +112,13 @@ class TabularBaseline(ABC):
         classes = self._probabilities(len(target.columns), train, validation)
         # One unit means two classes: only the column of the positive one is kept.
         return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
+
+    def _number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
+        """Return a model of one number, and of the further columns that follow from its error on validation rows."""
+        model = self.number(target, train, validation)
+        scored = validation if len(validation.truth) and validation.weights.sum() > 0 else train
+        error = float(np.sqrt(np.average(np.square(model(scored.cells)[:, 0] - scored.truth), weights=scored.weights)))
+        return lambda cells: target.reference_prediction(model(cells)[:, 0], error)
 
     def _probabilities(self, count: int, train: Examples, validation: Examples) -> Model:
         """Return a model of the probabilities of `count` classes; a class without training rows has probability 0."""
@@ -107,6 +134,17 @@ class TabularBaseline(ABC):
             return scattered
 
         return probabilities
+
+
+def _reference_examples(target: FittedTarget, rows: Examples) -> Examples:
+    """Return the rows with the numbers that a model of the target learns."""
+    return Examples(rows.cells, target.reference_answers(rows.truth), rows.weights * target.reference_weights(rows.truth))
+
+
+def _column(rows: Examples, place: int) -> Examples:
+    """Return one of several numbers as a target, for the rows where it is known."""
+    known = ~np.isnan(rows.truth[:, place])
+    return Examples(rows.cells[known], rows.truth[known, place], rows.weights[known])
 
 
 def _label_examples(rows: Examples, number: int, weight: float) -> Examples:
