@@ -129,8 +129,7 @@ def test_recordings_are_stored_as_they_are_predicted(folder):
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_a_planted_frequency_is_learned_explained_and_exported(folder, monkeypatch, capsys):
-    from mmtrain.commands.export import ExportOptions, export
-
+    from mmtrain.commands.deployment.export import ExportOptions, export
     from mmtrain.commands.explain import ExplainOptions, explain
 
     monkeypatch.chdir(folder)

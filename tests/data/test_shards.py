@@ -9,8 +9,8 @@ import time
 import numpy as np
 import PIL.Image
 import pytest
-from mmtrain.commands.cache import clear, list_entries
 
+from mmtrain.commands.installation.cache import clear, list_entries
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import SHARDS_KEPT, remove_unfinished
 from mmtrain.data.images import decode, shards

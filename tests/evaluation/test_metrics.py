@@ -15,10 +15,10 @@ from mmtrain.metrics import (
     multiclass_scorer,
     multiclass_scores,
     multilabel_scores,
-    ranking,
     regression_scores,
     score,
 )
+from mmtrain.metrics.labels import ranking
 from mmtrain.metrics.on_request.declared import ON_REQUEST
 from mmtrain.metrics.score import Metric, add_metric
 from mmtrain.targets import tasks

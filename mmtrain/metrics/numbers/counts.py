@@ -32,26 +32,32 @@ def deviances(truth: ArrayLike, mean: ArrayLike, dispersion: float | NDArray[np.
     return np.maximum(np.where(spread > 1e-8, binomial, poisson), 0.0)
 
 
-def count_scores(truth: ArrayLike, mean: ArrayLike, dispersion: float | NDArray[np.float64] = 0.0) -> tuple[Score, ...]:
+def count_scores(
+    truth: ArrayLike, mean: ArrayLike, dispersion: float | NDArray[np.float64] = 0.0, exposure: ArrayLike = 1.0
+) -> tuple[Score, ...]:
     """Compute the scores of counts; `truth` and `mean`, the expected counts, are (n,).
 
     The mean deviance is that of the Poisson distribution, or with a `dispersion` of the negative binomial (McCullagh and Nelder 1989).
+    With an `exposure`, (n,), truth and mean are counts per unit of it, and rows are weighted by it: the deviance is that of the counts, per
+    unit of exposure, which for Poisson is that of scikit-learn with `sample_weight=exposure`.
 
     Raises:
         ValueError: the shapes differ, or a value is NaN or infinite.
     """
     if not np.size(truth):
         return without_rows(COUNT)
-    values = count_scorer(truth, mean, dispersion)(unit_counts(np.size(truth)))
+    values = count_scorer(truth, mean, dispersion, exposure)(unit_counts(np.size(truth)))
     return tuple(value_or_reason(name, values[name][0], "") for name in COUNT)
 
 
-def count_scorer(truth: ArrayLike, mean: ArrayLike, dispersion: float | NDArray[np.float64] = 0.0) -> Scorer:
+def count_scorer(truth: ArrayLike, mean: ArrayLike, dispersion: float | NDArray[np.float64] = 0.0, exposure: ArrayLike = 1.0) -> Scorer:
     """Return a function from draws of these rows to their scores. Raises as `count_scores` does."""
     counts_of_rows = input_checks.numbers(truth, shape=(np.size(truth),), what="truth values")
     expected = input_checks.numbers(mean, shape=counts_of_rows.shape, what="predictions")
+    weight = np.broadcast_to(np.asarray(exposure, np.float64), expected.shape)
     error = np.abs(expected - counts_of_rows)
-    of_rows = (np.ones(error.size), deviances(counts_of_rows, expected, dispersion), error, np.square(error))
+    deviance_of_rows = deviances(counts_of_rows * weight, expected * weight, dispersion)
+    of_rows = (weight, deviance_of_rows, weight * error, weight * np.square(error))
 
     def scores(counts: Counts) -> dict[str, Values]:
         rows, deviance, absolute, squared = totals(counts, *of_rows)

@@ -11,7 +11,7 @@ from mmtrain.artifacts.search_results import CorrectedChoice, NestedScore, Searc
 from mmtrain.config.load import format_setting
 from mmtrain.errors import counted, shell_command
 from mmtrain.metrics.score import METRICS, Score, higher_is_better
-from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Points, Section, Table, Tile, Tiles, number
+from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Points, Section, Table, Tile, Tiles, Tone, number
 from mmtrain.reports.figures import search_plots
 from mmtrain.reports.figures.plot_style import FigureWriter, style
 from mmtrain.reports.report import limit_size
@@ -152,7 +152,7 @@ def _corrected_tile(one: CorrectedChoice) -> Tile:
     heading = f"{title(one.score)} of the best trial on {counted(one.rows, 'validation row')}, corrected for its choice"
     interval = f"{100 * one.confidence:g} % interval {limits(one.score, score)}" if score.interval else "without an interval"
     compared = f"Experiment file: {format_score(one.score, one.own)}. The choice is better in {one.better:.0%} of the draws."
-    tone = "good" if _is_gain(one) else "bad"
+    tone: Tone = "good" if _is_gain(one) else "bad"
     return Tile(heading, format_score(one.score, one.value), interval, compared, tone, ruler(one.score, score, own, FILE))
 
 

@@ -21,8 +21,8 @@ from mmtrain.serving.http.access import Access
 from mmtrain.serving.http.bodies import ImageBody, checked, parse_json, read_body, read_rows
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
-from mmtrain.serving.row_predictor import ServedRows
 from mmtrain.serving.served_model import Limits, ServedModel
+from mmtrain.serving.served_rows import ServedRows
 
 BUSY = "Try again later."
 RETRY = {"Retry-After": "1"}
