@@ -9,9 +9,9 @@ from mmtrain.targets import RegressionTarget
 ANSWERS = np.round(np.exp(np.random.default_rng(0).normal(3, 1.0, 300)), 2)
 
 
-def fitted(answers=ANSWERS, bins=20):
+def fitted(answers=ANSWERS, bins=20, **options):
     cells = pd.Series([repr(float(answer)) for answer in answers], dtype="str")
-    return RegressionTarget(column="y", bins=bins).fit({"y": cells}, "none")
+    return RegressionTarget(column="y", bins=bins, **options).fit({"y": cells}, "none")
 
 
 def test_bins_are_quantiles_from_the_smallest_to_the_largest_answer():
@@ -69,8 +69,34 @@ def test_head_gives_the_expectation_first_and_the_activation_takes_it_to_the_uni
         ({"bins": 1}, "`bins: 1` leaves nothing to learn. Set 20 for example, or 0."),
         ({"bins": 20, "error": "huber"}, "`bins` is a loss of its own; it excludes `error`. Leave one of them out."),
         ({"bins": 20, "transform": "log"}, "`bins` is a loss of its own; it excludes `transform`. Leave one of them out."),
+        (
+            {"bins": 20, "bins_weight": 0.1, "transform": "log"},
+            "`bins` is a loss of its own; it excludes `transform`. Leave one of them out.",
+        ),
+        ({"bins_weight": 0.1}, "`bins_weight` is the weight of a classification among `bins`. Set `bins: 20` as well, for example."),
     ],
 )
 def test_options_that_exclude_bins(options, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         RegressionTarget(column="y", **options)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("options", [{}, {"loss": {"method": "huber", "delta": 0.5}}])
+def test_auxiliary_bins_add_their_cross_entropy_to_the_loss_of_the_number(options):
+    """The number has a raw output of its own, which the prediction follows; the error of the task is minimized as without bins."""
+    import keras
+
+    beside, plain = fitted(bins=5, bins_weight=0.3, **options), fitted(bins=0, **options)
+    loss = RegressionTarget(column="y", bins=0, **options).loss
+    beside, plain = beside.with_loss(loss), plain.with_loss(loss)
+    assert (beside.raw_units, plain.raw_units, len(beside.bins)) == (6, 1, 5)
+    head = keras.Model(given := keras.Input((3,)), beside.head(given, "target_y"))
+    raw = head(np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)).numpy()
+    answers = ANSWERS[:4]
+    entropy = beside._cross_entropy(answers, raw).numpy()
+    expected = plain.minimized(answers, raw[:, :1]).numpy() + 0.3 * entropy
+    np.testing.assert_allclose(beside.minimized(answers, raw), expected, rtol=1e-5)
+    assert (entropy > 0).all()
+    predictions = [target.activation("prediction_y")(values).numpy() for target, values in ((beside, raw), (plain, raw[:, :1]))]
+    np.testing.assert_array_equal(*predictions)

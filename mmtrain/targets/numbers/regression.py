@@ -3,7 +3,8 @@
 With `transform` the raw output is the standardised transform of the number. With `bins` the network classifies among numbers from the
 smallest to the largest training answer, and the prediction is their expectation: the raw output is the expectation, then a logit per bin.
 The label of an answer between two bins is divided between them so that its expectation is the answer. Cross-entropy has steadier gradients
-than a squared error, from which deep networks learn better features (Farebrother et al. 2024, arXiv:2403.03950).
+than a squared error, from which deep networks learn better features (Farebrother et al. 2024, arXiv:2403.03950). With `bins_weight` the
+classification is an auxiliary loss: the first raw output is a number of its own, which the error of the task is that of.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mmtrain.optim import losses
 from mmtrain.targets.base import ClassWeights, Target, task
 from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
 from mmtrain.targets.numbers.number_transform import NumberTransform, fit_transform
-from mmtrain.targets.numbers.single_number import spread_errors
+from mmtrain.targets.numbers.single_number import NumberTarget, spread_errors
 from mmtrain.targets.prediction_columns import PREDICTION
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
@@ -60,6 +61,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
     mean: float | None = Field(None, description="Of training rows, where `center` is that of their transform.")
     deviation: float | None = Field(None, gt=0, description="Their standard deviation, where `scale` is that of their transform.")
     bins: tuple[float, ...] = Field((), description="Standardised numbers that are classified among, ascending; none without `bins`.")
+    bins_weight: float | None = Field(None, gt=0, description="Weight of the classification next to the error; None in place of it.")
 
     @property
     def spread(self) -> float:
@@ -104,12 +106,29 @@ class FittedRegression(RegressionTraits, FittedTarget):
         from mmtrain.layers.numbers.prediction_scales import BinExpectation
 
         given = keras.Input(features.shape[1:], dtype=features.dtype)
-        logits = keras.layers.Dense(len(self.bins), dtype="float32")(given)
-        return keras.Model(given, BinExpectation(bins=list(self.bins), dtype="float32")(logits), name=name)(features)
+        if self.bins_weight is not None:
+            raw = keras.layers.Dense(1 + len(self.bins), dtype="float32")(given)
+        else:
+            raw = BinExpectation(bins=list(self.bins), dtype="float32")(keras.layers.Dense(len(self.bins), dtype="float32")(given))
+        return keras.Model(given, raw, name=name)(features)
+
+    @property
+    def raw_units(self) -> int:
+        """The number, and a logit per bin."""
+        return 1 + len(self.bins)
 
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Squared, absolute or Huber error of the standardized number; with bins the cross-entropy."""
-        return self._cross_entropy(truth, raw) if self.bins else losses[self.error].build(self, truth, raw)
+        if self.bins and self.bins_weight is None:
+            return self._cross_entropy(truth, raw)
+        return losses[self.error].build(self, truth, raw[:, :1])
+
+    def minimized(self, truth: Any, raw: Any) -> Any:
+        """The loss of the number, and the cross-entropy of bins where it is an auxiliary loss."""
+        if self.bins_weight is None or not self.bins:
+            return super().minimized(truth, raw)
+        auxiliary = self.bins_weight * self._cross_entropy(self.without_gaps(truth), raw)
+        return super().minimized(truth, raw[:, :1]) + auxiliary
 
     def _cross_entropy(self, truth: Any, raw: Any) -> Any:
         import tensorflow as tf
@@ -186,7 +205,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
 
 @task("regression", FittedRegression)
-class RegressionTarget(RegressionTraits, Target):
+class RegressionTarget(RegressionTraits, NumberTarget):
     """A number."""
 
     task: Literal["regression"] = "regression"
@@ -205,6 +224,12 @@ class RegressionTarget(RegressionTraits, Target):
         description="Learn the number as a classification among this number of quantiles of the training answers, 20 for example, and "
         "predict the expectation; 0: by its error. For pretrained encoders that are tuned.",
     )
+    bins_weight: float | None = Field(
+        None,
+        gt=0,
+        description="With `bins`: learn the number by its error, and the classification as an auxiliary loss of this weight, 0.1 for "
+        "example. Left out: the classification takes the place of the error.",
+    )
 
     @model_validator(mode="after")
     def _one_loss(self) -> Self:
@@ -215,20 +240,19 @@ class RegressionTarget(RegressionTraits, Target):
         ]
         if self.bins == 1:
             raise ValueError("`bins: 1` leaves nothing to learn. Set 20 for example, or 0.")
+        if self.bins_weight is not None and not self.bins:
+            raise ValueError("`bins_weight` is the weight of a classification among `bins`. Set `bins: 20` as well, for example.")
+        if self.bins_weight is not None:
+            others = [name for name in others if name == "transform"]
         if self.bins and others:
             raise ValueError(f"`bins` is a loss of its own; it excludes {listed([f'`{name}`' for name in others])}. Leave one of them out.")
         return self
-
-    @property
-    def holds_numbers(self) -> bool:
-        """Always."""
-        return True
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing answers, words, infinities, a target that never changes, or too little for float32."""
         import numpy as np
 
-        errors = super().faults(cells) + self.malformed(cells)
+        errors = Target.faults(self, cells) + self.malformed(cells)
         if errors:
             return errors
         numbers = parse_numbers(cells)
@@ -263,6 +287,7 @@ class RegressionTarget(RegressionTraits, Target):
             error=self.error,
             transform=transform,
             bins=self._bins(values, center, scale),
+            bins_weight=self.bins_weight,
             **unit,
         )
 
