@@ -125,10 +125,11 @@ class DriftMonitor:
             accumulator.add(SeenRows(cells, piece.raw.get(key), piece.inputs[key], piece.inputs[f"{key}_present"], paths))
 
     def drifts(self) -> list[Drift]:
-        """Return everything that has changed, in the order of the columns."""
+        """Return everything that has changed, in the order of the columns; what two columns of one header see is returned once."""
         hint = right_folder(self._setting)
-        return [
+        drifts = [
             Drift(self._headers[key], kind, text)
             for key, accumulator in self._accumulators.items()
             for kind, text in accumulator.drift(self._learned[key], folder_hint=hint).items()
         ]
+        return list(dict.fromkeys(drifts))

@@ -49,7 +49,30 @@ def names_of_kind(kind: str) -> list[ListedName]:
     found: dict[str, list[dict[str, Any]]] = {}
     for name, described in _choices(_property(schema, section, key), schema, tag):
         found.setdefault(name, []).append(described)
-    return [_listed(name, _merged(sections, tag), leave_out={tag, "role"}) for name, sections in found.items()]
+    names = [_listed(name, _merged(sections, tag), leave_out={tag, "role"}) for name, sections in found.items()]
+    return [one.model_copy(update={"purpose": f"{one.purpose} {_uses(one.name)}"}) for one in names] if kind == "targets" else names
+
+
+def _uses(task: str) -> str:
+    """Say which parts of the section `evaluation`, and which baselines, a task has."""
+    traits = tasks[task]
+    kinds = {"sets": "conformal sets", "intervals": "conformal intervals", "none": ""}
+    having = [
+        *(["a decision threshold"] if traits.thresholdable else []),
+        *(["calibration"] if traits.calibratable else []),
+        *([kinds[traits.conformal]] if traits.conformal != "none" else []),
+    ]
+    lacking = [
+        name for name, has in (("calibration", traits.calibratable), ("conformal prediction", traits.conformal != "none")) if not has
+    ]
+    return " ".join(
+        part
+        for part in (
+            f"`evaluation` has {listed(having, most=len(having))} for it." if having else "",
+            f"`evaluation` has no {listed(lacking, 'or')} for it." if lacking else "",
+        )
+        if part
+    )
 
 
 def find_name(kind: str, name: str) -> ListedName:

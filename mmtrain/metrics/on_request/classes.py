@@ -109,7 +109,12 @@ def balanced_log_loss(truth: Array, prediction: Array, target: Any, level: float
 
 
 def top_k_accuracy(truth: Array, prediction: Array, target: Any, level: float) -> Scores:
-    """Share of the rows whose class is among the `level` most probable ones; in a tie the first class counts as more probable."""
+    """Share of the rows whose class is among the `level` most probable ones; in a tie the first class counts as more probable.
+
+    Undefined where `level` counts every class: the share would be 1 whatever is predicted.
+    """
+    if level >= len(target.columns):
+        return lambda counts: np.full(len(counts), np.nan)
     codes = truth.astype(np.int64)[:, np.newaxis]
     probabilities = _probabilities(prediction, target)
     mine = np.take_along_axis(probabilities, codes, axis=1)
