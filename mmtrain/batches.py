@@ -18,7 +18,7 @@ import numpy as np
 
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import epoch_permutation, uniform
-from mmtrain.data.sampling import BalancedSampler, repetitions
+from mmtrain.data.sampling import EpochSampler, repetitions
 
 PREFETCH_BATCHES = 4
 """Batches that are announced to a store before they are gathered."""
@@ -64,8 +64,8 @@ class Batches:
     """Brings an array to where it is computed with, ahead of the step as well."""
     teacher: Mapping[str, Array] = field(default_factory=dict)
     """Predictions of a teacher for all rows, by target; empty without one."""
-    sampler: BalancedSampler | None = None
-    """Draws the `rows` of an epoch by their class; without one an epoch visits each of them once."""
+    sampler: EpochSampler | None = None
+    """Draws or orders the `rows` of an epoch by class or group; without one an epoch visits each of them once, in any order."""
     worker: int = 0
     workers: int = 1
     """The number of this worker, which takes every row of a batch whose place, modulo their count, is its number."""

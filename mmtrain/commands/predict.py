@@ -35,6 +35,7 @@ from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.predict_input import predict_input
 from mmtrain.pipeline.predictor import OnError, PredictedChunk, Predictor
 from mmtrain.pipeline.prepare import group_codes
+from mmtrain.pipeline.row_columns import RankedColumns
 
 
 @dataclass(frozen=True)
@@ -111,16 +112,23 @@ def predict(
 def predict_source(loaded: Predictor, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> PredictionResult:
     """Predict every row of a checked table with a started run. Raises as `predict` does."""
     done, watch, scoring = PredictionResult(loaded.run), loaded.watch(source), Scoring(loaded, source.file)
+    ranked, waiting = RankedColumns(loaded, source.file), []
     with _opened(options) as file:
         for predicted in loaded.predicted_pieces(source, watch):
             frame = loaded.frame(predicted, source, proba=options.proba, on_error=options.on_error)
-            file.add(frame)
+            if ranked:  # the rows of a group may come later
+                ranked.add(predicted)
+                waiting.append(frame)
+            else:
+                file.add(frame)
             refused = predicted.piece.refused()
             done.rows += len(predicted.piece)
             done.refused += int(refused.sum())
             # A row that is refused has a remark too, but counts once.
             done.remarked += int((predicted.piece.remarked() & ~refused).sum())
             scoring.add(predicted)
+        if waiting:
+            file.add(ranked.complete(pd.concat(waiting, ignore_index=True)))
         done.formulas = file.formulas
     done.drifts = watch.drifts()
     done.results = scoring.results(source.file.path, say)

@@ -1,4 +1,6 @@
-"""Balanced epochs: every class as often as every other, as a function of seed and epoch like `epoch_permutation`.
+"""Rows of an epoch by class or group, as a function of seed and epoch like `epoch_permutation`.
+
+Balanced epochs have every class as often as every other.
 
 An epoch of n rows with an answer, of k classes, visits n // k rows of each class. The rows of a class are visited in passes: each pass
 has every row once, in an order of its own, and an epoch continues where the last one stopped. So a rare class comes several times in one
@@ -15,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,50 @@ if TYPE_CHECKING:
     from mmtrain.targets import FittedTarget
 
 Positions = NDArray[np.int64]
+
+
+class EpochSampler(Protocol):
+    """Positions of the rows that each epoch visits."""
+
+    def __len__(self) -> int:
+        """Return the number of rows that an epoch visits, each as often as it does."""
+
+    def positions(self, seed: int, epoch: int) -> Positions:
+        """Return the positions that an epoch, counted from 1, visits in its order, (len(self),)."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroupSampler:
+    """Orders rows so that those of a group follow each other; `codes` (rows,) are those of groups, NaN for a row without one.
+
+    A batch ends after a number of rows, so that one group at most is cut at each end. Groups, and the rows of each, come in another order
+    in every epoch, so that it is another group each time.
+
+    >>> import numpy as np
+    >>> codes = np.array([7.0, 8.0, 7.0, np.nan, 8.0, 7.0])
+    >>> codes[GroupSampler(codes).positions(seed=0, epoch=1)].tolist()
+    [8.0, 8.0, nan, 7.0, 7.0, 7.0]
+    """
+
+    codes: NDArray[np.floating]
+
+    def __len__(self) -> int:
+        """Return the number of rows: an epoch visits each of them once."""
+        return len(self.codes)
+
+    @cached_property
+    def _groups(self) -> NDArray[np.int64]:
+        alone = np.isnan(self.codes)
+        groups = np.unique(np.where(alone, -1.0, self.codes), return_inverse=True)[1].reshape(-1)
+        # A row without a group is one of its own, as those of other targets need not be neighbours.
+        return np.where(alone, len(groups) + np.arange(len(groups)), groups)
+
+    def positions(self, seed: int, epoch: int) -> Positions:
+        """Return the positions that an epoch, counted from 1, visits in its order, (len(self),)."""
+        shuffled = epoch_permutation(seed, epoch, np.arange(len(self.codes)))
+        # Groups in the order of their first row among the shuffled ones.
+        _, first, group = np.unique(self._groups[shuffled], return_index=True, return_inverse=True)
+        return shuffled[np.argsort(first[group.reshape(-1)], kind="stable")]
 
 
 @dataclass(frozen=True, eq=False)

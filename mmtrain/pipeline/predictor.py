@@ -27,6 +27,7 @@ from mmtrain.evaluation.prediction_table import prediction_columns
 from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.restore import restore_training
+from mmtrain.pipeline.row_columns import RankedColumns, chunk_columns
 from mmtrain.system.threads import in_threads
 
 OnError = Literal["status", "skip", "fail"]
@@ -121,9 +122,12 @@ class Predictor:
         outside = data.allow_outside if allow_outside is None else allow_outside
         source = Source(join_tables(FrameTable(frame, data.missing_values), data.tables), ImageFolder(folder, outside, "images"))
         check_source(source, self.experiment.columns)
-        watch = self.watch(source)
-        parts = [self.frame(piece, source, proba=proba, on_error=on_error) for piece in self.predicted_pieces(source, watch)]
-        result = pd.concat(parts, ignore_index=True)
+        watch, ranked = self.watch(source), RankedColumns(self, source.file)
+        parts = []
+        for piece in self.predicted_pieces(source, watch):
+            ranked.add(piece)
+            parts.append(self.frame(piece, source, proba=proba, on_error=on_error))
+        result = ranked.complete(pd.concat(parts, ignore_index=True))
         # Rows that were skipped are not in the result, so the index follows the positions.
         result.index = frame.index[result["row"]]
         result.attrs["drift"] = [str(drift) for drift in watch.drifts()]
@@ -190,8 +194,10 @@ class Predictor:
             columns["id"] = piece.cells[identity.column].fillna("")
         if source.named_by:
             columns[IMAGE] = piece.cells[source.named_by]
+        further = chunk_columns(self, source.file, predicted)
         for key in targets:
-            for name, values in prediction_columns(key, targets, self.decisions, predicted.predictions[key], probabilities=proba).items():
+            made = prediction_columns(key, targets, self.decisions, predicted.predictions[key], probabilities=proba)
+            for name, values in (made | further[key]).items():
                 columns[name] = _blanked(values, refused)
         columns["status"] = pd.array(piece.status(), dtype="str")
         frame = pd.DataFrame(columns)

@@ -21,4 +21,5 @@ from mmtrain.targets.numbers.gaussian import GaussianTarget as GaussianTarget
 from mmtrain.targets.numbers.quantiles import QuantileTarget as QuantileTarget
 from mmtrain.targets.numbers.regression import RegressionTarget as RegressionTarget
 from mmtrain.targets.numbers.vector import VectorTarget as VectorTarget
+from mmtrain.targets.ranked.ranking import RankingTarget as RankingTarget
 from mmtrain.targets.traits import TaskTraits as TaskTraits

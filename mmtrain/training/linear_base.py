@@ -44,11 +44,11 @@ and boston, the mean had a lower loss than both or lay near the lower one."""
 def fit_linear_base(data: TrainingData) -> str:
     """Fit the linear model of `data.models` and let the network begin with it; return a sentence for the user about it.
 
-    The sentence is empty where nothing is fitted: without such a model, with too few rows or more than `MOST_ROWS`, and with more
-    features than `MOST_FEATURES`.
+    The sentence is empty where nothing is fitted: without such a model, with too few rows or more than `MOST_ROWS`, with more features
+    than `MOST_FEATURES`, and for a loss of all pairs of rows within groups.
     """
     base = data.models.base
-    if base is None or len(data.partition.train) > MOST_ROWS:
+    if base is None or len(data.partition.train) > MOST_ROWS or any(target.is_ranked for target in data.fitted.targets.values()):
         return ""
     rows = _fitted_rows(data, base)
     # First features of the model without bins, which come first, and of that with them.

@@ -17,7 +17,7 @@ from mmtrain.columns import Column
 from mmtrain.config.sections.training import Training
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.encode import Fitted
-from mmtrain.data.sampling import BalancedSampler
+from mmtrain.data.sampling import BalancedSampler, EpochSampler, GroupSampler
 from mmtrain.input_layout import InputLayout
 from mmtrain.model.models import Models
 from mmtrain.training.augmentation.augmenter import Augmenter
@@ -143,8 +143,12 @@ class TrainStep:
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """Return the batches over `rows` that `train` takes."""
         teacher = {} if self.distillation is None else self.distillation.teacher
-        balanced = next((key for key, target in self.fitted.targets.items() if target.is_sampled), None)
-        sampler = None if balanced is None else BalancedSampler(arrays.targets[balanced][rows])
+        sampler: EpochSampler | None = None
+        for key, target in self.fitted.targets.items():
+            if target.is_sampled:
+                sampler = BalancedSampler(arrays.targets[key][rows])
+            elif target.is_ranked:
+                sampler = GroupSampler(target.group_codes(arrays.targets[key][rows]))
         return Batches(
             self.inputs_of(arrays),
             rows,
@@ -272,7 +276,8 @@ class TrainStep:
         """Return the loss of every row, (batch,), and the predictions; no state changes."""
         raw = self.models.mean_raw(self.models.network(batch["inputs"], training=False))
         losses = {
-            key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.reported_targets.items()
+            key: target.weighted_losses(batch["targets"][key], raw[key], batch["weights"][key])
+            for key, target in self.reported_targets.items()
         }
         return losses, {key: self.models.activations[key](raw[key]) for key in raw}
 

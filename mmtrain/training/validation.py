@@ -28,9 +28,18 @@ class Validation:
         self.monitor = data.training.early_stopping.monitor
         # As class weights do: the loss at the frequencies of the table is lowest before the network has learned those of its epochs.
         self.visits = visits_of_rows(data.fitted.targets, data.arrays.targets, data.partition.train, data.partition.validation)
+        self.order = self._group_order()
         self.warned: set[str] = set()
         self.row_losses: Array = np.empty(0)
         """Weighted sum over targets of the last epoch's losses, one per validation row; 0 for rows without a known label."""
+
+    def _group_order(self) -> Array | None:
+        """Return the places of the validation rows such that rows of a group follow each other; None where none are compared."""
+        rows = self.data.partition.validation
+        codes = [
+            target.group_codes(self.data.arrays.targets[key][rows]) for key, target in self.data.fitted.targets.items() if target.is_ranked
+        ]
+        return np.argsort(codes[0], kind="stable") if codes else None
 
     @property
     def main(self) -> str:
@@ -45,7 +54,7 @@ class Validation:
         Raises RunError when a loss is not finite, Interrupted in the middle.
         """
         rows = self.data.partition.validation
-        losses, predictions = self._predict(rows, interruption)
+        losses, predictions = self._predict_grouped(rows, interruption)
         losses = {key: values * self.visits for key, values in losses.items()}
         total: float | None = 0.0
         self.row_losses = np.zeros(len(rows))
@@ -66,6 +75,14 @@ class Validation:
             of_targets |= {f"validation_{infix}{score.name}": score.value for score in scores}
             self._warn_undefined(scores, infix)
         return {"validation_loss": total, **of_targets}
+
+    def _predict_grouped(self, rows: Array, interruption: GracefulShutdown) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the losses and predictions of `rows` per target, with rows of a group in one batch where they are compared."""
+        if self.order is None:
+            return self._predict(rows, interruption)
+        back = np.argsort(self.order)
+        losses, predictions = self._predict(rows[self.order], interruption)
+        return {key: values[back] for key, values in losses.items()}, {key: values[back] for key, values in predictions.items()}
 
     def _predict(self, rows: Array, interruption: GracefulShutdown) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return the losses and predictions of `rows` per target; of several workers, each computes those of its share."""
@@ -116,6 +133,8 @@ def predict_rows(
     losses: dict[str, list[Array]] = {}
     predictions: dict[str, list[Array]] = {}
     start, size = 0, rows_at_once(steps.models.network)
+    if any(target.is_ranked for target in steps.fitted.targets.values()):
+        size = min(size, steps.batch_size)  # all pairs of a batch are compared, and batches of the training fit into memory
     for inputs in sequential_batches(steps.inputs_of(arrays), rows, size):
         if interruption is not None and interruption.number:
             raise Interrupted(interruption.number)

@@ -301,7 +301,7 @@ WRONG_VALUES = [
         ", task: binary",
         "",
         "7: columns.diagnosis.task: this key is missing. Add it: it is one of "
-        "binary, count, gaussian, multiclass, multilabel, ordinal, quantiles, regression, survival or vector.",
+        "binary, count, gaussian, multiclass, multilabel, ordinal, quantiles, ranking, regression, survival or vector.",
     ),
     (
         "{columns: [note]}",
@@ -672,7 +672,7 @@ def test_what_is_broken_causes_no_reports_elsewhere(tmp_path, changes, report):
 NO_SUCH_TARGET = [
     ("threshold: {aim: youden}", "threshold", "price", "binary"),
     ("calibration: temperature", "calibration", "price", "binary, multiclass, multilabel or ordinal"),
-    ("conformal: 0.9", "conformal", "labels", "binary, count, multiclass, ordinal or regression"),
+    ("conformal: 0.9", "conformal", "labels", "binary, count, gaussian, multiclass, ordinal, quantiles or regression"),
 ]
 WITH_TARGET = """\
 data: {{table: patients.csv}}

@@ -20,6 +20,7 @@ from mmtrain.targets import (
     MultilabelTarget,
     OrdinalTarget,
     QuantileTarget,
+    RankingTarget,
     RegressionTarget,
     SurvivalTarget,
     Target,
@@ -38,6 +39,7 @@ EXAMPLES = {
     "count": (CountTarget(column="y", distribution="negative_binomial"), ["0", "2", "1", "4"]),
     "gaussian": (GaussianTarget(column="y"), ["0.5", "2", "-1", "4"]),
     "quantiles": (QuantileTarget(column="y"), ["0.5", "2", "-1", "4"]),
+    "ranking": (RankingTarget(column="y", group="q"), {"y": ["0", "2", "1", "3"], "q": ["a", "a", "a", "b"]}),
     "survival": (SurvivalTarget(column="y", time="t", event="d", intervals=2), {"t": ["1", "2.5", "3", "4"], "d": ["1", "0", "1", "1"]}),
     "vector": (VectorTarget(column="y", columns=("a", "b")), {"a": ["1", "2", "4", "0"], "b": ["0.5", "-1", "1", "0"]}),
 }
@@ -77,7 +79,7 @@ def test_every_task_has_an_example():
 def test_traits_are_consistent_and_equal_for_declared_and_fitted_target(name):
     stated, fitted = tasks[name], fitted_tasks[name]
     attributes = [attribute for attribute in TaskTraits.__annotations__ if not attribute.startswith("_")]
-    assert len(attributes) == 18
+    assert len(attributes) == 19
     assert {trait: getattr(stated, trait) for trait in attributes} == {trait: getattr(fitted, trait) for trait in attributes}
     assert stated.title
     assert stated.meaning.format(last="x") != TaskTraits.meaning
@@ -117,7 +119,9 @@ def test_loss_is_the_mean_of_weighted_row_losses(example, tensorflow):
     weight = np.array([1, 0, 2, 0.5], dtype=np.float32)
     each = fitted.row_loss(truth, raw)
     assert each.shape == (4,)
-    assert float(fitted.loss(truth, raw, weight)) == float(tensorflow.reduce_mean(each * weight))
+    # Where rows are compared, each has its weight in the losses of the others as well.
+    weighted = fitted.weighted_losses(truth, raw, weight) if fitted.compares_rows else each * weight
+    assert float(fitted.loss(truth, raw, weight)) == float(tensorflow.reduce_mean(weighted))
 
 
 def test_loss_has_a_gradient_where_all_raw_values_are_zero(example, tensorflow):
@@ -248,6 +252,7 @@ def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
         ("multilabel", [[1, -1, 0], [-1, -1, -1], [0, 0, 0]], [True, False, True]),
         ("regression", [0.0, np.nan, -1.0], [True, False, True]),
         ("count", [0.0, np.nan, 3.0], [True, False, True]),
+        ("ranking", [[1.0, 7.0], [np.nan, 7.0], [2.0, np.nan]], [True, False, False]),
         ("survival", [[1.0, 0.0], [np.nan, np.nan], [2.0, 1.0]], [True, False, True]),
         ("vector", [[1.0, np.nan], [np.nan, np.nan], [2.0, 1.0]], [True, False, True]),
     ],

@@ -75,6 +75,25 @@ def _sampling(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield where, what, "Leave one of them out."
 
 
+def _ranked_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """The groups of a ranking are kept together by the split, and batches are not drawn in another way."""
+    ranked = {key: target for key, target in sound.targets.items() if key not in sound.flawed and target.is_ranked}
+    headers = [column.column or key for key, column in sound.columns.items() if column is not None and column.purpose == "grouping"]
+    for key, target in ranked.items():
+        where = ("columns", key, "group")
+        if key != next(iter(ranked)):
+            yield where, f"the batches keep the groups of '{next(iter(ranked))}' together already.", "Train the two in two experiments."
+        elif sound.whole and target.ranked_within not in headers:
+            other = f", and {headers[0]!r} is another column" if headers else ""
+            what = f"rows of one {target.ranked_within!r} have to be in one part of the split{other}."
+            fix = f"Give it the role `group` as well: `groups: {{role: group, column: {target.ranked_within}}}`."
+            yield where, what, fix
+        sampled = [other for other, one in sound.targets.items() if dict(one).get("sample") == "balanced"]
+        if sampled:
+            what = "the rows of an epoch are drawn by class, which separates those of a group."
+            yield ("columns", sampled[0], "sample"), what, f"Leave it out, or train '{key}' in an experiment of its own."
+
+
 def _balanced_targets(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Weights of targets are learned where there are several."""
     training = sound.tree.get("training")
@@ -91,4 +110,4 @@ def _weights_of(sound: ValidParts, target: Target) -> Any:
     return common if target.own_class_weights is None else target.own_class_weights
 
 
-TARGET_RULES = (_class_weights, _priors, _losses, _sampling, _balanced_targets)
+TARGET_RULES = (_class_weights, _priors, _losses, _sampling, _ranked_groups, _balanced_targets)

@@ -60,6 +60,7 @@ class RequestedScore(NamedTuple):
 _CLASSES = "The metric needs rows of every class it compares; this part does not have them."
 _BINARY, _SEVERAL = {"binary": "classes"}, {"multiclass": "classes", "ordinal": "classes"}
 _BOTH, _PER_CLASS_OR_LABEL = _BINARY | _SEVERAL, _SEVERAL | {"multilabel": "labels"}
+_RANKED = {"ranking": "groups"}
 _LABELS, _NUMBERS = {"multilabel": "labels"}, dict.fromkeys(("regression", "count", "gaussian", "quantiles"), "numbers")
 
 
@@ -93,7 +94,15 @@ ON_REQUEST: dict[str, RequestedMetric] = {
         RequestedMetric(
             Metric("balanced_log_loss", higher_is_better=False, unbiased=True, minimum=0), _BOTH, "There are no rows with an answer."
         ),
-        RequestedMetric(_share("top_k_accuracy", "Top-{level} accuracy", unbiased=True), _SEVERAL, "There are no rows.", "rows"),
+        RequestedMetric(
+            _share("top_k_accuracy", "Top-{level} accuracy", unbiased=True),
+            _SEVERAL,
+            "The level is not below the number of classes, so that every row would be right. Choose a smaller one.",
+            "rows",
+        ),
+        RequestedMetric(
+            _share("ndcg_at_k", "NDCG at {level}", unbiased=True), _RANKED, "NDCG needs a group with a relevance above 0.", "rows"
+        ),
         *(
             RequestedMetric(_share(f"{mean}_{what}", f"{mean.capitalize()} {title}"), modules, _CLASSES)
             for mean, what, title, modules in (

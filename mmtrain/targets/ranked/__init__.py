@@ -1,0 +1,1 @@
+"""Tasks whose answers are compared within groups of rows."""
