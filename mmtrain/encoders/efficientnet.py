@@ -34,11 +34,6 @@ SCALES = {
     **dict(zip((f"lite{n}" for n in range(5)), ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8)), strict=True)),
 }
 """Factors of the widths and of the numbers of blocks."""
-SIZES = {
-    **dict(zip((f"b{n}" for n in range(8)), (224, 240, 260, 300, 380, 456, 528, 600), strict=True)),
-    **dict(zip((f"lite{n}" for n in range(5)), (224, 240, 260, 280, 300), strict=True)),
-}
-"""Pixels of the sides of the images that each was trained on."""
 STEM, HEAD = 32, 1280
 NAME = re.compile(r"(?P<tf>tf_)?efficientnet[_-]?(?P<scale>b[0-7]|lite[0-4])(?![0-9]).*")
 

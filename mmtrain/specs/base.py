@@ -51,10 +51,6 @@ class TensorSpec(ABC):
 
         return MaskedColumn(first=self.absent_first)(tensor, present), self
 
-    def to_vector(self, tensor: Tensor) -> Tensor:
-        """Return the vector, (batch, width), that a dense layer reads. Raises NotImplementedError for kinds that have none."""
-        raise NotImplementedError(f"The kind {self.kind!r} has no vector for a dense layer.")
-
 
 SpecClass = TypeVar("SpecClass", bound=type[TensorSpec])
 kinds: Registry[type[TensorSpec]] = Registry("kind")

@@ -39,16 +39,8 @@ class IndexSpec(_Codes):
 
     @property
     def vector_width(self) -> int:
-        """Width of the vector that `to_vector` gives."""
+        """Width of the vector of a category: of the one-hot vector, or of the learned embedding."""
         return self.size if self.one_hot else self.embedding_width or default_embedding_width(self.size)
-
-    def to_vector(self, tensor: Tensor) -> Tensor:
-        """Return the one-hot vector, (batch, size), or a learned embedding, (batch, width)."""
-        import keras
-
-        if self.one_hot:
-            return keras.layers.Flatten()(keras.layers.CategoryEncoding(self.size, output_mode="one_hot")(tensor))
-        return keras.layers.Flatten()(keras.layers.Embedding(self.size, self.vector_width)(tensor))
 
 
 def default_embedding_width(size: int) -> int:

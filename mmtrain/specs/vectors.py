@@ -45,10 +45,6 @@ class VectorSpec(TensorSpec):
 
         return MaskedColumn(flag=True)(tensor, present), replace(self, width=self.width + 1)
 
-    def to_vector(self, tensor: Tensor) -> Tensor:
-        """Return the numbers as they are."""
-        return tensor
-
 
 @kind
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from mmtrain.config.experiment import SecondTable
 from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.data.tables.file_formats.formats import join_tables, open_table
 from mmtrain.data.tables.file_formats.frame_table import FrameTable
-from mmtrain.data.tables.joined_file import cell_members
 from mmtrain.data.tables.read_table import read
 from mmtrain.errors import DataError
 from mmtrain.pipeline.checks.validate import load_checked
@@ -45,7 +44,6 @@ def test_a_row_lists_the_rows_of_its_key_in_the_order_of_their_file(tmp_path: Pa
 
     both = '["a1.png", "a2.png"]'
     assert read_cells == {"views.path": [both, '["b1.png", null]', None, both, None], "sex": ["f", "m", "f", "m", "f"]}
-    assert cell_members('["b1.png", null]') == ["b1.png", None]
 
 
 def test_time_orders_the_rows_of_a_key_as_numbers_and_all_headers_alike(tmp_path: Path) -> None:

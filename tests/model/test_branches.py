@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from mmtrain.branches import Branch, Features, Input, Pretrained, architectures, branch, default_architecture
+from mmtrain.branches import Branch, Features, Input, Pretrained, architectures, branch, default_architecture, stacked
 from mmtrain.errors import UsageError
 from mmtrain.registry import option_fields
 from mmtrain.specs import (
@@ -392,8 +392,10 @@ def test_bins_of_few_rows_are_read_by_tabm_alone(name, widths):
 def test_category_is_embedded_or_one_hot(spec, width):
     import keras
 
+    from mmtrain.branches.tables.encodings import embed_codes
+
     codes = keras.Input((1,), dtype="int32")
-    model = keras.Model(codes, spec.to_vector(codes))
+    model = keras.Model(codes, embed_codes(stacked({"site": Input(codes, None, spec)})))
     assert model.output_shape == (None, width)
     found = model(np.array([[0], [1], [4]], dtype=np.int32)).numpy()
     if spec.one_hot:

@@ -6,9 +6,6 @@ empty cell. All headers of one second table list its rows in the same order: tha
 gives an empty cell. A table with a header `views.` of its own, such as the rows of a request, brings its lists with it and is not joined.
 
 A column reads `views.path` as any other header. So splits, subsets, caches, audits and predictions know nothing of second tables.
-
-    >>> cell_members('["a.png", null, "b.png"]')
-    ['a.png', None, 'b.png']
 """
 
 from __future__ import annotations
@@ -33,12 +30,6 @@ from mmtrain.errors import DataError, Problem, counted
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
-
-
-def cell_members(cell: str) -> list[str | None]:
-    """Return the texts that a cell under a header of a second table lists; None in the place of an empty one."""
-    members: list[str | None] = json.loads(cell)
-    return members
 
 
 @dataclass(eq=False)
