@@ -549,3 +549,9 @@ def test_unpack_overwrites_nothing(tmp_path):
     )
     problem = f"{tmp_path}/no/mine: the file cannot be written: no such file or directory. Make its folder first, or choose another folder."
     refused(problem, unpack, path, tmp_path / "no" / "mine")
+
+
+def test_contents_of_another_size_than_the_archive_says_are_refused():
+    for content, message in ((b"abcdef", "more than 4 bytes"), (b"ab", "2 of 4 bytes are missing")):
+        with pytest.raises(EOFError, match=message):
+            archive.extract_entry(io.BytesIO(content), io.BytesIO(), 4)

@@ -528,6 +528,17 @@ def test_cells_without_a_value_of_their_own_are_refused(tmp_path, change, proble
     assert str(caught.value) == problem
 
 
+def test_many_cells_without_a_value_are_told_up_to_five(tmp_path):
+    def change(sheet):
+        for column in "ABCDEFG":
+            sheet[f"{column}2"] = "=1+1"
+
+    with pytest.raises(DataError) as caught:
+        open_table(workbook(tmp_path / "t.xlsx", [[*"abcdefg"], [1] * 7, [2] * 7], change=change))
+    problems = [str(one) for one in caught.value.problems]
+    assert (len(problems), problems[5]) == (6, "t.xlsx: 2 more cells are merged or have formulas without a value.")
+
+
 def test_one_of_several_sheets_is_read(tmp_path):
     path = workbook(tmp_path / "t.xlsx", SHEET, more=[("Visits", [["v", "w"], [1, "x"]]), ("Notes", [])])
     first = open_table(path)

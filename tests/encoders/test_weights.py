@@ -116,6 +116,25 @@ def test_a_file_without_tensors_is_refused(tmp_path):
     assert "it holds no tensors by name" in refusal(lambda: TorchFile(path))
 
 
+def test_tensors_without_names_are_refused(tmp_path):
+    path = write_torch(tmp_path / "w.pth", {7: ARRAYS["a.weight"]})
+    assert "its tensors have no names" in refusal(lambda: TorchFile(path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"X\x07\0\0\0storage", b"X\x07\0\0\0strange", "it refers to something other than a storage"),
+        (b"X\x01\0\0\x003", b"X\x01\0\0\x009", "storage 9 belongs to no tensor"),
+    ],
+)
+def test_a_stream_that_names_another_storage_is_refused(tmp_path, old, new, message):
+    path = write_legacy_torch(tmp_path / "w.pth", ARRAYS)
+    before, _, after = path.read_bytes().rpartition(old)  # the last one is in the list of storages
+    path.write_bytes(before + new + after)
+    assert message in refusal(lambda: TorchFile(path))
+
+
 def test_shards_are_one_checkpoint_with_a_fingerprint_of_all(tmp_path):
     one = write_safetensors(tmp_path / "model-00001-of-00002.safetensors", {"a": ARRAYS["a.weight"]})
     two = write_safetensors(tmp_path / "model-00002-of-00002.safetensors", {"b": ARRAYS["half"]})

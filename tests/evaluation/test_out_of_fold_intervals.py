@@ -1,5 +1,7 @@
 """Intervals of groups of trainings, and comparisons of two groups: out-of-fold predictions without a training."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from tiny_groups import BINARY, NUMBER, answers, group, guesses, scored
 from mmtrain.artifacts.command_results import ComparedRun, Comparison
 from mmtrain.artifacts.group_results import CrossValidation
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.runs import create
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.comparison.compare_groups import CrossValidatedRun, compare_groups
 from mmtrain.config.sections.evaluation import Evaluation
@@ -263,3 +266,15 @@ def test_compare_of_groups_prints_the_test_and_the_bootstrap_of_rows(tmp_path, m
     assert lines[9].split() == ["score", "difference", "95", "%", "interval", "p", "by", "rows", "detectable", "run", "is"]
     assert "by rows: a paired bootstrap of the out-of-fold rows, for these trained models alone" in lines
     assert "Evaluations of the test part" not in captured.err
+
+
+def test_groups_without_out_of_fold_predictions_are_not_compared(tmp_path, monkeypatch):
+    run = create("folds", tmp_path)
+    with pytest.raises(UsageError, match="its trainings are not all finished, so it has no out-of-fold predictions") as refused:
+        CrossValidatedRun.read(run)
+    assert refused.value.problems[0].fix.startswith("Finish them: mmtrain fit --resume ")
+    (run / "cross_validation.json").touch()
+    monkeypatch.setattr(Run, "read", lambda *_: SimpleNamespace(predictions={}))
+    with pytest.raises(UsageError, match="it has seeds and no folds, so it has no out-of-fold predictions") as refused:
+        CrossValidatedRun.read(run)
+    assert refused.value.problems[0].fix == "Compare runs with `split.folds`, or single trainings of this one."

@@ -1,5 +1,6 @@
 """TIFF, AVIF and HEIC, and windows of samples: files with known pixels, their literal values, and refusals."""
 
+import sys
 import warnings
 from io import BytesIO
 
@@ -212,3 +213,30 @@ def test_values_beyond_float32_are_white_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert to_levels(values, (0.0, 1.0), 255).tolist() == [[0.0, 0.0, 127.5, 255.0, 255.0]]
+
+
+@pytest.mark.parametrize(
+    ("package", "data", "noun", "extra"),
+    [
+        ("tifffile", lambda: by_tifffile(COLOUR.astype(np.uint16), photometric="rgb"), "a TIFF image with 16-bit colours", "tiff"),
+        ("pillow_heif", lambda: b"\0\0\0\x18ftypheic" + bytes(64), "a HEIC image", "heif"),
+    ],
+)
+def test_the_extra_that_reads_a_file_is_named(monkeypatch, package, data, noun, extra):
+    content = data()
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingReader, match=f"The file is {noun}.* and the packages that read it are not installed") as refused:
+        read(content, layout(COLOUR, window=FULL))
+    assert refused.value.fix == f"Run `pip install 'mmtrain[{extra}]'`."
+
+
+def test_a_compression_without_its_decoder_names_the_extra(monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+
+    def refuse(self, *_, **__):
+        raise ValueError("<COMPRESSION.JPEG2000: 34712> requires the 'imagecodecs' package")
+
+    data = by_tifffile(COLOUR.astype(np.uint16), photometric="rgb")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    with pytest.raises(MissingReader, match="The file is a TIFF image of a rare compression"):
+        read(data, layout(COLOUR, window=FULL))

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from medical_files import nifti
 from PIL import Image
 
 from mmtrain.image_decoding import Layout, UnreadableImage, inspect, read
+from mmtrain.image_decoding.decoded_image import MissingReader
 from mmtrain.image_decoding.formats.volumes import resample
 
 nibabel = pytest.importorskip("nibabel")
@@ -135,3 +137,18 @@ def test_a_spacing_that_cannot_be_true_is_refused_where_it_decides(step):
     for options in ({"spacing": (1.0, 1.0, 1.0)}, {"resize": "pad"}):
         with pytest.raises(UnreadableImage, match="how far apart its voxels are"):
             read(data, Layout((4, 5), 1, depth=3, **options))
+
+
+def test_complex_voxels_are_refused():
+    data = nibabel.Nifti1Image(np.ones((2, 2, 2), np.complex64), np.eye(4)).to_bytes()
+    with pytest.raises(UnreadableImage, match=r"The voxels of the NIfTI file are complex numbers\.") as refused:
+        read(data, Layout((2, 2), 1, depth=2))
+    assert refused.value.fix == "Save their magnitude, or what matters of them."
+
+
+def test_the_extra_is_named(monkeypatch):
+    data = stored((0, 1, 2), ())
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(MissingReader, match=r"The file is a NIfTI volume, and the packages that read it are not installed\.") as refused:
+        read(data, SAME)
+    assert refused.value.fix == "Run `pip install 'mmtrain[medical]'`."
