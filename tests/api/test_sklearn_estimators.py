@@ -9,10 +9,6 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
 
 import mmtrain
 from mmtrain.errors import ConfigError, DataError
@@ -155,6 +151,10 @@ def test_without_scikit_learn_one_sentence_says_what_is_missing():
 
 @pytest.mark.slow
 def test_estimators_work_in_cross_validation_search_and_pipelines(tensorflow):
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
     frame = table()
     truth = np.where(frame["x"] > 0, "b", "a")
     estimator = mmtrain.Classifier(training=SHORT, random_state=0)
@@ -173,6 +173,8 @@ EXPECTED: dict[str, str] = {}
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["Classifier", "Regressor"])
 def test_estimators_pass_the_checks_of_scikit_learn(name, tensorflow, tmp_path, monkeypatch):
+    from sklearn.utils.estimator_checks import check_estimator
+
     monkeypatch.chdir(tmp_path)
     estimator = getattr(mmtrain, name)(training=SHORT | {"epochs": 20}, random_state=0)
     results = check_estimator(estimator, expected_failed_checks=EXPECTED, on_fail=None)

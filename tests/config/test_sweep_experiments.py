@@ -10,11 +10,10 @@ import datetime
 import functools
 import io
 import json
+import random
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tiny import paint, write_table
 
 from mmtrain import config
@@ -260,9 +259,10 @@ def nested(depth, value):
     return value
 
 
-@st.composite
-def spoilt_files(draw):
-    """(bytes of a file, overrides)."""
+def spoilt_file(draw):
+    """(bytes of a file, overrides), as Hypothesis draws them."""
+    from hypothesis import strategies as st
+
     tree = copy.deepcopy(draw(st.sampled_from(BASES)))
     keys = st.one_of(
         st.sampled_from(known_keys()), st.sampled_from(VALUES).filter(lambda value: not isinstance(value, list | dict)), st.text(max_size=3)
@@ -342,17 +342,27 @@ def test_the_files_are_valid_before_they_are_spoilt(folder, base):
     assert (code, json.loads(printed).get("error")) == (0, None)
 
 
-SAMPLE = settings(max_examples=1, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-
-
-@SAMPLE
-@given(spoilt=spoilt_files())
-def test_some_spoilt_experiments(folder, spoilt):
-    assert_answered(folder, spoilt)
+@pytest.mark.parametrize("kind", SPOILS)
+def test_some_spoilt_experiments(folder, kind):
+    """One change of each kind, and a scrap somewhere in every other file."""
+    chance = random.Random(kind)
+    tree = copy.deepcopy(chance.choice(BASES))
+    spoil(tree, kind, chance.randrange(10**4), copy.deepcopy(chance.choice(VALUES)), chance.choice(known_keys()))
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    place = chance.randrange(len(text))
+    scrap = chance.choice(SCRAPS) if SPOILS.index(kind) % 2 else ""
+    assert_answered(folder, ((text[:place] + scrap + text[place:]).encode("utf-8", "replace"), []))
 
 
 @pytest.mark.slow
-@settings(SAMPLE, max_examples=2000)
-@given(spoilt=spoilt_files())
-def test_experiment_sweep(folder, spoilt):
-    assert_answered(folder, spoilt)
+def test_experiment_sweep(folder):
+    """Hypothesis is imported here: a collected test of it parses every module of the package, in each process, 1 to 3 s."""
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+
+    @settings(max_examples=2000, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(spoilt=st.composite(spoilt_file)())
+    def sweep(spoilt):
+        assert_answered(folder, spoilt)
+
+    sweep()
