@@ -73,10 +73,11 @@ def limit_size(sections: Sequence[Section], *, title: str, facts: Sequence[str],
     text = page(title=title, facts=facts, sections=sections, footer=footer)
     if len(text.encode()) <= most:
         return text
-    # Each section alone, with the frame of the page: the sum is an upper limit.
-    sizes = [len(page(title=title, facts=facts, sections=(section,)).encode()) for section in sections]
+    # Styles and script are in the page once, however many sections it has.
+    frame, *pages = (len(page(title=title, facts=facts, sections=some).encode()) for some in ((), *((one,) for one in sections)))
+    sizes = [size - frame for size in pages]
     shown = list(sections)
-    while sum(sizes) > most and max(sizes):
+    while frame + sum(sizes) > most and max(sizes):
         largest = sizes.index(max(sizes))
         # Leaving out the largest costs the fewest others.
         shown[largest] = Section(
