@@ -1,18 +1,22 @@
 """Comparison of runs: DeLong's test, paired differences, comparable runs, and the messages for others."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from scipy.stats import norm
 from tiny import two_blobs, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import file_hash
+from mmtrain.artifacts.command_results import PairedDifference
 from mmtrain.artifacts.run_folder import FORMAT, Run
 from mmtrain.cli.app import run as command_line
+from mmtrain.cli.comparison import compare as compare_view
 from mmtrain.columns.vectorizers.fitted_number import FittedNumeric
 from mmtrain.commands.comparison.compare import compare, differing_settings
 from mmtrain.commands.evaluate import evaluate
@@ -467,6 +471,22 @@ def test_compare_without_names_takes_the_two_latest_of_different_experiments(tmp
 def test_compare_without_names_needs_two_experiments(tmp_path):
     with pytest.raises(UsageError, match="the folder does not hold two runs of different experiments to compare"):
         compare([], output=tmp_path)
+
+
+def test_no_cell_is_broken_at_80_columns():
+    """Cross-validated runs have two more columns; the least important ones go where there is no room."""
+    console = Console(width=80)
+    one = {name: Score(name, 0.1234, low=-0.0512, high=0.2342) for name in ("auc", "median_absolute_error")}
+    known = dict.fromkeys(one, 0.0001)
+    against = PairedDifference(differences=one, detectable=known, p=known, of_rows=one)
+    table = compare_view._differences(console, against, "95 %")
+    assert [column.header for column in table.columns] == ["score", "difference", "95 % interval", "p", "run is"]
+    wide = compare_view._differences(Console(width=120), against, "95 %")
+    assert [column.header for column in wide.columns][4:] == ["by rows", "detectable", "run is"]
+    for runs, shown in ((2, "0.123 (−0.051 to 0.234)"), (3, "0.123")):
+        done = SimpleNamespace(runs=[SimpleNamespace(name=f"clinic/{number}") for number in range(runs)])
+        cells = compare_view._scores(console, done, SimpleNamespace(scores=[one] * runs)).columns[1]._cells
+        assert cells == [shown, shown]
 
 
 def test_compare_prints_scores_differences_and_settings(mmtrain):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from mmtrain.artifacts.command_results import ComparedTarget, Comparison, PairedDifference
 
+BY_ROWS, DETECTABLE = "by rows", "detectable"
+"""Headings of the intervals of the paired bootstrap, and of the smallest detectable differences."""
+
 
 def command(
     run: Annotated[
@@ -53,59 +56,68 @@ def command(
         print_json(done.to_json())
         return
     console = out()
-    for key, target in done.targets.items():
-        _show_target(console, done, key, target)
+    headings = {heading for key, target in done.targets.items() for heading in _show_target(console, done, key, target)}
     _show_settings(console, done)
     for remark in done.remarks:
         note(remark)
-    note("Detectable: the smallest true difference that a comparison of this precision shows in 80 % of cases.", quiet=quiet)
+    if DETECTABLE in headings:
+        note("Detectable: the smallest true difference that a comparison of this precision shows in 80 % of cases.", quiet=quiet)
     if done.part == "out-of-fold":
         return
     looks = ", ".join(f"{one.name} {one.test_looks}" for one in done.runs)
     note(f"Evaluations of the test part so far: {looks}. This comparison does not count as one.", quiet=quiet)
 
 
-def _show_target(console: Console, done: Comparison, key: str, target: ComparedTarget) -> None:
-    """Print the scores of each run, then the differences of each from the first."""
+def _show_target(console: Console, done: Comparison, key: str, target: ComparedTarget) -> set[str]:
+    """Print the scores of each run, then the differences of each from the first; return the headings that had room."""
     from mmtrain.cli.views.console import line, show_remarks
     from mmtrain.errors import counted
 
     line(console, f"\n{done.part}: {key}, {target.task}, {counted(target.rows, 'row')}")
-    console.print(_scores(done, target))
+    console.print(_scores(console, done, target))
+    headings: set[str] = set()
     for run, against in zip(done.runs[1:], target.against_first, strict=True):
         line(console, f"\n{run.name} minus {done.runs[0].name}")
-        console.print(_differences(against, target.interval.percent))
-        if against.of_rows:
+        table = _differences(console, against, target.interval.percent)
+        console.print(table)
+        headings |= {str(column.header) for column in table.columns}
+        if BY_ROWS in headings:
             line(console, "by rows: a paired bootstrap of the out-of-fold rows, for these trained models alone")
         if against.delong:
             line(console, f"AUC: p = {_p(against.delong.p)} (DeLong)")
         show_remarks(console, against.differences.values())
     line(console, f"{target.interval.percent} interval: {f'{target.method}; ' if target.method else ''}{target.interval.text}")
+    return headings
 
 
-def _scores(done: Comparison, target: ComparedTarget) -> Table:
-    from mmtrain.cli.views.console import format_cell, interval, number, plain_table
+def _scores(console: Console, done: Comparison, target: ComparedTarget) -> Table:
+    """Return the scores of each run with their intervals, or without them where several runs leave no room for these."""
+    from mmtrain.cli.views.console import fits, format_cell, interval, number, plain_table
 
-    table = plain_table("score", *(run.name for run in done.runs))
-    for name in target.scores[0]:
-        row = [scores[name] for scores in target.scores]
-        cells = [f"{number(score.value)} ({interval(score.interval)})" if score.interval else number(score.value) for score in row]
-        table.add_row(format_cell(name), *cells)
+    for with_intervals in (True, False):
+        table = plain_table("score", *(run.name for run in done.runs))
+        for name in target.scores[0]:
+            row = [scores[name] for scores in target.scores]
+            shown = [f" ({interval(score.interval)})" if with_intervals and score.interval else "" for score in row]
+            table.add_row(format_cell(name), *(f"{number(score.value)}{text}" for score, text in zip(row, shown, strict=True)))
+        if fits(console, table):
+            break
     return table
 
 
-def _differences(against: PairedDifference, percent: str) -> Table:
-    from mmtrain.cli.views.console import format_cell, interval, number, plain_table
+def _differences(console: Console, against: PairedDifference, percent: str) -> Table:
+    from mmtrain.cli.views.console import fitting_table, interval, number
     from mmtrain.reports.target_results.baselines import compared_baselines
 
-    tests = ["p", "by rows"] if against.of_rows else []
-    table = plain_table("score", "difference", f"{percent} interval", *tests, "detectable", "run is")
+    tests = ["p", BY_ROWS] if against.of_rows else []
+    rows = []
     for name, score in against.differences.items():
-        rows = against.of_rows.get(name)
-        p = [_p(against.p[name]) if name in against.p else "", interval(rows.interval if rows else None)] if tests else []
+        of_rows = against.of_rows.get(name)
+        p = [_p(against.p[name]) if name in against.p else "", interval(of_rows.interval if of_rows else None)] if tests else []
         smallest = number(against.detectable[name]) if name in against.detectable else ""
-        table.add_row(format_cell(name), number(score.value), interval(score.interval), *p, smallest, compared_baselines(score))
-    return table
+        rows.append((name, number(score.value), interval(score.interval), *p, smallest, compared_baselines(score)))
+    headers = ("score", "difference", f"{percent} interval", *tests, DETECTABLE, "run is")
+    return fitting_table(console, headers, rows, less=(BY_ROWS, DETECTABLE))
 
 
 def _p(value: float) -> str:

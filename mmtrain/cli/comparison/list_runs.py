@@ -127,16 +127,19 @@ def _leaderboard(done: Leaderboard) -> Table:
     from mmtrain.config.load import format_setting
     from mmtrain.errors import duration
 
+    # Epochs do not record every score, and those of a group are in its trainings.
+    validated = any(one.validation is not None for one in done.runs)
     rows = []
     for place, one in enumerate(done.runs, start=1):
         settings = [f"{key} {format_setting(value)}" for key, value in list(one.differences.items())[:MOST_DIFFERENCES]]
         more = len(one.differences) - len(settings)
         length = "–" if one.minutes is None else duration(60 * one.minutes)
-        best = "–" if one.validation is None else number(one.validation)
-        cells = (str(place), one.name, number(one.score.value), interval(one.score.interval), best, length)
+        best = ["–" if one.validation is None else number(one.validation)] if validated else []
+        cells = (str(place), one.name, number(one.score.value), interval(one.score.interval), *best, length)
         differences = ", ".join([*settings, *([f"{more} more"] if more else [])])
         rows.append((*cells, f"{one.parameters:,}", str(one.test_looks), differences))
-    headers = ("", "run", done.score, "interval", "validation", "time", "weights", "test looks", "differs from the best")
+    validation = ["validation"] if validated else []
+    headers = ("", "run", done.score, "interval", *validation, "time", "weights", "test looks", "differs from the best")
     table = fitting_table(out(), headers, rows, less=("test looks", "weights", "time", "validation"))
     table.columns[-1].justify = "left"
     return table

@@ -206,9 +206,14 @@ def fitting_table(console: Console, headers: Sequence[str], rows: Sequence[Seque
         table = plain_table(*(headers[place] for place in places))
         for row in rows:
             table.add_row(*(format_cell(row[place]) for place in places))
-        if Measurement.get(console, console.options.update(max_width=UNLIMITED), table).maximum <= console.width:
+        if fits(console, table):
             break
     return table
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Return whether a table fits into the console's width without broken cells."""
+    return Measurement.get(console, console.options.update(max_width=UNLIMITED), table).maximum <= console.width
 
 
 def plain_table(*headers: str) -> Table:
