@@ -44,6 +44,9 @@ POOLED = "corrected resampled t (Nadeau and Bengio 2003), with the variance of f
 POWER = 0.8
 """Probability with which a comparison shows the smallest detectable difference."""
 
+ROUNDING = 1e-9
+"""Standard error, as a share of the largest score of a fold, up to which scores are the same: pseudo-values of equal scores are not to the bit."""
+
 Value = TypeVar("Value")
 Draws = dict[str, Values]
 FoldScores = NDArray[np.float64]
@@ -230,7 +233,7 @@ def _estimates(
         sampling = sampling_variance(draws[name], bootstrap) if name in draws else None
         variance = nadeau_bengio(scores, ratio) if sampling is None else pooled_correction(scores, ratio, sampling)
         # Without variance, all rows right for example, an interval of width 0 would claim certainty.
-        if variance is not None and variance.value > 0 and not np.isnan(centers[name]):
+        if variance is not None and not np.isnan(centers[name]) and variance.value > (ROUNDING * np.nanmax(np.abs(scores))) ** 2:
             method = NADEAU_BENGIO if sampling is None else POOLED.format(bootstrap.unit)
             estimates[name] = Estimate(name, centers[name], sqrt(variance.value), variance.degrees, method)
     return estimates

@@ -174,6 +174,8 @@ def test_scores_that_never_vary_have_no_interval():
     truth = np.arange(40) % 2
     right = np.where(truth == 1, 0.9, 0.1)[:, np.newaxis].astype(np.float32)
     assert "auc" not in estimate_scores(of_folds(BINARY, truth, right, np.arange(40) // 8), bootstrap(40))
+    # Pseudo-values of equal scores differ in their last bits.
+    assert not estimate_scores(CrossValidated([], {"auc": np.array([[0.3, 0.1 + 0.2]])}, 1.0), bootstrap(40))
 
 
 def test_a_fold_with_an_undefined_score_is_left_out():
