@@ -106,7 +106,8 @@ def tune(
     section = section.model_copy(update={"space": section.space or propose_space(experiment)})
     assert section.space is not None  # noqa: S101
     space = load_space(origin, section.space, experiment)
-    check_folds(experiment, section, origin.place("tune", "folds"))
+    asked = limits is not None and limits.nested and section.folds is None
+    check_folds(experiment, section, "--nested" if asked else origin.place("tune", "nested" if section.folds is None else "folds"))
     _, data, split = load_checked(path, origin.overrides, progress=listeners.progress, say=listeners.say)
     check_outer_plan(experiment, section, data.table, split)
     if len(split.partitions) > 1:  # trials are compared on the validation rows of one fold; its scored rows are in no trial
