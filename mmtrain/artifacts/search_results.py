@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from mmtrain.artifacts.command_results import CommandResult, FilePath, RunFolder
+from mmtrain.metrics.score import higher_is_better
 from mmtrain.result_model import Count, Fraction, ResultModel
 
 
@@ -71,6 +72,11 @@ class CorrectedChoice(ResultModel):
     def gain(self) -> float:
         """Corrected gain over the file's own values, in the unit of the score."""
         return self.value - self.own
+
+    @property
+    def improves(self) -> bool:
+        """True if the choice is better than the file's own values once it is corrected."""
+        return self.gain > 0 if higher_is_better(self.score) else self.gain < 0
 
 
 class NestedFold(ResultModel):

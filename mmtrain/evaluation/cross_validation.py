@@ -45,7 +45,7 @@ POWER = 0.8
 """Probability with which a comparison shows the smallest detectable difference."""
 
 ROUNDING = 1e-9
-"""Standard error, as a share of the largest score of a fold, up to which scores are the same: pseudo-values of equal scores are not to the bit."""
+"""Standard error, as a share of the largest score of a fold, up to which scores are the same: pseudo-values are equal up to rounding."""
 
 Value = TypeVar("Value")
 Draws = dict[str, Values]

@@ -483,9 +483,9 @@ def test_no_cell_is_broken_at_80_columns():
     assert [column.header for column in table.columns] == ["score", "difference", "95 % interval", "p", "run is"]
     wide = compare_view._differences(Console(width=120), against, "95 %")
     assert [column.header for column in wide.columns][4:] == ["by rows", "detectable", "run is"]
-    for runs, shown in ((2, "0.123 (−0.051 to 0.234)"), (3, "0.123")):
-        done = SimpleNamespace(runs=[SimpleNamespace(name=f"clinic/{number}") for number in range(runs)])
-        cells = compare_view._scores(console, done, SimpleNamespace(scores=[one] * runs)).columns[1]._cells
+    for count, shown in ((2, "0.123 (−0.051 to 0.234)"), (3, "0.123")):
+        done = SimpleNamespace(runs=[SimpleNamespace(name=f"clinic/{number}") for number in range(count)])
+        cells = compare_view._scores(console, done, SimpleNamespace(scores=[one] * count)).columns[1]._cells
         assert cells == [shown, shown]
 
 

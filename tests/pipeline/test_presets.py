@@ -5,6 +5,7 @@ from tiny import paint, two_blobs, write_experiment
 
 from mmtrain import config
 from mmtrain.artifacts.runs import find
+from mmtrain.artifacts.search_results import CorrectedChoice, SearchResult, TrialResult
 from mmtrain.cli.app import run as run_command
 from mmtrain.commands.fitting import fit_preset as fit_preset_module
 from mmtrain.commands.fitting.fit_preset import fit_preset
@@ -162,6 +163,21 @@ def test_the_run_of_a_preset_lists_its_settings(tmp_path):
     assert config.load(result.run / "config.yaml").training.batch_size == 16
 
 
+@pytest.mark.parametrize("gain", [0.02, -0.01])
+def test_best_keeps_the_experiment_where_other_rows_do_not_confirm_the_search(tmp_path, monkeypatch, gain):
+    two_blobs(tmp_path, 60)
+    path, trained, said = write_experiment(tmp_path / "a.yaml", COLUMNS), [], []
+    best = TrialResult(trial=1, outcome="complete", score=0.9, best_epoch=1, epochs=2, seconds=1.0, settings={}, own=False)
+    corrected = CorrectedChoice(score="auc", value=0.8 + gain, own=0.8, better=0.5, draws=100)
+    found = SearchResult.model_construct(run="a/1", best=best, corrected=corrected, changes={}, experiment="a/1/best.yaml")
+    monkeypatch.setattr(fit_preset_module, "tune", lambda *_, **__: found)
+    monkeypatch.setattr(fit_preset_module, "fit", lambda one, **options: trained.append((one, options["header"])))
+    fit_preset(path, "best", output=tmp_path / "runs", listeners=Listeners(say=said.append))
+    ((experiment, header),) = trained
+    assert (experiment == "a/1/best.yaml") == ("# Then changed by the search a/1:" in header) == (gain > 0)
+    assert (fit_preset_module.NOT_CONFIRMED in said) == ("# The search a/1 found nothing that" in header) == (gain < 0)
+
+
 @pytest.mark.slow
 def test_best_searches_and_trains_the_folds_of_the_best_experiment(tmp_path):
     two_blobs(tmp_path, 80)
@@ -171,7 +187,8 @@ def test_best_searches_and_trains_the_folds_of_the_best_experiment(tmp_path):
     assert result.run.folder == tmp_path / "runs/a/2"
     text = (result.run / "config.yaml").read_text()
     assert "#   split.test: 0.15  (neither the search nor a fold sees these rows)" in text
-    assert "# Then changed by the search a/1:" in text
+    # By what it found, or because other rows do not confirm it.
+    assert "he search a/1" in text
     assert find("a/1", tmp_path / "runs").state == "finished"
 
 

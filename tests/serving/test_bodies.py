@@ -4,10 +4,10 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from starlette.requests import ClientDisconnect
-
 from mmtrain.serving.access import Access
 from mmtrain.serving.bodies import json_rows, read_body
+from starlette.requests import ClientDisconnect
+
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.served_model import Limits
 

@@ -23,6 +23,10 @@ from mmtrain.pipeline.proposals.presets import Preset, WithPreset, with_preset
 from mmtrain.pipeline.search.run_search import SearchListeners
 from mmtrain.pipeline.train_run import TrainingResult
 
+NOT_CONFIRMED = (
+    "Chosen and scored on different validation rows, the best trial is not better than the experiment, which is therefore trained as it is."
+)
+
 
 def fit_preset(
     path: Path | NotInFile,
@@ -48,12 +52,15 @@ def fit_preset(
         experiment, _, split = load_checked(chosen, settings)
         check_fold(fold, split)
         check_processes(processes, is_group(experiment, split))
-    if preset == "best" and (found := _search(chosen, settings, output, listeners)) is not None:
-        header = f"{chosen.header}# Then changed by the search {found.run}:\n{_changes(found)}"
+    found = _search(chosen, settings, output, listeners) if preset == "best" else None
+    header = chosen.header
+    if found is not None and not found.best.own and found.corrected is not None and not found.corrected.improves:
+        listeners.say(NOT_CONFIRMED)
+        header += f"# The search {found.run} found nothing that other validation rows confirm.\n"
+    elif found is not None:
+        header += f"# Then changed by the search {found.run}:\n{_changes(found)}"
         return fit(found.experiment, output=output, listeners=listeners, fold=fold, processes=processes, header=header, start=start)
-    return fit(
-        chosen, overrides=settings, output=output, listeners=listeners, fold=fold, processes=processes, header=chosen.header, start=start
-    )
+    return fit(chosen, overrides=settings, output=output, listeners=listeners, fold=fold, processes=processes, header=header, start=start)
 
 
 def _search(chosen: WithPreset, overrides: tuple[str, ...], output: Path, listeners: Listeners) -> SearchResult | None:

@@ -10,7 +10,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.search_results import CorrectedChoice, NestedScore, SearchResult, TrialResult, rank_trials
 from mmtrain.config.load import format_setting
 from mmtrain.errors import counted, shell_command
-from mmtrain.metrics.score import METRICS, Score, higher_is_better
+from mmtrain.metrics.score import METRICS, Score
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Points, Section, Table, Tile, Tiles, Tone, number
 from mmtrain.reports.figures import search_plots
 from mmtrain.reports.figures.plot_style import FigureWriter, style
@@ -43,7 +43,7 @@ def describe_correction(result: SearchResult) -> list[str]:
         return [OPTIMISM, *lucky, EVALUATE]
     scored = f"chosen and scored on different validation rows (bootstrap), it is {one.score} {decimals(one.value)}, the file's own values"
     compared = f"{decimals(one.own)}; the choice is better in {one.better:.0%} of the draws."
-    return [f"{OPTIMISM} Corrected for that, {scored} {compared}", *lucky, EVALUATE if _is_gain(one) else NOTHING_GAINED]
+    return [f"{OPTIMISM} Corrected for that, {scored} {compared}", *lucky, EVALUATE if one.improves else NOTHING_GAINED]
 
 
 def describe_luck(best: TrialResult) -> list[str]:
@@ -152,7 +152,7 @@ def _corrected_tile(one: CorrectedChoice) -> Tile:
     heading = f"{title(one.score)} of the best trial on {counted(one.rows, 'validation row')}, corrected for its choice"
     interval = f"{100 * one.confidence:g} % interval {limits(one.score, score)}" if score.interval else "without an interval"
     compared = f"Experiment file: {format_score(one.score, one.own)}. The choice is better in {one.better:.0%} of the draws."
-    tone: Tone = "good" if _is_gain(one) else "bad"
+    tone: Tone = "good" if one.improves else "bad"
     return Tile(heading, format_score(one.score, one.value), interval, compared, tone, ruler(one.score, score, own, FILE))
 
 
@@ -167,10 +167,6 @@ def _nested_tile(one: NestedScore) -> Tile:
     best = Score(one.score, one.best, "" if one.best is not None else "It has another unit.")
     compared = "" if one.best is None else f"Best trials on their own validation rows: {format_score(one.score, one.best)}."
     return Tile(heading, format_score(one.score, one.value), interval, compared, "", ruler(one.score, score, best, "best trials"))
-
-
-def _is_gain(one: CorrectedChoice) -> bool:
-    return one.gain > 0 if higher_is_better(one.score) else one.gain < 0
 
 
 def _limits(result: SearchResult) -> Section:
@@ -198,7 +194,7 @@ def _next_steps(run: Run, result: SearchResult, settings: Mapping[str, SettingRa
     points = []
     if best.own:
         points.append("Keep the experiment file: no trial is better.")
-    elif corrected is None or result.nested is not None or _is_gain(corrected):
+    elif corrected is None or result.nested is not None or corrected.improves:
         points.append(f"Train the best experiment: {shell_command('fit', result.experiment)}. Then score it with `mmtrain evaluate`.")
     else:
         points.append(f"{NOTHING_GAINED} With `tune.folds: 3`, every row that learns or validates scores the trials.")
