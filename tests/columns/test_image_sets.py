@@ -165,6 +165,35 @@ def test_a_request_gives_the_same_set_in_any_order():
     assert [remark.rows.tolist() for remark in decoded.remarks] == [[2]]
 
 
+def test_of_many_images_with_names_a_request_takes_those_that_predict_takes(tmp_path):
+    import base64
+
+    from mmtrain.data.images.decode_cells import decode_cells, join_images
+    from mmtrain.serving.rows import RowReader
+
+    column = Images(column="x", size=(2, 2), channels=1, most=3)
+    for number in range(7):
+        paint(tmp_path / f"{number}.png", 10 + 30 * number, (2, 2))
+    images = [
+        {"name": f"{number}.png", "data": base64.b64encode((tmp_path / f"{number}.png").read_bytes()).decode()}
+        for number in (4, 0, 6, 1, 5, 3, 2)
+    ]
+    reader = RowReader({"x": column})
+    expected = decode_cells(
+        cells(";".join(f"{number}.png" for number in range(7))), column.image_cells, ImageFinder(ImageFolder(tmp_path)), policy="error"
+    )
+    found = join_images([reader.prepare({"x": images}).images["x"]], column.image_cells, policy="error")
+    assert found.pixels[0, :, 0, 0, 0].tolist() == expected.pixels[0, :, 0, 0, 0].tolist() == [10, 100, 190]
+    # One without a name: all are ordered by their content, as those in the cells of a table are.
+    unnamed = [{"data": image["data"]} for image in images]
+    alike = [
+        join_images([reader.prepare({"x": one}).images["x"]], column.image_cells, policy="error").pixels for one in (unnamed, unnamed[::-1])
+    ]
+    assert np.array_equal(*alike)
+    odd = reader.prepare({"x": [{"name": "a.png"}, {"name": 3, "data": images[0]["data"]}]}).images["x"]
+    assert [type(one).__name__ for one in odd] == ["ndarray", "Refusal"]
+
+
 def test_a_request_may_send_a_list_says_the_schema(monkeypatch):
     from types import SimpleNamespace as Stub
 
@@ -176,7 +205,10 @@ def test_a_request_may_send_a_list_says_the_schema(monkeypatch):
     model = Stub(predictor=Stub(loaded=Stub(fitted=fitted, statistics=fitted), experiment=experiment))
     monkeypatch.setattr(description, "describe", lambda model, _: {"columns": description._columns(model)})
     properties = row_schema(model)["properties"]
-    assert [properties[header]["type"] for header in ("x", "y")] == [["string", "array", "null"], ["string", "null"]]
+    assert [properties[header]["type"] for header in ("x", "y")] == [
+        ["string", "object", "array", "null"],
+        ["string", "object", "null"],
+    ]
 
 
 def test_a_frame_whose_images_are_named_by_several_columns_needs_their_folder():

@@ -1,6 +1,8 @@
 """Rows of requests are predicted to the bit as `predict` does it, with the same status."""
 
 import base64
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -91,6 +93,26 @@ def test_a_row_without_a_column_is_refused_with_the_name_that_was_meant(predicto
     row = {("ages" if key == "age" else key): value for key, value in GOOD.items()}
     with pytest.raises(DataError, match=r"row 1: the row has no 'age'\. It has 'ages': did you mean 'age'"):
         predictor.prepare([GOOD, row])
+
+
+def test_calls_of_two_threads_take_turns(predictor, monkeypatch):
+    call, running, most = predictor._call, [], []
+
+    def watched(*arguments):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.02)
+        try:
+            return call(*arguments)
+        finally:
+            running.pop()
+
+    monkeypatch.setattr(predictor, "_call", watched)
+    expected = records(predictor, [GOOD])
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda _: records(predictor, [GOOD]), range(6)))
+    assert found == [expected] * 6
+    assert set(most) == {1}
 
 
 def test_drift_is_found_in_rows_of_requests(predictor):
