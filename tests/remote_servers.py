@@ -74,6 +74,14 @@ class Strict(Files):
         self.close_connection = True
 
 
+class Whole(Files):
+    """Sends files whole, whatever range is asked for."""
+
+    def file(self, content, body):
+        del self.headers["Range"]
+        super().file(content, body)
+
+
 class Bucket(Files):
     """The same as the objects of buckets, `/bucket/key`; requests without a signature are refused where `server.signed` is true."""
 

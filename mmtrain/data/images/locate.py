@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,17 @@ from mmtrain.image_decoding.data_uri import is_data_uri
 from mmtrain.image_decoding.folder_content import file_state
 from mmtrain.system.folder_names import Listings, existing_form, missing_ending
 from mmtrain.system.paths import input_fault
-from mmtrain.system.remote import address_of, cache_of, fetch_all, is_address, local_path, masked
+from mmtrain.system.remote import (
+    address_of,
+    cache_of,
+    fetch_all,
+    fetch_members,
+    is_address,
+    known_members,
+    local_path,
+    masked,
+    member_path,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,9 +82,17 @@ class ImageFinder:
 
     def fetch(self, cells: Iterable[str]) -> None:
         """Fetch the remote files that cells name, several at a time; those that cannot be had are refused when they are looked up."""
-        names = [cell if cell.endswith(self._suffix) else cell + self._suffix for cell in cells if not is_data_uri(cell)]
-        paths = [path for name in names if (path := self._remote(name.partition(MEMBER)[0] + MEMBER[:-1] if MEMBER in name else name))]
-        self._unfetched |= fetch_all(paths)
+        paths: list[Path] = []
+        archives: dict[Path, list[str]] = {}
+        for cell in cells:
+            if is_data_uri(cell):
+                continue
+            name, sign, member = (cell if cell.endswith(self._suffix) else cell + self._suffix).partition(MEMBER)
+            if sign and (archive := self._remote(name + MEMBER[:-1])):
+                archives.setdefault(archive, []).append(member)
+            elif not sign and (path := self._remote(name)):
+                paths.append(path)
+        self._unfetched |= fetch_all(paths) | fetch_members(archives)
 
     def _remote(self, cell: str) -> Path | None:
         """Return the place in the mirror of the file that a cell names; None for a local file, and for one that may not be fetched."""
@@ -95,6 +113,9 @@ class ImageFinder:
     def _find(self, cell: str) -> ImageFile | Refusal:
         if MEMBER in cell:
             shard, _, name = cell.partition(MEMBER)
+            remote = self._remote(shard + MEMBER[:-1])
+            if remote is not None and (member := self._remote_member(remote, name)) is not None:
+                return member
             archive = self._find(shard + MEMBER[:-1])
             return archive if isinstance(archive, Refusal) else _member(archive, name)
         remote = self._remote(cell)
@@ -110,6 +131,19 @@ class ImageFinder:
             status = os.stat(remote)
             return ImageFile(os.path.realpath(remote), status.st_size, status.st_mtime_ns)
         return self._find_local(cell)
+
+    def _remote_member(self, archive: Path, name: str) -> ImageFile | Refusal | None:
+        """Return an image of a remote archive of which members are fetched, not the whole; None for an archive that was fetched."""
+        path = member_path(archive, name)
+        if not archive.exists() and archive not in self._unfetched and path is not None and not path.is_file():
+            self._unfetched |= fetch_members({archive: [name]})
+        if archive.exists() or archive in self._unfetched:
+            return None
+        if path is not None and path.is_file():
+            status = os.stat(path)
+            return ImageFile(os.path.realpath(path), status.st_size, status.st_mtime_ns)
+        members = known_members(archive)
+        return None if members is None else _absent(archive.name, name, members)
 
     def _find_local(self, cell: str) -> ImageFile | Refusal:
         if os.path.isabs(cell) and not self._allow_outside:
@@ -187,9 +221,13 @@ def _member(archive: ImageFile, name: str) -> ImageFile | Refusal:
     except OSError as error:
         return Refusal(f"the archive {shown} cannot be read: {error}.", "Write it again, as a tar archive without compression.")
     if (place := members.get(name)) is None:
-        fix = did_you_mean(name, members) or f"It has {len(members):,} files."
-        return Refusal(f"the archive {shown} has no file {name}.", fix, absent=True)
+        return _absent(shown, name, members)
     return ImageFile(f"{archive.path}#{name}", place.size, archive.changed, offset=place.offset)
+
+
+def _absent(archive: str, name: str, members: Collection[str]) -> Refusal:
+    fix = did_you_mean(name, members) or f"It has {len(members):,} files."
+    return Refusal(f"the archive {archive} has no file {name}.", fix, absent=True)
 
 
 def right_folder(setting: str) -> str:

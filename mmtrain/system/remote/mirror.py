@@ -130,10 +130,10 @@ def fetch_all(paths: Iterable[Path]) -> dict[Path, str]:
 def _fetch_reason(path: Path) -> str:
     address = address_of(path)
     try:
-        source, files = _with_retries(lambda: _listed(address))
+        source, files = with_retries(lambda: listed(address))
         _download(source, files[0], path, address)
     except OSError as error:
-        return _problem(address, error).what
+        return problem_of(address, error).what
     secrets.forget(address)
     return ""
 
@@ -150,7 +150,7 @@ def _update(path: Path) -> None:
     if not secrets.whole(address) and root.is_file():
         return  # what reads it compares its hash, where it has to be the same
     try:
-        source, files = _with_retries(lambda: _listed(address))
+        source, files = with_retries(lambda: listed(address))
         wanted = [file for file in files if not pattern or fnmatchcase(file.name, pattern)]
         known = _read_versions(root)
         changed = [file for file in wanted if known.get(file.name) != file.version or not _place(root, file).is_file()]
@@ -163,7 +163,7 @@ def _update(path: Path) -> None:
             kept = {name: version for name, version in known.items() if name not in gone}
             _write_versions(root, kept | {file.name: file.version for file in wanted})
     except OSError as error:
-        raise DataError(_problem(address, error)) from error
+        raise DataError(problem_of(address, error)) from error
 
 
 def _without_pattern(path: Path) -> tuple[Path, str]:
@@ -174,7 +174,8 @@ def _without_pattern(path: Path) -> tuple[Path, str]:
     return (path, "") if not signs else (Path(*names[: signs[0]]), "/".join(names[signs[0] :]))
 
 
-def _listed(address: str) -> tuple[Source, list[RemoteFile]]:
+def listed(address: str) -> tuple[Source, list[RemoteFile]]:
+    """Return the reader of an address, and its files. Raises OSError."""
     if not secrets.whole(address):
         raise UnsignedError
     source = source_of(secrets.whole(address))
@@ -197,7 +198,7 @@ def _download(source: Source, file: RemoteFile, target: Path, address: str) -> N
         fcntl.flock(written, fcntl.LOCK_EX)  # another process may fetch the same file
         if not partial.exists():
             return
-        _with_retries(lambda: _append(source, file, written))
+        with_retries(lambda: _append(source, file, written))
         if file.changed:
             os.utime(partial, (file.changed, file.changed))
         partial.replace(target)
@@ -219,7 +220,7 @@ def _append(source: Source, file: RemoteFile, written: BinaryIO) -> None:
         raise ConnectionError(f"the connection ended after {written.tell():,} of {file.size:,} bytes")
 
 
-def _with_retries(work: Callable[[], Result]) -> Result:
+def with_retries(work: Callable[[], Result]) -> Result:
     """Return the result of the first attempt that does not fail in passing."""
     for attempt in range(ATTEMPTS):
         try:
@@ -233,7 +234,8 @@ def _with_retries(work: Callable[[], Result]) -> Result:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _versions_file(root: Path) -> Path:
+def versions_file(root: Path) -> Path:
+    """Return the file with the versions of the files of an address, by its place in the mirror."""
     parts = root.parts
     base = Path(*parts[: parts.index(FOLDER) + 1])
     return base / VERSIONS / f"{sha256(address_of(root).encode()).hexdigest()}.json"
@@ -241,20 +243,20 @@ def _versions_file(root: Path) -> Path:
 
 def _read_versions(root: Path) -> dict[str, str]:
     with suppress(OSError, ValueError):
-        known: dict[str, str] = json.loads(_versions_file(root).read_text(encoding="utf-8"))
+        known: dict[str, str] = json.loads(versions_file(root).read_text(encoding="utf-8"))
         return known
     return {}
 
 
 def _write_versions(root: Path, versions: dict[str, str]) -> None:
-    path = _versions_file(root)
+    path = versions_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}{PARTIAL}")
     unfinished.write_text(json.dumps(versions), encoding="utf-8")
     unfinished.replace(path)
 
 
-def _problem(address: str, error: OSError) -> Problem:
+def problem_of(address: str, error: OSError) -> Problem:
     """Return the problem of an address that could not be read, with the remedy."""
     text = " ".join(str(error).replace(secrets.whole(address) or address, address).split())[:300].rstrip(".")
     scheme = address.partition("://")[0]

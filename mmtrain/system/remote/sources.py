@@ -43,6 +43,10 @@ class DeniedError(OSError):
     """The address may not be read with these credentials, or without any."""
 
 
+class RangesError(OSError):
+    """The server sends a file whole only, or another version of it."""
+
+
 class MissingPackageError(OSError):
     """A package for the address is not installed; the message has the command that installs it."""
 
@@ -55,6 +59,9 @@ class Source(Protocol):
 
     def open(self, file: RemoteFile, start: int) -> Any:
         """Open a file for reading from byte `start` on; close it after use. Raises OSError."""
+
+    def read(self, file: RemoteFile, start: int, size: int) -> bytes:
+        """Return `size` bytes from byte `start` on, and read no more. Raises RangesError where that cannot be, OSError."""
 
 
 def source_of(address: str) -> Source:
@@ -159,6 +166,11 @@ class ArrowSource:
             opened.seek(start)
         return opened
 
+    def read(self, file: RemoteFile, start: int, size: int) -> bytes:
+        """Return bytes of a file."""
+        with _clear_errors(), self.open(file, start) as opened:
+            return _whole(opened, size)
+
 
 def _arrow_file(name: str, info: Any) -> RemoteFile:
     changed = info.mtime.timestamp() if info.mtime is not None else 0.0
@@ -199,6 +211,17 @@ class HttpSource:
             while left and (block := answer.read(min(left, 1 << 20))):
                 left -= len(block)
         return answer
+
+    def read(self, file: RemoteFile, start: int, size: int) -> bytes:
+        """Return bytes of the file."""
+        version = {"If-Range": file.version} if file.version.startswith('"') else {}
+        with self._answer({"Range": f"bytes={start}-{start + size - 1}", **version}) as answer:
+            if answer.status != 206:
+                raise RangesError("the server sends the file whole")
+            try:
+                return _whole(answer, size)
+            except HTTPException as error:
+                raise ConnectionError(f"the connection ended too early: {error}") from error
 
     def _answer(self, headers: Mapping[str, str], method: str = "GET") -> Any:
         # Blanks and letters beyond ASCII, as people write them; what is quoted already stays.
@@ -251,6 +274,24 @@ class FsspecSource:
             opened = system.open(f"{path.rstrip('/')}/{file.name}" if file.name else path, "rb")
             opened.seek(start)
         return opened
+
+    def read(self, file: RemoteFile, start: int, size: int) -> bytes:
+        """Return bytes of a file."""
+        system, path = self._system()
+        with _clear_errors():
+            content: bytes = system.cat_file(f"{path.rstrip('/')}/{file.name}" if file.name else path, start=start, end=start + size)
+        return content
+
+
+def _whole(opened: Any, size: int) -> bytes:
+    """Read `size` bytes. Raises ConnectionError where there are fewer."""
+    parts, left = [], size
+    while left and (part := opened.read(left)):
+        parts.append(part)
+        left -= len(part)
+    if left:
+        raise ConnectionError(f"the connection ended after {size - left:,} of {size:,} bytes")
+    return b"".join(parts)
 
 
 def _fsspec_file(name: str, info: Mapping[str, Any]) -> RemoteFile:
