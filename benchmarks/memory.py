@@ -174,11 +174,8 @@ def main() -> None:
     asked.add_argument("--images", type=int, nargs=2, help=argparse.SUPPRESS)
     options = asked.parse_args()
     if options.table or options.parts or options.images:
-        found = (
-            image_epochs(*options.images)
-            if options.images
-            else table_stages(options.table or options.parts, parts=bool(options.parts), words=options.words)
-        )
+        rows, parts = options.table or options.parts, bool(options.parts)
+        found = image_epochs(*options.images) if options.images else table_stages(rows, parts=parts, words=options.words)
         print(json.dumps(found))
         return
     print(f"peak anonymous memory above TensorFlow's import, MB\n{'rows':>10} " + " ".join(f"{stage:>12}" for stage in STAGES), flush=True)
