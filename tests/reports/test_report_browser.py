@@ -13,6 +13,8 @@ from tiny import paint, write_experiment, write_table
 
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
+from mmtrain.reports.blocks import Cell, Section, Table
+from mmtrain.reports.report import page
 
 pytestmark = [
     pytest.mark.slow,  # tests/audit/test_findings.py opens a page in a browser every time
@@ -146,6 +148,19 @@ def test_report_keeps_to_the_paper_when_it_is_printed(reports, shown):
     assert shown.value(f"{cut}.filter(found => found.width && found.right > 701).length") == 0
     shown.emulate("screen")
     assert not shown.value("document.querySelector('details pre').checkVisibility()")
+
+
+def test_table_of_many_long_headings_is_not_cut_off_on_paper(shown, tmp_path):
+    """Chromium makes a whole page smaller for a table that is too wide, and cuts the rest off."""
+    headings = ("Trial", "Outcome", *(f"branches.demographics{number}.dropout" for number in range(8)), "validation_auc")
+    rows = tuple((Cell("1"), Cell("complete"), *(Cell("[128, 64]") for _ in range(9))) for _ in range(20))
+    section = Section("Trials", (Table("Trials", headings, rows),))
+    (tmp_path / "page.html").write_text(page(title="search", facts=(), sections=(section,)), encoding="utf-8")
+    shown.open(tmp_path / "page.html", width=690)
+    shown.emulate("print")
+    assert shown.value("document.querySelector('table').classList.contains('sortable')")
+    assert shown.value("document.querySelector('table').getBoundingClientRect().right") <= 690
+    shown.emulate("screen")
 
 
 CONTRAST = """
