@@ -61,7 +61,8 @@ def assemble(
     whole = {key: make.branch(key, layer) for key, layer in names.branches.items()}
     parts, encoders, tuned = _behind_encoders(branches, columns, specs, whole)
     layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})
-    linear = {key: target.raw_units for key, target in fitted.targets.items()} if len(parts) == 1 and not fusion.units else {}
+    has_linear = len(parts) == 1 and not fusion.units and all(target.raw_adds_up for target in fitted.targets.values())
+    linear = {key: target.raw_units for key, target in fitted.targets.items()} if has_linear else {}
     parts = {key: part.with_linear_base(sum(linear.values())) if linear else part for key, part in parts.items()}
     base = next(iter(parts.values())).base
     inputs = network_inputs(layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -106,6 +107,23 @@ def logit_adjusted(
     offsets = [strength * math.log(max(count, 1)) for count in target.counts]
     # A single logit stands for the difference between the second class and the first.
     return target.row_loss(truth, raw + tf.constant([offsets[1] - offsets[0]] if target.units == 1 else offsets, tf.float32))
+
+
+def bin_losses(bins: Sequence[float], numbers: Any, logits: Any) -> Any:
+    """Return the cross-entropy, (batch,), of the bins around each of `numbers`, (batch,), with `logits`, (batch, bins).
+
+    A number between two of the ascending `bins` is divided between them so that the expectation is the number; one beyond the first or the
+    last bin is that bin.
+    """
+    import tensorflow as tf
+
+    places = tf.constant(bins, tf.float32)
+    answers = tf.clip_by_value(numbers, places[0], places[-1])[:, None]
+    gaps = places[1:] - places[:-1]
+    # Shares (batch, bins): 1 at a bin, falling linearly to 0 at its neighbours.
+    rising = tf.pad((answers - places[:-1]) / gaps, [[0, 0], [1, 0]], constant_values=1.0)
+    falling = tf.pad((places[1:] - answers) / gaps, [[0, 0], [0, 1]], constant_values=1.0)
+    return tf.nn.softmax_cross_entropy_with_logits(tf.maximum(tf.minimum(rising, falling), 0.0), logits)
 
 
 def softened_distance(teacher: Any, raw: Any, temperature: float) -> Any:

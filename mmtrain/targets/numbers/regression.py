@@ -20,6 +20,7 @@ from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.optim import losses
 from mmtrain.targets.base import ClassWeights, Target, task
 from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
+from mmtrain.targets.losses import bin_losses
 from mmtrain.targets.numbers.number_transform import NumberTransform, fit_transform
 from mmtrain.targets.numbers.single_number import NumberTarget, spread_errors
 from mmtrain.targets.prediction_columns import PREDICTION
@@ -117,6 +118,11 @@ class FittedRegression(RegressionTraits, FittedTarget):
         """The number, and a logit per bin."""
         return 1 + len(self.bins)
 
+    @property
+    def raw_adds_up(self) -> bool:
+        """Unless the number is the expectation of the bins."""
+        return not self.bins or self.bins_weight is not None
+
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Squared, absolute or Huber error of the standardized number; with bins the cross-entropy."""
         if self.bins and self.bins_weight is None:
@@ -131,16 +137,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
         return super().minimized(truth, raw[:, :1]) + auxiliary
 
     def _cross_entropy(self, truth: Any, raw: Any) -> Any:
-        import tensorflow as tf
-
-        bins = tf.constant(self.bins, tf.float32)
-        answers = tf.clip_by_value(self.standardized(truth), bins[0], bins[-1])[:, None]
-        gaps = bins[1:] - bins[:-1]
-        # Shares (batch, bins): 1 at a bin, falling linearly to 0 at its neighbours.
-        rising = tf.pad((answers - bins[:-1]) / gaps, [[0, 0], [1, 0]], constant_values=1.0)
-        falling = tf.pad((bins[1:] - answers) / gaps, [[0, 0], [0, 1]], constant_values=1.0)
-        shares = tf.maximum(tf.minimum(rising, falling), 0.0)
-        return tf.nn.softmax_cross_entropy_with_logits(shares, raw[:, 1:])
+        return bin_losses(self.bins, self.standardized(truth), raw[:, 1:])
 
     def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:  # noqa: ARG002 (of probabilities)
         """The loss of the task, with the number of the teacher as the answer."""
