@@ -40,6 +40,11 @@ class PredictionColumns(TaskTraits):
         return self.units
 
     @property
+    def raw_adds_up(self) -> bool:
+        """True if raw values of two models may be added, so that a network can learn the residuals of a linear model."""
+        return True
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the prediction's columns: classes or labels; empty for a number."""
         return ()
@@ -76,6 +81,11 @@ class PredictionColumns(TaskTraits):
         """
         del truth, prediction
         return {}
+
+    @property
+    def compared_column(self) -> str:
+        """Name of the column of predictions that has the unit of the column `truth`, for plots of both."""
+        return PREDICTION
 
     def conformal_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the numbers that conformal intervals are to contain, (rows,), from encoded answers."""

@@ -23,26 +23,33 @@ def _numbers(prediction: Array, target: Any) -> NDArray[np.float64]:
     return np.asarray(target.predict_label(prediction), dtype=np.float64)
 
 
+def _answers(truth: Array, target: Any) -> NDArray[np.float64]:
+    """Return the number that each row answers, of counts with an exposure per unit of it."""
+    return np.asarray(target.reference_answers(truth), dtype=np.float64)
+
+
 def _undefined(counts: Counts) -> Values:
     return np.full(len(counts), np.nan)
 
 
 def mape(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
     """Mean of |error| / |answer|, 0.1 for 10 %; undefined where an answer is 0."""
-    if (truth == 0).any():
+    answers = _answers(truth, target)
+    if (answers == 0).any():
         return _undefined
-    return _mean(np.abs(truth - _numbers(prediction, target)) / np.abs(truth))
+    return _mean(np.abs(answers - _numbers(prediction, target)) / np.abs(answers))
 
 
 def rmsle(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
     """Root of the mean squared error of log(1 + number); predictions below 0 count as 0, and answers below 0 leave it undefined."""
-    if (truth < 0).any():
+    answers = _answers(truth, target)
+    if (answers < 0).any():
         return _undefined
-    squared = _mean(np.square(np.log1p(truth) - np.log1p(np.maximum(_numbers(prediction, target), 0))))
+    squared = _mean(np.square(np.log1p(answers) - np.log1p(np.maximum(_numbers(prediction, target), 0))))
     return lambda counts: np.sqrt(squared(counts))
 
 
 def pinball(truth: Array, prediction: Array, target: Any, level: float) -> Scores:
     """Mean of `level` times the error of predictions that are too low, and 1 - `level` times that of those too high."""
-    error = truth - _numbers(prediction, target)
+    error = _answers(truth, target) - _numbers(prediction, target)
     return _mean(np.maximum(level * error, (level - 1) * error))

@@ -132,7 +132,7 @@ def reliability(view: TargetResultView, writer: FigureWriter) -> tuple[Plot, ...
 
 def residuals(view: TargetResultView, writer: FigureWriter) -> tuple[Plot, ...]:
     """Draw predicted against true values, and residuals."""
-    truth, prediction = view.numbers("truth"), view.numbers("prediction")
+    truth, prediction = view.numbers("truth"), view.numbers(view.target.compared_column)
     known = ~np.isnan(truth)
     truth, prediction = truth[known], prediction[known]
     if not len(truth):

@@ -187,6 +187,11 @@ class FittedCount(CountTraits, FittedNumber):
         """The expected count at the exposure of each row; NaN for a row without one."""
         return {EXPECTED: (truth[:, 1] * prediction[:, 0]).astype("float32")} if self.exposure else {}
 
+    @property
+    def compared_column(self) -> str:
+        """The expected count."""
+        return EXPECTED if self.exposure else PREDICTION
+
     def truth_columns(self, truth: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
         """The count and the exposure."""
         return {TRUTH: self.decode_truth(truth)} | ({EXPOSURE: truth[:, 1]} if self.exposure else {})
