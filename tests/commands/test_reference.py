@@ -53,6 +53,15 @@ def test_an_option_has_its_values_default_and_meaning():
     assert {option.name: option.values for option in find_name("columns", "target").options}["task"] == ", ".join(sorted(tasks))
 
 
+def test_targets_say_what_evaluation_has_for_them():
+    ends = {name: find_name("targets", name).purpose.partition("`evaluation`")[2] for name in ("binary", "gaussian", "vector")}
+    assert ends == {
+        "binary": " has a decision threshold, calibration and conformal sets for it.",
+        "gaussian": " has conformal intervals for it. `evaluation` has no calibration for it.",
+        "vector": " has no calibration or conformal prediction for it.",
+    }
+
+
 def test_a_branch_of_a_users_file_is_listed():
     @branch("vector")
     def listed_branch(inputs, *, width: int = 3):

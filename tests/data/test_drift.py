@@ -113,6 +113,16 @@ def test_numbers_where_training_saw_words_are_told_as_such(categories, cells, to
     assert watched(categories, cells) == told
 
 
+def test_drift_of_a_header_that_two_columns_read_is_one():
+    fitted = FittedCategorical(categories=("f", "m"), one_hot=False, width=0, masked=False, missing=0)
+    names = ("sex", "again")
+    watch = DriftMonitor(dict.fromkeys(names, fitted), dict.fromkeys(names, "Sex"), Statistics(columns=dict.fromkeys(names, words(0))))
+    inputs = {"": np.ones((100, 1), np.int32), "_present": np.ones((100, 1))}
+    cells = pd.Series(["x"] * 100, dtype="str")
+    watch.add(Chunk(0, {"Sex": cells}, {f"{name}{end}": values for name in names for end, values in inputs.items()}))
+    assert [drift.column for drift in watch.drifts()] == ["Sex"]
+
+
 def test_statistics_are_those_of_training_rows_only(tmp_path, tensorflow):
     levels = [10, 20, 30, 40, 250, 250]
     for row, level in enumerate(levels):

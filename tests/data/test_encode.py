@@ -70,6 +70,7 @@ ELSEWHERE = {
     "count": "targets/test_new_tasks.py",
     "ordinal": "targets/test_new_tasks.py",
     "quantiles": "targets/test_new_tasks.py",
+    "ranking": "targets/test_ranking.py",
     "survival": "targets/test_survival.py",
     "vector": "targets/test_vector.py",
 }

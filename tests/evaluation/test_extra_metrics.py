@@ -146,6 +146,13 @@ def test_precision_at_k_counts_ties_in_proportion():
     assert five.undefined == "The metric needs as many rows, or labels, as its level says."
 
 
+def test_top_k_of_as_many_places_as_classes_is_undefined():
+    target, truth, prediction = scored("multiclass", [f"top_k_accuracy@{CLASSES}", "top_k_accuracy@50"])
+    assert {score.undefined for score in target.all_scores(truth, prediction)[-2:]} == {
+        "The level is not below the number of classes, so that every row would be right. Choose a smaller one."
+    }
+
+
 @pytest.mark.parametrize(
     ("task", "name", "rows"),
     [("binary", "sensitivity_at_specificity@0.9", YES == 1), ("binary", "ppv", ~CALLED), ("binary", "mcc", YES == 1)],

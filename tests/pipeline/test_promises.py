@@ -244,6 +244,7 @@ columns:
   count: {role: target, task: count}
   ordinal: {role: target, task: ordinal, order: [low, middle, high]}
   survival: {role: target, task: survival, time: days, event: died}
+  ranking: {role: target, task: ranking, column: count, group: patient}
   several: {role: target, task: vector, columns: [left, right]}
 split: {method: column}
 training: {epochs: 1, class_weights: balanced}
@@ -307,7 +308,7 @@ def test_no_statistic_changes_when_validation_and_test_rows_are_garbage(tmp_path
     }  # it goes with another split method than `split`
     assert {column.role for column in usual.fitted.columns.values()} == set(fitted_roles)
     assert {target.task for target in usual.fitted.targets.values()} == set(tasks)
-    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (14, 10)
+    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (14, 11)
     weights = {key: target.weights for key, target in usual.fitted.targets.items() if hasattr(target, "weights")}
     assert set(weights) == {"binary", "multiclass", "multilabel", "ordinal"}
     assert weights["binary"] == pytest.approx((20 / (2 * 13), 20 / (2 * 7)))
