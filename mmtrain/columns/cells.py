@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mmtrain.errors import counted
@@ -38,6 +39,13 @@ class ImageCells:
     """Images of a row that are used, where cells list several; 0: a cell names one image."""
     separator: str = ""
     """Text between two names of a list."""
+    slices: tuple[tuple[int, int], ...] = ()
+    """Slices of each file that are members of a set: their number, and the number of evenly spaced ones among which it counts, or 0."""
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The layouts of all members that one file gives."""
+        return tuple(replace(self.layout, slice=number, slices=among) for number, among in self.slices) or (self.layout,)
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -51,7 +59,8 @@ class ImageCells:
         import pandas as pd
 
         if not isinstance(cells, pd.DataFrame):
-            return [[] if cell is None else self._listed(cell) for cell in cells.astype(object).where(cells.notna(), None)]
+            listed = [[] if cell is None else self._listed(cell) for cell in cells.astype(object).where(cells.notna(), None)]
+            return [[slice_name(name, *one) for name in names for one in self.slices] if self.slices else names for names in listed]
         by_header = [self.names(cells.iloc[:, place]) for place in range(cells.shape[1])]
         return [[name for names in row for name in names] for row in zip(*by_header, strict=True)]
 
@@ -75,6 +84,28 @@ class ImageCells:
         return (
             [distinct[last // 2]] if most == 1 else [distinct[(2 * place * last + most - 1) // (2 * (most - 1))] for place in range(most)]
         )
+
+
+SLICE = re.compile(r"(?s)(.*) \[slice (\d+)(?: of (\d+))?\]")
+"""Name of a slice of a file that several members of a set are made of."""
+
+
+def slice_name(name: str, number: int, among: int) -> str:
+    """Return the name of a slice, such as `ct.nii.gz [slice 3]`, or `ct.nii.gz [slice 1 of 4]` of evenly spaced ones, from 1.
+
+    >>> slice_name("ct.nii.gz", 0, 4), split_slice("ct.nii.gz [slice 1 of 4]"), split_slice("a.png")
+    ('ct.nii.gz [slice 1 of 4]', ('ct.nii.gz', (0, 4)), ('a.png', (-1, 0)))
+    """
+    return f"{name} [slice {number + 1} of {among}]" if among else f"{name} [slice {number}]"
+
+
+def split_slice(name: str) -> tuple[str, tuple[int, int]]:
+    """Return the name of a file, the number of the slice that is read, and that of evenly spaced ones; (-1, 0) without a slice."""
+    match = SLICE.fullmatch(name)
+    if match is None:
+        return name, (-1, 0)
+    among = int(match[3] or 0)
+    return match[1], (int(match[2]) - bool(among), among)
 
 
 LONGEST_REMARK = 300

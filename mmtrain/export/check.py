@@ -15,6 +15,7 @@ from mmtrain.artifacts.export_results import MAX_SCORE_DROP, ScoreChange
 from mmtrain.columns import ImageCells, InputColumn, images_among
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Fitted
+from mmtrain.data.images.decode import layout_of
 from mmtrain.data.images.image_file import ImageFile
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.tables.table import Table
@@ -79,18 +80,23 @@ def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str,
 
 def _source_lists(images: ImageCells, finder: ImageFinder, cells: Any) -> pd.Series[Any]:
     """Return the files of each row of a column of several images, in the order of the image store."""
-    lists: list[list[Path | bytes]] = []
+    lists: list[list[Any]] = []
     for names in images.names(cells):
         image_files = {file for name in names if isinstance(file := finder.find(name), ImageFile)}
         # A file that training could not decode is left out of its row before images are chosen.
         files = sorted(file for file in image_files if _can_be_read(file, images))
-        lists.append([files[place].source for place in images.choose(range(len(files)))])
+        lists.append([_member(files[place]) for place in images.choose(range(len(files)))])
     return pd.Series(lists, dtype=object)
+
+
+def _member(file: ImageFile) -> Any:
+    """Return the file, with the number of a slice of it where it gives several."""
+    return (file.source, file.slice) if file.slice[0] >= 0 else file.source
 
 
 def _can_be_read(file: ImageFile, images: ImageCells) -> bool:
     try:
-        read(file.source, images.layout, writable=False)
+        read(file.source, layout_of(file, images.layout), writable=False)
     except UnreadableImage:
         return False
     return True

@@ -87,7 +87,8 @@ class Layout:
     `background` is red, green and blue in 0..255, under transparent pixels and around padded images.
     `max_pixels` is the most that the header may announce before anything is decoded; of a volume, the most voxels.
     `window` is the range of samples from black to white, see `mmtrain.image_decoding.window`.
-    `slice` is the number of the slice, page or frame that is read, from 0; None is the middle one.
+    `slice` is the number of the slice, page or frame that is read, from 0; None is the middle one. With `slices` it is the number among
+    that many evenly spaced ones.
     `depth` is the number of slices of a volume; 0 for an image.
     `spacing` is the distance of voxels in mm, (depth, height, width), that a volume is brought to; empty: `resize` decides.
     `spectrogram` has the rules by which a recording becomes an image of `size` (mels, frames); None for files of images.
@@ -104,10 +105,11 @@ class Layout:
     depth: int = 0
     spacing: tuple[float, ...] = ()
     spectrogram: Spectrogram | None = None
+    slices: int = 0
 
     def record(self) -> dict[str, Any]:
-        """Return the layout as plain values, by which stores are named; options of sounds only where there is one."""
-        return {key: value for key, value in asdict(self).items() if key != "spectrogram" or value is not None}
+        """Return the layout as plain values, by which stores are named; options that came later only where they are used."""
+        return {key: value for key, value in asdict(self).items() if key not in ("spectrogram", "slices") or value}
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -99,14 +99,20 @@ class RowReader:
         # By name, as files are ordered, if all have one; else by digest, as images in the cells of a table are: their order means nothing.
         named = all(name for name, _ in images)
         distinct = {name if named else sha256(content).hexdigest(): content for name, content in images if isinstance(content, bytes)}
-        decoded = [image for place in sorted(distinct) if (image := self._image(key, distinct[place])) is not None]
+        decoded = [
+            image
+            for place in sorted(distinct)
+            for number, among in self._cells[key].slices or ((None, 0),)
+            if (image := self._image(key, distinct[place], slice=number, slices=among)) is not None
+        ]
         return [*decoded, *(content for _, content in images if isinstance(content, Refusal))]
 
-    def _image(self, key: str, content: bytes | Refusal | None) -> Array | Refusal | None:
+    def _image(self, key: str, content: bytes | Refusal | None, **slices: Any) -> Array | Refusal | None:
         if not isinstance(content, bytes):
             return content
+        layout = replace(self.layouts[key], **slices) if slices.get("slice") is not None else self.layouts[key]
         try:
-            return read(content, self.layouts[key], writable=False)
+            return read(content, layout, writable=False)
         except UnreadableImage as error:
             refusal = not_decoded(HELD, (str(error), error.fix))
             # The image is there: as in training, no policy for missing images applies.

@@ -157,7 +157,12 @@ class Image(InputColumn):
         """Paths without `suffix`, and the size, channels and depth of images in the store."""
         number = self.slice if isinstance(self.slice, int) else None
         layout = Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels, self.window, number)
-        return ImageCells(layout, self.suffix, folders=self.slice != "")
+        return ImageCells(layout, self.suffix, folders=self._has_slices)
+
+    @property
+    def _has_slices(self) -> bool:
+        """True if cells name files of several slices."""
+        return self.slice != ""
 
     @property
     def augmentation(self) -> Augment | None:
@@ -173,7 +178,7 @@ class Image(InputColumn):
         layout = self.image_cells.layout
         # No sample of a file that TensorFlow decodes is negative.
         scanned = isinstance(self.window, tuple) and self.window[0] < 0
-        more = scanned or self.slice != "" or self.suffix.lower().endswith(MORE_ENDINGS)
+        more = scanned or self._has_slices or self.suffix.lower().endswith(MORE_ENDINGS)
         for piece in cells:
             # A cell that holds a file may have megabytes: both ends of it say enough.
             starts, ends = piece.str.lstrip().str[:30].str.lower(), piece.str.rstrip().str[-10:].str.lower()

@@ -18,7 +18,7 @@ from mmtrain.columns.cells import CellError, ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription, RawInput
 from mmtrain.columns.pixels.fitted_image import FittedImage, file_bytes
 from mmtrain.columns.pixels.image import Image
-from mmtrain.columns.pixels.pixel_input import levels_of
+from mmtrain.columns.pixels.pixel_input import Slice, levels_of
 from mmtrain.errors import counted
 from mmtrain.specs import Kind, Pool, SetSpec, TensorSpec
 
@@ -40,6 +40,8 @@ class FittedImages(FittedImage):
     most: Most
     pool: Pool
     separator: str
+    slices: tuple[tuple[int, int], ...] = ()
+    """Slices of each file that are members, see `ImageCells.slices`."""
 
     @property
     def spec(self) -> TensorSpec:  # type: ignore[override]
@@ -54,19 +56,32 @@ class FittedImages(FittedImage):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """Return the bytes of image files, (rows, most), or what the saved model takes instead of a file.
 
-        A cell is a list of bytes, of paths or of data URIs.
+        A cell is a list of bytes, of paths or of data URIs, or of pairs of these and a slice.
         """
         import numpy as np
 
         sources = np.full((len(cells), self.most), b"", dtype=object)
+        chosen = np.full((len(cells), self.most), None, dtype=object)
         for row, cell in enumerate(cells):
-            members = cell if isinstance(cell, list | tuple) else [cell]
-            for place, member in enumerate(members[: self.most]):
+            listed = cell if isinstance(cell, list | tuple) and not _has_slice(cell) else [cell]
+            members = [one for member in listed for one in self._slices_of(member)]
+            for place, (member, number) in enumerate(members[: self.most]):
                 sources[row, place] = file_bytes(member) if self.decodes_images else member
+                chosen[row, place] = number
         if self.decodes_images:
             return sources
-        levels = levels_of([source or None for source in sources.ravel()], self.layout)
-        return levels.reshape(*sources.shape, *levels.shape[1:])
+        levels = np.full((*sources.shape, *self.layout.shape), np.nan, np.float32)
+        for number in {None, *self.slices}:
+            layout = self.layout if number is None else replace(self.layout, slice=number[0], slices=number[1])
+            rows, places = np.nonzero(np.array([[one == number for one in row] for row in chosen], dtype=bool).reshape(chosen.shape))
+            levels[rows, places] = levels_of([source or None for source in sources[rows, places]], layout)
+        return levels
+
+    def _slices_of(self, member: Any) -> list[tuple[Any, tuple[int, int] | None]]:
+        """Return the members that a file gives, each with its slice; one that has a slice already is itself."""
+        if _has_slice(member):
+            return [member]
+        return [(member, number) for number in self.slices] if self.slices and member else [(member, None)]
 
     def baseline_words(self, learned: Any) -> str:
         """Describe the baseline with its brightness."""
@@ -99,6 +114,11 @@ class FittedImages(FittedImage):
         return EncodeImages(most=self.most, image=super().preprocessing())
 
 
+def _has_slice(member: Any) -> bool:
+    """Return whether a member is a pair of a file and a slice."""
+    return isinstance(member, tuple) and len(member) == 2 and isinstance(member[1], tuple)
+
+
 @role("images", fitted=FittedImages)
 class Images(Image):
     """Several images: each is read by the same network, and their vectors are pooled to one."""
@@ -111,6 +131,18 @@ class Images(Image):
         ";", min_length=1, description="Text between two names in a cell. Lists of JSON or Python, `['a.png', 'b.png']`, need none."
     )
     most: Most = Field(8, description="Images of a row that are used; of more, evenly spaced ones in the order of their paths.")
+    slice: Literal["", "middle"] | Slice | tuple[Slice, ...] = Field(  # type: ignore[assignment]
+        "",
+        description="Slice, page or frame of a file with several, from 0; middle is the default. Of a list, such as [10, 20, 30], each is "
+        "an image of the row. Where it is given, a cell may also name folders: the files of one DICOM series, ordered by position.",
+    )
+    slices: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Evenly spaced slices of each file that are images of the row, in the middle of as many equal parts of it. 0: see "
+        "`slice`.",
+    )
     pool: Pool = Field(
         "mean",
         description="How the vectors of a row's images become one. mean; max: of each number; attention: a weighted mean with learned "
@@ -127,6 +159,28 @@ class Images(Image):
                 f"`columns` has {len(self.columns)} headers, and {self.most} images are used. Set `most: {len(self.columns)}`."
             )
         return self
+
+    @model_validator(mode="after")
+    def _slices_once(self) -> Images:
+        if isinstance(self.slice, tuple) and (not self.slice or len(set(self.slice)) < len(self.slice)):
+            raise ValueError("`slice` lists each slice once, as [10, 20, 30].")
+        if self.slices and self.slice != "":
+            raise ValueError("`slice` and `slices` both say which slices are read. Leave one of them out.")
+        if (count := len(self._slices)) > self.most:
+            raise ValueError(f"a file gives {count} slices, and {self.most} images are used. Set `most: {count}`.")
+        return self
+
+    @property
+    def _slices(self) -> tuple[tuple[int, int], ...]:
+        """The slices of each file, see `ImageCells.slices`."""
+        if isinstance(self.slice, tuple):
+            return tuple((number, 0) for number in self.slice)
+        return tuple((number, self.slices) for number in range(self.slices))
+
+    @property
+    def _has_slices(self) -> bool:
+        """True if cells name files of several slices."""
+        return self.slice != "" or self.slices > 0
 
     def reads(self) -> tuple[str, ...]:
         """The headers of `columns`, or `column`."""
@@ -148,7 +202,7 @@ class Images(Image):
     def image_cells(self) -> ImageCells:
         """Lists of paths."""
         one = super().image_cells
-        return replace(one, most=self.most, separator=self.separator)
+        return replace(one, most=self.most, separator=self.separator, slices=self._slices)
 
     def doubts(self, cells: pd.Series[str]) -> list[CellError]:
         """Return rows with more images than are used."""
@@ -165,7 +219,7 @@ class Images(Image):
         names = (self.image_cells.names(piece) for piece in cells)
         flat = (pd.Series([name for row in rows for name in row], dtype="str") for rows in names)
         one = super().fit(flat).model_dump(exclude={"role"})
-        return FittedImages(**one, most=self.most, pool=self.pool, separator=self.separator)
+        return FittedImages(**one, most=self.most, pool=self.pool, separator=self.separator, slices=self._slices)
 
 
 def _too_many(counts: Sequence[int], most: int) -> list[CellError]:

@@ -95,7 +95,10 @@ def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache,
 
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
     # Real paths, not those in the cells: unpacked archives hold many files of one name, size and time in different folders.
-    lines = [f"{file.size} {file.changed if verify == 'stat' else '-'} {json.dumps(file.path)}" for file in files]
+    lines = [
+        f"{file.size} {file.changed if verify == 'stat' else '-'} {json.dumps(file.path)}{f' {file.slice}' if file.slice[0] >= 0 else ''}"
+        for file in files
+    ]
     return "\n".join([f"{IMAGES.title} {VERSION} {verify}", json.dumps(layout.record()), *lines, ""]).encode()
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,6 +57,11 @@ def image_format(layout: Layout) -> tuple[np.dtype[Any], tuple[int, ...]]:
 def image_bytes(layout: Layout) -> int:
     """The bytes of one decoded image."""
     return math.prod(layout.shape) * layout.bits // 8
+
+
+def layout_of(file: ImageFile, layout: Layout) -> Layout:
+    """Return the layout of a column with the slice of this file that is read."""
+    return layout if file.slice[0] < 0 else replace(layout, slice=file.slice[0], slices=file.slice[1])
 
 
 def decode_all(
@@ -116,6 +121,7 @@ def digest(files: Sequence[ImageFile]) -> str:
 
 def _decoded(file: ImageFile, layout: Layout, hashes: list[bytes] | None) -> NDArray[Any]:
     """The pixels of a file; where `hashes` are wanted, of the bytes that were hashed."""
+    layout = layout_of(file, layout)
     if hashes is None:
         return read(file.source, layout, writable=False)
     data, content_hash = _content(file.source)

@@ -27,6 +27,8 @@ class ImageFile(NamedTuple):
     content: bytes = b""
     offset: int = -1
     """Position of the image in the file at `path` before `#`, a tar archive; -1 for a file of its own."""
+    slice: tuple[int, int] = (-1, 0)
+    """Slice of the file, see `ImageCells.slices`; (-1, 0) for the one of the layout."""
 
     @property
     def source(self) -> Path | bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mmtrain.columns.cells import split_slice
 from mmtrain.columns.pixels.image_cells import not_a_path
 from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.images.image_file import ImageFile, Refusal, held_image
@@ -72,7 +73,15 @@ class ImageFinder:
         self._unfetched: dict[Path, str] = {}
 
     def find(self, cell: str) -> ImageFile | Refusal:
-        """The file that `cell` names, with the suffix unless it is there already; or the image that it holds, see `data_uri`."""
+        """The file that `cell` names, with the suffix unless it is there already; or the image that it holds, see `data_uri`.
+
+        The name may be that of a slice, see `slice_name`.
+        """
+        name, number = split_slice(cell) if self._folders else (cell, (-1, 0))
+        file = self._found(name)
+        return file._replace(slice=number) if isinstance(file, ImageFile) and number[0] >= 0 else file
+
+    def _found(self, cell: str) -> ImageFile | Refusal:
         if is_data_uri(cell):
             return held_image(cell)
         file = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
@@ -84,7 +93,8 @@ class ImageFinder:
         """Fetch the remote files that cells name, several at a time; those that cannot be had are refused when they are looked up."""
         paths: list[Path] = []
         archives: dict[Path, list[str]] = {}
-        for cell in cells:
+        # Each file once, whatever slices of it are read.
+        for cell in dict.fromkeys(split_slice(cell)[0] if self._folders else cell for cell in cells):
             if is_data_uri(cell):
                 continue
             name, sign, member = (cell if cell.endswith(self._suffix) else cell + self._suffix).partition(MEMBER)

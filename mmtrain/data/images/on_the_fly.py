@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.images.decode import Progress, decode_all, image_bytes, image_format
+from mmtrain.data.images.decode import Progress, decode_all, image_bytes, image_format, layout_of
 from mmtrain.data.images.image_file import ImageFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout, UnreadableImage, read
@@ -91,7 +91,7 @@ class OnTheFlyImages:
             # Bytes of a cell do not change; reading a member of an archive checks its archive.
             if file.changed and file.offset < 0 and file_state(file.path) != (file.size, file.changed):
                 raise _changed(file.path, "the image has changed since it was checked.")
-            pixels = read(file.source, self._layout, writable=False)
+            pixels = read(file.source, layout_of(file, self._layout), writable=False)
         except (OSError, UnreadableImage) as error:
             raise _changed(file.path, f"the image can no longer be read: {error}") from error
         self._keep(position, pixels)

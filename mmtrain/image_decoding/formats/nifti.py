@@ -37,19 +37,24 @@ def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
     image = _opened(data)
     with image_errors("NIfTI"):
         shape, directions = image.shape, _directions(image)
-        order, _ = canonical_axes(directions)
+        order, backwards = canonical_axes(directions)
     sides = [int(shape[axis]) for axis in order]
     check_voxels(sides if layout.depth else sides[1:], layout)
+    kept = [slice(None)] * 3
+    if not layout.depth:
+        # Only the slice that is shown is taken from the file.
+        number = chosen_slice(layout, sides[0], "slice")
+        number = sides[0] - 1 - number if 0 in backwards else number
+        kept[order[0]] = slice(number, number + 1)
     with image_errors("NIfTI"):
-        values = np.asanyarray(image.dataobj).reshape(*shape[:3], -1)
+        values = np.asanyarray(image.dataobj[tuple(kept)])
+        values = values.reshape(*values.shape[:3], -1)
         if values.dtype.names:  # RGB24
             values = np.stack([values[name][..., 0] for name in values.dtype.names[:3]], axis=-1)
         window = _window(image, values)
         unit = MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
         steps = [float(abs(step)) * unit or 1.0 for step in image.header.get_zooms()[:3]]
     volume, _ = oriented(values, directions)
-    if not layout.depth:
-        volume = volume[chosen_slice(layout, len(volume), "slice") :][:1]
     return to_pixels(Samples(volume, window, spacing=(steps[order[0]], steps[order[1]], steps[order[2]])), layout)
 
 

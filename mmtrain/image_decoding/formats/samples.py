@@ -33,8 +33,12 @@ class Samples:
 def chosen_slice(layout: Layout, slices: int, noun: str) -> int:
     """Return the number of the slice that an image is made of: that of the layout, or the middle one, the later of two.
 
+    Of evenly spaced ones, those in the middle of equal parts; of a file with fewer slices, some several times.
+
     Raises UnreadableImage where the file has fewer; `noun` is its word for them, such as `frame`.
     """
+    if layout.slices:
+        return (2 * (layout.slice or 0) + 1) * slices // (2 * layout.slices)
     if layout.slice is None:
         return slices // 2
     if layout.slice >= slices:
