@@ -52,7 +52,7 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
     """
     table = local_path(table)
     fetch(table)  # an address may be that of an image, or of a folder of images
-    images = (table.is_dir() and not table_exists(table)) or (table.name.lower().endswith(FILES) and table.is_file())
+    images = (table.is_dir() and not table_exists(table)) or (table.is_file() and _is_image_file(table))
     if table != STANDARD_INPUT and not images:
         yield PredictInput(table, table_folder(table.resolve()))
         return
@@ -61,6 +61,11 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
             yield _image_table(table, columns, Path(folder))
         else:
             yield PredictInput(_stored(Path(folder)), Path.cwd())
+
+
+def _is_image_file(path: Path) -> bool:
+    """Return whether a file is an image or a recording by its name, or DICOM by its first bytes."""
+    return path.name.lower().endswith(FILES) or (not path.suffix and is_dicom_file(path))
 
 
 def _stored(folder: Path) -> Path:
@@ -93,12 +98,16 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
     endings = (cells.suffix,) if cells.suffix else cells.endings
     # A suffix completes every other name: `a.JPG` would be looked up as `a.JPG.jpg`.
     named = [path for path in paths if (path.name if cells.suffix else path.name.lower()).endswith(endings)]
+    if place.is_file() and not cells.suffix and is_dicom_file(place):
+        named = [place]
     paths = _with_series(paths, named) if cells.folders and not cells.suffix else named
     root = root.parent if root in paths else root
     names = [path.relative_to(root).as_posix() for path in paths]
     if not names and place.is_file():
         what = f"its name does not end in {cells.suffix}, the `suffix` of the column {header}."
-        raise DataError(Problem(str(place), what, "Give the image a name with this end."))
+        if not cells.suffix:
+            what = f"its name ends in none of {listed(endings, 'or')}, which the column {header} reads."
+        raise DataError(Problem(str(place), what, "Give the image a name with this end." if cells.suffix else "Give another file."))
     if not names:
         raise DataError(Problem(str(place), "the folder holds no images.", f"Its files end in none of {listed(endings, 'or')}."))
     if problems := [Problem(str(root / name), what, "Rename it.") for name in names if (what := _unnameable(name))]:

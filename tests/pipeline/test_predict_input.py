@@ -6,7 +6,7 @@ import sys
 import pytest
 from tiny import paint
 
-from mmtrain.columns import Image, Images, Numeric, Volume
+from mmtrain.columns import Audio, Image, Images, Numeric, Volume
 from mmtrain.errors import DataError
 from mmtrain.pipeline.predict_input import predict_input
 
@@ -75,8 +75,20 @@ def test_a_folder_of_one_series_is_a_row_where_the_column_may_name_folders(tmp_p
     assert rows(tmp_path, volume)[0] == ["scan", "p1", "p2", "photos/0.dcm", "photos/1.dcm"]
     lines, given = rows(tmp_path / "p1", volume)
     assert (lines, given.folder) == (["scan", "p1"], tmp_path)
+    assert rows(tmp_path / "p1" / "IM0")[0] == ["scan,years", "IM0,"]
     assert rows(tmp_path / "p2", {"scan": Image(column="scan", slice="middle")})[0] == ["scan", "p2"]
     assert rows(tmp_path, COLUMNS)[0] == ["scan,years", "photos/0.dcm,", "photos/1.dcm,"]  # a file is a row, as in training
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    for name, column, endings in (
+        ("a.png", Audio(column="scan"), ".wav, .flac, .ogg, .oga or .mp3"),
+        ("a.wav", Image(column="scan"), ".png, "),
+    ):
+        (tmp_path / name).touch()
+        with pytest.raises(DataError) as error:
+            rows(tmp_path / name, {"scan": column})
+        assert f"its name ends in none of {endings}" in str(error.value) and "which the column scan reads" in str(error.value)
 
 
 def test_names_that_a_suffix_would_complete_are_not_images(tmp_path):

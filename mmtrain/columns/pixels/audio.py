@@ -106,7 +106,8 @@ class FittedAudio(FittedPixels):
 class Audio(InputColumn):
     """A recording as a spectrogram: WAV, FLAC, Ogg Vorbis or MP3 (extra `audio`), which branches for images read.
 
-    Channels are averaged, and all recordings brought to one rate and one length.
+    Channels are averaged, and all recordings brought to one rate and one length. Brightness is the power in bands of the mel scale
+    (O'Shaughnessy 1987, as in HTK) in decibels.
     """
 
     content: ClassVar[Content] = "images"
