@@ -93,6 +93,8 @@ class Evidence(IntEnum):
     """Words for train, validation and test, or folds."""
     FILES = 100
     """Names of image files, or images themselves."""
+    RECORDINGS = 105
+    """Names of recordings, of which images say that they are not read."""
     FILE_LISTS = 110
     """Lists of names of image files, many of which end like single ones."""
 

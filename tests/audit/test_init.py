@@ -122,6 +122,7 @@ GUESSES = [
         "save the slices that matter as PNG, each in an image column of its own",
     ),
     ("scans", "x", [f"{i:02}.dcm" for i in range(N)], "image", True, "cells end like names of image files, as '00.dcm'"),
+    ("recordings", "x", [f"{i:02}.wav" for i in range(N)], "audio", True, "cells end like names of recordings, as '00.wav'"),
     ("NIfTI", "x", [f"{i:02}.nii.gz" for i in range(N)], "volume", True, "cells end like names of NIfTI volumes, as '00.nii.gz'"),
     ("split", "part", ["train", "test"] * 30, "split", True, "the values are test and train"),
     (
@@ -367,6 +368,7 @@ def test_every_role_that_guesses_and_all_evidence_have_a_case(profile_of_case):
         ("images", "FILE_LISTS", True),
         ("image", "FILES", False),
         ("volume", "FILES", True),
+        ("audio", "RECORDINGS", True),
     }
     assert len({guess.reason for guess in guesses}) > 17
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from mmtrain.columns import (
     AnyFittedColumn,
+    Audio,
     Categorical,
     Date,
     Embedding,
@@ -146,6 +147,7 @@ FAULTS = [
         ],
     ),
     *[(Volume(missing=policy), ["a.nii.gz", None], []) for policy in ("error", "drop", "mask")],
+    *[(Audio(missing=policy), ["a.wav", None], []) for policy in ("error", "drop", "mask")],
     (TimeSeries(), ["[1, 2]", None, "[]", "3"], []),  # more of them in test_sequences
     (TimeSeries(missing="drop"), ["[1, 2]", None], []),
     (
@@ -199,7 +201,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 3 + 4 + 6 + 4 + 4 + 4 + 3 + 3 + 3 + 2 + 2 + 2 + 1 + 1
+    assert len(known) == 3 + 3 + 4 + 6 + 4 + 4 + 4 + 3 + 3 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 
@@ -613,6 +615,7 @@ FITTED = {
     "image": lambda: Image(size=(3, 4), channels=4).fit([]),
     "images": lambda: Images(size=(3, 4), most=2, pool="max", separator="|").fit([]),
     "text": lambda: Text().fit([cells("Ärger don't", None, "a b b")]),
+    "audio": lambda: Audio(seconds=0.5, frequencies=(50, 8000), keep="end").fit([]),
     "volume": lambda: Volume(size=(2, 3, 4), window=(-160, 240), spacing=(2, 1, 1)).fit([]),
 }
 
@@ -653,6 +656,7 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
         "images": "set",
         "text": "bag",
         "volume": "volume",
+        "audio": "image",
     }
     assert Text(vectorize="tokens").kind == "tokens"
 

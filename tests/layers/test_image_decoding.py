@@ -438,7 +438,6 @@ PNG_ARRAY = "Save it as PNG, with 8 or 16 bits."
         (b"NRRD0004\ntype: float\n", "an NRRD volume", SLICES),
         (b"\0\0\0\x20ftypisom" + b"\0" * 20, "a video", FRAMES),
         (b"RIFF\x10\0\0\0AVI LIST" + b"\0" * 20, "an AVI video", FRAMES),
-        (b"RIFF\x10\0\0\0WAVEfmt " + b"\0" * 20, "a sound recording", "Save a spectrogram of it as PNG."),
         (b"%PDF-1.7\n", "a PDF document", "Save the page that matters as PNG."),
         (b"\x93NUMPY\1\0v\0{}", "a NumPy array", PNG_ARRAY),
         (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file", "Save the array in it as PNG, with 8 or 16 bits."),

@@ -172,8 +172,7 @@ class Audio(InputColumn):
             return None
         empty = f", {profile.missing:,} are empty" if profile.missing else ""
         reason = f"cells end like names of recordings, as {profile.example}{empty}"
-        # The role `image` names such files as well, to say that it does not read them.
-        return Guess(role="audio", evidence=Evidence.FILES + 1, reason=reason, options={"missing": "mask"} if profile.missing else {})
+        return Guess(role="audio", evidence=Evidence.RECORDINGS, reason=reason, options={"missing": "mask"} if profile.missing else {})
 
     @property
     def kind(self) -> Kind:
