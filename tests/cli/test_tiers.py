@@ -38,12 +38,40 @@ def experiment(tmp_path_factory):
     )
 
 
-HELP = "from mmtrain.cli.app import run\nrun(sys.argv[1:])"
+STEPS = """
+from pathlib import Path
+from mmtrain.cli.app import run
+file, table = sys.argv[1:]
+steps = {}
+
+def note(step):
+    steps[step] = sorted(sys.modules)
+    Path('steps.json').write_text(json.dumps(steps))
+
+run(['--help']), run([])
+note('help')
+from mmtrain import config
+config.load(Path(file))
+note('load')
+assert run(['compare', 'one', 'two']) == 2
+note('compare')
+assert run(['check', file]) == 0
+note('check')
+assert [run(['inspect-data', file]), run(['inspect-data', table]), run(['init', table, '-o', 'new.yaml'])] == [0, 0, 0]
+"""
 
 
-@pytest.mark.parametrize("arguments", [["--help"], []])
-def test_help_imports_nothing_heavy(arguments, tmp_path):
-    assert imported(HELP, *arguments, folder=tmp_path) == set()
+@pytest.fixture(scope="module")
+def steps(experiment):
+    """What each command has imported with those before it, of one process: the lighter ones come first."""
+    folder = experiment.parent
+    everything = imported(STEPS, str(experiment), "table.csv", folder=folder)
+    noted = json.loads((folder / "steps.json").read_text())
+    return {**{step: HEAVY & set(modules) for step, modules in noted.items()}, "everything": everything}
+
+
+def test_help_imports_nothing_heavy(steps):
+    assert steps["help"] == set()
 
 
 @pytest.mark.slow
@@ -72,9 +100,8 @@ def test_help_takes_less_than_half_a_second(tmp_path):
     assert min(seconds) < 0.4, seconds
 
 
-def test_an_experiment_file_is_read_without_the_data_libraries(experiment):
-    program = "from pathlib import Path\nfrom mmtrain import config\nconfig.load(Path(sys.argv[1]))"
-    assert imported(program, str(experiment), folder=experiment.parent) == {"pydantic", "yaml"}
+def test_an_experiment_file_is_read_without_the_data_libraries(steps):
+    assert steps["load"] == {"pydantic", "yaml"}
 
 
 @pytest.mark.slow
@@ -85,51 +112,26 @@ def test_a_mistake_in_the_file_is_reported_with_those_of_the_table_without_tenso
     assert imported(program, *arguments, folder=experiment.parent) == {"pydantic", "yaml", "numpy", "pandas", "pyarrow"}
 
 
-@pytest.fixture(scope="module")
-def refused(tmp_path_factory):
-    """What an export that cannot be and a comparison of runs that are not there import, in one process."""
-    commands = [["export", "no_run", "--format", "keras", "--quantize", "int8"], ["compare", "one", "two"]]
-    program = f"from mmtrain.cli.app import run\nassert [run(command) for command in {commands}] == [2, 2]"
-    return imported(program, folder=tmp_path_factory.mktemp("refused"))
-
-
 @pytest.mark.slow
-def test_an_export_that_cannot_be_is_refused_without_tensorflow(refused):
+def test_an_export_that_cannot_be_is_refused_without_tensorflow(tmp_path):
+    program = "from mmtrain.cli.app import run\nassert run(['export', 'no_run', '--format', 'keras', '--quantize', 'int8']) == 2"
+    refused = imported(program, folder=tmp_path)
     assert "pandas" in refused  # it got as far as the workflow
     assert not refused & {"tensorflow", "keras", "matplotlib", "jinja2"}
 
 
-def test_runs_are_compared_without_tensorflow(refused):
-    assert "pandas" in refused  # it got as far as the workflow
-    assert not refused & {"tensorflow", "keras", "matplotlib", "jinja2"}
+def test_runs_are_compared_without_tensorflow(steps):
+    assert "pandas" in steps["compare"]  # it got as far as the workflow
+    assert not steps["compare"] & {"tensorflow", "keras", "matplotlib", "jinja2"}
 
 
-DATA_COMMANDS = """
-from mmtrain.cli.app import run
-file, table = sys.argv[1:]
-assert run(['check', file]) == 0
-with open('checked.json', 'w') as checked:
-    json.dump(sorted(sys.modules), checked)
-assert [run(['inspect-data', file]), run(['inspect-data', table]), run(['init', table, '-o', 'new.yaml'])] == [0, 0, 0]
-"""
+def test_check_reads_tables_and_images_without_tensorflow(steps):
+    assert steps["check"] == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
 
 
-@pytest.fixture(scope="module")
-def data_commands(experiment):
-    """What `check` imports, what it imports together with `inspect-data` and `init`, and the folder, of one process."""
-    folder = experiment.parent
-    everything = imported(DATA_COMMANDS, str(experiment), "table.csv", folder=folder)
-    return HEAVY & set(json.loads((folder / "checked.json").read_text())), everything, folder
-
-
-def test_check_reads_tables_and_images_without_tensorflow(data_commands):
-    assert data_commands[0] == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
-
-
-def test_tables_are_inspected_and_experiments_begun_without_tensorflow(data_commands):
-    _, everything, folder = data_commands
-    assert not everything & {"tensorflow", "keras"}
-    assert (folder / "new.yaml").is_file()
+def test_tables_are_inspected_and_experiments_begun_without_tensorflow(steps, experiment):
+    assert not steps["everything"] & {"tensorflow", "keras"}
+    assert (experiment.parent / "new.yaml").is_file()
 
 
 def test_what_tensorflow_imports_is_never_searched_for_garbage():

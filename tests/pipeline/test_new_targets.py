@@ -46,7 +46,7 @@ def write(folder, targets, table, **sections):
     table.to_csv(folder / "table.csv", index=False)
     columns = {"x": {"role": "numeric"}, "z": {"role": "numeric"}, **targets}
     tree = {"data": {"table": "table.csv"}, "columns": columns, "training": {"epochs": 2, "jit": "off", "steps_per_call": 1}, **sections}
-    tree["evaluation"] = {"draws": 100, "baselines": ["majority"], **sections.get("evaluation", {})}
+    tree["evaluation"] = {"draws": 100, "permutations": 0, "baselines": ["majority"], **sections.get("evaluation", {})}
     (folder / "new.yaml").write_text(json.dumps(tree), encoding="utf-8")
 
 
