@@ -275,6 +275,7 @@ def test_a_training_that_does_not_read_a_column_attributes_nothing_to_it():
     assert (mean.attributions.output, mean.selector.words) == (2.5, "mean logit of yes")
 
 
+@pytest.mark.slow  # with weights below
 def test_one_model_holds_all_members(group, table, together):
     labels = restore_group(find(str(group.folder), group.folder, group=True))[1]
     raw = {"x": table[["x"]].to_numpy(), "city": table[["city"]].to_numpy(object)}

@@ -244,14 +244,22 @@ def test_labels_of_one_cell_are_unknown_where_a_word_says_so_and_none_where_it_i
     assert fitted.truth({"y": cells("a", None, "NA", "other")}).tolist() == [[1, 0], [0, 0], [-1, -1], [0, 0]]
 
 
-@pytest.mark.parametrize("word", ["NA", "nan", "None", "null", "N/A", "?", "unknown"])
+WORDS = ("NA", "nan", "None", "null", "N/A", "?", "unknown")
+ANSWERS = {
+    "binary": (["yes", "no"], {"task": "binary", "positive": "yes", "missing": "drop"}),
+    "multiclass": (["red", "green", "blue"], {"task": "multiclass", "missing": "drop"}),
+    "regression": ([f"{number / 4:.2f}" for number in range(37)], {"task": "regression", "missing": "drop"}),
+    "multilabel": (["a;b", "b;c", "c", "a"], {"task": "multilabel", "separator": ";", "missing": "drop"}),
+}
+
+
 @pytest.mark.parametrize(
-    ("answers", "guessed"),
+    ("word", "answers", "guessed"),
+    # Each word with one task and each task with a word or two; all pairs are slow tests.
     [
-        (["yes", "no"], {"task": "binary", "positive": "yes", "missing": "drop"}),
-        (["red", "green", "blue"], {"task": "multiclass", "missing": "drop"}),
-        ([f"{number / 4:.2f}" for number in range(37)], {"task": "regression", "missing": "drop"}),
-        (["a;b", "b;c", "c", "a"], {"task": "multilabel", "separator": ";", "missing": "drop"}),
+        pytest.param(word, *ANSWERS[task], id=f"{task}-{word}", marks=[] if number % len(ANSWERS) == place else pytest.mark.slow)
+        for number, word in enumerate(WORDS)
+        for place, task in enumerate(ANSWERS)
     ],
 )
 def test_init_writes_a_file_that_check_accepts_where_words_mean_a_missing_answer(tmp_path, word, answers, guessed):

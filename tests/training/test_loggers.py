@@ -139,6 +139,7 @@ def test_no_password_of_a_server_is_recorded_or_shown(tmp_path, monkeypatch):
     assert "secret" not in warning
 
 
+@pytest.mark.slow  # starts the service of W&B twice; what a tracker is told is tested with MLflow
 def test_wandb_writes_an_offline_run_that_later_commands_add_to(tmp_path, monkeypatch):
     pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
     monkeypatch.chdir(tmp_path)
