@@ -81,13 +81,13 @@ def number_errors(cells: pd.Series[str], instead: str = "") -> list[CellError]:
     if not len(bad):
         return []
     cell = str(cells.iloc[bad[0]])
-    what, fix = _not_a_number(cell)
+    what, fix = number_fault(cell)
     # Nothing but words: the column has the wrong role, and mending one cell would not help.
     only_words = len(bad) > 1 and cell.strip()[0].isalpha() and "," not in cell and len(bad) == cells.notna().sum()
     return [CellError(bad, f"{what}.", instead if instead and only_words else fix)]
 
 
-def _not_a_number(cell: str) -> tuple[str, str]:
+def number_fault(cell: str) -> tuple[str, str]:
     """Return why a cell is refused as a number, and the fix."""
     if cell.strip().lower().lstrip("+-") in {"inf", "infinity"}:
         return f"{cell!r} is infinite", "Write a finite number, or leave the cell empty."
@@ -153,7 +153,7 @@ def bin_edges(numbers: np.ndarray[Any, np.dtype[np.float64]], most: int = 0) -> 
 
 
 @lru_cache(maxsize=4096)
-def _encoded_edges(
+def encoded_edges(
     edges: tuple[float, ...], ranks: tuple[float, ...], center: float, scale: float
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return edges as the column's layer encodes them, and their ranks; without those that float32 cannot divide into bins.

@@ -16,7 +16,7 @@ from pydantic import Field
 from mmtrain.columns.base import Content, Evidence, Guess, role
 from mmtrain.columns.cells import MISSING_WORDS, CellError, CellWarning, missing_cell_error, rows_by_value
 from mmtrain.columns.input_column import InputColumn
-from mmtrain.columns.numbers import _not_a_number, bin_edges, center_and_scale, number_errors, parse_numbers
+from mmtrain.columns.numbers import bin_edges, center_and_scale, number_errors, number_fault, parse_numbers
 from mmtrain.columns.vectorizers.fitted_number import FittedNumeric
 from mmtrain.columns.vectorizers.number_transforms import NumberTransform
 from mmtrain.errors import counted, listed
@@ -153,7 +153,7 @@ class Numeric(InputColumn):
         if not len(without):
             return []  # the usual case; pandas takes longer over nothing than the network over a row
         bad = without[cells.iloc[without].notna()]
-        return [CellWarning(rows, *_not_a_number(cell)) for cell, rows in rows_by_value(cells, bad)] + super().remarks(cells, raw, encoded)
+        return [CellWarning(rows, *number_fault(cell)) for cell, rows in rows_by_value(cells, bad)] + super().remarks(cells, raw, encoded)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedNumeric:
         """Median, center and scale of the numbers in training rows; a constant column gets scale 1."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mmtrain.columns.cells import missing_words
 from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, RawInput
-from mmtrain.columns.numbers import MAX_EDGES, _encoded_edges
+from mmtrain.columns.numbers import MAX_EDGES, encoded_edges
 from mmtrain.errors import listed
 from mmtrain.registry import Section
 from mmtrain.specs import VectorSpec
@@ -48,7 +48,7 @@ class FittedDate(FittedColumn):
     @property
     def spec(self) -> VectorSpec:
         """(batch, width); networks may divide the first number, days or year, into bins."""
-        edges, ranks = _encoded_edges(self.edges, self.ranks, self.center[0], self.scale[0]) if self.edges else ((), ())
+        edges, ranks = encoded_edges(self.edges, self.ranks, self.center[0], self.scale[0]) if self.edges else ((), ())
         return VectorSpec(len(self.center) + int(self.indicator), "auto" if edges else "none", edges, ranks, self.few_rows)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:

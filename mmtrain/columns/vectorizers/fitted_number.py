@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mmtrain.columns.cells import missing_words
 from mmtrain.columns.fitted_column import EncodingDescription, FittedColumn, RawInput
-from mmtrain.columns.numbers import MAX_EDGES, _encoded_edges, parse_numbers
+from mmtrain.columns.numbers import MAX_EDGES, encoded_edges, parse_numbers
 from mmtrain.columns.vectorizers.number_transforms import NumberTransform
 from mmtrain.registry import Section
 from mmtrain.specs import NumberEncoding, VectorSpec
@@ -46,7 +46,7 @@ class FittedNumeric(FittedColumn):
     def spec(self) -> VectorSpec:
         """(batch, 1) or, with the missing indicator, (batch, 2); the network expands the number as `embed` says."""
         edges = tuple(self.transformed(self.edges).tolist()) if self._transforms_numbers else self.edges
-        edges, ranks = _encoded_edges(edges, self.ranks, self.center, self.scale)
+        edges, ranks = encoded_edges(edges, self.ranks, self.center, self.scale)
         return VectorSpec(2 if self.indicator else 1, self.embed, edges, ranks, self.few_rows)
 
     @property
