@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.metrics.labels.ranking import mid_ranks, placements
+from mmtrain.metrics.labels.auc import mid_ranks, placements
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from mmtrain.artifacts.command_results import ComparedTarget, DeLong, PairedDiff
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.cross_validation import POWER
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
-from mmtrain.metrics.labels.ranking import placements
+from mmtrain.metrics.labels.auc import placements
 from mmtrain.metrics.score import Interval
 from mmtrain.targets import FittedTarget
 

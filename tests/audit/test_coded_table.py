@@ -19,7 +19,7 @@ from mmtrain.cli.views.console import _Plain
 from mmtrain.commands.inspect_data import inspect_table
 from mmtrain.data.tables.file_formats.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
-from mmtrain.metrics.labels.ranking import placements
+from mmtrain.metrics.labels.auc import placements
 
 ROWS = 300
 TEXTS = ["", "a", "b", "ab", "a\0", "\0", "1234567", "12345678", "123456789", "12345678" * 2, "12345678" * 2 + "x", "ä", "日本", "x" * 1000]

@@ -9,7 +9,7 @@ from mmtrain.artifacts.results import BootstrapInfo
 from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import METHOD, Bootstrap, Resampling
 from mmtrain.metrics.bootstrap_counts import by_row, unit_counts
-from mmtrain.metrics.labels import ranking
+from mmtrain.metrics.labels.auc import Ranking
 from mmtrain.targets.fitted_target import FittedTarget
 from mmtrain.targets.labels.binary import FittedBinary
 from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
@@ -103,13 +103,13 @@ def test_the_draw_that_has_every_row_once_has_the_scores_of_the_rows_to_the_bit(
 
 def test_columns_are_sorted_once_for_all_draws(monkeypatch):
     sorted_columns = []
-    made = ranking.Ranking.__init__
+    made = Ranking.__init__
 
     def noted(self, truth, score):
         sorted_columns.append(score.tobytes())
         made(self, truth, score)
 
-    monkeypatch.setattr(ranking.Ranking, "__init__", noted)
+    monkeypatch.setattr(Ranking, "__init__", noted)
     monkeypatch.setattr("mmtrain.evaluation.bootstrap.CHUNK_CELLS", 10 * ROWS)
     for case, columns in (("binary", 1), ("multiclass", 0), ("multilabel", 2)):
         target, truth, prediction = TASKS[case]
@@ -283,7 +283,7 @@ def share_that_holds(simulations, groups, rows_each, *, by_group):
 def interval_of_auc(seed, codes, truth, probability, *, by_group):
     asked = Bootstrap(len(codes), groups=codes if by_group else None, draws=1000, confidence=0.95, seed=seed)
     score = probability[:, 0]
-    ranked = ranking.Ranking(truth, score)
+    ranked = Ranking(truth, score)
     return asked.interval(asked.of(lambda counts: ranked.auc(by_row(counts))), float(ranked.auc(by_row(unit_counts(len(truth))))[0]))
 
 

@@ -27,7 +27,7 @@ from mmtrain.errors import RunError, UsageError
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import compare_target, delong
 from mmtrain.evaluation.prediction_table import parse_predictions, prediction_frame, to_csv
-from mmtrain.metrics.labels.ranking import placements
+from mmtrain.metrics.labels.auc import placements
 from mmtrain.metrics.score import Score
 from mmtrain.reports.target_results import baselines
 from mmtrain.targets.labels.binary import FittedBinary

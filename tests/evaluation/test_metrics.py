@@ -18,7 +18,7 @@ from mmtrain.metrics import (
     regression_scores,
     score,
 )
-from mmtrain.metrics.labels import ranking
+from mmtrain.metrics.labels.auc import Ranking, threshold_counts
 from mmtrain.metrics.on_request.declared import ON_REQUEST
 from mmtrain.metrics.score import Metric, add_metric
 from mmtrain.targets import tasks
@@ -160,10 +160,10 @@ def test_ranking_takes_one_column_of_counts_per_resample():
     """Rows scored 0.9, 0.9, 0.5, 0.2 with truth 1, 0, 1, 0; the second resample drew the rows (2, 2, 3, 3) and so nothing at 0.9."""
     truth, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.9, 0.5, 0.2])
     counts = np.array([[1, 1, 1, 1], [0, 0, 2, 2]]).T
-    auc, pr_auc = ranking.Ranking(truth, score).areas(counts)
+    auc, pr_auc = Ranking(truth, score).areas(counts)
 
-    assert [counts.tolist() for counts in ranking.threshold_counts(truth, score)] == [[1, 2, 2], [1, 1, 2]]
-    assert auc.tolist() == ranking.Ranking(truth, score).auc(counts).tolist() == [2.5 / 4, 1.0]
+    assert [counts.tolist() for counts in threshold_counts(truth, score)] == [[1, 2, 2], [1, 1, 2]]
+    assert auc.tolist() == Ranking(truth, score).auc(counts).tolist() == [2.5 / 4, 1.0]
     assert pr_auc == pytest.approx([(1 / 2 + 2 / 3) / 2, 1.0])
 
 

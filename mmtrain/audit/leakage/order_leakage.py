@@ -13,7 +13,7 @@ from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, conservative_
 from mmtrain.audit.leakage.predictive_power import sample_rows
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.audit.target_view import BinaryTargetView, TargetView
-from mmtrain.metrics.labels.ranking import mid_ranks
+from mmtrain.metrics.labels.auc import mid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

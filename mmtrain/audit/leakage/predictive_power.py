@@ -21,7 +21,7 @@ import pandas as pd
 
 from mmtrain.audit.hypothesis_tests import normal_tail
 from mmtrain.audit.pairs import distinct_pairs
-from mmtrain.metrics.labels.ranking import mid_ranks
+from mmtrain.metrics.labels.auc import mid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,7 +19,7 @@ from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE
 from mmtrain.audit.row_metadata import RowMetadata
-from mmtrain.metrics.labels.ranking import mid_ranks
+from mmtrain.metrics.labels.auc import mid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

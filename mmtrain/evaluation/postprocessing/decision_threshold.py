@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mmtrain.config.sections.evaluation import Cost, Threshold
-from mmtrain.metrics.labels.ranking import threshold_counts
+from mmtrain.metrics.labels.auc import threshold_counts
 from mmtrain.registry import Section
 from mmtrain.targets.decides import UNCHOSEN
 

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from mmtrain.metrics import input_checks
 from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, by_row, totals, unit_counts, weighted_mean
+from mmtrain.metrics.labels.auc import Ranking
 from mmtrain.metrics.labels.classification import f1, log_losses
-from mmtrain.metrics.labels.ranking import Ranking
 from mmtrain.metrics.score import BINARY, Score, value_or_reason, without_rows
 
 

@@ -22,8 +22,8 @@ from mmtrain.metrics.bootstrap_counts import (
     unit_counts,
     weighted_mean,
 )
+from mmtrain.metrics.labels.auc import SMALL_CLASS, Ranking, SmallClasses
 from mmtrain.metrics.labels.classification import f1, log_losses
-from mmtrain.metrics.labels.ranking import SMALL_CLASS, Ranking, SmallClasses
 from mmtrain.metrics.score import MULTICLASS, Score, value_or_reason, without_rows
 
 OVER_TRUE_CLASSES = ("balanced_accuracy", "macro_auc")

@@ -22,8 +22,8 @@ from mmtrain.metrics.bootstrap_counts import (
     unit_counts,
     weighted_mean,
 )
+from mmtrain.metrics.labels.auc import Ranking
 from mmtrain.metrics.labels.classification import f1, log_losses
-from mmtrain.metrics.labels.ranking import Ranking
 from mmtrain.metrics.score import EACH_LABEL, METRICS, MULTILABEL, Score, value_or_reason, without_rows
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.metrics.bootstrap_counts import Counts, Values, by_row, column_totals, mean_of_defined, totals, weighted_mean
+from mmtrain.metrics.labels.auc import Ranking
 from mmtrain.metrics.labels.classification import f1
 from mmtrain.metrics.labels.multilabel import KnownRanking
-from mmtrain.metrics.labels.ranking import Ranking
 
 Array = NDArray[Any]
 Scores = Callable[[Counts], Values]

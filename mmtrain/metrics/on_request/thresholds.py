@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.metrics.bootstrap_counts import Counts, Values, by_row, weighted_mean
-from mmtrain.metrics.labels.ranking import running_totals
+from mmtrain.metrics.labels.auc import running_totals
 
 Array = NDArray[Any]
 Scores = Callable[[Counts], Values]

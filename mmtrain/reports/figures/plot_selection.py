@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmtrain.errors import counted
-from mmtrain.metrics.labels.ranking import threshold_counts
+from mmtrain.metrics.labels.auc import threshold_counts
 from mmtrain.reports.blocks import Cell, Plot, Table, number
 from mmtrain.reports.figures import plots
 from mmtrain.reports.figures.plot_style import FigureWriter

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mmtrain.artifacts.analysis_results import ReliabilityBin
 from mmtrain.artifacts.run_schema.progress_records import EpochLine
-from mmtrain.metrics.labels.ranking import threshold_counts
+from mmtrain.metrics.labels.auc import threshold_counts
 from mmtrain.reports.figures.plot_style import FIRST, INK, QUIET, SECOND, new_figure
 from mmtrain.reports.wording import HasInterval
 

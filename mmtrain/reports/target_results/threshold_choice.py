@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mmtrain.metrics.labels.ranking import threshold_counts
+from mmtrain.metrics.labels.auc import threshold_counts
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Table, ThresholdSlider, number
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import count, decimals, rows_called, significant

@@ -1,4 +1,4 @@
-"""Ranking scores, AUC and PR-AUC, and the contribution of each row to the AUC.
+"""AUC and PR-AUC, and the contribution of each row to the AUC.
 
 Both areas follow from three numbers per positive row: how many positive and how many negative rows score at least as high, and how many
 negative rows score higher. For a bootstrap draw they are sums of counts. Three ways to compute them:
