@@ -4,11 +4,10 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from mmtrain.serving.bodies import read_body
 from starlette.requests import ClientDisconnect
 
 from mmtrain.serving.http.access import Access
-from mmtrain.serving.http.bodies import json_rows
+from mmtrain.serving.http.bodies import json_rows, read_body
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.served_model import Limits
 
