@@ -24,7 +24,7 @@ class RunEntry(CommandResult):
     minutes: float | None
     """Duration of the training or the search; null before its end."""
     parameters: Count
-    """Number of trained weights; 0 where it is unknown."""
+    """Number of trained weights, of a group those of all trainings; 0 where it is unknown."""
     epochs: Count
     """Number of epochs trained; of a search, the number of its trials that have ended."""
     monitor: str

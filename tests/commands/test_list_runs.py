@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -151,9 +152,12 @@ def as_group(run, auc):
 def test_groups_are_ranked_by_their_cross_validated_scores(make):
     make(auc=0.99)
     as_group(make("weak", overrides=["training.epochs=3"]), 0.7)
-    as_group(make("strong"), 0.8)
+    strong = as_group(make("strong"), 0.8)
+    for fold in (0, 1):  # the weights of a group are those of its trainings
+        (strong / f"folds/{fold}").mkdir(parents=True)
+        shutil.copy(strong / "network.json", strong / f"folds/{fold}/network.json")
     first = list_runs().runs[0]
-    assert (first.name, first.kind, list(first.scored)) == ("strong/1", "group", ["folds"])
+    assert (first.name, first.kind, list(first.scored), first.parameters) == ("strong/1", "group", ["folds"], 600)
     board = leaderboard("weak")
     assert [(one.name, one.score.value, one.score.low, one.differences) for one in board.runs] == [
         ("strong/1", 0.8, 0.75, {}),
@@ -241,6 +245,7 @@ def test_without_a_score_the_command_that_scores_is_named(make):
     [
         ({"score": "acu"}, r"--score: y has no score 'acu'\. Did you mean 'auc'\?"),
         ({"target": "z"}, r"--target: clinic/1 has no target 'z'\. The targets are y\."),
+        ({"part": "tset"}, r"runs: no run has scores called 'tset'\. Did you mean 'test'\?"),
     ],
 )
 def test_an_unknown_score_or_target_is_reported(make, options, message):

@@ -137,7 +137,7 @@ def _leaderboard(done: Leaderboard) -> Table:
         best = ["–" if one.validation is None else number(one.validation)] if validated else []
         cells = (str(place), one.name, number(one.score.value), interval(one.score.interval), *best, length)
         differences = ", ".join([*settings, *([f"{more} more"] if more else [])])
-        rows.append((*cells, f"{one.parameters:,}", str(one.test_looks), differences))
+        rows.append((*cells, f"{one.parameters:,}" if one.parameters else "–", str(one.test_looks), differences))
     validation = ["validation"] if validated else []
     headers = ("", "run", done.score, "interval", *validation, "time", "weights", "test looks", "differs from the best")
     table = fitting_table(out(), headers, rows, less=("test looks", "weights", "time", "validation"))

@@ -64,7 +64,9 @@ def leaderboard(
         usable = (one for one in entries if part in one.scored and _rows_if_readable(one.run, part))
         reference = next(usable, entries[0] if entries else None)  # type: ignore[assignment]
     if reference is None or not any(part in one.scored for one in entries):
-        fix = f"Score one: {how_to_score(None if reference is None else reference.run, part)}"
+        known = dict.fromkeys([*USES, FOLDS_PART, *(name for one in entries for name in one.scored)])
+        meant = "" if part in known else did_you_mean(part, known)
+        fix = meant or f"Score one: {how_to_score(None if reference is None else reference.run, part)}"
         raise UsageError(Problem(str(output), f"no run has scores called '{part}'.", fix))
     rows = _rows_of(reference.run, part)
     rows_of = {one.run.folder: _rows_if_readable(one.run, part) for one in entries}

@@ -78,8 +78,7 @@ def _entry(run: Run) -> RunEntry:
     looked = [look.part for look in facts.evaluations or () if _is_current(look, facts)]
     looked = [FOLDS_PART, *looked] if is_group else looked
     scored = {part: _first_score(run, part, monitor) for part in looked}
-    network = run.read("network.json") if (run / "network.json").is_file() and not is_search else None
-    parts = [] if network is None else [*network.branches, network.fusion, *network.targets]
+    networks = [] if is_search else [run.child(one.name) for one in facts.members or ()] or [run]
     return RunEntry(
         run=run,
         name=str(run),
@@ -87,12 +86,20 @@ def _entry(run: Run) -> RunEntry:
         state=facts.state,
         started=facts.started,
         minutes=None if facts.seconds is None else round(facts.seconds.training / 60, 3),
-        parameters=sum(part.parameters for part in parts),
+        parameters=sum(map(_parameters, networks)),
         epochs=epochs,
         monitor=monitor,
         value=value,
         scored={part: score for part, score in scored.items() if score is not None},
     )
+
+
+def _parameters(run: Run) -> int:
+    """Return the number of trained weights of a training; 0 where it is unknown."""
+    if not (run / "network.json").is_file():
+        return 0
+    network = run.read("network.json")
+    return sum(part.parameters for part in [*network.branches, network.fusion, *network.targets])
 
 
 def best_epoch_scores(run: Run, facts: RunFacts) -> Mapping[str, float | None]:

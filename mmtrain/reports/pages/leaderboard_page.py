@@ -57,7 +57,7 @@ def _row(board: Leaderboard, place: int, one: LeaderboardEntry, keys: list[str])
         number(format_interval(board.score, one.score), tone="good" if place == 1 else ""),
         number("–" if one.validation is None else significant(one.validation)),
         number("–" if one.minutes is None else significant(one.minutes)),
-        number(count(one.parameters)),
+        number(count(one.parameters) if one.parameters else "–"),
         number(str(one.test_looks)),
         *(Cell(format_setting(one.differences[key]) if key in one.differences else "") for key in keys),
     )
