@@ -118,3 +118,6 @@ def test_a_trial_that_was_best_before_it_had_learned_is_called_luck():
     sentence = "Trial 3 was best after its first epoch, when it had hardly learned: its score may be luck of its first weights"
     assert describe_correction(lucky)[1].startswith(sentence) and _limits(lucky).blocks[0].texts[2].startswith(sentence)
     assert not any(text.startswith("Trial 3 was best") for text in (*describe_correction(result), *_limits(result).blocks[0].texts))
+    # Two folds of one epoch each have no later one.
+    folds = lucky.best.model_copy(update={"fold_scores": [0.9, 0.9]})
+    assert len(describe_correction(lucky.model_copy(update={"best": folds}))) == 2

@@ -52,7 +52,8 @@ def describe_luck(best: TrialResult) -> list[str]:
     Of 20 trials on 80 validation rows of the clinic data, the best had an AUC of .857 in epoch 1 of 12 and of .714 on test rows; with two
     other seeds of .149 and .692 there.
     """
-    if best.own or best.best_epoch != 1 or best.epochs < 2:
+    trainings = max(1, len(best.fold_scores))
+    if best.own or best.best_epoch != 1 or best.epochs < 2 * trainings:
         return []
     return [
         f"Trial {best.trial} was best after its first epoch, when it had hardly learned: its score may be luck of its first weights, which "
@@ -172,8 +173,8 @@ def _nested_tile(one: NestedScore) -> Tile:
 def _limits(result: SearchResult) -> Section:
     """List reasons to trust the result less."""
     folds = max((len(one.fold_scores) for one in result.trials), default=0)
-    trained = f"{folds} times, on different folds" if folds else "once"
-    points = [f"A trial is trained {trained}, with one seed, so small differences between trials are noise."]
+    trained = f"{folds} times, on other folds with other seeds" if folds else "once, with one seed"
+    points = [f"A trial is trained {trained}, so small differences between trials are noise."]
     if result.nested is None and not result.best.own:
         points.append(OPTIMISM if result.corrected is None else f"{OPTIMISM} The interval knows of the choice, and nothing of other rows.")
     points += describe_luck(result.best)
