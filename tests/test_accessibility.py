@@ -12,13 +12,26 @@ import time
 from pathlib import Path
 
 import pytest
+import tiny_groups
 from browser import FOUND, NAMES, browser
 from report_page import BINARY, evaluate, make_run
 
 import mmtrain
 from mmtrain.artifacts.inspection_figures import ColumnHistogram
 from mmtrain.artifacts.inspection_results import Finding
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry
+from mmtrain.artifacts.search_results import CorrectedChoice, SearchResult, SettingChange, TrialResult
+from mmtrain.columns.numeric import Numeric
+from mmtrain.data.encode import Fitted
+from mmtrain.evaluation.out_of_fold import Combined
+from mmtrain.metrics.score import Score
+from mmtrain.reports.pages import group_report
 from mmtrain.reports.pages.inspection import Inspected, inspection_page
+from mmtrain.reports.pages.leaderboard_page import leaderboard_page
+from mmtrain.reports.pages.search_page import SettingRange, write_page
+from mmtrain.reports.report import write_group
+from mmtrain.reports.report_data import read_group
 
 ROOT = Path(mmtrain.__file__).parent.parent
 PACKAGE = importlib.util.find_spec("axe_playwright_python")
@@ -65,11 +78,63 @@ def pages(tmp_path_factory):
     histogram = ColumnHistogram(header="sex", values=("F", "M"), classes=("no", "yes"), counts=((1, 2), (3, 4)))
     inspection = folder / "inspection.html"
     inspection.write_text(inspection_page(Inspected("t.csv", 10, (), (finding,), histograms=(histogram,))), encoding="utf-8")
-    return {"report": report, "inspection": inspection}
+    return {"report": report, "inspection": inspection, **many_trainings(folder)}
+
+
+def many_trainings(folder):
+    """The pages of a group of folds, of a search and of a leaderboard."""
+    group, search, board = (Run(folder / name / "1") for name in ("group", "search", "board"))
+    for run in (group, search, board):
+        run.folder.mkdir(parents=True)
+        run.write_json("run.json", {"format": 1, "name": run.folder.parent.name, "state": "finished", "started": STARTED})
+    split = {"method": "stratified", "description": "The rows were dealt to 4 folds"}
+    group.write_json("data.json", {"table": "t.csv", "sha256": "a", "rows": 120, "used": 120, "dropped": [], "split": split})
+    group.write_text("config.yaml", "name: group\n")
+    members = tiny_groups.group(tiny_groups.BINARY, tiny_groups.guesses(tiny_groups.BINARY, 1.0))
+    labels = {"y": tiny_groups.BINARY}
+    data = read_group(group, {"age": Numeric(column="age")}, None, Fitted(columns={}, targets=labels))
+    write_group(group, group_report.read(data, tiny_groups.scored(members), Combined(members, labels), tiny_groups.SECTION))
+    facts = {"outcome": "complete", "best_epoch": 1, "epochs": 2, "seconds": 1.0}
+    trials = [TrialResult(trial=n, score=0.7 + n / 50, settings={"a.b": n / 10}, own=n == 0, **facts) for n in range(5)]
+    result = SearchResult(
+        run=search,
+        score="validation_auc",
+        direction="maximize",
+        trials=trials,
+        best=trials[4],
+        own_score=0.7,
+        corrected=CorrectedChoice(score="auc", value=0.75, own=0.7, better=0.6, draws=200, low=0.6, high=0.9, rows=80),
+        changes={"a.b": SettingChange(before=0.0, after=0.4)},
+        importance={"a.b": 1.0},
+        **{name: search.folder / name for name in ("experiment", "table", "report")},
+        seconds=60.0,
+    )
+    write_page(search, result, {"a.b": SettingRange(0.0, 0.4, log=False)}, None)
+    score = Score("auc", 0.8, low=0.7, high=0.9)
+    entries = [
+        LeaderboardEntry(
+            run=board,
+            name=f"board/{number}",
+            score=score,
+            monitor="validation_auc",
+            value=0.8,
+            minutes=1.0,
+            parameters=10,
+            test_looks=1,
+            differences={"a.b": 1} if number else {},
+        )
+        for number in range(2)
+    ]
+    ranked = Leaderboard(part="test", target="y", score="auc", higher_is_better=True, rows=80, runs=entries, unscored=[], others=0)
+    (board / "board.html").write_text(leaderboard_page(ranked), encoding="utf-8")
+    return {"group": group / "report.html", "search": search / "report.html", "leaderboard": board / "board.html"}
+
+
+STARTED = "2026-11-30T10:00:00+00:00"
 
 
 @pytest.mark.parametrize(("width", "scheme"), WINDOWS)
-@pytest.mark.parametrize("name", ["report", "inspection"])
+@pytest.mark.parametrize("name", ["report", "inspection", "group", "search", "leaderboard"])
 def test_pages_have_no_violation(pages, shown, name, width, scheme):
     assert violations(shown, pages[name], width=width, scheme=scheme) == []
 
