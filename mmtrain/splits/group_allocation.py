@@ -152,12 +152,12 @@ class Balance:
 def deal(tally: Tally, shares: npt.NDArray[np.float64], generator: np.random.Generator) -> IntArray:
     """The part of each group; (groups,), an index into `shares`, which are above 0 and sum to 1."""
     # Ties are broken by this order alone.
-    shuffled = generator.permutation(tally.groups)
+    shuffled = generator.permutation(tally.groups).astype(np.int32)
     balance = Balance(tally, shares)
-    dealt = np.zeros(tally.groups, np.int64)
+    dealt: IntArray = np.zeros(tally.groups, np.int16)
     for alike in _alike(tally, shuffled):
         counts = balance.count_out(balance.cells(int(alike[0])), len(alike))
-        dealt[alike] = np.repeat(np.arange(len(counts)), counts)
+        dealt[alike] = np.repeat(np.arange(len(counts), dtype=np.int16), counts)
     _give_every_part_every_class(tally, shuffled, dealt, balance)
     return dealt
 

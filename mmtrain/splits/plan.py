@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-IntArray: TypeAlias = "npt.NDArray[np.int64]"
+IntArray: TypeAlias = "npt.NDArray[np.signedinteger[Any]]"
 TextPerRow: TypeAlias = "Sequence[Any] | npt.NDArray[Any] | pd.Series[Any] | pd.Categorical[Any]"
 
 

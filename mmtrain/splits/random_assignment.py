@@ -39,10 +39,11 @@ class Draw:
         """Return the draw of these rows. Raises ValueError for a stratified one without labels."""
         if stratified and rows.labels is None:
             raise ValueError("A stratified split needs labels.")
-        groups = np.arange(rows.count) if rows.groups is None else coded(rows.groups, rows.count, "groups")[0]
+        groups = np.arange(rows.count, dtype=np.int32) if rows.groups is None else coded(rows.groups, rows.count, "groups")[0]
         labels, names = coded(rows.labels, rows.count, "labels") if stratified and rows.labels is not None else (np.zeros_like(groups), ())
         if rows.groups is None:
-            return cls(groups, Tally.of_rows(groups, labels), "row", names, marked)
+            # Of ten million rows, 64 bits for each of a dozen arrays take a gigabyte.
+            return cls(groups, Tally.of_rows(groups, labels.astype(np.int32)), "row", names, marked)
         return cls(groups, Tally.of(groups, labels), "group", names, marked)
 
     def refusals(self, fractions: npt.NDArray[np.float64], sides: str = "") -> list[Problem]:
@@ -98,7 +99,7 @@ class Draw:
             absent = np.flatnonzero((self.tally.groups_with_class(part, len(parts)) == 0).any(axis=0))
             if not len(absent):
                 # From the dealt parts to their codes, from groups to rows.
-                codes: IntArray = parts[part][self.group_of_row]
+                codes: IntArray = parts.astype(np.int8)[part][self.group_of_row]
                 return codes
         names = listed([f"'{self.classes[label]}'" for label in absent], most=NAMED)
         what = f"no way was found to deal the groups to {len(parts)} parts so that each part has some of class {names}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ def available_memory(root: Path = Path("/")) -> float:
             # A control group counts the file cache as used, although the kernel gives it back.
             limits.append(limit - used + _read_number(group / "memory.stat", names[2], 0.0))
     return max(0.0, min(limits))
+
+
+def release_unused() -> None:
+    """Give freed memory back to the system: Arrow and the C library keep it, after a table of many rows 40 bytes for each of them."""
+    if (pyarrow := sys.modules.get("pyarrow")) is not None:
+        pyarrow.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):  # of the C library of GNU alone
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:

@@ -6,7 +6,7 @@ piece would cost the square of them. Of values that repeat a row holds a code of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,10 @@ class ColumnBuffer:
     """Cells by row: chunks are added and joined, then rows are read."""
 
     def __init__(self) -> None:
-        self._pieces: list[pa.Array] = []
+        self._pieces: list[NDArray[np.signedinteger[Any]] | pa.Array] = []
+        """Codes of a piece in the smallest integers, or its texts."""
+        self._values: pa.Array | None = None
+        """The values that codes stand for, a null among them where a cell is missing."""
         self._whole: pa.Array
 
     def add(self, cells: pd.Series[str]) -> None:
@@ -35,14 +38,40 @@ class ColumnBuffer:
         # NaN, the missing cell of pandas, becomes null.
         array = pa.array(cells, pa.large_string(), from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        coded = array.dictionary_encode()
+        coded = array.dictionary_encode(null_encoding="encode")
         repeated = len(coded.dictionary) * REPEATED <= len(coded)
-        self._pieces.append(coded if repeated else array.cast(pa.string()))  # whose offsets take half the bytes of large_string
+        # `string` has offsets of half the bytes of those of `large_string`.
+        self._pieces.append(self._codes(coded) if repeated else array.cast(pa.string()))
+
+    def _codes(self, coded: pa.DictionaryArray) -> NDArray[np.signedinteger[Any]]:
+        """Return the codes of a piece among the values of all pieces; Arrow's own take four bytes a row until they are joined."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self._values is None:
+            self._values = coded.dictionary.slice(0, 0)
+        places = pc.index_in(coded.dictionary, value_set=self._values)
+        new = coded.dictionary.filter(places.is_null())
+        if len(new):
+            self._values = pa.concat_arrays([self._values, new])
+            places = pc.index_in(coded.dictionary, value_set=self._values)
+        codes: NDArray[np.signedinteger[Any]] = places.to_numpy().astype(_code_type(len(self._values)))[coded.indices.to_numpy()]
+        return codes
 
     def join(self) -> ColumnBuffer:
         """Join the pieces into one column, once all of them have been added, and return it."""
-        self._whole = _joined(self._pieces)
-        self._pieces = []
+        import pyarrow as pa
+
+        pieces, values = self._pieces, self._values
+        self._pieces, self._values = [], None
+        if all(isinstance(piece, np.ndarray) for piece in pieces):
+            values = pa.array([], pa.large_string()) if values is None else values
+            codes = np.concatenate([np.zeros(0, np.int8), *pieces], dtype=_code_type(len(values)))
+            self._whole = pa.DictionaryArray.from_arrays(pa.array(codes), values)
+        else:
+            self._whole = _joined(
+                [piece if values is None or isinstance(piece, pa.Array) else values.take(pa.array(piece)) for piece in pieces]
+            )
         return self
 
     def cells(self, rows: NDArray[np.int64] | None = None) -> pd.Series[str]:
@@ -58,16 +87,15 @@ class ColumnBuffer:
         return as_series(plain.cast(pa.large_string()))
 
 
+def _code_type(values: int) -> type[np.signedinteger[Any]]:
+    """Return the smallest integers that hold a code for each of some values."""
+    return next(kind for kind in (np.int8, np.int16, np.int32) if values <= np.iinfo(kind).max)
+
+
 def _joined(pieces: list[pa.Array]) -> pa.Array:
-    """Join all rows into one array; as codes only where every piece has them, and as many values as rows are not worth a code."""
+    """Join texts into one array."""
     import pyarrow as pa
 
-    if not all(pa.types.is_dictionary(piece.type) for piece in pieces):
-        texts = [piece.dictionary_decode() if pa.types.is_dictionary(piece.type) else piece for piece in pieces]
-        # `string` has offsets of 32 bits, so that it holds 2 GB at most.
-        small = sum(piece.nbytes for piece in texts) < 2**31
-        return pa.concat_arrays([piece.cast(pa.string() if small else pa.large_string()) for piece in texts])
-    whole = pa.chunked_array(pieces or [pa.array([], pa.large_string()).dictionary_encode()]).unify_dictionaries().combine_chunks()
-    # The smallest integers that hold all codes.
-    codes = next(kind for kind in (pa.int8(), pa.int16(), pa.int32()) if len(whole.dictionary) < 2 ** (kind.bit_width - 1))
-    return pa.DictionaryArray.from_arrays(whole.indices.cast(codes), whole.dictionary)
+    # `string` has offsets of 32 bits, so that it holds 2 GB at most.
+    kind = pa.string() if sum(piece.nbytes for piece in pieces) < 2**31 else pa.large_string()
+    return pa.concat_arrays([piece.cast(kind) for piece in pieces])

@@ -19,6 +19,7 @@ from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problem, unclear_fault
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.system.memory import release_unused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,6 +103,7 @@ def read_tolerantly(path: Path, columns: Mapping[str, Column], **options: Unpack
     if not len(table):
         return Reading(None, tuple(dict.fromkeys(problems)), unread)
     faults = scan.problems(table)
+    release_unused()  # the cells that were decoded to check them
     problems += [problem for _, problem in faults]
     return Reading(table, tuple(dict.fromkeys(problems)), unread, frozenset(key for key, _ in faults))
 
@@ -177,10 +179,8 @@ class _Scan:
 
     def table(self) -> Table:
         """The rows that were not dropped."""
-        import pyarrow as pa
-
         buffers = {header: column.join() for header, column in self._kept.items() if self._total}
-        pa.default_memory_pool().release_unused()  # of the blocks that were read; Arrow would keep twice as much as the cells take
+        release_unused()  # the blocks that were read
         id_header = next((use.header for use in self._uses if use.column.purpose == "naming" and use.header in buffers), "")
         mask = np.ones(self._total, dtype=np.bool_)
         mask[list(self._reasons)] = False
