@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from types import FrameType
 from typing import Any
@@ -56,6 +57,8 @@ def address_of(bound: socket.socket) -> str:
 
 def run(app: Any, bound: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
+    # It writes a line for every damaged form, which anybody can send without end.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
         log_level="warning",
