@@ -121,6 +121,8 @@ class Tile:
     comparison: str
     tone: Tone
     ruler: Ruler | None
+    in_rows: str = ""
+    """The same in numbers of rows, a sentence or two."""
 
 
 @dataclass(frozen=True)

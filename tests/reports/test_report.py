@@ -79,8 +79,29 @@ def test_report_opens_with_the_score_its_interval_and_the_baseline(binary):
     assert "AUC of ill on 4 test rows" in tile
     assert "<b>0.250</b> without an interval" in tile
     assert "Baseline (majority): 0.500. The model does not beat the baseline." in tile
+    assert "Of 2 rows of yes, 1 is found and 1 is missed. Of the 2 others, 2 are taken for yes." in tile
     assert 'class="score" style="left: 25.0%"' in tile
     assert 'class="baseline" style="left: 50.0%"' in tile
+
+
+@pytest.mark.parametrize(
+    ("classes", "matrix", "error", "sentence"),
+    [
+        (
+            ["a", "b", "c"],
+            [[5, 1, 0], [0, 1, 3], [0, 0, 2]],
+            None,
+            "8 of 12 rows are predicted correctly. The most frequent error: 3 of 4 rows of b are taken for c.",
+        ),
+        (["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]], None, "3 of 3 rows are predicted correctly."),
+        ([], [], 12.5, "Half of the predictions are off by 12.5 or less."),
+        ([], [], None, ""),
+    ],
+)
+def test_predictions_are_also_told_in_numbers_of_rows(classes, matrix, error, sentence):
+    scores = {} if error is None else {"median_absolute_error": Score("median_absolute_error", error)}
+    result = SimpleNamespace(classes=classes, confusion_matrix=lambda: np.array(matrix).reshape(len(classes), len(classes)))
+    assert score_tiles.in_rows(SimpleNamespace(result=result, scores=scores)) == sentence
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from mmtrain.errors import counted
 from mmtrain.metrics.score import Score, metric_of
 from mmtrain.reports.blocks import Mark, Ruler, Tile, Tiles, Tone
 from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView
 from mmtrain.reports.target_results.group_scores import GroupData
-from mmtrain.reports.wording import format_score, in_sentence, limits, main_score_of, outcome, rows_called, title, verdict
+from mmtrain.reports.wording import count, format_score, in_sentence, limits, main_score_of, outcome, rows_called, title, verdict
 
 MARGIN = 0.1
 """Room at the ends of a ruler without natural ends, as a share of what it shows."""
@@ -31,7 +33,32 @@ def _tile(contents: ReportData, view: TargetResultView) -> Tile:
     interval = f"{percent} interval {limits(name, score)}" if score.interval else "without an interval"
     compared = f"Baseline ({view.baseline.label}): {_value(name, baseline)}. {verdict(contents, view).strong}"
     tone: Tone = "good" if outcome(name, score, baseline, view.difference(name)) == "better" else "bad"
-    return Tile(heading, format_score(name, score.value), interval, compared, tone, ruler(name, score, baseline))
+    return Tile(heading, format_score(name, score.value), interval, compared, tone, ruler(name, score, baseline), in_rows(view))
+
+
+def in_rows(view: TargetResultView) -> str:
+    """Say in numbers of rows what the predictions of a target are worth; empty for targets without classes or absolute errors."""
+    matrix, classes = view.result.confusion_matrix(), view.result.classes
+    if len(classes) == 2:
+        (right, alarms), (missed, found) = matrix.tolist()
+        fate = f"{count(found)} {_are(found)} found and {count(missed)} {_are(missed)} missed"
+        positive = f"Of {counted(missed + found, 'row')} of {classes[1]}, {fate}."
+        return f"{positive} Of the {count(right + alarms)} others, {count(alarms)} {_are(alarms)} taken for {classes[1]}."
+    if len(classes) > 2 and matrix.sum():
+        right, errors = int(matrix.trace()), matrix * (1 - np.eye(len(classes), dtype=np.int64))
+        true, predicted = np.unravel_index(errors.argmax(), errors.shape)
+        most = int(errors[true, predicted])
+        every = f"{count(right)} of {counted(int(matrix.sum()), 'row')} {_are(right)} predicted correctly."
+        confused = f"{count(most)} of {count(int(matrix[true].sum()))} rows of {classes[true]} {_are(most)} taken for {classes[predicted]}"
+        return f"{every} The most frequent error: {confused}." if most else every
+    error = view.scores.get("median_absolute_error")
+    if error is None or error.value is None:
+        return ""
+    return f"Half of the predictions are off by {format_score('median_absolute_error', error.value)} or less."
+
+
+def _are(rows: int) -> str:
+    return "is" if rows == 1 else "are"
 
 
 GROUP_VERDICTS: Mapping[str, tuple[str, Tone]] = {
