@@ -29,6 +29,8 @@ def test_gradient_is_that_of_the_loss_with_ties_and_weights():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # of lifelines
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of lifelines, since Python 3.12
 def test_coefficients_are_those_of_lifelines():
     from lifelines import CoxPHFitter
 

@@ -150,6 +150,15 @@ def test_a_plan_says_what_mask_would_do_to_an_answer(place):
     }
 
 
+def test_row_without_one_of_two_headers_counts_only_where_each_is_an_answer():
+    from mmtrain.audit.quality.missing_value_policies import _counts_for_the_others
+    from mmtrain.targets import CountTarget, RankingTarget, SurvivalTarget, VectorTarget
+
+    assert _counts_for_the_others(VectorTarget(column="y", columns=("a", "b")))
+    others = CountTarget(column="a", exposure="b"), RankingTarget(column="a", group="b"), SurvivalTarget(column="y", time="a", event="b")
+    assert not any(map(_counts_for_the_others, others))
+
+
 @pytest.mark.parametrize(
     ("target", "effect"),
     [

@@ -209,6 +209,9 @@ def test_weights_count_rows_at_risk_as_often_as_copies_of_them():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # of lifelines
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # of lifelines, since Python 3.12
 def test_weighted_partial_likelihood_is_lowest_at_the_coefficient_of_lifelines():
     import tensorflow as tf
     from lifelines import CoxPHFitter

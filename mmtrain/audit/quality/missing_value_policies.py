@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args, get_origin
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.artifacts.inspection_results import MissingPlan
 from mmtrain.audit.column_values import ColumnValues, TableValues
@@ -39,7 +40,7 @@ def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[Miss
         by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
         effects = {name: _effect(name, number, table.rows) for name in names}
         if cells.use.purpose == "answer":
-            effects |= _effects_on_answers(cells, len(column.reads()), effects, alone=len(targets) == 1)
+            effects |= _effects_on_answers(cells, column, effects, alone=len(targets) == 1)
         plans.append(
             MissingPlan(
                 header=cells.header,
@@ -53,17 +54,24 @@ def plan_missing_values(table: TableValues, metadata: RowMetadata) -> tuple[Miss
     return tuple(plans)
 
 
-def _effects_on_answers(cells: ColumnValues, headers: int, effects: dict[str, str], *, alone: bool) -> dict[str, str]:
-    """Return the effects on an answer that differ from those on an input; the target has `headers`, and is the only one if `alone`."""
+def _effects_on_answers(cells: ColumnValues, column: Column, effects: dict[str, str], *, alone: bool) -> dict[str, str]:
+    """Return the effects on an answer, of the target `column`, that differ from those on an input; it is the only target if `alone`."""
     number, traits = int(cells.missing.sum()), cells.use.traits
     rows, one = counted(number, "row"), number == 1
     dropped = effects.get("drop", "")
     # A column of labels drops the label of the row rather than the row, and so does one of several numbers.
-    if traits.has_labels or (traits.is_continuous and not traits.is_censored and headers > 1):
+    if traits.has_labels or _counts_for_the_others(column):
         dropped = f"{rows} {'does' if one else 'do'} without this {'label' if traits.has_labels else 'number'}"
     # With one target, a row that is masked counts for nothing.
     masked = dropped if alone else f"{rows} {'counts' if one else 'count'} for other targets alone"
     return {name: effect for name, effect in (("drop", dropped), ("mask", masked)) if name in effects}
+
+
+def _counts_for_the_others(column: Column) -> bool:
+    """Return True if a row that lacks one of the answers of a target still counts for the others."""
+    first, *others = column.reads()
+    cells = {first: pd.Series([None], dtype="str"), **{header: pd.Series(["1"], dtype="str") for header in others}}
+    return bool(others) and not column.missing_rows(cells)[0]
 
 
 def _effect(policy: str, cells: int, rows: int) -> str:
