@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from mmtrain.columns import Column, images_among, inputs_among
+from mmtrain.columns import Column, ImageCells, images_among, inputs_among
 from mmtrain.columns.pixels.image_cells import IMAGE_ENDINGS, SOUND_ENDINGS
 from mmtrain.data.tables.table_file import table_exists
 from mmtrain.errors import DataError, Problem, listed
@@ -94,22 +94,11 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
         raise DataError(Problem(str(place), what, "Give a table with its columns."))
     (key, cells), root = next(iter(images.items())), place if place.is_dir() else place.parent
     header = inputs[key].reads()[0]
-    paths = sorted(path for path in root.rglob("*") if path.is_file()) if place.is_dir() else [place]
-    endings = (cells.suffix,) if cells.suffix else cells.endings
-    # A suffix completes every other name: `a.JPG` would be looked up as `a.JPG.jpg`.
-    named = [path for path in paths if (path.name if cells.suffix else path.name.lower()).endswith(endings)]
-    if place.is_file() and not cells.suffix and is_dicom_file(place):
-        named = [place]
-    paths = _with_series(paths, named) if cells.folders and not cells.suffix else named
+    paths = _files_of(place, cells)
+    if not paths:
+        raise DataError(_no_files(place, cells, header))
     root = root.parent if root in paths else root
     names = [path.relative_to(root).as_posix() for path in paths]
-    if not names and place.is_file():
-        what = f"its name does not end in {cells.suffix}, the `suffix` of the column {header}."
-        if not cells.suffix:
-            what = f"its name ends in none of {listed(endings, 'or')}, which the column {header} reads."
-        raise DataError(Problem(str(place), what, "Give the image a name with this end." if cells.suffix else "Give another file."))
-    if not names:
-        raise DataError(Problem(str(place), "the folder holds no images.", f"Its files end in none of {listed(endings, 'or')}."))
     if problems := [Problem(str(root / name), what, "Rename it.") for name in names if (what := _unnameable(name))]:
         raise DataError(problems)
     others = list(dict.fromkeys(other for column in inputs.values() for other in column.reads() if other != header))
@@ -119,6 +108,29 @@ def _image_table(place: Path, columns: Mapping[str, Column], folder: Path) -> Pr
         writer.writerow([header, *others])
         writer.writerows([name, *([""] * len(others))] for name in names)
     return PredictInput(path, root, header)
+
+
+def _files_of(place: Path, cells: ImageCells) -> list[Path]:
+    """Return the files that a column reads: those in a folder, or the file itself."""
+    paths = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    if cells.suffix:
+        # It completes every other name: `a.JPG` would be looked up as `a.JPG.jpg`.
+        return [path for path in paths if path.name.endswith(cells.suffix)]
+    named = [path for path in paths if path.name.lower().endswith(cells.endings)]
+    if place.is_file() and is_dicom_file(place):
+        return [place]
+    return _with_series(paths, named) if cells.folders else named
+
+
+def _no_files(place: Path, cells: ImageCells, header: str) -> Problem:
+    """Return the problem of a folder or a file that the column cannot read."""
+    endings = listed([cells.suffix] if cells.suffix else cells.endings, "or")
+    if place.is_dir():
+        return Problem(str(place), "the folder holds no images.", f"Its files end in none of {endings}.")
+    if cells.suffix:
+        what = f"its name does not end in {cells.suffix}, the `suffix` of the column {header}."
+        return Problem(str(place), what, "Give the image a name with this end.")
+    return Problem(str(place), f"its name ends in none of {endings}, which the column {header} reads.", "Give another file.")
 
 
 def _with_series(paths: Sequence[Path], named: Sequence[Path]) -> list[Path]:
