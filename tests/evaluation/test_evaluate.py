@@ -335,9 +335,9 @@ def test_run_that_goes_on_elsewhere_takes_its_table_and_images_from_there(moved,
         ),
     ],
 )
-def test_places_of_a_run_are_said_in_one_way(command, problem, moved, capsys):
+def test_places_of_a_run_are_said_in_one_way(command, problem, run, capsys):
     name, *options = command
-    assert command_line([name, str(moved[0].folder), *options]) == 2
+    assert command_line([name, str(run.folder), *options]) == 2
     assert capsys.readouterr().err.splitlines()[1:] == [problem]
 
 
