@@ -31,7 +31,7 @@ from turns import Times, in_turn
 from ways_to_predict import bare, cells, reading, summary, trained, whole
 
 from mmtrain.artifacts.runs import find
-from mmtrain.pipeline.predictor import Predictor
+from mmtrain.pipeline.prediction.predictor import Predictor
 
 WORDS = 20_000
 SMALL: dict[str, object] = {

@@ -13,7 +13,7 @@ from mmtrain.commands.predict import PredictOptions, predict_source
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.prediction_chunks import Source
 from mmtrain.data.tables.file_formats.formats import open_table
-from mmtrain.pipeline.predictor import Predictor
+from mmtrain.pipeline.prediction.predictor import Predictor
 from mmtrain.system.threads import in_threads
 
 Way = Callable[[], object]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.explanation.selection import Method
-    from mmtrain.pipeline.predictor import OnError
+    from mmtrain.pipeline.prediction.predictor import OnError
 
 
 def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:

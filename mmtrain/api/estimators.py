@@ -36,7 +36,7 @@ except ImportError as error:
     raise ImportError("mmtrain.Classifier and mmtrain.Regressor need scikit-learn: pip install 'mmtrain[sklearn]'.") from error
 
 if TYPE_CHECKING:
-    from mmtrain.pipeline.predictor import Predictor
+    from mmtrain.pipeline.prediction.predictor import Predictor
 
 Array = np.ndarray[Any, Any]
 

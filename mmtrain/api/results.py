@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmtrain.artifacts.export_results import ExportResult
     from mmtrain.config import Experiment
     from mmtrain.explanation.selection import Method
-    from mmtrain.pipeline.predictor import OnError, Predictor
+    from mmtrain.pipeline.prediction.predictor import OnError, Predictor
     from mmtrain.reports.report_data import ReportData
 
 

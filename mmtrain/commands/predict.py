@@ -32,10 +32,10 @@ from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, c
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.pipeline.groups.ensemble import open_predictor
 from mmtrain.pipeline.postprocess import with_postprocessing
-from mmtrain.pipeline.predict_input import predict_input
-from mmtrain.pipeline.predictor import OnError, PredictedChunk, Predictor
+from mmtrain.pipeline.prediction.predict_input import predict_input
+from mmtrain.pipeline.prediction.predictor import OnError, PredictedChunk, Predictor
+from mmtrain.pipeline.prediction.row_columns import RankedColumns
 from mmtrain.pipeline.prepare import group_codes
-from mmtrain.pipeline.row_columns import RankedColumns
 
 
 @dataclass(frozen=True)

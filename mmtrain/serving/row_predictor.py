@@ -27,7 +27,7 @@ from mmtrain.evaluation.prediction_table import prediction_columns
 from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.groups.ensemble import Ensemble, first_alike, merge_remarks, open_predictor
-from mmtrain.pipeline.predictor import Predictor
+from mmtrain.pipeline.prediction.predictor import Predictor
 from mmtrain.serving.rows import PreparedRow, RowReader
 from mmtrain.serving.served_rows import FEW_ROWS, ServedRows
 from mmtrain.text.spelling import BLANKS

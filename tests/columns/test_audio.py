@@ -107,7 +107,7 @@ def test_recordings_are_stored_as_they_are_predicted(folder):
     from mmtrain.config.image_folder import ImageFolder
     from mmtrain.data.images.decode_cells import decode_cells
     from mmtrain.data.images.locate import ImageFinder
-    from mmtrain.pipeline.predict_input import predict_input
+    from mmtrain.pipeline.prediction.predict_input import predict_input
 
     made = ready(folder / "calls.yaml", [f"data.cache.folder={folder / 'cache'}"])
     column = made.experiment.columns["call"]

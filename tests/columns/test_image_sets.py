@@ -214,7 +214,7 @@ def test_a_request_may_send_a_list_says_the_schema(monkeypatch):
 def test_a_frame_whose_images_are_named_by_several_columns_needs_their_folder():
     from types import SimpleNamespace as Stub
 
-    from mmtrain.pipeline.predictor import Predictor
+    from mmtrain.pipeline.prediction.predictor import Predictor
 
     model = Stub(experiment=Stub(inputs={"x": Images(columns=("front", "back"))}))
     held = "data:image/png;base64,AAAA"

@@ -8,7 +8,7 @@ from tiny import paint
 
 from mmtrain.columns import Audio, Image, Images, Numeric, Volume
 from mmtrain.errors import DataError
-from mmtrain.pipeline.predict_input import predict_input
+from mmtrain.pipeline.prediction.predict_input import predict_input
 
 COLUMNS = {"scan": Image(column="scan"), "age": Numeric(column="years")}
 

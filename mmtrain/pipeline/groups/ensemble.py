@@ -23,7 +23,7 @@ from mmtrain.data.images.store import Say
 from mmtrain.data.prediction_chunks import Chunk, RawChunk, Source
 from mmtrain.evaluation.baselines import BaselinePredictions
 from mmtrain.evaluation.member_decisions import align
-from mmtrain.pipeline.predictor import PredictedChunk, Predictor, Ready
+from mmtrain.pipeline.prediction.predictor import PredictedChunk, Predictor, Ready
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS, restore_group, restore_training, with_cached_features
 from mmtrain.targets import FittedTarget

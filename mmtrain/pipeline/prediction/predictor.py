@@ -26,8 +26,8 @@ from mmtrain.errors import DataError, Problem, UsageError, listed
 from mmtrain.evaluation.prediction_table import prediction_columns
 from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.prediction.row_columns import RankedColumns, chunk_columns
 from mmtrain.pipeline.restore import restore_training
-from mmtrain.pipeline.row_columns import RankedColumns, chunk_columns
 from mmtrain.system.threads import in_threads
 
 OnError = Literal["status", "skip", "fail"]

@@ -13,7 +13,7 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.evaluation.prediction_table import row_columns
 
 if TYPE_CHECKING:
-    from mmtrain.pipeline.predictor import PredictedChunk, Predictor
+    from mmtrain.pipeline.prediction.predictor import PredictedChunk, Predictor
 
 
 def chunk_columns(loaded: Predictor, file: TableFile, predicted: PredictedChunk) -> dict[str, dict[str, Array]]:
