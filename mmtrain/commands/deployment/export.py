@@ -17,17 +17,17 @@ from mmtrain.artifacts.atomic_files import disk_errors, file_hash, replacing_fol
 from mmtrain.artifacts.export_results import ExportCheck, ExportResult, ExportSource, Signature
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import images_among
+from mmtrain.commands.deployment.export_subject import ExportSubject
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import check, contract, serving
-from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
+from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format
 from mmtrain.export.encode_program import PROGRAM, unknown_columns, write_encode_program
 from mmtrain.export.subprocess_runner import as_json
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.groups.ensemble import end_to_end, open_members, predict_rows
+from mmtrain.pipeline.groups.ensemble import open_members
 from mmtrain.pipeline.groups.export_members import GroupColumns
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
 from mmtrain.pipeline.restore import restore, restore_plan
@@ -60,24 +60,6 @@ class ExportOptions:
     """Files with the user's layers, imported already, for the program that runs the export."""
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """The run to be exported, and the rows for the check."""
-
-    run: Run
-    experiment: Experiment
-    fitted: encode.Fitted
-    data: LoadedData
-    """The rows of `checked` and `calibrating`."""
-    arrays: Arrays
-    checked: Array
-    """Positions of validation rows."""
-    calibrating: Array
-    """Positions of training rows; empty unless the export is quantized to int8."""
-    columns: GroupColumns | None = None
-    """The columns of a group, if the export takes encoded ones."""
-
-
 def export(
     which: str | None, options: ExportOptions, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
 ) -> ExportResult:
@@ -108,7 +90,7 @@ def export(
     else:
         experiment = columns.experiment(experiment)
         arrays = columns.encode(experiment, data)
-    subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating, columns)
+    subject = ExportSubject(run, experiment, fitted, data, arrays, checked, calibrating, columns)
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder, others=folder.parent == run / "exports") as temporary:
@@ -137,9 +119,9 @@ def _spread(positions: Array, most: int) -> Array:
     return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> Signature:
+def _write_format(subject: ExportSubject, chosen: Format, options: ExportOptions, folder: Path) -> Signature:
     """Write everything into `folder`, check it, and return the signature."""
-    exportable, expected = (_group_exportable if subject.run.is_group else _exportable)(subject, chosen)
+    exportable, expected = subject.exportable(chosen)
     facts = chosen.write(exportable, folder / chosen.file, options.quantize)
     check.give_runner(chosen, folder)
     inputs = contract.tensors(chosen.inputs, subject.fitted, exportable.inputs)
@@ -152,7 +134,7 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
     signature = _signature(subject, chosen, options, exportable, inputs, facts)
     _write_json(folder / "signature.json", signature)  # run.py reads it, so it is needed before the check that completes it
-    rows = _given_rows(subject, chosen, exportable)
+    rows = subject.given_rows(chosen, exportable)
     # The example goes first: its outputs are those that the contract shows.
     given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
     predictions = chosen.run(folder / chosen.file, given, options.code)
@@ -166,72 +148,8 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     return signature
 
 
-def _exportable(subject: _Subject, chosen: Format) -> tuple[ExportableModel, dict[str, Array]]:
-    """Return models, names and calibration rows, as writers of formats take them, and the predictions of the rows for the check."""
-    from mmtrain.export.freeze import as_float32
-    from mmtrain.model import model_file
-    from mmtrain.model.network_inputs import by_column
-
-    whole, original = model_file.of_run(subject.run, subject.experiment.branches, subject.fitted)
-    predictor = as_float32(original)
-    single = by_column(predictor, subject.fitted) if chosen.inputs == "encoded" else predictor
-    exportable = ExportableModel(
-        source=subject.run / "model.keras",
-        whole=whole,
-        fitted=subject.fitted,
-        predictor=single,
-        mixed=predictor is not original,
-        calibration=_calibration(subject),
-        **_names(subject, chosen),
-    )
-    return exportable, model_file.predict(original, subject.arrays, subject.checked)
-
-
-def _group_exportable(subject: _Subject, chosen: Format) -> tuple[ExportableModel, dict[str, Array]]:
-    """Return the same as `_exportable` for a group of trainings."""
-    from mmtrain.export.freeze import as_float32
-
-    whole = end_to_end(subject.run, subject.fitted)
-    mixed = any(as_float32(member) is not member for member in whole.predictor.members)
-    exportable = ExportableModel(
-        source=None,
-        whole=whole,
-        fitted=subject.fitted,
-        predictor=None if subject.columns is None else subject.columns.network(),
-        mixed=mixed,
-        calibration=_calibration(subject),
-        **_names(subject, chosen),
-    )
-    expected, _ = predict_rows(subject.run, subject.fitted, subject.data, subject.checked, lambda _: None, own_table=True)
-    return exportable, expected
-
-
-def _calibration(subject: _Subject) -> list[dict[str, Array]]:
-    """Return the rows for int8, a batch of one row each, as converters take calibration data."""
-    return [subject.arrays.columns(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))]
-
-
-def _names(subject: _Subject, chosen: Format) -> dict[str, Any]:
-    """Return the names in the export of its inputs and outputs."""
-    labels = contract.labels(chosen.inputs, subject.fitted)
-    # One call for inputs and outputs, so that no name occurs twice.
-    names = plain_names([*labels, *subject.fitted.targets])
-    return {"inputs": {label: names[label] for label in labels}, "outputs": {key: names[key] for key in subject.fitted.targets}}
-
-
-def _given_rows(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
-    """Return the rows for the check, by the names of the export."""
-    if chosen.inputs == "encoded":
-        rows = subject.arrays.columns(subject.checked)
-    else:
-        experiment, table = subject.experiment, keep_rows(subject.data, subject.checked).table
-        rows = check.raw_rows(experiment.inputs, experiment.data.images_folder, subject.fitted, table)
-        check.check_images(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
-    return {name: rows[label] for label, name in exportable.inputs.items()}
-
-
 def _signature(
-    subject: _Subject,
+    subject: ExportSubject,
     chosen: Format,
     options: ExportOptions,
     exportable: ExportableModel,
@@ -273,7 +191,7 @@ def _model_hash(run: Run) -> str:
 
 
 def _checked(
-    subject: _Subject,
+    subject: ExportSubject,
     chosen: Format,
     options: ExportOptions,
     exportable: ExportableModel,
