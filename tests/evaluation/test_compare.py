@@ -569,5 +569,5 @@ def test_runs_that_were_trained_and_evaluated_are_compared_with_the_scores_they_
         evaluate(str(run.folder))
     done = called(tmp_path, "one", "two")
     for run, scores in zip(done.runs, done.targets["y"].scores, strict=True):
-        assert {name: score.to_json() for name, score in scores.items()} == run.read_json("metrics.json")["test"]["y"]["scores"]
+        assert {name: score.to_json() for name, score in scores.items()} == run.run.read_json("metrics.json")["test"]["y"]["scores"]
     assert sorted(done.settings) == ["name"]
