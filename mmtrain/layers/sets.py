@@ -30,10 +30,8 @@ class FlattenMembers(ConfiguredLayer):
             shown = tf.reduce_all(tf.reshape(numbers, (tf.shape(sets)[0], sets.shape[1], -1)), axis=2)
             sets = tf.where(numbers, sets, tf.zeros_like(sets))
         else:
-            # The largest value, as `any` would copy all pixels to truth values first.
-            # ONNX has no maximum of uint16.
-            levels = tf.cast(sets, tf.int32) if sets.dtype == tf.uint16 else sets
-            shown = tf.reduce_max(tf.reshape(levels, (tf.shape(sets)[0], sets.shape[1], -1)), axis=2) > 0
+            # Truth values, a byte per pixel: LiteRT has no maximum of unsigned numbers, ONNX none of uint16.
+            shown = tf.reduce_any(tf.reshape(tf.cast(sets, tf.bool), (tf.shape(sets)[0], sets.shape[1], -1)), axis=2)
         places = tf.where(tf.reshape(shown, (-1,)))[:, 0]
         none = tf.cast(tf.equal(tf.size(places), 0), tf.int32)
         places = tf.concat([places, tf.zeros((none,), tf.int64)], axis=0)
