@@ -29,7 +29,6 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.input_layout import InputLayout, Stack
 from mmtrain.registry import Section
-from mmtrain.system.memory import release_unused
 from mmtrain.system.threads import in_threads
 from mmtrain.targets import AnyFittedTarget, FittedTarget, Target, targets_among
 from mmtrain.targets.base import ClassWeights
@@ -64,7 +63,6 @@ class Fitted(Section):
 
 def fit(columns: Mapping[str, Column], table: Table, rows: Array, class_weights: ClassWeights) -> Fitted:
     """Let every input and target among `columns` learn from the cells of `rows`, which are the training rows."""
-    release_unused()  # the arrays of the split
     Fitted.model_rebuild(force=True)  # files of --code may have registered roles since the class was built
     inputs, targets = inputs_among(columns), targets_among(columns)
     streamed = {key: column.reads() for key, column in inputs.items() if column.streamed}
@@ -129,7 +127,6 @@ def encode(
     every = np.arange(len(table))
     present = {key: source.shown if isinstance(source, EncodedColumn) else source.present(every) for key, source in inputs.items()}
     specs = {key: column.spec for key, column in fitted.columns.items()}
-    release_unused()
     return Arrays(inputs, present, *encode_targets(columns, fitted, table), specs)
 
 

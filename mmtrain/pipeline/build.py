@@ -17,6 +17,7 @@ from mmtrain.fusions import FusionSection
 from mmtrain.pipeline.checks.shareable import batch_normalizations
 from mmtrain.pipeline.prepare import LoadedData, groups
 from mmtrain.splits.plan import Partition
+from mmtrain.system.memory import release_unused
 from mmtrain.training.listeners.events import Detail
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class EncodedTable:
 
 def encode_table(experiment: Experiment, data: LoadedData, partition: Partition, fitted: encode.Fitted, say: Say) -> EncodedTable:
     """Encode every row of a table by the columns fitted on its training rows."""
+    release_unused()  # of the split and the fit
     arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
+    release_unused()
     return EncodedTable(experiment, data, partition, fitted, arrays)
 
 
