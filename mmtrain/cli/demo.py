@@ -34,4 +34,5 @@ def command(
     evaluate.command("clinic", output=runs, quiet=quiet)
     again, own = shell_command("fit", file, "--output", runs), shell_command("init", "your_table.csv")
     note(f"Change {EXPERIMENT} and train again: {again}", quiet=quiet)
+    note(f"Other commands find these runs with `--output {runs}`.", quiet=quiet)
     note(f"Begin with a table of your own: {own}", quiet=quiet)
