@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from mmtrain.config.sections.evaluation import fewest_units
+from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.conformal import fit_intervals, fit_sets, quantile
+from mmtrain.evaluation.postprocessing.fit_postprocessing import _conformal
 from mmtrain.targets import GaussianTarget, QuantileTarget
 from mmtrain.targets.prediction_columns import ConformalBand
 
@@ -71,6 +73,8 @@ def test_intervals_follow_the_spread_that_a_target_predicts():
         assert inside.mean() == pytest.approx(0.9, abs=0.015)
         assert (low <= high).all()
         assert (high - low)[x[ROWS:] > 2].mean() > 1.3 * (high - low)[x[ROWS:] < 1].mean()
+        result = _conformal(fitted, EvalSet(target, truth[ROWS:], prediction[ROWS:].astype(np.float32), None), 0.95)
+        assert (result.width, result.note) == (pytest.approx((high - low).mean()), "The intervals differ in width; this is their mean.")
         if target is gaussian:
             assert inside[x[ROWS:] > 2].mean() == pytest.approx(0.9, abs=0.03)
 

@@ -33,9 +33,9 @@ from mmtrain.evaluation.postprocessing.decision_threshold import DecisionThresho
 from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measure_reliability, wilson_proportion
 from mmtrain.registry import Section
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.prediction_columns import ConformalBand
 
 Array = np.ndarray[Any, Any]
+MEAN_WIDTH = "The intervals differ in width; this is their mean."
 SEPARATOR = " | "
 """Separator of the classes in a prediction set."""
 
@@ -233,11 +233,6 @@ def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult
     )
 
 
-def _mean_width(reach: float, band: ConformalBand, low: Array, high: Array) -> float:
-    # Without the rounding of sums where all intervals have the same width.
-    return 2 * reach if (band.low == band.high).all() and (band.scale == 1).all() else float((high - low).mean())
-
-
 def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> PredictionSets | PredictionIntervals:
     """Measure the coverage and the size of the sets or intervals."""
     target = rows.target
@@ -259,11 +254,16 @@ def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> Prediction
     band = target.conformal_band(rows.prediction)
     inside = bound.contains(target.conformal_truth(rows.truth), band)
     low, high = bound.ends(band)
+    alike = bool((band.low == band.high).all() and (band.scale == 1).all())
+    width = None
+    if bound.reach is not None:
+        # Without the rounding of sums where all intervals have the same width.
+        width = 2 * bound.reach if alike else float((high - low).mean())
     return PredictionIntervals(
         coverage=bound.coverage,
         fitted_on=fitted_on,
-        note=bound.note,
+        note=bound.note or ("" if alike else MEAN_WIDTH),
         kind="intervals",
-        width=None if bound.reach is None else _mean_width(bound.reach, band, low, high),
+        width=width,
         found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
     )
