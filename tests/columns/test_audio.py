@@ -97,8 +97,9 @@ def test_init_recognizes_recordings(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert run(["init", "table.csv", "--target", "kind", "--output", "guessed.yaml"]) == 0
     column = yaml.safe_load((folder / "guessed.yaml").read_text(encoding="utf-8"))["columns"]["call"]
-    assert column == {"role": "audio", "missing": "mask"}
-    assert "cells end like names of recordings, as " in (folder / "guessed.yaml").read_text(encoding="utf-8")
+    assert column == {"role": "audio", "seconds": 0.6, "sample_rate": RATE, "missing": "mask"}
+    text = (folder / "guessed.yaml").read_text(encoding="utf-8")
+    assert "cells end like names of recordings, as " in text and "0.3 to 0.6 s" in text
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -31,6 +31,12 @@ MOST_PATHS = 10_000
 LARGEST_SIDE = 64
 """Pixels of a side that larger images are brought to, for a first training on a CPU: 2 to 3 CPU ms an image and epoch."""
 
+MOST_DURATIONS = 200
+"""Recordings whose length is looked up."""
+SHORTEST_RECORDING, LONGEST_RECORDING = 0.1, 10.0
+"""Seconds that are read of recordings, for a first training on a CPU: 10 s take 5 times as long as 2 s."""
+LOWEST_RATE, USUAL_RATE = 1_000, 16_000
+"""Samples per second that the role takes, and its default, which is enough for speech."""
 SLICES = 32
 """Slices that volumes are brought to, for a first training on a CPU."""
 
@@ -108,6 +114,8 @@ def profile_image_columns(
     image_profiles = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
     for header, profile in image_profiles.items():
         guesses[header] = _with_files(guesses[header], profile)
+        if profile.found and "seconds" in role_class(guesses[header].role).model_fields:
+            guesses[header] = _with_durations(guesses[header], paths[header][:MOST_DURATIONS], ImageFinder(ImageFolder(folder)))
     return folder if any(profile.found for profile in image_profiles.values()) else None, image_profiles
 
 
@@ -143,6 +151,28 @@ def _with_files(guess: Guess, images: ImageProfile) -> Guess:
         options["missing"] = "mask"
         reason += f"; {undecodable} are left out"
     return guess.model_copy(update={"reason": reason, "options": options})
+
+
+def _with_durations(guess: Guess, cells: Sequence[str], finder: ImageFinder) -> Guess:
+    """Return the guess of recordings with the length of all but the longest tenth, and their rate where it is low."""
+    from mmtrain.image_decoding.formats.sound import duration
+
+    lengths, rates = [], []
+    for cell in cells:
+        if isinstance(file := finder.find(cell.strip()), ImageFile):
+            with suppress(UnreadableImage):
+                seconds, rate = duration(content(file.source)[1])
+                lengths.append(seconds)
+                rates.append(rate)
+    if not lengths:
+        return guess
+    lengths.sort()
+    # Rounded up to tenths of a second.
+    seconds = -(-lengths[(len(lengths) - 1) * 9 // 10] * 10 // 1) / 10
+    options: dict[str, OptionValue] = {"seconds": min(LONGEST_RECORDING, max(SHORTEST_RECORDING, seconds))}
+    options |= {"sample_rate": max(rates)} if LOWEST_RATE <= max(rates) < USUAL_RATE else {}
+    reason = f"{guess.reason}; {lengths[0]:.2g} to {lengths[-1]:.2g} s"
+    return guess.model_copy(update={"reason": reason, "options": {**options, **guess.options}})
 
 
 def _undecodable(images: ImageProfile, options: Mapping[str, OptionValue]) -> str:

@@ -35,6 +35,12 @@ def header(data: bytes) -> ImageHeader:
         return ImageHeader(str(file.format).removesuffix("EX"), 1, 1, "L", 8, 1)
 
 
+def duration(data: bytes) -> tuple[float, int]:
+    """Return the length of a recording in seconds, and its samples per second."""
+    with _opened(data) as file:
+        return file.frames / file.samplerate, int(file.samplerate)
+
+
 def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
     """Return the spectrogram of a recording, (mels, frames, channels), the lowest band in the last row."""
     rules = layout.spectrogram
