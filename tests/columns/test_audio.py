@@ -93,13 +93,23 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_init_recognizes_recordings(folder, monkeypatch, capsys):
+def test_init_recognizes_recordings(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert run(["init", "table.csv", "--target", "kind", "--output", "guessed.yaml"]) == 0
     column = yaml.safe_load((folder / "guessed.yaml").read_text(encoding="utf-8"))["columns"]["call"]
     assert column == {"role": "audio", "seconds": 0.6, "sample_rate": RATE, "missing": "mask"}
     text = (folder / "guessed.yaml").read_text(encoding="utf-8")
     assert "cells end like names of recordings, as " in text and "0.3 to 0.6 s" in text
+
+
+def test_recordings_have_no_size_in_pixels_before_a_layout_says_so(folder):
+    from mmtrain.cli.views.inspection import file_kinds
+    from mmtrain.config.image_folder import ImageFolder
+    from mmtrain.data.images.header_profile import profile_images
+
+    profile = profile_images(["0.flac", "1.wav", "2.wav", "none.wav"], ImageFolder(folder / "calls"))
+    assert (profile.found, profile.largest, profile.sizes, profile.bits) == (3, None, 0, {})
+    assert file_kinds(profile) == "WAV 2, FLAC 1"
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -196,7 +196,7 @@ def _layout(images: ImageProfile) -> dict[str, OptionValue]:
     # Grey only if all are: one coloured image needs three channels.
     options: dict[str, OptionValue] = {"size": [side, side], "channels": 1 if set(images.modes) <= {"1", "L", "I;16"} else 3}
     # Windows bring scans to 8 bits; other images of 16 bits keep theirs.
-    deep = max(images.bits) == 16 and options["channels"] == 1 and not set(images.formats) <= WINDOWED
+    deep = max(images.bits, default=8) == 16 and options["channels"] == 1 and not set(images.formats) <= WINDOWED
     return options | ({"bits": 16} if deep else {})
 
 

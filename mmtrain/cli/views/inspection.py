@@ -140,7 +140,8 @@ def _groups(console: Console, role: str, columns: Columns) -> None:
 
 
 def _images(console: Console, role: str, columns: Columns) -> None:
-    format_heading(console, f"{role} (height x width in pixels)")
+    sized = any(column.images is not None and column.images.largest for column, _ in columns)  # recordings have no size in pixels
+    format_heading(console, f"{role} (height x width in pixels)" if sized else role)
     rows = []
     for column, profile in columns:
         images, counts = column.images, column.image_counts
@@ -148,19 +149,21 @@ def _images(console: Console, role: str, columns: Columns) -> None:
         sizes = (
             [f"{size[0]} x {size[1]}" if size else "" for size in (images.smallest, images.median, images.largest)] if images else [""] * 3
         )
-        rows.append((_name(column), f"{profile.missing:,}", unreadable, distinct(profile), *sizes, f"{images.sizes:,}" if images else ""))
-    show_rows(console, ("column", "missing", "unreadable", "files", "smallest", "median", "largest", "sizes"), rows)
+        shown = (*sizes, f"{images.sizes:,}" if images else "") if sized else ()
+        rows.append((_name(column), f"{profile.missing:,}", unreadable, distinct(profile), *shown))
+    heads = ("column", "missing", "unreadable", "files", *(("smallest", "median", "largest", "sizes") if sized else ()))
+    show_rows(console, heads, rows)
     for column, _ in columns:
         if column.images is not None and column.images.found:
             line(console, f"{_name(column)}: {file_kinds(column.images)}")
 
 
 def file_kinds(images: ImageProfile) -> str:
-    """`PNG 400; mode L 400; 8 bits 400`."""
+    """`PNG 400; mode L 400; 8 bits 400`, of recordings their formats."""
     formats = ", ".join(f"{name} {files:,}" for name, files in images.formats.items())
     modes = ", ".join(f"{name} {files:,}" for name, files in images.modes.items())
     bits = ", ".join(f"{bits} bits {files:,}" for bits, files in images.bits.items())
-    return f"{formats}; mode {modes}; {bits}"
+    return f"{formats}; mode {modes}; {bits}" if modes else formats
 
 
 def _targets(console: Console, role: str, columns: Columns) -> None:

@@ -14,6 +14,7 @@ from mmtrain.data.images.image_file import ImageFile
 from mmtrain.data.images.locate import ImageFinder
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
 from mmtrain.image_decoding.data_uri import without_content
+from mmtrain.image_decoding.decoded_image import SOUNDS
 
 SAMPLE = 200
 """Files that are looked for in each folder when the folder of the images is not known."""
@@ -45,8 +46,9 @@ def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") 
             unread = unread or (without_content(cell), f"{header} {header.fix}")
         if len(bad) < 20:
             bad.append((without_content(cell), str(header)))
+    drawn = [header for header in headers if header.format not in SOUNDS]  # recordings have no pixels before they are spectrograms
     # By area, so that the median is the size of an image that exists.
-    sizes = sorted(((header.height, header.width) for header in headers), key=lambda size: (size[0] * size[1], size))
+    sizes = sorted(((header.height, header.width) for header in drawn), key=lambda size: (size[0] * size[1], size))
     return ImageProfile(
         folder=folder.path,
         paths=paths,
@@ -56,8 +58,8 @@ def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") 
         largest=sizes[-1] if sizes else None,
         sizes=len(set(sizes)),
         formats=dict(Counter(header.format for header in headers).most_common()),
-        modes=dict(Counter(header.mode for header in headers).most_common()),
-        bits=dict(Counter(header.bits for header in headers).most_common()),
+        modes=dict(Counter(header.mode for header in drawn).most_common()),
+        bits=dict(Counter(header.bits for header in drawn).most_common()),
         bad=tuple(bad),
         unread=unread,
     )
