@@ -65,7 +65,8 @@ class Dates:
         self._formats = [re.compile(one) for one in patterns["formats"]]
         names = ("slashed", "seconds", "half_of_day", "offset", "with_offset")
         self._slashed, self._seconds, self._half, self._offset, self._with_offset = (re.compile(patterns[name]) for name in names)
-        self._zone = ZoneInfo(column["time_zone"] or "UTC")
+        # Windows has no data of time zones, and UTC needs none.
+        self._zone = ZoneInfo(column["time_zone"]) if column["time_zone"] else UTC
 
     def __call__(self, cell: str | None) -> datetime | None:
         """Return the date of a cell to the second, times with an offset in the column's time zone; None for any other cell."""
