@@ -411,7 +411,7 @@ def test_a_role_of_a_user_guesses_its_columns(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     try:
         assert run(["init", "t.csv", "--target", "y", "--code", "own.py"]) == 0
-        assert "mmtrain check t.yaml --code own.py, mmtrain fit t.yaml --code own.py" in " ".join(capsys.readouterr().err.split())
+        assert "mmtrain check t.yaml --code own.py mmtrain fit t.yaml --code own.py" in " ".join(capsys.readouterr().err.split())
         assert "{role: angle, full_turn: 360.0}" in (tmp_path / "t.yaml").read_text()
         assert [type(one).__name__ for one in config.load(tmp_path / "t.yaml").columns.values()] == ["Angle", "Angle", "Id", "BinaryTarget"]
         assert run(["inspect-data", "t.csv", "--code", "own.py", "--json"]) == 0
