@@ -80,6 +80,8 @@ def compare(split: int, trials: int, ways: Sequence[str]) -> dict[str, dict[str,
                 "own": found.own_score or 0.0,
                 "best": found.best.score or 0.0,
                 "corrected": found.corrected.value if found.corrected is not None else float("nan"),
+                # The rule of `--preset best`, which else trains the file.
+                "confirmed": found.best.own or found.corrected is None or found.corrected.improves,
                 "cpu_s": time.process_time() - begun,
                 "test": test_scores(found.experiment, Path(folder)),
             }
@@ -100,7 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = rows["the file"]["test"]
         for way, row in rows.items():
             cells = "".join(f"{row[name]:{width}.3f}" if name in row else " " * width for name, width in COLUMNS)
-            print(f"{split:<6}{way:22}{cells}{row['test']:8.3f}{row['test'] - own:+8.3f}{row.get('cpu_s', 0.0):7.0f}", flush=True)
+            doubt = "" if row.get("confirmed", True) else "  not confirmed"
+            ending = f"{row['test']:8.3f}{row['test'] - own:+8.3f}{row.get('cpu_s', 0.0):7.0f}{doubt}"
+            print(f"{split:<6}{way:22}{cells}{ending}", flush=True)
             results.append({"split": split, "way": way, **row, "gain": row["test"] - own})
     for way in given.ways:
         gains = [float(str(one["gain"])) for one in results if one["way"] == way]

@@ -110,13 +110,17 @@ def test_limits_name_the_choice_and_the_noise():
     assert points[0] == "A trial is trained once, with one seed, so small differences between trials are noise."
     assert points[1].startswith("The best of many scores")
     assert points[2] == "Only 4 trials of 4 ended with a score: too few to tell which settings matter."
+    few = "Trials are compared on only 80 validation rows: with `tune.folds: 3`, all rows that learn or validate score them."
+    assert _limits(search(corrected_auc(0.85))).blocks[0].texts[1] == few
+    enough = corrected_auc(0.85).model_copy(update={"rows": 300})
+    assert few not in _limits(search(enough)).blocks[0].texts
 
 
 def test_a_trial_that_was_best_before_it_had_learned_is_called_luck():
     result = search(corrected_auc(0.85))
     lucky = result.model_copy(update={"best": result.best.model_copy(update={"best_epoch": 1})})
     sentence = "Trial 3 was best after its first epoch, when it had hardly learned: its score may be luck of its first weights"
-    assert describe_correction(lucky)[1].startswith(sentence) and _limits(lucky).blocks[0].texts[2].startswith(sentence)
+    assert describe_correction(lucky)[1].startswith(sentence) and _limits(lucky).blocks[0].texts[3].startswith(sentence)
     assert not any(text.startswith("Trial 3 was best") for text in (*describe_correction(result), *_limits(result).blocks[0].texts))
     # Two folds of one epoch each have no later one.
     folds = lucky.best.model_copy(update={"fold_scores": [0.9, 0.9]})

@@ -22,6 +22,8 @@ MOST_TRIALS = 30
 """Trials in the page's table, the best first; trials.csv has all."""
 MOST_AXES = 10
 """Settings of the plot of parallel coordinates, the most important first."""
+FEW_VALIDATION_ROWS = 300
+"""Below this, folds of trials are suggested: the standard error of an accuracy of .8 is .023, as large as most gains of a search."""
 AT_THE_END = 0.05
 """Share of a range from its end within which the best value says that a wider range may have a better one."""
 LATE = 2 / 3
@@ -175,6 +177,9 @@ def _limits(result: SearchResult) -> Section:
     folds = max((len(one.fold_scores) for one in result.trials), default=0)
     trained = f"{folds} times, on other folds with other seeds" if folds else "once, with one seed"
     points = [f"A trial is trained {trained}, so small differences between trials are noise."]
+    if result.corrected is not None and not folds and result.corrected.rows < FEW_VALIDATION_ROWS:
+        rows = counted(result.corrected.rows, "validation row")
+        points.append(f"Trials are compared on only {rows}: with `tune.folds: 3`, all rows that learn or validate score them.")
     if result.nested is None and not result.best.own:
         points.append(OPTIMISM if result.corrected is None else f"{OPTIMISM} The interval knows of the choice, and nothing of other rows.")
     points += describe_luck(result.best)
