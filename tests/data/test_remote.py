@@ -276,6 +276,24 @@ def test_images_come_from_addresses_below_the_images_folder_or_from_anywhere_if_
     assert allowed.files[0].size == len(PNG) + 1
 
 
+def test_images_that_are_predicted_are_fetched_together(web, tmp_path):
+    from mmtrain.columns import Image
+    from mmtrain.data.images import locate as module
+    from mmtrain.data.images.decode_cells import decode_cells
+
+    calls, fetch_all = [], module.fetch_all
+    for number in range(3):
+        paint(tmp_path / "x.png", 50 * number)
+        web.files[f"/scans/{number}.png"] = (tmp_path / "x.png").read_bytes()
+    finder = ImageFinder(ImageFolder(local_path(f"{web.address}/scans")))
+    column, cells = Image(column="x", size=(2, 2), channels=1), pd.Series([f"{number}.png" for number in range(3)], dtype="str")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "fetch_all", lambda paths: (calls.append(len(paths := list(paths))), fetch_all(paths))[1])
+        decoded = decode_cells(cells, column.image_cells, finder, policy="error")
+    assert calls[0] == 3
+    assert decoded.pixels[:, 0, 0, 0].tolist() == [0, 50, 100]
+
+
 @pytest.fixture
 def shard(tmp_path):
     path = tmp_path / "shards" / "0001.tar"

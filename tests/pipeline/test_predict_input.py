@@ -118,3 +118,17 @@ def test_images_alone_need_one_column_of_images_and_files(tmp_path):
 def test_images_of_a_folder_are_those_of_the_first_of_several_columns(tmp_path):
     paint(tmp_path / "a.png", 3)
     assert rows(tmp_path, {"views": Images(column="views", columns=("front", "back"))})[0] == ["front,back", "a.png,"]
+
+
+def test_an_image_may_be_at_an_address(monkeypatch, tmp_path):
+    from remote_servers import Files, serve
+
+    from mmtrain.system.remote import mirror
+
+    monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(mirror.time, "sleep", lambda _: None)
+    with serve(Files, {"/scans/1.png": b"\x89PNG"}) as server:
+        lines, given = rows(tmp_path.__class__(f"{server.address}/scans/1.png"))
+        assert (lines, (given.folder / "1.png").read_bytes()) == (["scan,years", "1.png,"], b"\x89PNG")
+        with pytest.raises(DataError, match=r"nothing is at this address"):
+            rows(tmp_path.__class__(f"{server.address}/scans/2.png"))
