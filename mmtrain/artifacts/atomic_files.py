@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmtrain.errors import Problem, RunError
+from mmtrain.system.locks import acquire, locked
 
 
 @contextmanager
@@ -39,11 +39,11 @@ def replacing_folder(path: Path, *, others: bool = False) -> Iterator[Path]:
     without a lock. The parent folder must exist.
     """
     with atomic_write(path) as temporary:
-        with _locked(path.parent):  # else another process could take the new folder for a leftover before it is locked
+        with locked(path.parent):  # else another process could take the new folder for a leftover before it is locked
             for leftover in _leftovers(path, others=others):
                 shutil.rmtree(leftover, ignore_errors=True)
             temporary.mkdir()
-            lock = _lock(temporary)
+            lock = _acquire(temporary)
         try:
             yield temporary
         finally:
@@ -58,35 +58,18 @@ def _leftovers(path: Path, *, others: bool) -> list[Path]:
     for folder in path.parent.iterdir():
         if name.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
             # A lock that can be had means that its builder is gone.
-            lock = _lock(folder, wait=False)
+            lock = _acquire(folder)
             if lock is not None:
                 os.close(lock)
                 abandoned.append(folder)
     return abandoned
 
 
-def _lock(folder: Path, *, wait: bool = True) -> int | None:
+def _acquire(folder: Path) -> int | None:
     """Return a descriptor that locks the folder until it is closed; None if another process has it, or without locks."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = _lock(folder)
-    try:
-        yield
-    finally:
-        if lock is not None:
-            os.close(lock)
+    with suppress(OSError):
+        return acquire(folder, wait=False)
+    return None
 
 
 @contextmanager

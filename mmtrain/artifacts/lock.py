@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.artifacts.run_folder import LOCK, Run
 from mmtrain.errors import Problem, UsageError
+from mmtrain.system.locks import LocksUnsupportedError, acquire, write_locked
 
 
 @contextmanager
@@ -20,13 +20,12 @@ def run_lock(run: Run) -> Iterator[None]:
 
     On a file system without locks it has no effect.
     """
-    with disk_errors(run / LOCK):
-        descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _acquire(run)
     try:
-        _acquire(descriptor, run)
         yield
     finally:
-        os.close(descriptor)  # the file stays: another process may have it open and wait for the lock
+        if descriptor is not None:
+            os.close(descriptor)  # the file stays: another process may have it open and wait for the lock
 
 
 def is_locked(run: Run) -> bool:
@@ -46,7 +45,7 @@ def run_of_process(folder: Path, process: int) -> Run | None:
     # Not through the link `latest`, which another training may move.
     locks = [path for path in folder.glob(f"*/{LOCK}") if not path.parent.is_symlink()]
     locks.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    return next((Run(path.parent) for path in locks if path.read_text(errors="replace") == holder), None)
+    return next((Run(path.parent) for path in locks if path.read_text(encoding="utf-8", errors="replace") == holder), None)
 
 
 def _holder(process: int) -> str:
@@ -54,15 +53,19 @@ def _holder(process: int) -> str:
     return f"process {process} on {platform.node()}"
 
 
-def _acquire(descriptor: int, run: Run) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        who = os.pread(descriptor, 1000, 0).decode() or "another process"  # which has the lock, but has not yet written its name
-        what = f"the run is being trained by {who}."
-        raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
-    except OSError:  # a file system without locks, NFS for instance
-        return
+def _acquire(run: Run) -> int | None:
+    """Return the descriptor of the lock; None on a file system without locks."""
     with disk_errors(run / LOCK):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _holder(os.getpid()).encode(), 0)
+        if not (run / LOCK).exists():  # its time is that of the last training
+            (run / LOCK).touch()
+        try:
+            descriptor = acquire(run / LOCK, wait=False)
+        except BlockingIOError:
+            # A process that has the lock may not have written its name yet.
+            who = (run / LOCK).read_text(encoding="utf-8", errors="replace") or "another process"
+            what = f"the run is being trained by {who}."
+            raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
+        except LocksUnsupportedError:
+            return None
+        write_locked(run / LOCK, descriptor, _holder(os.getpid()))
+    return descriptor

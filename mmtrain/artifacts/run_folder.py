@@ -46,13 +46,12 @@ Every file is written under a temporary name and renamed, so that a reader never
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -61,6 +60,7 @@ from mmtrain import artifacts
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
 from mmtrain.errors import Problem, RunError
 from mmtrain.result_model import plain_values
+from mmtrain.system.locks import locked
 from mmtrain.text.printable import json_text, plain_json
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -221,14 +221,10 @@ class Run:
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Exclude other processes and threads that do the same for the duration of the block. The folder itself is locked."""
-        with disk_errors(self.folder):
-            descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            with disk_errors(self.folder):
+                held.enter_context(locked(self.folder))
             yield
-        finally:
-            os.close(descriptor)
 
     def seal(self, *names: str) -> None:
         """Record the hashes of files that must not change any more."""

@@ -10,7 +10,6 @@ written.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -28,6 +27,7 @@ import numpy as np
 
 from mmtrain.config.byte_size import format_bytes
 from mmtrain.errors import Problem, RunError
+from mmtrain.system.locks import acquire, locked
 
 MANIFEST = "manifest.txt"
 SHARDS = "shards"
@@ -104,9 +104,7 @@ def _entries(cache: Path) -> Iterator[Entry]:
             changed = folder.stat().st_mtime
         except OSError:  # renamed or removed by another process
             continue
-        # `st_blocks` counts 512 bytes whatever the file system's blocks are; unlike the length it leaves out holes of a
-        # sparse file.
-        size = sum(status.st_blocks * 512 for status in statuses.values())
+        size = sum(_bytes_on_disk(status) for status in statuses.values())
         used = max([changed, *(status.st_mtime for status in statuses.values())])
         kind = next((kind for kind in KINDS if kind.array in statuses), None)
         if name["unfinished"]:
@@ -114,6 +112,12 @@ def _entries(cache: Path) -> Iterator[Entry]:
         elif kind is not None and set(statuses) <= set(kind.files):
             whole = len(statuses) == len(kind.files) and manifest(folder, kind)
             yield Entry(folder, kind, "complete" if whole else "damaged", size, used)
+
+
+def _bytes_on_disk(status: os.stat_result) -> int:
+    # `st_blocks`, which Windows lacks, counts 512 bytes whatever the file system's blocks are; unlike the length it leaves out holes of a
+    # sparse file.
+    return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
 
 
 def manifest(folder: Path, kind: EntryKind) -> list[str]:
@@ -139,12 +143,11 @@ def _in_work(folder: Path, used: float) -> bool:
         return True
     arrays = [folder / kind.array for kind in KINDS]
     for path in (*arrays, *(folder / SHARDS).glob("*.lock")):
-        try:
-            with path.open("rb") as file:
-                # Fails while the builder holds its exclusive lock; the kernel drops that lock with the process.
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
+        if not path.is_file():
             continue
+        try:
+            # Fails while the builder holds its lock, which the system drops with the process.
+            os.close(acquire(path, wait=False))
         except OSError:
             return True
     return False
@@ -184,8 +187,7 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Itera
     Written, not mapped: on a full disk a write is an error, whereas a page of a map that cannot be written ends the process.
     """
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # for as long as this process lives and writes
+    with path.open("wb") as file, locked(path):  # for as long as this process lives and writes
         np.lib.format.write_array_header_1_0(file, header)
         file.flush()
         start = file.tell()

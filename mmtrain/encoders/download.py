@@ -7,7 +7,6 @@ interrupted one; files with a wrong checksum are removed.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -23,6 +22,7 @@ from typing import Any
 
 from mmtrain.encoders.base import families
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
+from mmtrain.system.locks import locked
 
 HUB_VARIABLE = "MMTRAIN_HUB"
 """Environment variable with the address of a hub."""
@@ -125,14 +125,12 @@ def _locked(folder: Path) -> Iterator[None]:
     """Create `folder` with a lock on it for the block. Raises RunError where another process holds it, or the disk refuses a file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        finally:
-            with suppress(OSError):
-                folder.rmdir()  # nothing was fetched
-            os.close(lock)
+        with locked(folder, wait=False):
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    folder.rmdir()  # nothing was fetched
     except BlockingIOError as error:
         raise RunError(Problem(str(folder), "another process is fetching this model.", "Wait until it has ended.")) from error
     except OSError as error:

@@ -1,13 +1,14 @@
-"""Memory of the machine (infinite if the system does not report it) and of this process (0 then), in bytes."""
+"""Memory of the machine and of this process in bytes, by psutil, within the control groups of Linux, which psutil does not read."""
 
 from __future__ import annotations
 
 import ctypes
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 _VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
 _VERSION_2 = ("memory.max", "memory.current", "file")
@@ -15,18 +16,17 @@ _VERSION_2 = ("memory.max", "memory.current", "file")
 
 
 def available_memory(root: Path = Path("/")) -> float:
-    """Return the bytes that this process may still take, file caches counted as free; infinite if the system does not report it.
+    """Return the bytes that this process may still take, file caches counted as free.
 
     It is the minimum of what the machine has and what the control groups (Linux, version 1 or 2) of the process allow. `root` is the
     folder of `proc` and `sys`.
     """
-    # meminfo counts kilobytes.
-    limits = [_read_number(root / "proc/meminfo", "MemAvailable:") * 1024]
+    limits = [float(psutil.virtual_memory().available)]
     for group, names in _groups(root):
         with suppress(OSError, ValueError):  # ValueError: a group without a limit has the word max in its file
-            limit, used = (float((group / name).read_text()) for name in names[:2])
+            limit, used = (float((group / name).read_text(encoding="utf-8")) for name in names[:2])
             # A control group counts the file cache as used, although the kernel gives it back.
-            limits.append(limit - used + _read_number(group / "memory.stat", names[2], 0.0))
+            limits.append(limit - used + _read_number(group / "memory.stat", names[2]))
     return max(0.0, min(limits))
 
 
@@ -41,7 +41,7 @@ def release_unused() -> None:
 def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
     """Yield the control groups of this process up to the outermost, each with the names for its limit, use and file cache."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return
     # `number:controllers:path`, with no controllers in version 2.
@@ -58,19 +58,22 @@ def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
             group = group.parent
 
 
-def _read_number(path: Path, name: str, otherwise: float = float("inf")) -> float:
-    """Return the number that follows `name` in a file of lines like `name 12`."""
+def _read_number(path: Path, name: str) -> float:
+    """Return the number that follows `name` in a file of lines like `name 12`; 0 without such a line."""
     with suppress(OSError):
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             words = line.split()
             if words[:1] == [name]:
                 return float(words[1])
-    return otherwise
+    return 0.0
 
 
 def anonymous_memory() -> int:
-    """Return the current memory of the process without mapped files."""
-    return int(_read_number(Path("/proc/self/status"), "RssAnon:", 0.0)) * 1024
+    """Return the current memory of the process without mapped files; on macOS with them."""
+    memory = psutil.Process().memory_info()
+    if sys.platform == "linux":
+        return int(memory.rss - memory.shared)
+    return int(getattr(memory, "private", memory.rss))  # Windows
 
 
 class _PeakMemory:
@@ -86,9 +89,13 @@ class _PeakMemory:
 
     def bytes(self) -> int:
         """Return the peak since the last restart; outside Linux since the start of the process."""
-        # ru_maxrss is in bytes on macOS and in kilobytes elsewhere.
-        since_start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-        return int(_read_number(Path("/proc/self/status"), "VmHWM:", since_start)) * 1024
+        if sys.platform == "darwin":
+            import resource  # Windows lacks it
+
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # psutil knows the peak on Windows only.
+        memory = psutil.Process().memory_info()
+        return int(getattr(memory, "peak_wset", 0)) or int(_read_number(Path("/proc/self/status"), "VmHWM:")) * 1024
 
 
 peak_memory = _PeakMemory()

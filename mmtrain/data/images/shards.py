@@ -8,7 +8,6 @@ command. A process without a shard to take waits for the others.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -20,8 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from threading import Event
-from typing import IO, Any
+from threading import Event, Lock
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -29,6 +28,7 @@ from mmtrain.data.cache import FULL, IMAGES, SHARDS, new_array
 from mmtrain.data.images.decode import Outcome, Progress, decode_all, image_bytes, image_format
 from mmtrain.data.images.image_file import ImageFile
 from mmtrain.image_decoding import Layout
+from mmtrain.system.locks import acquire
 
 SHARD_IMAGES = 1024
 SHARD_BYTES = 256_000_000
@@ -37,6 +37,8 @@ POLL_SECONDS = 0.05
 """Time between two looks at the shards of others."""
 FLUSH_SECONDS = 0.03
 """Time for which pixels gather before the disk is made to write them."""
+_SEEKING = Lock()
+"""Held while the position of a file is used, where the system has no writing at a position (Windows)."""
 
 
 @dataclass(frozen=True)
@@ -186,14 +188,13 @@ class ShardedBuild:
 
     def remove(self) -> None:
         """Remove the folder, unless another process works on it."""
-        held: list[IO[bytes]] = []
+        held: list[int] = []
         with suppress(OSError):
             for path in (self.folder / SHARDS).glob("*.lock"):
-                held.append(path.open("rb"))
-                fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.append(acquire(path, wait=False))
             shutil.rmtree(self.folder, ignore_errors=True)
-        for file in held:
-            file.close()
+        for lock in held:
+            os.close(lock)
 
 
 @contextmanager
@@ -223,23 +224,28 @@ def written_meanwhile(descriptor: int) -> Iterator[None]:
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
     """Context in which a file is locked by this process; False where another one has locked it, or its folder is gone."""
-    file: IO[bytes] | None = None
+    lock: int | None = None
     try:
-        file = path.open("ab")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The file may have been removed between the two calls.
-        mine = os.fstat(file.fileno()).st_nlink > 0
+        path.touch()  # `remove` looks for it
+        lock = acquire(path, wait=False)
+        # The file may have been removed before it was locked.
+        mine = os.fstat(lock).st_nlink > 0 and path.is_file()
     except (FileNotFoundError, BlockingIOError):
         mine = False
     try:
         yield mine
     finally:
-        if file is not None:
-            file.close()
+        if lock is not None:
+            os.close(lock)
 
 
 def _write_at(descriptor: int, left: memoryview, offset: int) -> None:
     # May write fewer bytes than it was given.
     while left:
-        written = os.pwrite(descriptor, left, offset)
+        if hasattr(os, "pwrite"):
+            written = os.pwrite(descriptor, left, offset)
+        else:
+            with _SEEKING:
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                written = os.write(descriptor, left)
         left, offset = left[written:], offset + written

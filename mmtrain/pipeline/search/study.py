@@ -6,7 +6,6 @@ same time. Every change is a line of `journal.log`, so that a killed process los
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.errors import ConfigError, Problem
 from mmtrain.layers.start import hidden
 from mmtrain.pipeline.search.space import SearchSpace, Setting
+from mmtrain.system.locks import acquire
 
 if TYPE_CHECKING:
     import optuna
@@ -54,7 +54,7 @@ def require_optuna(place: str) -> None:
 
 
 class FileLock:
-    """A lock of the kernel on a file, for `JournalFileBackend`: it is released however its process ends."""
+    """A lock on a file, for `JournalFileBackend`: the system releases it however its process ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -62,8 +62,8 @@ class FileLock:
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        self._path.touch()
+        self._descriptor = acquire(self._path)
         return True
 
     def release(self) -> None:

@@ -8,7 +8,6 @@ are in no path: see `secrets`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from mmtrain.errors import DataError, Problem
+from mmtrain.system.locks import locked
 from mmtrain.system.paths import PATTERN_SIGNS, cache_folder
 from mmtrain.system.remote import secrets
 from mmtrain.system.remote.sources import DeniedError, MissingError, MissingPackageError, RemoteFile, Source, source_of
@@ -194,11 +194,12 @@ def _download(source: Source, file: RemoteFile, target: Path, address: str) -> N
     target.parent.mkdir(parents=True, exist_ok=True)
     tag = sha256(f"{address} {file.version}".encode()).hexdigest()[:8]
     partial = target.with_name(f".{target.name[:200]}.{tag}{PARTIAL}")
-    with partial.open("ab") as written:
-        fcntl.flock(written, fcntl.LOCK_EX)  # another process may fetch the same file
-        if not partial.exists():
+    partial.touch()
+    with locked(partial):
+        if not partial.exists():  # another process has fetched it meanwhile
             return
-        with_retries(lambda: _append(source, file, written))
+        with partial.open("ab") as written:
+            with_retries(lambda: _append(source, file, written))
         if file.changed:
             os.utime(partial, (file.changed, file.changed))
         partial.replace(target)

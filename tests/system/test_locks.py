@@ -1,0 +1,68 @@
+"""Locks between processes, as every system has them; those of Windows on a file of their own."""
+
+import os
+from errno import ENOLCK
+
+import filelock
+import pytest
+
+from mmtrain.system import locks
+from mmtrain.system.locks import LocksUnsupportedError, acquire, locked, write_locked
+
+
+@pytest.fixture(params=[False, True], ids=["on the file", "on a separate file"])
+def separate(request, monkeypatch, tmp_path):
+    monkeypatch.setattr(locks, "ON_SEPARATE_FILES", request.param)
+    monkeypatch.setattr(locks.tempfile, "tempdir", str(tmp_path))
+    return request.param
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_lock_is_had_once_until_it_is_closed(separate, tmp_path, is_folder):
+    path = tmp_path / "locked"
+    with pytest.raises(FileNotFoundError):
+        acquire(path)
+    assert not path.exists()
+    path.mkdir() if is_folder else path.touch()
+    first = acquire(path)
+    with pytest.raises(BlockingIOError), locked(path, wait=False):
+        pass
+    os.close(first)
+    with locked(path, wait=False), pytest.raises(BlockingIOError):
+        acquire(path, wait=False)
+    os.close(acquire(path, wait=False))
+
+
+def test_the_text_of_a_locked_file_is_replaced_and_read(separate, tmp_path):
+    path = tmp_path / ".lock"
+    path.write_text("a process of a long name", encoding="utf-8")
+    descriptor = acquire(path)
+    write_locked(path, descriptor, "process 3")
+    assert path.read_text(encoding="utf-8") == "process 3"
+    os.close(descriptor)
+
+
+def test_without_locks_a_file_is_used_all_the_same(separate, tmp_path, monkeypatch):
+    def refuse(descriptor, **_):
+        raise OSError(ENOLCK, os.strerror(ENOLCK))
+
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    (tmp_path / "file").touch()
+    with locked(tmp_path / "file"):
+        pass
+    with pytest.raises(LocksUnsupportedError):
+        acquire(tmp_path / "file")
+
+
+def test_a_file_that_only_others_may_write_can_be_locked(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    opened = os.open
+
+    def read_only(path, flags, *mode):
+        if flags & os.O_RDWR:
+            raise PermissionError
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with locked(tmp_path / "file"):
+        pass
