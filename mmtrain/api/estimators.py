@@ -87,7 +87,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             self.folder_ = None if self.output is None else run.folder
             self._target = name
             self._files = {
-                str(path.relative_to(run.folder)): path.read_bytes()
+                path.relative_to(run.folder).as_posix(): path.read_bytes()
                 for path in sorted(run.folder.rglob("*"))
                 if path.is_file() and path.relative_to(run.folder).parts[0] not in LEFT_BEHIND
             }

@@ -43,8 +43,8 @@ class Listings:
         """
         if path.isascii() or "\0" in path:
             return None
-        existing = "/" if os.path.isabs(path) else folder
-        for part in path.split("/"):
+        existing = folder
+        for part in Path(path).parts:  # the root of an absolute path replaces the folder
             candidate = os.path.join(existing, part)
             if not part.isascii() and not os.path.lexists(candidate):
                 alike = self._forms_in(existing).get(unicodedata.normalize("NFC", part), [])

@@ -166,6 +166,10 @@ def homeless_cache() -> Path:
         PermissionError: another user was there first.
 
     """
+    if not hasattr(os, "geteuid"):  # Windows, whose temporary files are in a folder of the user
+        folder = Path(tempfile.gettempdir(), "mmtrain")
+        folder.mkdir(exist_ok=True)
+        return folder
     folder = Path(tempfile.gettempdir(), f"mmtrain-{os.geteuid()}")
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,7 +64,9 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=None if shown else subprocess.DEVNULL,
             stderr=None if shown else self._messages,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops its workers
+            # Ctrl-C reaches the parent alone, which stops its workers.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
         )
 
     @property
@@ -82,8 +85,12 @@ class Worker:
 
     def terminate(self) -> None:
         """Ask the process to end, if it still runs."""
+        self.send(signal.SIGTERM)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the process, if it still runs; on Windows, which knows no other for processes, Ctrl-Break."""
         if self.process.poll() is None:
-            self.process.terminate()
+            self.process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", number))
 
     def close(self) -> None:
         """Wait for the end of a process that was asked to, and kill it after `STOP_SECONDS`; `failure` stays known."""

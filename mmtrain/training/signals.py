@@ -13,7 +13,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""Signals that end a training with a checkpoint; SIGBREAK is Ctrl-Break, the only one that a process on Windows can send to another."""
 
 
 class Interrupted(BaseException):

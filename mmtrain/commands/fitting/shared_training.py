@@ -204,8 +204,7 @@ def _forwarding(workers: Sequence[Worker]) -> Iterator[list[int]]:
     def forward(number: int, _frame: Any) -> None:
         forwarded.append(number)
         for worker in workers:
-            if worker.process.poll() is None:
-                worker.process.send_signal(number)
+            worker.send(number)
 
     before = {number: signal.signal(number, forward) for number in STOP_SIGNALS}
     try:
