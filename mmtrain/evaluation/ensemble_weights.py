@@ -194,7 +194,7 @@ def _configuration(member: Member) -> tuple[str, int, int]:
 
 
 def _name(key: tuple[str, int, int], keys: Sequence[tuple[str, int, int]]) -> str:
-    """Return `scan alone, repeat 1, seed 2`; without what all configurations share, as the repeat where there is one."""
+    """Return `scan alone, repeat 1, seed 2`; without what all configurations share, such as the only repeat."""
     branch, repeat, seed = key
     repeats, seeds = (len({one[place] for one in keys}) > 1 for place in (1, 2))
     words = [f"{branch} alone" if branch else "all branches"]

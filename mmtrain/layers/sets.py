@@ -17,7 +17,7 @@ from mmtrain.specs import Pool
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class FlattenMembers(ConfiguredLayer):
-    """Sets (batch, most, ...) to their members (members, ...), row by row, and `shown` (batch, most) float32, 1 where there is one.
+    """Sets (batch, most, ...) to their members (members, ...), row by row, and `shown` (batch, most) float32, 1 for a member.
 
     A place whose pixels are all 0 has no member, nor one whose features are NaN. A batch without any gives one member of zeros, since
     normalizations of no values are NaN; no row has it. With `values`, of the shape of the sets, the members are those of the values.

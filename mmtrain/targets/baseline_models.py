@@ -20,7 +20,7 @@ class BaselineModels(TaskTraits):
 
     @property
     def reference_kind(self) -> ReferenceKind:
-        """Kind of the models that predict the same; by default classes, labels or one number, as far as the traits say so."""
+        """Kind of the models that predict the same; by default classes, labels or one number, by the traits of the task."""
         if self.has_labels:
             return "labels"
         if self.has_classes:

@@ -1,9 +1,9 @@
 """Build the pixels of an image store in shards, by all processes that need it: on one machine, or on several that share the cache folder.
 
-The pixels of all shards lie in one file, so that the store is read as one and is the same to the bit whoever has written it. A process
-takes the first shard that nobody works on: it locks the file of the shard, decodes its images into their place, and leaves a record. The
-kernel drops the lock of a killed process, whose shard is then decoded again by another one; shards with a record stay, also for a later
-command. A process without a shard to take waits for the others.
+The pixels of all shards lie in one file, so that the store is read as one and is the same to the bit, whichever processes wrote it. A
+process takes the first shard that nobody works on: it locks the file of the shard, decodes its images into their place, and leaves a
+record. The kernel drops the lock of a killed process, whose shard is then decoded again by another one; shards with a record stay, also for
+a later command. A process without a shard to take waits for the others.
 """
 
 from __future__ import annotations

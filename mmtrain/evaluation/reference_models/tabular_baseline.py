@@ -42,7 +42,7 @@ class TabularBaseline(ABC):
 
     @classmethod
     def obstacle(cls, target: FittedTarget, rows: int) -> str:  # noqa: ARG003
-        """Return why there is no such model of a target, from this number of training rows, in a sentence; empty where there is one."""
+        """Return why there is no such model of a target, from this number of training rows, in a sentence; empty if there can be."""
         return "It predicts classes, labels and numbers only." if target.reference_kind in ("none", "times") else ""
 
     def __init__(self, fitted: Fitted, arrays: Arrays, partition: Partition, features: FeatureMatrix, *, seed: int) -> None:

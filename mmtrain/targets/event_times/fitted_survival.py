@@ -169,7 +169,7 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         return np.asarray(np.exp(-np.exp(np.clip(others, -30.0, 30.0))[:, None] * level))
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """What each row adds to the integrated Brier score."""
+        """Return the contribution of each row to the integrated Brier score."""
         import numpy as np
 
         from mmtrain.metrics.survival import integrated_brier
