@@ -49,14 +49,21 @@ def assembled(path, overrides=()):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The data of a training of two frozen epochs and one that tunes, after it, and its run. Copies of it were made at `STOPS`."""
-    from mmtrain.training import loop
-
+def folder(tmp_path_factory):
+    """The folder of the experiment, its table and its encoder."""
     folder = tmp_path_factory.mktemp("tuned")
     two_blobs(folder, 40, note=lambda row: TEXTS[row % 6], amount=lambda row: 5 + row % 6)
     write_model(folder / "tiny_bert", modules=["Transformer", "Pooling"], pooling={"pooling_mode_mean_tokens": True})
-    data = assembled(write_experiment(folder / "experiment.yaml", TREE))
+    write_experiment(folder / "experiment.yaml", TREE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """The data of a training of two frozen epochs and one that tunes, after it, and its run. Copies of it were made at `STOPS`."""
+    from mmtrain.training import loop
+
+    data = assembled(folder / "experiment.yaml")
     run = run_folder.begin(folder / "whole", "tuned")
 
     def copy(event):
@@ -91,7 +98,9 @@ def test_heads_behind_an_encoder_begin_at_zero_and_learn(whole):
 
 @pytest.mark.slow
 def test_checkpoints_hold_adapters_and_no_weight_of_the_file(whole):
-    _, run, _ = whole
+    data, run, _ = whole
+    adapters = [variable for variable in data.models.stored.variables if variable.name == "lora_kernel_b"]
+    assert all(np.abs(variable.numpy()).max() > 0 for variable in adapters)  # from zeros
     with np.load(run / "checkpoints" / "last" / "weights.npz") as weights:
         layers = [name.partition(" ")[2].split("|") for name in weights.files]
     adapted = [layer for layer, name in layers if name.startswith("lora_kernel")]
@@ -99,15 +108,21 @@ def test_checkpoints_hold_adapters_and_no_weight_of_the_file(whole):
     assert not [name for layer, name in layers if layer in adapted and not name.startswith("lora_kernel")]
 
 
-def test_adapters_are_merged_with_equal_outputs(whole):
+def test_adapters_are_merged_with_equal_outputs(folder):
+    """Of a network whose adapters and head have weights as a training gives them; both begin at zero."""
     from mmtrain.model import model_file
 
-    data, _, _ = whole
+    data, random = assembled(folder / "experiment.yaml"), np.random.default_rng(0)
     rows, count = np.arange(40), len(data.models.predictor.weights)
     adapters = [variable for variable in data.models.stored.variables if variable.name == "lora_kernel_b"]
-    assert all(np.abs(variable.numpy()).max() > 0 for variable in adapters)
+    kernel = data.models.network.get_layer("target_amount").weights[0]
+    kernel.assign(random.normal(0, 0.05, kernel.shape))
+    plain = model_file.predict(data.models.predictor, data.arrays, rows)["amount"]
+    for variable in adapters:
+        variable.assign(random.normal(0, 0.1, variable.shape))
     before = [variable.numpy() for variable in data.models.predictor.weights]
     tuned = model_file.predict(data.models.predictor, data.arrays, rows)["amount"]
+    assert np.abs(tuned - plain).max() > 1e-3
     data.models.merge_adapters()
     merged = model_file.predict(data.models.predictor, data.arrays, rows)["amount"]
     assert len(before) - len(data.models.predictor.weights) == 2 * len(adapters) == 12
@@ -130,11 +145,10 @@ def test_a_training_killed_in_any_stage_continues_bit_equal(whole, stop):
         assert (run / "checkpoints" / name).read_bytes() == (expected / "checkpoints" / name).read_bytes(), name
 
 
-def test_a_stage_in_which_the_encoder_is_frozen_takes_features_with_equal_outputs(whole):
+def test_a_stage_in_which_the_encoder_is_frozen_takes_features_with_equal_outputs(folder):
     from mmtrain.training.step import TrainStep
     from mmtrain.training.validation import predict_rows
 
-    _, _, folder = whole
     data, rows = assembled(folder / "experiment.yaml"), np.arange(40)
     steps = TrainStep(data.training, data.columns, data.fitted, data.models)
     shapes = [tuple(tensor.shape) for tensor in steps.models.network.inputs]
