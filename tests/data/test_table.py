@@ -610,7 +610,7 @@ def test_table_is_hashed_once_until_it_changes(tmp_path):
 ENDINGS_OF_PROCESSES = """
 import os, sys
 from pathlib import Path
-from mmtrain.data.tables.table import read
+from mmtrain.data.tables.read_table import read
 from mmtrain.columns import Categorical
 from mmtrain.errors import DataError
 import pyarrow.csv

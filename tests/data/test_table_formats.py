@@ -640,6 +640,14 @@ def damaged(content, deal):
     return bytes(found)
 
 
+@pytest.mark.parametrize("options", [{}, {"separator": ","}])
+def test_a_cut_off_table_whose_header_is_not_text_is_refused_as_damaged(tmp_path, options):
+    """The search for the byte that is not text reads to the end."""
+    content = gzip.compress(b"a\xff,b\n1,2\n", mtime=0)[:-4]
+    expected = "t.csv.gz: the file cannot be read: Compressed file ended before the end-of-stream marker was reached. "
+    assert problems_of(tmp_path / "t.csv.gz", content, **options) == [f"{expected}Write it again, or copy it again, whole."]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content"),

@@ -58,12 +58,13 @@ class CsvFile(TableFile):
     def _read_headers(self) -> tuple[str, ...]:
         try:
             self._header_line, cells = next(self.text.records(), (0, []))
+            # U+FFFD is what an undecodable byte of the header was replaced by; the search for it may reach damage further on.
+            problem = self.text.encoding_problem() if "\ufffd" in "".join(cells) else None
         except DAMAGED as error:
             raise DataError(self._damage(error)) from error
         if not cells:
             raise DataError(Problem(self.path.name, "the file is empty.", "Write a line of headers, and a line for every row."))
-        # U+FFFD is what an undecodable byte of the header was replaced by.
-        if "\ufffd" in "".join(cells) and (problem := self.text.encoding_problem()):
+        if problem:
             raise DataError(problem)
         return tuple(cells)
 
