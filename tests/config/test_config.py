@@ -551,7 +551,7 @@ def test_the_schema_names_its_dialect_and_requires_only_what_has_no_default():
     assert schema["$defs"]["BinaryTarget"]["required"] == ["role", "task"]
 
 
-REQUIRED = {"survival": {"time": "t", "event": "d"}, "vector": {"columns": ["a", "b"]}}
+REQUIRED = {"ranking": {"group": "q"}, "survival": {"time": "t", "event": "d"}, "vector": {"columns": ["a", "b"]}}
 """Options that a task cannot do without."""
 COLUMNS = {
     "number": {"role": "numeric"},

@@ -490,8 +490,8 @@ EXAMPLES = {
     "gaussian": (GaussianTarget(beta=0.2), ["0.1", "0.7"]),
     "quantiles": (QuantileTarget(levels=(0.1, 0.9)), ["0.1", "0.7"]),
 }
-SEVERAL_HEADERS = {"survival", "vector"}
-"""Tasks with files of their own, test_survival.py and test_vector.py."""
+SEVERAL_HEADERS = {"ranking", "survival", "vector"}
+"""Tasks with files of their own, test_ranking.py, test_survival.py and test_vector.py."""
 
 
 @pytest.mark.parametrize("task", sorted(EXAMPLES))
@@ -507,7 +507,7 @@ def test_every_task_has_an_example():
     assert set(EXAMPLES) | SEVERAL_HEADERS == set(tasks) == set(fitted_tasks)
     for table in (FAULTS, UNSEEN, SPOKEN):
         assert {row[0].task for row in table} == set(EXAMPLES)
-    assert len(list(tasks)) == 10
+    assert len(list(tasks)) == 11
 
 
 def test_words_in_every_answer_of_a_regression_are_told_to_be_classes():

@@ -250,7 +250,7 @@ def test_check_and_fit_warn_of_classes_that_are_lists(tmp_path, capsys):
     assert note.startswith("warning: t.csv:")
     assert note.endswith('Set `task: multilabel` and `separator: ","` if a row can have several of them.')
     assert run(["check", str(file)]) == 0
-    assert " ".join(capsys.readouterr().err.split()) == note
+    assert " ".join(capsys.readouterr().err.split()) == f"{note} Train it: mmtrain fit {file}"
     assert run(["check", str(file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"] == [note]
     assert run(["check", str(file), "--set", "split.method=stratified"]) == 3
