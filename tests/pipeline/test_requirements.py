@@ -42,8 +42,8 @@ CHANGED = {"augment": {"flip": "both"}}
         (
             Images(column="scan"),
             4,
-            "branches.net.views: views are of single images; the column 'scan' has several per row, which are read in every epoch. "
-            "Remove `views`.",
+            "branches.net.views: views are random changes by `augment` of the column 'scan', which changes nothing. "
+            "Set columns.scan.augment, or remove `views`.",
         ),
         (
             Image(column="scan", encoder={"model": "some"}, **CHANGED),
