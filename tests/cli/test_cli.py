@@ -242,22 +242,34 @@ MISTAKES = {
     "missing image": (
         3,
         lambda folder: (folder / "3.png").unlink(),
-        ["table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?"],
+        [
+            "table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?"
+            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+        ],
     ),
     "truncated image": (
         3,
         image(lambda content: content[:60]),
-        ["table.csv:5: scan: 3.png: the PNG file is cut short. Copy or download it again, whole."],
+        [
+            "table.csv:5: scan: 3.png: the PNG file is cut short. Copy or download it again, whole."
+            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+        ],
     ),
     "no image": (
         3,
         image(lambda content: b"not an image"),
-        ["table.csv:5: scan: 3.png: the file is not an image. Use an image file: JPEG, PNG, BMP, GIF or WEBP."],
+        [
+            "table.csv:5: scan: 3.png: the file is not an image. Use an image file: JPEG, PNG, BMP, GIF or WEBP."
+            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+        ],
     ),
     "empty image": (
         3,
         image(lambda content: b""),
-        ["table.csv:5: scan: 3.png: the file is empty. Replace it with a whole image file."],
+        [
+            "table.csv:5: scan: 3.png: the file is empty. Replace it with a whole image file."
+            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+        ],
     ),
     "image outside": (
         3,
@@ -292,7 +304,8 @@ MISTAKES = {
             "a.yaml:6: columns.xx.column: table.csv has no column 'z'. It has who, scan, x and y.",
             "table.csv:6: x: 'four' is not a number. Write a number, or list 'four' under `data.missing_values` "
             "if it stands for a missing value.",
-            "table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?",
+            "table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?"
+            " Or leave out rows without a readable image: `columns.scan.missing: drop`.",
             "a.yaml:8: training.class_weights.hihg: the table has no class 'hihg'. Did you mean 'high'?",
             "split: class 'low' has 1 row, fewer than the 3 parts. Merge it with another class, leave those "
             "rows out, or use `split: {{method: random}}`.",

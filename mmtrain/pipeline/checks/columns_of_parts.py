@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmtrain.columns.base import Purpose
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.yaml_source import Origin
+from mmtrain.data.images.store import Attached
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.splits.plan import Partition
@@ -53,6 +55,17 @@ def mostly_masked(counts: ImageCounts, column: Column) -> Problem | None:
     example = counts.bad[0]
     what = f"{example.what} {counts.unreadable:,} images of {filled:,} filled cells cannot be read: `missing: mask` goes on without them."
     return Problem(example.where, what, example.fix)
+
+
+def offer_dropping(attached: Attached, images: Mapping[str, Column], rows: int) -> tuple[Problem, ...]:
+    """Return the problems of images; the last one also says how to train without the rows of a few broken images."""
+    refused = {key: bad for key, bad in attached.unreadable.items() if bad and images[key].policy == "error"}
+    # Where most images are missing, the folder is wrong; one outside of it is refused under every policy.
+    if not refused or any(2 * len(bad) >= rows or any(one.outside for one in bad) for bad in refused.values()):
+        return attached.problems
+    *others, last = attached.problems
+    settings = listed([f"`columns.{key}.missing: drop`" for key in refused])
+    return (*others, replace(last, fix=f"{last.fix} Or leave out rows without a readable image: {settings}.".strip()))
 
 
 def part_problems(

@@ -35,7 +35,7 @@ from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.read_table import Reading, read_tolerantly
 from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem, counted
-from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts, mostly_masked
+from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts, mostly_masked, offer_dropping
 from mmtrain.pipeline.checks.requirements import check_encoders, check_packages, check_trackers
 from mmtrain.pipeline.checks.subgroups import check_subgroups
 from mmtrain.pipeline.prepare import LoadedData, describe_trainings, split_rows
@@ -162,7 +162,7 @@ def validate_experiment(
     images = {key: sound.columns[key] for key in images_among(sound.columns)}
     attached = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
     if attached.problems:
-        errors.append(DataError(attached.problems))
+        errors.append(DataError(offer_dropping(attached, images, len(table))))
     image_counts = {key: _image_counts(table, key, images[key], bad) for key, bad in attached.unreadable.items()}
     for key, counts in image_counts.items():
         if warning := mostly_masked(counts, images[key]):
