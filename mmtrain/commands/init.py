@@ -21,7 +21,7 @@ from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.config.sections.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.table_file import table_exists
-from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.errors import ConfigError, DataError, Problem, UsageError
 from mmtrain.pipeline.checks.validate import validate_experiment
 from mmtrain.pipeline.proposals.encoder_speed import propose_encoders
 from mmtrain.pipeline.proposals.starter_config import SCHEMA, starter_text
@@ -44,7 +44,8 @@ def init(
     to the experiment file.
 
     Raises:
-        ConfigError: the file exists and is not to be replaced (`force`), or cannot be written; `target` or `images` is wrong.
+        UsageError: the file exists and is not to be replaced (`force`), or is no place to write to.
+        ConfigError: the file cannot be written; `target` or `images` is wrong.
         DataError: the table cannot be read, or has nothing to predict or nothing to predict it from.
 
     """
@@ -94,7 +95,7 @@ def _of_folders(
     table = file.with_suffix(".csv")
     if table.exists() and not force:
         fix = "Choose another name with --output, or replace it with --force."
-        raise ConfigError(Problem(str(table), "the table for the folder exists already.", fix))
+        raise UsageError(Problem(str(table), "the table for the folder exists already.", fix))
     _write_table(table, folders.write, force=force)
     return StarterResult.of(file, _write_experiment(profile_table(table, target=CLASS, images=folder), file), table)
 
@@ -173,13 +174,13 @@ def _check_file(file: Path, *, force: bool) -> None:
         folder = not file.name or file.is_dir()
         better = file / "experiment.yaml" if folder else file.with_suffix(".yaml")
         what = "this is a folder, not a name for an experiment file." if folder else "an experiment file ends in .yaml."
-        raise ConfigError(Problem(str(file), what, f"Write `--output {better}`."))
+        raise UsageError(Problem(str(file), what, f"Write `--output {better}`."))
     if (parent := input_fault(file.parent, "folder")) and parent.absent:
-        raise ConfigError(Problem(str(file), f"there is no folder {file.parent}.", "Make it first, or choose another one with --output."))
+        raise UsageError(Problem(str(file), f"there is no folder {file.parent}.", "Make it first, or choose another one with --output."))
     if fault := output_fault(file):
-        raise ConfigError(fault.problem(file, "the file"))
+        raise UsageError(fault.problem(file, "the file"))
     if os.path.lexists(file) and not force:
-        raise ConfigError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
+        raise UsageError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
 
 
 def _check_use(profile: TableProfile) -> None:

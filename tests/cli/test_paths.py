@@ -188,7 +188,7 @@ def test_init_is_not_led_astray_by_a_folder_as_its_output(tmp_path, monkeypatch,
     monkeypatch.chdir(two_blobs(tmp_path).parent)
     assert run(["init", "table.csv", "-o", "."]) == 2
     assert capsys.readouterr().err == (
-        "The experiment cannot be used as it is: 1 problem.\n"
+        "The command cannot be carried out: 1 problem.\n"
         ".: this is a folder, not a name for an experiment file. Write `--output experiment.yaml`.\n"
     )
     (tmp_path / "empty").mkdir()
