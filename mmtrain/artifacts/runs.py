@@ -13,7 +13,7 @@ from pathlib import Path
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
 from mmtrain.artifacts.run_folder import CHILD_GROUPS, FORMAT, Run, begin
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
-from mmtrain.system.paths import input_fault
+from mmtrain.system.paths import input_fault, run_folder_name
 
 
 def create(name: str, output: Path) -> Run:
@@ -105,7 +105,8 @@ def _find(which: str | None, output: Path) -> Run:
         if not runs:
             raise UsageError(Problem(str(output), "the folder holds no runs.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return open_run(max(runs, key=_start_time))
-    for folder in (Path(which), output / which):
+    # `my photos.yaml` has its runs in `my-photos`: both names are understood.
+    for folder in (Path(which), output / which, *([output / run_folder_name(which)] if "/" not in which else [])):
         fault = input_fault(folder / "run.json")
         if fault is None:
             _refuse_child(which, folder)

@@ -5,7 +5,6 @@ Everything here tolerates an invalid tree: validation reports its mistakes later
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from mmtrain.fusions import fusions
 from mmtrain.optim import optimizers, schedules
 from mmtrain.splits import split_methods
 from mmtrain.system.folder_names import existing_form
+from mmtrain.system.paths import run_folder_name
 from mmtrain.system.remote import is_address, local_path
 from mmtrain.targets import tasks
 
@@ -32,7 +32,7 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return a copy of the tree with these defaults; relative paths become absolute, starting from the folder of `path`."""
     # The tree belongs to its source, whose marks are needed later.
     tree = _copied(tree)
-    tree["name"] = tree.get("name") or _folder_name(path.stem)
+    tree["name"] = tree.get("name") or run_folder_name(path.stem)
     _paths(tree.get("data"), path.resolve().parent)
     columns = tree.get("columns")
     columns = columns if isinstance(columns, dict) else {}
@@ -130,11 +130,6 @@ def _tuning_stages(tree: dict[str, Any]) -> None:
         with suppress(TypeError, ValueError):  # refused by validation
             epochs = int(training.setdefault("epochs", Training.model_fields["epochs"].default))
             training["stages"] = tuning_stages(epochs, group_names(inside, targets), tuned)
-
-
-def _folder_name(stem: str) -> str:
-    """Return `Clinic-final` for `Clinic, final`: a file may have a name that a run folder may not."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "experiment"
 
 
 def _copied(value: Any) -> Any:

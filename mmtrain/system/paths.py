@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from contextlib import suppress
@@ -117,6 +118,11 @@ def _other_kind(status: os.stat_result, wanted: Wanted) -> str:
     """Return the kind of the thing that exists instead; empty if it is the wanted one."""
     kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), "a special file")
     return "" if kind == f"a {wanted}" else kind
+
+
+def run_folder_name(stem: str) -> str:
+    """Return `Clinic-final` for `Clinic, final`: a file may have a name that a run folder may not."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "experiment"
 
 
 def table_folder(table: Path) -> Path:

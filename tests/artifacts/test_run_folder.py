@@ -224,6 +224,11 @@ def test_folder_of_images_that_has_the_name_of_the_run_is_passed_over(output, tm
     assert str(find("clinic", output)) == "clinic/2"
 
 
+def test_run_is_found_by_the_name_of_its_experiment_file_with_blanks(output, tmp_path):
+    (tmp_path / "runs" / "clinic").rename(tmp_path / "runs" / "the-clinic")
+    assert str(find("the clinic", output)) == "the-clinic/2"
+
+
 @pytest.mark.parametrize(
     ("which", "problem"),
     [
