@@ -69,6 +69,14 @@ def test_a_row_is_filled_in_predicted_and_explained(page, served):
     assert all(url.startswith(f"http://127.0.0.1:{served.port}/") for url in addresses)
 
 
+def test_a_row_waits_for_an_image_that_is_still_being_read(page, served):
+    opened(page, served)
+    fill = FILL.replace("VALUES", VALUES).replace("IMAGE", base64.b64encode(image_bytes(90)).decode())
+    page.value(f"{fill}; document.getElementById('predict').click()")
+    until(page, "document.querySelector('.big, .error') !== null")
+    assert "scan" not in page.value("document.getElementById('answer').innerText")
+
+
 def test_an_answer_that_cannot_be_given_says_why(page, served):
     opened(page, served)
     page.value("document.getElementById('predict').click()")
