@@ -71,10 +71,12 @@ class RowReader:
 
     def _missing(self, number: int, missing: Sequence[str], row: Mapping[str, object]) -> Problem:
         names = listed([quote_value(header) for header in missing], most=MAX_SHOWN_NAMES)
-        others = [name for name in row if name not in self.required]
+        others = [name for name in row if name not in (*self.required, self.id_header)]
         hint = next((f" {hint}" for hint in (_meant(header, others) for header in missing) if hint), "")
+        if others and not hint:
+            hint = f" It has {listed([quote_value(name) for name in others], most=MAX_SHOWN_NAMES)}, which the model does not read."
         what = f"the row has no {names}.{hint}"
-        return Problem(f"row {number}", what, "Send null for a missing value.")
+        return Problem(f"row {number}", what, "Send null for a missing value; in a form or in CSV, an empty one.")
 
     def prepare(self, row: Mapping[str, Any]) -> PreparedRow:
         """Check the cells of a row that has all columns, and decode its images; may take long for large ones."""
@@ -145,7 +147,7 @@ def _image_of_text(text: str) -> bytes | Refusal | None:
         image = held_image(text)
         return image if isinstance(image, Refusal) else image.content
     # A path of the server is refused under every policy for missing images.
-    return decode_base64(text) or Refusal(f"the cell {quote_value(text)} is not an image.", NO_IMAGE, outside=True)
+    return decode_base64(text) or Refusal(f"{quote_value(text)} is not an image in base64, and paths are not read.", NO_IMAGE, outside=True)
 
 
 def decode_base64(text: str) -> bytes | None:

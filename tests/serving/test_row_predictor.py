@@ -81,7 +81,7 @@ def test_an_image_is_taken_as_bytes_array_base64_or_data_uri(predictor):
 def test_a_path_is_no_image_under_any_policy_and_names_no_folder(predictor, clinic):
     rows = predictor.predict(predictor.prepare([GOOD | {"scan": "1.png"}, GOOD | {"scan": {"a": 1}}, GOOD | {"note": {"a": 1}}]))
     assert rows.status.tolist() == [
-        "scan: unreadable, the cell '1.png' is not an image",
+        "scan: unreadable, '1.png' is not an image in base64, and paths are not read",
         "scan: unreadable, an object is not an image",
         "note: an object is not a cell; note: missing, has a code of its own",
     ]
@@ -93,6 +93,17 @@ def test_a_row_without_a_column_is_refused_with_the_name_that_was_meant(predicto
     row = {("ages" if key == "age" else key): value for key, value in GOOD.items()}
     with pytest.raises(DataError, match=r"row 1: the row has no 'age'\. It has 'ages': did you mean 'age'"):
         predictor.prepare([GOOD, row])
+
+
+def test_a_row_without_a_column_is_refused_with_the_keys_that_are_not_read(predictor):
+    row = {("file" if key == "scan" else key): value for key, value in GOOD.items()}
+    expected = (
+        "row 0: the row has no 'scan'. It has 'file' and 'y', which the model does not read. "
+        "Send null for a missing value; in a form or in CSV, an empty one."
+    )
+    with pytest.raises(DataError) as refused:
+        predictor.prepare([row])
+    assert str(refused.value) == expected
 
 
 def test_calls_of_two_threads_take_turns(predictor, monkeypatch):

@@ -102,7 +102,7 @@ def test_a_form_has_several_rows_where_fields_are_there_several_times(served):
 
 JSON = {"Content_Type": "application/json"}
 REFUSED = [
-    ("GET", "/predict", None, {}, 405, "this address takes another method; see /docs."),
+    ("GET", "/predict", None, {}, 405, "this address takes POST, not GET; see /docs."),
     ("GET", "/../../etc/passwd", None, {}, 404, "there is nothing at this address. /docs lists what there is."),
     ("POST", "/models/x/predict", [ROW], {}, 404, "there is no model 'x'. There are clinic."),
     ("POST", "/predict", b"", JSON, 400, "the body is not a JSON document: Expecting value: line 1 column 1."),
@@ -115,9 +115,17 @@ REFUSED = [
     ("POST", "/predict", [ROW] * 31, {}, 413, "the request has 31 rows, more than 30."),
     ("POST", "/predict", b" " * 100_001, JSON, 413, "the body has more than 100,000 bytes."),
     ("POST", "/predict", b"x", {"Content_Type": "text/plain"}, 415, "bodies of the type 'text/plain' are not read."),
-    ("POST", "/predict", b"a=1", {"Content_Type": "application/x-www-form-urlencoded"}, 415, "a form without files"),
+    (
+        "POST",
+        "/predict",
+        b"a=1",
+        {"Content_Type": "application/x-www-form-urlencoded"},
+        415,
+        "the body has the type application/x-www-form-urlencoded, which curl",
+    ),
     ("POST", "/predict", b'a,b\n1,"2', {"Content_Type": "text/csv"}, 400, "the table is damaged: unexpected end of data."),
     ("POST", "/predict", b"a,b\n1", {"Content_Type": "text/csv"}, 400, "row 0 of the table has 1 cells; the headers are 2."),
+    ("POST", "/predict", b"a,b1,2", {"Content_Type": "text/csv"}, 400, "the table has a single line. Send a line of headers"),
     ("POST", "/predict", b"a,b,a\n1,2,3", {"Content_Type": "text/csv"}, 400, "the table has the header 'a' twice."),
     ("POST", "/predict", b"\x1f\x8b", JSON | {"Content_Encoding": "gzip"}, 415, "the body is compressed by 'gzip', which is not read."),
     ("POST", "/predict", b"nonsense", FORM, 400, "the form is damaged"),

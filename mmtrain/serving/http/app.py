@@ -171,7 +171,11 @@ async def _refused(_: Request, error: Exception) -> Response:
     return answer({"error": str(error)}, error.status, error.headers)
 
 
-async def _unknown(_: Request, error: Exception) -> Response:
+async def _unknown(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    words = {404: "there is nothing at this address. /docs lists what there is.", 405: "this address takes another method; see /docs."}
+    taken = (error.headers or {}).get("Allow", "another method")
+    words = {
+        404: "there is nothing at this address. /docs lists what there is.",
+        405: f"this address takes {taken}, not {request.method}; see /docs.",
+    }
     return answer({"error": words.get(error.status_code, str(error.detail))}, error.status_code, error.headers)

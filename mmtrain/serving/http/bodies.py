@@ -67,7 +67,8 @@ async def read_rows(request: Request, limits: Limits) -> list[Mapping[str, Any]]
     elif kind in ("text/csv", "text/tab-separated-values"):
         rows = _csv_rows(body)
     elif kind == "application/x-www-form-urlencoded":
-        raise Refused(415, "a form without files is sent as multipart/form-data.", f"Send {TYPES}.")
+        what = f"the body has the type {kind}, which curl and HTML forms set by themselves."
+        raise Refused(415, what, f"Name its type in the header Content-Type: {TYPES}.")
     elif kind == "application/json" or kind.endswith("+json"):
         rows = json_rows(parse_json(body))
     else:
@@ -127,6 +128,9 @@ def _csv_rows(body: bytes) -> list[Mapping[str, Any]]:
     lines = [line for line in lines if line]
     if not lines:
         return []
+    if not {"\n", "\r"} & set(text):
+        fix = "Send a line of headers and a line for each row. curl keeps line ends with --data-binary @FILE, not with -d @FILE."
+        raise Refused(400, "the table has a single line.", fix)
     headers = [header.strip() for header in lines[0]]
     if twice := next((header for place, header in enumerate(headers) if header and header in headers[:place]), ""):
         raise Refused(400, f"the table has the header {twice[:60]!r} twice.", "Name each column once.")
