@@ -24,6 +24,7 @@ from mmtrain.data import encode
 from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Say
 from mmtrain.errors import Problem, UsageError, listed
+from mmtrain.evaluation.member_decisions import align
 from mmtrain.evaluation.prediction_table import prediction_frame
 from mmtrain.pipeline.distillation.student import costs_of
 from mmtrain.pipeline.groups.ensemble import counting_members, predict_rows
@@ -70,11 +71,12 @@ class Teacher:
             return replace(last, train=np.union1d(last.train, last.validation), validation=last.test, test=self.plan.test)
         return replace(last, train=np.union1d(last.train, last.test), test=self.plan.test)
 
-    def predict(self, soft: Soft, say: Say) -> tuple[pd.DataFrame, Costs]:
+    def predict(self, soft: Soft, students: Mapping[str, FittedTarget], say: Say) -> tuple[pd.DataFrame, Costs]:
         """Return the table of predictions_teacher.csv, and what a prediction of the teacher costs.
 
         Of a group with folds, predictions of training rows are `soft`, those of validation rows out of fold. Without folds all are of
-        the trainings themselves, which have learned from the training rows.
+        the trainings themselves, which have learned from the training rows. Curves are written at the times of the `students`, the
+        targets as fitted to the rows of the student.
         """
         table, partition = self.data.table, self.partition
         every = np.unique(np.concatenate([rows for _, rows in partition.items()]))
@@ -89,8 +91,11 @@ class Teacher:
         for key, mean in means.items():
             values.setdefault(key, np.full((len(table), *mean.shape[1:]), np.nan, np.float32))[averaged] = mean[places]
         known = every[np.logical_and.reduce([np.isfinite(one[every]).all(axis=1) for one in values.values()])]
-        predicted = {key: one[known] for key, one in values.items()}
-        frame = prediction_frame(table.rows[known], table.ids(known), self.labels.targets, {}, predicted)
+        # Times of curves are quantiles of training rows, and the student has those of all folds. Classes stay those of the teacher.
+        taught = self.labels.targets
+        targets = {key: one if one.number_columns == students[key].number_columns else students[key] for key, one in taught.items()}
+        predicted = {key: align(targets[key], taught[key], one[known]) for key, one in values.items()}
+        frame = prediction_frame(table.rows[known], table.ids(known), targets, {}, predicted)
         frame.insert(2, "source", np.where(np.isin(known, averaged), "mean", "out_of_fold"))
         return frame, costs_of(self.trainings, seconds[0])
 
