@@ -173,6 +173,10 @@ class Target(TaskTraits, Column):
         """Return `malformed` of the cells under one header; a target whose headers differ in kind tells them apart here."""
         return self.malformed(cells)
 
+    def part_faults(self, cells: Mapping[str, pd.Series[str]]) -> list[CellError]:  # noqa: ARG002
+        """Return the errors of the answers of one part that only all headers together show; none by default."""
+        return []
+
     @abstractmethod
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedTarget:
         """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""

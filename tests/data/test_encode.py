@@ -458,6 +458,27 @@ def test_training_rows_with_nothing_to_tell_apart_are_refused(tmp_path, target, 
 
 
 @pytest.mark.parametrize(
+    ("groups", "monitor", "part"),
+    [
+        ("aabbcc", "validation_loss", ""),
+        ("abccdd", "validation_loss", "training"),
+        ("aabcdd", "validation_loss", "validation"),
+        ("aabcdd", "validation_ndcg", ""),
+    ],
+)
+def test_parts_without_a_pair_to_rank_are_refused_where_their_loss_counts(tmp_path, groups, monitor, part):
+    parts = ["train", "train", "validation", "validation", "test", "test"]
+    table = {"x": [*"123456"], "y": [*"010101"], "q": [*groups], "part": parts}
+    columns = {"x": {"role": "numeric"}, "y": {"role": "target", "task": "ranking", "group": "q"}, "q": {"role": "group"}}
+    write_table(tmp_path / "table.csv", rows_of(table))
+    tree = {"columns": columns | {"part": {"role": "split"}}, "split": {"method": "column"}}
+    experiment = config.load(write_experiment(tmp_path / "e.yaml", tree | {"training": {"early_stopping": {"monitor": monitor}}}))
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
+    with pytest.raises(DataError, match=f"y and q: in the {part} part, no two rows") if part else nullcontext():
+        check_parts(experiment, data.table, split_rows(experiment, data.table).holdout)
+
+
+@pytest.mark.parametrize(
     ("part", "monitor", "message"),
     [
         ("train", "validation_accuracy", "training"),

@@ -45,6 +45,23 @@ def test_faults_of_each_header_say_what_would_be_right(header, values, expected)
     assert [(fault.rows.tolist(), fault.what, fault.fix) for fault in faults] == expected
 
 
+@pytest.mark.parametrize(
+    ("groups", "relevances", "pairs"),
+    [
+        (("a", "a", "b"), ("0", "1", "1"), True),
+        (("a", "b", "c"), ("0", "1", "2"), False),
+        (("a", "a", "b"), ("1", "1", "0"), False),
+        (("a", None, "a"), ("1", "0", None), False),
+    ],
+)
+def test_rows_without_a_pair_are_refused(groups, relevances, pairs):
+    """Of groups of one row the loss is 0 and the NDCG 1, whatever is predicted."""
+    faults = TARGET.part_faults({"y": cells(*relevances), "q": cells(*groups)})
+    assert [fault.what for fault in faults] == (
+        [] if pairs else ["no two rows of one 'q' have different relevances, so that there is no order to learn."]
+    )
+
+
 def test_group_has_one_code_in_every_table():
     one, other = (
         fitted().truth({"y": cells("1", "2"), "q": cells("a", "b")}),

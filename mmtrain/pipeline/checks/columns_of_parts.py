@@ -11,6 +11,7 @@ import numpy as np
 from mmtrain.artifacts.inspection_results import ImageCounts
 from mmtrain.columns import Column
 from mmtrain.columns.base import Purpose
+from mmtrain.columns.cells import CellError
 from mmtrain.config import Experiment
 from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.yaml_source import Origin
@@ -22,15 +23,17 @@ from mmtrain.targets import Target
 
 
 def check_parts(experiment: Experiment, table: Table, partition: Partition, fold: int | None = None) -> None:
-    """Raise DataError if the training rows, those of a `fold` if there are several, have a single class or no weight.
+    """Raise DataError if the training rows, those of a `fold` if there are several, have a single class, no pair to rank, or no weight.
 
-    Validation rows need a weight as well if their loss is monitored: without one it would be 0 in every epoch. Scores ignore weights.
-    Only the first problem of each column is reported, as the others follow from it.
+    Validation rows need a weight and a pair as well if their loss is monitored: without one it would be 0 in every epoch. Scores ignore
+    weights. Only the first problem of each column is reported, as the others follow from it.
     """
     columns = experiment.columns
     problems = part_problems(columns, table, "train", partition.train, ("answer", "weighting"), fold)
+    problems = problems or _target_problems(experiment.targets, table, "train", partition.train, fold)
     if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
         problems += part_problems(columns, table, "validation", partition.validation, ("weighting",), fold)
+        problems = problems or _target_problems(experiment.targets, table, "validation", partition.validation, fold)
     if problems:
         raise DataError(problems)
 
@@ -77,15 +80,28 @@ def part_problems(
     fold: int | None = None,
 ) -> list[Problem]:
     """Return the problems of columns with these purposes in the `rows` of one part, at most one per header."""
-    name = f"{'training' if part == 'train' else part} part{'' if fold is None else f' of fold {fold}'}"
-    remedy = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
     return [
-        Problem(f"{table.path.name}: {header}", f"in the {name}, {fault.what}", f"{fault.fix} {remedy}")
+        _problem_of_part(table, header, fault, part, fold)
         for column in columns.values()
         if column.purpose in purposes
         for header in column.reads()
         for fault in column.header_faults(header, table.cells(header, rows))[:1]
     ]
+
+
+def _target_problems(targets: Mapping[str, Target], table: Table, part: str, rows: np.ndarray[Any, Any], fold: int | None) -> list[Problem]:
+    """Return the problems of answers in the `rows` of one part that consist of several columns."""
+    return [
+        _problem_of_part(table, listed(target.reads()), fault, part, fold)
+        for target in targets.values()
+        for fault in target.part_faults({header: table.cells(header, rows) for header in target.reads()})
+    ]
+
+
+def _problem_of_part(table: Table, where: str, fault: CellError, part: str, fold: int | None) -> Problem:
+    name = f"{'training' if part == 'train' else part} part{'' if fold is None else f' of fold {fold}'}"
+    remedy = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
+    return Problem(f"{table.path.name}: {where}", f"in the {name}, {fault.what}", f"{fault.fix} {remedy}")
 
 
 def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:

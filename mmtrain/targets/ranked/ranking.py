@@ -274,6 +274,18 @@ class RankingTarget(RankingTraits, Target):
             return errors
         return [CellError(below, f"{cells.iloc[below[0]]!r} is a relevance below 0.", "Add the same number to all of them.")]
 
+    def part_faults(self, cells: Mapping[str, pd.Series[str]]) -> list[CellError]:
+        """Return the error of rows without a pair: the loss would be 0 whatever is predicted, and NDCG 1 in groups of one row."""
+        import numpy as np
+        import pandas as pd
+
+        answered = ~self.missing_rows(cells)
+        relevances = pd.Series(parse_numbers(cells[self.column][answered])).groupby(cells[self.group][answered].to_numpy())
+        if (relevances.min() < relevances.max()).any():
+            return []
+        what = f"no two rows of one {self.group!r} have different relevances, so that there is no order to learn."
+        return [CellError(np.arange(1), what, "Name the header that the rows to be ordered have in common under `group`.")]
+
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedRanking:  # noqa: ARG002
         """Nothing is learned from training rows: the order has no unit."""
         return FittedRanking(column=self.column, loss_weight=self.loss_weight, group=self.group, top=self.top)
