@@ -80,7 +80,9 @@ class Tally:
     def groups_with_class(self, part: IntArray, parts: int) -> IntArray:
         """Return the number of groups with rows of each class in every part, (parts, classes); `part` is (groups,)."""
         classes = len(self.holders)
-        return np.bincount(part[self.group] * classes + self.label, minlength=parts * classes).reshape(parts, classes)
+        # Parts have 16 bits: 100 folds times 400 classes are more.
+        cells = part[self.group].astype(np.int64) * classes + self.label
+        return np.bincount(cells, minlength=parts * classes).reshape(parts, classes)
 
 
 class Balance:

@@ -320,3 +320,10 @@ def test_check_finds_what_is_torn_or_lost(train, validation, test, groups, messa
 def test_groups_are_alike_that_have_the_same_rows_of_each_class(groups, labels, profiles):
     tally = Tally.of(np.array(groups, dtype=np.int64), np.array(labels, dtype=np.int64))
     assert tally.profiles().tolist() == profiles
+
+
+def test_many_parts_of_many_classes_are_counted():
+    """100 folds times 400 classes are more than 16 bits hold, which the parts of `deal` have."""
+    rows = np.arange(40_000)
+    tally = Tally.of_rows(rows, (rows % 400).astype(np.int32))
+    assert (tally.groups_with_class((rows // 400).astype(np.int16), 100) == 1).all()
