@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from mmtrain import config
@@ -185,6 +186,25 @@ def test_a_column_in_memory_is_one_array_and_gives_its_cells_back(pieces, kind):
         found = column.cells(None if rows is None else np.array(rows, dtype=np.int64))
         expected = pd.Series(cells if rows is None else [cells[row] for row in rows], dtype="str")
         pd.testing.assert_series_equal(found, expected)
+
+
+def test_values_that_new_pieces_bring_are_searched_as_often_as_they_come(monkeypatch):
+    """Of patients in the order of the file, every piece has others; searched among all before, four million rows take 17 s, not 3 s."""
+    searched = []
+    plain = pc.index_in
+
+    def counted(values, value_set):
+        searched.append(len(value_set))
+        return plain(values, value_set=value_set)
+
+    monkeypatch.setattr(pc, "index_in", counted)
+    pieces = [[f"p{row // 4}" if row % 7 else None for row in range(start, start + 20)] for start in range(0, 4000, 20)]
+    column = kept(*pieces, pieces[0], pieces[-1])
+    assert sum(searched) < 4000
+    cells = [cell for piece in [*pieces, pieces[0], pieces[-1]] for cell in piece]
+    assert column._whole.type == pa.dictionary(pa.int16(), pa.large_string())
+    assert len(column._whole.dictionary) == len(set(cells))
+    pd.testing.assert_series_equal(column.cells(), pd.Series(cells, dtype="str"))
 
 
 def test_columns_learn_from_pieces_what_they_learn_from_the_whole(monkeypatch):

@@ -26,7 +26,7 @@ class ColumnBuffer:
 
     def __init__(self) -> None:
         self._pieces: list[NDArray[np.signedinteger[Any]] | pa.Array] = []
-        """Codes of a piece in the smallest integers, or its texts."""
+        """Codes of a piece in the smallest integers, the same with values of its own, or its texts."""
         self._values: pa.Array | None = None
         """The values that codes stand for, a null among them where a cell is missing."""
         self._whole: pa.Array
@@ -43,35 +43,34 @@ class ColumnBuffer:
         # `string` has offsets of half the bytes of those of `large_string`.
         self._pieces.append(self._codes(coded) if repeated else array.cast(pa.string()))
 
-    def _codes(self, coded: pa.DictionaryArray) -> NDArray[np.signedinteger[Any]]:
+    def _codes(self, coded: pa.DictionaryArray) -> NDArray[np.signedinteger[Any]] | pa.DictionaryArray:
         """Return the codes of a piece among the values of all pieces; Arrow's own take four bytes a row until they are joined."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         if self._values is None:
             self._values = coded.dictionary.slice(0, 0)
+        if len(self._values) > len(coded):
+            # Searching more values than a piece has rows, in every piece, would cost the square of the rows.
+            codes = coded.indices.to_numpy().astype(_code_type(len(coded.dictionary)))
+            return pa.DictionaryArray.from_arrays(pa.array(codes), coded.dictionary)
         places = pc.index_in(coded.dictionary, value_set=self._values)
         new = coded.dictionary.filter(places.is_null())
         if len(new):
             self._values = pa.concat_arrays([self._values, new])
             places = pc.index_in(coded.dictionary, value_set=self._values)
-        codes: NDArray[np.signedinteger[Any]] = places.to_numpy().astype(_code_type(len(self._values)))[coded.indices.to_numpy()]
-        return codes
+        return places.to_numpy().astype(_code_type(len(self._values)))[coded.indices.to_numpy()]
 
     def join(self) -> ColumnBuffer:
         """Join the pieces into one column, once all of them have been added, and return it."""
         import pyarrow as pa
 
-        pieces, values = self._pieces, self._values
-        self._pieces, self._values = [], None
-        if all(isinstance(piece, np.ndarray) for piece in pieces):
-            values = pa.array([], pa.large_string()) if values is None else values
-            codes = np.concatenate([np.zeros(0, np.int8), *pieces], dtype=_code_type(len(values)))
-            self._whole = pa.DictionaryArray.from_arrays(pa.array(codes), values)
+        values = pa.array([], pa.large_string()) if self._values is None else self._values
+        pieces, self._pieces, self._values = self._pieces, [], None
+        if any(_is_texts(piece) for piece in pieces):
+            self._whole = _joined([_texts(piece, values) for piece in pieces])
         else:
-            self._whole = _joined(
-                [piece if values is None or isinstance(piece, pa.Array) else values.take(pa.array(piece)) for piece in pieces]
-            )
+            self._whole = _with_one_dictionary(pieces, values)
         return self
 
     def cells(self, rows: NDArray[np.int64] | None = None) -> pd.Series[str]:
@@ -90,6 +89,40 @@ class ColumnBuffer:
 def _code_type(values: int) -> type[np.signedinteger[Any]]:
     """Return the smallest integers that hold a code for each of some values."""
     return next(kind for kind in (np.int8, np.int16, np.int32) if values <= np.iinfo(kind).max)
+
+
+def _is_texts(piece: NDArray[np.signedinteger[Any]] | pa.Array) -> bool:
+    import pyarrow as pa
+
+    return isinstance(piece, pa.StringArray)
+
+
+def _texts(piece: NDArray[np.signedinteger[Any]] | pa.Array, values: pa.Array) -> pa.Array:
+    """Return the cells of a piece; `values` are those that codes without a dictionary stand for."""
+    import pyarrow as pa
+
+    if isinstance(piece, np.ndarray):
+        return values.take(pa.array(piece))
+    return piece.dictionary_decode() if isinstance(piece, pa.DictionaryArray) else piece
+
+
+def _with_one_dictionary(pieces: list[NDArray[np.signedinteger[Any]] | pa.DictionaryArray], values: pa.Array) -> pa.DictionaryArray:
+    """Join codes into one array; all dictionaries, `values` first, are searched for equal values once."""
+    import pyarrow as pa
+
+    others = [piece.dictionary for piece in pieces if not isinstance(piece, np.ndarray)]
+    every = pa.concat_arrays([values, *others]).dictionary_encode(null_encoding="encode") if others else None
+    kind = _code_type(len(values if every is None else every.dictionary))
+    # The values of all pieces have the same codes in both dictionaries, as they are distinct and come first.
+    codes, start = [np.zeros(0, np.int8)], len(values)
+    for piece in pieces:
+        if isinstance(piece, np.ndarray) or every is None:
+            codes.append(piece)
+        else:
+            places = every.indices[start : start + len(piece.dictionary)].to_numpy().astype(kind)
+            codes.append(places[piece.indices.to_numpy()])
+            start += len(piece.dictionary)
+    return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(codes, dtype=kind)), values if every is None else every.dictionary)
 
 
 def _joined(pieces: list[pa.Array]) -> pa.Array:
