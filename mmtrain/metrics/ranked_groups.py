@@ -36,7 +36,7 @@ def ranking_scores(groups: Numbers, relevance: Numbers, predicted: Numbers, top:
     `ndcg` is the discounted cumulative gain of the first `top` rows over that of the best order, with the relevance itself as the gain
     (Jarvelin and Kekalainen 2002); rows of equal prediction share their places (McSherry and Najork 2008), as in scikit-learn.
     `pair_accuracy` is the share of pairs of different relevance in the right order, `mrr` the mean of 1 / place of the first row with a
-    relevance above 0, of tied rows their mean place.
+    relevance above 0, expected where rows of equal prediction have any order with the same probability.
 
     Args:
         groups: Codes, (n,).
@@ -148,10 +148,30 @@ def _ties(codes: Codes, predicted: Numbers) -> Codes:
 
 
 def _reciprocal_ranks(codes: Codes, relevance: Numbers, predicted: Numbers) -> Numbers:
-    """Return 1 / place of the first relevant row of each group, (groups,); NaN without one."""
-    tied = _ties(codes, predicted)
-    places = (np.bincount(tied, _places(codes, predicted) + 1) / np.bincount(tied))[tied]
-    first = np.full(int(codes.max()) + 1, np.inf)
-    relevant = relevance > 0
-    np.minimum.at(first, codes[relevant], places[relevant])
-    return np.where(np.isinf(first), np.nan, 1 / first)
+    """Return the expected 1 / place of the first relevant row of each group, (groups,); NaN without one."""
+    tied, relevant = _ties(codes, predicted), relevance > 0
+    begins = np.full(int(tied.max()) + 1, len(codes))
+    np.minimum.at(begins, tied, _places(codes, predicted))
+    # The first tied rows of each group among which one is relevant.
+    owner, candidates = np.empty(len(begins), np.int64), np.unique(tied[relevant])
+    owner[tied] = codes
+    order = candidates[np.lexsort((begins[candidates], owner[candidates]))]
+    groups, first = np.unique(owner[order], return_index=True)
+    chosen = order[first]
+    expected = np.full(int(codes.max()) + 1, np.nan)
+    expected[groups] = _expected_reciprocals(begins[chosen], np.bincount(tied)[chosen], np.bincount(tied[relevant], minlength=len(begins))[chosen])
+    return expected
+
+
+def _expected_reciprocals(begins: Codes, rows: Codes, relevant: Codes) -> Numbers:
+    """Return the expectation of 1 / place of the first relevant one of `rows` tied rows in random order; places from `begins` + 1."""
+    expected, left = np.zeros(len(begins)), np.arange(len(begins))
+    # Probability that no row before the present one is relevant.
+    waiting, passed = np.ones(len(begins)), 0
+    while len(left):
+        hit = relevant[left] / (rows[left] - passed)
+        expected[left] += waiting[left] * hit / (begins[left] + passed + 1)
+        waiting[left] *= 1 - hit
+        passed += 1
+        left = left[rows[left] - passed >= relevant[left]]
+    return expected

@@ -1,6 +1,8 @@
 """`task: ranking`: what is refused, pairs within groups, scores pinned to scikit-learn, ranks, and a training of planted relevances."""
 
 import json
+from itertools import permutations
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -95,6 +97,21 @@ def test_pairs_are_those_of_different_relevance_in_one_group():
         sign = np.sign(RELEVANCE[row] - RELEVANCE[others]) * np.sign(PREDICTED[row] - PREDICTED[others])
         assert pairs.all[row] == others.sum()
         assert pairs.wrong[row] == ((1 - sign) / 2).sum()
+
+
+def test_reciprocal_ranks_of_tied_rows_are_the_mean_over_their_orders():
+    """The mean place of tied rows gave a random order .18 where 5 of 10 rows are relevant, and its expectation is .70."""
+    predicted = np.array([5.0, 3, 3, 3, 3, 1, 1])
+    for relevant in ([2, 4, 5], [3], [1, 2, 3, 4], [0, 1], [5], [5, 6]):
+        relevance = np.isin(np.arange(7), relevant).astype(float)
+        orders = [[0, *(1 + np.array(order)), 5, 6] for order in permutations(range(4))]
+        orders += [[*order[:5], 6, 5] for order in orders]
+        expected = np.mean([1 / (1 + np.flatnonzero(relevance[order])[0]) for order in orders])
+        two = [np.tile(values, 2) for values in (relevance, predicted)]
+        values = ranking_scorer(np.repeat([4.0, 9.0], 7), *two, 10)(np.ones((1, 14), np.int64))
+        assert values["mrr"][0] == pytest.approx(expected)
+    constant = ranking_scores(np.zeros(10), np.arange(10) % 2.0, np.zeros(10), 10)
+    assert constant[2].value == pytest.approx(sum(comb(9 - place, 4) / comb(10, 5) / (place + 1) for place in range(6)))
 
 
 def test_scores_are_means_over_groups_and_draws_count_whole_groups():
