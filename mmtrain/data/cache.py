@@ -104,7 +104,7 @@ def _entries(cache: Path) -> Iterator[Entry]:
             changed = folder.stat().st_mtime
         except OSError:  # renamed or removed by another process
             continue
-        size = sum(_bytes_on_disk(status) for status in statuses.values())
+        size = sum(bytes_on_disk(status) for status in statuses.values())
         used = max([changed, *(status.st_mtime for status in statuses.values())])
         kind = next((kind for kind in KINDS if kind.array in statuses), None)
         if name["unfinished"]:
@@ -114,7 +114,8 @@ def _entries(cache: Path) -> Iterator[Entry]:
             yield Entry(folder, kind, "complete" if whole else "damaged", size, used)
 
 
-def _bytes_on_disk(status: os.stat_result) -> int:
+def bytes_on_disk(status: os.stat_result) -> int:
+    """Return the bytes that a file takes."""
     # `st_blocks`, which Windows lacks, counts 512 bytes whatever the file system's blocks are; unlike the length it leaves out holes of a
     # sparse file.
     return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size

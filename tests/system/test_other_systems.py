@@ -20,6 +20,8 @@ FUNCTIONS = {
     *("uname", "wait3", "wait4", "waitid"),
 }
 """Functions of `os` that Windows lacks."""
+FIELDS = {"st_blksize", "st_blocks", "st_flags", "st_gen", "st_rdev"}
+"""Fields of `os.stat_result` that Windows lacks."""
 NEEDED = re.compile(rf"import ({'|'.join(MODULES)})\b|\bos\.({'|'.join(FUNCTIONS)})\b")
 GUARDS = re.compile(r'hasattr\(os, "(\w+)"\)')
 SOURCES = sorted(Path(mmtrain.__file__).parent.rglob("*.py"))
@@ -45,6 +47,14 @@ def test_no_module_needs_what_windows_lacks():
         # The read-ahead of stores, which Linux alone has, is guarded by one function for the whole class.
         guarded = set(GUARDS.findall(text)) | ({"preadv"} if "posix_fadvise" in GUARDS.findall(text) else set())
         needed += [f"{path.name}: os.{name}" for name in used - guarded]
+    assert needed == []
+
+
+def test_no_module_reads_what_a_status_on_windows_lacks():
+    needed = []
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        needed += [f"{path.name}: {name}" for name in FIELDS if f".{name}" in text and f', "{name}")' not in text]
     assert needed == []
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mmtrain.data.cache import FULL, IMAGES, SHARDS, new_array
+from mmtrain.data.cache import FULL, IMAGES, SHARDS, bytes_on_disk, new_array
 from mmtrain.data.images.decode import Outcome, Progress, decode_all, image_bytes, image_format
 from mmtrain.data.images.image_file import ImageFile
 from mmtrain.image_decoding import Layout
@@ -70,7 +70,7 @@ class ShardedBuild:
     def written(self) -> int:
         """Bytes on disk of a build that was begun."""
         with suppress(OSError):
-            return self._array.stat().st_blocks * 512
+            return bytes_on_disk(self._array.stat())
         return 0
 
     def decode(self, progress: Progress | None = None) -> Outcome | None:
