@@ -239,9 +239,11 @@ columns:
   multiclass: {role: target, task: multiclass}
   multilabel: {role: target, task: multilabel}
   regression: {role: target, task: regression}
+  binned: {role: target, task: regression, column: regression, bins: 4}
   gaussian: {role: target, task: gaussian, column: regression}
   quantiles: {role: target, task: quantiles, column: regression}
   count: {role: target, task: count}
+  rate: {role: target, task: count, column: count, exposure: years}
   ordinal: {role: target, task: ordinal, order: [low, middle, high]}
   survival: {role: target, task: survival, time: days, event: died}
   ranking: {role: target, task: ranking, column: count, group: patient}
@@ -284,6 +286,7 @@ def everything(folder, *, garbage):
                 "multilabel": "new;newer" if odd else ("", "a", "a;b", "b;c")[row % 7 % 4],
                 "regression": 1e30 if odd else row**2,
                 "count": 1_000_000 if odd else row % 6,
+                "years": 1e-6 if odd else 1 + row % 4,
                 "ordinal": "high" if odd else ("low", "middle", "high")[row % 5 % 3],
                 "days": 1e6 if odd else row + 1,
                 "died": "no" if odd else ("no", "yes")[row % 3 > 0],
@@ -308,7 +311,7 @@ def test_no_statistic_changes_when_validation_and_test_rows_are_garbage(tmp_path
     }  # it goes with another split method than `split`
     assert {column.role for column in usual.fitted.columns.values()} == set(fitted_roles)
     assert {target.task for target in usual.fitted.targets.values()} == set(tasks)
-    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (14, 11)
+    assert (len(usual.fitted.columns), len(usual.fitted.targets)) == (14, 13)
     weights = {key: target.weights for key, target in usual.fitted.targets.items() if hasattr(target, "weights")}
     assert set(weights) == {"binary", "multiclass", "multilabel", "ordinal"}
     assert weights["binary"] == pytest.approx((20 / (2 * 13), 20 / (2 * 7)))
