@@ -59,7 +59,7 @@ def cross_validate(
     settings = (*wanted.overrides, *(f"{key}={value}" for key, value in given.items() if value is not None))
     # Before the training: a split by folds has no part `train`.
     if by_column and "train" in set(check(experiment, table, images=images, overrides=settings, progress=False).splits["split"]):
-        what = "the column of the split names parts, and no folds."
+        what = "the column of the split names parts, not folds."
         fix = "Give it folds (0, 1, ..., or any words with `folds: true`), or choose another method."
         raise ConfigError(Problem("split.method", what, fix))
     run = fit(experiment, table, images=images, overrides=settings, output=output, progress=progress)

@@ -173,7 +173,7 @@ def signed_points(change: float) -> str:
 def _lines(row: ExplainedRow, *, verbose: bool) -> list[str]:
     """Return the lines about a row: its prediction and the change of the probability by column.
 
-    The attributions follow where the output is no probability, or with `verbose`.
+    The attributions follow where the output is not a probability, or with `verbose`.
     """
     from mmtrain.cli.views.console import number
     from mmtrain.metrics.score import signed_difference

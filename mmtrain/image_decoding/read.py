@@ -35,7 +35,7 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
     if (kind in SOUNDS) != (layout.spectrogram is not None):
         raise _other_kind(kind)
     if layout.depth and kind not in formats.VOLUMES:
-        what = f"The file is {'an' if kind == 'AVIF' else 'a'} {kind} image, and no volume."
+        what = f"The file is {_with_article(kind)} image, not a volume."
         raise UnreadableImage(what, "Name a NIfTI file, a DICOM file or a folder of them, or a TIFF stack; or use the role `image`.")
     pixels = formats.pixels(kind, data, layout) if kind in formats.READERS else _pixels(unpack(kind, data), layout)
     return pixels if pixels.flags.writeable or not writable else pixels.copy()
@@ -44,11 +44,13 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
 def _other_kind(kind: str) -> UnreadableImage:
     """Return the refusal of a recording in a column of images, or of an image in one of recordings."""
     if kind in SOUNDS:
-        return UnreadableImage(f"The file is a {kind} recording, and no image.", "Give its column the role `audio`.")
-    article = "an" if kind == "AVIF" else "a"
-    return UnreadableImage(
-        f"The file is {article} {kind} image, and no recording.", "Name a WAV, FLAC, Ogg or MP3 file, or use the role `image`."
-    )
+        return UnreadableImage(f"The file is {_with_article(kind)} recording, not an image.", "Give its column the role `audio`.")
+    fix = "Name a WAV, FLAC, Ogg or MP3 file, or use the role `image`."
+    return UnreadableImage(f"The file is {_with_article(kind)} image, not a recording.", fix)
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind in ('AVIF', 'MP3', 'OGG') else 'a'} {kind}"
 
 
 def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint16]:

@@ -41,7 +41,7 @@ class Table:
 
     @property
     def is_sortable(self) -> bool:
-        """True if a reader may sort the rows: enough of them, and no matrix, whose rows and columns have one order."""
+        """True if a reader may sort the rows: enough of them, and not a matrix, whose rows and columns have one order."""
         return len(self.rows) >= SORTED_ROWS and not self.over
 
     @property

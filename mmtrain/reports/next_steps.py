@@ -80,7 +80,7 @@ def _use_of_group(contents: GroupData) -> Iterator[str]:
             f"When no setting is to be changed any more, score all trainings together on {counted(facts.test_rows, 'test row')} that none "
             f"of them has seen: {shell_command('evaluate', run)}"
         )
-    # The outer folds of a search have an experiment each: they score it, and are no predictor.
+    # The outer folds of a search have an experiment each: they score it, and are not a predictor.
     if run.parent is None:
         yield f"Predict with all trainings together: {shell_command('predict', run, 'TABLE')}"
         yield f"For one network of the size of a single training, distill them: {shell_command('distill', run)}"

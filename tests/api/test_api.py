@@ -92,7 +92,7 @@ def test_a_split_column_of_parts_is_not_cross_validated(tmp_path, monkeypatch):
     monkeypatch.setattr(cross_validation, "fit", pytest.fail)
     columns = {**TREE["columns"], "part": {"role": "split"}}
     parts = table().assign(part=[("train", "validation", "test", "train")[row % 4] for row in range(ROWS)])
-    with pytest.raises(mmtrain.ConfigError, match="the column of the split names parts, and no folds"):
+    with pytest.raises(mmtrain.ConfigError, match="the column of the split names parts, not folds"):
         mmtrain.cross_validate({**TREE, "columns": columns, "split": {"method": "column"}}, parts, output=tmp_path, progress=False)
 
 

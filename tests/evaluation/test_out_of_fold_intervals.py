@@ -275,6 +275,6 @@ def test_groups_without_out_of_fold_predictions_are_not_compared(tmp_path, monke
     assert refused.value.problems[0].fix.startswith("Finish them: mmtrain fit --resume ")
     (run / "cross_validation.json").touch()
     monkeypatch.setattr(Run, "read", lambda *_: SimpleNamespace(predictions={}))
-    with pytest.raises(UsageError, match="it has seeds and no folds, so it has no out-of-fold predictions") as refused:
+    with pytest.raises(UsageError, match="it has seeds but no folds, so it has no out-of-fold predictions") as refused:
         CrossValidatedRun.read(run)
     assert refused.value.problems[0].fix == "Compare runs with `split.folds`, or single trainings of this one."

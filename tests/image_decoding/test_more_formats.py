@@ -188,7 +188,7 @@ def test_a_directory_that_refers_to_itself_ends():
 def test_one_picture_is_no_volume():
     image = saved(np.kron(COLOUR, np.ones((32, 32, 1), np.uint8)), "AVIF")
     for data, kind in ((image, "AVIF"), (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"), (saved(GREY, "PNG"), "PNG")):
-        with pytest.raises(UnreadableImage, match=f"The file is an? {kind} image, and no volume"):
+        with pytest.raises(UnreadableImage, match=f"The file is an? {kind} image, not a volume"):
             read(data, Layout((4, 4), 1, depth=2))
 
 

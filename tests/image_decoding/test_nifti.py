@@ -108,7 +108,7 @@ def test_series_and_headers_alone_are_refused():
 def test_an_image_is_no_volume():
     buffer = BytesIO()
     Image.new("L", (4, 4)).save(buffer, "PNG")
-    with pytest.raises(UnreadableImage, match="PNG image, and no volume"):
+    with pytest.raises(UnreadableImage, match="PNG image, not a volume"):
         read(buffer.getvalue(), SAME)
 
 

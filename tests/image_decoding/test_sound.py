@@ -107,11 +107,11 @@ def test_what_is_no_recording_and_what_is_no_image_is_refused():
 
     png = io.BytesIO()
     Image.new("L", (4, 4)).save(png, "PNG")
-    with pytest.raises(UnreadableImage, match="The file is a PNG image, and no recording"):
+    with pytest.raises(UnreadableImage, match="The file is a PNG image, not a recording"):
         read(png.getvalue(), layout())
-    for kind in ("WAV", "FLAC", "OGG", "MP3"):
-        with pytest.raises(UnreadableImage, match=f"The file is a {kind} recording, and no image") as refusal:
-            read(recording(tone(500, seconds=1.0), kind=kind), Layout((4, 4), 1))
+    for words in ("a WAV", "a FLAC", "an OGG", "an MP3"):
+        with pytest.raises(UnreadableImage, match=f"The file is {words} recording, not an image") as refusal:
+            read(recording(tone(500, seconds=1.0), kind=words.split()[1]), Layout((4, 4), 1))
         assert refusal.value.fix == "Give its column the role `audio`."
     for damaged in (b"fLaC" + bytes(40), b"RIFF\x24\0\0\0WAVEfmt ", recording(tone(500), kind="FLAC")[:50]):
         with pytest.raises(UnreadableImage, match="The recording is damaged or of a kind that is not read"):

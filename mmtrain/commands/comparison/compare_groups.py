@@ -42,7 +42,7 @@ class CrossValidatedRun:
             raise UsageError(Problem(str(run), what, f"Finish them: {shell_command('fit', '--resume', run.folder)}"))
         result: CrossValidation = run.read(CROSS_VALIDATION)
         if not result.predictions:
-            what = "it has seeds and no folds, so it has no out-of-fold predictions."
+            what = "it has seeds but no folds, so it has no out-of-fold predictions."
             raise UsageError(Problem(str(run), what, "Compare runs with `split.folds`, or single trainings of this one."))
         experiment = config.load(run / "config.yaml")
         labels = encode.of_group(run).targets

@@ -38,7 +38,7 @@ MISTAKE_SECONDS = 20.0
 """The same after a worker that has refused to train: the first one, which alone shows mistakes, most often finds the same a bit later."""
 
 
-class TrainedByFirst(Exception):  # noqa: N818 (the end of a training, and no error)
+class TrainedByFirst(Exception):  # noqa: N818 (the end of a training, not an error)
     """Raised at the end of a training whose run and results the first worker has made and shown.
 
     `exit_code` is what the command of this process ends with, `folder` the run, empty if it is not known.

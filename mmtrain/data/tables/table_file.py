@@ -190,7 +190,7 @@ def table_parts(path: Path) -> tuple[Path, list[Path]]:
     """Return the folder of a table of several files, and the files in the order of its rows, that of their paths in the folder.
 
     `path` is a folder, which is searched at any depth, or a pattern such as `parts/*.parquet`, with `**` for any depth. Hidden files and
-    those that begin with `_`, as Spark's `_SUCCESS`, do not count, nor do files of a folder that are no tables. Without files, `path` is
+    those that begin with `_`, as Spark's `_SUCCESS`, do not count, nor do files of a folder that are not tables. Without files, `path` is
     the path of one file. Of an address, files are fetched first. Raises DataError if they cannot be.
     """
     fetch(path)

@@ -45,7 +45,7 @@ def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
     """Return the spectrogram of a recording, (mels, frames, channels), the lowest band in the last row."""
     rules = layout.spectrogram
     if rules is None:  # `read` refuses recordings without a layout for them
-        raise UnreadableImage("The file is a recording, and no image.", "Give its column the role `audio`.")
+        raise UnreadableImage("The file is a recording, not an image.", "Give its column the role `audio`.")
     import numpy as np
 
     levels = np.ascontiguousarray(brightness(excerpt(data, rules), rules)[::-1, :, None]) * np.float32(layout.top)

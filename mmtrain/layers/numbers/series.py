@@ -24,7 +24,7 @@ class EncodeSequence(Encode):
     The columns are those of values, in the order of `center`, and with `timed` one of times behind them. A step has its values, `(value -
     center) / scale` or 0 where there is none, then 1 or 0 for each value that is there, then with `timed` and without `step`
     ln(1 + time since the step before). With a `step`, values between two multiples of it, counted from the first time of the row, are one
-    step with their mean. Times without any value are no step; in a grid, and without times, they are zeros. Of more than `length` steps
+    step with their mean. Times without any value are not steps; in a grid, and without times, they are zeros. Of more than `length` steps
     the last ones are kept, with `from_start` the first.
     """
 

@@ -46,7 +46,7 @@ def _next_steps(board: Leaderboard) -> Section:
     if len(board.runs) > 1:
         points.append(f"To see whether two runs differ: {shell_command('compare', board.runs[0].name, board.runs[1].name)}")
     else:
-        points.append("One run is no comparison: train another experiment on the same rows.")
+        points.append("There is nothing to compare this run with: train another experiment on the same rows.")
     return Section("What to do next", (Points(tuple(points)),))
 
 
