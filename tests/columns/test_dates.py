@@ -203,3 +203,15 @@ def test_cell_that_is_not_a_date_is_refused_when_it_is_predicted():
         ([1], "'soon' is not a date", True),
         ([2], "missing, imputed", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "the mean training date, 2021-01-03"),
+        ({"parts": ["year", "month"]}, "the mean training year, 2021"),
+        ({"parts": ["month"]}, "zero"),
+    ],
+)
+def test_explanations_start_from_the_mean_date(options, words):
+    assert Date(column="seen", **options).fit([cells("2021-01-01", "5.1.2021", None)]).baseline_words(None) == words

@@ -72,6 +72,17 @@ class FittedDate(FittedColumn):
 
         return DateAccumulator(learned)
 
+    def baseline_words(self, learned: Any) -> str:
+        """Describe the zero vector, which has no place on any circle of the calendar and the center of every other number."""
+        from mmtrain.text.dates import day_name
+
+        part = self.parts[0]
+        if not self.first or part not in ("days", "year"):
+            return super().baseline_words(learned)
+        if len(self.headers) == 2:
+            return f"the mean of training rows, {self.center[0]:,.0f} {part.rstrip('s')}s"
+        return f"the mean training date, {day_name(self.center[0])}" if part == "days" else f"the mean training year, {self.center[0]:.0f}"
+
     def learned_words(self, declared: Section, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """Range of the dates, and the parts that the network reads."""
         reach = f"from {self.first} to {self.last}" if self.first else "no dates"
