@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mmtrain.columns import Group, column_of_role
@@ -22,7 +22,7 @@ training rows were .630 with TF-IDF and .775 with both, with 850 rows .714 and .
 WIDE_INTERVAL = 0.1
 """Width of an interval, as a share of the range of the score, from which more rows are suggested."""
 FEW_DETECTED = 0.6
-"""Sensitivity below which another threshold is suggested, where the specificity is higher."""
+"""Sensitivity or specificity below which another threshold is suggested, where the other one is higher."""
 POORLY_CALIBRATED = 0.1
 """Expected calibration error above which a calibration is suggested: probabilities are off by ten points on average."""
 
@@ -119,17 +119,25 @@ def _of_scores(contents: ReportData, view: TargetResultView) -> Iterator[str]:
     yield from more_rows(view, name)
     sensitivity, specificity = (view.scores[one].value if one in view.scores else None for one in ("sensitivity", "specificity"))
     undecided = view.target.thresholdable and view.result.operating_point is None
-    if undecided and sensitivity is not None and specificity is not None and sensitivity < min(FEW_DETECTED, specificity):
-        yield (
-            f"At the threshold 0.5 only {decimals(sensitivity)} of the rows of {view.target.columns[1]} are detected: let validation "
-            'rows choose another one, with `evaluation.threshold: {aim: youden}` or `{aim: "sensitivity>=0.9"}`.'
-        )
+    if undecided and sensitivity is not None and specificity is not None:
+        yield from other_threshold(view.target.columns, sensitivity, specificity)
     calibration = view.result.calibration
     if calibration is not None and calibration.after is None and (calibration.before.ece.value or 0.0) > POORLY_CALIBRATED:
         yield (
             f"The probabilities of {view.key} are off by {decimals(calibration.before.ece.value or 0.0)} on average: "
             "`evaluation.calibration: temperature` mends that on validation rows, without changing the ranking."
         )
+
+
+def other_threshold(classes: Sequence[str], sensitivity: float, specificity: float) -> Iterator[str]:
+    """Suggest a threshold for the class that fewer rows are detected of: where the positive class is frequent, that is the negative one."""
+    if sensitivity == specificity or min(sensitivity, specificity) >= FEW_DETECTED:
+        return
+    missed, name = (classes[1], "sensitivity") if sensitivity < specificity else (classes[0], "specificity")
+    yield (
+        f"At the threshold 0.5 only {decimals(min(sensitivity, specificity))} of the rows of {missed} are detected: let validation "
+        f'rows choose another one, with `evaluation.threshold: {{aim: youden}}` or `{{aim: "{name}>=0.9"}}`.'
+    )
 
 
 def more_rows(view: TargetResultView, name: str) -> Iterator[str]:

@@ -195,6 +195,30 @@ def test_next_steps_follow_from_the_scores(binary):
     assert "mmtrain inspect-data" in points[0]
 
 
+@pytest.mark.parametrize(
+    ("sensitivity", "specificity", "suggestion"),
+    [
+        (
+            0.2,
+            0.9,
+            "only 0.200 of the rows of ill are detected: let validation rows choose another one, with `evaluation.threshold: "
+            '{aim: youden}` or `{aim: "sensitivity>=0.9"}`.',
+        ),
+        (
+            1.0,
+            0.0,
+            "only 0.000 of the rows of well are detected: let validation rows choose another one, with `evaluation.threshold: "
+            '{aim: youden}` or `{aim: "specificity>=0.9"}`.',
+        ),
+        (0.7, 0.9, None),
+        (0.5, 0.5, None),
+    ],
+)
+def test_another_threshold_is_suggested_for_either_class(sensitivity, specificity, suggestion):
+    points = list(next_steps.other_threshold(["well", "ill"], sensitivity, specificity))
+    assert points == ([] if suggestion is None else [f"At the threshold 0.5 {suggestion}"])
+
+
 def test_an_interval_is_halved_by_four_times_the_rows():
     score = Score("auc", 0.8, low=0.7, high=0.9)
     result = SimpleNamespace(rows=100)
