@@ -316,6 +316,31 @@ def test_scaling_that_did_not_help_is_told():
     )
 
 
+@pytest.mark.parametrize(
+    ("confusion", "scores", "expected"),
+    [
+        (
+            [[0, 11], [0, 49]],
+            {"sensitivity": Score("sensitivity", 1.0)},
+            "Every row is predicted as b, also 11 rows of other classes. `evaluation.threshold: {aim: youden}` would predict the rarer "
+            "ones as well, with the same probabilities.",
+        ),
+        (
+            [[0, 1, 0], [0, 30, 0], [0, 0, 0]],
+            {},
+            "Every row is predicted as b, also 1 row of other classes. `decision: {prior: balanced}` of the target would predict the rarer "
+            "ones as well, with the same probabilities.",
+        ),
+        ([[1, 11], [0, 49]], {}, None),
+        ([[0, 0], [0, 49]], {}, None),
+        ([[0, 2], [0, 3]], {}, None),
+    ],
+)
+def test_the_only_class_that_is_predicted_is_named(confusion, scores, expected):
+    result = TargetResult.model_construct(classes=["a", "b", "c"][: len(confusion)], confusion=confusion, scores=scores)
+    assert sentences(result) == (() if expected is None else (expected,))
+
+
 # What can go wrong
 
 

@@ -15,6 +15,8 @@ from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, number
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import HasInterval, count, decimals, format_interval, format_score, in_sentence, significant
 
+LEAST_ROWS = 10
+"""Rows below which a single predicted class says nothing."""
 PROBABILITIES = {"every label": "of every label, all labels together", "the most probable class": "of the most probable class"}
 
 
@@ -115,11 +117,29 @@ def sentences(result: TargetResult) -> tuple[str, ...]:
     """Describe the postprocessing of one target on one part."""
     point, calibration, bound = result.operating_point, result.calibration, result.conformal
     return (
+        *_describe_one_class(result),
         *(() if result.decision is None else _describe_decision(result)),
         *(() if point is None else _describe_threshold(point)),
         *(() if calibration is None else _describe_calibration(calibration)),
         *(() if bound is None else _describe_conformal(bound)),
     )
+
+
+def _describe_one_class(result: TargetResult) -> Iterator[str]:
+    """Point out that every row is predicted as the same class, which good AUCs and accuracies hide."""
+    matrix = result.confusion_matrix()
+    predicted = matrix.sum(axis=0).nonzero()[0]
+    if matrix.sum() < LEAST_ROWS or len(predicted) != 1:
+        return
+    (only,) = predicted
+    if not (others := int(matrix.sum() - matrix[only, only])):
+        return
+    text = f"Every row is predicted as {result.classes[only]}, also {counted(others, 'row')} of other classes."
+    if result.operating_point is None and result.decision is None:
+        binary = "sensitivity" in result.scores
+        fix = "`evaluation.threshold: {aim: youden}`" if binary else "`decision: {prior: balanced}` of the target"
+        text = f"{text} {fix} would predict the rarer ones as well, with the same probabilities."
+    yield text
 
 
 def _describe_decision(result: TargetResult) -> Iterator[str]:
