@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from tiny import write_experiment, write_table
 
+from mmtrain.audit.quality.misspelt_names import misspelt
 from mmtrain.commands.check import check
 from mmtrain.commands.inspect_data import inspect_experiment, inspect_table
 from mmtrain.errors import DataError
@@ -204,6 +205,40 @@ def test_check_and_inspect_tell_of_near_spellings(tmp_path, header, cells, expec
         (found,) = (one for one in findings if one.kind in kinds)
         assert expected.startswith(f"{found.level}: table.csv: {found.where}: ")
         assert found.what.startswith(expected.partition(f"{header}: ")[2])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "alike"),
+    [
+        ("Dreses", "Dresses", True),
+        ("left shuolder", "left shoulder", True),
+        ("shouldar", "shoulder", True),
+        ("shoulders", "shoulder", True),
+        ("lift", "left", False),  # short words are often different ones
+        ("Zambia", "Gambia", False),  # the first letter
+        ("grade3", "grade2", False),
+        ("type B", "type A", False),
+        ("anemic", "anaemia", False),  # two edits
+        ("upper arm", "upperarm", False),
+    ],
+)
+def test_rare_names_one_edit_away_from_a_frequent_one_are_misspelt(wrong, right, alike):
+    assert misspelt(["elsewhere", wrong, right], np.array([50, 2, 40])) == ([(1, 2)] if alike else [])
+    assert misspelt([wrong, right], np.array([30, 40])) == []
+
+
+def test_check_and_inspect_name_misspelt_categories_and_classes(tmp_path):
+    rows = [{"x": row, "site": ("shoulder", "wrist")[row % 2], "y": ("fracture", "sprain")[row // 2 % 2]} for row in range(120)]
+    rows[5]["site"] = "sholder"
+    for row in (0, 1, 4, 5):
+        rows[row]["y"] = "fractur"
+    write_table(tmp_path / "table.csv", rows)
+    columns = {"x": {"role": "numeric"}, "site": {"role": "categorical"}, "y": {"role": "target", "task": "multiclass"}}
+    path = write_experiment(tmp_path / "clinic.yaml", {"columns": columns})
+    expected = "misspelt names (2): y: 'fractur' may mean 'fracture': 4 rows; site: 'sholder' may mean 'shoulder': 1 row. "
+    assert [note for note in check(path).notes if note.startswith(f"note: table.csv: {expected}")] != []
+    findings = [one for one in inspect_experiment(path).findings if one.kind == "misspelt_names"]
+    assert [(one.where, one.level, one.count) for one in findings] == [("site", "note", 1), ("y", "note", 4)]
 
 
 def test_a_pair_is_named_also_among_very_many_names(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.quality.misspelt_names import misspelt_categories, misspelt_classes
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.columns.split_words import split_words
 from mmtrain.errors import counted
@@ -30,8 +31,9 @@ def spellings(table: TableValues, metadata: RowMetadata) -> list[Finding]:
     findings: list[Finding] = []
     for cells in (cells for cells in table.columns if cells.use.column_class.harm_of_spellings):
         findings += _near(cells, metadata) + _rounded(cells)
+        findings += misspelt_categories(cells) if cells.use.content == "names" else []
     for labels in metadata.targets:
-        findings += _near_classes(labels)
+        findings += _near_classes(labels) + misspelt_classes(labels)
     for cells in table.of_purpose("assigning"):
         findings += _parts(cells)
     return findings
