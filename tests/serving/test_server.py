@@ -7,11 +7,13 @@ import io
 import json
 import random
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import zipfile
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -146,6 +148,18 @@ def test_a_bad_request_is_refused_with_a_sentence(served, clinic, method, path, 
     found, text, _ = served.ask(method, path, body, **headers)
     assert (found, json.loads(text)["error"][: len(words)]) == (status, words)
     assert str(clinic) not in text
+
+
+def test_the_page_of_addresses_has_commands_that_can_be_pasted(served):
+    text = unescape(served.ask("GET", "/docs")[1])
+    command = next(line for line in text.splitlines() if "application/json' -d " in line)
+    words = shlex.split(command.partition("<pre>")[2])
+    assert words[:2] == ["curl", f"http://127.0.0.1:{served.port}/models/clinic/predict"]
+    row = json.loads(words[-1])
+    assert row | {"age": 39.0, "city": "bonn", "scan": "FILE IN BASE64"} == row
+    status, answer = served.json("POST", "/models/clinic/predict", row | {"scan": base64.b64encode(IMAGE).decode()})
+    assert (status, answer["predictions"][0]["prediction"] is None) == (200, False)
+    assert "-F scan=@FILE" in text
 
 
 def test_a_full_queue_a_slow_network_and_little_memory_are_503_with_words(served, monkeypatch):
@@ -408,11 +422,16 @@ def test_metrics_escape_labels():
 
 def test_a_container_folder_has_the_run_without_its_rows(clinic, tmp_path, capsys):
     folder = write_container("clinic", tmp_path / "container", output=clinic / "runs")
-    assert {path.name for path in folder.iterdir()} == {"Dockerfile", ".dockerignore", "run.zip"}
+    assert {path.name for path in folder.iterdir()} == {"Dockerfile", ".dockerignore", "run.zip", "wheels"}
     text = (folder / "Dockerfile").read_text()
     assert text.startswith("# Serves clinic/1: ")
     assert 'CMD ["mmtrain", "serve", "run", "--host", "0.0.0.0", "--port", "8000", "--reload", "0"]' in text
     assert str(clinic) not in text
+    # Without a release on the package index, mmtrain comes from a wheel in the folder.
+    assert "COPY wheels /wheels\n" in text
+    assert "--find-links /wheels " in text
+    assert "!wheels\n" in (folder / ".dockerignore").read_text()
+    assert "pip wheel --no-deps --wheel-dir wheels PATH_OF_MMTRAIN" in (folder / "wheels" / "README.txt").read_text()
     names = zipfile.ZipFile(folder / "run.zip").namelist()
     assert {"model.keras", "config.yaml", "columns.json", "statistics.json"} <= set(names)
     assert not [name for name in names if name.startswith("predictions_")]
@@ -427,6 +446,6 @@ def test_the_dockerfile_passes_a_linter(tmp_path):
     linter = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
     if linter is None:
         pytest.skip("hadolint is not installed")
-    (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(run="clinic/1", version="0.1.0", archive="run.zip"))
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(run="clinic/1", version="0.1.0", archive="run.zip", wheels="wheels"))
     found = subprocess.run([linter, tmp_path / "Dockerfile"], check=False, capture_output=True, text=True, timeout=60)
     assert (found.returncode, found.stdout) == (0, "")

@@ -114,6 +114,7 @@ def _write_container(run: str | None, folder: Path | None, output: Path, refused
         return
     out().print(str(made), soft_wrap=True, markup=False)
     note(f"Build it: docker build -t mmtrain-model {made}", quiet=quiet)
+    note(f"A wheel of mmtrain in {made / 'wheels'} is installed in place of a release from the package index.", quiet=quiet)
 
 
 def _show(done: ExportResult, *, quiet: bool) -> None:

@@ -85,8 +85,8 @@ def _add_states(app: FastAPI, server: Server) -> None:
     async def show_page() -> Response:
         return HTMLResponse(page(), headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})
 
-    async def show_openapi() -> Response:
-        return HTMLResponse(openapi.page(app.openapi()), headers={"Content-Security-Policy": openapi.POLICY})
+    async def show_openapi(request: Request) -> Response:
+        return HTMLResponse(openapi.page(app.openapi(), str(request.base_url)), headers={"Content-Security-Policy": openapi.POLICY})
 
     for path in ("/health", "/v2/health/live"):
         app.get(path, summary="Whether the server runs", tags=["state"], operation_id=path)(live)

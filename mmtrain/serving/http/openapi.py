@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fastapi import FastAPI
 
 if TYPE_CHECKING:
     from mmtrain.serving.served_model import ServedModel
 
+ROW_OF = "Row of "
+"""Start of the name of the schema of a model's rows."""
+IMAGE_EXAMPLE = "FILE IN BASE64"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 ERRORS = {
@@ -72,7 +78,7 @@ def document(app: FastAPI, models: Mapping[str, ServedModel], make: Callable[...
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for name, model in models.items():
-        schemas[f"Row of {name}"] = row_schema(model)
+        schemas[f"{ROW_OF}{name}"] = row_schema(model)
     return made
 
 
@@ -90,7 +96,7 @@ def row_schema(model: ServedModel) -> dict[str, Any]:
             types = ["number", "string", "null"]
         elif cell_type == "image":
             types = ["string", "object", "array", "null"] if column["several"] else ["string", "object", "null"]
-        properties[column["name"]] = {"type": types, "description": _words(column)}
+        properties[column["name"]] = {"type": types, "description": _words(column), "examples": [_example(column)]}
         required += [column["name"]] if cell_type != "id" else []
     return {"type": "object", "properties": properties, "required": required}
 
@@ -107,22 +113,30 @@ def _words(column: Mapping[str, Any]) -> str:
     ]
 
 
+def _example(column: Mapping[str, Any]) -> Any:
+    """Return a cell that a request may have: the median or the first category of training, so that the line on the page can be pasted."""
+    if column["type"] == "category":
+        return column["categories"][0]
+    return {"number": column.get("median"), "image": IMAGE_EXAMPLE}.get(column["type"], "")
+
+
 STYLE = """
 :root { color-scheme: light dark }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% }
+pre { white-space: pre-wrap; overflow-wrap: anywhere }
 td, th { border-bottom: 1px solid #8888; padding: .3rem .6rem; text-align: left; vertical-align: top }
 """
 
 
-def page(made: Mapping[str, Any]) -> str:
-    """Return a page of HTML that lists addresses, bodies and columns."""
+def page(made: Mapping[str, Any], address: str) -> str:
+    """Return a page of HTML that lists addresses and columns, and has commands that ask the server at `address`."""
     rows = [
         f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td><td>{escape(operation['summary'])}</td></tr>"
         for path, operations in made["paths"].items()
         for method, operation in operations.items()
     ]
-    models = "".join(_table(name, schema) for name, schema in made["components"]["schemas"].items())
+    models = "".join(_table(name, schema) + _commands(name, schema, address) for name, schema in made["components"]["schemas"].items())
     codes = "".join(f"<tr><td>{code}</td><td>{escape(words)}</td></tr>" for code, words in ERRORS.items())
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
@@ -139,3 +153,17 @@ def _table(name: str, schema: Mapping[str, Any]) -> str:
         for column, one in schema.get("properties", {}).items()
     )
     return f"<h2>{escape(name)}</h2><table><tbody>{cells}</tbody></table>"
+
+
+def _commands(name: str, schema: Mapping[str, Any], address: str) -> str:
+    """Return the lines for a shell that send a row as JSON, a table as CSV, and a form with its files."""
+    cells = {column: one["examples"][0] for column, one in schema["properties"].items()}
+    ask = f"curl {address.rstrip('/')}/models/{quote(name.removeprefix(ROW_OF), safe='')}/predict"
+    row = {column: cell for column, cell in cells.items() if column in schema["required"]}
+    fields = [f"{column}={'@FILE' if cell == IMAGE_EXAMPLE else '' if cell is None else cell}" for column, cell in row.items()]
+    lines = [
+        f"{ask} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(row, ensure_ascii=False))}",
+        f"{ask} -H 'Content-Type: text/csv' --data-binary @rows.csv",
+        f"{ask} {' '.join(f'-F {shlex.quote(field)}' for field in fields)}",
+    ]
+    return f"<pre>{escape(chr(10).join(lines))}</pre>"
