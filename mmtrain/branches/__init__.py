@@ -26,6 +26,7 @@ from mmtrain.branches.tables.deep_tables import realmlp as realmlp
 from mmtrain.branches.tables.deep_tables import resnet as resnet
 from mmtrain.branches.tables.dense import linear as linear
 from mmtrain.branches.tables.dense import mlp as mlp
+from mmtrain.branches.tables.encodings import project_inputs as project_inputs
 from mmtrain.branches.tables.ft_transformer import ft_transformer as ft_transformer
 from mmtrain.branches.tables.tabm import tabm as tabm
 from mmtrain.branches.texts.embedding_average import embedding_average as embedding_average

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +132,21 @@ def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
         assert np.allclose(halves.predictions(swapped)["y"], compile_predictor(models.predictor)(batch | scans)["y"], atol=1e-6)
     absent = batch | {"scan_present": np.zeros((20, 1), np.float32)}
     assert np.allclose(halves.predictions(features.without("scan"))["y"], compile_predictor(models.predictor)(absent)["y"], atol=1e-6)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_branch_of_the_page_on_extending_is_built(folder):
+    from mmtrain.pipeline.build import assemble_network
+
+    page = Path(__file__).parents[2] / "docs" / "extending.md"
+    code = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    (folder / "page_own_branches.py").write_text(code, encoding="utf-8")
+    import_code([folder / "page_own_branches.py"])
+    try:
+        found = ready(folder / "own.yaml", ["branches.numbers.architecture=residual"])
+        assert "branches.numbers.head" in assemble_network(found.experiment, found.fitted).groups
+    finally:
+        architectures.remove("residual")
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -209,8 +209,18 @@ def summed(terms: Sequence[Tensor]) -> Tensor:
     return terms[0] if len(terms) == 1 else keras.layers.Add()(terms)
 
 
-def project_inputs(stacked: Stacked, units: int, *, auto: NumberEncoding, width: int = 0, dropout: float = 0.0) -> Tensor:
-    """Return a dense layer, (batch, units), on all inputs: numbers and categories embedded, texts as TF-IDF."""
+def project_inputs(
+    stacked: Stacked, units: int, *, auto: NumberEncoding = "piecewise_linear", width: int = 0, dropout: float = 0.0
+) -> Tensor:
+    """Return a dense layer, (batch, units), on all inputs: numbers and categories embedded, texts as TF-IDF.
+
+    Args:
+        stacked: Inputs of the branch, as `mmtrain.branches.stacked` returns them; absent values are masked.
+        units: Width of the layer.
+        auto: Encoding of numbers whose columns leave it to the architecture.
+        width: Width of an embedded number; 0 chooses it by the number of columns.
+        dropout: Dropout rate of the embedded values.
+    """
     import keras
 
     vector = deep_vector(stacked, auto=auto, width=width, dropout=dropout)
