@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 
-from mmtrain.errors import Problem, UsageError
+from mmtrain.errors import MmtrainError, Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.system.paths import input_fault
 
@@ -25,7 +26,7 @@ IMPORTS_TENSORFLOW = re.compile(rb"^(import|from)[ \t]+(keras|tensorflow|mmtrain
 def import_code(paths: Sequence[Path] | None) -> None:
     """Import Python files for their registrations; each can then also be imported by its stem, unless another module has that name.
 
-    Raises UsageError if there is no such file; exceptions of the file itself pass through.
+    Raises UsageError if there is no such file, and with its line for an exception of the file.
     """
     for path in paths or ():
         _import(path)
@@ -61,12 +62,23 @@ def _import(path: Path) -> None:
     sys.modules[name] = module  # before it runs: dataclasses look up the module of a class there
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
-        raise
+        if not isinstance(error, Exception) or isinstance(error, MmtrainError):
+            raise
+        what = f"the file could not be imported: {type(error).__name__}: {str(error).rstrip('.')}."
+        raise UsageError(Problem(_line_of(error, path), what, f"Mend it; `python {path}` shows the whole traceback.")) from error
     # Callbacks are named by the stem, `mine.Stop`, as the user knows the file.
     if _is_free(path.stem, path):
         sys.modules[path.stem] = module
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    """Return `file:line` of the file's last line on the way to an error, without the frames of mmtrain and other packages."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f"{path}:{error.lineno}"
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
+    return f"{path}:{lines[-1]}" if lines else str(path)
 
 
 def _module_name(path: Path) -> str:
