@@ -6,6 +6,7 @@ import pytest
 from terminal import Terminal, run_on_terminal
 from tiny import write_experiment, write_table
 
+from mmtrain.cli.installation.reference import _first_sentence
 from mmtrain.cli.views import console
 from mmtrain.cli.views.console import line, show_problems
 from mmtrain.cli.views.training_progress import Display
@@ -205,6 +206,11 @@ def test_help_fits_into_eighty_columns_and_leaves_room_for_sentences(help_texts)
 
 def test_help_keeps_what_stands_in_brackets(help_texts):
     assert "mmtrain[tune]" in help_texts["tune"]
+
+
+def test_lists_show_whole_first_sentences():
+    purpose = "Steps that lie 1, 2, 4, ... apart (Bai et al. 2018). The mean of the rest."
+    assert _first_sentence(purpose) == "Steps that lie 1, 2, 4, ... apart (Bai et al. 2018)."
 
 
 def test_lists_keep_what_stands_in_brackets(capsys):

@@ -80,5 +80,5 @@ def _print_table(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def _first_sentence(purpose: str) -> str:
-    # "et al." ends no sentence.
-    return re.split(r"(?<!et al)\. ", purpose)[0].rstrip(".") + "."
+    # Neither "et al." nor "1, 2, 4, ..." ends a sentence.
+    return re.split(r"(?<!et al)(?<!\.)\. ", purpose)[0].rstrip(".") + "."
