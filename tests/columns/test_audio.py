@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from tiny import ready
 
 from mmtrain.cli.app import run
-from mmtrain.columns import Audio
+from mmtrain.columns import Audio, Image
+from mmtrain.columns.profile import Profile
 from mmtrain.specs import ImageSpec
 
 soundfile = pytest.importorskip("soundfile")
@@ -100,6 +101,16 @@ def test_init_recognizes_recordings(folder, monkeypatch):
     assert column == {"role": "audio", "seconds": 0.6, "sample_rate": RATE, "missing": "mask"}
     text = (folder / "guessed.yaml").read_text(encoding="utf-8")
     assert "cells end like names of recordings, as " in text and "0.3 to 0.6 s" in text
+
+
+@pytest.mark.parametrize(("recordings", "images", "role"), [(90, 10, "audio"), (40, 60, "image"), (100, 0, "audio"), (80, 0, None)])
+def test_recordings_are_guessed_where_some_cells_name_images(recordings, images, role):
+    """They were taken for images as soon as one cell in twenty named one."""
+    names = [("a.wav", recordings), ("b.png", images), ("c", 100 - recordings - images)]
+    frequent = tuple((value, rows) for value, rows in names if rows)
+    profile = Profile(header="x", rows=100, missing=0, distinct=len(frequent), frequent=frequent, images=images, unread_images=recordings)
+    guesses = [guess for guess in (Audio.guess(profile), Image.guess(profile)) if guess is not None]
+    assert [guess.role for guess in sorted(guesses, key=lambda guess: guess.evidence)][-1:] == ([role] if role else [])
 
 
 def test_recordings_have_no_size_in_pixels_before_a_layout_says_so(folder):

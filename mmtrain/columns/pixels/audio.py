@@ -168,7 +168,9 @@ class Audio(InputColumn):
     def guess(cls, profile: Profile) -> Guess | None:
         """Guess by the ends of paths."""
         sounds = sum(rows for value, rows in profile.frequent if value.strip().lower().endswith(SOUND_ENDINGS))
-        if not sounds or not profile.nearly_all(profile.unread_images) or sounds * 2 < sum(rows for _, rows in profile.frequent):
+        # Few cells may name images or other files: `check` names each of them.
+        files = profile.nearly_all(profile.images + profile.unread_images)
+        if not sounds or not files or sounds * 2 < sum(rows for _, rows in profile.frequent):
             return None
         empty = f", {profile.missing:,} are empty" if profile.missing else ""
         reason = f"cells end like names of recordings, as {profile.example}{empty}"
