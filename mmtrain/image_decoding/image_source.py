@@ -14,7 +14,7 @@ from mmtrain.image_decoding.folder_content import ENDINGS as DICOM_ENDINGS
 from mmtrain.image_decoding.folder_content import MARK as FOLDER_MARK
 from mmtrain.image_decoding.folder_content import file_bytes, files_of
 from mmtrain.image_decoding.format_rules import BMP_HEADER_SIZES
-from mmtrain.image_decoding.unsupported_formats import HEAD, by_content, by_name
+from mmtrain.image_decoding.unsupported_formats import HEAD, RECORDING, by_content, by_name
 
 _START = 1 << 16
 """Bytes that are read at first; most images are smaller."""
@@ -33,19 +33,20 @@ _DICOM_GROUPS = (b"\x02\0", b"\x08\0")
 """First bytes of DICOM files without the usual 128 bytes in front: a tag of the first group, with a type of two capital letters."""
 
 
-def content(source: Path | bytes) -> tuple[str, bytes]:
+def content(source: Path | bytes, *, recording: bool = False) -> tuple[str, bytes]:
     """The format, one of `FORMATS` or of `formats.READERS`, and all bytes of `source`, of a folder those of its DICOM files.
 
-    The head of a file is looked at before the rest is read, so that a large file of another kind costs nothing.
+    The head of a file is looked at before the rest is read, so that a large file of another kind costs nothing. The refusal says what
+    to do instead in a column of images, or of recordings.
 
     Raises:
         UnreadableImage: there is no such file, it cannot be opened, it is empty, or it is not of a format that is read.
 
     """
     if isinstance(source, bytes):
-        return _format_of(source[:_START]), source
+        return _format_of(source[:_START], recording=recording), source
     try:
-        return _read_folder(source) if source.is_dir() else _read(source)
+        return _read_folder(source) if source.is_dir() else _read(source, recording)
     except OSError as error:
         with suppress(OSError):
             _require_file(source)
@@ -68,7 +69,7 @@ def _read_folder(path: Path) -> tuple[str, bytes]:
     return "DICOM series", data
 
 
-def _read(path: Path) -> tuple[str, bytes]:
+def _read(path: Path, recording: bool) -> tuple[str, bytes]:
     """Read a file in few calls of the system: after each, a thread may have to wait for the interpreter. Raises OSError."""
     # Without waiting for someone to write, should it be a pipe.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -77,7 +78,7 @@ def _read(path: Path) -> tuple[str, bytes]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError("not a regular file")
         start = os.read(descriptor, _START)
-        kind = _format_of(start, path.name)
+        kind = _format_of(start, path.name, recording=recording)
         parts = [start]
         # A short read means the end; longer files are read to the end in one more call.
         while len(start) == _START and parts[-1]:
@@ -95,17 +96,29 @@ def _require_file(path: Path) -> None:
     raise UnreadableImage("The file does not exist.", "Give the path of an image file that exists.")
 
 
-def _format_of(head: bytes, name: str = "") -> str:
+def _format_of(head: bytes, name: str = "", *, recording: bool = False) -> str:
     """The format by the first bytes; the name only says what a file is that is none of these, and that DICOM may lack its mark."""
     if not head:
-        raise UnreadableImage("The file is empty.", "Replace it with a whole image file.")
+        raise UnreadableImage("The file is empty.", f"Replace it with a whole {'recording' if recording else 'image file'}.")
     if known := _known(head) or _medical(head, name):
         return known
+    if recording:
+        raise _not_a_recording(head, name)
     if other := by_content(head[:HEAD]):
         raise UnreadableImage(f"The file is {other.noun}, a format that is not read.", other.fix)
     if other := by_name(name):
         raise UnreadableImage(f"The file is not an image that is read; its name ends like that of {other.noun}.", other.fix)
     raise UnreadableImage("The file is not an image.", f"Use an image file: {listed(FORMATS, 'or')}.")
+
+
+def _not_a_recording(head: bytes, name: str) -> UnreadableImage:
+    """The refusal of a file that is neither a recording nor an image, in a column of recordings."""
+    if other := by_content(head[:HEAD]):
+        return UnreadableImage(f"The file is {other.noun}, a format that is not read.", "Convert its sound to WAV or FLAC.")
+    if (named := by_name(name)) and named.noun == RECORDING:
+        what = "The file does not begin like a recording, as its name says; it is damaged or of another format."
+        return UnreadableImage(what, "Open it in an audio program and save it again, as WAV or FLAC for instance.")
+    return UnreadableImage("The file is not a recording.", "Name a WAV, FLAC, Ogg or MP3 file.")
 
 
 def _known(head: bytes) -> str:

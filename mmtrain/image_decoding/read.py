@@ -31,7 +31,7 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
         UnreadableImage: the file is missing or damaged, larger than `layout.max_pixels`, or of a depth that does not fit.
 
     """
-    kind, data = content(source)
+    kind, data = content(source, recording=layout.spectrogram is not None)
     if (kind in SOUNDS) != (layout.spectrogram is not None):
         raise _other_kind(kind)
     if layout.depth and kind not in formats.VOLUMES:

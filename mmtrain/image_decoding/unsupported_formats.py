@@ -9,6 +9,8 @@ from mmtrain.image_decoding.decoded_image import FORMATS
 
 CONVERT = f"Convert it to {listed(FORMATS, 'or')}."
 SLICES = "Save the slices that matter as PNG, each in an image column of its own."
+RECORDING = "a recording"
+SOUND = "Convert it to WAV or FLAC, and give its column the role `audio`."
 FRAMES = "Save the frames that matter as PNG, each in an image column of its own."
 
 HEAD = 352
@@ -43,9 +45,10 @@ NOT_READ = (
     NotRead("a whole-slide image", (), (".svs", ".ndpi", ".mrxs"), "Save tiles or a small copy of it as PNG."),
     NotRead("a PDF document", ((0, b"%PDF-"),), (".pdf",), "Save the page that matters as PNG."),
     NotRead("an AVI video", ((8, b"AVI LIST"),), (".avi",), FRAMES),
+    NotRead("an M4A recording", ((4, b"ftypM4A "), (4, b"ftypM4B ")), (), SOUND),
     NotRead("a video", ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3")), (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"), FRAMES),
-    NotRead("a recording", (), (".wav", ".mp3", ".flac", ".ogg", ".oga"), "Give its column the role `audio`."),
-    NotRead("a recording", (), (".m4a", ".aac", ".wma", ".opus"), "Convert it to WAV or FLAC, and give its column the role `audio`."),
+    NotRead(RECORDING, (), (".wav", ".mp3", ".flac", ".ogg", ".oga"), "Give its column the role `audio`."),
+    NotRead(RECORDING, (), (".m4a", ".aac", ".wma", ".opus"), SOUND),
     NotRead("a NumPy array", ((0, b"\x93NUMPY"),), (".npy", ".npz"), "Save it as PNG, with 8 or 16 bits."),
     NotRead("a MATLAB file", ((0, b"MATLAB 5.0"),), (".mat",), "Save the array in it as PNG, with 8 or 16 bits."),
     NotRead("an HDF5 file", ((0, b"\x89HDF\r\n\x1a\n"),), (".h5", ".hdf5"), "Save the array in it as PNG, with 8 or 16 bits."),

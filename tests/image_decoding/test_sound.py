@@ -118,6 +118,39 @@ def test_what_is_no_recording_and_what_is_no_image_is_refused():
             read(damaged, layout())
 
 
+NO_SOUND = "Name a WAV, FLAC, Ogg or MP3 file."
+CONVERT = "Convert its sound to WAV or FLAC."
+AGAIN = "Open it in an audio program and save it again, as WAV or FLAC for instance."
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what", "fix"),
+    [
+        (
+            "a.wav",
+            b"RIFF garbage",
+            "The file does not begin like a recording, as its name says; it is damaged or of another format.",
+            AGAIN,
+        ),
+        ("a.m4a", b"\0\0\0 ftypM4A 123", "The file is an M4A recording, a format that is not read.", CONVERT),
+        ("a.mp4", b"\0\0\0 ftypisom123", "The file is a video, a format that is not read.", CONVERT),
+        ("a.txt", b"hello", "The file is not a recording.", NO_SOUND),
+        ("a.wav", b"", "The file is empty.", "Replace it with a whole recording."),
+    ],
+)
+def test_a_file_that_is_neither_recording_nor_image_has_a_way_out_for_recordings(tmp_path, name, data, what, fix):
+    """Its column has the role `audio` already, and no image program opens it."""
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UnreadableImage) as refusal:
+        read(tmp_path / name, layout())
+    assert (str(refusal.value), refusal.value.fix) == (what, fix)
+
+
+def test_a_recording_without_a_sample_is_missing_and_not_silent():
+    with pytest.raises(UnreadableImage, match="The recording has no samples"):
+        read(recording(np.zeros(0)), layout())
+
+
 def test_without_its_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(MissingReader) as refusal:

@@ -58,6 +58,8 @@ def excerpt(data: bytes, rules: Spectrogram) -> NDArray[Any]:
 
     with _opened(data) as file, _sound_errors():
         rate, length = int(file.samplerate), int(file.frames)
+        if not length:
+            raise UnreadableImage("The recording has no samples.", "Record it again, or leave its cell empty.")
         wanted = round(rules.samples * rate / rules.rate)
         first = round((length - wanted) * STARTS[rules.keep])
         around = margin(rate, rules.rate)
