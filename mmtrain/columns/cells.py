@@ -88,6 +88,8 @@ class ImageCells:
 
 SLICE = re.compile(r"(?s)(.*) \[slice (\d+)(?: of (\d+))?\]")
 """Name of a slice of a file that several members of a set are made of."""
+SLICE_MARK = re.compile(r" \[slice \d+(?: of \d+)?\](?=: )")
+"""Part of a refusal that tells a slice from the others of its file."""
 
 
 def slice_name(name: str, number: int, among: int) -> str:

@@ -126,6 +126,36 @@ def test_a_member_may_be_a_folder_where_an_image_may(tmp_path):
     assert (store.take(np.array([0]))[0, :2, 0, 0, 0].tolist(), unreadable) == ([100, 0], [])
 
 
+@pytest.mark.parametrize(("policy", "bad"), [("error", 1), ("mask", 1), ("mask", 2)])
+def test_a_file_that_is_unreadable_counts_once_whatever_slices_it_has(tmp_path, policy, bad):
+    """With three slices a row, one scan in three was answered with the warning that most images cannot be read."""
+    pytest.importorskip("pydicom")
+    from medical_files import axial, ct
+
+    from mmtrain.config import load
+    from mmtrain.config.yaml_source import Origin
+    from mmtrain.pipeline.checks.validate import validate_experiment
+
+    names = [f"scan{number}" for number in range(3)]
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        for place in range(3 if number >= bad else 0):
+            (tmp_path / name / f"{place}.dcm").write_bytes(ct(np.full((4, 4), 100 * place), **axial(place)))
+    write_table(tmp_path / "table.csv", [{"scan": names[row % 3], "y": "ab"[row // 3 % 2]} for row in range(24)])
+    column = {"role": "images", "slices": 3, "size": [4, 4], "channels": 1, "missing": policy}
+    path = write_experiment(tmp_path / "e.yaml", {"columns": {"scan": column, "y": {"role": "target", "task": "binary"}}})
+    said = []
+    tried = validate_experiment(load(path), Origin(path), say=said.append)
+    counts = tried.image_counts["scan"]
+    assert (counts.unreadable, [one.what for one in counts.bad[:1]]) == (8 * bad, ["scan0: the path is a folder without DICOM files."])
+    assert len({one.where for one in counts.bad}) == len(counts.bad)
+    assert [line[:48] for line in said if line.startswith("warning")] == (
+        ["warning: table.csv:2: scan: scan0: the path is a"] if bad > 1 else []
+    )
+    if policy == "error":
+        assert tried.problems[-1].what == "3 more cells have no image that can be read."
+
+
 @pytest.mark.usefixtures("tensorflow")
 def test_an_export_is_checked_on_the_files_that_training_could_decode(images):
     from mmtrain.export.check import _source_lists

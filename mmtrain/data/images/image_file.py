@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from mmtrain.columns.cells import SLICE_MARK
 from mmtrain.data.images.tar_members import read_member
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.system.remote import masked
@@ -50,6 +52,30 @@ class Refusal:
     """True if there is no such file."""
     suffix: bool = False
     """True if the option `suffix` would name one."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A table row without an image. One whose cell points `outside` the images folder is refused under every policy."""
+
+    row: int
+    what: str
+    fix: str
+    outside: bool = False
+    suffix: bool = False
+    """True if the option `suffix` would name its file."""
+    others: bool = False
+    """True if the row has other images, of a column of several images per row."""
+    place: int = -1
+    """Position of the name among those of all rows, of such a column."""
+
+
+def by_file(bad: Sequence[Unreadable]) -> list[Unreadable]:
+    """Return all slices of a file that a row lacks for one reason as one, which names the file."""
+    reasons: dict[tuple[int, str], list[Unreadable]] = {}
+    for one in bad:
+        reasons.setdefault((one.row, SLICE_MARK.sub("", one.what)), []).append(one)
+    return [slices[0] if len(slices) == 1 else replace(slices[0], what=what) for (_, what), slices in reasons.items()]
 
 
 def not_decoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:

@@ -33,7 +33,7 @@ from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.decode import Progress
-from mmtrain.data.images.image_file import ImageFile, Refusal, not_decoded
+from mmtrain.data.images.image_file import ImageFile, Refusal, Unreadable, by_file, not_decoded
 from mmtrain.data.images.locate import Located, locate, right_folder
 from mmtrain.data.images.prefetch import PixelSource
 from mmtrain.data.tables.table import Table, cells_of, headers_of
@@ -122,22 +122,6 @@ class ImageStore:
     def select(self, mask: NDArray[np.bool_]) -> ImageStore:
         """The store for those table rows only where `mask` (rows,) is true, as `Table.keep` leaves them."""
         return replace(self, index=self.index[mask])
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A table row without an image. One whose cell points `outside` the images folder is refused under every policy."""
-
-    row: int
-    what: str
-    fix: str
-    outside: bool = False
-    suffix: bool = False
-    """True if the option `suffix` would name its file."""
-    others: bool = False
-    """True if the row has other images, of a column of several images per row."""
-    place: int = -1
-    """Position of the name among those of all rows, of such a column."""
 
 
 def put_members(members: NDArray[Any], places: NDArray[np.int64], out: NDArray[Any]) -> None:
@@ -289,9 +273,11 @@ def attach(
 
 
 def _image_problems(table: Table, header: str, bad: list[Unreadable], folder: ImageFolder) -> list[Problem]:
-    problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN]]
-    if (more := len(bad) - SHOWN) > 0:
+    files = by_file(bad)
+    problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in files[:SHOWN]]
+    if (more := len(files) - SHOWN) > 0:
         cells = "cell has" if more == 1 else "cells have"
-        none = f"Not one cell has: {right_folder(folder.setting)}" if len(bad) == len(table) and not bad[0].suffix else ""
+        nowhere = len({one.row for one in bad if not one.others}) == len(table) and not bad[0].suffix
+        none = f"Not one cell has: {right_folder(folder.setting)}" if nowhere else ""
         problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no image that can be read.", none))
     return problems

@@ -29,8 +29,9 @@ from mmtrain.config import Experiment
 from mmtrain.config.experiment import Data
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
+from mmtrain.data.images.image_file import Unreadable, by_file
 from mmtrain.data.images.locate import ImageFinder
-from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
+from mmtrain.data.images.store import SHOWN, Attached, Say, attach
 from mmtrain.data.splits.summary import summarize
 from mmtrain.data.tables.read_table import Reading, read_tolerantly
 from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_of
@@ -289,5 +290,7 @@ def _image_counts(table: Table, key: str, column: Column, unreadable: list[Unrea
     header, *others = headers_of(key, column)
     empty = column.missing_cells(cells_of([header, *others], {name: table.cells(name) for name in (header, *others)}))
     bad = [one for one in unreadable if not empty[one.row]]
-    shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])
-    return ImageCounts(rows=len(table), empty=int(empty.sum()), unreadable=len(bad), bad=shown)
+    shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in by_file(bad)[:SHOWN])
+    # A row of several images, or slices, goes without only if it has no other.
+    without = len({one.row for one in bad if not one.others})
+    return ImageCounts(rows=len(table), empty=int(empty.sum()), unreadable=without, bad=shown)
