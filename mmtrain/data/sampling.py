@@ -45,12 +45,12 @@ class GroupSampler:
     """Orders rows so that those of a group follow each other; `codes` (rows,) are those of groups, NaN for a row without one.
 
     A batch ends after a number of rows, so that one group at most is cut at each end. Groups, and the rows of each, come in another order
-    in every epoch, so that it is another group each time.
+    in every epoch, so that it is another group each time; large groups come as early as small ones.
 
     >>> import numpy as np
     >>> codes = np.array([7.0, 8.0, 7.0, np.nan, 8.0, 7.0])
     >>> codes[GroupSampler(codes).positions(seed=0, epoch=1)].tolist()
-    [8.0, 8.0, nan, 7.0, 7.0, 7.0]
+    [nan, 7.0, 7.0, 7.0, 8.0, 8.0]
     """
 
     codes: NDArray[np.floating]
@@ -61,17 +61,19 @@ class GroupSampler:
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
+        """Codes from 0 without gaps, (rows,)."""
         alone = np.isnan(self.codes)
         groups = np.unique(np.where(alone, -1.0, self.codes), return_inverse=True)[1].reshape(-1)
         # A row without a group is one of its own, as those of other targets need not be neighbours.
-        return np.where(alone, len(groups) + np.arange(len(groups)), groups)
+        single = np.where(alone, len(groups) + np.arange(len(groups)), groups)
+        return np.asarray(np.unique(single, return_inverse=True)[1].reshape(-1), dtype=np.int64)
 
     def positions(self, seed: int, epoch: int) -> Positions:
         """Return the positions that an epoch, counted from 1, visits in its order, (len(self),)."""
         shuffled = epoch_permutation(seed, epoch, np.arange(len(self.codes)))
-        # Groups in the order of their first row among the shuffled ones.
-        _, first, group = np.unique(self._groups[shuffled], return_index=True, return_inverse=True)
-        return shuffled[np.argsort(first[group.reshape(-1)], kind="stable")]
+        # In the order of their first shuffled rows, large groups would open every epoch.
+        places = np.argsort(epoch_permutation(seed, epoch, np.arange(self._groups.max(initial=-1) + 1)))
+        return shuffled[np.argsort(places[self._groups[shuffled]], kind="stable")]
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,6 +164,13 @@ def test_batches_hold_whole_groups_but_for_one_at_each_end():
     assert np.flatnonzero(np.isnan(ordered)).std() > 5  # rows without a group are not neighbours
 
 
+def test_large_groups_come_as_early_as_small_ones():
+    """In the order of their first shuffled rows, a group of 60 among 60 of one row opened nearly every epoch."""
+    sampler = GroupSampler(np.concatenate([np.zeros(60), np.arange(1.0, 61.0)]))
+    begins = [int(np.flatnonzero(sampler.positions(0, epoch) == 67)[0]) for epoch in range(1, 201)]
+    assert 54 < np.mean(begins) < 66
+
+
 @pytest.fixture(scope="module")
 def ranked(tmp_path_factory, tensorflow):
     """A table of 60 queries whose relevance follows from x, but only within a query; its run is evaluated and predicts."""
