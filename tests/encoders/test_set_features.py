@@ -149,3 +149,15 @@ def test_evaluate_asks_no_encoder_again(trained, monkeypatch):
     run, _, _ = trained
     monkeypatch.setattr(frozen_features, "_compile", lambda _: pytest.fail("an encoder was asked to read"))
     assert evaluate(str(run.folder), EvaluateOptions()).targets["y"]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_black_image_has_not_the_features_of_an_unreadable_one():
+    """Both have pixels of 0, but the features of an unreadable image are zeros that no encoder gave."""
+    from types import SimpleNamespace as Stub
+
+    from mmtrain.data.images.prefetch import StoredImages
+    from mmtrain.training.encoder_features.frozen_features import _known_images, _Read
+
+    store = Stub(pixels=StoredImages(np.zeros((2, 4, 4, 3), np.uint8)), unreadable=(1,))
+    assert [place for _, place in _known_images([_Read(None, None, store, None)], size=8).values()] == [0]

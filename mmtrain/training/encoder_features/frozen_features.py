@@ -249,8 +249,10 @@ def _known_images(known: Sequence[_Read], size: int) -> dict[bytes, tuple[Encode
     """Return the features of images by the digest of their pixels: 500 MB/s, where an encoder reads 8 MB/s."""
     places: dict[bytes, tuple[EncodedColumn, int]] = {}
     for one in known:
-        for images, _, pixels in _pixel_batches(one.store, size):
-            places |= {_digest(image): (one.features, int(position)) for position, image in zip(images, pixels, strict=True)}
+        for images, readable, pixels in _pixel_batches(one.store, size):
+            # An unreadable image has the pixels of a black one, but no features.
+            known_images = zip(images[readable], pixels[readable], strict=True)
+            places |= {_digest(image): (one.features, int(position)) for position, image in known_images}
     return places
 
 
