@@ -8,13 +8,14 @@ an estimate for the whole procedure, choice included. It needs the predictions o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmtrain.artifacts.search_results import CorrectedChoice
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.metrics.bootstrap_counts import Counts, Values
+from mmtrain.metrics.bootstrap_counts import Counts, Values, mean_of_defined
 from mmtrain.metrics.score import higher_is_better
 from mmtrain.targets import FittedTarget
 
@@ -23,29 +24,46 @@ LEAST_DRAWS = 0.5
 """Minimum proportion of draws in which the score is defined on both sides."""
 
 
-def correct_choice(
-    target: FittedTarget, truth: Array, predictions: Sequence[Array], first: int, score: str, bootstrap: Bootstrap
-) -> CorrectedChoice | None:
+class ScoredPart(NamedTuple):
+    """Rows that one training of every model predicts: all validation rows, or those of a fold."""
+
+    target: FittedTarget
+    """The target as fitted for this training."""
+    truth: Array
+    """Its answers, all known, (rows, ...)."""
+    predictions: Sequence[Array]
+    """Predictions of every model, (rows, units) each."""
+
+
+def correct_choice(parts: Sequence[ScoredPart], first: int, score: str, bootstrap: Bootstrap) -> CorrectedChoice | None:
     """Return the corrected score of choosing the best model, and that of one fixed model.
 
+    The score of a model is the mean over the parts in which it is defined, as in a search by folds: trainings of two folds need not
+    have comparable predictions, so that ranks among the rows of both say nothing.
+
     Args:
-        target: The fitted target.
-        truth: (rows, ...) its answers, all known.
-        predictions: Predictions of every model, (rows, units) each.
+        parts: The rows, with the same models in each part.
         first: Position of the fixed model, which needs no choice.
         score: Name of the score.
-        bootstrap: Draws of the rows, or of whole groups.
+        bootstrap: Draws of the rows of all parts in their order, or of whole groups.
 
     Returns:
         The scores; None if the score is undefined in most draws, where few rows have one of the classes.
 
     """
-    scorers = [target.all_scorer(truth, one) for one in predictions]
+    scorers = [[part.target.all_scorer(part.truth, one) for one in part.predictions] for part in parts]
+    bounds = list(pairwise(accumulate((len(part.truth) for part in parts), initial=0)))
     sign = 1.0 if higher_is_better(score) else -1.0
 
+    def means(counts: Counts) -> Values:
+        """Return the score of every model in each draw, (models, draws)."""
+        of_parts = [
+            np.stack([scorer(counts[:, begin:end])[score] for scorer in some]) for some, (begin, end) in zip(scorers, bounds, strict=True)
+        ]
+        return mean_of_defined(np.stack(of_parts, axis=-1))
+
     def score_draws(counts: Counts) -> Values:
-        rest = (counts == 0).astype(counts.dtype)
-        inside, outside = (np.stack([scorer(some)[score] for scorer in scorers]) for some in (counts, rest))
+        inside, outside = means(counts), means((counts == 0).astype(counts.dtype))
         # An undefined score is never the best; where all are undefined, so is the draw.
         best = np.argmax(np.where(np.isnan(inside), -np.inf, sign * inside), axis=0)
         chosen = np.where(np.isnan(inside).all(axis=0), np.nan, outside[best, np.arange(counts.shape[0])])
@@ -68,5 +86,5 @@ def correct_choice(
         low=low,
         high=high,
         confidence=bootstrap.confidence,
-        rows=len(truth),
+        rows=bounds[-1][1],
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.evaluation.selection_bias import correct_choice
+from mmtrain.evaluation.selection_bias import ScoredPart, correct_choice
 from mmtrain.targets.labels.binary import FittedBinary
 
 TARGET = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
@@ -17,7 +17,7 @@ def answers(generator, rows=ROWS):
 
 def corrected(truth, predictions, *, groups=None, score="auc", target=TARGET, draws=200):
     bootstrap = Bootstrap(len(truth), groups=groups, draws=draws, confidence=0.95, seed=0)
-    return correct_choice(target, truth, predictions, 0, score, bootstrap)
+    return correct_choice([ScoredPart(target, truth, predictions)], 0, score, bootstrap)
 
 
 def auc(truth, prediction):
@@ -62,6 +62,23 @@ def test_rows_of_a_group_are_drawn_together():
     assert copied.value == pytest.approx(single.value, abs=1e-9)
     independent = corrected(np.repeat(truth, 5), [np.repeat(one, 5, axis=0) for one in models])
     assert independent.value > single.value + 0.05
+
+
+def test_predictions_of_two_folds_are_not_ranked_among_each_other():
+    """A trial whose trainings differ in level orders the rows of every fold well, and the rows of all folds badly."""
+    truth = np.tile([0, 1], 60)
+    level = np.linspace(0.2, 0.8, 120)[:, np.newaxis]
+    fixed = np.random.default_rng(4).random((120, 1))
+    folds = [0.001 + 0.3 * truth[:, np.newaxis] + offset + level / 10 for offset in (0.0, 0.5)]
+    parts = [
+        ScoredPart(TARGET, truth[rows], [fixed[rows], one[rows]]) for rows, one in zip((slice(60), slice(60, 120)), folds, strict=True)
+    ]
+    result = correct_choice(parts, 0, "auc", Bootstrap(120, groups=None, draws=200, confidence=0.95, seed=0))
+    assert (result.value, result.better, result.rows) == (1.0, 1.0, 120)
+    assert auc(truth, np.concatenate([one.predictions[1] for one in parts])) < 0.8
+    # Where the rows of a fold that a draw leaves out have no event, the other fold scores it.
+    rare = [parts[0]._replace(truth=np.arange(60) // 59), parts[1]]
+    assert correct_choice(rare, 0, "auc", Bootstrap(120, groups=None, draws=200, confidence=0.95, seed=0)).draws == 200
 
 
 def test_lower_is_better_for_an_error():

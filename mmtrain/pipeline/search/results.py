@@ -137,27 +137,27 @@ def corrected_choice(search: Search, results: Sequence[TrialResult]) -> Correcte
     files = [[search.run / search.name_of(one.trial, fold) / VALIDATION_FILE for fold in range(len(search.tables))] for one in complete]
     if file_trial is None or len(complete) < 2 or optimized is None or not all(file.is_file() for some in files for file in some):
         return None
-    from mmtrain.evaluation.selection_bias import correct_choice
+    from mmtrain.evaluation.selection_bias import ScoredPart, correct_choice
 
     key, score = optimized
-    table, target = search.tables[0], search.tables[0].fitted.targets[key]
-    if any(one.fitted.targets[key].columns != target.columns for one in search.tables):  # predictions of different classes
-        return None
-    rows = np.concatenate([one.partition.validation for one in search.tables])
-    truth = np.concatenate([one.arrays.targets[key][one.partition.validation] for one in search.tables])
-    known = target.known_rows(truth)
-    position = list(table.fitted.targets).index(key)
-    predictions = [np.concatenate([np.load(file)[f"arr_{position}"] for file in some])[known] for some in files]
-    codes = groups(table.experiment.columns, table.data.table)
+    position = list(search.tables[0].fitted.targets).index(key)
+    parts, rows = [], []
+    for fold, table in enumerate(search.tables):
+        target, validation = table.fitted.targets[key], table.partition.validation
+        truth = table.arrays.targets[key][validation]
+        known = target.known_rows(truth)
+        parts.append(ScoredPart(target, truth[known], [np.load(some[fold])[f"arr_{position}"][known] for some in files]))
+        rows.append(validation[known])
+    scored, codes = np.concatenate(rows), groups(search.tables[0].experiment.columns, search.tables[0].data.table)
     section = search.space.experiment.evaluation
     bootstrap = Bootstrap(
-        int(known.sum()),
-        groups=None if codes is None else codes[rows][known],
+        len(scored),
+        groups=None if codes is None else codes[scored],
         draws=section.draws,
         confidence=section.confidence,
         seed=section.seed,
     )
-    return correct_choice(target, truth[known], predictions, file_trial, score, bootstrap)
+    return correct_choice(parts, file_trial, score, bootstrap)
 
 
 def optimized_score(experiment: Experiment, targets: Mapping[str, FittedTarget]) -> tuple[str, str] | None:
