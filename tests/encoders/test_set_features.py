@@ -151,13 +151,28 @@ def test_evaluate_asks_no_encoder_again(trained, monkeypatch):
     assert evaluate(str(run.folder), EvaluateOptions()).targets["y"]
 
 
-@pytest.mark.usefixtures("tensorflow")
-def test_a_black_image_has_not_the_features_of_an_unreadable_one():
-    """Both have pixels of 0, but the features of an unreadable image are zeros that no encoder gave."""
+def store_of(index):
+    """A store of a black image and an unreadable one."""
     from types import SimpleNamespace as Stub
 
     from mmtrain.data.images.prefetch import StoredImages
+
+    return Stub(pixels=StoredImages(np.zeros((2, 4, 4, 3), np.uint8)), unreadable=(1,), index=np.array(index))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_black_image_has_not_the_features_of_an_unreadable_one():
+    """Both have pixels of 0, but the features of an unreadable image are zeros that no encoder gave."""
     from mmtrain.training.encoder_features.frozen_features import _known_images, _Read
 
-    store = Stub(pixels=StoredImages(np.zeros((2, 4, 4, 3), np.uint8)), unreadable=(1,))
-    assert [place for _, place in _known_images([_Read(None, None, store, None)], size=8).values()] == [0]
+    assert [place for _, place in _known_images([_Read(None, None, store_of([0, 1]), None)], size=8).values()] == [0]
+
+
+@pytest.mark.parametrize(("index", "brightest"), [([0, 1], 0), ([[0, 1]], 1)], ids=["images", "sets"])
+@pytest.mark.usefixtures("tensorflow")
+def test_an_encoder_reads_a_black_member_as_the_network_does(index, brightest):
+    """A place of zeros in a set has no image, so that a black member has a value of 1 in the arrays that the saved model reads."""
+    from mmtrain.training.encoder_features.frozen_features import _pixel_batches
+
+    ((_, _, pixels),) = _pixel_batches(store_of(index), size=8)
+    assert pixels.max(axis=(1, 2, 3)).tolist() == [brightest, 0]

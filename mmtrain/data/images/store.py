@@ -125,17 +125,19 @@ class ImageStore:
 
 
 def put_members(members: NDArray[Any], places: NDArray[np.int64], out: NDArray[Any]) -> None:
-    """Write images (n, ...) to places of the sets in `out`, (rows, most, ...), and zeros to all others.
-
-    A place of zeros has no image, so the first value of an entirely black image becomes 1: a 255th of full brightness.
-    """
+    """Write images (n, ...) to places of the sets in `out`, (rows, most, ...), and zeros to all others."""
     flat = out.reshape(-1, *out.shape[2:])
     flat[...] = 0
     for place, image in zip(places.tolist(), members, strict=True):
         flat[place] = image
-        # Nearly every image has light in its first row: the others are rarely looked at.
-        if not image[0].any() and not image.any():
-            flat[place].reshape(-1)[0] = 1
+        mark_black(flat[place])
+
+
+def mark_black(image: NDArray[Any]) -> None:
+    """Make the first value of an entirely black image 1, a 255th of full brightness: a place of zeros in a set has no image."""
+    # Nearly every image has light in its first row: the others are rarely looked at.
+    if not image[0].any() and not image.any():
+        image.reshape(-1)[0] = 1
 
 
 def open_store(

@@ -22,7 +22,7 @@ from mmtrain.config.experiment import Cache
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import uniform
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn
-from mmtrain.data.images.store import ImageStore, Say
+from mmtrain.data.images.store import ImageStore, Say, mark_black
 from mmtrain.encoders import Encoder
 from mmtrain.model.encoder_inputs import Components
 from mmtrain.model.model_file import rows_at_once
@@ -204,7 +204,8 @@ def image_features(
 ) -> EncodedColumn:
     """Return the features of every image of a store, (images, views, width); images that are among the `known` ones are not read again."""
     layout = ArrayLayout(len(store.pixels), (1 + views.count, encoder.width), "float32")
-    content = {"pixels": store.digest, "views": views.record()}
+    # Black members of a set have other pixels than black images.
+    content = {"pixels": store.digest, "views": views.record()} | ({"members": True} if store.index.ndim == 2 else {})
     return cache.column(encoder, layout, content, lambda: _read_images(encoder, store, views, known), "image", np.ones(layout.rows))
 
 
@@ -223,6 +224,8 @@ def _pixel_batches(store: ImageStore, size: int) -> Iterable[tuple[Array, Array,
         pixels = np.zeros((len(images), *store.pixels.shape[1:]), store.pixels.dtype)
         store.pixels.take(np.where(readable, images, -1), pixels)
         pixels[~readable] = 0
+        for place in np.flatnonzero(readable) if store.index.ndim == 2 else ():
+            mark_black(pixels[place])  # as the network reads the members of a set
         return images, readable, pixels
 
     return in_threads(gathered, batches, most=1)
