@@ -159,7 +159,9 @@ def _reciprocal_ranks(codes: Codes, relevance: Numbers, predicted: Numbers) -> N
     groups, first = np.unique(owner[order], return_index=True)
     chosen = order[first]
     expected = np.full(int(codes.max()) + 1, np.nan)
-    expected[groups] = _expected_reciprocals(begins[chosen], np.bincount(tied)[chosen], np.bincount(tied[relevant], minlength=len(begins))[chosen])
+    expected[groups] = _expected_reciprocals(
+        begins[chosen], np.bincount(tied)[chosen], np.bincount(tied[relevant], minlength=len(begins))[chosen]
+    )
     return expected
 
 

@@ -95,7 +95,9 @@ def test_the_terminal_shows_kinds_names_and_options(capsys, monkeypatch):
     assert run(["list"]) == 0
     assert "splits: column random stratified time" in capsys.readouterr().out.splitlines()
     assert run(["list", "branches"]) == 0
-    assert "(Gorishniy et al. 2024, arXiv:2410.24210)." in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "(Gorishniy et al. 2024, arXiv:2410.24210)." in shown
+    assert "steps that lie 1, 2, 4, ... apart, with residual connections" in " ".join(shown.split())
     assert run(["list", "schedules", "cosine"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("cosine: Half a cosine from 1 down to `final`")
