@@ -100,6 +100,30 @@ def test_commands_in_sentences_have_the_options_they_are_given(page):
         check_options([word for word in shlex.split(line)[1:] if word != "..."], whole=False)
 
 
+NAME = re.compile(r"(?<!`)`([a-z][a-z0-9]+(?:_[a-z0-9]+)*)`(?!`)")
+OTHER_NAMES = {
+    *("brightness_range", "flow_from_dataframe", "horizontal_flip", "rotation_range", "zoom_range"),
+    *("cross_val_score", "test_auc", "test_auc_high", "test_auc_low"),
+}
+"""Names that the package does not have in one piece: those of Keras and scikit-learn, and scores of trackers."""
+
+
+@cache
+def names_of_the_package():
+    """The words of the package, of its extras and make targets, and of the headers of the sample data."""
+    files = [path for kind in ("py", "html") for path in Path(mmtrain.__file__).parent.rglob(f"*.{kind}")]
+    files += [ROOT / "pyproject.toml", ROOT / "Makefile", *(ROOT / "configs").glob("*.yaml")]
+    return {word for path in files for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_names_in_sentences_are_those_of_the_package(page):
+    text = page.read_text(encoding="utf-8")
+    examples = set(re.findall(r"\w+", " ".join(block for _, block in BLOCK.findall(text))))
+    names = set(NAME.findall(BLOCK.sub("", text))) - OTHER_NAMES
+    assert names - examples - names_of_the_package() == set()
+
+
 def make_targets():
     return re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
