@@ -5,7 +5,9 @@ import json
 import os
 import threading
 import time
+from errno import ENOLCK
 
+import filelock
 import numpy as np
 import PIL.Image
 import pytest
@@ -45,6 +47,22 @@ def decoded(monkeypatch):
 
 def build(files, cache, **options):
     return decode_to_store(files, LAYOUT, cache=Cache(folder=cache, verify=options.pop("verify", "stat")), **options)
+
+
+def test_a_store_is_built_and_mended_where_there_are_no_locks(files, decoded, tmp_path, monkeypatch):
+    def refuse(descriptor, **_):
+        raise OSError(ENOLCK, os.strerror(ENOLCK))
+
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    build(files, tmp_path / "cache")
+    name, whole = content(tmp_path / "cache")
+    assert len(decoded) == IMAGES
+    # A process that was killed while it published the store has taken the array, and left the folder.
+    left = shards.ShardedBuild.of(tmp_path / "other", name, files, LAYOUT).folder / shards.SHARDS
+    left.mkdir(parents=True)
+    (left / "000000.lock").touch()
+    build(files, tmp_path / "other")
+    assert content(tmp_path / "other") == (name, whole)
 
 
 def content(cache):

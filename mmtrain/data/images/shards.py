@@ -28,7 +28,7 @@ from mmtrain.data.cache import FULL, IMAGES, SHARDS, bytes_on_disk, new_array
 from mmtrain.data.images.decode import Outcome, Progress, decode_all, image_bytes, image_format
 from mmtrain.data.images.image_file import ImageFile
 from mmtrain.image_decoding import Layout
-from mmtrain.system.locks import acquire
+from mmtrain.system.locks import LocksUnsupportedError, acquire
 
 SHARD_IMAGES = 1024
 SHARD_BYTES = 256_000_000
@@ -191,7 +191,8 @@ class ShardedBuild:
         held: list[int] = []
         with suppress(OSError):
             for path in (self.folder / SHARDS).glob("*.lock"):
-                held.append(acquire(path, wait=False))
+                with suppress(LocksUnsupportedError):
+                    held.append(acquire(path, wait=False))
             shutil.rmtree(self.folder, ignore_errors=True)
         for lock in held:
             os.close(lock)
@@ -223,7 +224,10 @@ def written_meanwhile(descriptor: int) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Context in which a file is locked by this process; False where another one has locked it, or its folder is gone."""
+    """Context in which a file is locked by this process; False where another one has locked it, or its folder is gone.
+
+    On a file system without locks every process has it: then each decodes all shards, to the same bytes.
+    """
     lock: int | None = None
     try:
         path.touch()  # `remove` looks for it
@@ -232,6 +236,8 @@ def _locked(path: Path) -> Iterator[bool]:
         mine = os.fstat(lock).st_nlink > 0 and path.is_file()
     except (FileNotFoundError, BlockingIOError):
         mine = False
+    except LocksUnsupportedError:
+        mine = path.is_file()
     try:
         yield mine
     finally:
