@@ -1,4 +1,4 @@
-"""`mmtrain.cross_validate`: a fit with folds, repeats and seeds, by the name under which they are looked for."""
+"""`mmtrain.cross_validate`: `fit` with folds, under the name that other libraries give it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def cross_validate(
     Args:
         experiment: As for `fit`.
         table: As for `fit`.
-        folds: Number of folds, in place of `split.folds`; None for that of the experiment, or 5 where it has none. A split column or
-            a column of times keeps rows in its own folds.
+        folds: Number of folds, in place of `split.folds`; None for that of the experiment, or 5 where it has none. With
+            `split: {method: column}` the column names the folds, and with `method: time` each fold learns from the rows before it.
         repeats: Number of times that the rows are divided into folds, in place of `split.repeats`.
         seeds: Number of trainings of each fold with different seeds, in place of `training.seeds`.
         images: As for `fit`.

@@ -94,7 +94,7 @@ class Evidence(IntEnum):
     FILES = 100
     """Names of image files, or images themselves."""
     RECORDINGS = 105
-    """Names of recordings, of which images say that they are not read."""
+    """Names of recordings; above `FILES`, as images guess from such names that their files cannot be read."""
     FILE_LISTS = 110
     """Lists of names of image files, many of which end like single ones."""
 

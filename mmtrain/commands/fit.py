@@ -152,5 +152,6 @@ def train_new(
         # Step 9: the report. The test part is scored by `evaluate` alone.
         finish(run, experiment, training_data.fitted)
         track_finished(run, experiment, listeners.say)
+        # Lets the other workers end, now that the run is whole: see `follow`.
         training_data.workers.of_first(str(run.folder))
     return result

@@ -154,7 +154,7 @@ class Audio(InputColumn):
     @model_validator(mode="after")
     def _frames_fit(self) -> Audio:
         if len(self.frequencies) not in (0, 2) or (self.frequencies and not 0 <= self.frequencies[0] < self.frequencies[1]):
-            raise ValueError("`frequencies` are the lowest and the highest in Hz, as [50, 8000].")
+            raise ValueError("`frequencies` are the lowest and the highest in Hz, such as [50, 8000].")
         if self.frequencies and self.frequencies[1] > self.sample_rate / 2:
             fix = f"Set `sample_rate: {2 * self.frequencies[1]:.0f}`."
             raise ValueError(f"`frequencies` end above {self.sample_rate / 2:g} Hz, half of `sample_rate`. {fix}")

@@ -38,7 +38,7 @@ class ExportSubject:
         return self._group(chosen) if self.run.is_group else self._single(chosen)
 
     def _single(self, chosen: Format) -> tuple[ExportableModel, dict[str, Array]]:
-        """Return them for a run with one model."""
+        """Return what `exportable` does, for a run with one model."""
         from mmtrain.export.freeze import as_float32
         from mmtrain.model import model_file
         from mmtrain.model.network_inputs import by_column
@@ -58,7 +58,7 @@ class ExportSubject:
         return exportable, model_file.predict(original, self.arrays, self.checked)
 
     def _group(self, chosen: Format) -> tuple[ExportableModel, dict[str, Array]]:
-        """Return them for a group of trainings, whose members become one model."""
+        """Return what `exportable` does, for a group of trainings, whose members become one model."""
         from mmtrain.export.freeze import as_float32
 
         whole = end_to_end(self.run, self.fitted)

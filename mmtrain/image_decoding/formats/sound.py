@@ -53,7 +53,7 @@ def pixels(data: bytes, layout: Layout) -> NDArray[Any]:
 
 
 def excerpt(data: bytes, rules: Spectrogram) -> NDArray[Any]:
-    """Return the part of a recording that is read, (samples,), from -1 to 1; no more than it is decoded."""
+    """Return the part of a recording that is read, (samples,), from -1 to 1; the rest is not decoded."""
     import numpy as np
 
     with _opened(data) as file, _sound_errors():

@@ -181,7 +181,7 @@ def _limits(result: SearchResult) -> Section:
         rows = counted(result.corrected.rows, "validation row")
         points.append(f"Trials are compared on only {rows}: with `tune.folds: 3`, all rows that learn or validate score them.")
     if result.nested is None and not result.best.own:
-        points.append(OPTIMISM if result.corrected is None else f"{OPTIMISM} The interval knows of the choice, and nothing of other rows.")
+        points.append(OPTIMISM if result.corrected is None else f"{OPTIMISM} The interval allows for the choice, not for other rows.")
     points += describe_luck(result.best)
     complete = sum(one.outcome == "complete" for one in result.trials)
     if not result.importance:

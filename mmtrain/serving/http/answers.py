@@ -123,7 +123,7 @@ class Server:
 
 
 def with_image(model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return the rows with an image that is a body of its own under its column. Raises Refused unless one column is meant."""
+    """Return the rows; an image that is the whole body goes under the only column of images. Raises Refused if there is another number."""
     if len(rows) != 1 or not isinstance(rows[0].get(""), ImageBody):
         return rows
     headers = [header for headers in model.predictor.reader.image_headers.values() for header in headers]

@@ -4,7 +4,7 @@ With `transform` the raw output is the standardised transform of the number. Wit
 smallest to the largest training answer, and the prediction is their expectation: the raw output is the expectation, then a logit per bin.
 The label of an answer between two bins is divided between them so that its expectation is the answer. Cross-entropy has steadier gradients
 than a squared error, from which deep networks learn better features (Farebrother et al. 2024, arXiv:2403.03950). With `bins_weight` the
-classification is an auxiliary loss: the first raw output is a number of its own, which the error of the task is that of.
+classification is an auxiliary loss: the first raw output is a number of its own, from which the error of the task is computed.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 GROUP_CODE, RANK = "group_code", "rank"
 """Columns of predictions: the code of the group, next to the truth, and the place of the row in its group."""
 CODE_BITS = 52
-"""Bits of the code of a group: whole numbers of this size are exact in float64. Two of a million groups share one in 1 of 9,000 tables."""
+"""Bits of the code of a group: such whole numbers are exact in float64. Of a million groups, two share a code in 1 of 9,000 tables."""
 PLACES = (1, 3, 5, 10, 20)
 """Places of the table of NDCG in the report."""
 
