@@ -124,6 +124,14 @@ def test_names_in_sentences_are_those_of_the_package(page):
     assert names - examples - names_of_the_package() == set()
 
 
+PATH = re.compile(r"`((?:mmtrain|tests|docs|benchmarks|configs|sample_data)/[\w./]*)`")
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, ROOT / "CONTRIBUTING.md", Path(mmtrain.__file__)], ids=name_of)
+def test_paths_in_sentences_exist(page):
+    assert [path for path in PATH.findall(page.read_text(encoding="utf-8")) if not (ROOT / path).exists()] == []
+
+
 def make_targets():
     return re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
