@@ -166,6 +166,15 @@ def test_groups_are_ranked_by_their_cross_validated_scores(make):
     assert (board.part, board.rows, board.unscored, board.others) == ("folds", 20, [], 1)
 
 
+def test_folds_are_ranked_while_no_run_was_scored_on_test_rows(make):
+    """Right after `fit` of two settings: to ask for test scores first would be a look at them for a choice."""
+    as_group(make("weak"), 0.7)
+    as_group(make("strong"), 0.8)
+    make("alone")
+    board = leaderboard()
+    assert (board.part, [one.name for one in board.runs]) == ("folds", ["strong/1", "weak/1"])
+
+
 def test_groups_are_also_ranked_by_outer_test_rows(make):
     """With each other and with a single training: `evaluate` scores the same rows of all of them."""
     make(auc=0.7)

@@ -42,7 +42,7 @@ def leaderboard(
     Args:
         which: The run (see `runs.find`); None for the latest one that was scored on the part.
         part: A part of the split, `folds`, or the name under which the runs scored another table; None for the test part, and for the
-            folds of a run that has them.
+            folds of a run that has them, or where no run was scored on the test part.
         target: Key of the target; None for the first one.
         score: Name of the score; None for that which chose the best epoch of the first run, or the main metric.
         output: The folder that holds the runs.
@@ -60,7 +60,8 @@ def leaderboard(
         part = part or (FOLDS_PART if _has_folds(reference.run) else "test")
         entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
     else:
-        part = part or "test"
+        scored_parts = {name for one in entries for name in one.scored}
+        part = part or (FOLDS_PART if FOLDS_PART in scored_parts and "test" not in scored_parts else "test")
         usable = (one for one in entries if part in one.scored and _rows_if_readable(one.run, part))
         reference = next(usable, entries[0] if entries else None)  # type: ignore[assignment]
     if reference is None or not any(part in one.scored for one in entries):
