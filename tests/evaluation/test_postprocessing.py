@@ -322,14 +322,14 @@ def test_scaling_that_did_not_help_is_told():
         (
             [[0, 11], [0, 49]],
             {"sensitivity": Score("sensitivity", 1.0)},
-            "Every row is predicted as b, also 11 rows of other classes. `evaluation.threshold: {aim: youden}` would predict the rarer "
+            "Every row is predicted as b, 11 rows of other classes included. `evaluation.threshold: {aim: youden}` would predict the rarer "
             "ones as well, with the same probabilities.",
         ),
         (
             [[0, 1, 0], [0, 30, 0], [0, 0, 0]],
             {},
-            "Every row is predicted as b, also 1 row of other classes. `decision: {prior: balanced}` of the target would predict the rarer "
-            "ones as well, with the same probabilities.",
+            "Every row is predicted as b, 1 row of other classes included. `decision: {prior: balanced}` of the target would predict the "
+            "rarer ones as well, with the same probabilities.",
         ),
         ([[1, 11], [0, 49]], {}, None),
         ([[0, 0], [0, 49]], {}, None),

@@ -134,7 +134,7 @@ def _describe_one_class(result: TargetResult) -> Iterator[str]:
     (only,) = predicted
     if not (others := int(matrix.sum() - matrix[only, only])):
         return
-    text = f"Every row is predicted as {result.classes[only]}, also {counted(others, 'row')} of other classes."
+    text = f"Every row is predicted as {result.classes[only]}, {counted(others, 'row')} of other classes included."
     if result.operating_point is None and result.decision is None:
         binary = "sensitivity" in result.scores
         fix = "`evaluation.threshold: {aim: youden}`" if binary else "`decision: {prior: balanced}` of the target"
