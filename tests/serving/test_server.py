@@ -23,7 +23,7 @@ from tiny_serving import cells, form, image_bytes
 from mmtrain.artifacts.run_folder import FORMAT
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.deployment import serve as serve_command
-from mmtrain.commands.deployment.container import DOCKERFILE, write_container
+from mmtrain.commands.deployment.container import dockerfile, write_container
 from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.serving.batcher import QueueFull
 from mmtrain.serving.http import server as server_process
@@ -435,6 +435,11 @@ def test_a_container_folder_has_the_run_without_its_rows(clinic, tmp_path, capsy
     names = zipfile.ZipFile(folder / "run.zip").namelist()
     assert {"model.keras", "config.yaml", "columns.json", "statistics.json"} <= set(names)
     assert not [name for name in names if name.startswith("predictions_")]
+    (tmp_path / "own.py").write_text("OWN = 1\n")
+    own = write_container("clinic", tmp_path / "own", code=[tmp_path / "own.py"], output=clinic / "runs")
+    assert (own / "code" / "own.py").read_text() == "OWN = 1\n"
+    assert "COPY --chown=mmtrain code ./code\n" in (own / "Dockerfile").read_text()
+    assert '"--reload", "0", "--code", "code/own.py"]' in (own / "Dockerfile").read_text()
     with pytest.raises(UsageError, match="there is something here already"):
         write_container("clinic", folder, output=clinic / "runs")
     others = ["--quantize", "int8", "--images", str(clinic), "--force"]
@@ -446,6 +451,6 @@ def test_the_dockerfile_passes_a_linter(tmp_path):
     linter = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
     if linter is None:
         pytest.skip("hadolint is not installed")
-    (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(run="clinic/1", version="0.1.0", archive="run.zip", wheels="wheels"))
+    (tmp_path / "Dockerfile").write_text(dockerfile("clinic/1", ["own.py"]))
     found = subprocess.run([linter, tmp_path / "Dockerfile"], check=False, capture_output=True, text=True, timeout=60)
     assert (found.returncode, found.stdout) == (0, "")

@@ -79,7 +79,8 @@ def command(
     import_code(code)
     if to == CONTAINER:
         others = {"--quantize": quantize, "--inputs": inputs, "--table": table, "--images": images, "--force": force or None}
-        _write_container(run, folder, output, [name for name, value in others.items() if value is not None], as_json=as_json, quiet=quiet)
+        refused = [name for name, value in others.items() if value is not None]
+        _write_container(run, folder, output, code or [], refused, as_json=as_json, quiet=quiet)
         return
     # In Python, `mmtrain.export` writes no container, so that only the command names it.
     find_format(to, (CONTAINER,))
@@ -100,7 +101,9 @@ def command(
     _show(done, quiet=quiet)
 
 
-def _write_container(run: str | None, folder: Path | None, output: Path, refused: list[str], *, as_json: bool, quiet: bool) -> None:
+def _write_container(
+    run: str | None, folder: Path | None, output: Path, code: list[Path], refused: list[str], *, as_json: bool, quiet: bool
+) -> None:
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.deployment.container import write_container
     from mmtrain.errors import Problem, UsageError, listed
@@ -108,7 +111,7 @@ def _write_container(run: str | None, folder: Path | None, output: Path, refused
     if refused:
         what = "a container serves the run as it is."
         raise UsageError(Problem(f"--format {CONTAINER}", what, f"Leave {listed(refused)} out."))
-    made = write_container(run, folder, output=output)
+    made = write_container(run, folder, code=code, output=output)
     if as_json:
         print_json({"folder": str(made), "format": CONTAINER, "files": sorted(path.name for path in made.iterdir())})
         return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from mmtrain.errors import Problem, UsageError
 
 ARCHIVE = "run.zip"
 WHEELS = "wheels"
+CODE = "code"
 DOCKERFILE = """\
 # Serves {run}: docker build -t mmtrain-model . && docker run -p 8000:8000 mmtrain-model
 FROM python:3.12-slim
@@ -22,16 +26,17 @@ USER 10001
 WORKDIR /home/mmtrain
 COPY --chown=mmtrain {archive} ./
 RUN mmtrain unpack {archive} run && rm {archive}
-# MMTRAIN_API_KEY, where it is set, is asked for: docker run -e MMTRAIN_API_KEY=...
+{copy_code}# MMTRAIN_API_KEY, where it is set, is asked for: docker run -e MMTRAIN_API_KEY=...
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \\
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/ready', timeout=4)"]
 # SIGTERM answers what is in flight; Docker kills after 10 s unless `docker stop` is given more.
 STOPSIGNAL SIGTERM
-CMD ["mmtrain", "serve", "run", "--host", "0.0.0.0", "--port", "8000", "--reload", "0"]
+CMD {command}
 """
-IGNORED = f"*\n!{ARCHIVE}\n!{WHEELS}\n"
-"""Content of .dockerignore: the build sees the archive and the wheels alone."""
+COMMAND = ("mmtrain", "serve", "run", "--host", "0.0.0.0", "--port", "8000", "--reload", "0")  # noqa: S104 (the container's address)
+IGNORED = f"*\n!{ARCHIVE}\n!{WHEELS}\n!{CODE}\n"
+"""Content of .dockerignore: the build sees the archive, the wheels and the user's own code alone."""
 WHEELS_NOTE = """\
 The build installs mmtrain {version} from the wheels in this folder, and what is not here from the package index.
 To make one from a checkout of mmtrain:
@@ -40,12 +45,13 @@ To make one from a checkout of mmtrain:
 """
 
 
-def write_container(which: str | None, folder: Path | None = None, *, output: Path = Path("runs")) -> Path:
-    """Write Dockerfile, .dockerignore, the packed run and a folder for wheels; return their folder.
+def write_container(which: str | None, folder: Path | None = None, *, code: Sequence[Path] = (), output: Path = Path("runs")) -> Path:
+    """Write Dockerfile, .dockerignore, the packed run, files of `--code` and a folder for wheels; return their folder.
 
     Args:
         which: A run, as every command names it.
         folder: The folder to make, by default `exports/container` in the run.
+        code: Python files that the run needs; the server imports copies of them.
         output: Folder that holds the runs.
 
     Raises UsageError for a folder that exists, and as `pack` does.
@@ -58,9 +64,26 @@ def write_container(which: str | None, folder: Path | None = None, *, output: Pa
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(target, others=target.parent == run / "exports") as temporary:
             pack(str(run.folder), temporary / ARCHIVE, output=output)
-            names = {"version": version("mmtrain"), "archive": ARCHIVE, "wheels": WHEELS}
-            (temporary / "Dockerfile").write_text(DOCKERFILE.format(run=run, **names), encoding="utf-8")
+            (temporary / "Dockerfile").write_text(dockerfile(str(run), _copied(code, temporary / CODE)), encoding="utf-8")
             (temporary / WHEELS).mkdir()
-            (temporary / WHEELS / "README.txt").write_text(WHEELS_NOTE.format(**names), encoding="utf-8")
+            (temporary / WHEELS / "README.txt").write_text(WHEELS_NOTE.format(version=version("mmtrain"), wheels=WHEELS), encoding="utf-8")
             (temporary / ".dockerignore").write_text(IGNORED, encoding="utf-8")
     return target
+
+
+def dockerfile(run: str, code: Sequence[str] = ()) -> str:
+    """Return the Dockerfile that serves the packed run; `code` are names of files in the folder `code`."""
+    options = [word for name in code for word in ("--code", f"{CODE}/{name}")]
+    copy_code = f"COPY --chown=mmtrain {CODE} ./{CODE}\n" if code else ""
+    command = json.dumps([*COMMAND, *options])
+    return DOCKERFILE.format(run=run, version=version("mmtrain"), archive=ARCHIVE, wheels=WHEELS, copy_code=copy_code, command=command)
+
+
+def _copied(code: Sequence[Path], folder: Path) -> list[str]:
+    """Copy files into a new folder, and return their names there: numbered folders keep two files of one name apart."""
+    distinct = len({path.name for path in code}) == len(code)
+    names = [path.name if distinct else f"{number}/{path.name}" for number, path in enumerate(code, 1)]
+    for path, name in zip(code, names, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+    return names
