@@ -20,8 +20,10 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Fitted
 from mmtrain.data.prediction_chunks import Chunks, Source
 from mmtrain.data.tables.file_formats.csv_file import CsvFile
-from mmtrain.export.encode_program import PROGRAM, can_encode, character_ranges, unknown_columns, write_encode_program
+from mmtrain.export.encode_program import PROGRAM, _date_patterns, can_encode, character_ranges, unknown_columns, write_encode_program
+from mmtrain.export.runners.encoding.date import Dates
 from mmtrain.export.runners.encoding.fingerprint import fingerprint
+from mmtrain.export.runners.encoding.images import names_of
 
 TEXTS = [
     "The quick brown fox's tail, jumps: over 2 lazy dogs!",
@@ -78,6 +80,10 @@ DATES = [
 LISTS = ["[0.5, 1, null]", "[1, 2, 3]", "", "3;4;5", "['5', '6', 7]", "[nan, 1e40, 2]", "[]", "0.1 0.2 0.3 0.4"]
 PULSES = ["[70, 72.5, 80]", "[60, null, 61]", "", "[50, 51, 52]", "[null, null, null]", "[1, 2, 3]"]
 HOURS = ["[0, 0.1, 0.3]", "[5, 6, 8.5]", "", "[0.1, 0.2, null]", "[1, 2, 3]", "[0, 0, 90]"]
+
+
+def cells_of(*values):
+    return pd.Series(list(values), dtype="str")
 
 
 def cells(row):
@@ -182,6 +188,35 @@ def test_its_hashes_are_those_of_tensorflow(tensorflow):
     texts = [bytes(random_state.randrange(1, 256) for _ in range(size)) for size in range(200)]
     hashes = tensorflow.strings.to_hash_bucket_fast(tensorflow.constant(texts), 2**62 - 57).numpy().tolist()
     assert [fingerprint(text) % (2**62 - 57) for text in texts] == hashes
+
+
+def test_a_program_reads_no_digits_that_mmtrain_refuses():
+    read = Dates(Date(column="seen").fit([cells_of("2024-05-06", "2023-01-02")]).model_dump(), _date_patterns())
+    assert read("2024-05-06") is not None and read("\uff12\uff10\uff12\uff14-05-06") is None
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["['a.png', 5]", "['a.png'", "[a.png", "[a.png, b.png]", '["a.png", ["b.png"]]', '["a.png", null]', "[]", "a.png; b.png", "[a]; b"],
+)
+def test_a_program_lists_the_images_of_a_cell_as_mmtrain_does(cell):
+    """Brackets that do not close ended the program with a traceback of Python's parser."""
+    assert names_of(cell, ";") == Images(column="x").image_cells.names(cells_of(cell))[0]
+
+
+def test_a_program_names_the_row_of_an_image_that_is_absent(tmp_path):
+    paint(tmp_path / "0.png", 5)
+    (tmp_path / "table.csv").write_text("scan\n0.png\n9.png\n", encoding="utf-8")
+    column = Image(column="scan", size=(4, 4), channels=1)
+    fitted = Fitted(columns={"scan": column.fit([cells_of("0.png")])}, targets={})
+    inputs = [{"name": name, "tensor": name, "column": "scan", "dtype": "float32"} for name in ("scan", "scan_present")]
+    signature = {"missing": [], "headers": {"scan": ["scan", "scan_present"]}, "inputs": inputs}
+    (tmp_path / "signature.json").write_text(json.dumps(signature), encoding="utf-8")
+    (tmp_path / "columns.json").write_text(fitted.model_dump_json(), encoding="utf-8")
+    write_encode_program(fitted, tmp_path)
+    command = [sys.executable, "encode.py", "table.csv", "out.npz"]
+    done = subprocess.run(command, cwd=tmp_path, check=False, timeout=60, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "table.csv: row 1, counted from 0: scan: 9.png: The file does not exist.\n")
 
 
 def test_classes_of_unicode_are_complete():

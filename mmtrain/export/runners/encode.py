@@ -50,14 +50,24 @@ class Encoder:
             self._columns[key] = import_module(f"encoding.{column['role']}").encoder(column, context)
 
     def encode(self, rows: Sequence[Row], images: Path = Path()) -> dict[str, Any]:
-        """Return an array for every input, (rows, ...); row i of each is row i of `rows`."""
+        """Return an array for every input, (rows, ...); row i of each is row i of `rows`.
+
+        Raises ValueError for an image that is absent or damaged, with the row; an empty cell is a missing one.
+        """
         arrays = {}
-        for key, encode in self._columns.items():
+        for key in self._columns:
             cells = ([self._cell(row[header]) for header in self._headers[key]] for row in rows)
-            values, present = zip(*(encode(cell, images) for cell in cells), strict=True)
+            values, present = zip(*(self._encoded(key, place, cell, images) for place, cell in enumerate(cells)), strict=True)
             arrays[key] = np.stack(values)
             arrays[f"{key}_present"] = np.array(present, np.float32)[:, None]
         return {one["name"]: arrays[one["tensor"]].astype(one["dtype"]) for one in self.signature["inputs"]}
+
+    def _encoded(self, key: str, place: int, cells: list[Any], images: Path) -> Any:
+        try:
+            return self._columns[key](cells, images)
+        except Exception as error:  # of `image_decoding`, for a file that is absent or damaged
+            names = ", ".join(str(cell)[:80] for cell in cells)
+            raise ValueError(f"row {place}, counted from 0: {', '.join(self._headers[key])}: {names}: {error}") from error
 
     def _cell(self, cell: Any) -> Any:
         """Return a cell as a text without blanks at its ends, None for missing; bytes and lists as they are."""
@@ -91,4 +101,7 @@ if __name__ == "__main__":
         sys.exit(f"{table}: the table has no rows.")
     if lacking := [header for header in encoder.signature["headers"] if header not in rows[0]]:
         sys.exit(f"{table}: there is no column {lacking[0]!r}.")
-    np.savez(arrays, **encoder.encode(rows, folder[0] if folder else table.parent))
+    try:
+        np.savez(arrays, **encoder.encode(rows, folder[0] if folder else table.parent))
+    except ValueError as error:
+        sys.exit(f"{table}: {error}")

@@ -62,9 +62,10 @@ class Dates:
 
     def __init__(self, column: dict[str, Any], patterns: dict[str, Any]) -> None:
         self._column, self._months = column, patterns["months"]
-        self._formats = [re.compile(one) for one in patterns["formats"]]
+        # ASCII: in the expressions of mmtrain, `\d` is none of the digits of other scripts.
+        self._formats = [re.compile(one, re.ASCII) for one in patterns["formats"]]
         names = ("slashed", "seconds", "half_of_day", "offset", "with_offset")
-        self._slashed, self._seconds, self._half, self._offset, self._with_offset = (re.compile(patterns[name]) for name in names)
+        self._slashed, self._seconds, self._half, self._offset, self._with_offset = (re.compile(patterns[name], re.ASCII) for name in names)
         # Windows has no data of time zones, and UTC needs none.
         self._zone = ZoneInfo(column["time_zone"]) if column["time_zone"] else UTC
 

@@ -40,12 +40,21 @@ def names_of(cell: Any, separator: str) -> list[Any]:
         return [cell] if cell else []
     if isinstance(cell, str):
         text, cell = cell, [cell] if cell.startswith("data:") else cell.split(separator)
-        if text.startswith("["):
-            try:
-                cell = json.loads(text)
-            except ValueError:
-                cell = ast.literal_eval(text)
+        cell = listed if text.startswith("[") and (listed := _list_of(text)) is not None else cell
     return [name.strip() if isinstance(name, str) else name for name in cell if name and (isinstance(name, bytes) or name.strip())]
+
+
+def _list_of(text: str) -> list[str] | None:
+    """Return the names in a list; None for a text that only begins like one, or a list of lists."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            names = read(text)
+        except (ValueError, SyntaxError, RecursionError):
+            continue
+        flat = isinstance(names, list) and not any(isinstance(name, list | dict | tuple) for name in names)
+        return [str(name) for name in names if name is not None] if flat else None
+    # Names without quotes.
+    return [name.strip().strip("'\"") for name in text[1:-1].split(",")] if text.endswith("]") else None
 
 
 def chosen_places(count: int, most: int) -> list[int]:
