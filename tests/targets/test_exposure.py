@@ -77,6 +77,25 @@ def test_loss_is_lowest_at_the_rate_and_not_at_the_mean_count():
     assert np.isnan(expected[401])
 
 
+@pytest.mark.parametrize("distribution", ["poisson", "negative_binomial"])
+@pytest.mark.usefixtures("tensorflow")
+def test_years_and_days_give_the_same_model(distribution):
+    """With a teacher at an exposure of one day, the distance from it would weigh 1/365 of that from the answers."""
+    target = TARGET.model_copy(update={"distribution": distribution})
+    raw = RANDOM.normal(size=(6, 2)).astype(np.float32)
+    losses, limits = [], []
+    for days in (1, 365):
+        fitted = target.fit(table(COUNTS, YEARS * days), "none")
+        truth = fitted.truth(table(COUNTS[:6], YEARS[:6] * days))
+        answers, distances = fitted.row_loss(truth, raw), fitted.distillation_loss(np.full((6, 2), 2 / days, np.float32), raw, 1.0)
+        # Without the terms that no weight changes.
+        losses.append((answers - fitted.row_loss(truth, 0 * raw), distances - distances[0]))
+        limits.append(fitted.activation("y")(np.full((1, 2), 50, np.float32)).numpy()[0, 0] * days)
+    for years, days in zip(*losses, strict=True):
+        np.testing.assert_allclose(years, days, rtol=1e-3, atol=1e-4)
+    assert limits[1] == pytest.approx(limits[0], rel=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_planted_rate_is_recovered_where_exposures_hide_it(tmp_path):

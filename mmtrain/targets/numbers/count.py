@@ -97,6 +97,7 @@ class CountTarget(CountTraits, NumberTarget):
         values, exposures = values[known], exposures[known]
         # Half a count more than nothing, where every training row has 0.
         total = float(exposures.sum()) or 1.0
+        usual = total / max(len(exposures), 1)
         mean = float(values.sum()) / total or 0.5 / total
         rates = values / exposures
         variance = float(np.average(np.square(rates - mean), weights=exposures)) if len(values) else 0.0
@@ -107,8 +108,9 @@ class CountTarget(CountTraits, NumberTarget):
             column=self.column,
             loss_weight=self.loss_weight,
             mean=mean,
-            maximum=float(rates.max(initial=1.0)),
-            deviation=variance**0.5 or 1.0,
+            maximum=float(rates.max(initial=1.0 / usual)),
+            deviation=variance**0.5 or 1.0 / usual,
             dispersion=dispersion if self.distribution == "negative_binomial" else None,
             exposure=self.exposure,
+            usual_exposure=usual,
         )

@@ -64,6 +64,7 @@ class FittedCount(CountTraits, FittedNumber):
     deviation: float = Field(gt=0)
     dispersion: float | None = Field(None, gt=0, description="Of training rows around their mean; only of the negative binomial.")
     exposure: str = Field("", description="Header of the exposure; empty without one.")
+    usual_exposure: float = Field(1.0, gt=0, description="Mean exposure of training rows, so that its unit makes no difference.")
 
     @property
     def number_columns(self) -> tuple[str, ...]:
@@ -137,11 +138,11 @@ class FittedCount(CountTraits, FittedNumber):
         return (count + size) * grown - count * (log_dispersion + log_mean) - gammas
 
     def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:  # noqa: ARG002 (of probabilities)
-        """The loss of the task, with the expected count of the teacher as the answer, at an exposure of 1."""
+        """The loss of the task, with the expected count of the teacher as the answer, at the mean exposure of training rows."""
         import tensorflow as tf
 
-        count = teacher[:, 0]
-        return self.minimized(tf.stack([count, tf.ones_like(count)], axis=1) if self.exposure else count, raw)
+        count = teacher[:, 0] * self.usual_exposure
+        return self.minimized(tf.stack([count, tf.fill(tf.shape(count), self.usual_exposure)], axis=1) if self.exposure else count, raw)
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The deviance of each row, at the dispersion of training rows."""
@@ -165,7 +166,7 @@ class FittedCount(CountTraits, FittedNumber):
         from mmtrain.layers.numbers.target_scales import CountMoments
 
         # Twice the largest count of training rows: an exponential may otherwise leave all that was seen far behind.
-        limits = [log(2 * self.maximum + 1), log(MOST_DISPERSION)][: self.units]
+        limits = [log(2 * self.maximum + 1 / self.usual_exposure), log(MOST_DISPERSION)][: self.units]
         offsets = [log(self.mean), 0.0 if self.dispersion is None else log(self.dispersion)][: self.units]
         return CountMoments(offsets=offsets, limits=limits, dtype="float32", name=name)
 
