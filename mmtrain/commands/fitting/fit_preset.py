@@ -52,14 +52,14 @@ def fit_preset(
         experiment, _, split = load_checked(chosen, settings)
         check_fold(fold, split)
         check_processes(processes, is_group(experiment, split))
-    found = _search(chosen, settings, output, listeners) if preset == "best" else None
+    search = _search(chosen, settings, output, listeners) if preset == "best" else None
     header = chosen.header
-    if found is not None and not found.best.own and found.corrected is not None and not found.corrected.improves:
+    if search is not None and not search.best.own and search.corrected is not None and not search.corrected.improves:
         listeners.say(NOT_CONFIRMED)
-        header += f"# The search {found.run} found nothing that other validation rows confirm.\n"
-    elif found is not None:
-        header += f"# Then changed by the search {found.run}:\n{_changes(found)}"
-        return fit(found.experiment, output=output, listeners=listeners, fold=fold, processes=processes, header=header, start=start)
+        header += f"# The search {search.run} found nothing that other validation rows confirm.\n"
+    elif search is not None:
+        header += f"# Then changed by the search {search.run}:\n{_changes(search)}"
+        return fit(search.experiment, output=output, listeners=listeners, fold=fold, processes=processes, header=header, start=start)
     return fit(chosen, overrides=settings, output=output, listeners=listeners, fold=fold, processes=processes, header=header, start=start)
 
 
@@ -83,6 +83,6 @@ def _search(chosen: WithPreset, overrides: tuple[str, ...], output: Path, listen
         return None
 
 
-def _changes(found: SearchResult) -> str:
-    lines = [f"#   {key}: {format_setting(one.before)} -> {format_setting(one.after)}\n" for key, one in found.changes.items()]
+def _changes(search: SearchResult) -> str:
+    lines = [f"#   {key}: {format_setting(one.before)} -> {format_setting(one.after)}\n" for key, one in search.changes.items()]
     return "".join(lines) or "#   nothing: no trial was better than the settings above\n"

@@ -164,8 +164,10 @@ class ShardedBuild:
     def _record(self, number: int) -> Outcome | None:
         """Return the outcome of a shard that has been decoded."""
         try:
-            found = json.loads((self.folder / SHARDS / f"{number:06}.json").read_text(encoding="utf-8"))
-            return Outcome({int(place): (what, fix) for place, (what, fix) in found["unreadable"].items()}, bytes.fromhex(found["hashes"]))
+            record = json.loads((self.folder / SHARDS / f"{number:06}.json").read_text(encoding="utf-8"))
+            return Outcome(
+                {int(place): (what, fix) for place, (what, fix) in record["unreadable"].items()}, bytes.fromhex(record["hashes"])
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 

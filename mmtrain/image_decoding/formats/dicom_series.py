@@ -31,10 +31,10 @@ def is_series(files: Sequence[Path]) -> bool:
     series = set()
     for path in (files[0], files[-1]):
         try:
-            found = dicom.dataset(path.read_bytes(), pixels=False)
+            dataset = dicom.dataset(path.read_bytes(), pixels=False)
         except (OSError, UnreadableImage):
             return False
-        series.add(str(found.get("SeriesInstanceUID") or "") if int(found.get("NumberOfFrames") or 1) == 1 else "")
+        series.add(str(dataset.get("SeriesInstanceUID") or "") if int(dataset.get("NumberOfFrames") or 1) == 1 else "")
     return len(series) == 1 and "" not in series
 
 

@@ -15,7 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from mmtrain.system.remote.mirror import DOWNLOADS, PARTIAL, address_of, fetch_all, listed, problem_of, versions_file, with_retries
+from mmtrain.system.remote.mirror import (
+    DOWNLOADS,
+    PARTIAL,
+    address_of,
+    fetch_all,
+    listed,
+    problem_of,
+    versions_file,
+    with_retries,
+    write_json,
+)
 from mmtrain.system.remote.sources import RangesError, RemoteFile, Source
 
 LARGE_MEMBER = 1_000_000
@@ -98,17 +108,14 @@ def _index(archive: Path, source: Source, file: RemoteFile) -> Index | None:
     """Return the index of this version of an archive; None for an archive that is to be fetched whole."""
     path = _index_file(archive)
     with suppress(OSError, ValueError, KeyError):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["version"] == file.version:
-            members: dict[str, tuple[int, int]] = kept["members"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["version"] == file.version:
+            members: dict[str, tuple[int, int]] = record["members"]
             return members
-    if file.size < PROBED * LARGE_MEMBER or (found := _read_index(source, file)) is None:
+    if file.size < PROBED * LARGE_MEMBER or (index := _read_index(source, file)) is None:
         return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}{PARTIAL}")
-    unfinished.write_text(json.dumps({"version": file.version, "members": found}), encoding="utf-8")
-    unfinished.replace(path)
-    return found
+    write_json(path, {"version": file.version, "members": index})
+    return index
 
 
 def _read_index(source: Source, file: RemoteFile) -> Index | None:

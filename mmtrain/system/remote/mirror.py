@@ -13,7 +13,7 @@ import os
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from fnmatch import fnmatchcase
@@ -161,7 +161,7 @@ def _update(path: Path) -> None:
             _place(root, name).unlink(missing_ok=True)
         if changed or gone:
             kept = {name: version for name, version in known.items() if name not in gone}
-            _write_versions(root, kept | {file.name: file.version for file in wanted})
+            write_json(versions_file(root), kept | {file.name: file.version for file in wanted})
     except OSError as error:
         raise DataError(problem_of(address, error)) from error
 
@@ -249,11 +249,11 @@ def _read_versions(root: Path) -> dict[str, str]:
     return {}
 
 
-def _write_versions(root: Path, versions: dict[str, str]) -> None:
-    path = versions_file(root)
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a file of the mirror, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}{PARTIAL}")
-    unfinished.write_text(json.dumps(versions), encoding="utf-8")
+    unfinished.write_text(json.dumps(content), encoding="utf-8")
     unfinished.replace(path)
 
 

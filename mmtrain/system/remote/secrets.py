@@ -97,13 +97,13 @@ def _masked_query(query: str) -> str:
     parameters = [parameter.partition("=") for parameter in query.split("&")]
     names = [urllib.parse.unquote_plus(name).lower() for name, _, _ in parameters]
     signed = not _SIGNATURES.isdisjoint(names) and SIGNED not in query.split("&")
-    kept = []
+    parts = []
     for name, (written, sign, value) in zip(names, parameters, strict=True):
         if signed and (name in _SIGNATURES or _OF_SIGNATURES.fullmatch(name)):
             continue
         secret = value and not _MASKED.fullmatch(value) and _SECRETS.fullmatch(name)
-        kept.append(f"{written}{sign}{f'{LEFT_OUT}-{sha256(value.encode()).hexdigest()[:8]}' if secret else value}")
-    return "?" + "&".join([*kept, *([SIGNED] if signed else [])])
+        parts.append(f"{written}{sign}{f'{LEFT_OUT}-{sha256(value.encode()).hexdigest()[:8]}' if secret else value}")
+    return "?" + "&".join([*parts, *([SIGNED] if signed else [])])
 
 
 def _inherited() -> dict[str, str]:

@@ -84,16 +84,16 @@ class Dates:
         return moment.replace(microsecond=0, tzinfo=None)
 
     def _by_pattern(self, cell: str) -> datetime | None:
-        found = next((match.groupdict() for pattern in self._formats if (match := pattern.search(cell))), None)
+        fields = next((match.groupdict() for pattern in self._formats if (match := pattern.search(cell))), None)
         day_first = self._column["day_first"]
-        if found is None and day_first is not None and (match := self._slashed.search(cell)):
-            found = match.groupdict()
-            found |= {"day": found["first" if day_first else "second"], "month": found["second" if day_first else "first"]}
-        if found is None:
+        if fields is None and day_first is not None and (match := self._slashed.search(cell)):
+            fields = match.groupdict()
+            fields |= {"day": fields["first" if day_first else "second"], "month": fields["second" if day_first else "first"]}
+        if fields is None:
             return None
-        year = int(found["year"]) + ((2000 if int(found["year"]) < CENTURY else 1900) if len(found["year"]) == 2 else 0)
-        day = datetime(year, self._month(found.get("month") or "1"), int(found.get("day") or 1))
-        seconds = 60 * self._minutes(found)
+        year = int(fields["year"]) + ((2000 if int(fields["year"]) < CENTURY else 1900) if len(fields["year"]) == 2 else 0)
+        day = datetime(year, self._month(fields.get("month") or "1"), int(fields.get("day") or 1))
+        seconds = 60 * self._minutes(fields)
         moment = day + timedelta(seconds=int(np.rint(seconds)))
         if self._column["time_zone"] and self._with_offset.search(cell):
             moment = moment.replace(tzinfo=UTC).astimezone(self._zone).replace(tzinfo=None)
@@ -103,9 +103,9 @@ class Dates:
         name = text[:3].lower()
         return self._months.index(name) + 1 if name in self._months else int(text)
 
-    def _minutes(self, found: dict[str, Any]) -> float:
+    def _minutes(self, fields: dict[str, Any]) -> float:
         """Return minutes since midnight, in UTC where an offset is given. Raises ValueError for a time that no clock shows."""
-        hour, minute, rest = int(found.get("hour") or 0), int(found.get("minute") or 0), found.get("rest") or ""
+        hour, minute, rest = int(fields.get("hour") or 0), int(fields.get("minute") or 0), fields.get("rest") or ""
         second = float(match[1]) if (match := self._seconds.search(rest)) else 0.0
         if (match := self._half.search(rest)) and 1 <= hour <= 12:
             hour = hour % 12 + 12 * (match[1].lower() == "p")
