@@ -68,7 +68,7 @@ def test_the_spectrogram_is_an_image_of_one_channel():
         ({"frequencies": [50, 9000]}, "`frequencies` end above 8000 Hz, half of `sample_rate`. Set `sample_rate: 18000`."),
         ({"frequencies": [500]}, "`frequencies` are the lowest and the highest in Hz, such as [50, 8000]."),
         ({"frequencies": [500, 50]}, "`frequencies` are the lowest and the highest in Hz, such as [50, 8000]."),
-        ({"seconds": 0.01}, "a frame of `window: 25` ms is longer than `seconds: 0.01`."),
+        ({"seconds": 0.01}, "a frame of `window: 25` ms is longer than `seconds: 0.01`. Shorten `window`, or raise `seconds`."),
         ({"seconds": 600}, "`seconds` and `hop` give 59,998 frames, more than 8,192. Shorten `seconds`, or raise `hop`."),
     ],
 )

@@ -94,6 +94,13 @@ def test_report_opens_with_the_score_its_interval_and_the_baseline(binary):
             "8 of 12 rows are predicted correctly. The most frequent error: 3 of 4 rows of b are taken for c.",
         ),
         (["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]], None, "3 of 3 rows are predicted correctly."),
+        (["no", "yes"], [[1, 0], [1, 2]], None, "Of 3 rows of yes, 2 are found and 1 is missed. Of the 1 other, 0 are taken for yes."),
+        (
+            ["a", "b", "c"],
+            [[2, 0, 0], [0, 0, 1], [0, 0, 1]],
+            None,
+            "3 of 4 rows are predicted correctly. The most frequent error: 1 of 1 row of b is taken for c.",
+        ),
         ([], [], 12.5, "Half of the predictions are off by 12.5 or less."),
         ([], [], None, ""),
     ],

@@ -159,7 +159,9 @@ class Audio(InputColumn):
             fix = f"Set `sample_rate: {2 * self.frequencies[1]:.0f}`."
             raise ValueError(f"`frequencies` end above {self.sample_rate / 2:g} Hz, half of `sample_rate`. {fix}")
         if self.seconds * 1000 < self.window:
-            raise ValueError(f"a frame of `window: {self.window:g}` ms is longer than `seconds: {self.seconds:g}`.")
+            raise ValueError(
+                f"a frame of `window: {self.window:g}` ms is longer than `seconds: {self.seconds:g}`. Shorten `window`, or raise `seconds`."
+            )
         if (frames := self._rules.frames) > MOST_FRAMES:
             raise ValueError(f"`seconds` and `hop` give {frames:,} frames, more than {MOST_FRAMES:,}. Shorten `seconds`, or raise `hop`.")
         return self

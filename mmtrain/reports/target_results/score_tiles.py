@@ -43,13 +43,15 @@ def in_rows(view: TargetResultView) -> str:
         (right, alarms), (missed, found) = matrix.tolist()
         fate = f"{count(found)} {_are(found)} found and {count(missed)} {_are(missed)} missed"
         positive = f"Of {counted(missed + found, 'row')} of {classes[1]}, {fate}."
-        return f"{positive} Of the {count(right + alarms)} others, {count(alarms)} {_are(alarms)} taken for {classes[1]}."
+        return f"{positive} Of the {counted(right + alarms, 'other')}, {count(alarms)} {_are(alarms)} taken for {classes[1]}."
     if len(classes) > 2 and matrix.sum():
         right, errors = int(matrix.trace()), matrix * (1 - np.eye(len(classes), dtype=np.int64))
         true, predicted = np.unravel_index(errors.argmax(), errors.shape)
         most = int(errors[true, predicted])
         every = f"{count(right)} of {counted(int(matrix.sum()), 'row')} {_are(right)} predicted correctly."
-        confused = f"{count(most)} of {count(int(matrix[true].sum()))} rows of {classes[true]} {_are(most)} taken for {classes[predicted]}"
+        confused = (
+            f"{count(most)} of {counted(int(matrix[true].sum()), 'row')} of {classes[true]} {_are(most)} taken for {classes[predicted]}"
+        )
         return f"{every} The most frequent error: {confused}." if most else every
     error = view.scores.get("median_absolute_error")
     if error is None or error.value is None:
