@@ -17,7 +17,7 @@ from mmtrain.branches import architectures
 from mmtrain.cli.app import run
 from mmtrain.cli.views import console
 from mmtrain.commands.fit import fit
-from mmtrain.errors import listed
+from mmtrain.errors import UsageError, listed
 from mmtrain.pipeline.build import assemble_network
 from mmtrain.system.user_code import import_code
 from mmtrain.training import checkpoints, device
@@ -459,14 +459,15 @@ def test_two_code_files_cannot_register_one_name(tmp_path):
     try:
         import_code([first])
         import_code([first])  # the same definition once more
-        with pytest.raises(ValueError, match="is already taken by") as caught:
+        with pytest.raises(UsageError, match="is already taken by") as caught:
             import_code([second])
     finally:
         architectures.remove("mine_of_the_cli_test")
-    assert str(caught.value) == (
+    assert str(caught.value).startswith(f"{second}:3: the file could not be imported: ")
+    assert (
         "The architecture name 'mine_of_the_cli_test' is already taken by mmtrain_user_code.twice.mine_of_the_cli_test. "
         "Register mmtrain_user_code.twice_2.mine_of_the_cli_test under another name."
-    )
+    ) in str(caught.value)
     assert "mmtrain_user_code.twice_2" not in sys.modules
 
 

@@ -163,7 +163,14 @@ SUFFIX = "Set `suffix: .png`: with it, cells of this column name files."
             {"suffix": ".jpg"},
             [f"t.csv:{row + 2}: x: the file {row}.jpg does not exist. {SUFFIX}" for row in range(3)],
         ),
-        (["0.png", "1.png", "2.png", "3"], {}, ["t.csv:5: x: the file 3 does not exist. Did you mean '3.png'?"]),
+        (
+            ["0.png", "1.png", "2.png", "3"],
+            {},
+            [
+                "t.csv:5: x: the file 3 does not exist. Did you mean '3.png'? "
+                "Or leave out rows without a readable image: `columns.x.missing: drop`."
+            ],
+        ),
     ],
 )
 def test_check_says_which_suffix_is_missing(tmp_path, rows, suffix, problems):

@@ -138,7 +138,7 @@ def make_targets():
 
 @pytest.mark.parametrize("page", [page for page in WRITTEN if blocks(page, *PARSED)], ids=name_of)
 def test_commands_for_other_machines_are_parsed(page):
-    """Each is of mmtrain, with options that it has, or of make or pip, with what this repository has."""
+    """Each is of mmtrain, with options that it has, or of make, pip or curl, with what this repository has."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for line in commands(page, *PARSED):
         words = shlex.split(line)
@@ -154,6 +154,8 @@ def test_commands_for_other_machines_are_parsed(page):
             extras = re.findall(r"(?:mmtrain|\.)\[([a-z,]+)\]", line)
             assert {name for names in extras for name in names.split(",")} <= set(project["optional-dependencies"])
             assert all((ROOT / path).is_file() for path in re.findall(r"--constraint (\S+)", line))
+        elif words[0] == "curl":
+            assert [word.partition("?")[0] for word in words if word.startswith("localhost:8000/")] == ["localhost:8000/predict"], line
         else:
             assert line in ("python3 -m venv .venv", ". .venv/bin/activate"), line
 
