@@ -48,6 +48,7 @@ def group_next_steps(contents: GroupData) -> tuple[Section, ...]:
         if contents.outcome(key) == "open":
             points.append(_no_better(contents.data, key))
         points += _more_rows_of_group(contents, key)
+    points += [point for view in contents.views for point in _missed_class(view)]
     rows = round(sum(one.train_rows for one in contents.result.members) / len(contents.result.members))
     first = replace(contents.data, network=contents.facts.network, sizes={"train": rows})
     points += [*pretrained_images(first), *pretrained_texts(first), *_use_of_group(contents)]
@@ -117,16 +118,20 @@ def _of_scores(contents: ReportData, view: TargetResultView) -> Iterator[str]:
     if outcome(name, score, baseline, view.difference(name)) in ("worse", "same"):
         yield _no_better(contents, view.key)
     yield from more_rows(view, name)
-    sensitivity, specificity = (view.scores[one].value if one in view.scores else None for one in ("sensitivity", "specificity"))
-    undecided = view.target.thresholdable and view.result.operating_point is None
-    if undecided and sensitivity is not None and specificity is not None:
-        yield from other_threshold(view.target.columns, sensitivity, specificity)
+    yield from _missed_class(view)
     calibration = view.result.calibration
     if calibration is not None and calibration.after is None and (calibration.before.ece.value or 0.0) > POORLY_CALIBRATED:
         yield (
             f"The probabilities of {view.key} are off by {decimals(calibration.before.ece.value or 0.0)} on average: "
             "`evaluation.calibration: temperature` mends that on validation rows, without changing the ranking."
         )
+
+
+def _missed_class(view: TargetResultView) -> Iterator[str]:
+    sensitivity, specificity = (view.scores[one].value if one in view.scores else None for one in ("sensitivity", "specificity"))
+    undecided = view.target.thresholdable and view.result.operating_point is None
+    if undecided and sensitivity is not None and specificity is not None:
+        yield from other_threshold(view.target.columns, sensitivity, specificity)
 
 
 def other_threshold(classes: Sequence[str], sensitivity: float, specificity: float) -> Iterator[str]:

@@ -144,6 +144,16 @@ def test_suggestions_name_epochs_rows_and_what_the_group_is_good_for():
     assert [text.rpartition(": ")[2] for text in points.texts[3:]] == ["mmtrain predict group/1 TABLE", "mmtrain distill group/1"]
 
 
+def test_a_threshold_is_suggested_where_out_of_fold_rows_of_one_class_are_missed():
+    members = group(BINARY, guesses(BINARY, 1.0) / 2)  # no probability above the threshold
+    facts = contents(members, scored(members))
+    facts = replace(facts, data=replace(facts.data, run=Run(Path("runs/group/1"))))
+    ((points,),) = (section.blocks for section in group_next_steps(facts))
+    assert [text.partition(" of the rows of ")[0] for text in points.texts if "At the threshold" in text] == [
+        "At the threshold 0.5 only 0.000"
+    ]
+
+
 def test_a_model_that_guesses_is_not_shown_to_beat_the_baseline():
     members = group(BINARY, guesses(BINARY, 1.0))
     random = np.random.default_rng(0).random((1, 120, 1)).astype(np.float32)
