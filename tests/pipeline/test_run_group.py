@@ -344,6 +344,13 @@ def test_a_fold_that_the_split_does_not_have(tmp_path, fold, problem):
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_end_of_a_group_compares_its_score_with_the_baseline(outcome, capsys):
+    show_group_result(outcome[0], as_json=False, quiet=False)
+    (conclusion,) = (line for line in capsys.readouterr().err.splitlines() if "the baseline (" in line)
+    assert outcome[0].conclusions == (conclusion,)
+    assert " It estimates the score on new rows of a training on as many rows as a fold has: " in conclusion
+
+
 def test_the_end_of_a_group_says_where_its_results_are_and_what_comes_next(group, capsys):
     show_group_result(GroupResult(group, group.read("cross_validation.json")), as_json=False, quiet=False)
     told = capsys.readouterr()

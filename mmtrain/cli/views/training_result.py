@@ -69,6 +69,8 @@ def show_group_result(done: GroupResult, *, as_json: bool, quiet: bool) -> None:
         note(f"The other folds are not trained. Train them: {shell_command('fit', '--resume', done.run.folder)}", quiet=quiet)
     elif not quiet:
         show_members(done.scores)
+        for conclusion in done.conclusions:
+            note(conclusion)
         for reason in done.weights:
             note(reason)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)

@@ -99,9 +99,9 @@ def train_group(group: RunGroup, options: GroupOptions, listeners: Listeners, ta
 
 def finish_tracked_group(run: Run, experiment: Experiment, listeners: Listeners) -> GroupResult:
     """Write the results of a group whose trainings have all ended, and tell its trackers."""
-    result = finish_group(run, experiment)
+    result, conclusions = finish_group(run, experiment)
     track_finished(run, experiment, listeners.say, result)
-    return GroupResult(run, result)
+    return GroupResult(run, result, conclusions)
 
 
 def check_fold(fold: int | None, split: SplitPlan) -> None:

@@ -23,7 +23,7 @@ from mmtrain.pipeline.restore import ENSEMBLE_WEIGHTS
 from mmtrain.reports import report as reports
 from mmtrain.reports.pages import group_report
 from mmtrain.reports.report_data import read_group
-from mmtrain.reports.target_results.group_scores import TrainingFacts
+from mmtrain.reports.target_results.group_scores import GroupData, TrainingFacts
 
 MEMBER_PREDICTIONS = "predictions_member.csv"
 """File of a member with its predictions of the rows that it is scored on."""
@@ -33,8 +33,10 @@ CROSS_VALIDATION = "cross_validation.json"
 """File of a group with the scores of its members."""
 
 
-def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
+def finish_group(run: Run, experiment: Experiment) -> tuple[CrossValidation, tuple[str, ...]]:
     """Combine and score the predictions of finished members, write the report, and mark the group as finished.
+
+    Returns the scores, and sentences that compare the main score of each target with the baseline.
 
     Raises RunError for a member that is missing or damaged.
     """
@@ -60,15 +62,17 @@ def finish_group(run: Run, experiment: Experiment) -> CrossValidation:
         run.seal(ENSEMBLE_WEIGHTS)
     save_postprocessing(run, combined.postprocessing(experiment.evaluation, held_back))
     run.seal(CROSS_VALIDATION, *([result.predictions] if folds else ()))
-    _write_report(run, experiment, labels, result, combined)
+    contents = _report_contents(run, experiment, labels, result, combined)
+    reports.write_group(run, contents)
     run.update(state="finished", trained=None, error=None)
-    return result
+    return result, group_report.conclusions(contents)
 
 
 def report_group(run: Run, experiment: Experiment) -> Path:
     """Write the report of a finished group again; return the path of its page."""
     labels = encode.read_fitted(run.read_json("targets.json"))
-    return _write_report(run, experiment, labels, run.read(CROSS_VALIDATION), combine_members(run, experiment, labels)[1])
+    _, combined = combine_members(run, experiment, labels)
+    return reports.write_group(run, _report_contents(run, experiment, labels, run.read(CROSS_VALIDATION), combined))
 
 
 def combine_members(run: Run, experiment: Experiment, labels: encode.Fitted) -> tuple[WeightedGroup | None, Combined]:
@@ -99,11 +103,11 @@ def with_all_branches(members: Sequence[MemberPredictions]) -> list[MemberPredic
     return [one for one in members if not one.member.branch]
 
 
-def _write_report(run: Run, experiment: Experiment, labels: encode.Fitted, result: CrossValidation, combined: Combined) -> Path:
+def _report_contents(run: Run, experiment: Experiment, labels: encode.Fitted, result: CrossValidation, combined: Combined) -> GroupData:
     data = read_group(run, experiment.columns, experiment.training, labels)
     weights = run.read(ENSEMBLE_WEIGHTS) if (run / ENSEMBLE_WEIGHTS).is_file() else None
     facts = _training_facts(run, experiment, result)
-    return reports.write_group(run, group_report.read(data, result, combined, experiment.evaluation, weights, facts))
+    return group_report.read(data, result, combined, experiment.evaluation, weights, facts)
 
 
 def _training_facts(run: Run, experiment: Experiment, result: CrossValidation) -> TrainingFacts:

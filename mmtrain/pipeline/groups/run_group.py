@@ -265,6 +265,8 @@ class GroupResult:
     run: Run
     scores: CrossValidation | None
     """None while members are left to train."""
+    conclusions: tuple[str, ...] = ()
+    """The main score of each target next to the baseline, in sentences."""
 
     @property
     def weights(self) -> list[str]:

@@ -113,7 +113,7 @@ class NestedSearch:
             plan = group.member_plan(member)
             if finished_child(group.run, plan) is None:
                 train_child(group.run, plan, table, say=self.listeners.say)
-        result = finish_group(group.run, group.experiment)
+        result, _ = finish_group(group.run, group.experiment)
         return self._score(group, result)
 
     def _group(self) -> OuterGroup:

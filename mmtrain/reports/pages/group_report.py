@@ -123,6 +123,11 @@ def verdicts(contents: GroupData) -> tuple[Paragraph, ...]:
     return tuple(_verdict(contents, key) for key in contents.result.targets)
 
 
+def conclusions(contents: GroupData) -> tuple[str, ...]:
+    """Return the same as plain sentences, for the terminal."""
+    return tuple(" ".join(filter(None, (one.text, one.strong, one.after))) for one in verdicts(contents))
+
+
 def _verdict(contents: GroupData, key: str) -> Paragraph:
     name = contents.result.main[key]
     score, baseline = contents.result.targets[key][name], contents.baseline_score(key)
