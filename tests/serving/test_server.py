@@ -31,6 +31,7 @@ from mmtrain.serving.http.access import Access
 from mmtrain.serving.http.answers import Server, _csv, with_image
 from mmtrain.serving.http.app import _reload, make_app
 from mmtrain.serving.http.bodies import ImageBody
+from mmtrain.serving.http.openapi import _example
 from mmtrain.serving.http.server import listen
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
@@ -148,6 +149,19 @@ def test_a_bad_request_is_refused_with_a_sentence(served, clinic, method, path, 
     found, text, _ = served.ask(method, path, body, **headers)
     assert (found, json.loads(text)["error"][: len(words)]) == (status, words)
     assert str(clinic) not in text
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ({"type": "number", "median": 12.850000000000001}, 12.85),
+        ({"type": "number", "median": None}, None),
+        ({"type": "category", "categories": ["F", "M"]}, "F"),
+        ({"type": "text"}, ""),
+    ],
+)
+def test_an_example_of_a_cell_is_one_that_a_person_would_write(column, cell):
+    assert _example(column) == cell
 
 
 def test_the_page_of_addresses_has_commands_that_can_be_pasted(served):

@@ -117,7 +117,10 @@ def _example(column: Mapping[str, Any]) -> Any:
     """Return a cell that a request may have: the median or the first category of training, so that the line on the page can be pasted."""
     if column["type"] == "category":
         return column["categories"][0]
-    return {"number": column.get("median"), "image": IMAGE_EXAMPLE}.get(column["type"], "")
+    if column["type"] == "number":
+        median = column.get("median")
+        return None if median is None else float(f"{median:.4g}")  # 12.85, not 12.850000000000001
+    return IMAGE_EXAMPLE if column["type"] == "image" else ""
 
 
 STYLE = """
