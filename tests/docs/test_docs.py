@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shlex
@@ -132,13 +133,17 @@ def test_paths_in_sentences_exist(page):
     assert [path for path in PATH.findall(page.read_text(encoding="utf-8")) if not (ROOT / path).exists()] == []
 
 
+SERVER = Path(mmtrain.__file__).parent / "serving" / "http" / "app.py"
+TYPES_READ = {f"Content-Type: {name}" for name in ("application/json", "text/csv", "image/png")}
+
+
 def make_targets():
     return re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", [page for page in WRITTEN if blocks(page, *PARSED)], ids=name_of)
 def test_commands_for_other_machines_are_parsed(page):
-    """Each is of mmtrain, with options that it has, or of make, pip or curl, with what this repository has."""
+    """Each is of mmtrain, with options that it has, or of make, pip or curl, with what this repository or a server has."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for line in commands(page, *PARSED):
         words = shlex.split(line)
@@ -155,7 +160,10 @@ def test_commands_for_other_machines_are_parsed(page):
             assert {name for names in extras for name in names.split(",")} <= set(project["optional-dependencies"])
             assert all((ROOT / path).is_file() for path in re.findall(r"--constraint (\S+)", line))
         elif words[0] == "curl":
-            assert [word.partition("?")[0] for word in words if word.startswith("localhost:8000/")] == ["localhost:8000/predict"], line
+            address = next(word for word in words if word.startswith("localhost:8000/")).partition("/")[2].partition("?")[0]
+            assert f'app.post("/{address}", ' in SERVER.read_text(encoding="utf-8")
+            assert {word for word in words if word.startswith("Content-Type")} <= TYPES_READ
+            assert all(json.loads(word) for word in words if word.startswith("{"))
         else:
             assert line in ("python3 -m venv .venv", ". .venv/bin/activate"), line
 
