@@ -3,6 +3,8 @@
 import json
 from itertools import permutations
 from math import comb
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmtrain.data.sampling import GroupSampler
 from mmtrain.metrics.ranked_groups import misordered_pairs, ndcg_of_groups, ranking_scorer, ranking_scores
+from mmtrain.pipeline.checks import check_labels
 from mmtrain.targets import AnyFittedTarget, RankingTarget
 
 TARGET = RankingTarget(column="y", group="q")
@@ -62,6 +65,15 @@ def test_rows_without_a_pair_are_refused(groups, relevances, pairs):
     assert [fault.what for fault in faults] == (
         [] if pairs else ["no two rows of one 'q' have different relevances, so that there is no order to learn."]
     )
+
+
+def test_a_table_whose_groups_are_empty_is_not_told_to_spell_its_relevances_alike():
+    """It said 'Training knows : write the answers alike.'"""
+    columns = {"y": cells("1", "2"), "q": cells(None, None)}
+    table = SimpleNamespace(path=Path("new.csv"), cells=lambda header, _: columns[header])
+    problem, filled = check_labels._problem(TARGET, fitted(), table, np.arange(2))
+    assert (problem.where, problem.what) == ("new.csv: y and q", "no row has a value under each of these headers.")
+    assert (problem.fix, filled) == ("Fill in the cells that are empty.", True)
 
 
 def test_group_has_one_code_in_every_table():
@@ -254,7 +266,7 @@ def test_ranking_is_explained_exported_and_trained_with_folds(ranked):
         call("fit", folder / "ranked.yaml", "--output", folder / "runs", "--set", f"name={name}", "--set", "training.epochs=2", *options)
 
 
-def test_split_that_may_separate_a_query_is_refused(tmp_path):
+def test_split_that_may_separate_a_query_and_batches_of_one_row_are_refused(tmp_path):
     from tiny import write_experiment, write_table
 
     from mmtrain.config import load
@@ -266,3 +278,6 @@ def test_split_that_may_separate_a_query_is_refused(tmp_path):
         load(write_experiment(tmp_path / "a.yaml", {"columns": columns}))
     assert "groups: {role: group, column: q}" in str(caught.value)
     load(write_experiment(tmp_path / "a.yaml", {"columns": {**columns, "groups": {"role": "group", "column": "q"}}}))
+    columns["groups"] = {"role": "group", "column": "q"}
+    with pytest.raises(ConfigError, match="a batch of one row has no pair from which 'y' is learned"):
+        load(write_experiment(tmp_path / "a.yaml", {"columns": columns, "training": {"batch_size": 1}}))

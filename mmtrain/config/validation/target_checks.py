@@ -88,6 +88,9 @@ def _ranked_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
             what = f"rows of one {target.ranked_within!r} have to be in one part of the split{other}."
             fix = f"Give it the role `group` as well: `groups: {{role: group, column: {target.ranked_within}}}`."
             yield where, what, fix
+        training = sound.tree.get("training")
+        if isinstance(training, dict) and str(training.get("batch_size")) == "1":
+            yield ("training", "batch_size"), f"a batch of one row has no pair from which '{key}' is learned.", "Set 32, for example."
         sampled = [other for other, one in sound.targets.items() if dict(one).get("sample") == "balanced"]
         if sampled:
             what = "the rows of an epoch are drawn by class, which separates those of a group."

@@ -74,6 +74,8 @@ def _problem(target: Target, fitted: FittedTarget, table: Table, rows: Array) ->
     cells = pd.concat([column[~target.missing_cells(column)] for header in target.reads() for column in [table.cells(header, rows)]])
     if not len(cells):
         return Problem(where, f"none of the {counted(len(rows), 'row')} has an answer."), False
+    if not fitted.columns and len(target.reads()) > 1:  # numbers, each of which is known to training; a part of every answer is missing
+        return Problem(where, "no row has a value under each of these headers.", "Fill in the cells that are empty."), True
     frequent = _counted(Counter(cells.tolist()))
     known = [repr(name) for name in fitted.columns]
     what = f"no row has an answer that training knows; found {frequent}."
