@@ -119,3 +119,16 @@ def test_members_come_from_a_bucket(monkeypatch):
 def test_a_server_that_is_away_is_a_reason():
     (refusal,) = found("http://127.0.0.1:9/s", NAMES[0])
     assert refusal.what.startswith("the file 1.tar cannot be fetched: the source does not answer")
+
+
+def test_a_server_that_sends_files_whole_is_asked_once():
+    """It would answer the same a second time, 1.5 s later."""
+    asked = []
+
+    def read():
+        asked.append(len(asked))
+        raise sources.RangesError("the server sends the file whole")
+
+    with pytest.raises(sources.RangesError):
+        mirror.with_retries(read)
+    assert asked == [0]

@@ -27,7 +27,7 @@ from mmtrain.errors import DataError, Problem
 from mmtrain.system.locks import locked
 from mmtrain.system.paths import PATTERN_SIGNS, cache_folder
 from mmtrain.system.remote import secrets
-from mmtrain.system.remote.sources import DeniedError, MissingError, MissingPackageError, RemoteFile, Source, source_of
+from mmtrain.system.remote.sources import DeniedError, MissingError, MissingPackageError, RangesError, RemoteFile, Source, source_of
 
 FOLDER = "remote-files"
 VERSIONS = ".versions"
@@ -226,7 +226,7 @@ def with_retries(work: Callable[[], Result]) -> Result:
     for attempt in range(ATTEMPTS):
         try:
             return work()
-        except (MissingError, DeniedError, MissingPackageError):
+        except (MissingError, DeniedError, MissingPackageError, RangesError):
             raise
         except OSError:
             if attempt == ATTEMPTS - 1:
