@@ -158,7 +158,7 @@ def test_a_planted_frequency_is_learned_explained_and_exported(folder, monkeypat
     monkeypatch.setenv("MMTRAIN_CACHE", str(folder / "cache"))
     assert run(["fit", "calls.yaml"]) == 0
     assert run(["evaluate", "calls"]) == 0
-    assert "The model beats the baseline." in capsys.readouterr().out
+    assert "The model is better; the uncertainty of the difference is unknown." in capsys.readouterr().out
     explained = explain("calls", ExplainOptions(rows=("6", "7")))
     elements = pd.read_csv(explained.folder / "explanations.csv")
     assert "low frequencies, first third" in elements.iloc[:, 4].tolist()

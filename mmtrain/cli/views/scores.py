@@ -39,13 +39,16 @@ def headline(target: str, part: str, result: TargetResult, main: str) -> str:
     from mmtrain.reports.wording import format_interval, in_sentence, outcome
 
     score, baseline = result.scores[main], result.baselines[0]
+    difference = baseline.differences.get(main)
+    # As the report says it: one group or draws without a value leave a difference without an interval.
+    sure = difference is None or difference.interval is not None
     conclusion = {
-        "better": "The model beats the baseline.",
+        "better": "The model beats the baseline." if sure else "The model is better; the uncertainty of the difference is unknown.",
         "worse": "The model does not beat the baseline.",
         "same": "The model does not beat the baseline.",
         "open": "The model is not shown to beat the baseline.",
         "undefined": "So the model cannot be compared with the baseline.",
-    }[outcome(main, score, baseline.scores[main], baseline.differences.get(main))]
+    }[outcome(main, score, baseline.scores[main], difference)]
     rows = counted(result.rows, "row")
     compared = f"the baseline ({baseline.label}) has {format_interval(main, baseline.scores[main])}"
     name = in_sentence(main)
