@@ -18,7 +18,7 @@ NEAR = 0.01
 INTRODUCTION = """# How accurate the defaults are
 
 `mmtrain init`, `fit` and `evaluate` without a change, next to scikit-learn's histogram gradient boosting and logistic or ridge regression
-on the same rows. {count} sets that ship in Python packages; of each the newest results, a mean where there are several folds or seeds.
+on the same rows. {count} sets, nearly all from Python packages; of each the newest results, a mean where there are several folds or seeds.
 The model is within 1 % of the better reference on {near} of them, and ahead on {ahead}. Test rows of one fold are often a few hundred:
 differences of a point are noise on most sets.
 
