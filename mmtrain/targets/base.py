@@ -125,6 +125,18 @@ class Target(TaskTraits, Column):
         """Return the rows without a label: the cell is empty, or a word for missing, such as `NA`."""
         return super().missing_cells(cells) | is_word(cells, self.words_for_missing)
 
+    @property
+    def needs_every_header(self) -> bool:
+        """True where an answer is missing as soon as one of its headers is, not only where all of them are."""
+        return False
+
+    def missing_rows(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return the rows without an answer, (rows,), from the cells under its headers."""
+        import numpy as np
+
+        combine = np.logical_or if self.needs_every_header else np.logical_and
+        return np.asarray(combine.reduce([self.missing_cells(column) for column in cells.values()]))
+
     def answered(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return the rows that have an answer, (rows,): those that are not among `missing_rows`. Only with `missing: mask` not all."""
         import numpy as np

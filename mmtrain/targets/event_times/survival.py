@@ -60,11 +60,10 @@ class SurvivalTarget(SurvivalTraits, Target):
         """The headers of time and outcome."""
         return (self.time, self.event)
 
-    def missing_rows(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the rows that lack the time or the outcome: neither is an answer without the other."""
-        import numpy as np
-
-        return np.asarray(np.logical_or.reduce([self.missing_cells(column) for column in cells.values()]))
+    @property
+    def needs_every_header(self) -> bool:
+        """True: neither time nor outcome is an answer without the other."""
+        return True
 
     def header_faults(self, header: str, cells: pd.Series[str]) -> list[CellError]:
         """Missing answers, times below 0, outcomes that are neither yes nor no, and a table without events."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -15,7 +15,6 @@ from mmtrain.targets.numbers.single_number import NumberTarget
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     import pandas as pd
 
 
@@ -47,11 +46,10 @@ class CountTarget(CountTraits, NumberTarget):
         """The headers of count and exposure."""
         return (self.column, self.exposure) if self.exposure else (self.column,)
 
-    def missing_rows(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the rows that lack the count or the exposure."""
-        import numpy as np
-
-        return np.asarray(np.logical_or.reduce([self.missing_cells(column) for column in cells.values()]))
+    @property
+    def needs_every_header(self) -> bool:
+        """True: a rate needs both the count and the exposure."""
+        return True
 
     def header_faults(self, header: str, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells, and those that are not counts or exposures."""

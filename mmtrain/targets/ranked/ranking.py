@@ -242,11 +242,10 @@ class RankingTarget(RankingTraits, Target):
         """The headers of relevance and group."""
         return (self.column, self.group)
 
-    def missing_rows(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the rows that lack the relevance or the group."""
-        import numpy as np
-
-        return np.asarray(np.logical_or.reduce([self.missing_cells(column) for column in cells.values()]))
+    @property
+    def needs_every_header(self) -> bool:
+        """True: a relevance counts within its group."""
+        return True
 
     def header_faults(self, header: str, cells: pd.Series[str]) -> list[CellError]:
         """Missing answers, relevances that are not numbers of 0 or more, and a table with one relevance alone."""
