@@ -148,13 +148,15 @@ def test_results_are_appended_and_found_again(tmp_path):
     results = Results(file)
     results.add(line())
     results.add(line(model="linear", scores={"auc": 0.8, "accuracy": 0.6, "log_loss": 0.6}))
+    results.add(line(model="mmtrain: table", lead="0.0100 [-0.0100, 0.0300]"))
     again = Results(file)
     assert again.has("defaults", "clinic", 0, 0, "mmtrain")
     assert not any(again.has(*key) for key in (("other", "clinic", 0, 0, "mmtrain"), ("defaults", "clinic", 1, 0, "mmtrain")))
     with file.open(encoding="utf-8", newline="") as text:
-        assert [(row["model"], row["auc"], row["r2"]) for row in csv.DictReader(text)] == [
-            ("mmtrain", "0.75000", ""),
-            ("linear", "0.80000", ""),
+        assert [(row["model"], row["auc"], row["r2"], row["lead"]) for row in csv.DictReader(text)] == [
+            ("mmtrain", "0.75000", "", ""),
+            ("linear", "0.80000", "", ""),
+            ("mmtrain: table", "0.75000", "", "0.0100 [-0.0100, 0.0300]"),
         ]
 
 
