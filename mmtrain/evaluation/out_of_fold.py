@@ -86,7 +86,7 @@ class Combined:
         return {key: self._parse(key) for key in self.labels}
 
     def _parse(self, key: str) -> tuple[Array, Array, Array]:
-        parsed = [self._parse_member(key, one) for one in self.members]
+        parsed, target = [self._parse_member(key, one) for one in self.members], self.labels[key]
         truths = np.zeros((len(self.rows), *parsed[0][0].shape[1:]), parsed[0][0].dtype)
         total, decided = np.zeros((2, len(self.rows), *parsed[0][1].shape[1:]))
         times = np.zeros((len(self.rows), *[1] * (total.ndim - 1)))
@@ -94,10 +94,11 @@ class Combined:
             places = np.searchsorted(self.rows, _positions(one))
             weight = 1.0 if self.weights is None else self.weights[key][number, places].reshape(-1, *[1] * (total.ndim - 1))
             truths[places] = truth
-            total[places] += weight * prediction
-            decided[places] += weight * with_decision(self.labels[key].with_decision_of(one.targets[key]), prediction)
+            total[places] += weight * target.to_moments(prediction)
+            decided[places] += weight * target.to_moments(with_decision(target.with_decision_of(one.targets[key]), prediction))
             times[places] += weight
-        return truths, (total / times).astype(np.float32), (decided / times).astype(np.float32)
+        mean, decision = (target.from_moments(each / times).astype(np.float32) for each in (total, decided))
+        return truths, mean, decision
 
     def _parse_member(self, key: str, one: MemberPredictions) -> tuple[Array, Array]:
         truth, prediction = parse_truth(one.rows, key, self.labels), parse_prediction(one.rows, key, one.targets)

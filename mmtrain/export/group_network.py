@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from mmtrain.layers.end_to_end import aligned_columns
+from mmtrain.layers.end_to_end import aligned_columns, mean_of_columns
 
 
 class GroupNetwork(keras.Model):  # type: ignore[misc]
@@ -20,6 +19,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         places: By target, for every network the place of each of its classes among those of the group; empty for a number.
         widths: By target, the number of columns of the mean.
         weights: By target, the weight of every network, together 1; None for the plain mean.
+        deviations: Targets whose predictions are a number and its standard deviation.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         places: Mapping[str, Sequence[Sequence[int]]],
         widths: Mapping[str, int],
         weights: Mapping[str, Sequence[float]] | None = None,
+        deviations: Sequence[str] = (),
     ) -> None:
         super().__init__(name="group", autocast=False)
         self.members = list(members)
@@ -38,6 +39,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         self._places = tuple(
             (key, tuple(map(tuple, each)), widths[key], tuple(plain if weights is None else weights[key])) for key, each in places.items()
         )
+        self._deviations = tuple(deviations)
         self.built = True
 
     @property
@@ -48,7 +50,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
     def with_members(self, members: Sequence[Any], weights: Mapping[str, Sequence[float]]) -> GroupNetwork:
         """Return a group of other networks with the inputs and classes of these, and with weights of their own."""
         places, widths = {key: each for key, each, _, _ in self._places}, {key: width for key, _, width, _ in self._places}
-        return GroupNetwork(members, [dict(labels) for labels in self._labels], places, widths, weights)
+        return GroupNetwork(members, [dict(labels) for labels in self._labels], places, widths, weights, self._deviations)
 
     @property
     def inputs(self) -> list[Any]:
@@ -70,5 +72,5 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         for key, places, width, weights in self._places:
             columns = [aligned_columns(one[key], own, width) for one, own in zip(each, places, strict=True)]
             # In float32, since runtimes on small devices know no other; `predict` averages in float64.
-            means[key] = tf.add_n([values * weight for values, weight in zip(columns, weights, strict=True) if weight])
+            means[key] = mean_of_columns(columns, weights, deviations=key in self._deviations)
         return means

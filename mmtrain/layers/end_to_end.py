@@ -69,6 +69,20 @@ def aligned_columns(prediction: Any, places: Sequence[Any], width: int) -> Any:
     return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))
 
 
+def mean_of_columns(columns: Sequence[Any], weights: Sequence[float], *, deviations: bool) -> Any:
+    """Return the weighted mean of predictions, (batch, columns) each, in their type; `weights` are together 1.
+
+    With `deviations` the columns are a number and its standard deviation, and those returned are of the mixture of the distributions.
+    """
+    counting = [(values, weight) for values, weight in zip(columns, weights, strict=True) if weight]
+    mean = tf.add_n([values * weight for values, weight in counting])
+    if not deviations:
+        return mean
+    number = mean[:, :1]
+    variance = tf.add_n([(tf.square(values[:, 1:]) + tf.square(values[:, :1] - number)) * weight for values, weight in counting])
+    return tf.concat([number, tf.sqrt(variance)], axis=1)
+
+
 @keras.saving.register_keras_serializable(package="mmtrain")
 class MeanOfMembers(keras.Model):  # type: ignore[misc]
     """The inputs of every network of a group, a list, to the mean of their predictions by target.
@@ -79,6 +93,7 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         widths: By target, the number of columns of the mean.
         name: Name of the model.
         weights: By target, the weight of every network, together 1; None for the plain mean.
+        deviations: Targets whose predictions are a number and its standard deviation.
     """
 
     def __init__(
@@ -88,12 +103,14 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         widths: Mapping[str, int],
         name: str | None = None,
         weights: Mapping[str, Sequence[float]] | None = None,
+        deviations: Sequence[str] = (),
     ) -> None:
         super().__init__(name=name, autocast=False)
         self.members = list(members)
         self._classes = {key: tuple(map(tuple, each)) for key, each in places.items()}
         self._widths = dict(widths)
         self._weights = None if weights is None else {key: tuple(each) for key, each in weights.items()}
+        self._deviations = tuple(deviations)
         self.built = True
 
     def call(self, inputs: Sequence[Mapping[str, Any]], training: bool | None = None) -> dict[str, Any]:
@@ -104,8 +121,8 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
             columns = [aligned_columns(one[key], places, width) for one, places in zip(each, self._classes[key], strict=True)]
             weights = [1 / len(columns)] * len(columns) if self._weights is None else self._weights[key]
             # In float64, as `predict` averages.
-            shares = [tf.cast(values, tf.float64) * weight for values, weight in zip(columns, weights, strict=True) if weight]
-            means[key] = tf.cast(tf.add_n(shares), tf.float32)
+            doubles = [tf.cast(values, tf.float64) for values in columns]
+            means[key] = tf.cast(mean_of_columns(doubles, weights, deviations=key in self._deviations), tf.float32)
         return means
 
     def get_config(self) -> dict[str, Any]:
@@ -117,13 +134,14 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
             "places": {key: list(map(list, each)) for key, each in self._classes.items()},
             "widths": dict(self._widths),
             "weights": None if self._weights is None else {key: list(each) for key, each in self._weights.items()},
+            "deviations": list(self._deviations),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MeanOfMembers:  # noqa: ARG003
         """Return what `get_config` describes."""
         members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
-        return cls(members, config["places"], config["widths"], config["name"], config.get("weights"))
+        return cls(members, config["places"], config["widths"], config["name"], config.get("weights"), config.get("deviations", ()))
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -105,6 +105,33 @@ class PredictionColumns(TaskTraits):
         """Column of the prediction that is explained where no class or label is named."""
         return 0
 
+    @property
+    def deviation_around(self) -> float | None:
+        """A number near those predicted, where a prediction is a number and its standard deviation, (rows, 2); None for all others.
+
+        Several trainings then predict the mixture of their distributions: its variance is the mean variance plus that of the numbers.
+        """
+        return None
+
+    def to_moments(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return what of predictions has a mean over trainings, (rows, units): predictions, or a number and its mean squared distance."""
+        import numpy as np
+
+        if self.deviation_around is None:
+            return prediction
+        # Distances are squared, not numbers: the difference of two large squares would lose all digits.
+        number, deviation = prediction.astype(np.float64).T
+        return np.stack([number, np.square(deviation) + np.square(number - self.deviation_around)], axis=1)
+
+    def from_moments(self, moments: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return predictions, (rows, units), from a mean of `to_moments`."""
+        import numpy as np
+
+        if self.deviation_around is None:
+            return moments
+        number, square = moments.T
+        return np.stack([number, np.sqrt(np.maximum(square - np.square(number - self.deviation_around), 0.0))], axis=1)
+
     def member_matrix(self, member: Self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
         """Return the matrix from predictions of a target that was fitted to other rows to the columns of this one; None for the same.
 

@@ -37,6 +37,7 @@ from mmtrain.pipeline.groups.ensemble import end_to_end, for_labels, load, mean_
 from mmtrain.pipeline.restore import restore_group
 from mmtrain.reports.report_data import OUT_OF_FOLD
 from mmtrain.targets.labels.multiclass import MulticlassTarget
+from mmtrain.targets.numbers.regression import RegressionTarget
 
 pytestmark = pytest.mark.usefixtures("models_opened_once")
 
@@ -462,8 +463,9 @@ def test_class_that_a_member_never_saw_has_probability_0():
 
 
 def test_mean_is_taken_in_float64():
+    labels = {"y": RegressionTarget(column="y").fit({"y": pd.Series(["1", "2"], dtype="str")}, "none")}
     members = [{"y": np.full((1, 1), value, np.float32)} for value in (1e8, 1, 1, 1, 1)]
-    assert mean_predictions(members)["y"][0, 0] == np.float32((1e8 + 4) / 5)
+    assert mean_predictions(labels, members)["y"][0, 0] == np.float32((1e8 + 4) / 5)
 
 
 def test_remark_that_two_members_make_is_there_once():

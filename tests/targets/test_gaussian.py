@@ -7,10 +7,14 @@ from scipy import stats
 from scipy.integrate import quad
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from tiny import write_experiment, write_table
+from tiny_groups import group
 
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
+from mmtrain.evaluation.out_of_fold import Combined
+from mmtrain.layers.end_to_end import mean_of_columns
 from mmtrain.metrics.numbers.gaussian import crps, gaussian_scores
+from mmtrain.pipeline.groups.ensemble import mean_predictions
 from mmtrain.targets import GaussianTarget
 
 RANDOM = np.random.default_rng(2)
@@ -54,6 +58,34 @@ def test_members_give_the_moments_of_their_mixture():
     assert mean == pytest.approx(moments[..., 0].mean(axis=1), rel=1e-5)
     second = (moments[..., 1] ** 2 + moments[..., 0] ** 2).mean(axis=1)
     assert deviation == pytest.approx(np.sqrt(second - moments[..., 0].mean(axis=1) ** 2), rel=1e-4)
+
+
+def test_trainings_of_a_group_give_the_moments_of_their_mixture(tensorflow):
+    """A number far from 0, where squares of numbers would lose every digit of the deviation."""
+    labels = {"y": fitted().model_copy(update={"center": 1e6})}
+    members = (np.array([[[1e6 - 3, 1.0]], [[1e6, 1.0]], [[1e6 + 1, 2.0]]])).astype(np.float32)
+    weights = np.array([0.5, 0.25, 0.25])
+    mean = weights @ members[:, 0, 0].astype(np.float64)
+    variance = weights @ (members[:, 0, 1].astype(np.float64) ** 2 + (members[:, 0, 0] - mean) ** 2)
+    predictions = [{"y": one} for one in members]
+    [combined] = mean_predictions(labels, predictions, {"y": weights.tolist()})["y"].tolist()
+    assert combined == [np.float32(mean), pytest.approx(np.sqrt(variance), rel=1e-6)]
+    # In a saved model and in exports of encoded columns.
+    doubles = [tensorflow.constant(one, tensorflow.float64) for one in members]
+    assert mean_of_columns(doubles, weights.tolist(), deviations=True).numpy()[0].tolist() == pytest.approx([mean, np.sqrt(variance)])
+    assert mean_of_columns([tensorflow.constant(one) for one in members], weights.tolist(), deviations=True).numpy()[0, 1] == pytest.approx(
+        np.sqrt(variance), rel=0.01
+    )
+    # Alike, three trainings are one.
+    assert mean_predictions(labels, predictions[:1] * 3)["y"].tolist() == members[0].tolist()
+
+
+def test_out_of_fold_predictions_of_several_seeds_have_the_moments_of_their_mixture():
+    target = fitted()
+    predictions = np.stack([np.stack([MEAN + shift, DEVIATION], axis=1) for shift in (-1, 3)]).astype(np.float32)
+    mean = Combined(group(target, predictions), {"y": target}).parsed["y"][1]
+    assert mean[:, 0] == pytest.approx(MEAN + 1, rel=1e-5)
+    assert mean[:, 1] == pytest.approx(np.sqrt(DEVIATION**2 + 4), rel=1e-5)
 
 
 def test_scores_equal_those_of_scikit_learn_and_scipy():

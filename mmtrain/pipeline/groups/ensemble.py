@@ -86,7 +86,7 @@ class Ensemble(Predictor):
         """Return the weighted mean of predictions of the members, in their order, with the classes of the group."""
         labels = self.fitted.targets
         aligned = [for_labels(labels, member.fitted.targets, one) for member, one in zip(self.members, predictions, strict=True)]
-        return mean_predictions(aligned, self.weights)
+        return mean_predictions(labels, aligned, self.weights)
 
 
 def first_alike(members: Sequence[Predictor]) -> list[int]:
@@ -147,7 +147,7 @@ def predict_rows(
             seconds[-1] += model_file.seconds_of(predictor, inputs, rows)
         targets = {key: target.with_decision_of(fitted.targets[key]) for key, target in labels.targets.items()}
         members.append(BaselinePredictions("member", f"{member.name} alone", f"the training {member.name} alone", targets, predicted))
-    return mean_predictions([one.predictions for one in members], member_weights(run)), members
+    return mean_predictions(labels.targets, [one.predictions for one in members], member_weights(run)), members
 
 
 def end_to_end(run: Run, labels: encode.Fitted) -> Any:
@@ -165,7 +165,13 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
         targets.append(fitted.targets)
     places = class_places(labels.targets, targets)
     widths = {key: target.units for key, target in labels.targets.items()}
-    return EndToEnd(MemberEncoders(encoders), MeanOfMembers(predictors, places, widths, weights=weights), name="group")
+    mean = MeanOfMembers(predictors, places, widths, weights=weights, deviations=with_deviations(labels.targets))
+    return EndToEnd(MemberEncoders(encoders), mean, name="group")
+
+
+def with_deviations(labels: Mapping[str, FittedTarget]) -> list[str]:
+    """Return the targets that predict a number and its standard deviation, by key."""
+    return [key for key, target in labels.items() if target.deviation_around is not None]
 
 
 def class_places(labels: Mapping[str, FittedTarget], members: Sequence[Mapping[str, FittedTarget]]) -> dict[str, list[list[Any]]]:
@@ -183,17 +189,29 @@ def class_places(labels: Mapping[str, FittedTarget], members: Sequence[Mapping[s
     return places
 
 
-def mean_predictions(members: Sequence[Mapping[str, Array]], weights: Mapping[str, Sequence[float]] | None = None) -> dict[str, Array]:
+def mean_predictions(
+    labels: Mapping[str, FittedTarget], members: Sequence[Mapping[str, Array]], weights: Mapping[str, Sequence[float]] | None = None
+) -> dict[str, Array]:
     """Return the mean of the members' predictions per target, (rows, ...) float32; row i is row i of every member.
 
-    Probabilities are averaged as such, numbers in the unit of the table. Summed in float64, so that the order of the members does not
-    show in float32. `weights` are those of the members by target, together 1.
+    Probabilities are averaged as such, numbers in the unit of the table, and standard deviations as those of a mixture. Summed in
+    float64, so that the order of the members does not show in float32. `weights` are those of the members by target, together 1.
     """
-    if weights is None:
-        return {key: np.asarray(np.mean([one[key] for one in members], axis=0, dtype=np.float64), np.float32) for key in members[0]}
-    # No product with a weight of 0: a training that does not count may predict infinities.
-    shares = {key: [(each[number], one[key]) for number, one in enumerate(members) if each[number]] for key, each in weights.items()}
-    return {key: np.asarray(sum(weight * values.astype(np.float64) for weight, values in shares[key]), np.float32) for key in members[0]}
+    means = {}
+    for key, target in labels.items():
+        shares = [1 / len(members)] * len(members) if weights is None else weights[key]
+        # No product with a weight of 0: a training that does not count may predict infinities.
+        counting = [(share, one[key]) for share, one in zip(shares, members, strict=True) if share]
+        if len(counting) == 1:
+            means[key] = np.asarray(counting[0][1], np.float32)
+            continue
+        moments = [(share, target.to_moments(values).astype(np.float64)) for share, values in counting]
+        if weights is None:
+            mean = np.mean([values for _, values in moments], axis=0)
+        else:
+            mean = np.sum([share * values for share, values in moments], axis=0)
+        means[key] = np.asarray(target.from_moments(mean), np.float32)
+    return means
 
 
 def for_labels(

@@ -71,6 +71,11 @@ class FittedGaussian(GaussianTraits, FittedNumber):
         """The standard deviation of training rows."""
         return self.scale
 
+    @property
+    def deviation_around(self) -> float:
+        """The mean of training rows."""
+        return self.center
+
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Minus the log-likelihood without its constant, times the variance to the power of `beta`, which has no gradient."""
         import tensorflow as tf
