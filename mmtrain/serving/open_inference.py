@@ -74,9 +74,10 @@ def response(
     name: str, version: str, document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], outputs: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the answer to a request, with the outputs that it asks for. Raises Refused for an output that does not exist."""
-    wanted = _wanted(document, outputs)
+    # A column such as the rank is there only if the request has the cells that it follows from.
+    wanted = [column for column in _wanted(document, outputs) if column in rows[0]]
     shaped = [
-        {"name": column, "datatype": outputs[column], "shape": [len(rows)], "data": [row.get(column) for row in rows]} for column in wanted
+        {"name": column, "datatype": outputs[column], "shape": [len(rows)], "data": [row[column] for row in rows]} for column in wanted
     ]
     identity = {"id": document["id"]} if isinstance(document.get("id"), str) else {}
     return {"model_name": name, "model_version": version, **identity, "outputs": shaped}

@@ -28,8 +28,9 @@ from mmtrain.input_layout import InputLayout, presence_of
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.groups.ensemble import Ensemble, first_alike, merge_remarks, open_predictor
 from mmtrain.pipeline.prediction.predictor import Predictor
+from mmtrain.pipeline.prediction.row_columns import Remarks, remarks_on_undefined
 from mmtrain.serving.rows import PreparedRow, RowReader
-from mmtrain.serving.served_rows import FEW_ROWS, ServedRows
+from mmtrain.serving.served_rows import FEW_ROWS, GivenTruth, ServedRows
 from mmtrain.text.spelling import BLANKS
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class RowPredictor:
         self.run = run
         self.loaded = open_predictor(run)
         self.experiment = self.loaded.experiment
-        self.reader = RowReader(self.experiment.columns, max_pixels=max_pixels)
+        further = [header for target in self.loaded.fitted.targets.values() for header in target.row_headers]
+        self.reader = RowReader(self.experiment.columns, max_pixels=max_pixels, further=further)
         self._inputs = inputs_among(self.experiment.columns)
         self._images = images_among(self._inputs)
         self.members = list(self.loaded.members) if isinstance(self.loaded, Ensemble) else [self.loaded]
@@ -146,6 +148,7 @@ class RowPredictor:
         chunk = replace(chunks[0], remarks=remarks)
         by_encoding = dict(zip(self._encodings, chunks, strict=True))
         return self._served(
+            rows,
             chunk,
             self.loaded.mean(outputs) if isinstance(self.loaded, Ensemble) else outputs[0],
             [by_encoding[first].inputs for first in self._firsts],
@@ -153,8 +156,7 @@ class RowPredictor:
 
     def _cells(self, rows: Sequence[PreparedRow]) -> dict[str, pd.Series[str]]:
         """Return the cells of every header as a table has them: text without blanks at its ends, NA for missing."""
-        identity = self.reader.id_header
-        headers = (*self.reader.headers, *([identity] if identity and any(identity in row.cells for row in rows) else []))
+        headers = (*self.reader.headers, *(header for header in self.reader.optional if any(header in row.cells for row in rows)))
         return {header: as_series(self._texts_of([row.cells.get(header) for row in rows])) for header in headers}
 
     def _texts_of(self, values: Sequence[object]) -> pa.Array:
@@ -189,7 +191,9 @@ class RowPredictor:
             )
             return tuple([{name: one.numpy()[:rows] for name, one in each.items()} for each in both] for both in (inputs, outputs))  # type: ignore[return-value]
 
-    def _served(self, chunk: Chunk, predictions: dict[str, Array], inputs: list[dict[str, Array]]) -> ServedRows:
+    def _served(
+        self, rows: Sequence[PreparedRow], chunk: Chunk, predictions: dict[str, Array], inputs: list[dict[str, Array]]
+    ) -> ServedRows:
         targets = self.loaded.fitted.targets
         columns: dict[str, Array] = {}
         for key in targets:
@@ -197,7 +201,24 @@ class RowPredictor:
         ids = np.full(len(chunk), "", dtype=object)
         if self.reader.id_header in chunk.cells:
             ids = chunk.cells[self.reader.id_header].fillna("").to_numpy(dtype=object)
-        return ServedRows(columns, chunk.status(), chunk.refused(), ids, chunk, predictions, inputs)
+        truths, remarks = self._truths(rows, chunk, predictions)
+        chunk = replace(chunk, remarks=[*chunk.remarks, *remarks])
+        return ServedRows(columns, chunk.status(), chunk.refused(), ids, chunk, predictions, inputs, targets, truths)
+
+    def _truths(self, rows: Sequence[PreparedRow], chunk: Chunk, predictions: Mapping[str, Array]) -> tuple[dict[str, GivenTruth], Remarks]:
+        """Return the encoded answers of targets whose `row_headers` some row has, and the remarks on rows that have no value by them."""
+        truths, remarks = {}, []
+        absent = as_series(self._texts_of([None] * len(rows)))
+        for key, target in self.loaded.fitted.targets.items():
+            given = np.array([bool(target.row_headers) and all(header in row.cells for header in target.row_headers) for row in rows])
+            if given.any():
+                headers = self.experiment.targets[key].reads()
+                truth = target.truth({header: chunk.cells.get(header, absent) for header in headers})
+                truth[chunk.refused()] = np.nan
+                truths[key] = GivenTruth(truth, given)
+                columns = target.row_columns(truth, predictions[key])
+                remarks += remarks_on_undefined(target, chunk.cells, columns, given & ~chunk.refused())
+        return truths, remarks
 
     def monitor(self) -> DriftMonitor:
         """Return a new monitor of the drift from the training rows, which `ServedRows.chunk` is added to."""

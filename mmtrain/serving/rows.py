@@ -6,7 +6,7 @@ Nothing is refused here but a row that lacks a column; a cell that cannot be use
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -44,9 +44,10 @@ class RowReader:
     Args:
         columns: Section `columns` of the experiment.
         max_pixels: Most pixels of an image, where the column allows more.
+        further: Headers of columns that a row may have, such as its exposure.
     """
 
-    def __init__(self, columns: Mapping[str, Column], *, max_pixels: int | None = None) -> None:
+    def __init__(self, columns: Mapping[str, Column], *, max_pixels: int | None = None, further: Iterable[str] = ()) -> None:
         inputs = inputs_among(columns)
         self._cells = images_among(inputs)
         layouts = {key: cells.layout for key, cells in self._cells.items()}
@@ -60,6 +61,8 @@ class RowReader:
         """Headers of all columns other than images."""
         identity = column_of_role(columns, Id)
         self.id_header = "" if identity is None else identity.column
+        self.optional = tuple(dict.fromkeys(header for header in (self.id_header, *further) if header and header not in self.headers))
+        """Headers of columns that are read where a row has them."""
         self.required = tuple(dict.fromkeys(header for column in inputs.values() for header in column.reads()))
 
     def check(self, rows: Sequence[Mapping[str, object]]) -> None:
@@ -71,7 +74,7 @@ class RowReader:
 
     def _missing(self, number: int, missing: Sequence[str], row: Mapping[str, object]) -> Problem:
         names = listed([quote_value(header) for header in missing], most=MAX_SHOWN_NAMES)
-        others = [name for name in row if name not in (*self.required, self.id_header)]
+        others = [name for name in row if name not in (*self.required, *self.optional)]
         hint = next((f" {hint}" for hint in (_meant(header, others) for header in missing) if hint), "")
         if others and not hint:
             hint = f" It has {listed([quote_value(name) for name in others], most=MAX_SHOWN_NAMES)}, which the model does not read."
@@ -82,8 +85,7 @@ class RowReader:
         """Check the cells of a row that has all columns, and decode its images; may take long for large ones."""
         faults = []
         cells: dict[str, object] = {}
-        headers = (*self.headers, self.id_header) if self.id_header in row else self.headers
-        for header in headers:
+        for header in (*self.headers, *(header for header in self.optional if header in row)):
             value = row[header]
             if value is None or isinstance(value, str | int | float) or _is_plain_list(value):
                 cells[header] = value

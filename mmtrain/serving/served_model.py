@@ -23,7 +23,7 @@ from mmtrain.serving.metrics import ROWS, SECONDS, Metrics
 from mmtrain.serving.open_inference import datatypes
 from mmtrain.serving.row_predictor import RowPredictor
 from mmtrain.serving.rows import PreparedRow
-from mmtrain.serving.served_rows import ServedRows
+from mmtrain.serving.served_rows import ServedRows, undefined_columns
 from mmtrain.specs import IndexSpec
 
 COUNTED_ROWS = 512
@@ -139,7 +139,8 @@ class ServedModel:
         empty = dict.fromkeys(predictor.reader.required)
         for rows in (1, 2):
             served = predictor.predict(predictor.prepare([empty] * rows))
-        self.outputs = datatypes(served.columns)
+        targets = predictor.loaded.fitted.targets
+        self.outputs = datatypes(served.columns | {name: one for key in targets for name, one in undefined_columns(key, targets).items()})
         return predictor
 
     def _use(self, predictor: RowPredictor) -> None:

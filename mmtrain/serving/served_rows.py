@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmtrain.data.arrays import Array
 from mmtrain.data.prediction_chunks import Chunk
+from mmtrain.evaluation.prediction_table import row_columns
+from mmtrain.serving.batcher import Part
+from mmtrain.targets import FittedTarget
 
 FEW_ROWS = 16
 """Rows up to which Python is faster than a call of Arrow."""
+
+
+class GivenTruth(NamedTuple):
+    """What of the answers to a target rows have, such as their exposure or their group."""
+
+    truth: Array
+    """As encoded, (rows, ...); NaN for what a row lacks."""
+    given: Array
+    """(rows,) bool: rows that have the headers."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,9 @@ class ServedRows:
     """By target, as the network has them."""
     inputs: Sequence[Mapping[str, Array]]
     """The rows as each member encodes them, `{column, column_present}`."""
+    targets: Mapping[str, FittedTarget] = field(default_factory=dict)
+    truths: Mapping[str, GivenTruth] = field(default_factory=dict)
+    """Of targets whose `row_headers` some row has."""
 
     def records(self, start: int, stop: int) -> list[dict[str, Any]]:
         """Return some rows as plain values by column, with `id` where there are any, and `status`; None where there is no prediction."""
@@ -46,6 +61,40 @@ class ServedRows:
             row |= {name: None if refused else values[number] for name, values in lists.items()}
             rows.append(row | {"status": status})
         return rows
+
+
+def request_records(parts: Sequence[Part[ServedRows]]) -> list[dict[str, Any]]:
+    """Return the rows of one request, which may be in several parts, as plain values by column.
+
+    They have what `records` has, and columns that follow from cells which no branch reads, such as the rank of a row in its group, where
+    a row of the request has these cells. A call of the network may also hold rows of other requests, which are not compared with these.
+    """
+    records = [record for part in parts for record in part.result.records(part.start, part.stop)]
+    for key, target in parts[0].result.targets.items():
+        places = [slice(part.start, part.stop) for part in parts]
+        known = [part.result.truths.get(key) for part in parts]
+        if not any(one is not None and one.given[place].any() for one, place in zip(known, places, strict=True)):
+            continue
+        prediction = np.concatenate([part.result.predictions[key][place] for part, place in zip(parts, places, strict=True)])
+        truth = np.full((len(prediction), *target.truth_spec.shape), np.nan)
+        first = 0
+        for one, place in zip(known, places, strict=True):
+            if one is not None:
+                truth[first : first + place.stop - place.start] = one.truth[place]
+            first += place.stop - place.start
+        for name, values in row_columns(key, parts[0].result.targets, truth, prediction).items():
+            for record, value in zip(records, _plain(values), strict=True):
+                # The status stays the last one.
+                record.update({name: value, "status": record.pop("status")})
+    return records
+
+
+def undefined_columns(key: str, targets: Mapping[str, FittedTarget]) -> dict[str, Array]:
+    """Return the columns of one target that `request_records` adds, of a row that lacks what they follow from."""
+    target = targets[key]
+    if not target.row_headers:
+        return {}
+    return row_columns(key, targets, np.full((1, *target.truth_spec.shape), np.nan), np.zeros((1, target.units), np.float32))
 
 
 def _plain(values: Array) -> list[Any]:

@@ -74,6 +74,11 @@ class PredictionColumns(TaskTraits):
         """Headers of the table that `row_columns` needs, apart from the answer; none by default."""
         return ()
 
+    @property
+    def row_rule(self) -> str:
+        """What a cell under `row_headers` has to be, for a sentence; empty where every cell that is not missing will do."""
+        return ""
+
     def row_columns(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
         """Return columns that follow from the prediction and from cells that no branch reads, by name, (rows,) each.
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from mmtrain.metrics.numbers.counts import count_scores
+from mmtrain.pipeline.prediction.row_columns import remarks_on_undefined
 from mmtrain.targets import CountTarget
 
 TARGET = CountTarget(column="y", exposure="years")
@@ -94,6 +95,18 @@ def test_years_and_days_give_the_same_model(distribution):
     for years, days in zip(*losses, strict=True):
         np.testing.assert_allclose(years, days, rtol=1e-3, atol=1e-4)
     assert limits[1] == pytest.approx(limits[0], rel=1e-4)
+
+
+def test_rows_without_an_exposure_say_why_they_have_no_expected_count():
+    target = TARGET.fit(table(COUNTS, YEARS), "none")
+    cells = {"y": pd.Series([None] * 5, dtype="str"), "years": pd.Series(["2", "0", None, "0", "-1"], dtype="str")}
+    columns = target.row_columns(target.truth(cells), np.full((5, 1), 1.5, np.float32))
+    assert columns["expected_count"].tolist()[:1] == [3.0]
+    remarks = remarks_on_undefined(target, cells, columns, np.array([True, True, True, True, False]))
+    assert [(header, remark.rows.tolist(), remark.what, remark.fix) for header, remark in remarks] == [
+        ("years", [2], "missing, so that there is no `expected_count`", ""),
+        ("years", [1, 3], "'0' is not a number above 0, so that there is no `expected_count`", ""),
+    ]
 
 
 @pytest.mark.slow

@@ -252,6 +252,30 @@ def test_ranks_of_a_group_in_several_chunks_are_those_of_the_whole_table(ranked,
     assert (predicted["rank"] == ranks).all()
 
 
+def test_rows_of_a_request_are_ranked_as_predict_ranks_a_table(ranked):
+    import mmtrain
+    from mmtrain.artifacts.run_folder import Run
+    from mmtrain.serving.batcher import Part
+    from mmtrain.serving.row_predictor import RowPredictor
+    from mmtrain.serving.served_rows import request_records
+
+    folder, table, _ = ranked
+    frame = table.drop(columns="relevance").sort_values("query").head(20).reset_index(drop=True)
+    frame.loc[5, "query"] = None
+    expected = mmtrain.load(folder / "runs" / "ranked" / "1").predict(frame)
+    assert expected["status"].tolist() == ["query: missing, so that there is no `rank`" if row == 5 else "ok" for row in range(20)]
+    predictor = RowPredictor(Run(folder / "runs" / "ranked" / "1"))
+    rows = predictor.prepare(frame.astype(object).where(frame.notna(), None).to_dict("records"))
+    others = predictor.prepare([{"x": 0, "z": 1}, {"x": 1, "z": 1}])
+    # A request in two calls of the network, the first of which has rows of another request.
+    first, second = predictor.predict([*rows[:12], *others]), predictor.predict(rows[12:])
+    records = request_records([Part(first, 0, 12), Part(second, 0, 8)])
+    assert [list(record) for record in records] == [["prediction", "rank", "status"]] * 20
+    assert [record["rank"] for record in records] == expected["rank"].astype(object).where(expected["rank"].notna(), None).tolist()
+    assert [record["status"] for record in records] == expected["status"].tolist()
+    assert [list(record) for record in request_records([Part(first, 12, 14)])] == [["prediction", "status"]] * 2
+
+
 @pytest.mark.slow
 def test_ranking_is_explained_exported_and_trained_with_folds(ranked):
     folder, _, call = ranked

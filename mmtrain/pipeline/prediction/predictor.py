@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -26,7 +26,7 @@ from mmtrain.errors import DataError, Problem, UsageError, listed
 from mmtrain.evaluation.prediction_table import prediction_columns
 from mmtrain.image_decoding.data_uri import holds_pixels, is_data_uri
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.prediction.row_columns import RankedColumns, chunk_columns
+from mmtrain.pipeline.prediction.row_columns import RankedColumns, with_row_columns
 from mmtrain.pipeline.restore import restore_training
 from mmtrain.system.threads import in_threads
 
@@ -45,6 +45,8 @@ class PredictedChunk:
 
     piece: Chunk
     predictions: dict[str, Array]
+    columns: dict[str, dict[str, Array]] = field(default_factory=dict)
+    """By target and name, columns that follow from cells which no branch reads; see `row_columns`."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Predictor:
             for one in coming:
                 count += len(one.piece)
                 watch.add(one.piece)
-                yield one
+                yield with_row_columns(self, source.file, one)
         if not count:
             raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))
 
@@ -194,10 +196,9 @@ class Predictor:
             columns["id"] = piece.cells[identity.column].fillna("")
         if source.named_by:
             columns[IMAGE] = piece.cells[source.named_by]
-        further = chunk_columns(self, source.file, predicted)
         for key in targets:
             made = prediction_columns(key, targets, self.decisions, predicted.predictions[key], probabilities=proba)
-            for name, values in (made | further[key]).items():
+            for name, values in (made | predicted.columns.get(key, {})).items():
                 columns[name] = _blanked(values, refused)
         columns["status"] = pd.array(piece.status(), dtype="str")
         frame = pd.DataFrame(columns)

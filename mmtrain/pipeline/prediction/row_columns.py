@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mmtrain.columns import CellWarning
+from mmtrain.columns.cells import rows_by_value
 from mmtrain.data.arrays import Array
 from mmtrain.data.encode import as_trained
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.evaluation.prediction_table import row_columns
+from mmtrain.targets import FittedTarget
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mmtrain.pipeline.prediction.predictor import PredictedChunk, Predictor
 
 
-def chunk_columns(loaded: Predictor, file: TableFile, predicted: PredictedChunk) -> dict[str, dict[str, Array]]:
-    """Return the columns of a chunk by target and name, (rows,) each, of targets whose `row_headers` the table has."""
-    targets = loaded.fitted.targets
-    truths = {key: _truth(loaded, file, key, predicted) for key in targets}
-    return {key: row_columns(key, targets, truth, predicted.predictions[key]) if truth is not None else {} for key, truth in truths.items()}
+Remarks = list[tuple[str, CellWarning]]
+
+
+def with_row_columns(loaded: Predictor, file: TableFile, predicted: PredictedChunk) -> PredictedChunk:
+    """Return a chunk with the columns of targets whose `row_headers` the table has, and with remarks on rows that have no value there."""
+    targets, piece = loaded.fitted.targets, predicted.piece
+    columns: dict[str, dict[str, Array]] = {}
+    remarks = list(piece.remarks)
+    for key, target in targets.items():
+        truth = _truth(loaded, file, key, predicted)
+        if truth is not None:
+            columns[key] = row_columns(key, targets, truth, predicted.predictions[key])
+            remarks += remarks_on_undefined(target, piece.cells, columns[key], ~piece.refused())
+    return replace(predicted, piece=replace(piece, remarks=remarks), columns=columns)
+
+
+def remarks_on_undefined(
+    target: FittedTarget, cells: Mapping[str, pd.Series[str]], columns: Mapping[str, Array], predicted: Array
+) -> Remarks:
+    """Return remarks, each with its header, on `predicted` rows, a mask (rows,), whose cells give no value of a target's `row_columns`."""
+    undefined = np.logical_or.reduce([np.isnan(values) for values in columns.values()]) & predicted
+    effect = f"so that there is no {' and '.join(f'`{name}`' for name in columns)}"
+    remarks = []
+    for header in target.row_headers if undefined.any() else ():
+        missing = cells[header].isna().to_numpy()
+        if (undefined & missing).any():
+            remarks.append((header, CellWarning(np.flatnonzero(undefined & missing), f"missing, {effect}")))
+        others = undefined & ~missing & bool(target.row_rule)
+        for cell, rows in rows_by_value(cells[header], np.flatnonzero(others)):
+            remarks.append((header, CellWarning(rows, f"{cell!r} is not {target.row_rule}, {effect}")))
+    return remarks
 
 
 class RankedColumns:

@@ -22,7 +22,7 @@ from mmtrain.serving.http.bodies import ImageBody, checked, parse_json, read_bod
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.served_model import Limits, ServedModel
-from mmtrain.serving.served_rows import ServedRows
+from mmtrain.serving.served_rows import ServedRows, request_records
 
 BUSY = "Try again later."
 RETRY = {"Retry-After": "1"}
@@ -61,7 +61,7 @@ class Server:
 
     async def predictions(self, model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Predict rows. Raises Refused."""
-        return [record for part in await self._parts(model, rows) for record in part.result.records(part.start, part.stop)]
+        return request_records(await self._parts(model, rows))
 
     async def _parts(self, model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> list[Part[ServedRows]]:
         try:

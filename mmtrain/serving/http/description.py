@@ -7,6 +7,7 @@ from typing import Any
 from mmtrain.columns import Id, images_among, inputs_among
 from mmtrain.evaluation.postprocessing.conformal import Sets
 from mmtrain.serving.served_model import Limits, ServedModel
+from mmtrain.serving.served_rows import undefined_columns
 
 MAX_CATEGORIES = 500
 """Categories of a column that are listed."""
@@ -44,7 +45,12 @@ def _columns(model: ServedModel) -> list[dict[str, Any]]:
             else:
                 columns.append({**known, "type": "text"})
     identity = predictor.experiment.only(Id)
-    return columns if identity is None else [*columns, {"name": identity.column, "type": "id", "required": False}]
+    columns += [] if identity is None else [{"name": identity.column, "type": "id", "required": False}]
+    for target in predictor.loaded.fitted.targets.values():
+        named = {column["name"] for column in columns}
+        kind = "group" if target.is_ranked else "exposure"
+        columns += [{"name": header, "type": kind, "required": False} for header in target.row_headers if header not in named]
+    return columns
 
 
 def _targets(model: ServedModel) -> list[dict[str, Any]]:
@@ -60,7 +66,8 @@ def _targets(model: ServedModel) -> list[dict[str, Any]]:
             {
                 "name": key,
                 "task": target.task,
-                "labels": list(target.columns or target.number_columns),
+                "labels": list(target.columns),
+                "numbers": [*target.number_columns, *(name.removeprefix(prefix) for name in undefined_columns(key, targets))],
                 "prefix": prefix,
                 "calibrated": fitted.calibration is not None,
                 "conformal": conformal,

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 ROW_OF = "Row of "
 """Start of the name of the schema of a model's rows."""
 IMAGE_EXAMPLE = "FILE IN BASE64"
+OPTIONAL = {
+    "id": "The id of the row.",
+    "group": "The group within which the rows of a request are ranked.",
+    "exposure": "The exposure of the row, above 0, for which a count is expected.",
+}
+"""Types of columns that a row may lack, with their description."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 ERRORS = {
@@ -97,7 +103,7 @@ def row_schema(model: ServedModel) -> dict[str, Any]:
         elif cell_type == "image":
             types = ["string", "object", "array", "null"] if column["several"] else ["string", "object", "null"]
         properties[column["name"]] = {"type": types, "description": _words(column), "examples": [_example(column)]}
-        required += [column["name"]] if cell_type != "id" else []
+        required += [column["name"]] if cell_type not in OPTIONAL else []
     return {"type": "object", "properties": properties, "required": required}
 
 
@@ -108,9 +114,7 @@ def _words(column: Mapping[str, Any]) -> str:
         return f"One of {column['of']} categories."
     if column.get("several"):
         return 'Image files in base64, as data URIs, or as {"name": ..., "data": ...}: one, or a list.'
-    return {"image": "An image file in base64, or as a data URI.", "text": "A text.", "id": "The id of the row.", "number": "A number."}[
-        column["type"]
-    ]
+    return {"image": "An image file in base64, or as a data URI.", "text": "A text.", "number": "A number.", **OPTIONAL}[column["type"]]
 
 
 def _example(column: Mapping[str, Any]) -> Any:

@@ -96,6 +96,11 @@ class FittedCount(CountTraits, FittedNumber):
         """The header of the exposure, by which the expected count follows from the rate."""
         return (self.exposure,) if self.exposure else ()
 
+    @property
+    def row_rule(self) -> str:
+        """An exposure that is above 0."""
+        return "a number above 0"
+
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows,) float64; with an exposure (rows, 2), NaN where one of the two is missing, or the exposure is not above 0."""
         import numpy as np
