@@ -1,8 +1,8 @@
-"""Results of the analyses of one target: calibration, threshold, conformal bound, inputs, missing inputs and subgroups."""
+"""Results of the analyses of one target: calibration, threshold, inputs, missing inputs and subgroups."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -120,46 +120,6 @@ class DecisionResult(ResultModel):
     """`accuracy` and `balanced_accuracy` if the most probable class were predicted."""
     differences: Scores
     """The scores of the decisions minus those; with intervals of the same draws."""
-
-
-class CalibrationHoldout(ResultModel):
-    """The calibration rows that a conformal bound was fitted on."""
-
-    rows: Count
-    groups: Count | None
-    """Null where no column groups the rows."""
-
-
-class PredictionSets(ResultModel):
-    """Conformal sets of classes, and how often they hold the true class."""
-
-    coverage: float
-    """The coverage that was asked for."""
-    fitted_on: CalibrationHoldout
-    note: str
-    kind: Literal["sets"]
-    level: float
-    """A class belongs to the set from this probability on."""
-    mean_size: float
-    """Mean number of classes in a set."""
-    empty: Count
-    """Number of empty sets."""
-    found: Proportion
-    """How often the set holds the true class."""
-
-
-class PredictionIntervals(ResultModel):
-    """Conformal prediction intervals of a number, and how often they hold the true one."""
-
-    coverage: float
-    """The coverage that was asked for."""
-    fitted_on: CalibrationHoldout
-    note: str
-    kind: Literal["intervals"]
-    width: float | None
-    """Mean over the scored rows, in the unit of the target; null where no interval is wide enough."""
-    found: Proportion
-    """How often the interval holds the true number."""
 
 
 class InputImportance(ResultModel):

@@ -13,12 +13,11 @@ from mmtrain.artifacts.analysis_results import (
     DecisionResult,
     MissingPatterns,
     PermutationImportance,
-    PredictionIntervals,
-    PredictionSets,
     RowSubset,
     Subgroups,
     ThresholdResult,
 )
+from mmtrain.artifacts.conformal_results import PredictionIntervals, PredictionIntervalsPerNumber, PredictionSets
 from mmtrain.metrics.score import Scores
 from mmtrain.result_model import Count, ResultModel
 
@@ -99,7 +98,7 @@ class TargetResult(ResultModel):
     calibration: Calibration | None = None
     operating_point: ThresholdResult | None = None
     decision: DecisionResult | None = None
-    conformal: Annotated[PredictionSets | PredictionIntervals, Field(discriminator="kind")] | None = None
+    conformal: Annotated[PredictionSets | PredictionIntervals | PredictionIntervalsPerNumber, Field(discriminator="kind")] | None = None
     contributions: PermutationImportance | None = None
     missing_patterns: MissingPatterns | None = None
     subgroups: list[Subgroups] = Field(default_factory=list)

@@ -24,6 +24,12 @@ class ConformalBand(NamedTuple):
     low: np.ndarray[Any, np.dtype[np.float64]]
     high: np.ndarray[Any, np.dtype[np.float64]]
     scale: np.ndarray[Any, np.dtype[np.float64]]
+    minimum: float = float("-inf")
+    """The least number that an answer can be."""
+
+    def only(self, rows: np.ndarray[Any, np.dtype[np.bool_]]) -> ConformalBand:
+        """Return the band of some rows, a mask (rows,)."""
+        return self._replace(low=self.low[rows], high=self.high[rows], scale=self.scale[rows])
 
 
 class PredictionColumns(TaskTraits):
@@ -104,6 +110,13 @@ class PredictionColumns(TaskTraits):
 
         number = self.predict_label(prediction).astype(np.float64)
         return ConformalBand(number, number, np.ones(len(number)))
+
+    def conformal_bands(self, prediction: np.ndarray[Any, Any]) -> dict[str, ConformalBand]:
+        """Return the band of each number, for tasks with `conformal = "intervals_per_number"`, by name.
+
+        Encoded answers have the numbers in this order, (rows, numbers).
+        """
+        raise NotImplementedError
 
     @property
     def explained_unit(self) -> int:

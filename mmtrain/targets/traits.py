@@ -64,8 +64,8 @@ class TaskTraits(Section):
     """Probabilities can be calibrated on validation rows."""
     thresholdable: ClassVar[bool] = False
     """The prediction is the probability of the second of two classes, and `threshold` decides from when on it counts."""
-    conformal: ClassVar[Literal["sets", "intervals", "none"]] = "none"
-    """Kind of split conformal prediction: sets of classes, or intervals around a number."""
+    conformal: ClassVar[Literal["sets", "intervals", "intervals_per_number", "none"]] = "none"
+    """Kind of split conformal prediction: sets of classes, intervals around a number, or around each of several numbers."""
     plots: ClassVar[tuple[str, ...]] = ()
     """Names among `mmtrain.reports.figures.plot_selection.PLOTS`, in the order in which they are shown."""
     meaning: ClassVar[str] = "What the task predicts."

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtrain.config.sections.evaluation import fewest_units
+from mmtrain.config.sections.evaluation import Evaluation, fewest_units
 from mmtrain.evaluation.evaluation_set import EvalSet
-from mmtrain.evaluation.postprocessing.conformal import fit_intervals, fit_sets, quantile
-from mmtrain.evaluation.postprocessing.fit_postprocessing import _conformal
-from mmtrain.targets import GaussianTarget, QuantileTarget
+from mmtrain.evaluation.postprocessing.conformal import Intervals, fit_intervals, fit_sets, quantile
+from mmtrain.evaluation.postprocessing.fit_postprocessing import MEAN_WIDTH, Postprocessing, _conformal, columns, fit_postprocessing
+from mmtrain.reports.target_results.postprocessing import _describe_numbers
+from mmtrain.targets import CountTarget, GaussianTarget, QuantileTarget
+from mmtrain.targets.numbers.vector import FittedVector
 from mmtrain.targets.prediction_columns import ConformalBand
 
 ROWS = 5000
@@ -66,7 +68,7 @@ def test_intervals_follow_the_spread_that_a_target_predicts():
         (quantiles, np.stack([seven - 9 * x, seven, seven + 9 * x], axis=1)),  # far too wide: they are narrowed
     ):
         band = target.conformal_band(prediction.astype(np.float32))
-        first, second = (ConformalBand(*(part[rows] for part in band)) for rows in (slice(ROWS), slice(ROWS, None)))
+        first, second = (band.only(np.isin(np.arange(2 * ROWS) < ROWS, half)) for half in (True, False))
         fitted = fit_intervals(truth[:ROWS], first, coverage=0.9, groups=None)
         low, high = fitted.ends(second)
         inside = (low <= truth[ROWS:]) & (truth[ROWS:] <= high)
@@ -132,3 +134,38 @@ def test_too_few_rows_are_told_and_every_answer_is_possible():
     assert intervals.reach is None
     assert intervals.ends(around(np.array([3.0]))) == (-np.inf, np.inf)
     assert intervals.note == ("4 groups with a known answer: a coverage of 0.9 needs 9. Every interval is infinite.")
+
+
+def test_intervals_of_counts_end_at_zero():
+    counts = pd.Series(["0", "1", "5", "9"], dtype="str")
+    target = CountTarget(column="y").fit({"y": counts}, "none")
+    prediction = np.array([[0.5], [6.0]], np.float32)
+    fitted = Intervals(coverage=0.9, rows=40, reach=2.0)
+    low, high = fitted.ends(target.conformal_band(prediction))
+    assert (low.tolist(), high.tolist()) == ([0.0, 4.0], [2.5, 8.0])
+    assert Intervals(coverage=0.9, rows=4).ends(target.conformal_band(prediction))[0].tolist() == [0.0, 0.0]
+    result = _conformal(fitted, EvalSet(target, np.array([3.0, 4.0]), prediction, None), 0.95)
+    assert (result.width, result.found.value, result.note) == (3.25, 0.5, MEAN_WIDTH)
+
+
+def test_each_number_has_intervals_of_its_own_from_the_rows_that_have_it():
+    """The second number is three times as noisy as the first, and missing in half of the rows."""
+    generator = np.random.default_rng(5)
+    target = FittedVector(column="y", loss_weight=1, numbers=("a", "b"), centers=(0, 0), scales=(1, 1))
+    prediction = generator.normal(size=(2 * ROWS, 2)).astype(np.float32)
+    truth = prediction + generator.normal(size=(2 * ROWS, 2)) * [1, 3]
+    truth[::2, 1] = np.nan
+    fitted = fit_postprocessing(
+        Evaluation(conformal=0.9), EvalSet(target, truth, prediction, None), EvalSet(target, truth, prediction, None)
+    )
+    assert [one.rows for one in fitted.conformal.numbers.values()] == [2 * ROWS, ROWS]
+    assert Postprocessing(targets={"y": fitted}).matches({"y": target})
+    added = columns(target, fitted, prediction, probabilities=True)
+    assert list(added) == ["low_a", "high_a", "low_b", "high_b"]
+    assert np.mean(added["high_b"] - added["low_b"]) / np.mean(added["high_a"] - added["low_a"]) == pytest.approx(3, rel=0.1)
+    result = _conformal(fitted.conformal, EvalSet(target, truth[ROWS:], prediction[ROWS:], None), 0.95)
+    assert [one.found.value for one in result.numbers.values()] == pytest.approx([0.9, 0.9], abs=0.015)
+    assert result.numbers["b"].found.rows == ROWS // 2
+    first, second, last = _describe_numbers(result)
+    assert first.startswith("Conformal intervals of a, fitted on 10,000 held-out rows, 3.2") and "intervals of b" in second
+    assert last == "Each holds for its number alone, not for all numbers of a row together."

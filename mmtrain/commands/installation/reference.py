@@ -56,7 +56,12 @@ def names_of_kind(kind: str) -> list[ListedName]:
 def _uses(task: str) -> str:
     """Say which parts of the section `evaluation`, and which baselines, a task has."""
     traits = tasks[task]
-    kinds = {"sets": "conformal sets", "intervals": "conformal intervals", "none": ""}
+    kinds = {
+        "sets": "conformal sets",
+        "intervals": "conformal intervals",
+        "intervals_per_number": "conformal intervals of each number",
+        "none": "",
+    }
     having = [
         *(["a decision threshold"] if traits.thresholdable else []),
         *(["calibration"] if traits.calibratable else []),

@@ -16,6 +16,7 @@ group, and this is the usual quantile, the k-th smallest of n with k = (n + 1) *
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -60,7 +61,7 @@ class Intervals(_Bound):
         reach = np.full(len(band.low), np.inf) if self.reach is None else self.reach * band.scale
         # A negative reach narrows quantiles, at most to the middle between them.
         middle = (band.low + band.high) / 2
-        return np.minimum(band.low - reach, middle), np.maximum(band.high + reach, middle)
+        return np.maximum(np.minimum(band.low - reach, middle), band.minimum), np.maximum(band.high + reach, middle)
 
     def contains(self, truth: Numbers, band: ConformalBand) -> NDArray[np.bool_]:
         """Return the rows whose true number is in the interval, (rows,)."""
@@ -69,7 +70,15 @@ class Intervals(_Bound):
         return np.asarray(distances(truth, band) <= self.reach)
 
 
-Conformal = Annotated[Sets | Intervals, Field(discriminator="kind")]
+class NumberIntervals(Section):
+    """Prediction intervals of each of several numbers, which hold for each number by itself, not for all of a row together."""
+
+    kind: Literal["intervals_per_number"] = "intervals_per_number"
+    coverage: float
+    numbers: dict[str, Intervals]
+
+
+Conformal = Annotated[Sets | Intervals | NumberIntervals, Field(discriminator="kind")]
 
 
 def fit_sets(
@@ -87,6 +96,17 @@ def fit_intervals(truth: Numbers, band: ConformalBand, *, coverage: float, group
     """Fit prediction intervals; `truth` is (rows,), in the target's unit, `band` that of these rows; `groups` (rows,) are codes."""
     bound = quantile(distances(truth, band), coverage, groups)
     return Intervals(reach=bound, **_facts(len(truth), coverage, groups, "Every interval is infinite"))
+
+
+def fit_number_intervals(
+    truth: Numbers, bands: Mapping[str, ConformalBand], *, coverage: float, groups: NDArray[np.int64] | None
+) -> NumberIntervals:
+    """Fit intervals of each number on the rows that have it; `truth` is (rows, numbers), NaN where a number is missing."""
+    numbers = {}
+    for answers, (name, band) in zip(truth.T, bands.items(), strict=True):
+        known = ~np.isnan(answers)
+        numbers[name] = fit_intervals(answers[known], band.only(known), coverage=coverage, groups=None if groups is None else groups[known])
+    return NumberIntervals(coverage=coverage, numbers=numbers)
 
 
 def distances(truth: Numbers, band: ConformalBand) -> Numbers:

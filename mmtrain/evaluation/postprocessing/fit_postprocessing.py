@@ -15,24 +15,23 @@ from pydantic import Field
 
 from mmtrain.artifacts.analysis_results import Calibration as CalibrationResult
 from mmtrain.artifacts.analysis_results import (
-    CalibrationHoldout,
     DecisionResult,
-    PredictionIntervals,
-    PredictionSets,
     Reliability,
     ThresholdResult,
     ThresholdSelection,
 )
+from mmtrain.artifacts.conformal_results import CalibrationHoldout, PredictionIntervals, PredictionIntervalsPerNumber, PredictionSets
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.evaluation.postprocessing import calibration, conformal, decision_threshold
 from mmtrain.evaluation.postprocessing.calibration import Calibration, Probabilities
-from mmtrain.evaluation.postprocessing.conformal import Conformal, Intervals, Sets
+from mmtrain.evaluation.postprocessing.conformal import Conformal, Intervals, NumberIntervals, Sets
 from mmtrain.evaluation.postprocessing.decision_threshold import DecisionThreshold
 from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measure_reliability, wilson_proportion
 from mmtrain.registry import Section
 from mmtrain.targets import FittedTarget
+from mmtrain.targets.prediction_columns import ConformalBand
 
 Array = np.ndarray[Any, Any]
 MEAN_WIDTH = "The intervals differ in width; this is their mean."
@@ -80,7 +79,7 @@ def _matches(fitted: TargetPostprocessing, target: FittedTarget) -> bool:
             return False
     if fitted.operating_point is not None and not target.thresholdable:
         return False
-    return bound is None or target.conformal == ("sets" if isinstance(bound, Sets) else "intervals")
+    return bound is None or target.conformal == bound.kind
 
 
 def fit_postprocessing(section: Evaluation, rows: EvalSet, held_back: EvalSet) -> TargetPostprocessing:
@@ -108,6 +107,9 @@ def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
     if target.conformal == "intervals":
         truth, band = target.conformal_truth(rows.truth), target.conformal_band(rows.prediction)
         return conformal.fit_intervals(truth, band, coverage=coverage, groups=rows.groups)
+    if target.conformal == "intervals_per_number":
+        bands = target.conformal_bands(rows.prediction)
+        return conformal.fit_number_intervals(rows.truth, bands, coverage=coverage, groups=rows.groups)
     return None
 
 
@@ -123,7 +125,7 @@ def columns(target: FittedTarget, fitted: TargetPostprocessing, prediction: Arra
     """Return the columns that postprocessing adds to a prediction, by name, (rows,) each.
 
     `calibrated_<class>`, float32, only with `probabilities`; `prediction_set`, the classes joined by ` | `, empty for none; or
-    `prediction_low` and `prediction_high`, float32.
+    `prediction_low` and `prediction_high`, float32, of each of several numbers `low_<name>` and `high_<name>`.
     """
     added: dict[str, Array] = {}
     if probabilities and fitted.calibration is not None:
@@ -135,6 +137,11 @@ def columns(target: FittedTarget, fitted: TargetPostprocessing, prediction: Arra
     elif isinstance(fitted.conformal, Intervals):
         low, high = fitted.conformal.ends(target.conformal_band(prediction))
         added |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
+    elif isinstance(fitted.conformal, NumberIntervals):
+        for name, band in target.conformal_bands(prediction).items():
+            low, high = fitted.conformal.numbers[name].ends(band)
+            # No name of a number can make these the columns of another prediction.
+            added |= {f"low_{name}": low.astype(np.float32), f"high_{name}": high.astype(np.float32)}
     return added
 
 
@@ -233,37 +240,49 @@ def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult
     )
 
 
-def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> PredictionSets | PredictionIntervals:
+def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> PredictionSets | PredictionIntervals | PredictionIntervalsPerNumber:
     """Measure the coverage and the size of the sets or intervals."""
     target = rows.target
-    fitted_on = CalibrationHoldout(rows=bound.rows, groups=bound.groups)
-    if isinstance(bound, Sets):
-        members = bound.members(target.probabilities(rows.prediction))
-        inside = members[np.arange(len(members)), rows.truth]  # is the true class in the set of its row
-        sizes = members.sum(axis=1)
-        return PredictionSets(
-            coverage=bound.coverage,
-            fitted_on=fitted_on,
-            note=bound.note,
-            kind="sets",
-            level=bound.level,
-            mean_size=float(sizes.mean()),
-            empty=int((sizes == 0).sum()),
-            found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
-        )
-    band = target.conformal_band(rows.prediction)
-    inside = bound.contains(target.conformal_truth(rows.truth), band)
+    if isinstance(bound, Intervals):
+        band, truth = target.conformal_band(rows.prediction), target.conformal_truth(rows.truth)
+        return _measure_intervals(bound, truth, band, rows.groups, confidence)
+    if isinstance(bound, NumberIntervals):
+        numbers = {}
+        for answers, (name, band) in zip(rows.truth.T, target.conformal_bands(rows.prediction).items(), strict=True):
+            known = ~np.isnan(answers)
+            groups = None if rows.groups is None else rows.groups[known]
+            numbers[name] = _measure_intervals(bound.numbers[name], answers[known], band.only(known), groups, confidence)
+        return PredictionIntervalsPerNumber(kind="intervals_per_number", numbers=numbers)
+    members = bound.members(target.probabilities(rows.prediction))
+    inside = members[np.arange(len(members)), rows.truth]  # is the true class in the set of its row
+    sizes = members.sum(axis=1)
+    return PredictionSets(
+        coverage=bound.coverage,
+        fitted_on=CalibrationHoldout(rows=bound.rows, groups=bound.groups),
+        note=bound.note,
+        kind="sets",
+        level=bound.level,
+        mean_size=float(sizes.mean()),
+        empty=int((sizes == 0).sum()),
+        found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
+    )
+
+
+def _measure_intervals(
+    bound: Intervals, truth: Array, band: ConformalBand, groups: NDArray[np.int64] | None, confidence: float
+) -> PredictionIntervals:
+    """Measure the coverage and the mean width of intervals; `truth` (rows,) is known in every row."""
     low, high = bound.ends(band)
-    alike = bool((band.low == band.high).all() and (band.scale == 1).all())
+    alike = bool((band.low == band.high).all() and (band.scale == 1).all() and (low > band.minimum).all())
     width = None
-    if bound.reach is not None:
+    if bound.reach is not None and len(truth):
         # Without the rounding of sums where all intervals have the same width.
         width = 2 * bound.reach if alike else float((high - low).mean())
     return PredictionIntervals(
         coverage=bound.coverage,
-        fitted_on=fitted_on,
+        fitted_on=CalibrationHoldout(rows=bound.rows, groups=bound.groups),
         note=bound.note or ("" if alike else MEAN_WIDTH),
         kind="intervals",
         width=width,
-        found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
+        found=wilson_proportion(bound.contains(truth, band), groups=groups, confidence=confidence),
     )

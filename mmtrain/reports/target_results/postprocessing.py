@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mmtrain.artifacts.analysis_results import Calibration, PredictionIntervals, PredictionSets, ThresholdResult, ThresholdSelection
+from mmtrain.artifacts.analysis_results import Calibration, ThresholdResult, ThresholdSelection
+from mmtrain.artifacts.conformal_results import PredictionIntervals, PredictionIntervalsPerNumber, PredictionSets
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_schema.run_facts import DistillationRecord, FusionGuard, LinearBaseChoice, SoupRecord
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
+from mmtrain.evaluation.postprocessing.conformal import NumberIntervals
 from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, number
@@ -44,8 +46,10 @@ def describe_postprocessing(decisions: Postprocessing) -> Iterator[str]:
         elif calibration is not None:
             yield f"Calibration of {key}: isotonic."
         yield from one.calibration_notes
-        if bound is not None:
-            yield f"Conformal {bound.kind} of {key}: fitted on {_held_out_rows(bound.rows, bound.groups)}. {bound.note}".strip()
+        bounds = {f"{name} in {key}": own for name, own in bound.numbers.items()} if isinstance(bound, NumberIntervals) else {key: bound}
+        for name, own in bounds.items():
+            if own is not None:
+                yield f"Conformal {own.kind} of {name}: fitted on {_held_out_rows(own.rows, own.groups)}. {own.note}".strip()
 
 
 def describe_guard(guard: Mapping[str, FusionGuard]) -> Iterator[str]:
@@ -121,7 +125,8 @@ def sentences(result: TargetResult) -> tuple[str, ...]:
         *(() if result.decision is None else _describe_decision(result)),
         *(() if point is None else _describe_threshold(point)),
         *(() if calibration is None else _describe_calibration(calibration)),
-        *(() if bound is None else _describe_conformal(bound)),
+        *(() if bound is None or isinstance(bound, PredictionIntervalsPerNumber) else _describe_conformal(bound)),
+        *(_describe_numbers(bound) if isinstance(bound, PredictionIntervalsPerNumber) else ()),
     )
 
 
@@ -200,7 +205,13 @@ def _how(calibration: Calibration) -> str:
     return f"temperature scaling by {significant(temperatures[0])}" if len(temperatures) == 1 else "temperature scaling of each label"
 
 
-def _describe_conformal(result: PredictionSets | PredictionIntervals) -> Iterator[str]:
+def _describe_numbers(result: PredictionIntervalsPerNumber) -> Iterator[str]:
+    for name, own in result.numbers.items():
+        yield from _describe_conformal(own, of=f" of {name}")
+    yield "Each holds for its number alone, not for all numbers of a row together."
+
+
+def _describe_conformal(result: PredictionSets | PredictionIntervals, of: str = "") -> Iterator[str]:
     inside = result.found
     share = f"{_share(inside)} of {counted(inside.rows, 'row')} (nominal coverage {decimals(result.coverage)})"
     if isinstance(result, PredictionSets):
@@ -209,7 +220,7 @@ def _describe_conformal(result: PredictionSets | PredictionIntervals) -> Iterato
     else:
         size = "infinite" if result.width is None else f"{significant(result.width)} wide"
     held_out = _held_out_rows(result.fitted_on.rows, result.fitted_on.groups)
-    yield f"Conformal {result.kind}, fitted on {held_out}, {size}: they contain the answer in {share}."
+    yield f"Conformal {result.kind}{of}, fitted on {held_out}, {size}: they contain the answer in {share}."
     if result.note:
         yield result.note
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mmtrain.columns import Id, images_among, inputs_among
-from mmtrain.evaluation.postprocessing.conformal import Sets
 from mmtrain.serving.served_model import Limits, ServedModel
 from mmtrain.serving.served_rows import undefined_columns
 
+CONFORMAL = {"sets": "set", "intervals": "interval", "intervals_per_number": "interval_per_number"}
+"""Words of clients for the kinds of conformal prediction."""
 MAX_CATEGORIES = 500
 """Categories of a column that are listed."""
 
@@ -60,7 +61,7 @@ def _targets(model: ServedModel) -> list[dict[str, Any]]:
     for key, target in targets.items():
         prefix = f"{key}_" if len(targets) > 1 else ""
         fitted = loaded.decisions.of(key)
-        conformal = None if fitted.conformal is None else "set" if isinstance(fitted.conformal, Sets) else "interval"
+        conformal = None if fitted.conformal is None else CONFORMAL[fitted.conformal.kind]
         coverage = None if fitted.conformal is None else fitted.conformal.coverage
         described.append(
             {

@@ -14,7 +14,7 @@ from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.baseline_models import ReferenceKind
 from mmtrain.targets.fitted_target import ScoreTable, TruthSpec
 from mmtrain.targets.numbers.single_number import FittedNumber, NumberTarget
-from mmtrain.targets.prediction_columns import TRUTH
+from mmtrain.targets.prediction_columns import TRUTH, ConformalBand
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class VectorTraits(TaskTraits):
         Metric("scaled_mae", higher_is_better=False, title="MAE in standard deviations, mean over numbers", unbiased=True, minimum=0),
     )
     main_metric = "mean_r2"
+    conformal = "intervals_per_number"
     dummy = DummyBaseline("mean", "means of the training rows")
 
 
@@ -168,6 +169,15 @@ class FittedVector(VectorTraits, FittedNumber):
         # `str` of a float32 has its shortest decimals, `float` of a float32 those of float64.
         rows = [[None if np.isnan(value) else float(str(value)) for value in row] for row in values]
         return np.array([json.dumps(row) for row in rows], dtype=object)
+
+    def conformal_bands(self, prediction: np.ndarray[Any, Any]) -> dict[str, ConformalBand]:
+        """Each number; intervals of one of them are equally wide in all rows."""
+        import numpy as np
+
+        ones = np.ones(len(prediction))
+        return {
+            name: ConformalBand(number, number, ones) for name, number in zip(self.numbers, prediction.astype(np.float64).T, strict=True)
+        }
 
     def parse_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, numbers) float64, from lists."""
