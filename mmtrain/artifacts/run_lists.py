@@ -52,13 +52,15 @@ class LeaderboardEntry(CommandResult):
     name: str
     """Name and number, `clinic/3`."""
     score: Score
-    """The main score on the part, with its interval."""
+    """The score on the part; of validation rows with an interval only where `evaluate` has scored all runs on them."""
     monitor: str
     """The score that chose the best epoch."""
     value: float | None
     """Its value in that epoch."""
     validation: float | None = None
     """The score of the leaderboard on validation rows in that epoch; null where epochs do not record it, and for groups."""
+    test: Score | None = None
+    """The same score on test rows, for information; null where the list is by them, and for a run that was not scored on the same ones."""
     minutes: float | None
     """Duration of the training."""
     parameters: Count
@@ -70,7 +72,7 @@ class LeaderboardEntry(CommandResult):
 
 
 class Leaderboard(CommandResult):
-    """`leaderboard --json`: runs that were scored on the same rows, the best first."""
+    """`leaderboard --json`: runs with scores on the same rows, the best first."""
 
     part: str
     """The part, or the name under which the runs scored another table."""
@@ -80,7 +82,7 @@ class Leaderboard(CommandResult):
     higher_is_better: bool
     """True if larger values of the score are better."""
     rows: Count
-    """Number of rows that all were scored on."""
+    """Number of rows of the part."""
     runs: list[LeaderboardEntry]
     unscored: list[RunEntry]
     """Runs with the same rows that have not been scored on them since their training."""

@@ -66,7 +66,7 @@ def _runs(done: RunList) -> Table:
 
 def leaderboard_command(
     run: Annotated[
-        str | None, typer.Argument(help="A run: a folder or a name. Left out: the latest one that was scored.", show_default=False)
+        str | None, typer.Argument(help="A run: a folder or a name. Left out: the latest one with scores.", show_default=False)
     ] = None,
     *,
     part: Annotated[
@@ -74,7 +74,7 @@ def leaderboard_command(
         typer.Option(
             "--part",
             metavar="PART",
-            help="test, validation, train, folds, or the name of another table. Left out: test, or folds for a run with folds.",
+            help="validation, folds, test, train, or the name of another table. Left out: folds for a run with folds, else validation.",
             show_default=False,
         ),
     ] = None,
@@ -89,8 +89,9 @@ def leaderboard_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rank the runs that were scored on the same rows as a run: scores with intervals, duration, size, and what differs from the best.
+    """Rank the runs with scores on the same rows as a run: scores, duration, size, and what differs from the best.
 
+    The validation rows, or the folds, decide; a test score stands next to theirs for information, unless `--part test` asks to rank by it.
     Nothing is scored again, so this does not count as an evaluation of the test part. Example: `mmtrain leaderboard --score log_loss`.
     """
     _check_files(csv, html)
@@ -98,8 +99,8 @@ def leaderboard_command(
     from mmtrain.cli.views.console import line, note, out, print_json
     from mmtrain.commands.comparison.leaderboard import how_to_score, leaderboard, leaderboard_table, write_leaderboard_page
     from mmtrain.data.tables.csv_text import csv_text
-    from mmtrain.errors import counted, shell_command
-    from mmtrain.reports.pages.leaderboard_page import OPTIMISM
+    from mmtrain.errors import counted
+    from mmtrain.reports.pages.leaderboard_page import how_to_compare, optimism
 
     done = leaderboard(run, part=part, target=target, score=score, output=output)
     if csv is not None:
@@ -116,31 +117,36 @@ def leaderboard_command(
     for one in done.unscored:
         note(f"Not scored: {one.name}. {how_to_score(one.run, done.part)}", quiet=quiet)
     if len(done.runs) > 1:
-        pair = shell_command("compare", done.runs[0].name, done.runs[1].name)
-        note(f"{OPTIMISM} To see whether two differ: {pair}", quiet=quiet)
+        note(f"{optimism(done)} {how_to_compare(done)}", quiet=quiet)
     if done.others:
         note(f"{counted(done.others, 'other run')} with other rows or targets.", quiet=quiet)
 
 
 def _leaderboard(done: Leaderboard) -> Table:
     from mmtrain.cli.views.console import fitting_table, interval, number, out
+    from mmtrain.commands.comparison.list_runs import VALIDATION
     from mmtrain.config.load import format_setting
     from mmtrain.errors import duration
 
-    # Epochs do not record every score, and those of a group are in its trainings.
-    validated = any(one.validation is not None for one in done.runs)
+    tests = [None if done.part == "test" else one.test for one in done.runs]
+    columns = {
+        "interval": [interval(one.score.interval) for one in done.runs],
+        "validation": ["–" if done.part == VALIDATION or one.validation is None else number(one.validation) for one in done.runs],
+        "test": ["–" if test is None else number(test.value) for test in tests],
+        "test interval": ["" if test is None else interval(test.interval) for test in tests],
+    }
+    # Validation scores have an interval once `evaluate` has scored all runs, and not every run has every score.
+    columns = {heading: cells for heading, cells in columns.items() if not {"", "–"}.issuperset(cells)}
     rows = []
     for place, one in enumerate(done.runs, start=1):
         settings = [f"{key} {format_setting(value)}" for key, value in list(one.differences.items())[:MOST_DIFFERENCES]]
         more = len(one.differences) - len(settings)
         length = "–" if one.minutes is None else duration(60 * one.minutes)
-        best = ["–" if one.validation is None else number(one.validation)] if validated else []
-        cells = (str(place), one.name, number(one.score.value), interval(one.score.interval), *best, length)
         differences = ", ".join([*settings, *([f"{more} more"] if more else [])])
-        rows.append((*cells, f"{one.parameters:,}" if one.parameters else "–", str(one.test_looks), differences))
-    validation = ["validation"] if validated else []
-    headers = ("", "run", done.score, "interval", *validation, "time", "weights", "test looks", "differs from the best")
-    table = fitting_table(out(), headers, rows, less=("test looks", "weights", "time", "validation"))
+        cells = (*(cells[place - 1] for cells in columns.values()), length, f"{one.parameters:,}" if one.parameters else "–")
+        rows.append((str(place), one.name, number(one.score.value), *cells, str(one.test_looks), differences))
+    headers = ("", "run", done.score, *columns, "time", "weights", "test looks", "differs from the best")
+    table = fitting_table(out(), headers, rows, less=("test looks", "weights", "time", "test interval", "validation"))
     table.columns[-1].justify = "left"
     return table
 

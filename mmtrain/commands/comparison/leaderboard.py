@@ -1,6 +1,7 @@
-"""`mmtrain leaderboard`: the runs that were scored on the same rows, the best first, from their files alone.
+"""`mmtrain leaderboard`: the runs with scores on the same rows, the best first, from their files alone.
 
-Nothing is scored and no model is opened, so this does not count as an evaluation of the test part.
+Runs are ranked by validation rows or folds, so that the test rows choose none: a test score stands next to that, if there is one. Nothing
+is scored and no model is opened, so this does not count as an evaluation of the test part.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_lists import Leaderboard, LeaderboardEntry, RunEntry
 from mmtrain.commands.comparison.compare import differing_settings
-from mmtrain.commands.comparison.list_runs import FOLDS_PART, best_epoch_scores, describe_run, list_runs, main_score, scores_of
+from mmtrain.commands.comparison.list_runs import (
+    FOLDS_PART,
+    VALIDATION,
+    describe_run,
+    list_runs,
+    main_score,
+    scores_of,
+    validation_scores,
+)
 from mmtrain.config import Experiment
 from mmtrain.config.load import setting_cell
 from mmtrain.data.splits.split_file import read_sizes, read_split
@@ -37,18 +46,18 @@ IGNORED = ("name", "data", "tune")
 def leaderboard(
     which: str | None = None, *, part: str | None = None, target: str | None = None, score: str | None = None, output: Path = Path("runs")
 ) -> Leaderboard:
-    """Return the runs that were scored on the same rows as a run, the best first.
+    """Return the runs with scores on the same rows as a run, the best first.
 
     Args:
-        which: The run (see `runs.find`); None for the latest one that was scored on the part.
-        part: A part of the split, `folds`, or the name under which the runs scored another table; None for the test part, and for the
-            folds of a run that has them, or where no run was scored on the test part.
+        which: The run (see `runs.find`); None for the latest one with scores on the part.
+        part: A part of the split, `folds`, or the name under which the runs scored another table; None for the folds of a run that has
+            them, else its validation rows.
         target: Key of the target; None for the first one.
         score: Name of the score; None for that which chose the best epoch of the first run, or the main metric.
         output: The folder that holds the runs.
 
     Raises:
-        UsageError: no run was scored on the part, or it has no such target or score.
+        UsageError: no run has scores on the part, or it has no such target or score.
         RunError: the run is damaged.
 
     """
@@ -57,14 +66,12 @@ def leaderboard(
         reference = describe_run(runs.find(which, output, group=True))
         if reference.kind == "search":
             raise UsageError(search_without_model(reference.run))
-        part = part or (FOLDS_PART if _has_folds(reference.run) else "test")
         entries = [reference, *(one for one in entries if one.run.folder.resolve() != reference.run.folder)]
     else:
-        scored_parts = {name for one in entries for name in one.scored}
-        part = part or (FOLDS_PART if FOLDS_PART in scored_parts and "test" not in scored_parts else "test")
-        usable = (one for one in entries if part in one.scored and _rows_if_readable(one.run, part))
+        usable = (one for one in entries if _has_scores(one, part or _default_part(one)))
         reference = next(usable, entries[0] if entries else None)  # type: ignore[assignment]
-    if reference is None or not any(part in one.scored for one in entries):
+    part = part or (VALIDATION if reference is None else _default_part(reference))
+    if reference is None or not any(_has_scores(one, part) for one in entries):
         known = dict.fromkeys([*USES, FOLDS_PART, *(name for one in entries for name in one.scored)])
         meant = "" if part in known else did_you_mean(part, known)
         fix = meant or f"Score one: {how_to_score(None if reference is None else reference.run, part)}"
@@ -73,12 +80,12 @@ def leaderboard(
     rows_of = {one.run.folder: _rows_if_readable(one.run, part) for one in entries}
     entries = [one for one in entries if rows_of[one.run.folder] is not None]
     same = [one for one in entries if rows_of[one.run.folder] == rows]
-    scored = [one for one in same if part in one.scored]
+    results = _results(same, part)
+    scored = [one for one in same if one.run.folder in results]
     if not scored:
         fix = f"Score it: {how_to_score(reference.run, part)}"
         raise UsageError(Problem(reference.name, f"neither it nor another run on its rows has scores called '{part}'.", fix))
-    key, name = _target_and_score(scored[0], part, target, score)
-    results = {one.run.folder: scores_of(one.run, part) for one in scored}
+    key, name = _target_and_score(scored[0], results[scored[0].run.folder], target, score)
     comparable = [one for one in scored if name in results[one.run.folder].get(key, {})]
     higher = higher_is_better(name)
     ranked = sorted(comparable, key=lambda one: _rank(results[one.run.folder][key][name], higher=higher))
@@ -88,10 +95,41 @@ def leaderboard(
         score=name,
         higher_is_better=higher,
         rows=_scored_rows(ranked[0].run, part, key),
-        runs=_ranked_entries(ranked, key, name, results),
-        unscored=[one for one in same if part not in one.scored and one.state != "running"],
-        others=len(entries) - len(ranked) - sum(part not in one.scored for one in same),
+        runs=_ranked_entries(ranked, part, {one.run.folder: results[one.run.folder][key][name] for one in ranked}, (key, name)),
+        unscored=[one for one in same if one not in scored and one.state != "running"],
+        others=len(entries) - len(ranked) - (len(same) - len(scored)),
     )
+
+
+def _default_part(entry: RunEntry) -> str:
+    # Never the test part: a choice by its scores makes those of the chosen run too good.
+    return FOLDS_PART if _has_folds(entry.run) else VALIDATION
+
+
+def _has_scores(entry: RunEntry, part: str) -> bool:
+    recorded = part == VALIDATION and entry.state != "running" and bool(_recorded_scores(entry.run))
+    return (part in entry.scored or recorded) and _rows_if_readable(entry.run, part) is not None
+
+
+def _recorded_scores(run: Run) -> dict[str, dict[str, Score]]:
+    """Return `validation_scores`; empty for a run that lost its files, so that the others are still shown."""
+    try:
+        return validation_scores(run)
+    except RunError:
+        return {}
+
+
+def _results(entries: list[RunEntry], part: str) -> dict[Path, dict[str, dict[str, Score]]]:
+    """Return the scores of the runs that have any, by folder.
+
+    Of validation rows, they are those of the best epoch, which every run has, unless `evaluate` has scored all runs, with intervals: of
+    one list all are of one kind, as `evaluate` scores calibrated probabilities.
+    """
+    if part == VALIDATION and not all(part in one.scored for one in entries):
+        results = {one.run.folder: _recorded_scores(one.run) for one in entries if one.state != "running"}
+    else:
+        results = {one.run.folder: scores_of(one.run, part) for one in entries if part in one.scored}
+    return {folder: scores for folder, scores in results.items() if scores}
 
 
 def _has_folds(run: Run) -> bool:
@@ -124,11 +162,15 @@ def _rank(score: Score, *, higher: bool) -> float:
 
 
 def _scored_rows(run: Run, part: str, key: str) -> int:
-    return int(run.read(CROSS_VALIDATION).rows if part == FOLDS_PART else run.read("metrics.json")[part][key].rows)
+    results = run.read("metrics.json") if (run / "metrics.json").is_file() else {}
+    if part in results:
+        return int(results[part][key].rows)
+    return int(run.read(CROSS_VALIDATION).rows if (run / CROSS_VALIDATION).is_file() else read_sizes(run / "split.csv")[part])
 
 
-def _target_and_score(entry: RunEntry, part: str, target: str | None, score: str | None) -> tuple[str, str]:
-    results = scores_of(entry.run, part)
+def _target_and_score(
+    entry: RunEntry, results: Mapping[str, Mapping[str, Score]], target: str | None, score: str | None
+) -> tuple[str, str]:
     if target is not None and target not in results:
         hint = did_you_mean(target, results) or f"The targets are {listed(list(results))}."
         raise UsageError(Problem("--target", f"{entry.name} has no target {target!r}.", hint))
@@ -142,22 +184,25 @@ def _target_and_score(entry: RunEntry, part: str, target: str | None, score: str
 
 
 def _ranked_entries(
-    ranked: list[RunEntry], key: str, name: str, results: Mapping[Path, Mapping[str, Mapping[str, Score]]]
+    ranked: list[RunEntry], part: str, scores: Mapping[Path, Score], target_and_score: tuple[str, str]
 ) -> list[LeaderboardEntry]:
     experiments = [_experiment(one.run) for one in ranked]
+    test_rows = _rows_if_readable(ranked[0].run, "test")
     entries = []
     for one, experiment in zip(ranked, experiments, strict=True):
-        facts, of_run = one.run.read("run.json"), results[one.run.folder]
-        looks = [look for look in facts.evaluations or () if look.is_test_access]
-        recorded = f"validation_{f'{key}_' if len(of_run) > 1 else ''}{name}"
+        looks = [look for look in one.run.read("run.json").evaluations or () if look.is_test_access]
+        # Test scores of other rows are not shown next to each other.
+        has_test = part != "test" and "test" in one.scored and _rows_if_readable(one.run, "test") == test_rows
+        recorded = _score_in(_recorded_scores(one.run), target_and_score)
         entries.append(
             LeaderboardEntry(
                 run=one.run,
                 name=one.name,
-                score=of_run[key][name],
+                score=scores[one.run.folder],
                 monitor=one.monitor,
                 value=one.value,
-                validation=best_epoch_scores(one.run, facts).get(recorded),
+                validation=None if recorded is None or one.kind == "group" else recorded.value,
+                test=_score_in(scores_of(one.run, "test"), target_and_score) if has_test else None,
                 minutes=one.minutes,
                 parameters=one.parameters,
                 test_looks=len(looks),
@@ -165,6 +210,11 @@ def _ranked_entries(
             )
         )
     return entries
+
+
+def _score_in(results: Mapping[str, Mapping[str, Score]], target_and_score: tuple[str, str]) -> Score | None:
+    key, name = target_and_score
+    return results.get(key, {}).get(name)
 
 
 def _experiment(run: Run) -> Experiment | None:
@@ -230,6 +280,7 @@ def leaderboard_table(board: Leaderboard) -> pd.DataFrame:
             # The same column where the score of the leaderboard has chosen the epoch.
             one.monitor: one.value,
             f"validation_{board.score}": one.validation,
+            **({} if one.test is None else {f"test_{board.score}": one.test.value}),
             "minutes": one.minutes,
             "parameters": one.parameters,
             "test_evaluations": one.test_looks,

@@ -26,6 +26,7 @@ from mmtrain.targets import TaskTraits, tasks
 
 FOLDS_PART = "folds"
 """Name, in place of that of a part, of the scores of cross-validation."""
+VALIDATION = "validation"
 
 
 def list_runs(name: str | None = None, *, output: Path = Path("runs")) -> RunList:
@@ -131,6 +132,29 @@ def scores_of(run: Run, part: str) -> dict[str, dict[str, Score]]:
     if not (run / CROSS_VALIDATION).is_file() or run.read(CROSS_VALIDATION).folds < 2:  # seeds alone are scored on validation rows
         return {}
     return {key: {name: _estimate(name, one) for name, one in scores.items()} for key, scores in run.read(CROSS_VALIDATION).targets.items()}
+
+
+def validation_scores(run: Run) -> dict[str, dict[str, Score]]:
+    """Return the scores on validation rows that training has recorded, by target and name, losses left out: these depend on settings.
+
+    They are those of the best epoch; of seeds, the means; of folds, which are scored on rows that they left out, none.
+    """
+    facts: RunFacts = run.read("run.json")
+    if facts.members:
+        if not (run / CROSS_VALIDATION).is_file() or run.read(CROSS_VALIDATION).folds > 1:
+            return {}
+        of_targets = run.read(CROSS_VALIDATION).targets
+        return {key: {name: _estimate(name, one) for name, one in scores.items()} for key, scores in of_targets.items()}
+    columns = value_at(_tree(run), ("columns",)) or {}
+    # The longest first: `validation_a_b_auc` is a score of the target a_b.
+    keys = sorted((key for key, column in columns.items() if column.get("role") == "target"), key=len, reverse=True)
+    prefixes = {key: f"{VALIDATION}_{f'{key}_' if len(keys) > 1 else ''}" for key in keys}
+    found: dict[str, dict[str, Score]] = {key: {} for key in columns if key in keys}
+    for recorded, value in best_epoch_scores(run, facts).items():
+        key = next((key for key in keys if recorded.startswith(prefixes[key])), None)
+        if key is not None and (name := recorded.removeprefix(prefixes[key])) != "loss":
+            found[key][name] = Score(name, value)
+    return {key: scores for key, scores in found.items() if scores}
 
 
 def _estimate(name: str, scores: MemberScores) -> Score:

@@ -10,14 +10,29 @@ from mmtrain.reports.report import WRITTEN_BY, page
 from mmtrain.reports.target_results.score_tiles import ruler
 from mmtrain.reports.wording import count, format_interval, format_score, limits, significant, title
 
-OPTIMISM = "The best of many runs looks better than it is."
-"""Selection bias of a leaderboard: the score of its first run is too high."""
+
+def optimism(board: Leaderboard) -> str:
+    """Return the sentence about the selection bias of a leaderboard: the score of its first run is too good."""
+    if board.part == "test":
+        return "The test score of a run that was chosen by it is too good: choose by validation rows or folds, the default."
+    return "The best of many runs looks better than it is."
+
+
+def how_to_compare(board: Leaderboard) -> str:
+    """Return the sentence with the commands that compare the first two runs; validation rows have to be scored by `evaluate` first."""
+    pair = [board.runs[0].name, board.runs[1].name]
+    options = [] if board.part in ("folds", "test") else ["--part", board.part]
+    unscored = [shell_command("evaluate", name, *options) for name in pair] if not all(one.score.interval for one in board.runs[:2]) else []
+    first = f"{' and '.join(unscored)}, then " if unscored and board.part == "validation" else ""
+    return f"To see whether two differ: {first}{shell_command('compare', *pair, *options)}"
 
 
 def leaderboard_page(board: Leaderboard) -> str:
     """Return the HTML text."""
     keys = list(dict.fromkeys(key for one in board.runs for key in one.differences))
-    head = ("Place", "Run", title(board.score), "Validation", "Minutes", "Weights", "Evaluations of the test part", *keys)
+    # Test scores are next to those of validation rows or folds, and those next to the scores of other rows.
+    second = [name for name, shown in (("Validation", board.part != "validation"), ("Test", board.part != "test")) if shown]
+    head = ("Place", "Run", title(board.score), *second, "Minutes", "Weights", "Evaluations of the test part", *keys)
     table = Table("Runs, the best first", head, tuple(_row(board, place, one, keys) for place, one in enumerate(board.runs, start=1)))
     better = "Higher" if board.higher_is_better else "Lower"
     sections = [Section("Runs", (*_best(board), Paragraph(f"{better} is better."), table)), _next_steps(board)]
@@ -42,9 +57,9 @@ def _best(board: Leaderboard) -> tuple[Block, ...]:
 
 
 def _next_steps(board: Leaderboard) -> Section:
-    points = [f"{OPTIMISM} Score the one that you keep on rows that no run was chosen by."] if len(board.runs) > 1 else []
+    points = [f"{optimism(board)} Score the one that you keep on rows that no run was chosen by."] if len(board.runs) > 1 else []
     if len(board.runs) > 1:
-        points.append(f"To see whether two runs differ: {shell_command('compare', board.runs[0].name, board.runs[1].name)}")
+        points.append(how_to_compare(board))
     else:
         points.append("There is nothing to compare this run with: train another experiment on the same rows.")
     return Section("What to do next", (Points(tuple(points)),))
@@ -55,7 +70,8 @@ def _row(board: Leaderboard, place: int, one: LeaderboardEntry, keys: list[str])
         number(str(place)),
         Cell(one.name),
         number(format_interval(board.score, one.score), tone="good" if place == 1 else ""),
-        number("–" if one.validation is None else significant(one.validation)),
+        *([number("–" if one.validation is None else significant(one.validation))] if board.part != "validation" else []),
+        *([number("–" if one.test is None else format_interval(board.score, one.test))] if board.part != "test" else []),
         number("–" if one.minutes is None else significant(one.minutes)),
         number(count(one.parameters) if one.parameters else "–"),
         number(str(one.test_looks)),
