@@ -63,6 +63,9 @@ class Profile(FullResult):
     addresses: int = 0
     """Cells that are addresses, such as https://, rather than paths."""
     dates: int = 0
+    earliest: str = ""
+    """Day of the earliest date, `2024-03-31`, in a column that is nearly all dates; empty where it is unknown, as 03/04/2021 may be two."""
+    latest: str = ""
     labels: LabelLists | None = None
     """Where cells hold several labels each."""
 
@@ -70,6 +73,11 @@ class Profile(FullResult):
     def filled(self) -> int:
         """Number of cells that are not missing."""
         return self.rows - self.missing
+
+    @property
+    def period(self) -> str:
+        """`2015-01-07 to 2024-03-31`; empty where it is unknown."""
+        return self.earliest and f"{self.earliest} to {self.latest}"
 
     @property
     def values(self) -> list[str]:

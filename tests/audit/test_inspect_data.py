@@ -104,6 +104,43 @@ def test_profile_of_numbers_words_and_holes(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("cells", "period"),
+    [
+        (["31.12.2019", "2.1.2020", "", "1.3.2020"], "2019-12-31 to 2020-03-01"),  # the order of texts is another
+        (["20200102", "20191231"], "2019-12-31 to 2020-01-02"),
+        (["02/01/2020", "31/12/2019"], "2019-12-31 to 2020-01-02"),
+        (["2020-01-02"] * 30 + ["soon"], "2020-01-02 to 2020-01-02"),
+        (["02/01/2020", "03/01/2020"], ""),  # January, or February and March
+        (["2020-01-02", "soon"], ""),
+        (["2019", "2020"], ""),  # years, and other numbers
+    ],
+)
+def test_profile_of_dates_has_the_earliest_and_the_latest(tmp_path, cells, period):
+    assert profile_columns(CodedTable(open_table(write(tmp_path, {"a": cells, "row": [*range(len(cells))]}))), ["a"])["a"].period == period
+
+
+def test_screen_of_dates_and_times(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    seen = [f"{1 + row % 28}.{1 + row % 12}.2020" for row in range(N)]
+    columns = {"seen": seen, "born": ["3/4/1950"] * N, "visit": [*range(N)], "ill": ["no", "yes"] * (N // 2)}
+    write(tmp_path, columns)
+    path = tmp_path / "dates.yaml"
+    roles = "seen: {role: date}, born: {role: date, format: day_first}, visit: {role: time}, ill: {role: target, task: binary}"
+    path.write_text(f"data: {{table: t.csv}}\ncolumns: {{{roles}}}\nsplit: {{method: time}}\n")
+    assert run(["inspect-data", str(path), "--quiet"]) == 0
+    shown = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert (
+        "date\ncolumn  missing  not a date  distinct    earliest      latest\n"
+        "seen          0           0        40  2020-01-01  2020-12-24\n" in shown
+    )
+    assert "date\ncolumn  missing  distinct  most frequent\nborn          0         1  3/4/1950 (40)\n" in shown
+    assert (
+        "time\ncolumn  missing  not numeric  distinct  smallest  median  largest\n"
+        "visit         0            0        40         0    19.5       39\n" in shown
+    )
+
+
 def test_profile_of_a_column_too_large_to_count(tmp_path, monkeypatch):
     monkeypatch.setattr(value_counts, "MOST_BYTES", 5000)
     monkeypatch.setattr(profile_module, "MOST_NUMBERS", 100)

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.audit.coded_table import CodedColumn, CodedTable, for_columns, text_bytes
 from mmtrain.audit.profiling.value_counts import FREQUENT, ValueCounts, take
 from mmtrain.columns.cells import MISSING_WORDS
 from mmtrain.columns.pixels.image_cells import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
-from mmtrain.columns.profile import Profile
+from mmtrain.columns.profile import NEARLY_ALL, Profile
 from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 from mmtrain.text.date_patterns import DATE
 from mmtrain.text.label_lists import recognise
@@ -124,6 +125,7 @@ class ProfileAccumulator:
         """Return the profile of the chunks so far; `most` values are named."""
         filled = self._rows - self._missing
         all_numbers = self._cells["number_cells"] == filled
+        earliest, latest = self._period(filled)
         missing_words = () if all_numbers else self._values.ranked(MISSING_WORDS)
         return Profile(
             header=self._header,
@@ -138,9 +140,21 @@ class ProfileAccumulator:
             numbers=self._numbers.range(),
             not_numbers=tuple(self._not_numbers)[:5] if self._cells["number_cells"] else (),
             words=self._words.range(),
+            earliest=earliest,
+            latest=latest,
             labels=recognise(self._values.as_dict()) if self._values.exact and not all_numbers else None,
             **self._cells,
         )
+
+    def _period(self, filled: int) -> tuple[str, str]:
+        """Return the earliest and the latest day of a column of dates, whose different values are few enough to be in memory."""
+        from mmtrain.text.dates import day_name, days
+
+        if not self._values.exact or not 0 < NEARLY_ALL * filled <= self._cells["dates"]:
+            return "", ""
+        moments = days(pd.Series(list(self._values.as_dict()), dtype="str"))
+        moments = moments[~np.isnan(moments)]
+        return (day_name(moments.min()), day_name(moments.max())) if len(moments) else ("", "")
 
 
 def _plain_numbers(texts: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

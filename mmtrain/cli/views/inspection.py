@@ -124,6 +124,27 @@ def _values(console: Console, role: str, columns: Columns) -> None:
     show_rows(console, ("column", "missing", "distinct", "most frequent"), rows, words=[3])
 
 
+def _dates(console: Console, role: str, columns: Columns) -> None:
+    """Show the period of dates; times that are numbers, and dates that only a `format` tells, as other values."""
+    dated = [(column, profile) for column, profile in columns if profile.earliest]
+    if dated:
+        format_heading(console, role)
+        rows = [
+            (
+                _name(column),
+                f"{profile.missing:,}",
+                f"{profile.filled - profile.dates:,}",
+                distinct(profile),
+                profile.earliest,
+                profile.latest,
+            )
+            for column, profile in dated
+        ]
+        show_rows(console, ("column", "missing", "not a date", "distinct", "earliest", "latest"), rows)
+    if others := [one for one in columns if one not in dated]:
+        (_values if any(profile.numbers is None for _, profile in others) else _numbers)(console, role, others)
+
+
 def _texts(console: Console, role: str, columns: Columns) -> None:
     format_heading(console, f"{role} (words in a cell)")
     rows = [
@@ -191,6 +212,8 @@ def _targets(console: Console, role: str, columns: Columns) -> None:
 VIEWS = {
     "images": _images,
     "numbers": _numbers,
+    "dates": _dates,
+    "ordering": _dates,
     "weighting": _numbers,
     "texts": _texts,
     "grouping": _groups,
@@ -275,9 +298,12 @@ def _repeat(console: Console, findings: Sequence[Finding]) -> None:
 
 
 def describe_contents(profile: Profile) -> str:
-    """Describe the contents of a column: the range of numbers, the length of texts, or the most frequent values."""
+    """Describe the contents of a column: the range of dates or numbers, the length of texts, or the most frequent values."""
     if not profile.filled:
         return "nothing"
+    if profile.period:
+        odd = profile.filled - profile.dates
+        return profile.period + (f"; {counted(odd, 'cell')} not a date" if odd else "")
     if profile.numbers is not None and profile.distinct > 10 and profile.number_cells >= 0.5 * profile.filled:
         low, middle, high = (format_value(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
         odd = profile.filled - profile.number_cells

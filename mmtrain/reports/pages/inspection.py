@@ -168,6 +168,8 @@ def _columns(inspected: Inspected) -> Table:
 
 
 def _contents(profile: Profile) -> str:
+    if profile.period:
+        return profile.period
     # A column with few different numbers probably has codes: then its values say more than a range.
     if profile.numbers is not None and profile.number_cells == profile.filled and profile.distinct > 2 * MOST_VALUES:
         low, middle, high = (significant(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
