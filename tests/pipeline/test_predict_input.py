@@ -80,6 +80,22 @@ def test_a_folder_of_one_series_is_a_row_where_the_column_may_name_folders(tmp_p
     assert rows(tmp_path, COLUMNS)[0] == ["scan,years", "photos/0.dcm,", "photos/1.dcm,"]  # a file is a row, as in training
 
 
+def test_a_folder_of_two_series_is_refused(tmp_path):
+    """Each slice would be predicted as if it were a volume."""
+    pytest.importorskip("pydicom")
+    from medical_files import axial, ct
+
+    for number in range(3):
+        series = "1.2.9" if number == 2 else "1.2.3"  # a scout image next to the slices
+        (tmp_path / f"IM{number}").write_bytes(ct([[1, 2]], **axial(number), SeriesInstanceUID=series))
+    with pytest.raises(DataError) as refused:
+        rows(tmp_path, {"scan": Volume(column="scan")})
+    assert str(refused.value) == (
+        f"{tmp_path}: the folder has slices of a DICOM series next to other DICOM files; a row is one series. "
+        "Give each series a folder of its own."
+    )
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path):
     for name, column, endings in (
         ("a.png", Audio(column="scan"), ".wav, .flac, .ogg, .oga or .mp3"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +28,27 @@ def header(data: bytes) -> ImageHeader:
 
 def is_series(files: Sequence[Path]) -> bool:
     """Return whether DICOM files are slices of one series: the first and the last have one frame each, and the same series."""
-    series = set()
-    for path in (files[0], files[-1]):
-        try:
-            dataset = dicom.dataset(path.read_bytes(), pixels=False)
-        except (OSError, UnreadableImage):
-            return False
-        series.add(str(dataset.get("SeriesInstanceUID") or "") if int(dataset.get("NumberOfFrames") or 1) == 1 else "")
+    series = {_series_of_slice(path) for path in (files[0], files[-1])}
     return len(series) == 1 and "" not in series
+
+
+def has_slices_of_series(files: Iterable[Path]) -> bool:
+    """Return whether two of these DICOM files are slices of the same series."""
+    known: set[str] = set()
+    for series in filter(None, map(_series_of_slice, files)):
+        if series in known:
+            return True
+        known.add(series)
+    return False
+
+
+def _series_of_slice(path: Path) -> str:
+    """Return the UID of the series of a DICOM file of one frame; empty for several frames, and where it is unknown."""
+    try:
+        dataset = dicom.dataset(path.read_bytes(), pixels=False)
+    except (OSError, UnreadableImage):
+        return ""
+    return str(dataset.get("SeriesInstanceUID") or "") if int(dataset.get("NumberOfFrames") or 1) == 1 else ""
 
 
 def pixels(data: bytes, layout: Layout) -> NDArray[Any]:

@@ -47,8 +47,8 @@ def predict_input(table: Path, columns: Mapping[str, Column]) -> Iterator[Predic
     `-` is standard input, CSV or JSON Lines. An image, or a folder with images at any depth, is a table with a row for each image;
     its other cells are empty. Where the column may name folders, one of the DICOM files of a series is one row.
 
-    Raises DataError where that cannot be: the run reads no image or several, the folder holds none, or the address of a table cannot be
-    read.
+    Raises DataError where that cannot be: the run reads no image or several, the folder holds none or files of several series, or the
+    address of a table cannot be read.
     """
     table = local_path(table)
     fetch(table)  # an address may be that of an image, or of a folder of images
@@ -136,14 +136,21 @@ def _no_files(place: Path, cells: ImageCells, header: str) -> Problem:
 def _with_series(paths: Sequence[Path], named: Sequence[Path]) -> list[Path]:
     """Return the files that are `named` like images, and all DICOM files of `paths`.
 
-    Where those of a folder are slices of one series, the folder takes their place, as a cell of training names it.
+    Where those of a folder are slices of one series, the folder takes their place, as a cell of training names it. Raises DataError for
+    slices of a series next to other DICOM files: each slice would be predicted as if it were a volume.
     """
-    from mmtrain.image_decoding.formats.dicom_series import is_series
+    from mmtrain.image_decoding.formats.dicom_series import OWN_FOLDER, has_slices_of_series, is_series
 
     by_folder: dict[Path, list[Path]] = {}
     for path in filter(is_dicom_file, paths):
         by_folder.setdefault(path.parent, []).append(path)
-    series = {path: folder for folder, files in by_folder.items() if len(files) > 1 and is_series(files) for path in files}
+    several = {folder: files for folder, files in by_folder.items() if len(files) > 1}
+    whole = {folder: files for folder, files in several.items() if is_series(files)}
+    mixed = [folder for folder, files in several.items() if folder not in whole and has_slices_of_series(files)]
+    if mixed:
+        what = "the folder has slices of a DICOM series next to other DICOM files; a row is one series."
+        raise DataError([Problem(str(folder), what, OWN_FOLDER) for folder in mixed])
+    series = {path: folder for folder, files in whole.items() for path in files}
     files = {*named, *(path for those in by_folder.values() for path in those)}
     return sorted({series.get(path, path) for path in files})
 
