@@ -22,8 +22,12 @@ from tiny_serving import cells, form, image_bytes
 
 from mmtrain.artifacts.run_folder import FORMAT
 from mmtrain.cli.app import run as command_line
+from mmtrain.columns.numeric import Numeric
+from mmtrain.columns.pixels.audio import Audio
+from mmtrain.columns.pixels.image import Image
+from mmtrain.columns.pixels.volume import Volume
 from mmtrain.commands.deployment import serve as serve_command
-from mmtrain.commands.deployment.container import dockerfile, write_container
+from mmtrain.commands.deployment.container import dockerfile, reader_extras, write_container
 from mmtrain.errors import Problem, RunError, UsageError
 from mmtrain.serving.batcher import QueueFull
 from mmtrain.serving.http import server as server_process
@@ -459,6 +463,22 @@ def test_a_container_folder_has_the_run_without_its_rows(clinic, tmp_path, capsy
     others = ["--quantize", "int8", "--images", str(clinic), "--force"]
     assert command_line(["export", "clinic", "--output", str(clinic / "runs"), "--format", "container", *others]) == 2
     assert "a container serves the run as it is. Leave --quantize, --images and --force out." in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("columns", "extras"),
+    [
+        ([Numeric(column="age")], "serve"),
+        ([Image(column="scan")], "serve,heif,medical,tiff"),
+        ([Image(column="scan", suffix=".png")], "serve"),
+        ([Image(column="scan", suffix=".TIF")], "serve,tiff"),
+        ([Volume(column="scan", suffix=".nii.gz"), Audio(column="cough")], "serve,audio,medical"),
+    ],
+)
+def test_a_container_has_the_readers_of_its_columns(columns, extras):
+    text = dockerfile("clinic/1", (), reader_extras({one.column: one for one in columns}))
+    assert f"ARG EXTRAS={extras}\n" in text
+    assert '"mmtrain[$EXTRAS]==' in text
 
 
 def test_the_dockerfile_passes_a_linter(tmp_path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.atomic_files import disk_errors, replacing_folder
+from mmtrain.columns import Column, images_among, inputs_among
 from mmtrain.commands.deployment.pack import pack
 from mmtrain.errors import Problem, UsageError
 
@@ -20,8 +22,10 @@ DOCKERFILE = """\
 # Serves {run}: docker build -t mmtrain-model . && docker run -p 8000:8000 mmtrain-model
 FROM python:3.12-slim
 
+# Extras of mmtrain: the server{readers}.
+ARG EXTRAS={extras}
 COPY {wheels} /{wheels}
-RUN useradd --create-home --uid 10001 mmtrain && pip install --no-cache-dir --find-links /{wheels} "mmtrain[serve]=={version}"
+RUN useradd --create-home --uid 10001 mmtrain && pip install --no-cache-dir --find-links /{wheels} "mmtrain[$EXTRAS]=={version}"
 USER 10001
 WORKDIR /home/mmtrain
 COPY --chown=mmtrain {archive} ./
@@ -35,6 +39,12 @@ STOPSIGNAL SIGTERM
 CMD {command}
 """
 COMMAND = ("mmtrain", "serve", "run", "--host", "0.0.0.0", "--port", "8000", "--reload", "0")  # noqa: S104 (the container's address)
+READERS = {
+    "heif": (".heic", ".heif", ".hif"),
+    "medical": (".dcm", ".dicom", ".ima", ".nii", ".nii.gz"),
+    "tiff": (".tif", ".tiff"),
+}
+"""Extras with readers of images, and the ends of the names of their files."""
 IGNORED = f"*\n!{ARCHIVE}\n!{WHEELS}\n!{CODE}\n"
 """Content of .dockerignore: the build sees the archive, the wheels and the user's own code alone."""
 WHEELS_NOTE = """\
@@ -64,19 +74,50 @@ def write_container(which: str | None, folder: Path | None = None, *, code: Sequ
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(target, others=target.parent == run / "exports") as temporary:
             pack(str(run.folder), temporary / ARCHIVE, output=output)
-            (temporary / "Dockerfile").write_text(dockerfile(str(run), _copied(code, temporary / CODE)), encoding="utf-8")
+            readers = reader_extras(config.load(run / "config.yaml").columns)
+            (temporary / "Dockerfile").write_text(dockerfile(str(run), _copied(code, temporary / CODE), readers), encoding="utf-8")
             (temporary / WHEELS).mkdir()
             (temporary / WHEELS / "README.txt").write_text(WHEELS_NOTE.format(version=version("mmtrain"), wheels=WHEELS), encoding="utf-8")
             (temporary / ".dockerignore").write_text(IGNORED, encoding="utf-8")
     return target
 
 
-def dockerfile(run: str, code: Sequence[str] = ()) -> str:
-    """Return the Dockerfile that serves the packed run; `code` are names of files in the folder `code`."""
+def reader_extras(columns: Mapping[str, Column]) -> list[str]:
+    """Return the extras that read the files of the columns; all of images, where no `suffix` says which, as a run does not know them."""
+    extras = set()
+    for cells in images_among(inputs_among(columns)).values():
+        if cells.layout.spectrogram is not None:
+            extras.add("audio")
+        elif cells.suffix:
+            extras |= {extra for extra, endings in READERS.items() if cells.suffix.lower().endswith(endings)}
+        else:
+            extras |= READERS.keys()
+    return sorted(extras)
+
+
+def dockerfile(run: str, code: Sequence[str] = (), readers: Sequence[str] = ()) -> str:
+    """Return the Dockerfile that serves the packed run.
+
+    Args:
+        run: Its name, for a comment.
+        code: Names of files in the folder `code`.
+        readers: Extras that read the files of its columns.
+
+    """
     options = [word for name in code for word in ("--code", f"{CODE}/{name}")]
     copy_code = f"COPY --chown=mmtrain {CODE} ./{CODE}\n" if code else ""
     command = json.dumps([*COMMAND, *options])
-    return DOCKERFILE.format(run=run, version=version("mmtrain"), archive=ARCHIVE, wheels=WHEELS, copy_code=copy_code, command=command)
+    comment = f", and readers of the files that its columns may name ({', '.join(readers)})" if readers else ""
+    return DOCKERFILE.format(
+        run=run,
+        version=version("mmtrain"),
+        extras=",".join(["serve", *readers]),
+        readers=comment,
+        archive=ARCHIVE,
+        wheels=WHEELS,
+        copy_code=copy_code,
+        command=command,
+    )
 
 
 def _copied(code: Sequence[Path], folder: Path) -> list[str]:
