@@ -27,7 +27,7 @@ import numpy as np
 
 from mmtrain.config.byte_size import format_bytes
 from mmtrain.errors import Problem, RunError
-from mmtrain.system.locks import acquire, locked
+from mmtrain.system.locks import LocksUnsupportedError, acquire, locked
 
 MANIFEST = "manifest.txt"
 SHARDS = "shards"
@@ -149,6 +149,10 @@ def _in_work(folder: Path, used: float) -> bool:
         try:
             # Fails while the builder holds its lock, which the system drops with the process.
             os.close(acquire(path, wait=False))
+        except LocksUnsupportedError:
+            # A builder cannot be told from a killed one: one that has written nothing for as long as shards are kept is.
+            if time.time() - path.stat().st_mtime < SHARDS_KEPT:
+                return True
         except OSError:
             return True
     return False

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import time
+from errno import ENOLCK
 
+import filelock
 import numpy as np
 import PIL.Image
 import pytest
@@ -173,6 +175,19 @@ def test_clear_leaves_a_store_that_is_being_built(cache):
         fcntl.flock(file, fcntl.LOCK_EX)
         assert [one.state for one in list_entries(cache)] == ["being built"]
         assert (clear(cache).removed, clear(cache).remaining) == ((), 1)
+    assert [one.folder for one in clear(cache).removed] == [folder]
+
+
+def test_without_locks_what_a_killed_build_left_is_removed_after_a_day(cache, monkeypatch):
+    """Until then it may be the work of a process that writes."""
+
+    def refuse(descriptor, **_):
+        raise OSError(ENOLCK, os.strerror(ENOLCK))
+
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    folder = leftover(cache, age=0.5)
+    assert [one.state for one in list_entries(cache)] == ["being built"]
+    aged(folder, 1.5)
     assert [one.folder for one in clear(cache).removed] == [folder]
 
 

@@ -1,7 +1,10 @@
 """The study of a search: trials in one file that processes share, and what becomes of those that end badly."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from errno import ENOLCK
 
+import filelock
 import pytest
 from test_search_space import EXPERIMENT, space_of
 
@@ -66,6 +69,21 @@ def test_a_reopened_study_goes_on_with_other_values(tmp_path, space, study):
     rates = [trial.params["training.learning_rate"] for trial in reopened.trials()]
     assert len(set(rates)) == 12
     assert sum(bool(trial.user_attrs.get("own")) for trial in reopened.trials()) == 1
+
+
+def test_a_search_needs_no_locks_of_the_file_system(tmp_path, space, monkeypatch):
+    """NFS may have none; several workers then wait for each other by a file."""
+
+    def refuse(descriptor, **_):
+        raise OSError(ENOLCK, os.strerror(ENOLCK))
+
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    workers = [again(tmp_path) for _ in range(2)]
+    workers[0].begin(space)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda worker: search(worker, space, 6), workers))
+    assert [outcome_of(one) for one in again(tmp_path).trials()] == ["complete"] * 6
+    assert not list(tmp_path.glob(".*.lock.lock"))
 
 
 def test_trials_of_a_killed_process_are_repeated_and_not_counted(tmp_path, space, study):

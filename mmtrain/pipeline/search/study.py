@@ -20,7 +20,7 @@ from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.errors import ConfigError, Problem
 from mmtrain.layers.start import hidden
 from mmtrain.pipeline.search.space import SearchSpace, Setting
-from mmtrain.system.locks import acquire
+from mmtrain.system.locks import LocksUnsupportedError, acquire
 
 if TYPE_CHECKING:
     import optuna
@@ -54,21 +54,35 @@ def require_optuna(place: str) -> None:
 
 
 class FileLock:
-    """A lock on a file, for `JournalFileBackend`: the system releases it however its process ends."""
+    """A lock on a file, for `JournalFileBackend`: the system releases it however its process ends.
+
+    On a file system without locks it is Optuna's, a file that is there meanwhile: one that a killed process left is taken over after 30 s.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor = -1
+        self._descriptor: int | None = None
+        self._substitute: Any = None
 
     def acquire(self) -> bool:
         """Wait for the lock."""
         self._path.touch()
-        self._descriptor = acquire(self._path)
+        try:
+            self._descriptor = acquire(self._path)
+        except LocksUnsupportedError:
+            from optuna.storages.journal import JournalFileOpenLock
+
+            self._substitute = JournalFileOpenLock(str(self._path))
+            self._substitute.acquire()
         return True
 
     def release(self) -> None:
         """Release the lock."""
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        else:
+            self._substitute.release()
 
 
 class Study:
