@@ -7,9 +7,10 @@ folder of the server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version as installed
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -51,7 +52,6 @@ def make_app(server: Server, *, reload_seconds: float = 0.0, say: Say = lambda _
     app.add_exception_handler(HTTPException, _unknown)
     _add_states(app, server)
     _add_models(app, server)
-    _add_explanations(app, server)
     _add_protocol(app, server)
     return app
 
@@ -106,37 +106,28 @@ def _add_models(app: FastAPI, server: Server) -> None:
         server.access.check(request)
         return answer(describe(server.model(name), server.limits))
 
-    async def predict(request: Request) -> Response:
-        server.access.check(request)
-        with server.admitted(request):
-            return await server.predict(request)
-
-    async def predict_by(request: Request, name: str) -> Response:
-        server.access.check(request)
-        with server.admitted(request):
-            return await server.predict(request, name)
-
-    rows = openapi.ROWS_BODY
     app.get("/models", summary="The models, their columns and limits", tags=["models"])(models)
     app.get("/models/{name}", summary="One model", tags=["models"])(model)
-    app.post("/predict", summary="Predict rows with the first model", tags=["models"], openapi_extra=rows)(predict)
-    app.post("/models/{name}/predict", summary="Predict rows", tags=["models"], openapi_extra=rows)(predict_by)
+    _add_rows(app, server, "predict", server.predict, ("Predict rows with the first model", "Predict rows"))
+    _add_rows(app, server, "explain", server.explain, ("Explain one row by the first model", "Explain one row"))
 
 
-def _add_explanations(app: FastAPI, server: Server) -> None:
-    async def explain(request: Request) -> Response:
+def _add_rows(app: FastAPI, server: Server, verb: str, method: Callable[..., Awaitable[Response]], summaries: tuple[str, str]) -> None:
+    """Add the two addresses of a method that takes rows: that of the first model, and that of a model by its name."""
+
+    async def by_first(request: Request) -> Response:
         server.access.check(request)
         with server.admitted(request):
-            return await server.explain(request)
+            return await method(request)
 
-    async def explain_by(request: Request, name: str) -> Response:
+    async def by_name(request: Request, name: str) -> Response:
         server.access.check(request)
         with server.admitted(request):
-            return await server.explain(request, name)
+            return await method(request, name)
 
-    rows = openapi.ROWS_BODY
-    app.post("/explain", summary="Explain one row by the first model", tags=["models"], openapi_extra=rows)(explain)
-    app.post("/models/{name}/explain", summary="Explain one row", tags=["models"], openapi_extra=rows)(explain_by)
+    described: dict[str, Any] = {"tags": ["models"], "openapi_extra": openapi.ROWS_BODY}
+    app.post(f"/{verb}", summary=summaries[0], operation_id=verb, **described)(by_first)
+    app.post(f"/models/{{name}}/{verb}", summary=summaries[1], operation_id=f"{verb}_by_model", **described)(by_name)
 
 
 def _add_protocol(app: FastAPI, server: Server) -> None:
