@@ -20,6 +20,9 @@ ON_SEPARATE_FILES = os.name == "nt"
 POLL_SECONDS = 0.01
 """Time between two attempts to have a lock that another process holds; filelock's default of 0.05 s is five times a change of run.json."""
 
+FOLDER_LOCK = ".folder-lock"
+"""File that is locked in place of its folder, where the file system locks files only."""
+
 
 class LocksUnsupportedError(OSError):
     """The file system has no locks, NFS for instance."""
@@ -56,7 +59,14 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock of a file or folder for the block; without effect on a file system without locks. Raises as `acquire` does."""
     descriptor = None
     with suppress(LocksUnsupportedError):
-        descriptor = acquire(path, wait=wait)
+        try:
+            descriptor = acquire(path, wait=wait)
+        except LocksUnsupportedError:
+            if not path.is_dir():
+                raise
+            # NFS locks only what is open for writing, which a folder cannot be.
+            (path / FOLDER_LOCK).touch()
+            descriptor = acquire(path / FOLDER_LOCK, wait=wait)
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
 """Locks between processes, as every system has them; those of Windows on a file of their own."""
 
 import os
-from errno import ENOLCK
+import stat
+from errno import EBADF, ENOLCK
 
 import filelock
 import pytest
@@ -52,6 +53,22 @@ def test_without_locks_a_file_is_used_all_the_same(separate, tmp_path, monkeypat
         pass
     with pytest.raises(LocksUnsupportedError):
         acquire(tmp_path / "file")
+
+
+def test_where_folders_cannot_be_locked_a_file_inside_is(tmp_path, monkeypatch):
+    """As over NFS, which is not at hand."""
+    lock_descriptor = filelock.lock_descriptor
+
+    def refuse_folders(descriptor, **options):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(EBADF, os.strerror(EBADF))
+        return lock_descriptor(descriptor, **options)
+
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse_folders)
+    with locked(tmp_path), pytest.raises(BlockingIOError), locked(tmp_path, wait=False):
+        pass
+    with locked(tmp_path, wait=False):
+        pass
 
 
 def test_a_file_that_only_others_may_write_can_be_locked(tmp_path, monkeypatch):
