@@ -76,6 +76,10 @@ class RunError(MmtrainError):
     exit_code = 1
 
 
+class RunInUseError(UsageError):
+    """Another process trains the run now."""
+
+
 class LostWorkerError(RunError):
     """Another process that shares the training has ended, or does not answer."""
 

@@ -98,7 +98,8 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
         progress: Show the progress.
 
     Raises:
-        UsageError: there is no such run, it is finished, or another process trains it.
+        UsageError: there is no such run, it is finished, or another process trains it. Of a group that another process trains, this one
+            trains members that are left.
         DataError: its table or its images have changed.
         RunError: the training failed, or the run is damaged.
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.artifacts.run_folder import LOCK, Run
-from mmtrain.errors import Problem, UsageError
+from mmtrain.errors import Problem, RunInUseError
 from mmtrain.system.locks import LocksUnsupportedError, acquire, write_locked
 
 
 @contextmanager
 def run_lock(run: Run) -> Iterator[None]:
-    """Keep other processes from training the run. Raises UsageError, which names the process, if one trains it already.
+    """Keep other processes from training the run. Raises RunInUseError, which names the process, if one trains it already.
 
     On a file system without locks it has no effect.
     """
@@ -28,15 +28,30 @@ def run_lock(run: Run) -> Iterator[None]:
             os.close(descriptor)  # the file stays: another process may have it open and wait for the lock
 
 
+@contextmanager
+def lock_unless_in_use(run: Run) -> Iterator[bool]:
+    """Lock the run for the block as `run_lock` does, and yield True; yield False if another process trains it."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(run_lock(run))
+        except RunInUseError:
+            free = False
+        else:
+            free = True
+        yield free
+
+
 def is_locked(run: Run) -> bool:
     """Return whether another process trains the run now; False on a file system without locks."""
     if not (run / LOCK).is_file():
         return False
     try:
-        with run_lock(run):
-            return False
-    except UsageError:
+        os.close(acquire(run / LOCK, wait=False))
+    except BlockingIOError:
         return True
+    except LocksUnsupportedError:
+        return False
+    return False
 
 
 def run_of_process(folder: Path, process: int) -> Run | None:
@@ -64,7 +79,7 @@ def _acquire(run: Run) -> int | None:
             # A process that has the lock may not have written its name yet.
             who = (run / LOCK).read_text(encoding="utf-8", errors="replace") or "another process"
             what = f"the run is being trained by {who}."
-            raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
+            raise RunInUseError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
         except LocksUnsupportedError:
             return None
         write_locked(run / LOCK, descriptor, _holder(os.getpid()))

@@ -16,7 +16,10 @@ def command(
     overrides: Set = None,
     output: Output = Path("runs"),
     resume_run: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Resume a run that was interrupted or killed.", show_default=False)
+        str | None,
+        typer.Option(
+            "--resume", metavar="RUN", help="Resume a run, or train next to the process that trains its folds.", show_default=False
+        ),
     ] = None,
     table: Table = None,
     images: Images = None,

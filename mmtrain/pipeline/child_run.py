@@ -102,7 +102,7 @@ def train_child(
 
     Raises:
         RunError: the training diverged, or the disk is full; the child can be resumed.
-        UsageError: another process trains the child now.
+        RunInUseError: another process trains the child now.
         Interrupted: SIGINT or SIGTERM; the child has a checkpoint.
 
     """

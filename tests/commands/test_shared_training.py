@@ -170,5 +170,5 @@ def test_the_workers_of_a_cluster_do_not_share_a_group(plan):
         plan(cluster=Cluster(("a:1", "b:1"), 0), group=True)
     assert str(refused.value) == (
         "mmtrain fit: the experiment is a group of trainings, and the 2 workers of this environment share one. "
-        "Start it in one process; --workers trains several at the same time."
+        "Begin it in one process, without them; then start `mmtrain fit --resume RUN` in each, which takes trainings of its own."
     )

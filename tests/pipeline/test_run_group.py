@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
@@ -85,6 +86,7 @@ def outcome(folder):
         moments.append(event)
         if isinstance(event, EpochBegan) and event.epoch == 2 and sum(isinstance(one, EpochBegan) for one in moments) == 8:
             shutil.copytree(folder / "runs/folded/1", folder / "killed/folded/1")
+            shutil.copytree(folder / "runs/folded/1", folder / "unfinished/folded/1")
 
     encoded, original = [], encode.encode
     restarts, restart = [], TrainStep.restart
@@ -166,6 +168,42 @@ def test_scores_are_those_of_the_members_on_their_rows(outcome, group):
     by_fold = [np.mean([hit for hit, row in zip(right, rows, strict=True) if row["fold"] == str(fold)]) for fold in range(3)]
     assert scores.targets["y"]["accuracy"].values == pytest.approx(by_fold)
     assert group.read("cross_validation.json") == scores
+
+
+# Several processes
+
+
+def test_a_process_next_to_another_one_trains_what_is_left_and_takes_its_place(outcome, group, folder, tmp_path):
+    shutil.copytree(folder / "unfinished/folded/1", tmp_path / "runs/folded/1")
+    shutil.copy(folder / "table.csv", tmp_path)
+    run, said = Run(tmp_path / "runs/folded/1"), []
+    with ExitStack() as first:
+        first.enter_context(run_lock(run))
+        # The other process is lost during the training.
+        done = resume(str(run.folder), listeners=Listeners(watch=lambda _: first.close(), say=said.append))
+    assert said[-2:] == [
+        "Another process trains this group. This one trains what is left next to it, beginning at the end.",
+        f"Fold 3 of 3: 24 training rows; {run.folder}/folds/2.",
+    ]
+    assert (done.scores, bits(run)) == (group.read("cross_validation.json"), bits(group))
+
+
+@pytest.mark.slow  # 3 processes
+def test_processes_that_were_started_one_by_one_train_each_member_once(tmp_path):
+    path = write(tmp_path, experiment=MANY.replace("checkpoint_minutes: 1.0e-9, ", ""))
+    one_thread = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
+    processes = [start("fit", str(path), "--fold", "0", folder=tmp_path, **one_thread)]
+    told = [processes[0].communicate(timeout=900)[1]]
+    processes += [start("fit", "--resume", "folded", folder=tmp_path, **one_thread) for _ in range(2)]
+    told += [one.communicate(timeout=900)[1] for one in processes[1:]]
+    assert [one.returncode for one in processes] == [0, 0, 0], told
+    run = Run(tmp_path / "runs/folded/1")
+    began = [line.split("/folded/1/")[1] for text in told for line in text.splitlines() if " training rows; " in line]
+    names = [member.name for member in run.read("run.json").members]
+    assert sorted(began) == [f"{name}." for name in names]
+    assert all(run.child(name).read_json("run.json").get("resumed") is None for name in names)
+    assert sum("Another process trains this group." in text for text in told) == 1
+    assert (run.state, len(run.read("cross_validation.json").members)) == ("finished", 6)
 
 
 # Kills

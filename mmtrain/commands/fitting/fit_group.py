@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts import runs
+from mmtrain.artifacts.group_results import Member
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import TimePlan
@@ -21,7 +22,7 @@ from mmtrain.pipeline.build import EncodedTable, encode_table, tune_device
 from mmtrain.pipeline.groups.members import list_members
 from mmtrain.pipeline.groups.results import finish_group
 from mmtrain.pipeline.groups.run_group import GroupResult, RunGroup
-from mmtrain.pipeline.groups.workers import Processes, train_in_processes
+from mmtrain.pipeline.groups.workers import Processes, train_in_processes, wait_for_others
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.time_budget import TimeBudget, fit_into_budget, untried
 from mmtrain.pipeline.train_run import run_state
@@ -86,15 +87,24 @@ def train_group(group: RunGroup, options: GroupOptions, listeners: Listeners, ta
     parts = summarize(group.experiment.columns, data.table, group.plan)
     listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
     track_group(run, group.experiment, listeners.say)
-    if options.processes.count > 1:
-        del table  # every process encodes its own
-        train_in_processes(group, replace(options.processes, budget=options.budget), fold, options.moved, listeners.say)
-    else:
-        group.train(fold, table, listeners.watch, listeners.say, None if options.budget is None else options.budget.rule_of_next)
+    train_members(group, group.left(fold), options, listeners, table)
+    while wait_for_others(group, fold, listeners.say):
+        train_members(group, group.left(fold), options, listeners)
     if not group.is_complete:
         run.update(state="interrupted", error=f"only fold {fold} was to be trained")
         return GroupResult(run, None)
     return finish_tracked_group(run, group.experiment, listeners)
+
+
+def train_members(
+    group: RunGroup, members: Sequence[Member], options: GroupOptions, listeners: Listeners, table: EncodedTable | None = None
+) -> None:
+    """Train members, in this order, that no other process trains; with several processes, all that are left."""
+    if options.processes.count > 1:
+        del table  # every process encodes its own
+        train_in_processes(group, replace(options.processes, budget=options.budget), options.fold, options.moved, listeners.say)
+    else:
+        group.train(members, table, listeners.watch, listeners.say, None if options.budget is None else options.budget.rule_of_next)
 
 
 def finish_tracked_group(run: Run, experiment: Experiment, listeners: Listeners) -> GroupResult:

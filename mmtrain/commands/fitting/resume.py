@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from mmtrain import config
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.commands.fitting.fit_group import GroupOptions, check_fold, finish_tracked_group, train_group
+from mmtrain.commands.fitting.fit_group import GroupOptions
+from mmtrain.commands.fitting.resume_group import check_resumable, resume_group
 from mmtrain.commands.fitting.shared_training import LocalWorkers, TrainedByFirst, follow, plan_sharing, record_workers
 from mmtrain.commands.fitting.tracking import track_finished
 from mmtrain.commands.fitting.training_listeners import CHECKED, Listeners, training_plan
@@ -19,14 +19,13 @@ from mmtrain.commands.report import finish, finish_trained
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data import encode
 from mmtrain.errors import Problem, UsageError, shell_command
-from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.distillation.student import PREDICTIONS, is_distilled, record_costs, with_teacher
-from mmtrain.pipeline.groups.run_group import GROUP_FILES, GroupResult, RunGroup
+from mmtrain.pipeline.groups.run_group import GroupResult
 from mmtrain.pipeline.groups.workers import Processes
 from mmtrain.pipeline.prepare import Moved
-from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data, restore_plan
+from mmtrain.pipeline.restore import check_encoders_unchanged, restore_data
 from mmtrain.pipeline.run_record import RECORDED_FILES
 from mmtrain.pipeline.time_budget import TimeBudget
 from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
@@ -45,7 +44,8 @@ def resume(
 ) -> TrainingResult | GroupResult:
     """Continue a run that was interrupted or killed from its newest whole checkpoint, as if it had never stopped.
 
-    Of a group, finished trainings are kept, and the others are continued or begun: all of them, or those of one `fold`.
+    Of a group, finished trainings are kept, and the others are continued or begun: all of them, or those of one `fold`. While another
+    process trains the group, this one trains next to it.
 
     `moved` gives the present places of its table and its images.
 
@@ -58,16 +58,16 @@ def resume(
         what = f"this is one training of the group {run.parent}."
         raise UsageError(Problem(str(run.folder), what, f"Resume the group: {shell_command('fit', '--resume', run.parent.folder)}"))
     cluster = cluster_of_environment()
+    if run.is_group:
+        group = GroupOptions(fold, processes or Processes(), budget_of(run, start), moved or Moved())
+        return resume_group(run, group, cluster, listeners or Listeners())
     followed = cluster is not None and cluster.number > 0
     if followed and run.is_trained:
         raise TrainedByFirst(folder=str(run.folder))
     # Of several workers, the first one alone locks the run and prints.
     listeners = listeners if listeners is not None and not followed else Listeners()
     with nullcontext() if followed else run_lock(run):
-        local_workers = None if run.is_group and cluster is None else _plan_sharing(run, processes or Processes(), cluster, listeners)
-        if run.is_group:
-            group = GroupOptions(fold, processes or Processes(), budget_of(run, start), moved or Moved())
-            return _resume_group(run, listeners, group)
+        local_workers = _plan_sharing(run, processes or Processes(), cluster, listeners)
         if fold is not None:
             raise UsageError(Problem(f"--fold {fold}", f"the run {run.folder} has no folds.", "Leave --fold out."))
         if local_workers is None:
@@ -82,23 +82,6 @@ def budget_of(run: Run, start: float) -> TimeBudget | None:
     return None if plan is None else TimeBudget(plan.minutes, start)
 
 
-def _resume_group(run: Run, listeners: Listeners, options: GroupOptions) -> GroupResult:
-    _check_resumable(run, GROUP_FILES)
-    experiment = options.moved.applied(config.load(run / "config.yaml"))
-    if run.is_trained:
-        listeners.say("All trainings had ended; their results are written now.")
-        with run_state(run):
-            return finish_tracked_group(run, experiment, listeners)
-    data, split = restore_plan(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
-    check_fold(options.fold, split)
-    listeners.say(CHECKED)
-    start_tensorflow()
-    group = RunGroup(run, experiment, data, split, lambda: make_callbacks(experiment.training.callbacks, run / "config.yaml"))
-    with run_state(run):
-        run.reopen(GROUP_FILES)
-        return train_group(group, options, listeners)
-
-
 def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | None, cluster: Cluster | None) -> TrainingResult:
     if (run / SEARCH_FILE).is_file():
         raise UsageError(Problem(str(run.folder), "this is a search.", f"Resume it: {shell_command('tune', '--resume', run.folder)}"))
@@ -107,7 +90,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved, budget: TimeBudget | N
         listeners.say("The training had ended; its report is written now.")
         with run_state(run):
             return finish_trained(run)
-    _check_resumable(run)
+    check_resumable(run, RECORDED_FILES)
     # Of several workers, only the first one touches the run.
     checkpoint = newest_checkpoint(run, listeners.say) if cluster is None or not cluster.number else None
     experiment = moved.applied(config.load(run / "config.yaml"))
@@ -147,16 +130,6 @@ def _plan_sharing(run: Run, processes: Processes, cluster: Cluster | None, liste
             return None
         what = "a student of `mmtrain distill` is trained in one process."
         raise UsageError(Problem(str(run.folder), what, "Leave --workers out, and unset TF_CONFIG."))
-    if not run.is_group:
-        _check_resumable(run)
+    check_resumable(run, RECORDED_FILES)
     path = run / "config.yaml"
-    return plan_sharing(config.load(path), processes, cluster, Origin(path).place, listeners.say, group=run.is_group)
-
-
-def _check_resumable(run: Run, recorded: Sequence[str] = RECORDED_FILES) -> None:
-    """Raise UsageError for a run that is finished, or that was stopped before its inputs were recorded."""
-    fix = "Train again with `mmtrain fit CONFIG`."
-    if run.state == "finished":
-        raise UsageError(Problem(str(run.folder), "the run is finished; there is nothing to resume.", fix))
-    if not all(name in run.read_json("run.json").get("files", {}) for name in recorded):
-        raise UsageError(Problem(str(run.folder), "the run was stopped before its training began.", fix))
+    return plan_sharing(config.load(path), processes, cluster, Origin(path).place, listeners.say, group=False)

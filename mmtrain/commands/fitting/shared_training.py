@@ -62,7 +62,8 @@ def plan_sharing(
     if cluster is not None:
         if group:
             what = f"the experiment is a group of trainings, and the {cluster.count} workers of this environment share one."
-            raise UsageError(Problem("mmtrain fit", what, "Start it in one process; --workers trains several at the same time."))
+            fix = "Begin it in one process, without them; then start `mmtrain fit --resume RUN` in each, which takes trainings of its own."
+            raise UsageError(Problem("mmtrain fit", what, fix))
         check_shareable(experiment, cluster.count, place)
         return None
     count = processes.count if processes.given else _devices(experiment.training)

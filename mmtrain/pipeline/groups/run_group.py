@@ -11,6 +11,7 @@ cross_validation.json. Until then, the state of every member is in run.json of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,7 +29,7 @@ from mmtrain.data import encode
 from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Say
 from mmtrain.data.splits import split_file
-from mmtrain.errors import counted
+from mmtrain.errors import RunInUseError, counted
 from mmtrain.evaluation.out_of_fold import GROUP
 from mmtrain.evaluation.prediction_table import prediction_columns, to_csv, truth_columns
 from mmtrain.pipeline.build import EncodedTable, encode_table
@@ -124,29 +125,36 @@ class RunGroup:
         fitted = encode.fit(experiment.columns, self.data.table, partition.train, experiment.training.class_weights)
         return encode_table(experiment, self.data, partition, fitted, say)
 
+    def left(self, fold: int | None = None) -> list[Member]:
+        """Return the members that are not finished, or those of one `fold`; also those that other processes train."""
+        wanted = [member for member in self.members if fold in (None, member.fold)]
+        return [member for member in wanted if self.is_in_training(member) or not self.is_finished(member)]
+
     def train(
         self,
-        fold: int | None = None,
+        members: Sequence[Member],
         table: EncodedTable | None = None,
         listener: Listener = lambda _: None,
         say: Say = lambda _: None,
         rule_of_next: Callable[[int], StopRule] | None = None,
     ) -> None:
-        """Train the members that are not finished, or those of one `fold`.
+        """Train members, in this order; those that are finished and those that another process trains are passed over.
 
         Args:
-            fold: The fold; None for all.
+            members: The members.
             table: The encoded table of any of the members, if there is one.
             listener: Takes the events of every training.
             say: Takes sentences for the user.
             rule_of_next: Gives the rule by which the next training may end early, for the number of trainings that are left.
 
-        Raises RunError, UsageError and Interrupted as `train_child` does.
+        Raises RunError and Interrupted as `train_child` does.
         """
-        waiting = [member for member in self.members if fold in (None, member.fold) and not self.is_finished(member)]
-        for done, member in enumerate(waiting):
-            stop = None if rule_of_next is None else rule_of_next(len(waiting) - done)
-            table = self.train_member(member, table, listener, say, stop)
+        for done, member in enumerate(members):
+            if self.is_in_training(member) or self.is_finished(member):
+                continue
+            stop = None if rule_of_next is None else rule_of_next(len(members) - done)
+            with suppress(RunInUseError):  # another process was faster
+                table = self.train_member(member, table, listener, say, stop)
 
     def train_member(
         self,

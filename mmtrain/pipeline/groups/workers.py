@@ -20,13 +20,14 @@ from typing import Any
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.data.images.store import Say
-from mmtrain.errors import Problem, RunError, UsageError
+from mmtrain.errors import Problem, RunError, UsageError, counted
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.checks.requirements import make_callbacks
 from mmtrain.pipeline.groups.run_group import RunGroup
 from mmtrain.pipeline.prepare import Moved
 from mmtrain.pipeline.restore import restore_plan
 from mmtrain.pipeline.time_budget import TimeBudget
+from mmtrain.pipeline.train_run import StopRule
 from mmtrain.system.user_code import allow_callbacks, import_code
 from mmtrain.system.worker_process import POLL_SECONDS, Worker, end_with_parent, worker_processes
 from mmtrain.training.signals import Interrupted, at_once
@@ -56,12 +57,12 @@ class Processes:
 
 
 def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, moved: Moved, say: Say) -> None:
-    """Train the members that are not finished, or those of one `fold`, in several processes.
+    """Train the members that no other process trains, or those of one `fold`, in several processes.
 
     Raises RunError if a member is left unfinished, with the reason of the process that failed; Interrupted on SIGINT or SIGTERM, which
     leaves a checkpoint of every member in training.
     """
-    wanted = [member for member in group.members if fold in (None, member.fold) and not group.is_finished(member)]
+    wanted = [member for member in group.left(fold) if not group.is_in_training(member)]
     waiting = list(wanted)
     with at_once(), _running(group.run, processes, fold, moved, min(processes.count, len(wanted))) as workers:
         while True:
@@ -73,10 +74,26 @@ def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, 
             if not running:
                 break
             time.sleep(POLL_SECONDS)
-    left = [member for member in wanted if not group.is_finished(member)]
-    if left:
-        reason = next((worker.failure for worker in workers if worker.failure), "the process ended before it.")
-        raise RunError(Problem(str(group.run / left[0].name), f"the training in a process of its own failed: {reason}"))
+    left = [member for member in group.left(fold) if not group.is_in_training(member)]
+    reason = next((worker.failure for worker in workers if worker.failure), "")
+    # Without a failure, what is left was in training on another machine, and was given up there.
+    if left and (reason or len(left) == len(wanted)):
+        what = f"the training in a process of its own failed: {reason or 'the process ended before it.'}"
+        raise RunError(Problem(str(group.run / left[0].name), what))
+
+
+def wait_for_others(group: RunGroup, fold: int | None, say: Say) -> bool:
+    """Wait while other processes train all members that are left, or those of one `fold`; return whether any is left.
+
+    Raises Interrupted on SIGINT or SIGTERM.
+    """
+    left = group.left(fold)
+    if waiting := left and all(map(group.is_in_training, left)):
+        say(f"Other processes train {counted(len(left), 'training')}: waiting for {'it' if len(left) == 1 else 'them'}.")
+    with at_once():
+        while waiting and all(map(group.is_in_training, left)):
+            time.sleep(POLL_SECONDS)
+    return bool(left)
 
 
 def _running(run: Run, processes: Processes, fold: int | None, moved: Moved, count: int) -> AbstractContextManager[list[Worker]]:
@@ -106,18 +123,17 @@ def work(options: dict[str, Any]) -> None:
     start_tensorflow()
     group = RunGroup(run, experiment, data, plan, lambda: make_callbacks(experiment.training.callbacks, run / "config.yaml"))
     budget = None if options["budget"] is None else TimeBudget(*options["budget"])
-    table = None
     # The own share first, then what is left of the others, from the end: two processes rarely want the same member.
     share = group.members[options["number"] :: options["count"]]
-    for member in [*share, *(one for one in reversed(group.members) if one not in share)]:
-        if options["fold"] in (None, member.fold) and not group.is_in_training(member) and not group.is_finished(member):
-            # Each process has its share of the trainings that are left, one after the other.
-            left = ceil(sum(group.state_of(one) != "finished" for one in group.members) / options["count"])
-            try:
-                table = group.train_member(member, table, stop=None if budget is None else budget.rule_of_next(left))
-            except UsageError:
-                # Another process was faster.
-                continue
+    order = [*share, *(one for one in reversed(group.members) if one not in share)]
+
+    def rule_of_next(_: int) -> StopRule:
+        # Each process has its share of the trainings that are left, one after the other.
+        assert budget is not None  # noqa: S101 (see below)
+        return budget.rule_of_next(ceil(sum(group.state_of(one) != "finished" for one in group.members) / options["count"]))
+
+    members = [member for member in order if options["fold"] in (None, member.fold)]
+    group.train(members, rule_of_next=None if budget is None else rule_of_next)
 
 
 def main() -> int:
