@@ -33,7 +33,13 @@ def command(
     overrides: Set = None,
     output: Output = Path("runs"),
     resume_run: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Resume a search, or continue it with more trials.", show_default=False)
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Resume a search, continue it with more trials, or take part in one that runs.",
+            show_default=False,
+        ),
     ] = None,
     code: Code = None,
     allow_callbacks: AllowCallbacks = False,

@@ -17,7 +17,7 @@ import numpy as np
 
 from mmtrain import config
 from mmtrain.artifacts import runs
-from mmtrain.artifacts.lock import run_lock
+from mmtrain.artifacts.lock import lock_unless_in_use, run_lock
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run, now
 from mmtrain.artifacts.search_results import SearchResult
 from mmtrain.commands.fitting.tracking import track_finished, track_search
@@ -36,13 +36,14 @@ from mmtrain.pipeline.run_record import record_inputs
 from mmtrain.pipeline.search.inner_folds import check_folds, inner_folds
 from mmtrain.pipeline.search.nested import NestedSearch, outer_plan
 from mmtrain.pipeline.search.proposal import propose_space
-from mmtrain.pipeline.search.results import add_nested
-from mmtrain.pipeline.search.run_search import Clock, SearchListeners, SearchProgress, run_search
+from mmtrain.pipeline.search.results import add_nested, write_results
+from mmtrain.pipeline.search.run_search import Clock, SearchListeners, SearchProgress, assist_search, run_search
 from mmtrain.pipeline.search.space import SearchSpace, load_space
 from mmtrain.pipeline.search.study import require_optuna
 from mmtrain.pipeline.search.trials import read_space, save_space
 from mmtrain.pipeline.train_run import run_state
 from mmtrain.splits.plan import SplitPlan
+from mmtrain.system.worker_process import POLL_SECONDS
 
 SEEN_FOLDS = (
     "Trials use the first fold. The other folds score rows that the search has seen, so a cross-validation of the best experiment is too "
@@ -139,7 +140,10 @@ def resume(
 ) -> SearchResult:
     """Continue a search that was interrupted or killed, or one that has ended with larger `limits`; only running trials are lost.
 
-    Minutes of earlier processes count. Raises UsageError for a run that is not a search, or is in use by another process.
+    While another process runs the search, this one runs trials next to it, until the results are written. Minutes of earlier processes
+    count.
+
+    Raises UsageError for a run that is not a search, or whose nested search another process runs.
     """
     start, listeners = time.time(), listeners or SearchListeners()
     require_optuna("mmtrain tune")
@@ -147,17 +151,42 @@ def resume(
     if not (run / SEARCH_FILE).is_file() or not (run / "split.csv").is_file():
         what = "this run is not a search, or was stopped before its first trial."
         raise UsageError(Problem(str(run.folder), what, "Begin one with `mmtrain tune CONFIG`."))
-    with run_lock(run):
-        experiment = config.load(run / "config.yaml")
-        section = (limits or Limits()).applied(experiment.tune or Tune())
-        data, partition = restore_data(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
-        start_tensorflow()
-        table = encode_table(experiment, data, partition, encode.of_run(run, experiment.columns), listeners.say)
-        space = read_space(run, experiment)
-        with run_state(run):
-            seconds = (run.read_json("run.json").get("seconds") or {}).get("training", 0.0)
-            run.update(state="running", ended=None, error=None)
-            return _search(run, space, section, table, Clock(start, seconds, section.minutes), code, listeners)
+    experiment = config.load(run / "config.yaml")
+    section = (limits or Limits()).applied(experiment.tune or Tune())
+    table, assisted = None, None
+    while True:
+        with lock_unless_in_use(run) as is_first:
+            if is_first and assisted is not None and run.state == "finished":
+                return write_results(assisted, _seconds(run))
+            if is_first:
+                table = table or _restore(run, experiment, listeners)
+                clock = Clock(start, _seconds(run), section.minutes)
+                with run_state(run):
+                    run.update(state="running", ended=None, error=None)
+                    return _search(run, read_space(run, experiment), section, table, clock, code, listeners)
+        if section.nested:
+            what = "another process runs this search, whose outer folds cannot be shared."
+            raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first."))
+        if assisted is None:
+            listeners.say("Another process runs this search. This one runs trials next to it.")
+            table = _restore(run, experiment, listeners)
+            has_limit = limits is not None and limits.minutes is not None
+            deadline = Clock(start, 0.0, section.minutes).deadline if has_limit else run.read("run.json").deadline
+            assisted = assist_search(run, read_space(run, experiment), section, table, deadline, code, listeners)
+        time.sleep(POLL_SECONDS)
+
+
+def _seconds(run: Run) -> float:
+    """Return the seconds that earlier processes have searched."""
+    seconds: float = (run.read_json("run.json").get("seconds") or {}).get("training", 0.0)
+    return seconds
+
+
+def _restore(run: Run, experiment: Experiment, listeners: SearchListeners) -> EncodedTable:
+    """Return the encoded table of a search."""
+    data, partition = restore_data(run, experiment, progress=listeners.progress, say=listeners.say, exactly=True)
+    start_tensorflow()
+    return encode_table(experiment, data, partition, encode.of_run(run, experiment.columns), listeners.say)
 
 
 def describe_folds(plan: SplitPlan) -> str:

@@ -9,7 +9,8 @@ import pytest
 from test_search_space import EXPERIMENT, space_of
 
 from mmtrain.errors import ConfigError
-from mmtrain.pipeline.search.study import JOURNAL, FileLock, Study, _pruner, mend_journal, outcome_of, require_optuna
+from mmtrain.pipeline.search.journal import JOURNAL, FileLock, mend_journal
+from mmtrain.pipeline.search.study import Study, _pruner, outcome_of, require_optuna
 
 SPACE = """
 {training.learning_rate: {low: 0.0001, high: 1, scale: log}, training.epochs: {low: 2, high: 40},
@@ -35,10 +36,11 @@ def again(tmp_path, **options):
 
 def search(study, space, most):
     """A search whose best learning rate is 0.01."""
-    while (trial := study.ask(most)) is not None:
-        values = trial.suggest(space)
-        distance = abs(values.get("training.learning_rate", 0.001) - 0.01)
-        trial.end("complete", -distance, values=values)
+    while (asked := study.ask(most)) is not None:
+        with asked as trial:
+            values = trial.suggest(space)
+            distance = abs(values.get("training.learning_rate", 0.001) - 0.01)
+            trial.end("complete", -distance, values=values)
 
 
 def test_the_first_trial_has_the_values_of_the_file(study, space):
@@ -88,9 +90,12 @@ def test_a_search_needs_no_locks_of_the_file_system(tmp_path, space, monkeypatch
 
 def test_trials_of_a_killed_process_are_repeated_and_not_counted(tmp_path, space, study):
     search(study, space, 2)
-    killed = study.ask(3).suggest(space)
-    reopened = again(tmp_path)
-    assert reopened.repeat_lost() == 1
+    with study.ask(3) as running:
+        killed = running.suggest(space)
+        reopened = again(tmp_path)
+        assert (reopened.is_running(), reopened.repeat_lost()) == (True, 0)
+    # Its process has ended.
+    assert (reopened.is_running(), reopened.repeat_lost()) == (False, 1)
     assert reopened.repeat_lost() == 0
     trial = reopened.ask(3)
     assert trial.suggest(space) == killed
@@ -100,8 +105,8 @@ def test_trials_of_a_killed_process_are_repeated_and_not_counted(tmp_path, space
 
 
 def test_the_values_of_the_file_are_repeated_as_such(tmp_path, space, study):
-    study.ask(1)
-    reopened = again(tmp_path)
+    with study.ask(1):
+        reopened = again(tmp_path)
     reopened.repeat_lost()
     assert reopened.ask(1).is_own
 

@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
+from contextlib import ExitStack
 
 import pytest
 from tensorflow.python.framework import config as tf_config  # the public part of TensorFlow has no way back
@@ -12,6 +14,8 @@ from tiny import lines, start, two_blobs, write_experiment
 
 import mmtrain
 from mmtrain import config
+from mmtrain.artifacts.lock import run_lock
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import create, find
 from mmtrain.cli.app import run as run_command
 from mmtrain.commands.comparison.compare import compare
@@ -108,6 +112,19 @@ def test_the_best_experiment_repeats_the_best_trial(searched, tmp_path):
     run = fit(result.experiment, output=tmp_path).run
     mine, trials = (lines(one / "metrics.jsonl") for one in (run, result.run.child(f"trials/{result.best.trial}")))
     assert mine == trials
+
+
+def test_a_process_next_to_another_one_runs_the_trials_that_are_left(searched, tmp_path):
+    shutil.copytree(searched[0].run.folder, tmp_path / "runs/searched/1")
+    shutil.copy(searched[2].parent / "table.csv", tmp_path)
+    run, said, shown = Run(tmp_path / "runs/searched/1"), [], []
+    with ExitStack() as first:
+        first.enter_context(run_lock(run))
+        listeners = SearchListeners(trial=lambda one: shown.append(one.trial.trial), say=said.append, watch=lambda *_: first.close())
+        result = resume(str(run.folder), limits=Limits(trials=4), listeners=listeners)
+    assert said == ["Another process runs this search. This one runs trials next to it."]
+    assert (shown, [one.outcome for one in result.trials]) == ([3], ["complete"] * 4)
+    assert result.trials[:3] == searched[0].trials
 
 
 def test_a_search_never_sees_a_test_row(searched, tmp_path):
@@ -263,6 +280,25 @@ def test_a_search_of_several_processes_that_is_killed_loses_only_the_trials_that
     assert outcomes.count("complete") == 8
     assert outcomes.count("lost") <= 2
     assert len(outcomes) == 8 + outcomes.count("lost")
+
+
+@pytest.mark.slow  # three processes with TensorFlow
+def test_processes_that_were_started_one_by_one_run_each_trial_once(tmp_path):
+    write(tmp_path)
+    options = ("--trials", "12", "--json")
+    processes = [start("tune", "a.yaml", *options, folder=tmp_path)]
+    run = Run(tmp_path / "runs/searched/1")
+    while not (run / "journal.log").is_file() and processes[0].poll() is None:
+        time.sleep(0.05)
+    processes += [start("tune", "--resume", "searched", *options, folder=tmp_path) for _ in range(2)]
+    told = [process.communicate(timeout=900) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], told
+    results = [json.loads(out) for out, _ in told]
+    assert [trial["outcome"] for trial in results[0]["trials"]] == ["complete"] * 12
+    assert results[1]["trials"] == results[2]["trials"] == results[0]["trials"]
+    assert len({trial["settings"]["training.learning_rate"] for trial in results[0]["trials"]}) == 12
+    assert sorted(run.children()) == sorted(f"trials/{number}" for number in range(12))
+    assert not list(run.folder.glob(".trial-*"))
 
 
 @pytest.mark.slow

@@ -241,6 +241,8 @@ class RunFacts(Model):
     """Reason for which the training ended before its last epoch."""
     error: str = ""
     """The error that ended a failed training."""
+    deadline: float | None = None
+    """Time in seconds since 1970 at which the trials of a search end, of its last resume; None without a limit."""
     evaluations: list[EvaluationRecord] | None = None
     explanations: list[ExplanationRecord] | None = None
     exports: list[Any] | None = None

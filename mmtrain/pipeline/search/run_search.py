@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
+from mmtrain.artifacts.lock import is_locked
 from mmtrain.artifacts.run_folder import Run, now
 from mmtrain.artifacts.search_results import SearchResult, TrialResult, best_trial
 from mmtrain.config.load import format_setting
@@ -17,12 +21,14 @@ from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, RunError
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.search.inner_folds import trial_tables
+from mmtrain.pipeline.search.journal import mend_journal
 from mmtrain.pipeline.search.results import write_results
 from mmtrain.pipeline.search.space import SearchSpace, search_score
-from mmtrain.pipeline.search.study import Study, mend_journal
+from mmtrain.pipeline.search.study import Study
 from mmtrain.pipeline.search.trials import Search, open_study, run_trials, trial_results
 from mmtrain.pipeline.search.worker import wait, workers
 from mmtrain.reports.wording import score_text
+from mmtrain.system.worker_process import POLL_SECONDS
 from mmtrain.training.listeners.events import Event
 from mmtrain.training.signals import Interrupted
 
@@ -127,11 +133,11 @@ def run_search(
     listeners.began(run, tuple(setting.key for setting in space.settings))
     reporter = _Reporter(study, space, section.trials, listeners)
     search = Search(run, space, section, trial_tables(table, space, section, listeners.say), study, clock.deadline, watch=listeners.watch)
+    run.update(deadline=clock.deadline)
     try:
-        if section.workers == 1:
-            run_trials(search, reporter.report)
-        else:
-            _run_workers(search, code, reporter)
+        _run_trials(search, code, reporter)
+        while _wait_for_others(search, reporter) and study.repeat_lost():
+            _run_trials(search, code, reporter)
     except Interrupted:
         with suppress(RunError):  # without a complete trial there are no results yet
             write_results(search, clock.seconds, page=page)
@@ -143,6 +149,47 @@ def run_search(
     result = write_results(search, clock.seconds, page=page)
     run.update(state="finished", ended=now())
     return result
+
+
+def assist_search(
+    run: Run,
+    space: SearchSpace,
+    section: Tune,
+    table: EncodedTable,
+    deadline: float | None,
+    code: Sequence[Path],
+    listeners: SearchListeners,
+) -> Search:
+    """Run trials of a search that another process has begun, until no more are to be begun. The arguments are those of `run_search`.
+
+    Raises RunError if its worker processes fail, Interrupted on SIGINT or SIGTERM.
+    """
+    number = crc32(f"{platform.node()} {os.getpid()}".encode()) % 2**30
+    study = open_study(run, space, section, worker=number)
+    while not study.has_begun() and is_locked(run):
+        time.sleep(POLL_SECONDS)
+    listeners.began(run, tuple(setting.key for setting in space.settings))
+    tables = trial_tables(table, space, section, listeners.say)
+    search = Search(run, space, section, tables, study, deadline, first_worker=number, watch=listeners.watch)
+    _run_trials(search, code, _Reporter(study, space, section.trials, listeners))
+    return search
+
+
+def _run_trials(search: Search, code: Sequence[Path], reporter: _Reporter) -> None:
+    """Run trials in this process, or in several, until no more are to be begun."""
+    if search.section.workers == 1:
+        run_trials(search, reporter.report)
+    else:
+        _run_workers(search, code, reporter)
+
+
+def _wait_for_others(search: Search, reporter: _Reporter) -> bool:
+    """Wait for the trials of other processes; return whether there is time for more."""
+    while search.study.is_running() and not search.time_is_up:
+        reporter.report()
+        time.sleep(POLL_SECONDS)
+    reporter.report()
+    return not search.time_is_up
 
 
 def _run_workers(search: Search, code: Sequence[Path], reporter: _Reporter) -> None:

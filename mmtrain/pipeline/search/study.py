@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.errors import ConfigError, Problem
 from mmtrain.layers.start import hidden
+from mmtrain.pipeline.search.journal import JOURNAL, JOURNAL_LOCK, FileLock
 from mmtrain.pipeline.search.space import SearchSpace, Setting
-from mmtrain.system.locks import LocksUnsupportedError, acquire
 
 if TYPE_CHECKING:
     import optuna
 
-JOURNAL = "journal.log"
-"""File of the run folder with every change of the study."""
 STUDY_NAME = "search"
 RANDOM_TRIALS = 8
 """Trials before the sampler models the scores; Optuna's default of 10 is half of a short search."""
@@ -53,38 +50,6 @@ def require_optuna(place: str) -> None:
         raise ConfigError(Problem(place, "a search needs Optuna, which is not installed.", "Run `pip install 'mmtrain[tune]'`."))
 
 
-class FileLock:
-    """A lock on a file, for `JournalFileBackend`: the system releases it however its process ends.
-
-    On a file system without locks it is Optuna's, a file that is there meanwhile: one that a killed process left is taken over after 30 s.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-        self._substitute: Any = None
-
-    def acquire(self) -> bool:
-        """Wait for the lock."""
-        self._path.touch()
-        try:
-            self._descriptor = acquire(self._path)
-        except LocksUnsupportedError:
-            from optuna.storages.journal import JournalFileOpenLock
-
-            self._substitute = JournalFileOpenLock(str(self._path))
-            self._substitute.acquire()
-        return True
-
-    def release(self) -> None:
-        """Release the lock."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        else:
-            self._substitute.release()
-
-
 class Study:
     """The trials of a search, in the order of their beginnings."""
 
@@ -105,9 +70,9 @@ class Study:
         from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._lock = FileLock(folder / f".{JOURNAL}.trials")
+        self._folder, self._lock = folder, FileLock(folder / f".{JOURNAL}.trials")
         with disk_errors(folder / JOURNAL):
-            backend = JournalFileBackend(str(folder / JOURNAL), lock_obj=FileLock(folder / f".{JOURNAL}.lock"))  # type: ignore[arg-type]
+            backend = JournalFileBackend(str(folder / JOURNAL), lock_obj=FileLock(folder / JOURNAL_LOCK))  # type: ignore[arg-type]
             self._study = optuna.create_study(
                 study_name=STUDY_NAME,
                 storage=JournalStorage(backend),
@@ -132,24 +97,35 @@ class Study:
         """Begin the next trial; None if there are `most` trials already, not counting `UNCOUNTED`."""
         with self._exclusive():
             begun = sum(outcome_of(trial) not in (*UNCOUNTED, "waiting") for trial in self._study.get_trials(deepcopy=False))
-            return Trial(self._study.ask(), self._study) if begun < most else None
+            if begun >= most:
+                return None
+            trial = self._study.ask()
+            return Trial(trial, self._study, self._lock_of(trial.number))
 
     def repeat_lost(self) -> int:
-        """Ask again for the values of trials that were lost or cut off; return their number.
-
-        To be called while no process trains a trial: one that is still recorded as running has lost its process.
-        """
+        """Ask again for the values of trials that were lost with their process or cut off; return their number."""
         from optuna.trial import TrialState
 
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._study.tell(trial.number, state=TrialState.FAIL)
-        trials = self._study.get_trials(deepcopy=False)
-        repeated = {trial.user_attrs.get("repeats") for trial in trials}
-        lost = [trial for trial in trials if outcome_of(trial) in UNCOUNTED and trial.number not in repeated]
-        for trial in lost:
-            attributes = {name: trial.user_attrs[name] for name in ("own",) if name in trial.user_attrs}
-            self._study.enqueue_trial(trial.params, user_attrs={**attributes, "repeats": trial.number})
+        with self._exclusive():
+            for number in self._running():
+                if not self._lock_of(number).is_held():
+                    self._study.tell(number, state=TrialState.FAIL)
+                    self._lock_of(number).remove()
+            trials = self._study.get_trials(deepcopy=False)
+            repeated = {trial.user_attrs.get("repeats") for trial in trials}
+            lost = [trial for trial in trials if outcome_of(trial) in UNCOUNTED and trial.number not in repeated]
+            for trial in lost:
+                attributes = {name: trial.user_attrs[name] for name in ("own",) if name in trial.user_attrs}
+                self._study.enqueue_trial(trial.params, user_attrs={**attributes, "repeats": trial.number})
         return len(lost)
+
+    def is_running(self) -> bool:
+        """Return whether any process runs a trial."""
+        return any(self._lock_of(number).is_held() for number in self._running())
+
+    def has_begun(self) -> bool:
+        """Return whether the study has any trial."""
+        return bool(self._study.get_trials(deepcopy=False))
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         """Return all trials that have begun."""
@@ -176,6 +152,16 @@ class Study:
             shares = get_param_importances(self._study, evaluator=evaluator)
         return {key: float(share) for key, share in shares.items()} if all(map(math.isfinite, shares.values())) else {}
 
+    def _running(self) -> list[int]:
+        """Return the numbers of the trials that have not ended, as far as the journal says."""
+        from optuna.trial import TrialState
+
+        return [trial.number for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
+
+    def _lock_of(self, trial: int) -> FileLock:
+        """Return the lock that the process of a trial has as long as it runs."""
+        return FileLock(self._folder / f".trial-{trial}.lock")
+
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Keep other workers from beginning a trial in the block, so that their number never exceeds the limit."""
@@ -187,10 +173,17 @@ class Study:
 
 
 class Trial:
-    """A trial that runs in this process."""
+    """A trial that runs in this process, as a context that shows other processes that it does."""
 
-    def __init__(self, trial: optuna.trial.Trial, study: optuna.Study) -> None:
-        self._trial, self._study = trial, study
+    def __init__(self, trial: optuna.trial.Trial, study: optuna.Study, lock: FileLock) -> None:
+        self._trial, self._study, self._lock = trial, study, lock
+        lock.acquire()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     @property
     def number(self) -> int:
@@ -236,6 +229,7 @@ class Trial:
         for name, fact in {"outcome": outcome, "score": score, **facts}.items():
             self._trial.set_user_attr(name, fact)
         self._study.tell(self._trial, score if outcome == "complete" else None, state=TrialState[ENDED[outcome]])
+        self._lock.remove()
 
 
 def outcome_of(trial: optuna.trial.FrozenTrial) -> Outcome | Literal["waiting"]:
@@ -291,15 +285,3 @@ def _mean_until(trial: optuna.trial.FrozenTrial, fold: int, sign: float) -> floa
     """Return the mean over the first folds times `sign`; a pruned trial keeps its last one, one that failed is worse than all."""
     means = trial.intermediate_values
     return sign * means[max(step for step in means if step <= fold)] if means else -math.inf
-
-
-def mend_journal(folder: Path) -> None:
-    """Cut off a last line without its end, which the crash of a machine may leave; Optuna would refuse the file.
-
-    To be called while no process writes the journal.
-    """
-    if not (folder / JOURNAL).is_file():
-        return
-    with (folder / JOURNAL).open("r+b") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)

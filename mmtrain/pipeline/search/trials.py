@@ -79,6 +79,8 @@ class Search:
     deadline: float | None = None
     """Time at which trials are cut off, in seconds since 1970; None for no limit."""
     say: Say = lambda _: None
+    first_worker: int = 0
+    """Number of the first worker of this process; each number draws other values."""
     watch: Callable[[int, Event], None] = lambda _number, _event: None
     """Takes the number of a trial in this process and the events of its training."""
 
@@ -130,7 +132,8 @@ def run_trials(search: Search, ended: Callable[[], None] = lambda: None) -> None
     Raises Interrupted on SIGINT or SIGTERM.
     """
     while not search.time_is_up and (trial := search.study.ask(search.section.trials)) is not None:
-        _run_trial(search, trial)
+        with trial:
+            _run_trial(search, trial)
         ended()
 
 

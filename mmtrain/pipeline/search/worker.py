@@ -36,6 +36,7 @@ def workers(search: Search, code: Iterable[Path] = ()) -> AbstractContextManager
         "folder": str(search.run.folder.absolute()),
         "trials": search.section.trials,
         "deadline": search.deadline,
+        "first": search.first_worker,
         "code": [str(path) for path in code],
     }
     return worker_processes(MODULE, options, search.section.workers)
@@ -64,7 +65,7 @@ def work(options: dict[str, Any]) -> None:
     table = encode_table(experiment, data, partition, fitted, lambda _: None)
     assert experiment.tune is not None  # noqa: S101 (a search has its section)
     section = experiment.tune.model_copy(update={"trials": options["trials"]})
-    study = open_study(run, space, section, worker=options["number"])
+    study = open_study(run, space, section, worker=options["first"] + options["number"])
     run_trials(Search(run, space, section, trial_tables(table, space, section), study, options["deadline"]))
 
 
