@@ -62,7 +62,7 @@ class BaselineResult(ResultModel):
     """Scores of a baseline on the same rows."""
 
     kind: str
-    """`majority`, `single_branch`, `gradient_boosting`, `linear`, `member` for one training of a group, or `teacher`."""
+    """`majority`, `single_branch`, `gradient_boosting`, `linear`, `tabicl`, `member` for one training of a group, or `teacher`."""
     label: str
     """Heading of a table column: `scan alone`."""
     name: str

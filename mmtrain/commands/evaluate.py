@@ -36,7 +36,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.analyze import AnalysisInput, analyze
 from mmtrain.pipeline.baselines import BaselineContext, add_baselines, compare_with
 from mmtrain.pipeline.checks.check_labels import check_answers, unlearned
-from mmtrain.pipeline.checks.requirements import check_packages
+from mmtrain.pipeline.checks.requirements import check_baselines
 from mmtrain.pipeline.checks.subgroups import resolve_subgroups
 from mmtrain.pipeline.groups.ensemble import predict_rows
 from mmtrain.pipeline.postprocess import with_postprocessing
@@ -87,7 +87,7 @@ def evaluate(
     part, table = options.part, options.table
     run = runs.find(which, output, group=True)
     experiment, fitted, decisions = restore(run, options.overrides)
-    check_packages(experiment.evaluation.baselines, lambda *keys: ".".join(keys))
+    check_baselines(experiment.evaluation.baselines, lambda *keys: ".".join(keys))
     if table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
         data, rows = part_data(run, experiment, part, progress, say)

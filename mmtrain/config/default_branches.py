@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from mmtrain.branches import architectures, default_architecture
+from mmtrain.config.sections.evaluation import PretrainedBaseline
 from mmtrain.config.validation.partial_validation import valid_parts
 from mmtrain.errors import did_you_mean
 from mmtrain.specs import Kind, kinds
@@ -33,6 +34,16 @@ def resolve_model_paths(branches: Any, folder: Path) -> None:
             _absolute(branch, ("model", "weights"), folder)
         if isinstance(branch, dict):
             _absolute(branch, ("embeddings",), folder)
+
+
+def expand_pretrained_baselines(evaluation: Any, folder: Path) -> None:
+    """Expand `tabicl` to `{name: tabicl}`, of which the weights are then missing, and make paths of weights absolute."""
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("baselines"), list):
+        names = get_args(PretrainedBaseline.model_fields["name"].annotation)
+        evaluation["baselines"] = [{"name": one} if one in names else one for one in evaluation["baselines"]]
+        for one in evaluation["baselines"]:
+            if isinstance(one, dict):
+                _absolute(one, ("weights",), folder)
 
 
 def expand_column_encoders(columns: dict[str, Any], folder: Path) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from mmtrain.branches import architectures
-from mmtrain.config.default_branches import expand_column_encoders, fill_branches, is_misspelt, resolve_model_paths, set_text_models
+from mmtrain.config.default_branches import (
+    expand_column_encoders,
+    expand_pretrained_baselines,
+    fill_branches,
+    is_misspelt,
+    resolve_model_paths,
+    set_text_models,
+)
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.sections.training import TUNING_RATES, Training, group_names, tuning_stages
 from mmtrain.fusions import fusions
@@ -44,6 +51,7 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     expand_column_encoders(columns, path.resolve().parent)
     resolve_model_paths(tree.get("branches"), path.resolve().parent)
     set_text_models(tree, path.resolve().parent)
+    expand_pretrained_baselines(tree.get("evaluation"), path.resolve().parent)
     fill_branches(tree)
     _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
     _fusion_trial(tree)

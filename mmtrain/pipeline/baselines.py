@@ -11,6 +11,7 @@ of whole epochs of the model, at the learning rates of the full number of epochs
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,24 +23,20 @@ import numpy as np
 from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
-from mmtrain.config.sections.evaluation import BaselineKind
 from mmtrain.config.sections.training import EarlyStopping
 from mmtrain.data import encode
-from mmtrain.data.arrays import Array
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.splits.split_file import read_split
-from mmtrain.errors import DataError, MmtrainError, counted, listed, shell_command
+from mmtrain.errors import MmtrainError, counted, shell_command
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
-from mmtrain.evaluation.evaluation_set import EvalSet
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
 from mmtrain.pipeline.analyze import AnalysisInput
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
 from mmtrain.pipeline.distillation.student import is_distilled, is_out_of_fold, read_teacher
 from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_data, with_cached_features
+from mmtrain.pipeline.tabular_baselines import tabular_baselines
 from mmtrain.specs import layer_names
-from mmtrain.targets import FittedTarget
 from mmtrain.targets.decides import UNCHOSEN
 from mmtrain.training.listeners.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
 
@@ -71,7 +68,7 @@ class BaselineContext:
 
 def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, context: BaselineContext) -> dict[str, TargetResult]:
     """Return the results with every baseline of `evaluation.baselines`, and with the difference of the model to each."""
-    outcomes = [*_teacher(subject, context), *_unimodal(subject, context), *_tabular(subject, context)]
+    outcomes = [*_teacher(subject, context), *_unimodal(subject, context), *tabular_baselines(subject, lambda: context.table, context.say)]
     baselines = [one for one in outcomes if isinstance(one, BaselinePredictions)]
     return compare_with(baselines, results, subject, notes=[one for one in outcomes if isinstance(one, str)])
 
@@ -119,7 +116,7 @@ def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[Base
     branches, names = subject.experiment.branches, subject.section.baselines
     if "single_branch" not in names:
         if len(branches) > 1:
-            more = ", ".join([*names, "single_branch"])
+            more = ", ".join([*(one if isinstance(one, str) else json.dumps(one.model_dump()) for one in names), "single_branch"])
             command = shell_command("evaluate", subject.run, "--set", f"evaluation.baselines=[{more}]")
             yield f"To see what each branch achieves alone: {command}"
         return
@@ -205,71 +202,3 @@ class BranchWatcher:
 
     def _due(self, epoch: int) -> bool:
         return epoch == self.begins_at or time.perf_counter() - self.last_line > SECONDS_BETWEEN_LINES
-
-
-@dataclass(frozen=True)
-class _Tabular:
-    """A baseline of scikit-learn, and what it reads in the words of a sentence."""
-
-    label: str
-    reads: str
-    texts: bool
-
-
-TABULAR: Mapping[BaselineKind, _Tabular] = {
-    "gradient_boosting": _Tabular("gradient boosting", "numbers and categories", texts=False),
-    "linear": _Tabular("linear model", "numbers, categories and texts", texts=True),
-}
-
-
-def _tabular(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
-    """Fit the baselines of scikit-learn to the training rows of the run, now and every time."""
-    kinds = [kind for kind in TABULAR if kind in subject.section.baselines]
-    try:
-        table = context.table if kinds else None
-    except DataError as error:
-        for kind in kinds:
-            yield f"{TABULAR[kind].label} has no scores, because it is fitted again each time: {error.problems[0].what}"
-        return
-    for kind in kinds:
-        if table is not None:
-            yield from _fitted(kind, subject, table, context.say)
-
-
-def _fitted(kind: BaselineKind, subject: AnalysisInput, table: EncodedTable, say: Say) -> Iterator[BaselinePredictions | str]:
-    """Yield the predictions of a model for each target that it can predict, and a sentence about each of the others."""
-    from mmtrain.evaluation.reference_models.gradient_boosting import GradientBoosting
-    from mmtrain.evaluation.reference_models.linear_model import LinearModel
-    from mmtrain.evaluation.reference_models.tabular_baseline import FeatureMatrix, TabularBaseline
-
-    baseline = TABULAR[kind]
-    features = FeatureMatrix(table.fitted, table.arrays, table.partition.train)
-    texts = [key for key, column in table.fitted.columns.items() if baseline.texts and column.attributed_to == "words"]
-    columns = [key for key in table.fitted.columns if key in {*features.columns, *texts}]
-    if not columns:
-        yield f"{baseline.label} has no scores: it reads {baseline.reads}, and training rows have none."
-        return
-    models: dict[str, type[TabularBaseline]] = {"gradient_boosting": GradientBoosting, "linear": LinearModel}
-    able = dict(table.fitted.targets)
-    for key, target in table.fitted.targets.items():
-        if obstacle := models[kind].obstacle(target, len(table.partition.train)):
-            yield f"{baseline.label} has no scores of {key}: {obstacle[0].lower()}{obstacle[1:]}"
-            del able[key]
-    if not able:
-        return
-    say(f"Fitting the baseline {baseline.label}.")
-    model = models[kind](
-        table.fitted.model_copy(update={"targets": able}), table.arrays, table.partition, features, seed=subject.section.seed
-    )
-    targets = _with_thresholds(table, model.predict(table.arrays, table.partition.validation))
-    predictions = model.predict(subject.arrays, subject.rows)
-    yield BaselinePredictions(kind, baseline.label, f"{baseline.label} on {listed(columns)}", targets, predictions)
-
-
-def _with_thresholds(table: EncodedTable, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
-    """Return the targets with thresholds chosen for these predictions of the validation rows, if `evaluation.threshold` is set."""
-    by_target = {}
-    for key, prediction in validation.items():
-        rows = EvalSet.of(table.fitted.targets[key], table.arrays.targets[key][table.partition.validation], prediction, None)
-        by_target[key] = fit_postprocessing(table.experiment.evaluation.of_baselines, rows, rows)
-    return Postprocessing(targets=by_target).with_thresholds(table.fitted.targets)

@@ -11,7 +11,20 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, field_v
 
 from mmtrain.registry import Section
 
-BaselineKind = Literal["majority", "single_branch", "gradient_boosting", "linear"]
+BaselineKind = Literal["majority", "single_branch", "gradient_boosting", "linear", "tabicl"]
+NamedBaseline = Literal["majority", "single_branch", "gradient_boosting", "linear"]
+"""Baselines that need no file."""
+
+
+class PretrainedBaseline(Section):
+    """A pretrained network for tables, which reads training rows as its context: tabicl (Qu et al. 2025, arXiv:2502.05564)."""
+
+    name: Literal["tabicl"] = Field(description="The package of the network.", examples=["tabicl"])
+    weights: str = Field(
+        min_length=1,
+        description="Path of a checkpoint of the package.",
+        examples=["tabicl-classifier.ckpt"],
+    )
 
 
 def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -73,11 +86,12 @@ class Evaluation(Section):
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of every interval.")
     draws: PositiveInt = Field(1000, ge=100, description="Bootstrap resamples of the rows, or of groups of rows, for the intervals.")
-    baselines: tuple[BaselineKind, ...] = Field(
+    baselines: tuple[NamedBaseline | PretrainedBaseline, ...] = Field(
         ("majority",),
         description="Models to compare with. majority: predicts the class shares of the training rows, a dummy classifier; single_branch: "
         "each branch trained alone, with the epochs and the patience that the model was allowed; gradient_boosting: scikit-learn's, on the "
-        "columns other than images and texts; linear: scikit-learn's logistic or ridge regression on the columns other than images.",
+        "columns other than images and texts; linear: scikit-learn's logistic or ridge regression on the columns other than images; "
+        "`{name: tabicl, weights: FILE}`: a pretrained network for tables, on the columns other than images and texts.",
     )
     permutations: NonNegativeInt = Field(
         5, description="Permutation importance: how often each branch and each column is shuffled among the scored rows; 0: not at all."

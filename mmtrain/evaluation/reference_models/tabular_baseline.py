@@ -40,6 +40,9 @@ class Examples(NamedTuple):
 class TabularBaseline(ABC):
     """One model per target, or per label, quantile or number of a target with several."""
 
+    remark = ""
+    """What the reader of the scores should know about how the model was fitted, in a sentence."""
+
     @classmethod
     def obstacle(cls, target: FittedTarget, rows: int) -> str:  # noqa: ARG003
         """Return why there is no such model of a target, from this number of training rows, in a sentence; empty if there can be."""

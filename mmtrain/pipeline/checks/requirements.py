@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.branches import Branch, Pretrained
 from mmtrain.columns import Column, InputColumn, inputs_among
+from mmtrain.config.sections.evaluation import PretrainedBaseline
 from mmtrain.config.sections.training import Callback
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.encoders import recognize
@@ -22,13 +23,24 @@ if TYPE_CHECKING:
     from mmtrain.training.listeners.callbacks import Named
 
 
-def check_packages(baselines: Collection[str], place: Callable[..., str]) -> None:
-    """Raise ConfigError for a baseline whose package is not installed; `place` says where a setting was written, from its keys."""
+def check_baselines(baselines: Sequence[str | PretrainedBaseline], place: Callable[..., str]) -> None:
+    """Raise ConfigError for a baseline whose package or weights are missing; `place` says where a setting was written, from its keys."""
+    problems = []
     able = [name for name in ("gradient_boosting", "linear") if name in baselines]
     if able and find_spec("sklearn") is None:
         what = f"{listed(able)} {'needs' if len(able) == 1 else 'need'} scikit-learn, which is not installed."
         fix = "Run `pip install 'mmtrain[baselines]'`, or leave it out."
-        raise ConfigError(Problem(place("evaluation", "baselines"), what, fix))
+        problems.append(Problem(place("evaluation", "baselines"), what, fix))
+    for number, one in enumerate(baselines):
+        where = partial(place, "evaluation", "baselines", number)
+        if isinstance(one, PretrainedBaseline) and find_spec(one.name) is None:
+            fix = f"Run `pip install 'mmtrain[{one.name}]'`, or leave it out."
+            problems.append(Problem(where(), f"{one.name} needs the package {one.name}, which is not installed.", fix))
+        if isinstance(one, PretrainedBaseline) and not Path(one.weights).is_file():
+            fix = "Give the path of a checkpoint, from the folder of the experiment file; nothing is downloaded."
+            problems.append(Problem(where("weights"), f"the file {one.weights} does not exist.", fix))
+    if problems:
+        raise ConfigError(problems)
 
 
 def check_trackers(sections: Sequence[TrackerSection], place: Callable[..., str]) -> None:

@@ -37,7 +37,7 @@ from mmtrain.data.tables.read_table import Reading, read_tolerantly
 from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem, counted
 from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts, mostly_masked, offer_dropping
-from mmtrain.pipeline.checks.requirements import check_encoders, check_packages, check_trackers
+from mmtrain.pipeline.checks.requirements import check_baselines, check_encoders, check_trackers
 from mmtrain.pipeline.checks.subgroups import check_subgroups
 from mmtrain.pipeline.prepare import LoadedData, describe_trainings, split_rows
 from mmtrain.splits.plan import Partition, SplitPlan
@@ -201,7 +201,7 @@ def _check_classes(experiment: Experiment, sound: Experiment, table: Table, orig
 
 def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
     """Check packages, pretrained encoders and subgroups before the training, since they would be refused during or after it."""
-    _collect(errors, check_packages, experiment.evaluation.baselines, origin.place)
+    _collect(errors, check_baselines, experiment.evaluation.baselines, origin.place)
     _collect(errors, check_trackers, experiment.training.trackers, origin.place)
     _collect(errors, check_encoders, experiment.branches, experiment.columns, origin.place)
     _collect(errors, check_subgroups, experiment.evaluation.divisions, experiment.data, origin)

@@ -13,7 +13,11 @@ from mmtrain.reports.wording import direction, format_score, in_sentence, limits
 
 Shown = Literal["better", "worse", "not shown to differ", "–"]
 TONES: Mapping[Shown, Tone] = {"better": "good", "worse": "bad", "not shown to differ": "", "–": "quiet"}
-TABULAR = {"gradient_boosting": "gradient boosting on the columns of the table", "linear": "a linear model"}
+TABULAR = {
+    "gradient_boosting": "gradient boosting on the columns of the table",
+    "linear": "a linear model",
+    "tabicl": "TabICL on the columns of the table",
+}
 VERDICTS: Mapping[Shown, str] = {
     "better": "is better than",
     "worse": "is worse than",

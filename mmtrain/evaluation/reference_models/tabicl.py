@@ -1,0 +1,156 @@
+"""TabICL (Qu et al. 2025, arXiv:2502.05564), a pretrained network for tables, on the columns that are neither images nor texts.
+
+Nothing is fitted: the training rows are the context in which the network answers. The weights are a file of the user; nothing is
+downloaded. Categories are their ranks by frequency, a missing category is -1, a missing number the mean of the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmtrain.data.arrays import Array, Arrays
+from mmtrain.errors import Problem, RunError
+from mmtrain.evaluation.reference_models.tabular_baseline import Examples, Model, TabularBaseline
+from mmtrain.targets import FittedTarget
+
+MOST_ROWS = 10_000
+"""Rows of the context, drawn at random from more training rows."""
+MOST_CELLS = 500_000
+"""Cells of the context. The embedding of a cell has 128 numbers, and the network holds some copies of it: see benchmarks/LOG.md."""
+CHUNK_CELLS = 50_000
+"""Cells that are predicted at once."""
+
+
+class Weights(NamedTuple):
+    """A checkpoint of TabICL."""
+
+    path: Path
+    classes: int
+    """Most classes that it tells apart; 0 for a regressor."""
+
+
+def read_weights(path: Path) -> Weights:
+    """Read what a checkpoint predicts. Raises RunError for a file that is not a checkpoint of TabICL."""
+    import torch
+
+    try:
+        # Plain values and tensors only, so that no code of the file runs.
+        return Weights(path, int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["config"]["max_classes"]))
+    except Exception as error:
+        what = f"{path.name} is not a checkpoint of TabICL: {type(error).__name__}."
+        raise RunError(Problem(str(path), what, "Give a checkpoint of its classifier or its regressor.")) from None
+
+
+def context_rows(rows: int, features: int) -> int:
+    """Return how many of the training rows are the context."""
+    return min(rows, MOST_ROWS, max(1, MOST_CELLS // features))
+
+
+def draw_context(train: Examples, seed: int, *, every_class: bool) -> Array:
+    """Return the places of the rows that are the context, ascending; rows of weight 0 only where all are."""
+    order = np.random.default_rng(seed).permutation(len(train.truth))
+    order = order[np.argsort(train.weights[order] <= 0, kind="stable")]
+    if every_class:  # one row of each comes first, however rare
+        firsts = np.unique(train.truth[order], return_index=True)[1]
+        order = np.concatenate([order[firsts], np.delete(order, firsts)])
+    counting = int((train.weights > 0).sum()) or len(order)
+    return np.sort(order[: context_rows(counting, train.cells.shape[1])])
+
+
+class TabICL(TabularBaseline):
+    """One context per target, or per label, quantile or number of a target with several."""
+
+    weights: Weights
+
+    def cells(self, arrays: Arrays, rows: Array) -> Array:
+        """Return the features of `rows`, (rows, features), NaN for missing numbers, -1 for missing categories."""
+        cells = self.features.read(arrays, rows)
+        return np.where(np.isnan(cells) & np.asarray(self.features.categorical), -1.0, cells)
+
+    def number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:  # noqa: ARG002
+        """Return a model of the mean, or of the median if the network minimizes the absolute error."""
+        return self._numbers(train, output_type="median" if target.reference_loss == "absolute" else "mean")
+
+    def quantile(self, level: float, train: Examples, validation: Examples) -> Model:  # noqa: ARG002
+        """Return a model of one quantile."""
+        return self._numbers(train, output_type="quantiles", alphas=[level])
+
+    def classes(self, count: int, train: Examples, validation: Examples) -> Any:  # noqa: ARG002
+        """Return a classifier whose probabilities are multiplied by the weights that the training gives to classes.
+
+        The network takes no weights. That of a class shifts the probabilities that minimize a weighted loss by this factor.
+        """
+        from tabicl import TabICLClassifier
+
+        model, means = self._context(TabICLClassifier, train)
+        weights = np.array([train.weights[train.truth == code].mean() for code in model.classes_])
+        return _Classifier(model, means, weights)
+
+    def _numbers(self, train: Examples, **output: Any) -> Model:
+        from tabicl import TabICLRegressor
+
+        model, means = self._context(TabICLRegressor, train)
+        return lambda cells: _in_chunks(lambda chunk: model.predict(chunk, **output).reshape(-1, 1), _filled(cells, means))
+
+    def _context(self, kind: Any, train: Examples) -> tuple[Any, Array]:
+        """Return a model with training rows as its context, and the means of their numbers."""
+        rows = draw_context(train, self.seed, every_class=self.weights.classes > 0)
+        known = ~np.isnan(train.cells[rows])
+        means = np.where(known, train.cells[rows], 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        model = kind(
+            model_path=self.weights.path,
+            allow_auto_download=False,
+            device="cpu",
+            batch_size=1,  # of the eight views of a table: one at a time
+            kv_cache="repr",  # the context is read once, and not for every chunk of rows
+            random_state=self.seed,
+        )
+        if len(rows) < len(train.truth):
+            self.remark = f"its context is {len(rows):,} of {len(train.truth):,} training rows, drawn at random to bound its memory."
+        model.fit(_filled(train.cells[rows], means), train.truth[rows])
+        return model, means
+
+    @classmethod
+    def of(cls, path: str) -> type[TabICL]:
+        """Return the baseline with the weights of a checkpoint. Raises RunError for a file that is not one."""
+        return type(cls.__name__, (cls,), {"weights": read_weights(Path(path))})
+
+    @classmethod
+    def obstacle(cls, target: FittedTarget, rows: int) -> str:
+        """Return why there is no such model of a target: a checkpoint predicts either classes or numbers."""
+        if target.reference_kind in ("none", "times"):
+            return super().obstacle(target, rows)
+        needed = {"labels": 2, "classes": len(target.columns)}.get(target.reference_kind, 0)
+        if (needed == 0) != (cls.weights.classes == 0):
+            found, wanted = ("regressor", "classes") if needed else ("classifier", "numbers")
+            return f"{cls.weights.path.name} is a {found}, which does not predict {wanted}."
+        if needed > cls.weights.classes:
+            return f"{cls.weights.path.name} tells {cls.weights.classes} classes apart, and there are {needed}."
+        return ""
+
+
+class _Classifier:
+    """Probabilities of TabICL with weights of classes."""
+
+    def __init__(self, model: Any, means: Array, weights: Array) -> None:
+        self.model, self.means, self.weights = model, means, weights
+        self.classes_ = model.classes_
+
+    def predict_proba(self, cells: Array) -> Array:
+        """Return (rows, classes)."""
+        weighted = _in_chunks(self.model.predict_proba, _filled(cells, self.means)) * self.weights
+        return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
+
+
+def _filled(cells: Array, means: Array) -> Array:
+    # Filled here: TabICL leaves out a column that is missing in all rows of a call, and rows would depend on each other.
+    return np.where(np.isnan(cells), means, cells)
+
+
+def _in_chunks(predict: Callable[[Array], Array], cells: Array) -> Array:
+    step = max(1, CHUNK_CELLS // cells.shape[1])
+    return np.concatenate([np.asarray(predict(cells[start : start + step]), np.float64) for start in range(0, len(cells), step)])
