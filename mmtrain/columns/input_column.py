@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mmtrain.columns.pixels.audio_augment import AudioAugment
     from mmtrain.columns.pixels.image import Augment
 
 
@@ -36,7 +37,7 @@ class InputColumn(Column):
         """Learn from the cells of training rows, given in one or several pieces."""
 
     @property
-    def augmentation(self) -> Augment | None:
+    def augmentation(self) -> Augment | AudioAugment | None:
         """Random changes to the encoded images of training rows; None where nothing is changed."""
         return None
 

@@ -231,7 +231,7 @@ def test_a_request_may_send_a_list_says_the_schema(monkeypatch):
     from mmtrain.serving.http.openapi import row_schema
 
     columns = {"x": Images(column="x"), "y": Image(column="y")}
-    fitted, experiment = Stub(columns={}), Stub(columns=columns, only=lambda _: None)
+    fitted, experiment = Stub(columns={}, targets={}), Stub(columns=columns, only=lambda _: None)
     model = Stub(predictor=Stub(loaded=Stub(fitted=fitted, statistics=fitted), experiment=experiment))
     monkeypatch.setattr(description, "describe", lambda model, _: {"columns": description._columns(model)})
     properties = row_schema(model)["properties"]

@@ -54,11 +54,12 @@ def test_an_option_has_its_values_default_and_meaning():
 
 
 def test_targets_say_what_evaluation_has_for_them():
-    ends = {name: find_name("targets", name).purpose.partition("`evaluation`")[2] for name in ("binary", "gaussian", "vector")}
+    ends = {name: find_name("targets", name).purpose.partition("`evaluation`")[2] for name in ("binary", "gaussian", "vector", "survival")}
     assert ends == {
         "binary": " has a decision threshold, calibration and conformal sets for it.",
         "gaussian": " has conformal intervals for it. `evaluation` has no calibration for it.",
-        "vector": " has no calibration or conformal prediction for it.",
+        "vector": " has conformal intervals of each number for it. `evaluation` has no calibration for it.",
+        "survival": " has no calibration or conformal prediction for it.",
     }
 
 

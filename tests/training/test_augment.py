@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtrain.columns.pixels.audio_augment import AudioAugment
 from mmtrain.columns.pixels.image import Augment
 from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 from mmtrain.training.augmentation.augment_policy import OPERATIONS
@@ -128,3 +129,37 @@ def test_rows_do_not_depend_on_their_batch_and_both_ways_of_computing_agree():
     kernels = augment_images(tf.constant(pixels), tf.constant(uniforms), how, 255, compiled=False).numpy()
     assert np.array_equal(elsewhere, together[others])
     assert np.mean(np.abs(together.astype(int) - kernels.astype(int)) > 2) < 0.01  # float32 there
+
+
+def changed_sounds(pixels, uniforms, levels=255, **how):
+    options = AudioAugment(**how)
+    numbers = tf.constant(np.asarray(uniforms, np.float32).reshape(len(pixels), uniforms_for(options)))
+    return augment_images(tf.constant(pixels), numbers, options, levels).numpy()
+
+
+SOUND = np.arange(40, dtype=np.uint8).reshape(1, 4, 10, 1)
+
+
+def test_a_recording_is_moved_in_time_and_silence_moves_in():
+    later, earlier = (changed_sounds(SOUND, [uniform], shift=0.4)[0, 0, :, 0].tolist() for uniform in (0.75, 0.25))
+    assert later == [0, 0, *range(8)]
+    assert earlier == [*range(2, 10), 0, 0]
+
+
+def test_masks_of_a_recording_are_stripes_of_its_mean():
+    """Widths of 0.5 x 0.8 and 0.5 x 0.5 of ten frames and four bands, that of time from 0.5 x 0.6 on, that of frequency at the top."""
+    found = changed_sounds(SOUND, [0.5, 0.5, 0.5, 0.0], time_mask=0.8, frequency_mask=0.5)[0, :, :, 0]
+    masked = np.zeros((4, 10), bool)
+    masked[:, 3:7] = masked[0] = True
+    assert (found[masked] == 20).all() and (found[~masked] == SOUND[0, :, :, 0][~masked]).all()
+    assert uniforms_for(AudioAugment(time_mask=0.1, time_masks=3)) == 6
+
+
+def test_noise_of_a_recording_is_normal_and_its_own():
+    pixels = np.full((3, 64, 200, 1), 30_000, np.uint16)
+    found = changed_sounds(pixels, [[0.5, 0.1], [0.5, 0.2], [0.5, 0.1]], levels=65535, noise=0.1).astype(np.float64) - 30_000
+    assert np.std(found) == pytest.approx(0.05 * 65535, rel=0.01) and abs(np.mean(found)) < 80
+    assert np.mean(np.abs(found[0]) < 0.05 * 65535) == pytest.approx(0.6827, abs=0.01)
+    assert (found[0] == found[2]).all() and abs(np.corrcoef(found[0].ravel(), found[1].ravel())[0, 1]) < 0.03
+    for first, second in ((found[0, :, :-1], found[0, :, 1:]), (found[0, :-1], found[0, 1:])):
+        assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.03

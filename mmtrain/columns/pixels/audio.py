@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mmtrain.columns.base import Content, Evidence, Guess, role
+from mmtrain.columns.base import Evidence, Guess, role
 from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription
-from mmtrain.columns.input_column import InputColumn
-from mmtrain.columns.pixels.image_cells import SOUND_ENDINGS
-from mmtrain.columns.pixels.pixel_input import Choice, FittedPixels, check_suffix
+from mmtrain.columns.pixels.audio_augment import AudioAugment
+from mmtrain.columns.pixels.image_cells import SOUND_ENDINGS, guess_by_endings
+from mmtrain.columns.pixels.pixel_input import Choice, FittedPixels, MissingOption, PixelColumn, check_suffix
 from mmtrain.image_decoding import Layout
 from mmtrain.image_decoding.decoded_image import Spectrogram
 from mmtrain.registry import Section
@@ -103,15 +103,12 @@ class FittedAudio(FittedPixels):
 
 
 @role("audio", fitted=FittedAudio)
-class Audio(InputColumn):
+class Audio(PixelColumn):
     """A recording as a spectrogram: WAV, FLAC, Ogg Vorbis or MP3 (extra `audio`), which branches for images read.
 
     Channels are averaged, and all recordings brought to one rate and one length. Brightness is the power in bands of the mel scale
     (O'Shaughnessy 1987, as in HTK) in decibels.
     """
-
-    content: ClassVar[Content] = "images"
-    own_branch: ClassVar[bool] = True
 
     role: Literal["audio"] = "audio"
     suffix: Annotated[str, AfterValidator(check_suffix)] = Field("", description="What cells lack to be file names, `.wav` for instance.")
@@ -145,11 +142,8 @@ class Audio(InputColumn):
         description="White: peak: the loudest value of each recording, so that its volume does not matter; full: a sine of full amplitude.",
     )
     bits: Annotated[Literal[8, 16], Choice] = Field(8, description="8 bits are steps of a third of a dB.")
-    missing: Literal["error", "drop", "mask"] = Field(
-        "error",
-        description="For an empty cell or a file that cannot be read. "
-        "error: refuse; drop: leave the row out; mask: the branch goes without.",
-    )
+    missing: MissingOption = "error"
+    augment: AudioAugment = AudioAugment()
 
     @model_validator(mode="after")
     def _frames_fit(self) -> Audio:
@@ -169,14 +163,8 @@ class Audio(InputColumn):
     @classmethod
     def guess(cls, profile: Profile) -> Guess | None:
         """Guess by the ends of paths."""
-        sounds = sum(rows for value, rows in profile.frequent if value.strip().lower().endswith(SOUND_ENDINGS))
         # Few cells may name images or other files: `check` names each of them.
-        files = profile.nearly_all(profile.images + profile.unread_images)
-        if not sounds or not files or sounds * 2 < sum(rows for _, rows in profile.frequent):
-            return None
-        empty = f", {profile.missing:,} are empty" if profile.missing else ""
-        reason = f"cells end like names of recordings, as {profile.example}{empty}"
-        return Guess(role="audio", evidence=Evidence.RECORDINGS, reason=reason, options={"missing": "mask"} if profile.missing else {})
+        return guess_by_endings(profile, "audio", Evidence.RECORDINGS, SOUND_ENDINGS, profile.images + profile.unread_images, "recordings")
 
     @property
     def kind(self) -> Kind:
@@ -184,9 +172,9 @@ class Audio(InputColumn):
         return "image"
 
     @property
-    def empty_cells_drop_rows(self) -> bool:
-        """Never: the file behind the cell decides as well."""
-        return False
+    def augmentation(self) -> AudioAugment | None:
+        """The section `augment`, if it changes anything."""
+        return self.augment if self.augment.changes_sounds else None
 
     @property
     def image_cells(self) -> ImageCells:

@@ -9,16 +9,15 @@ model takes the bytes of image files, and decodes them by the same rules; where 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Guess, role
+from mmtrain.columns.base import ENCODER, ColumnEncoder, Guess, role
 from mmtrain.columns.cells import ImageCells
-from mmtrain.columns.input_column import InputColumn
 from mmtrain.columns.pixels.fitted_image import FittedImage
 from mmtrain.columns.pixels.image_cells import MORE_ENDINGS, MORE_URIS, guess_images
-from mmtrain.columns.pixels.pixel_input import Choice, Level, Side, Slice, WindowOption, check_suffix
+from mmtrain.columns.pixels.pixel_input import Choice, Level, MissingOption, PixelColumn, Side, Slice, WindowOption, check_suffix
 from mmtrain.image_decoding import MAX_PIXELS, Layout
 from mmtrain.registry import Section
 from mmtrain.specs import ImageSpec, Kind
@@ -85,14 +84,11 @@ class Augment(Section):
 
 
 @role("image", fitted=FittedImage)
-class Image(InputColumn):
+class Image(PixelColumn):
     """An image: JPEG, PNG, BMP, GIF (first frame), WebP (first frame), TIFF, AVIF or HEIC, turned upright by its EXIF data.
 
     Or a slice of a DICOM or NIfTI file, in the window of its values.
     """
-
-    content: ClassVar[Content] = "images"
-    own_branch: ClassVar[bool] = True
 
     role: Literal["image"] = "image"
     suffix: Annotated[str, AfterValidator(check_suffix)] = Field(
@@ -121,11 +117,7 @@ class Image(InputColumn):
         (255, 255, 255), description="Red, green and blue under transparent pixels and in padding."
     )
     max_pixels: PositiveInt = Field(MAX_PIXELS, description="Larger images are refused before they are decoded.")
-    missing: Literal["error", "drop", "mask"] = Field(
-        "error",
-        description="For an empty cell or a file that cannot be read. "
-        "error: refuse; drop: leave the row out; mask: the branch goes without.",
-    )
+    missing: MissingOption = "error"
     augment: Augment = Augment()
     encoder: ColumnEncoder | None = ENCODER
 
@@ -146,11 +138,6 @@ class Image(InputColumn):
     def kind(self) -> Kind:
         """An image, or the numbers of its encoder."""
         return "vector" if self.encoder else "image"
-
-    @property
-    def empty_cells_drop_rows(self) -> bool:
-        """Never: the file behind the cell decides as well, see `data.images.store`."""
-        return False
 
     @property
     def image_cells(self) -> ImageCells:

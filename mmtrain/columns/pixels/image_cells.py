@@ -128,6 +128,25 @@ def guess_several(profile: Profile) -> Guess | None:
     return Guess(role="images", evidence=Evidence.FILE_LISTS, reason=reason, options=options)
 
 
+def guess_by_endings(profile: Profile, role: str, evidence: Evidence, endings: tuple[str, ...], files: int, noun: str) -> Guess | None:
+    """Return the guess of a role for other files than images: half of the frequent cells end like them, and nearly all cells name files.
+
+    Args:
+        profile: The cells.
+        role: The role.
+        evidence: How much the endings prove.
+        endings: The endings of the role, in lower case.
+        files: Rows whose cells name files that the role may read.
+        noun: What the files are, in the plural.
+    """
+    matching = sum(rows for value, rows in profile.frequent if value.strip().lower().endswith(endings))
+    if not matching or not profile.nearly_all(files) or matching * 2 < sum(rows for _, rows in profile.frequent):
+        return None
+    empty = f", {profile.missing:,} are empty" if profile.missing else ""
+    reason = f"cells end like names of {noun}, as {profile.example}{empty}"
+    return Guess(role=role, evidence=evidence, reason=reason, options={"missing": "mask"} if profile.missing else {})
+
+
 def _guess_paths(profile: Profile) -> Guess | None:
     if not profile.nearly_all(profile.images + profile.unread_images):
         return None

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from mmtrain.columns.base import Content
 from mmtrain.columns.fitted_column import CellReader, FittedColumn, RawInput, RowSource
+from mmtrain.columns.input_column import InputColumn
 from mmtrain.image_decoding import Layout, UnreadableImage, Window, read
 from mmtrain.image_decoding.data_uri import from_data_uri, is_data_uri
 from mmtrain.image_decoding.decoded_image import MissingReader
@@ -62,6 +64,28 @@ WindowOption = Annotated[
     ),
 ]
 """The option `window` of images and volumes."""
+
+
+MissingOption = Annotated[
+    Literal["error", "drop", "mask"],
+    Field(
+        description="For an empty cell or a file that cannot be read. "
+        "error: refuse; drop: leave the row out; mask: the branch goes without."
+    ),
+]
+"""The option `missing` of columns of files."""
+
+
+class PixelColumn(InputColumn):
+    """A column whose cells name files that become pixels."""
+
+    content: ClassVar[Content] = "images"
+    own_branch: ClassVar[bool] = True
+
+    @property
+    def empty_cells_drop_rows(self) -> bool:
+        """Never: the file behind the cell decides as well, see `data.images.store`."""
+        return False
 
 
 def described_window(window: Window) -> str:

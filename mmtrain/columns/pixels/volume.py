@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
-from mmtrain.columns.base import Content, Evidence, Guess, role
+from mmtrain.columns.base import Evidence, Guess, role
 from mmtrain.columns.cells import ImageCells
 from mmtrain.columns.fitted_column import CellAttribution, EncodingDescription
-from mmtrain.columns.input_column import InputColumn
-from mmtrain.columns.pixels.image_cells import VOLUME_ENDINGS
-from mmtrain.columns.pixels.pixel_input import Choice, FittedPixels, Side, WindowOption, check_suffix, described_pixels
+from mmtrain.columns.pixels.image_cells import VOLUME_ENDINGS, guess_by_endings
+from mmtrain.columns.pixels.pixel_input import (
+    Choice,
+    FittedPixels,
+    MissingOption,
+    PixelColumn,
+    Side,
+    WindowOption,
+    check_suffix,
+    described_pixels,
+)
 from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout, Window
 from mmtrain.registry import Section
@@ -101,15 +109,12 @@ class FittedVolume(FittedPixels):
 
 
 @role("volume", fitted=FittedVolume)
-class Volume(InputColumn):
+class Volume(PixelColumn):
     """A scan of many slices: NIfTI, DICOM with several frames, a folder of DICOM files (one series), or a TIFF stack.
 
     Every volume is brought to the same axes: slices from the feet to the head, rows from the front to the back, columns from the
     patient's right to the left.
     """
-
-    content: ClassVar[Content] = "images"
-    own_branch: ClassVar[bool] = True
 
     role: Literal["volume"] = "volume"
     suffix: Annotated[str, AfterValidator(check_suffix)] = Field("", description="What cells lack to be names, `.nii.gz` for instance.")
@@ -128,31 +133,17 @@ class Volume(InputColumn):
         "Proportions are those in mm.",
     )
     max_voxels: PositiveInt = Field(MAX_VOXELS, description="Larger volumes are refused before they are decoded.")
-    missing: Literal["error", "drop", "mask"] = Field(
-        "error",
-        description="For an empty cell or a file that cannot be read. "
-        "error: refuse; drop: leave the row out; mask: the branch goes without.",
-    )
+    missing: MissingOption = "error"
 
     @classmethod
     def guess(cls, profile: Profile) -> Guess | None:
         """Guess by the ends of paths."""
-        volumes = sum(rows for value, rows in profile.frequent if value.strip().lower().endswith(VOLUME_ENDINGS))
-        if not volumes or not profile.nearly_all(profile.images) or volumes * 2 < sum(rows for _, rows in profile.frequent):
-            return None
-        empty = f", {profile.missing:,} are empty" if profile.missing else ""
-        reason = f"cells end like names of NIfTI volumes, as {profile.example}{empty}"
-        return Guess(role="volume", evidence=Evidence.FILES, reason=reason, options={"missing": "mask"} if profile.missing else {})
+        return guess_by_endings(profile, "volume", Evidence.FILES, VOLUME_ENDINGS, profile.images, "NIfTI volumes")
 
     @property
     def kind(self) -> Kind:
         """A volume."""
         return "volume"
-
-    @property
-    def empty_cells_drop_rows(self) -> bool:
-        """Never: the file behind the cell decides as well."""
-        return False
 
     @property
     def image_cells(self) -> ImageCells:

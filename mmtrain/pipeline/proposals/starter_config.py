@@ -11,6 +11,7 @@ from typing import Any
 
 from mmtrain.artifacts.inspection_results import EncoderProposal, ProfiledColumn, TableProfile
 from mmtrain.columns.base import Purpose, role_class
+from mmtrain.columns.pixels.image import Augment
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.pipeline.proposals.recipes import ENCODED_IMAGES, recipe_for
 from mmtrain.system.remote import address_of
@@ -149,11 +150,17 @@ def _column(key: str, column: ProfiledColumn, *, encoded: bool) -> str:
         return f"# {quoted(column.header)}"
     if guess.content == "images" and encoded:
         options |= ENCODED_IMAGES
-    elif guess.content == "images" and "augment" in role_class(guess.role).model_fields:
+    elif guess.content == "images" and _changes_images(guess.role):
         grey = guess.options.get("channels") == 1
         options["augment"] = {name: value for name, value in AUGMENT.items() if name != "color" or not grey}
     entry = f"{quoted(key)}: {_map(options)}"
     return entry if guess.used else f"# {entry}"
+
+
+def _changes_images(role: str) -> bool:
+    """Return whether `augment` of a role has the options of images; those of recordings are others."""
+    field = role_class(role).model_fields.get("augment")
+    return field is not None and field.annotation is Augment
 
 
 def _map(options: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtrain.columns.pixels.audio_augment import AudioAugment
 from mmtrain.columns.pixels.image import Augment
 from mmtrain.training.augmentation.augment_policy import (
     UNIFORMS_PER_OPERATION,
@@ -23,6 +24,7 @@ from mmtrain.training.augmentation.augment_policy import (
     policy_moves,
     recoloured,
 )
+from mmtrain.training.augmentation.spectrograms import augment_spectrograms, uniforms_for_spectrogram
 
 UNIFORMS_PER_IMAGE = 8
 """Uniform numbers per image: two flips, rotation, two shifts, zoom, brightness, contrast."""
@@ -34,8 +36,10 @@ ERASED = 0.5
 """Share of the images in which `erase` covers a rectangle, as in random erasing (Zhong et al. 2020, arXiv:1708.04896)."""
 
 
-def uniforms_for(how: Augment) -> int:
+def uniforms_for(how: Augment | AudioAugment) -> int:
     """Return how many uniform numbers per image the changes take: eight, and more of those options that need some."""
+    if isinstance(how, AudioAugment):
+        return uniforms_for_spectrogram(how)
     return _first_of_policy(how) + UNIFORMS_PER_OPERATION * operations_of(how)
 
 
@@ -47,7 +51,7 @@ def _first_of_policy(how: Augment) -> int:
     return _first_of_shear(how) + (UNIFORMS_OF_SHEAR_AND_SHIFTS if how.shear or how.channel_shift else 0)
 
 
-def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
+def augment_images(pixels: Any, uniforms: Any, how: Augment | AudioAugment, levels: int, *, compiled: bool | None = None) -> Any:
     """Return augmented pixels of the same type and shape, (batch, height, width, channels).
 
     Args:
@@ -55,8 +59,10 @@ def augment_images(pixels: Any, uniforms: Any, how: Augment, levels: int, *, com
         uniforms: (batch, `uniforms_for(how)`) uniform random numbers in [0, 1).
         how: Which changes, and how strong.
         levels: The value of full brightness, 255 or 65535.
-        compiled: Whether XLA compiles the change; by default where there is no GPU.
+        compiled: Whether XLA compiles the change of images; by default where there is no GPU.
     """
+    if isinstance(how, AudioAugment):
+        return augment_spectrograms(pixels, uniforms, how, levels)
     numbers = tf.cast(uniforms, tf.float64)
     drawn = draw_operations(numbers[:, _first_of_policy(how) :], how)
     transforms = _transforms(numbers, how, pixels.shape[1], pixels.shape[2], drawn) if how.moves else None

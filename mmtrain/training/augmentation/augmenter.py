@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.columns import Column, inputs_among
+from mmtrain.columns.pixels.audio_augment import AudioAugment
 from mmtrain.columns.pixels.image import Augment
 from mmtrain.data.encode import Fitted
 from mmtrain.training.augmentation.augment import augment_images, uniforms_for
@@ -48,7 +49,7 @@ class Augmenter:
         return inputs
 
 
-def augment_cells(pixels: Any, present: Any, uniforms: Any, how: Augment, spec: Any) -> Any:
+def augment_cells(pixels: Any, present: Any, uniforms: Any, how: Augment | AudioAugment, spec: Any) -> Any:
     """Return augmented images, (batch, height, width, channels) or sets of them, (batch, most, ...); absent ones stay all zeros."""
     images = tf.reshape(pixels, (-1, *spec.shape))
     changed = augment_images(images, uniforms, how, spec.levels)
