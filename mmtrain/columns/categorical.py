@@ -55,7 +55,7 @@ def texts(cells: pd.Series[str]) -> np.ndarray[Any, Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    array = pc.fill_null(pa.array(cells, pa.large_string(), from_pandas=True), "")  # pandas takes three times as long
+    array = pc.fill_null(pa.array(cells.array, pa.large_string(), from_pandas=True), "")  # pandas takes three times as long
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=object)
 
 
