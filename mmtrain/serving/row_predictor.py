@@ -20,7 +20,7 @@ from mmtrain.data.drift import DriftMonitor
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.decode_cells import DecodedCells, join_images
 from mmtrain.data.prediction_chunks import Chunk
-from mmtrain.data.tables.file_formats.parquet_file import cell_texts
+from mmtrain.data.tables.file_formats.parquet_file import cell_texts, short_number_text
 from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import as_series, mark_missing
 from mmtrain.evaluation.prediction_table import prediction_columns
@@ -164,9 +164,9 @@ class RowPredictor:
         import pyarrow as pa
 
         words = self.experiment.data.missing_values
-        if len(values) > FEW_ROWS or not all(value is None or (isinstance(value, str) and value.isascii()) for value in values):
+        texts = [_simple_text(value) for value in values] if len(values) <= FEW_ROWS else [None]
+        if None in texts:
             return mark_missing(cell_texts([_scalar(value) for value in values]), words)
-        texts = [None if value is None else str(value).strip(BLANKS) for value in values]
         return pa.array([None if text == "" or text in words else text for text in texts], pa.large_string())
 
     def _run(
@@ -253,6 +253,17 @@ def _remarks(
         of_column = decoded[key].remarks if key in one.images else column.remarks(texts[key], raw[key], inputs[key])
         remarks += [(column.column, remark) for remark in of_column]
     return remarks
+
+
+def _simple_text(value: object) -> str | None:
+    """Return the text of a cell as `cell_texts` and `mark_missing` give it, empty for a missing one; None where only they know it."""
+    if isinstance(value, str):
+        return value.strip(BLANKS) if value.isascii() else None
+    if isinstance(value, float):
+        return short_number_text(value)
+    if type(value) is int:
+        return str(value)
+    return "" if value is None else None
 
 
 def _scalar(value: object) -> object:

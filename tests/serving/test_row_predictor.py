@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from tiny_serving import cells, image_bytes
 
+from mmtrain.data.tables.file_formats.parquet_file import cell_texts, short_number_text
 from mmtrain.errors import DataError
 from mmtrain.image_decoding.data_uri import to_data_uri
 from mmtrain.pipeline.groups.ensemble import load
@@ -141,3 +142,14 @@ def test_a_frame_of_images_needs_no_folder(loaded, tmp_path, monkeypatch):
     assert loaded.predict(frame)["status"].tolist() == ["ok", "ok", "ok", "scan: masked, the cell is empty"]
     with pytest.raises(DataError, match="the images folder does not exist"):
         loaded.predict(pd.DataFrame([GOOD | {"scan": "1.png"}]))
+
+
+def test_numbers_have_the_text_that_a_table_gives_them():
+    random = np.random.default_rng(0)
+    spread = random.normal(size=20_000) * 10.0 ** random.integers(-12, 20, 20_000)
+    edges = [0.0, -0.0, 1e-4, 9.9e-5, 1e10, 9999999999.5, 2.0**53, -(2.0**53) + 1, 0.1 + 0.2, 1 / 3, np.nan, np.inf]
+    numbers = [*spread.tolist(), *(random.integers(-(10**9), 10**9, 20_000) / 1000).tolist(), *edges]
+    texts = [short_number_text(number) for number in numbers]
+    assert sum(text is None for text in texts) < 25_000
+    written = cell_texts(numbers).to_pylist()
+    assert [text for text in texts if text is not None] == [full for text, full in zip(texts, written, strict=True) if text is not None]

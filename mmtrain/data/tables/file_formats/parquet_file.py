@@ -243,6 +243,14 @@ def _number_text(array: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_nan(values), None, text)
 
 
+def short_number_text(number: float) -> str | None:
+    """Return the text that `cell_texts` gives to a number, without a call of Arrow; None where Python might write it otherwise."""
+    if number.is_integer():
+        return str(int(number)) if abs(number) < 2.0**53 else None
+    # Both write the fewest digits that tell a number apart; beyond these, one or the other has an exponent.
+    return repr(number) if 1e-4 <= abs(number) < 1e10 else None
+
+
 def cell_texts(values: Sequence[object]) -> pa.Array:
     """Python's own values as the texts that a Parquet file of them gives: None and NaN are null, a date at midnight has no time."""
     import pyarrow as pa
