@@ -7,28 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.run_folder import SEARCH_FILE, Run
-from mmtrain.data.drift import Drift
-from mmtrain.data.prediction_chunks import Chunk
 from mmtrain.errors import MmtrainError, Problem, UsageError, shell_command
 from mmtrain.serving.batcher import Batcher, Part
+from mmtrain.serving.drift_tally import DriftTally
 from mmtrain.serving.metrics import ROWS, SECONDS, Metrics
 from mmtrain.serving.open_inference import datatypes
 from mmtrain.serving.row_predictor import RowPredictor
 from mmtrain.serving.rows import PreparedRow
 from mmtrain.serving.served_rows import ServedRows, undefined_columns
-from mmtrain.specs import IndexSpec
 
-COUNTED_ROWS = 512
-COUNTED_BYTES = 16_000_000
-"""Rows, and bytes of their tensors, that are counted together: counting costs half a millisecond, however few they are."""
 INLINE_ROWS = 64
 """Rows without images that are checked between two other requests; more are checked in a thread."""
 
@@ -55,71 +46,6 @@ class Limits:
     """Bytes of all requests that are being answered, which bounds the memory that they take."""
     rate: float = 0.0
     """Requests of one client per second; 0 for any number."""
-
-
-class DriftTally:
-    """Counts the rows that one run has predicted, in pieces, for metrics and drift. Threads may call it at any time."""
-
-    def __init__(self, predictor: RowPredictor, metrics: Metrics, model: str) -> None:
-        self._monitor = predictor.monitor()
-        self._fitted = predictor.loaded.fitted.columns
-        self._headers = {key: column.column for key, column in predictor.experiment.inputs.items()}
-        self._metrics, self._model = metrics, model
-        self._chunks: list[Chunk] = []
-        self._rows = self._bytes = 0
-        self._lock = Lock()
-
-    def add(self, chunk: Chunk) -> None:
-        """Count the next rows, now or together with others."""
-        with self._lock:
-            self._chunks.append(chunk)
-            self._rows += len(chunk)
-            self._bytes += sum(values.nbytes for values in chunk.batch.values())
-            if self._rows >= COUNTED_ROWS or self._bytes >= COUNTED_BYTES:
-                self._count()
-
-    def drifts(self) -> list[Drift]:
-        """Return how the rows so far differ from those of training."""
-        with self._lock:
-            self._count()
-            return self._monitor.drifts()
-
-    def _count(self) -> None:
-        if not self._chunks:
-            return
-        chunk = _merged(self._chunks)
-        self._chunks, self._rows, self._bytes = [], 0, 0
-        self._monitor.add(chunk)
-        for key, column in self._fitted.items():
-            for kind, cells in _odd_cells(column, chunk, key).items():
-                if cells:
-                    self._metrics.count("mmtrain_cells_total", cells, model=self._model, column=self._headers[key], kind=kind)
-
-
-def _odd_cells(column: Any, chunk: Chunk, key: str) -> dict[str, int]:
-    """Count cells of a column that are missing, unseen in training, or outside of its range."""
-    values = chunk.inputs[key]
-    if isinstance(column.spec, IndexSpec):
-        return {"missing": int((values == 0).sum()), "unseen": int((values == 1).sum())}
-    minimum, maximum = getattr(column, "minimum", None), getattr(column, "maximum", None)
-    if minimum is not None and maximum is not None and key in chunk.raw:
-        numbers = chunk.raw[key]
-        return {"missing": int(np.isnan(numbers).sum()), "outside_range": int(((numbers < minimum) | (numbers > maximum)).sum())}
-    return {"missing": int((chunk.inputs[f"{key}_present"] == 0).sum())}
-
-
-def _merged(chunks: Sequence[Chunk]) -> Chunk:
-    """Return the rows of several chunks as one, with what a monitor reads."""
-    if len(chunks) == 1:
-        return chunks[0]
-    first = chunks[0]
-    # An id may be in some requests only.
-    headers = [header for header in first.cells if all(header in one.cells for one in chunks)]
-    cells = {header: pd.concat([one.cells[header] for one in chunks], ignore_index=True) for header in headers}
-    raw, inputs = (
-        {key: np.concatenate([getattr(one, name)[key] for one in chunks]) for key in getattr(first, name)} for name in ("raw", "inputs")
-    )
-    return Chunk(0, cells, inputs, raw=raw)
 
 
 class ServedModel:
