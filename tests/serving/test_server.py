@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import csv
+import gc
 import io
 import json
 import random
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import weakref
 import zipfile
 from html import unescape
 from pathlib import Path
@@ -40,6 +42,7 @@ from mmtrain.serving.http.server import listen
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.served_model import Limits, newer_run, newest_run
+from mmtrain.system.memory import settle_objects
 
 IMAGE = image_bytes(90)
 ROW = cells(0) | {"scan": base64.b64encode(IMAGE).decode()}
@@ -488,3 +491,17 @@ def test_the_dockerfile_passes_a_linter(tmp_path):
     (tmp_path / "Dockerfile").write_text(dockerfile("clinic/1", ["own.py"]))
     found = subprocess.run([linter, tmp_path / "Dockerfile"], check=False, capture_output=True, text=True, timeout=60)
     assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_a_server_leaves_what_it_has_loaded_to_no_garbage_collection():
+    class Cycle: ...
+
+    lost = Cycle()
+    lost.itself, known = lost, weakref.ref(lost)
+    gc.freeze()
+    del lost
+    settle_objects()
+    assert known() is not None
+    settle_objects(again=True)
+    assert known() is None
+    assert gc.get_freeze_count() > 1000
