@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from mmtrain.artifacts import runs
@@ -22,6 +23,8 @@ from mmtrain.serving.served_rows import ServedRows, undefined_columns
 
 INLINE_ROWS = 64
 """Rows without images that are checked between two other requests; more are checked in a thread."""
+INLINE_SECONDS = 0.01
+"""Longest call of the network that is made between two other requests; a longer one is made in a thread."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +60,21 @@ class ServedModel:
         self.outputs: dict[str, str] = {}
         """Datatypes of the columns of predictions."""
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
-        self._use(self._opened(newest_run(which, output)))
+        self._use(*self._opened(newest_run(which, output)))
 
-    def _opened(self, run: Run) -> RowPredictor:
-        """Open a run and predict a row of nothing, so that the first client does not wait for what TensorFlow does first."""
+    def _opened(self, run: Run) -> tuple[RowPredictor, int]:
+        """Open a run, and return how many rows a call may have that is made between two requests.
+
+        It predicts rows of nothing, so that the first client does not wait for what TensorFlow does first.
+        """
         predictor = RowPredictor(run, max_pixels=self._limits.max_pixels)
-        empty = dict.fromkeys(predictor.reader.required)
-        for rows in (1, 2):
-            served = predictor.predict(predictor.prepare([empty] * rows))
+        (empty,) = predictor.prepare([dict.fromkeys(predictor.reader.required)])
+        served = predictor.predict([empty])
         targets = predictor.loaded.fitted.targets
         self.outputs = datatypes(served.columns | {name: one for key in targets for name, one in undefined_columns(key, targets).items()})
-        return predictor
+        return predictor, _inline_rows(predictor, empty)
 
-    def _use(self, predictor: RowPredictor) -> None:
+    def _use(self, predictor: RowPredictor, inline_rows: int) -> None:
         self.predictor = predictor
         self.drift = DriftTally(predictor, self._metrics, self.name)
         self.batcher: Batcher[PreparedRow, ServedRows] = Batcher(
@@ -77,6 +82,7 @@ class ServedModel:
             most_rows=min(self._limits.batch_rows, predictor.most_rows),
             most_waiting=self._limits.queue_rows,
             wait=self._limits.batch_wait,
+            inline_rows=inline_rows,
             observe=self._observe,
         )
         self._metrics.clear("mmtrain_model_info", model=self.name)
@@ -128,9 +134,9 @@ class ServedModel:
         newer = await loop.run_in_executor(None, newer_run, self._which, self._output, self.predictor.run)
         if newer is None:
             return False
-        predictor = await loop.run_in_executor(None, self._opened, newer)
+        opened = await loop.run_in_executor(None, self._opened, newer)
         former = self.batcher
-        self._use(predictor)
+        self._use(*opened)
         self._metrics.count("mmtrain_model_reloads_total", model=self.name)
         await former.drain()
         return True
@@ -146,6 +152,22 @@ class ServedModel:
         """End the threads; what is in flight is predicted first."""
         await self.batcher.drain()
         self._decoders.shutdown()
+
+
+def _inline_rows(predictor: RowPredictor, row: PreparedRow) -> int:
+    """Return the most rows that are predicted within `INLINE_SECONDS`, of 4, 16 and 64."""
+    most = 0
+    for rows in (4, 16, 64):
+        if rows > predictor.most_rows or min(_seconds(predictor, [row] * rows) for _ in range(3)) > INLINE_SECONDS:
+            break
+        most = rows
+    return most
+
+
+def _seconds(predictor: RowPredictor, rows: Sequence[PreparedRow]) -> float:
+    begun = perf_counter()
+    predictor.predict(rows)
+    return perf_counter() - begun
 
 
 def newest_run(which: str, output: Path) -> Run:

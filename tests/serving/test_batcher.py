@@ -112,3 +112,43 @@ def test_a_request_that_was_given_up_is_not_predicted():
 
     run(test)
     assert calls == [[1], [3]]
+
+
+def test_a_call_of_few_rows_is_made_in_the_thread_of_the_loop():
+    threads = {}
+
+    def call(rows):
+        threads[len(rows)] = threading.current_thread()
+        if -1 in rows:
+            raise ValueError("bad")
+        return list(rows)
+
+    async def test():
+        batcher = Batcher(call, most_rows=9, most_waiting=9, inline_rows=2)
+        for rows in ([1, 2], [3, 4, 5]):
+            assert (await batcher.submit(rows))[0].result == rows
+        with pytest.raises(ValueError, match="bad"):
+            await batcher.submit([-1])
+        assert (await batcher.submit([6]))[0].result == [6]
+        await batcher.drain()
+
+    run(test)
+    assert threads[1] is threads[2] is threading.current_thread()
+    assert threads[3] is not threading.current_thread()
+
+
+def test_requests_that_have_arrived_together_share_the_first_call():
+    calls = []
+
+    async def test():
+        batcher = Batcher(lambda rows: calls.append(list(rows)) or rows, most_rows=9, most_waiting=9, inline_rows=9)
+
+        async def arrive(row):
+            await asyncio.sleep(0)  # read in one turn of the loop, submitted in the next
+            await batcher.submit([row])
+
+        await asyncio.gather(*(arrive(row) for row in range(4)))
+        await batcher.drain()
+
+    run(test)
+    assert calls == [[0, 1, 2, 3]]

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import weakref
 import zipfile
 from html import unescape
@@ -41,7 +42,7 @@ from mmtrain.serving.http.openapi import _example
 from mmtrain.serving.http.server import listen
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
-from mmtrain.serving.served_model import Limits, newer_run, newest_run
+from mmtrain.serving.served_model import Limits, _inline_rows, newer_run, newest_run
 from mmtrain.system.memory import settle_objects
 
 IMAGE = image_bytes(90)
@@ -491,6 +492,12 @@ def test_the_dockerfile_passes_a_linter(tmp_path):
     (tmp_path / "Dockerfile").write_text(dockerfile("clinic/1", ["own.py"]))
     found = subprocess.run([linter, tmp_path / "Dockerfile"], check=False, capture_output=True, text=True, timeout=60)
     assert (found.returncode, found.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(("slow_from", "inline"), [(1, 0), (5, 4), (17, 16), (1000, 64)])
+def test_calls_are_made_between_requests_up_to_the_rows_that_take_milliseconds(slow_from, inline):
+    predictor = SimpleNamespace(most_rows=100, predict=lambda rows: time.sleep(0.02 if len(rows) >= slow_from else 0))
+    assert _inline_rows(predictor, None) == inline
 
 
 def test_a_server_leaves_what_it_has_loaded_to_no_garbage_collection():
