@@ -16,6 +16,7 @@ TABLE = {
     "x": {"role": "numeric"},
     "kind": {"role": "categorical"},
     "note": {"role": "text", "vectorize": "tokens", "max_tokens": 6},
+    "review": {"role": "text", "max_length": 8, "missing": "mask"},
     "scan": {"role": "image", "size": [8, 8], "channels": 1},
     "y": {"role": "target", "task": "binary", "positive": "high"},
     "z": {"role": "target", "task": "regression"},
@@ -37,6 +38,17 @@ def experiment(columns, branches, fusion=None, **training):
     }
 
 
+REVIEWS = ("the dress fit, a dress!", "good", "bad dresses", "a good fit, the bad", "", "good fit")
+ENCODED = {
+    "columns": ["review"],
+    "architecture": "pretrained",
+    "model": "tiny_bert",
+    "tune": "lora",
+    "rank": 2,
+    "blocks": 1,
+    "dropout": 0.0,
+}
+"""The first epochs train on cached features of the encoder, the last one trains its adapters."""
 MLP = {"columns": ["x", "kind"], "architecture": "mlp", "units": [8]}
 CASES = {
     "table": experiment(["x", "kind", "y"], {"table": MLP}, clip_norm=0.05, weight_average=0.9, weight_decay=0.01),
@@ -58,14 +70,19 @@ CASES = {
         {"table": {**MLP, "columns": ["x"]}, "scan": {"columns": ["scan"], "architecture": "cnn", "filters": [4]}},
         stages=[{"epochs": 1, "unfreeze": ["fusion", "targets"]}, {"epochs": EPOCHS - 1, "begin_with": "best"}],
     ),
+    "tuned encoder": experiment(
+        ["x", "review", "y"], {"table": {**MLP, "columns": ["x"]}, "review": ENCODED}, clip_norm=0.05, learning_rate=0.01
+    ),
     "members": experiment(["x", "kind", "y"], {"table": {"columns": ["x", "kind"], "architecture": "tabm", "units": [8], "dropout": 0.0}}),
 }
 
 
 def write_data(folder):
-    """The table of all cases, with images."""
+    """The table of all cases, with images, and an encoder of texts."""
     from tiny import paint, write_table
+    from tiny_encoders import write_model
 
+    write_model(folder / "tiny_bert", modules=["Transformer", "Pooling"], pooling={"pooling_mode_mean_tokens": True})
     rows = 60
     for row in range(rows):
         paint(folder / f"scans/{row}.png", (row % 2) * 90 + row)
@@ -76,6 +93,7 @@ def write_data(folder):
                 "x": (row % 2) * 2 - 1 + (row % 7) / 10,
                 "kind": "abc"[row % 3],
                 "note": f"w{row % 5} w{row % 3} w{row % 2}",
+                "review": REVIEWS[row % len(REVIEWS)],
                 "scan": f"scans/{row}.png",
                 "y": ("low", "high")[row % 2],
                 "z": row / 10,
