@@ -5,7 +5,9 @@ transformers with the normalization in front of each part. CLIP reads texts from
 token and of the last piece, projected. SigLIP reads texts padded to 64 pieces, padding included, and its image vector is attention pooling
 by a learned query. Sizes follow from the arrays, heads from the config.json or from the usual width of 64.
 
-SigLIP 2 has the networks of SigLIP where its config.json names `siglip`, and Gemma's tokenizer.
+SigLIP 2 (Tschannen et al. 2025, arXiv:2502.14786) has the networks of SigLIP where its config.json names `siglip`, and Gemma's tokenizer.
+Where it names `siglip2` (NaFlex), patches are embedded by a dense layer, and positions are brought to the grid of the image, of any aspect
+ratio, by linear interpolation with antialias. The columns of mmtrain have one size, so no patch of an image is padding.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtrain.encoders.base import Built, Family, Slot, family
 from mmtrain.encoders.layer_builder import HALVES, LayerBuilder, activation_layer, check_sides, image_input, input_scaling
-from mmtrain.encoders.vit import HEAD_WIDTH, resample
+from mmtrain.encoders.vit import HEAD_WIDTH, cubic_weights, linear_weights, resample
 from mmtrain.specs import PieceSpec, TensorSpec
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ HUBS = {
     "clip-vit-base-patch32": "openai/clip-vit-base-patch32",
     "clip-vit-base-patch16": "openai/clip-vit-base-patch16",
     "siglip-base-patch16-224": "google/siglip-base-patch16-224",
+    "siglip2-base-patch16-naflex": "google/siglip2-base-patch16-naflex",
 }
 
 
@@ -37,6 +40,7 @@ class Architecture:
     """Sizes of a tower, as its arrays and config.json have them."""
 
     siglip: bool
+    """True for SigLIP and SigLIP 2."""
     prefix: str
     """Beginning of the names of its arrays, `vision_model.` or `text_model.`."""
     blocks: int
@@ -50,6 +54,8 @@ class Architecture:
     projected: int
     """Width of the vector; 0 where the checkpoint has no projection."""
     patch: int = 0
+    naflex: bool = False
+    """True for an image tower of SigLIP 2 that was trained on images of any aspect ratio."""
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     vocabulary: int = 0
@@ -105,7 +111,8 @@ class ClipText(Family):
 
 
 def _tower(checkpoint: Checkpoint, part: str) -> Architecture | None:
-    kind = str(checkpoint.config.get("model_type", "")).removesuffix(f"_{part}_model")
+    version = str(checkpoint.config.get("model_type", "")).removesuffix(f"_{part}_model")
+    kind = "siglip" if version == "siglip2" else version
     prefix, shapes = f"{part}_model.", checkpoint.shapes
     name = f"{prefix}embeddings." + ("patch_embedding.weight" if part == "vision" else "token_embedding.weight")
     if kind not in ("clip", "siglip") or name not in shapes:
@@ -133,12 +140,18 @@ def _tower(checkpoint: Checkpoint, part: str) -> Architecture | None:
         epsilon=float(config.get("layer_norm_eps", 1e-6 if kind == "siglip" else 1e-5)),
         positions=shapes[f"{prefix}embeddings.position_embedding.weight"][0],
         projected=projection[0],
-        patch=table[2] if part == "vision" else 0,
+        patch=_patch(table) if part == "vision" else 0,
+        naflex=part == "vision" and len(table) == 2,
         mean=mean,
         deviation=deviation,
         vocabulary=table[0] if part == "text" else 0,
         padding=int(config.get("pad_token_id", 1)),
     )
+
+
+def _patch(kernel: tuple[int, ...]) -> int:
+    """Return the side of a patch from the shape of its kernel, (width, 3, side, side) or, in NaFlex, (width, side * side * 3)."""
+    return kernel[2] if len(kernel) == 4 else math.isqrt(kernel[1] // 3)
 
 
 def build_image(one: Architecture, spec: TensorSpec) -> Built:
@@ -150,7 +163,8 @@ def build_image(one: Architecture, spec: TensorSpec) -> Built:
     image, pixels = image_input(spec, one.mean, one.deviation)
     rows, columns = spec.shape[0] // one.patch, spec.shape[1] // one.patch
     layers = LayerBuilder(epsilon=one.epsilon)
-    values = layers.cut_patches(pixels, f"{one.prefix}embeddings.patch_embedding", one.width, one.patch, bias=one.siglip)
+    patches = f"{one.prefix}embeddings.patch_embedding"
+    values = layers.cut_patches(pixels, patches, one.width, one.patch, bias=one.siglip, flat=one.naflex)
     values = keras.layers.Reshape((rows * columns, one.width), dtype="float32")(values)
     tokens = SpecialTokens(special=int(not one.siglip), registers=0, name="tokens", dtype="float32")
     values = tokens(values)
@@ -268,7 +282,8 @@ def _positions(layer: Any, one: Architecture, rows: int, columns: int) -> Slot:
 
     def convert(*values: Any) -> list[Any]:
         table = values[-1]
-        grid = resample(table[special:].reshape(side, side, one.width), (rows, columns)).reshape(rows * columns, one.width)
+        weights = linear_weights if one.naflex else cubic_weights
+        grid = resample(table[special:].reshape(side, side, one.width), (rows, columns), weights).reshape(rows * columns, one.width)
         return [*([values[0][None] + table[:1]] if special else []), grid]
 
     return Slot(layer, arrays, convert)

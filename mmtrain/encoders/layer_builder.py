@@ -109,14 +109,22 @@ class LayerBuilder:
         self._slot(layer, name, (width, 1, kernel, kernel), width, norm, bias=bias, axes=(2, 3, 0, 1))
         return output
 
-    def cut_patches(self, values: Any, name: str, width: int, side: int, *, bias: bool = True) -> Any:
-        """Return patches of `side` pixels that do not overlap, as vectors of this width."""
+    def cut_patches(self, values: Any, name: str, width: int, side: int, *, bias: bool = True, flat: bool = False) -> Any:
+        """Return patches of `side` pixels that do not overlap, as vectors of this width.
+
+        With `flat` the checkpoint holds the kernel of a dense layer on a patch's rows of pixels, (width, side * side * channels).
+        """
         import keras
 
         layer = keras.layers.Conv2D(width, side, strides=side, name=_layer_name(name), dtype="float32")
-        shape = (width, values.shape[-1], side, side)
+        channels = values.shape[-1]
         output = layer(values)
-        self._slot(layer, name, shape, width, "", bias=bias, axes=(2, 3, 1, 0))
+        if flat:
+            arrays = {f"{name}.weight": (width, side * side * channels), f"{name}.bias": (width,)}
+            shape = (side, side, channels, width)
+            self.slots.append(Slot(layer, arrays, lambda kernel, offset: [kernel.T.reshape(shape), offset]))
+        else:
+            self._slot(layer, name, (width, channels, side, side), width, "", bias=bias, axes=(2, 3, 1, 0))
         return output
 
     def dense(self, values: Any, name: str, width: int, *, bias: bool = True, activation: str = "linear", convolved: bool = False) -> Any:

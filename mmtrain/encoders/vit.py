@@ -8,7 +8,7 @@ heads from the config.json or from the usual width of 64. Positions are resample
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -263,21 +263,37 @@ def _tokens(layer: Any, one: Architecture, rows: int, columns: int) -> Slot:
     return Slot(layer, arrays, convert)
 
 
-def resample(grid: Any, size: Sequence[int]) -> Any:
-    """Return a grid, (height, width, channels), at another size by cubic convolution with a = -0.75, as PyTorch's `bicubic` does."""
+def cubic_weights(length: int, before: int) -> Any:
+    """Return the weights, (length, before), of cubic convolution with a = -0.75, which is PyTorch's `bicubic`."""
+    import numpy as np
+
+    place = (np.arange(length) + 0.5) * before / length - 0.5
+    first = np.floor(place).astype(int)
+    matrix = np.zeros((length, before))
+    for step in range(-1, 3):
+        distance = np.abs(place - first - step)
+        near = (1.25 * distance - 2.25) * distance**2 + 1
+        far = -0.75 * (((distance - 5) * distance + 8) * distance - 4)
+        np.add.at(matrix, (np.arange(length), np.clip(first + step, 0, before - 1)), np.where(distance <= 1, near, far))
+    return matrix
+
+
+def linear_weights(length: int, before: int) -> Any:
+    """Return the weights, (length, before), of linear interpolation with antialias: a triangle that is wider where the grid shrinks."""
+    import numpy as np
+
+    place = (np.arange(length) + 0.5) * before / length
+    distance = np.abs(np.arange(before) + 0.5 - place[:, None]) / max(before / length, 1)
+    triangle = np.maximum(1 - distance, 0)
+    return triangle / triangle.sum(axis=1, keepdims=True)
+
+
+def resample(grid: Any, size: Sequence[int], weights: Callable[[int, int], Any] = cubic_weights) -> Any:
+    """Return a grid, (height, width, channels), at another size; `weights` are those of one side."""
     import numpy as np
 
     for axis, length in enumerate(size):
-        before = grid.shape[axis]
-        if before == length:
-            continue
-        place = (np.arange(length) + 0.5) * before / length - 0.5
-        first = np.floor(place).astype(int)
-        matrix = np.zeros((length, before))
-        for step in range(-1, 3):
-            distance = np.abs(place - first - step)
-            near = (1.25 * distance - 2.25) * distance**2 + 1
-            far = -0.75 * (((distance - 5) * distance + 8) * distance - 4)
-            np.add.at(matrix, (np.arange(length), np.clip(first + step, 0, before - 1)), np.where(distance <= 1, near, far))
-        grid = np.moveaxis(np.tensordot(matrix, grid, (1, axis)), 0, axis)
+        if grid.shape[axis] != length:
+            matrix = weights(length, grid.shape[axis])
+            grid = np.moveaxis(np.tensordot(matrix, grid, (1, axis)), 0, axis)
     return grid.astype(np.float32)

@@ -4,7 +4,7 @@
 
 needs torch, timm, transformers and open_clip, which no test does. Arrays follow from their names, so that tests make the same ones. Made
 with torch 2.13.0, timm 1.0.31 and transformers 5.18.0; CLIP, SigLIP and DINOv3 with torch 2.14.1 and transformers 5.24.0; OpenCLIP with
-open_clip 3.3.0.
+open_clip 3.3.0; SigLIP 2 with torch 2.13.0 and transformers 5.24.0.
 """
 
 import json
@@ -66,18 +66,34 @@ def towers():
     siglip = {**TOWER, "hidden_size": 16, "eos_token_id": 1, "bos_token_id": 0, "pad_token_id": 1}
     config = transformers.SiglipConfig(text_config=siglip, vision_config={**SMALL, "intermediate_size": 24})
     yield "siglip", transformers.SiglipModel(config), HALVES, 8, 1
+    vision = {**SMALL, "intermediate_size": 24, "num_patches": 25}
+    yield "siglip2", transformers.Siglip2Model(transformers.Siglip2Config(text_config=siglip, vision_config=vision)), HALVES, 8, 1
 
 
 def published_towers(name, model, scaling, length, padding):
     """The entry of a network of two towers: that of its image tower, texts, and the vectors of their text tower."""
     config = json.loads(model.config.to_json_string())
     features = lambda out: out.pooler_output  # noqa: E731
-    model.forward = lambda pixels: model.get_image_features(pixel_values=pixels)
-    entry = published(name, model, config, scaling, 32, features, names_in_files(model))
-    ids = torch.tensor([[*text, *[padding] * (length - len(text))] for text in TEXTS[name]])
+    model.forward = lambda pixels: model.get_image_features(**(patches_of(pixels) if name == "siglip2" else {"pixel_values": pixels}))
+    # Four rows of six patches: fewer than the positions of one side, and more than those of the other.
+    entry = published(name, model, config, scaling, (32, 48) if name == "siglip2" else 32, features, names_in_files(model))
+    texts = TEXTS[name.removesuffix("2")]
+    ids = torch.tensor([[*text, *[padding] * (length - len(text))] for text in texts])
     with torch.no_grad():
         vectors = features(model.get_text_features(input_ids=ids)).numpy()
-    return entry | {"texts": TEXTS[name], "text_features": np.round(vectors[:, :8].astype(float), 5).tolist()}
+    return entry | {"texts": texts, "text_features": np.round(vectors[:, :8].astype(float), 5).tolist()}
+
+
+def patches_of(pixels):
+    """What the image processor of SigLIP 2 makes of (1, 3, height, width): rows of patches, none of them padding."""
+    side = SMALL["patch_size"]
+    rows, columns = pixels.shape[2] // side, pixels.shape[3] // side
+    patches = pixels[0].permute(1, 2, 0).reshape(rows, side, columns, side, 3).permute(0, 2, 1, 3, 4).reshape(1, rows * columns, -1)
+    return {
+        "pixel_values": patches,
+        "pixel_attention_mask": torch.ones(1, rows * columns),
+        "spatial_shapes": torch.tensor([[rows, columns]]),
+    }
 
 
 def open_clip_towers():

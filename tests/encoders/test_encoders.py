@@ -11,7 +11,7 @@ from published_arrays import array_of, image_of
 
 from mmtrain.encoders import families, find_weights, load_encoder, recognize
 from mmtrain.encoders.keras_applications import SCALES
-from mmtrain.encoders.vit import resample
+from mmtrain.encoders.vit import linear_weights, resample
 from mmtrain.errors import RunError
 from mmtrain.specs import ImageSpec, PieceSpec
 
@@ -349,11 +349,21 @@ def test_positions_of_patches_are_resampled_as_bicubic_interpolation_does():
     assert np.allclose(resample(line, (6, 4))[:, 0, 0], RESAMPLED, atol=1e-5)
 
 
+def test_positions_are_brought_to_another_aspect_ratio_as_linear_interpolation_with_antialias_does():
+    """Expected: `torch.nn.functional.interpolate(..., mode="bilinear", antialias=True)` of the squares 0 1 4 9 16, smaller and larger."""
+    line = np.arange(5.0)[:, None, None] ** 2 * np.ones((1, 5, 1))
+    smaller, larger = (resample(line, (rows, 5), linear_weights)[:, 0, 0] for rows in (3, 7))
+    assert np.allclose(smaller, SMALLER, atol=1e-5)
+    assert np.allclose(larger, LARGER, atol=1e-5)
+
+
+SMALLER = [0.428571, 4.444445, 12.999999]
+LARGER = [0.0, 0.571429, 1.857143, 4.0, 7.571429, 12.0, 16.0]
 RESAMPLED = [-0.086806, 0.21875, 1.430555, 3.152778, 6.78125, 9.434029]
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("name", ["clip", "siglip", "open_clip", "open_clip_apart"])
+@pytest.mark.parametrize("name", ["clip", "siglip", "siglip2", "open_clip", "open_clip_apart"])
 @pytest.mark.slow
 def test_text_towers_give_the_vectors_of_the_published_network(tmp_path, name):
     """Padding is a piece of our own; SigLIP reads it as its last piece, up to its whole length, and CLIP not at all."""
