@@ -130,23 +130,6 @@ class Guess(FullResult):
         return tuple(map(str, words)) if isinstance(words, list) else MISSING_WORDS
 
 
-class ColumnEncoder(Section):
-    """A frozen pretrained encoder, and the reduction of its features to numbers: a branch reads the column as these numbers."""
-
-    model: str = Field(
-        min_length=1,
-        description="Name of a model, such as efficientnet_lite0, folder with config.json and weights, or file of weights "
-        "(.safetensors, .pth). Nothing is downloaded; `mmtrain models list` shows the models at hand.",
-    )
-    weights: str = Field("", description="File or folder of the weights, where `model` is a name that says the architecture only.")
-    components: int = Field(30, ge=1, le=4096, description="Numbers that the branch receives; at most as many as the encoder gives.")
-    reduce: Literal["pca", "learned"] = Field(
-        "pca",
-        description="pca: principal components of the features of training rows, each with a standard deviation of 1; learned: a dense "
-        "layer, trained with the branch.",
-    )
-
-
 class Column(Section):
     """A column as declared. The class variables are the traits of its role; other modules use these, never a role's name."""
 
@@ -226,12 +209,6 @@ class Column(Section):
         return str(dict(self).get("missing", ""))
 
     @property
-    def vector_encoder(self) -> ColumnEncoder | None:
-        """Return the option `encoder` of those roles that have it: branches then read the column as numbers."""
-        encoder: ColumnEncoder | None = dict(self).get("encoder")
-        return encoder
-
-    @property
     def drops_missing(self) -> bool:
         """Return whether rows without a value leave the table."""
         return self.policy == "drop"
@@ -245,16 +222,6 @@ class Column(Section):
     def masks_missing(self) -> bool:
         """Return whether the network goes without the column where it has no value."""
         return self.policy == "mask"
-
-
-ENCODER = Field(
-    None,
-    description="A pretrained encoder that makes numbers of the column, `{model: NAME, components: 30}` or `NAME`, for a branch that "
-    "reads numbers, such as `tabm`, together with other columns.",
-    # A name alone becomes `{model: NAME}` before pydantic sees it (`config.default_branches`), so that its schema lacks that form.
-    json_schema_extra=lambda schema: schema["anyOf"].insert(0, {"type": "string"}),  # type: ignore[union-attr]
-)
-"""The option `encoder` of columns that encoders read."""
 
 
 roles: Registry[Any] = Registry("role")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import ENCODER, ColumnEncoder, Content, Evidence, Guess, role
+from mmtrain.columns.base import Content, Evidence, Guess, role
 from mmtrain.columns.cells import CellError, missing_cell_error
-from mmtrain.columns.input_column import InputColumn
+from mmtrain.columns.input_column import ENCODER, ColumnEncoder, InputColumn
 from mmtrain.columns.vectorizers.document_counts import DocumentCounts, count_tokens, inverse_document_frequency
 from mmtrain.columns.vectorizers.fitted_text import LONGEST, FittedText, Length
 from mmtrain.columns.vectorizers.text_hashes import BUCKETS, CHARACTERS, FittedHashes, fit_hashes

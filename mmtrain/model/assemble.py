@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from mmtrain.branches import Branch, encoder_columns
-from mmtrain.columns import Column
+from mmtrain.columns import Column, inputs_among
 from mmtrain.data.cell_encoder import encoder, unique_layer_names
 from mmtrain.data.encode import Fitted
 from mmtrain.encoders.tuning import depths
@@ -57,7 +57,7 @@ def assemble(
     """
     names = names_of_layers(branches, fitted)
     specs = {key: column.spec for key, column in fitted.columns.items()}
-    make = BranchMaker(branches, columns, specs, components or {}, reads_tokens=fusion.reads_tokens)
+    make = BranchMaker(branches, inputs_among(columns), specs, components or {}, reads_tokens=fusion.reads_tokens)
     whole = {key: make.branch(key, layer) for key, layer in names.branches.items()}
     parts, encoders, tuned = _behind_encoders(branches, columns, specs, whole)
     layout = InputLayout({key: encoders[key].spec if key in encoders else spec for key, spec in specs.items()})

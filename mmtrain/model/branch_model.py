@@ -12,7 +12,7 @@ from keras import ops
 from mmtrain.branches import Branch, Features, Inputs
 from mmtrain.branches.base import LinearInputs
 from mmtrain.branches.inputs import masked_of
-from mmtrain.columns import Column
+from mmtrain.columns import Column, InputColumn
 from mmtrain.encoders import Encoder
 from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.input_layout import InputLayout
@@ -143,7 +143,7 @@ class BranchMaker:
     """Builds the branches of an experiment from the columns as they are encoded."""
 
     branches: Mapping[str, Branch]
-    columns: Mapping[str, Column]
+    columns: Mapping[str, InputColumn]
     specs: Mapping[str, TensorSpec]
     components: Mapping[str, Components]
     reads_tokens: bool

@@ -23,7 +23,7 @@ from mmtrain.layers.stacks import SideBySide, TakePlaces
 from mmtrain.specs import FeatureSpec, TensorSpec, VectorSpec
 
 if TYPE_CHECKING:
-    from mmtrain.columns.base import ColumnEncoder
+    from mmtrain.columns.input_column import ColumnEncoder
     from mmtrain.data.arrays import Array
 
 

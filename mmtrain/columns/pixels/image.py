@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import ENCODER, ColumnEncoder, Guess, role
+from mmtrain.columns.base import Guess, role
 from mmtrain.columns.cells import ImageCells
+from mmtrain.columns.input_column import ENCODER, ColumnEncoder
 from mmtrain.columns.pixels.fitted_image import FittedImage
 from mmtrain.columns.pixels.image_cells import MORE_ENDINGS, MORE_URIS, guess_images
 from mmtrain.columns.pixels.pixel_input import Choice, Level, MissingOption, PixelColumn, Side, Slice, WindowOption, check_suffix

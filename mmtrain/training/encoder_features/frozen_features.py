@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.branches import Branch, encoder_columns
-from mmtrain.columns import Column, RowSource
+from mmtrain.columns import Column, RowSource, inputs_among
 from mmtrain.config.experiment import Cache
 from mmtrain.data.arrays import Array, Arrays
 from mmtrain.data.counter_rng import uniform
@@ -133,9 +133,9 @@ def fit_components(arrays: Arrays, columns: Mapping[str, Column], train: Array) 
 
     At most ROWS_OF_COMPONENTS rows are read, evenly spaced. Where rows or features have fewer directions, the other components are zero.
     """
-    fitted = {}
+    fitted, inputs = {}, inputs_among(columns)
     for key in arrays.inputs:
-        option = columns[key].vector_encoder
+        option = inputs[key].vector_encoder
         if option is None or option.reduce != "pca":
             continue
         rows = train[arrays.present[key][train, 0] > 0]
