@@ -54,7 +54,7 @@ def header(file: File) -> Any:
 def _parts(file: File) -> Any:
     """Return the positions of the first frame, its transparency, its pixels and EXIF, -1 for none; (4,) int64. Parts out of order fail.
 
-    The rules are those of `mmtrain.image_decoding.containers`.
+    The rules are those of `mmtrain.image_decoding.webp_parts`.
     """
     (size,) = read(peek(file, 4, 4), Number(0, 4))
     end = size + 8
