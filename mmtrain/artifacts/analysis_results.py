@@ -153,27 +153,28 @@ class PermutationImportance(ResultModel):
     """Inputs that were not reached in time."""
 
 
-class MissingPattern(ResultModel):
-    """Scores of the rows in which the same inputs are missing."""
+class RowSubset(ResultModel):
+    """Scores of some of the rows."""
 
-    missing: list[str] | None
-    """Keys of the missing columns, empty where nothing is missing; null stands for all rarer patterns together."""
     rows: Count
     groups: Count | None = None
     """Number of groups, where the bootstrap draws groups."""
     scores: Scores
 
 
-class AblatedBranch(ResultModel):
+class MissingPattern(RowSubset):
+    """Scores of the rows in which the same inputs are missing."""
+
+    missing: list[str] | None
+    """Keys of the missing columns, empty where nothing is missing; null stands for all rarer patterns together."""
+
+
+class AblatedBranch(RowSubset):
     """Scores of all rows if one branch were absent from each of them."""
 
     branch: str
     training_rows_without: Count
     """Training rows in which the branch was absent; with 0 the network never learned to predict without it."""
-    rows: Count
-    groups: Count | None = None
-    """Number of groups, where the bootstrap draws groups."""
-    scores: Scores
     losses: dict[ScoreName, Estimate]
     """How much worse each score becomes, by score; above 0 where it becomes worse."""
 
@@ -190,15 +191,11 @@ class MissingPatterns(ResultModel):
     """One for each branch that can be absent."""
 
 
-class Subgroup(ResultModel):
+class Subgroup(RowSubset):
     """Scores of the rows with one value of a column."""
 
     name: str | None
     """The value, or the range of values; null where the cell is missing."""
-    rows: Count
-    groups: Count | None = None
-    """Number of groups, where the bootstrap draws groups."""
-    scores: Scores
 
 
 class Gap(ResultModel):
@@ -239,10 +236,6 @@ class Subgroups(ResultModel):
         if self.gap is not None and not {self.gap.best, self.gap.worst} <= names:
             raise ValueError("a gap is between two subgroups with a score")
         return self
-
-
-RowSubset = MissingPattern | AblatedBranch | Subgroup
-"""Scores of some of the rows."""
 
 
 class AnalysisTable(ResultModel):

@@ -13,16 +13,21 @@ class CalibrationHoldout(ResultModel):
 
     rows: Count
     groups: Count | None
-    """Null where no column groups the rows."""
+    """Null without a group column."""
 
 
-class PredictionSets(ResultModel):
-    """Conformal sets of classes, and how often they hold the true class."""
-
+class _ConformalResult(ResultModel):
     coverage: float
     """The coverage that was asked for."""
+    found: Proportion
+    """How often the set or the interval holds the true answer."""
     fitted_on: CalibrationHoldout
     note: str
+
+
+class PredictionSets(_ConformalResult):
+    """Conformal sets of classes, and how often they hold the true class."""
+
     kind: Literal["sets"]
     level: float
     """A class belongs to the set from this probability on."""
@@ -30,22 +35,14 @@ class PredictionSets(ResultModel):
     """Mean number of classes in a set."""
     empty: Count
     """Number of empty sets."""
-    found: Proportion
-    """How often the set holds the true class."""
 
 
-class PredictionIntervals(ResultModel):
+class PredictionIntervals(_ConformalResult):
     """Conformal prediction intervals of a number, and how often they hold the true one."""
 
-    coverage: float
-    """The coverage that was asked for."""
-    fitted_on: CalibrationHoldout
-    note: str
     kind: Literal["intervals"]
     width: float | None
     """Mean over the scored rows, in the unit of the target; null where no interval is wide enough."""
-    found: Proportion
-    """How often the interval holds the true number."""
 
 
 class PredictionIntervalsPerNumber(ResultModel):
