@@ -16,8 +16,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from mmtrain.artifacts.command_results import EvaluationResult
-    from mmtrain.artifacts.command_results import Explanation as Explained
+    from mmtrain.artifacts import command_results
     from mmtrain.artifacts.export_results import ExportResult
     from mmtrain.config import Experiment
     from mmtrain.explanation.selection import Method
@@ -209,7 +208,7 @@ class TrainedRun(Result):
 class Evaluation(Result):
     """The scores of one evaluation."""
 
-    def __init__(self, run: TrainedRun, done: EvaluationResult) -> None:
+    def __init__(self, run: TrainedRun, done: command_results.EvaluationResult) -> None:
         self.run = run
         self.split = done.part
         self.remarks = done.remarks
@@ -252,7 +251,7 @@ class Evaluation(Result):
 class Explanations(Result):
     """Explained rows: `rows` and `attributions` as DataFrames, and an image per row in `folder`."""
 
-    def __init__(self, run: TrainedRun, done: Explained) -> None:
+    def __init__(self, run: TrainedRun, done: command_results.Explanation) -> None:
         self.run = run
         self.folder = done.folder
         self.target = done.target
@@ -297,6 +296,4 @@ class Export(Result):
 
     def _lines(self) -> Iterable[str]:
         check = self.signature.check
-        if check is None:
-            return ()
-        return (f"Checked on {check.rows} validation rows: largest difference {check.largest_difference:.2g}.",)
+        return [] if check is None else [f"Checked on {check.rows} validation rows: largest difference {check.largest_difference:.2g}."]

@@ -20,7 +20,7 @@ from mmtrain.config.in_memory import InMemory
 from mmtrain.config.load import validate_tree
 from mmtrain.config.sections.training import UNTRIED
 from mmtrain.config.sections.tune import Range, Space
-from mmtrain.config.yaml_source import Location, Origin, Source, read
+from mmtrain.config.yaml_source import Origin, Source, read
 from mmtrain.errors import ConfigError, Problem, did_you_mean, listed
 from mmtrain.pipeline.search.experiment_tree import choice_at, drop_options_of_others, is_option, put, sections_of, value_at
 
@@ -215,13 +215,10 @@ def _problems(space: SearchSpace, setting: Setting) -> Iterator[tuple[str, str]]
     for name, value in setting.extremes():
         _, located = validate_tree(fill_defaults(space._changed_tree({**around, setting.key: value}), space.path))
         for location, what, fix in located:
-            at = "" if _is_at(location, setting.path) else f"{'.'.join(map(str, location))}: "
+            inside = tuple(map(str, location))[: len(setting.path)] == setting.path
+            at = "" if inside else f"{'.'.join(map(str, location))}: "
             # An unknown key is one mistake, whatever its values.
             yield (what if what.startswith("unknown key") else f"{name}: {at}{what}"), fix
-
-
-def _is_at(location: Location, path: tuple[str, ...]) -> bool:
-    return tuple(map(str, location))[: len(path)] == path
 
 
 def _choices_around(space: SearchSpace, setting: Setting) -> Iterator[dict[str, Any]]:
