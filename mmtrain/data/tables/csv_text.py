@@ -29,13 +29,8 @@ def is_formula(cell: object) -> bool:
 
 
 def for_spreadsheet(cell: object) -> object:
-    """A cell with an apostrophe before it where a spreadsheet would run it; `from_spreadsheet` takes it off."""
+    """A cell with an apostrophe before it where a spreadsheet would run it."""
     return f"'{cell}" if is_formula(cell) else cell
-
-
-def from_spreadsheet(cell: str) -> str:
-    """Return the cell that was given to `for_spreadsheet`."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 class CsvLines:
