@@ -86,18 +86,18 @@ class Date(InputColumn):
             try:
                 ZoneInfo(self.time_zone)
             except (KeyError, ValueError, OSError) as error:
-                raise ValueError(f"{self.time_zone!r} is not a time zone. Write a name such as Europe/Vienna or UTC") from error
+                raise ValueError(f"{self.time_zone!r} is not a time zone. Write a name such as Europe/Vienna or UTC.") from error
         if self.format and self.format not in ("day_first", "month_first") and "%" not in self.format:
-            raise ValueError(f"{self.format!r} is not a format. Write day_first, month_first, or a pattern such as '%d/%m/%Y'")
+            raise ValueError(f"{self.format!r} is not a format. Write day_first, month_first, or a pattern such as '%d/%m/%Y'.")
         if "%" in self.format:
             import pandas as pd
 
             try:
                 pd.to_datetime(["2024-03-31"], format=self.format, errors="coerce", utc="%z" in self.format)
             except ValueError as error:
-                raise ValueError(f"{self.format!r} is not a format: {error}. Write a pattern such as '%d/%m/%Y'") from error
+                raise ValueError(f"{self.format!r} is not a format: {error}. Write a pattern such as '%d/%m/%Y'.") from error
         if self.since and self.since == self.column:
-            raise ValueError("`since` names the column itself. Name another column of dates, or leave `since` out")
+            raise ValueError("`since` names the column itself. Name another column of dates, or leave `since` out.")
         return self
 
     @classmethod
