@@ -19,8 +19,8 @@ from mmtrain.targets import FittedTarget
 
 MOST_ROWS = 10_000
 """Rows of the context, drawn at random from more training rows."""
-MOST_CELLS = 500_000
-"""Cells of the context. The embedding of a cell has 128 numbers, and the network holds some copies of it: see benchmarks/LOG.md."""
+MOST_CELLS = 200_000
+"""Cells of the context: a network of the published size took 12 KB for each, so 3 GB in all (benchmarks/LOG.md)."""
 CHUNK_CELLS = 50_000
 """Cells that are predicted at once."""
 
