@@ -324,7 +324,7 @@ def test_scores_to_watch_are_those_that_are_computed():
     }
     names = {task: {score.name for score in scores} for task, scores in computed.items()}
     labels = {f"{score}[{label}]" for score in EACH_LABEL for label in ("a", "b")}
-    # Those of the other tasks are computed in tests/evaluation/test_target_metrics.py.
+    # Those of the other tasks are computed in tests/metrics/test_target_metrics.py.
     stated = {task: {metric.name for metric in task.metrics} for _, task in tasks.items() if task in computed}
     assert names == {**stated, MultilabelTarget: {*stated[MultilabelTarget], *labels}}
 
