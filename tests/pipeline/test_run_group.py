@@ -268,7 +268,7 @@ def test_a_group_killed_twenty_times_ends_with_the_same_bits(tmp_path):
     while len(moments) < KILLS:
         process = start(*arguments, "--output", str(tmp_path / "runs"), folder=tmp_path)
         # Counted in checkpoints, which every step writes: the start of TensorFlow takes longer than all steps.
-        wanted, seen = draw.randrange(1, 10), {position(run)}
+        wanted, seen = draw.randrange(1, 20), {position(run)}
         while len(seen) <= wanted and process.poll() is None:
             seen.add(position(run))
         time.sleep(draw.uniform(0, 0.1))

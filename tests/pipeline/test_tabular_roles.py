@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
 def test_roles_are_scored_explained_and_shown(folder):
     run = str(folder / "runs" / "roles" / "1")
     assert "missing: vitals and events" in mmtrain(folder, "evaluate", run)
-    explained = mmtrain(folder, "explain", run)
+    explained = mmtrain(folder, "explain", run, "--verbose")
     assert "vitals: training means at the times of the row" in explained
     gaps = [float(part.split(" %")[0]) for part in explained.split("(gap ")[1:]]
     assert len(gaps) == 10

@@ -201,7 +201,7 @@ def _ranked_entries(
                 score=scores[one.run.folder],
                 monitor=one.monitor,
                 value=one.value,
-                validation=None if recorded is None or one.kind == "group" else recorded.value,
+                validation=None if recorded is None or one.run.read("run.json").members else recorded.value,
                 test=_score_in(scores_of(one.run, "test"), target_and_score) if has_test else None,
                 minutes=one.minutes,
                 parameters=one.parameters,
