@@ -70,8 +70,10 @@ class ServedModel:
         predictor = RowPredictor(run, max_pixels=self._limits.max_pixels)
         (empty,) = predictor.prepare([dict.fromkeys(predictor.reader.required)])
         served = predictor.predict([empty])
-        targets = predictor.loaded.fitted.targets
-        self.outputs = datatypes(served.columns | {name: one for key in targets for name, one in undefined_columns(key, targets).items()})
+        columns, targets = dict(served.columns), predictor.loaded.fitted.targets
+        for key in targets:
+            columns |= undefined_columns(key, targets)
+        self.outputs = datatypes(columns)
         return predictor, _inline_rows(predictor, empty)
 
     def _use(self, predictor: RowPredictor, inline_rows: int) -> None:
