@@ -1,5 +1,7 @@
 """`mmtrain init FOLDER`: a table of a folder that has a folder of images per class."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -89,6 +91,18 @@ def test_what_is_unclear_is_refused_in_words(tmp_path, monkeypatch, places, prob
         init((tmp_path / "photos").relative_to(tmp_path))
     assert str(caught.value) == problem
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+
+
+def test_names_that_a_table_cannot_hold_are_refused(tmp_path):
+    images(tmp_path / "photos", "cat", " dog")
+    with pytest.raises(DataError) as caught:
+        init(tmp_path / "photos", file=tmp_path / "x.yaml")
+    assert str(caught.value) == f"{tmp_path / 'photos' / ' dog'}: ' dog' cannot be the name of a class. Rename the folder."
+    (tmp_path / "photos" / " dog").rename(tmp_path / "photos" / "dog")
+    shutil.copy(tmp_path / "photos" / "dog" / "0.png", tmp_path / "photos" / "dog" / "\u202e.png")
+    with pytest.raises(DataError) as caught:
+        init(tmp_path / "photos", file=tmp_path / "x.yaml")
+    assert str(caught.value) == f"{tmp_path / 'photos' / 'dog'}: '\\u202e.png' cannot be written into a table. Rename the file."
 
 
 def test_a_class_of_files_that_are_not_read_is_named(tmp_path, monkeypatch):

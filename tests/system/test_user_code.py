@@ -26,3 +26,10 @@ def test_a_file_that_cannot_be_imported_is_refused_with_its_line(tmp_path, conte
     message = str(refused.value)
     assert message.startswith(f"{path}:{line}: the file could not be imported: {words}")
     assert message.endswith(f"Mend it; `python {path}` shows the whole traceback.")
+
+
+def test_a_file_of_another_language_is_refused(tmp_path):
+    (tmp_path / "code.txt").touch()
+    with pytest.raises(UsageError) as refused:
+        import_code([tmp_path / "code.txt"])
+    assert str(refused.value) == f"--code: {tmp_path / 'code.txt'} is not a Python file. Give the path of a file ending in .py."
