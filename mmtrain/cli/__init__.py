@@ -12,10 +12,12 @@ from __future__ import annotations
 import sys
 
 from mmtrain.cli.options import command as command
+from mmtrain.system.imports import without_gc
 
 
 def main() -> None:
     """Entry point of `mmtrain`."""
-    from mmtrain.cli.app import run
+    with without_gc():
+        from mmtrain.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mmtrain.cli.options import All, AllowCallbacks, Code, Json, Quiet, Set, import_allowed
+from mmtrain.system.imports import without_gc
 
 
 def command(
@@ -24,10 +25,11 @@ def command(
     Example: `mmtrain check clinic.yaml`
     """
     import_allowed(code, any_callbacks=allow_callbacks)
-    from mmtrain.cli.views.console import line, note, out, print_json
-    from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.check import check
-    from mmtrain.errors import shell_command
+    with without_gc():
+        from mmtrain.cli.views.console import line, note, out, print_json
+        from mmtrain.cli.views.training_progress import progress_display
+        from mmtrain.commands.check import check
+        from mmtrain.errors import shell_command
 
     with progress_display(quiet=quiet or as_json) as shown:
         result = check(config, overrides=overrides or (), progress=shown.images, say=shown.say)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from mmtrain.system.imports import without_gc
 
 KERAS_EXTRAS = ("sklearn", "matplotlib")
 """Packages that Keras imports for wrappers and plots if they are installed; unused here, and seconds of start-up."""
@@ -19,7 +20,7 @@ def start_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet_native_stderr(), hidden(KERAS_EXTRAS), _without_gc():
+    with quiet_native_stderr(), hidden(KERAS_EXTRAS), without_gc():
         import keras  # noqa: F401
         import tensorflow
 
@@ -55,16 +56,3 @@ def hidden(names: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in new:
             del sys.modules[name]
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Disable garbage collection during the import and freeze the imported objects (saves 2 s)."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if collects:
-            gc.enable()
