@@ -9,6 +9,7 @@ A file of your own may add a command, a function of Typer, and is then given fir
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mmtrain.cli.options import command as command
@@ -17,6 +18,8 @@ from mmtrain.system.imports import without_gc
 
 def main() -> None:
     """Entry point of `mmtrain`."""
+    # To find plugins, pydantic reads the entry points of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     with without_gc():
         from mmtrain.cli.app import run
 
