@@ -56,8 +56,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from mmtrain import artifacts
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
+from mmtrain.artifacts.run_schema.parse import parse
 from mmtrain.errors import Problem, RunError
 from mmtrain.result_model import plain_values
 from mmtrain.system.locks import locked
@@ -148,7 +148,7 @@ class Run:
         return self.write_text(name, json_text(plain_values(value), indent=1) + "\n")
 
     def read(self, name: str) -> Any:
-        """Read a JSON file of the run as an object of its class, see `artifacts.SHAPES`. Raises RunError as `read_json` does."""
+        """Read a JSON file of the run as an object of its class, see `run_schema.parse.SHAPES`. Raises RunError as `read_json` does."""
         return self._parsed(name)[1]
 
     def read_json(self, name: str) -> Any:
@@ -165,7 +165,7 @@ class Run:
         except (ValueError, RecursionError):
             raise RunError(Problem(str(path), "the file is damaged.", RESTORE)) from None
         try:
-            return values, artifacts.parse(name, values)
+            return values, parse(name, values)
         except ValueError as error:
             raise RunError(Problem(str(path), str(error), RESTORE)) from None
 
@@ -197,7 +197,7 @@ class Run:
             except (ValueError, RecursionError):  # a last line that a crash cut short
                 continue
             try:
-                parsed.append(artifacts.parse(name, values))
+                parsed.append(parse(name, values))
             except ValueError as error:
                 raise RunError(Problem(f"{path}:{number}", str(error), RESTORE)) from None
         return parsed

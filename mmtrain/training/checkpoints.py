@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain import artifacts
 from mmtrain.artifacts.atomic_files import file_hash
+from mmtrain.artifacts.run_schema.parse import parse
 from mmtrain.errors import Problem, RunError, listed
 
 SOUP = "soup_best"
@@ -212,7 +212,7 @@ def _position(path: Path) -> tuple[Position, dict[str, list[str]]]:
     """
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
-        artifacts.parse(POSITION, written)
+        parse(POSITION, written)
         # Hashes of all bytes: a torn file may still have the right length.
         whole = written["sha256"] == {file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
