@@ -24,7 +24,13 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, ser_json_inf_nan="strings", protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        ser_json_inf_nan="strings",
+        protected_namespaces=(),
+        defer_build=True,
     )
 
     @model_validator(mode="before")
