@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mmtrain.errors import counted
 from mmtrain.metrics.score import ScoreName
 from mmtrain.result_model import Count, ResultModel, both_or_neither
+from mmtrain.splits.folds import describe_folds
 
 
 class Member(ResultModel):
@@ -139,16 +139,3 @@ class CrossValidation(ResultModel):
         if self.main.keys() != self.targets.keys() or any(name not in self.targets[key] for key, name in self.main.items()):
             raise ValueError("the main score of a target is one of its scores")
         return self
-
-
-def describe_folds(folds: int, repeats: int, seeds: int) -> str:
-    """Return `5 folds, repeated 2 times, each with 3 seeds`; without folds `3 seeds`.
-
-    >>> describe_folds(5, repeats=1, seeds=3), describe_folds(1, repeats=1, seeds=3)
-    ('5 folds, each with 3 seeds', '3 seeds')
-
-    """
-    if folds == 1:
-        return counted(seeds, "seed")
-    again = f", repeated {repeats} times" if repeats > 1 else ""
-    return f"{folds} folds{again}{f', each with {seeds} seeds' if seeds > 1 else ''}"

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.artifacts.group_results import describe_folds
 from mmtrain.columns import Column, Group, Split, Time, column_of_role
 from mmtrain.columns.cells import intern_cells
 from mmtrain.config import Experiment
@@ -25,6 +24,7 @@ from mmtrain.data.tables.read_table import ReadOptions, read
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
+from mmtrain.splits.folds import describe_folds
 from mmtrain.splits.plan import Rows, SplitPlan, hold_out_calibration
 from mmtrain.system.paths import table_folder
 from mmtrain.system.remote import address_of, local_path

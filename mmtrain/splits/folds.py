@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmtrain.errors import DataError
+from mmtrain.errors import DataError, counted
 from mmtrain.splits.plan import IntArray, Partition, Rows, SplitPlan
 
 if TYPE_CHECKING:
@@ -76,3 +76,16 @@ def fold_partition(learning: IntArray, validation: IntArray, scored: IntArray) -
     import numpy as np
 
     return Partition(train=np.setdiff1d(learning, validation), validation=validation, test=scored)
+
+
+def describe_folds(folds: int, repeats: int, seeds: int) -> str:
+    """Return `5 folds, repeated 2 times, each with 3 seeds`; without folds `3 seeds`.
+
+    >>> describe_folds(5, repeats=1, seeds=3), describe_folds(1, repeats=1, seeds=3)
+    ('5 folds, each with 3 seeds', '3 seeds')
+
+    """
+    if folds == 1:
+        return counted(seeds, "seed")
+    again = f", repeated {repeats} times" if repeats > 1 else ""
+    return f"{folds} folds{again}{f', each with {seeds} seeds' if seeds > 1 else ''}"

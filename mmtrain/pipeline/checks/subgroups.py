@@ -21,8 +21,6 @@ OPTION = "--subgroup"
 
 def check_subgroups(divisions: Sequence[SubgroupSpec], data: Data, origin: Origin) -> None:
     """Raise DataError for each column of `evaluation.subgroups` that the table lacks or that does not divide its rows."""
-    if not divisions:
-        return
     file = open_table(data.table, data.missing_values, data.format, tables=data.tables)
     places = [origin.place("evaluation", "subgroups", number) for number in range(len(divisions))]
     checks = [subgroup_problem(file, one, place, _in_file) for one, place in zip(divisions, places, strict=True)]

@@ -38,7 +38,6 @@ from mmtrain.data.tables.table import READ_CHUNK_ROWS, Table, cells_of, headers_
 from mmtrain.errors import ConfigError, DataError, Problem, counted
 from mmtrain.pipeline.checks.columns_of_parts import check_class_weights, check_monitor, check_parts, doubts, mostly_masked, offer_dropping
 from mmtrain.pipeline.checks.requirements import check_baselines, check_encoders, check_trackers
-from mmtrain.pipeline.checks.subgroups import check_subgroups
 from mmtrain.pipeline.prepare import LoadedData, describe_trainings, split_rows
 from mmtrain.splits.plan import Partition, SplitPlan
 
@@ -204,7 +203,10 @@ def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataE
     _collect(errors, check_baselines, experiment.evaluation.baselines, origin.place)
     _collect(errors, check_trackers, experiment.training.trackers, origin.place)
     _collect(errors, check_encoders, experiment.branches, experiment.columns, origin.place)
-    _collect(errors, check_subgroups, experiment.evaluation.divisions, experiment.data, origin)
+    if experiment.evaluation.divisions:
+        from mmtrain.pipeline.checks.subgroups import check_subgroups  # 0.05 s: classes of scores
+
+        _collect(errors, check_subgroups, experiment.evaluation.divisions, experiment.data, origin)
 
 
 def _image_columns(table: Table, images: Mapping[str, Column], attached: Attached) -> tuple[ImageColumn, ...]:
