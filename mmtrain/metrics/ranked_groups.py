@@ -13,9 +13,9 @@ from mmtrain.metrics.score import Score, value_or_reason, without_rows
 RANKED = ("ndcg", "pair_accuracy", "mrr")
 """Scores of `ranking_scores`, in the order of tables."""
 REASONS = {
-    "ndcg": "NDCG needs a group with a relevance above 0.",
+    "ndcg": "NDCG needs a group of two rows or more with a relevance above 0.",
     "pair_accuracy": "The accuracy of pairs needs a group with two different relevances.",
-    "mrr": "The reciprocal rank needs a group with a relevance above 0.",
+    "mrr": "The reciprocal rank needs a group of two rows or more with a relevance above 0.",
 }
 
 Numbers = NDArray[np.float64]
@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
 
 
 def ranking_scores(groups: Numbers, relevance: Numbers, predicted: Numbers, top: int) -> tuple[Score, ...]:
-    """Compute the scores of a ranking, as means over groups in which they are defined.
+    """Compute the scores of a ranking, as means over groups in which they are defined; groups of one row have no order, and no score.
 
     `ndcg` is the discounted cumulative gain of the first `top` rows over that of the best order, with the relevance itself as the gain
     (Jarvelin and Kekalainen 2002); rows of equal prediction share their places (McSherry and Najork 2008), as in scikit-learn.
@@ -60,7 +60,7 @@ def ranking_scorer(groups: Numbers, relevance: Numbers, predicted: Numbers, top:
     of_groups = {
         "ndcg": ndcg_of_groups(codes, relevance, predicted, top),
         "pair_accuracy": 1 - weighted_mean(np.bincount(codes, pairs.wrong), counted),
-        "mrr": _reciprocal_ranks(codes, relevance, predicted),
+        "mrr": np.where(np.bincount(codes) > 1, _reciprocal_ranks(codes, relevance, predicted), np.nan),
     }
     return lambda counts: {name: mean_over_groups(codes, values, counts) for name, values in of_groups.items()}
 
@@ -77,7 +77,10 @@ def mean_over_groups(codes: Codes, values: Numbers, counts: Counts) -> Values:
 
 
 def ndcg_of_groups(codes: Codes, relevance: Numbers, predicted: Numbers, top: int) -> Numbers:
-    """Return the NDCG of each group, (groups,); NaN where every relevance is 0. `codes` are 0 to groups - 1, all of which occur."""
+    """Return the NDCG of each group, (groups,); NaN where every relevance is 0, and of one row, whose order is right whatever is predicted.
+
+    `codes` are 0 to groups - 1, all of which occur.
+    """
     places = _places(codes, predicted)
     discounts = np.where(places < top, 1 / np.log2(places + 2), 0.0)
     # Rows of equal prediction share the discounts of their places.
@@ -85,7 +88,7 @@ def ndcg_of_groups(codes: Codes, relevance: Numbers, predicted: Numbers, top: in
     shared = (np.bincount(tied, discounts) / np.bincount(tied))[tied]
     best = _places(codes, relevance)
     ideal = np.bincount(codes, np.where(best < top, relevance / np.log2(best + 2), 0.0))
-    return weighted_mean(np.bincount(codes, relevance * shared), ideal)
+    return np.where(np.bincount(codes) > 1, weighted_mean(np.bincount(codes, relevance * shared), ideal), np.nan)
 
 
 def misordered_pairs(codes: Codes, relevance: Numbers, predicted: Numbers) -> Pairs:

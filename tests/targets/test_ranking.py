@@ -96,9 +96,9 @@ def test_ndcg_is_that_of_scikit_learn_for_each_group(top):
     values = ndcg_of_groups(GROUPS, RELEVANCE, PREDICTED, top)
     for group in range(12):
         rows = group == GROUPS
-        if not RELEVANCE[rows].any():
+        if not RELEVANCE[rows].any() or rows.sum() == 1:
             assert np.isnan(values[group])
-        elif rows.sum() > 1:
+        else:
             assert values[group] == pytest.approx(ndcg_score([RELEVANCE[rows]], [PREDICTED[rows]], k=top))
 
 
@@ -140,6 +140,18 @@ def test_scores_are_means_over_groups_and_draws_count_whole_groups():
     assert random["ndcg"] < names["ndcg"]
     flat = ranking_scores(np.zeros(3), np.ones(3), PREDICTED[:3], 10)
     assert [score.name for score in flat if score.value is None] == ["pair_accuracy"]
+
+
+def test_groups_of_one_row_are_in_no_score_and_counted():
+    """Their order is right whatever is predicted: scikit-learn refuses them."""
+    more = [np.append(values, extra) for values, extra in ((GROUPS, [90, 91]), (RELEVANCE, [1, 2]), (PREDICTED, [0, 0]))]
+    scores, without = ({score.name: score.value for score in ranking_scores(*rows, 10)} for rows in (more, (GROUPS, RELEVANCE, PREDICTED)))
+    assert scores == pytest.approx(without)
+    alone = ranking_scores(np.arange(3.0), np.ones(3), PREDICTED[:3], 10)
+    assert [score.value for score in alone] == [None] * 3
+    assert alone[0].undefined == "NDCG needs a group of two rows or more with a relevance above 0."
+    table = fitted().tables(np.stack([more[1], more[0]], axis=1), more[2][:, None])["ndcg"]
+    assert f"and {2 + int((np.bincount(GROUPS) == 1).sum())} groups of one row" in table.note
 
 
 @pytest.mark.usefixtures("tensorflow")

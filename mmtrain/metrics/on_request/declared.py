@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mmtrain.errors import did_you_mean, listed
+from mmtrain.metrics.ranked_groups import REASONS
 from mmtrain.metrics.score import LEVEL, Metric, add_metric
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ ON_REQUEST: dict[str, RequestedMetric] = {
             "rows",
         ),
         RequestedMetric(
-            _share("ndcg_at_k", "NDCG at {level}", unbiased=True), _RANKED, "NDCG needs a group with a relevance above 0.", "rows"
+            _share("ndcg_at_k", "NDCG at {level}", unbiased=True),
+            _RANKED,
+            REASONS["ndcg"],
+            "rows",
         ),
         *(
             RequestedMetric(_share(f"{mean}_{what}", f"{mean.capitalize()} {title}"), modules, _CLASSES)

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from mmtrain.columns.cells import CellError
 from mmtrain.columns.numbers import number_errors, parse_numbers
+from mmtrain.errors import counted
 from mmtrain.metrics.score import Metric
 from mmtrain.targets.base import ClassWeights, Target, task
 from mmtrain.targets.fitted_target import ScoreTable, TruthSpec
@@ -169,7 +170,8 @@ class FittedRanking(RankingTraits, FittedNumber):
             if defined.any():
                 rows.append([f"first {top}", int(defined.sum()), *(float(np.mean(values[defined])) for values in of_groups)])
         head = ("Places", "groups", "NDCG", "random order")
-        note = "Groups whose relevances are all 0 are left out; of groups with fewer rows, all of them count."
+        single = counted(int((np.bincount(codes) == 1).sum()), "group")
+        note = f"Groups whose relevances are all 0 are left out, and {single} of one row; of groups with fewer rows, all of them count."
         return {"ndcg": ScoreTable(head, rows, "NDCG of the first places", note)}
 
     def row_columns(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
