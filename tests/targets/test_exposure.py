@@ -65,6 +65,18 @@ def test_scores_are_those_of_scikit_learn_with_the_exposure_as_weight():
 
 
 @pytest.mark.usefixtures("tensorflow")
+def test_relative_errors_of_rates_are_weighted_by_the_exposure_too():
+    from sklearn.metrics import mean_absolute_percentage_error, mean_pinball_loss
+
+    counts = COUNTS + 1
+    target = TARGET.fit(table(counts, YEARS), "none").with_extra_metrics(("mape", "pinball@0.8"))
+    rates = RANDOM.uniform(0.5, 3, (400, 1))
+    scores = {score.name: score.value for score in target.all_scores(target.truth(table(counts, YEARS)), rates)}
+    observed = (counts / YEARS, rates[:, 0])
+    assert scores["mape"] == pytest.approx(mean_absolute_percentage_error(*observed, sample_weight=YEARS))
+    assert scores["pinball@0.8"] == pytest.approx(mean_pinball_loss(*observed, sample_weight=YEARS, alpha=0.8))
+
+
 def test_loss_is_lowest_at_the_rate_and_not_at_the_mean_count():
     fitted = TARGET.fit(table(COUNTS, YEARS), "none")
     truth = fitted.truth(table([*COUNTS, "", 3], [*YEARS, 2, ""]))

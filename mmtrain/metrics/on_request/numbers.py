@@ -14,8 +14,10 @@ Array = NDArray[Any]
 Scores = Callable[[Counts], Values]
 
 
-def _mean(values: Array) -> Scores:
-    return lambda counts: weighted_mean(*totals(counts, values, np.ones(len(values))))
+def _mean(values: Array, truth: Array, target: Any) -> Scores:
+    """Return the mean over rows, weighted by their exposure as the other scores of rates are."""
+    weights = np.broadcast_to(np.asarray(target.reference_weights(truth), dtype=np.float64), len(values))
+    return lambda counts: weighted_mean(*totals(counts, values * weights, weights))
 
 
 def _numbers(prediction: Array, target: Any) -> NDArray[np.float64]:
@@ -37,7 +39,7 @@ def mape(truth: Array, prediction: Array, target: Any, level: float) -> Scores: 
     answers = _answers(truth, target)
     if (answers == 0).any():
         return _undefined
-    return _mean(np.abs(answers - _numbers(prediction, target)) / np.abs(answers))
+    return _mean(np.abs(answers - _numbers(prediction, target)) / np.abs(answers), truth, target)
 
 
 def rmsle(truth: Array, prediction: Array, target: Any, level: float) -> Scores:  # noqa: ARG001
@@ -45,11 +47,11 @@ def rmsle(truth: Array, prediction: Array, target: Any, level: float) -> Scores:
     answers = _answers(truth, target)
     if (answers < 0).any():
         return _undefined
-    squared = _mean(np.square(np.log1p(answers) - np.log1p(np.maximum(_numbers(prediction, target), 0))))
+    squared = _mean(np.square(np.log1p(answers) - np.log1p(np.maximum(_numbers(prediction, target), 0))), truth, target)
     return lambda counts: np.sqrt(squared(counts))
 
 
 def pinball(truth: Array, prediction: Array, target: Any, level: float) -> Scores:
     """Mean of `level` times the error of predictions that are too low, and 1 - `level` times that of those too high."""
     error = _answers(truth, target) - _numbers(prediction, target)
-    return _mean(np.maximum(level * error, (level - 1) * error))
+    return _mean(np.maximum(level * error, (level - 1) * error), truth, target)
