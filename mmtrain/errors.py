@@ -88,6 +88,23 @@ class LostWorkerError(RunError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean 'filters'?` when one of `known` is usually called `word`, or close to it; else an empty string."""
+    close = _closest(word, known)
+    return f"Did you mean '{close}'?" if close else ""
+
+
+def similar_file(name: str, known: Iterable[str]) -> str:
+    """`Did you mean 'cat.png'?` when a file is called nearly so, apart from its ending, which all files of a folder may share."""
+    stem, ending = os.path.splitext(name)
+    by_stem: dict[str, str] = {}
+    for one in known:
+        own, other = os.path.splitext(one)
+        if own not in by_stem or other.lower() == ending.lower():
+            by_stem[own] = one
+    close = _closest(stem, by_stem)
+    return f"Did you mean '{by_stem[close]}'?" if close else ""
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
     spellings = {name.casefold(): name for name in known}
     usual = [name for name in names_of(str(word)) if name in spellings]
     # A comparison with each of thousands of names would take seconds.
@@ -96,7 +113,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = usual or sorted(
         get_close_matches(str(word).casefold(), able, n=3, cutoff=0.6), key=lambda name: name[:1] != str(word)[:1].casefold()
     )
-    return f"Did you mean '{spellings[close[0]]}'?" if close else ""
+    return spellings[close[0]] if close else ""
 
 
 def _neighbours(word: str, names: tuple[str, ...]) -> list[str]:

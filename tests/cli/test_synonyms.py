@@ -13,7 +13,7 @@ from mmtrain.cli.app import COMMANDS, run
 from mmtrain.columns import roles
 from mmtrain.config import json_schema
 from mmtrain.config.load import load
-from mmtrain.errors import ConfigError, did_you_mean
+from mmtrain.errors import ConfigError, did_you_mean, similar_file
 from mmtrain.export import export_formats
 from mmtrain.fusions import fusions
 from mmtrain.synonyms import WORDS_OF
@@ -63,6 +63,19 @@ def test_usual_word_finds_what_is_meant(word, known, meant):
 
 def test_word_that_means_nothing_here_finds_nothing():
     assert did_you_mean("lr", ["red", "blue"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("nope.png", ["274e.png", "bike.png"], ""),  # they share the ending alone
+        ("cta.png", ["car.png", "cat.png"], "cat.png"),
+        ("1.BMP", ["1.png", "1.bmp", "1.gif"], "1.bmp"),
+        ("left-eye.png", ["left_eye.jpg"], "left_eye.jpg"),
+    ],
+)
+def test_file_is_meant_by_its_name_without_the_ending(name, known, meant):
+    assert similar_file(name, known) == (f"Did you mean '{meant}'?" if meant else "")
 
 
 def test_every_name_of_the_table_is_one_of_ours():

@@ -651,7 +651,7 @@ def test_attach_refuses_bad_images_of_all_columns_at_once(scans):
     assert str(caught.value).splitlines() == [
         "t.csv:2: scan: bad.png: the file is not an image. Use an image file: JPEG, PNG, BMP, GIF or WEBP.",
         f"t.csv:3: scan: the cell is empty. {EMPTY}",
-        "t.csv:3: left: the file 4.bmp does not exist. Did you mean '3.bmp'?",
+        f"t.csv:3: left: the file 4.bmp does not exist. Paths are relative to the images folder {scans}.",
         f"t.csv:4: left: the path ../5.bmp leaves the images folder {scans}. Move the file there, {ALLOW}",
     ]
 

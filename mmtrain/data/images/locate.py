@@ -17,7 +17,7 @@ from mmtrain.columns.pixels.image_cells import not_a_path
 from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.images.image_file import ImageFile, Refusal, held_image
 from mmtrain.data.images.tar_members import members_of
-from mmtrain.errors import DataError, Problem, did_you_mean
+from mmtrain.errors import DataError, Problem, similar_file
 from mmtrain.image_decoding.data_uri import is_data_uri
 from mmtrain.image_decoding.folder_content import file_state
 from mmtrain.system.folder_names import Listings, existing_form, missing_ending
@@ -219,7 +219,7 @@ class ImageFinder:
             return f"{usual} Leave out '{cell.split('/', maxsplit=1)[0]}/'."
         if endings := self._listings.endings(self._root, cell):
             return f"Did you mean '{name}{endings[0]}'?"
-        close = did_you_mean(name, self._listings.names(os.path.join(self._root, parent)))
+        close = similar_file(name, self._listings.names(os.path.join(self._root, parent)))
         return close or usual
 
 
@@ -236,7 +236,7 @@ def _member(archive: ImageFile, name: str) -> ImageFile | Refusal:
 
 
 def _absent(archive: str, name: str, members: Collection[str]) -> Refusal:
-    fix = did_you_mean(name, members) or f"It has {len(members):,} files."
+    fix = similar_file(name, members) or f"It has {len(members):,} files."
     return Refusal(f"the archive {archive} has no file {name}.", fix, absent=True)
 
 

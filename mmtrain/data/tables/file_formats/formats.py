@@ -21,7 +21,7 @@ from mmtrain.data.tables.file_formats.parquet_file import ParquetFile
 from mmtrain.data.tables.file_formats.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.joined_file import JoinedFile
 from mmtrain.data.tables.table_file import PART_SUFFIXES, TableFile, table_parts
-from mmtrain.errors import DataError, Problem, did_you_mean, listed
+from mmtrain.errors import DataError, Problem, listed, similar_file
 from mmtrain.system.folder_names import existing_form
 from mmtrain.system.paths import input_fault, table_folder
 from mmtrain.system.remote import fetch, local_path
@@ -189,4 +189,4 @@ def _is_utf8(path: Path) -> bool:
 def no_table(path: Path, otherwise: str) -> Problem:
     """Return the problem of a table that does not exist; `otherwise` is the fix where no file in its folder has a similar name."""
     siblings = [] if input_fault(path.parent, "folder") else [entry.name for entry in path.parent.iterdir()]
-    return Problem(str(path), "the table does not exist.", did_you_mean(path.name, siblings) or otherwise)
+    return Problem(str(path), "the table does not exist.", similar_file(path.name, siblings) or otherwise)
