@@ -107,6 +107,11 @@ class Target(TaskTraits, Column):
         return weights
 
     @property
+    def compares_rows(self) -> bool:
+        """True if the loss of a row depends on the other rows of its batch."""
+        return self.is_ranked
+
+    @property
     def ranked_within(self) -> str:
         """Header of the group within which rows are ordered; empty for a task that is not `is_ranked`."""
         return ""

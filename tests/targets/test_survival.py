@@ -65,6 +65,21 @@ def test_table_that_is_only_scored_may_lack_answers_but_not_have_others():
     assert [fault.what for fault in known.header_faults("d", cells("dead?"))] == ["'dead?' is neither 1 nor 0."]
 
 
+def test_cox_refuses_batches_of_one_row_in_the_file(tmp_path):
+    from tiny import write_experiment, write_table
+
+    from mmtrain.config import load
+    from mmtrain.errors import ConfigError
+
+    write_table(tmp_path / "table.csv", [{"x": 1, "t": 1, "d": 1}])
+    target = {"role": "target", "task": "survival", "time": "t", "event": "d"}
+    tree = {"columns": {"x": {"role": "numeric"}, "y": target}, "training": {"batch_size": 1}}
+    load(write_experiment(tmp_path / "a.yaml", tree))
+    tree["columns"]["y"] = {**target, "method": "cox"}
+    with pytest.raises(ConfigError, match="a batch of one row has no pair from which 'y' is learned"):
+        load(write_experiment(tmp_path / "a.yaml", tree))
+
+
 def test_curve_has_the_quantiles_of_event_times_and_the_estimate_of_training_rows(fitted):
     from lifelines import KaplanMeierFitter
 

@@ -88,13 +88,20 @@ def _ranked_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
             what = f"rows of one {target.ranked_within!r} have to be in one part of the split{other}."
             fix = f"Give it the role `group` as well: `groups: {{role: group, column: {target.ranked_within}}}`."
             yield where, what, fix
-        training = sound.tree.get("training")
-        if isinstance(training, dict) and str(training.get("batch_size")) == "1":
-            yield ("training", "batch_size"), f"a batch of one row has no pair from which '{key}' is learned.", "Set 32, for example."
         sampled = [other for other, one in sound.targets.items() if dict(one).get("sample") == "balanced"]
         if sampled:
             what = "the rows of an epoch are drawn by class, which separates those of a group."
             yield ("columns", sampled[0], "sample"), what, f"Leave it out, or train '{key}' in an experiment of its own."
+
+
+def _single_rows(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Batches have several rows where the loss compares them: a batch of one has no gradient."""
+    training = sound.tree.get("training")
+    if not isinstance(training, dict) or str(training.get("batch_size")) != "1":
+        return
+    for key, target in sound.targets.items():
+        if key not in sound.flawed and target.compares_rows:
+            yield ("training", "batch_size"), f"a batch of one row has no pair from which '{key}' is learned.", "Set 32, for example."
 
 
 def _balanced_targets(sound: ValidParts) -> Iterator[LocatedProblem]:
@@ -113,4 +120,4 @@ def _weights_of(sound: ValidParts, target: Target) -> Any:
     return common if target.own_class_weights is None else target.own_class_weights
 
 
-TARGET_RULES = (_class_weights, _priors, _losses, _sampling, _ranked_groups, _balanced_targets)
+TARGET_RULES = (_class_weights, _priors, _losses, _sampling, _ranked_groups, _single_rows, _balanced_targets)

@@ -56,6 +56,11 @@ class SurvivalTarget(SurvivalTraits, Target):
         """Always: times."""
         return True
 
+    @property
+    def compares_rows(self) -> bool:
+        """True with `method: cox`, whose loss compares the rows of a batch that are at risk."""
+        return self.method == "cox"
+
     def reads(self) -> tuple[str, ...]:
         """The headers of time and outcome."""
         return (self.time, self.event)
