@@ -92,7 +92,8 @@ def distill(
         trainings=len(teacher.trainings),
         soft=soft,
         weight=options.weight,
-        temperature=options.temperature,
+        # Numbers have no logits that it would divide.
+        temperature=options.temperature if any(one.softens_probabilities for one in fitted.targets.values()) else 1.0,
         rows=rows,
         thresholds=chosen_thresholds(teacher.labels.targets),
         costs=costs,

@@ -75,6 +75,11 @@ class TaskTraits(Section):
     dummy: ClassVar[DummyBaseline] = DummyBaseline("majority", "majority: class shares of the training rows")
 
     @property
+    def softens_probabilities(self) -> bool:
+        """True if `FittedTarget.distillation_loss` divides logits by the temperature."""
+        return self.has_labels or (self.has_classes and not self.is_ordered)
+
+    @property
     def late_scores(self) -> tuple[str, ...]:
         """Scores that no epoch has, as predictions follow from the raw values only once training has ended (`with_baseline`)."""
         return ()

@@ -12,6 +12,7 @@ import mmtrain
 from mmtrain.artifacts import runs
 from mmtrain.artifacts.analysis_results import Calibration, Reliability
 from mmtrain.artifacts.results import TargetResult
+from mmtrain.artifacts.run_schema.run_facts import DistillationRecord
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.check import check
 from mmtrain.commands.deployment.export import ExportOptions, export
@@ -34,7 +35,8 @@ from mmtrain.evaluation.postprocessing.fit_postprocessing import (
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.metrics.score import Score
 from mmtrain.pipeline.restore import restore_training
-from mmtrain.reports.target_results.postprocessing import describe_postprocessing, sentences
+from mmtrain.reports.target_results.postprocessing import describe_distillation, describe_postprocessing, sentences
+from mmtrain.targets import SurvivalTarget
 from mmtrain.targets.labels.binary import FittedBinary
 from mmtrain.targets.labels.fitted_multilabel import FittedMultilabel
 from mmtrain.targets.labels.multiclass import FittedMulticlass
@@ -303,6 +305,17 @@ def test_end_of_the_training_tells_what_was_decided():
         "Note.",
         "Conformal sets of y: fitted on 30 held-out rows of 12 groups.",
     ]
+
+
+def test_temperature_is_named_only_where_a_loss_has_one():
+    costs = {"parameters": 1, "bytes": 1, "seconds": 0.1}
+    record = DistillationRecord(teacher="runs/a/1", trainings=5, soft="mean", weight=0.5, temperature=2.0, rows=9, costs=costs)
+    assert "50 % of the loss, softened by the temperature 2. The score" in next(describe_distillation(record))
+    assert "50 % of the loss. The score" in next(describe_distillation(record.model_copy(update={"temperature": 1.0})))
+    hazards = SurvivalTarget(column="y", time="t", event="d")
+    cells = {"t": pd.Series(["1", "2", "3"], dtype="str"), "d": pd.Series(["1", "0", "1"], dtype="str")}
+    both = [hazards.model_copy(update={"method": method}).fit(cells, "none") for method in ("hazard", "cox")]
+    assert [target.softens_probabilities for target in both] == [True, False]
 
 
 def test_scaling_that_did_not_help_is_told():

@@ -92,9 +92,10 @@ def describe_distillation(record: DistillationRecord | None) -> Iterator[str]:
         return
     trainings = f", the mean of {record.trainings} trainings" if record.trainings > 1 else ""
     source = "trainings that have not seen the row" if record.soft == "out_of_fold" else "the teacher, which has learned from these rows"
+    softened = f", softened by the temperature {record.temperature:g}" if record.temperature != 1 else ""
     yield (
         f"Distilled from {record.teacher}{trainings}: {count(record.rows)} training rows have predictions of {source}; they are "
-        f"{100 * record.weight:g} % of the loss, softened by the temperature {record.temperature:g}. The score that this costs is in every "
+        f"{100 * record.weight:g} % of the loss{softened}. The score that this costs is in every "
         "evaluation, as the difference from the teacher."
     )
     if record.student is not None:

@@ -135,6 +135,11 @@ class FittedSurvival(SurvivalTraits, FittedNumber):
         known = ~tf.math.is_nan(truth[:, 0])
         return tf.where(known, truth[:, 0], -tf.ones_like(truth[:, 0])), known & (truth[:, 1] > 0.5)
 
+    @property
+    def softens_probabilities(self) -> bool:
+        """True of hazards, whose logits are those of probabilities."""
+        return not self.compares_rows
+
     def distillation_loss(self, teacher: Any, raw: Any, temperature: float) -> Any:
         """Minus the expected log-likelihood of times by the teacher's curve, or the squared distance of relative hazards."""
         import tensorflow as tf
