@@ -1,4 +1,4 @@
-"""`mmtrain check`: everything that `fit` and `tune` would refuse, without training; TensorFlow is started for callbacks alone."""
+"""`mmtrain check`: everything that `fit` and `tune` would refuse, without training; TensorFlow starts for callbacks and own code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from mmtrain.artifacts.inspection_results import CheckResult
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.splits.summary import summarize
+from mmtrain.pipeline.checks.own_networks import check_own_networks
 from mmtrain.pipeline.checks.requirements import check_callbacks
 from mmtrain.pipeline.checks.validate import load_checked
 from mmtrain.pipeline.search.space import load_space
@@ -34,6 +35,7 @@ def check(
     experiment, data, plan = load_checked(path, origin.overrides, progress=progress, say=note)
     if experiment.tune is not None and experiment.tune.space is not None:
         load_space(origin, experiment.tune.space, experiment)
+    check_own_networks(experiment, data, plan.trainings[0])
     check_callbacks(experiment.training.callbacks, path, origin.overrides)
     parts = summarize(experiment.columns, data.table, plan)
     rows = {part.part: part.rows for part in parts}

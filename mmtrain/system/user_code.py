@@ -10,7 +10,7 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, count
 from pathlib import Path
 
@@ -47,6 +47,19 @@ def may_import(name: str) -> bool:
     module = sys.modules.get(name.partition(".")[0])
     is_user_code = module is not None and module.__name__.startswith(f"{PACKAGE}.")
     return is_user_code or name.startswith("keras.callbacks.") or bool(_permissions)
+
+
+def is_user_code(function: Callable[..., object]) -> bool:
+    """Return True for a function that a `--code` file defines."""
+    return function.__module__.startswith(f"{PACKAGE}.")
+
+
+def place_of(error: Exception) -> str:
+    """Return `file:line` of the last line of a `--code` file on the way to an error; empty for an error without one."""
+    files = {module.__file__ for name, module in sys.modules.items() if name.startswith(f"{PACKAGE}.")}
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [f"{file}:{line}" for file, line in lines if file in files]
+    return own[-1] if own else ""
 
 
 def _import(path: Path) -> None:

@@ -55,8 +55,16 @@ def careless_of_a_test(inputs):
     import keras
 
     return Features(keras.layers.Dense(3)(keras.layers.Concatenate()([one.tensor for one in inputs.values()])))
+
+
+@branch("vector")
+def broken_of_a_test(inputs):
+    """Gives a layer a width that is none."""
+    import keras
+
+    return Features(keras.layers.Dense("three")(keras.layers.Concatenate()([one.masked() for one in inputs.values()])))
 '''
-NAMES = ("patches_of_a_test", "gated_of_a_test", "careless_of_a_test")
+NAMES = ("patches_of_a_test", "gated_of_a_test", "careless_of_a_test", "broken_of_a_test")
 TREE = """
 name: own
 columns:
@@ -169,6 +177,27 @@ def test_a_branch_that_does_not_read_presence_is_refused(folder):
         "architecture careless_of_a_test: it does not read the presence of age, so it would read values that are not there. "
         "Start from `inputs[column].masked()`, or read `inputs[column].present` yourself."
     )
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ("gated_of_a_test", ""),
+        ("careless_of_a_test", "architecture careless_of_a_test: it does not read the presence of age"),
+        ("broken_of_a_test", "own_branches.py:48: the network could not be built: ValueError: "),
+    ],
+)
+def test_check_builds_ones_own_branches(folder, architecture, message):
+    from mmtrain.commands.check import check
+
+    overrides = [f"branches.numbers.architecture={architecture}"]
+    if not message:
+        assert check(folder / "own.yaml", overrides=overrides).rows == 60
+        return
+    with pytest.raises(UsageError) as caught:
+        check(folder / "own.yaml", overrides=overrides)
+    assert message in str(caught.value)
 
 
 @pytest.mark.slow
