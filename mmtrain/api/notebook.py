@@ -31,11 +31,12 @@ STYLE = """
 .mmtrain p { margin: .2em 0; }
 .mmtrain .table { overflow-x: auto; }
 .mmtrain table { border-collapse: collapse; margin: .5em 0; color: inherit; }
-.mmtrain th, .mmtrain td { border: 0; border-bottom: 1px solid var(--rule); padding: .2em .8em .2em 0; text-align: left;
+.mmtrain .table th, .mmtrain .table td { border: 0; border-bottom: 1px solid var(--rule); padding: .2em .8em .2em 0; text-align: left;
   background: none; color: inherit; }
-.mmtrain .number { text-align: right; font-variant-numeric: tabular-nums; }
+.mmtrain .table .number { text-align: right; font-variant-numeric: tabular-nums; }
 .mmtrain .figures { display: flex; flex-wrap: wrap; gap: 1em; }
 .mmtrain figure { margin: .5em 0; flex: 1 1 320px; max-width: 760px; min-width: 0; }
+.mmtrain figure:has(img) { flex-basis: 480px; }
 .mmtrain figure > div { overflow-x: auto; }
 .mmtrain img { max-width: 100%; height: auto; }
 .mmtrain figcaption { opacity: .8; }

@@ -211,6 +211,7 @@ class Evaluation(Result):
     def __init__(self, run: TrainedRun, done: command_results.EvaluationResult) -> None:
         self.run = run
         self.split = done.part
+        self._done = done
         self.remarks = done.remarks
         """Sentences needed to read the scores right."""
         self.test_evaluations = done.test_looks
@@ -226,6 +227,17 @@ class Evaluation(Result):
         return scores[scores["split"] == self.split].reset_index(drop=True)
 
     @property
+    def contributions(self) -> pd.DataFrame:
+        """The contribution of each input, how much worse the main score becomes when its values are shuffled among the rows.
+
+        One row per target and input: `target, input, score, worse_by, low, high`, the largest first; none where contributions were not
+        computed.
+        """
+        from mmtrain.api.run_tables import read_contributions
+
+        return read_contributions(self._done.targets)
+
+    @property
     def predictions(self) -> pd.DataFrame:
         """See `TrainedRun.predictions_of`."""
         return self.run.predictions_of(self.split)
@@ -239,13 +251,15 @@ class Evaluation(Result):
         return f"mmtrain evaluation of {self.run.folder} on {self.split}"
 
     def _lines(self) -> Iterable[str]:
+        from mmtrain.cli.views.scores import headline
         from mmtrain.reports.wording import often
 
+        scores = [headline(key, self.split, result, self._done.main[key]) for key, result in self._done.targets.items()]
         again = [f"The test split has now been scored {often(self.test_evaluations)}."] if self.test_evaluations > 1 else []
-        return (*self.remarks, *again)
+        return (*scores, *self.remarks, *again)
 
     def _tables(self) -> Mapping[str, pd.DataFrame]:
-        return {"Scores": self.scores}
+        return {"Scores": self.scores, "Contributions": self.contributions}
 
 
 class Explanations(Result):
@@ -258,7 +272,7 @@ class Explanations(Result):
         self.baseline = dict(done.baseline)
         """What each column is compared with, in words."""
         self.images = tuple(row.image for row in done.rows)
-        self._names = [row.id for row in done.rows]
+        self._explained = done.rows
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -276,10 +290,15 @@ class Explanations(Result):
         return f"mmtrain explanations of {self.target} in {self.folder}"
 
     def _tables(self) -> Mapping[str, pd.DataFrame]:
-        return {"Rows": self.rows[["id", "part", "why", "truth", "prediction", "output", "baseline_output", "gap_percent"]]}
+        from mmtrain.cli.explain import points_line
+
+        points = [points_line(row, 3) for row in self._explained]
+        # Outputs that are no logits, such as numbers, have no points.
+        explained = ["explanation"] if all(points) else ["output", "baseline_output", "gap_percent"]
+        return {"Rows": self.rows.assign(explanation=points)[["id", "part", "why", "truth", "prediction", *explained]]}
 
     def _figures(self) -> Iterable[notebook.Figure]:
-        return tuple(notebook.image(path, name) for path, name in zip(self.images, self._names, strict=True))
+        return tuple(notebook.image(row.image, row.id) for row in self._explained)
 
 
 class Export(Result):

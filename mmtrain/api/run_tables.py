@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from mmtrain.reports.report_data import predictions_of
 from mmtrain.splits.plan import USE_NAMED
 
 if TYPE_CHECKING:
+    from mmtrain.artifacts.results import TargetResult
     from mmtrain.data.encode import Fitted
     from mmtrain.reports.report_data import ReportData
 
@@ -48,6 +49,21 @@ def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
                 score = contents.score_of(name)
                 target = only or name.removeprefix(f"{split}_").removesuffix(score).removesuffix("_")
                 yield {"split": split, "target": target, "score": score, "value": value}
+
+
+def read_contributions(results: Mapping[str, TargetResult]) -> pd.DataFrame:
+    """See `Evaluation.contributions`."""
+    from mmtrain.reports.target_results.input_importance import input_label, ranked
+
+    rows = []
+    for key, result in results.items():
+        if (importance := result.contributions) is None:
+            continue
+        for one in ranked(importance):
+            loss = one.losses[importance.main]
+            values = {"worse_by": loss.value, "low": loss.low, "high": loss.high}
+            rows.append({"target": key, "input": input_label(one), "score": importance.main, **values})
+    return pd.DataFrame(rows, columns=["target", "input", "score", "worse_by", "low", "high"])
 
 
 def read_predictions(run: Run, contents: ReportData, split: str, table: Path) -> pd.DataFrame:

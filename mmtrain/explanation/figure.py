@@ -6,11 +6,12 @@ Orange is positive, blue negative: two colours that people with colour blindness
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtrain.artifacts.command_results import probability_change
 from mmtrain.explanation import heatmaps, token_plot
 from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation, shorten
 from mmtrain.explanation.heatmaps import AGAINST, FOR
@@ -68,9 +69,9 @@ def _write(figure: Figure, left: float, top: float, text: str, **style: Any) -> 
 def _header(row: RowExplanation) -> _Block:
     selected, attributions = row.selected, row.attributions
     truth = f"true: {shorten(row.truth)}" if row.truth else "true answer unknown"
-    probability = "" if row.selector.probability is None else f"   probability {row.selector.probability:.3f}"
+    probability = "" if row.selector.probability is None else f"probability {row.selector.probability:.3f}   "
     answer = f"{truth}   predicted: {shorten(row.prediction)}"
-    what = f"{row.selector.words}: {_number(attributions.output)}, baseline: {_number(attributions.baseline_output)}{probability}"
+    what = f"{probability}{row.selector.words}: {_number(attributions.output)}, baseline: {_number(attributions.baseline_output)}"
     missing = f"   missing: {shorten(', '.join(row.missing), LONGEST_LABEL)}" if row.missing else ""
 
     def draw_header(figure: Figure, top: float) -> None:
@@ -89,15 +90,21 @@ def _bars(row: RowExplanation) -> _Block:
     bars = [_Bar(shorten(column.label, LONGEST_LABEL), column.attribution, column.missing, column.deviation or 0.0) for column in shown]
     if rest := ranked[len(shown) :]:
         bars.append(_Bar(f"{len(rest)} other columns", sum(column.attribution for column in rest)))
+    probability, explained = row.selector.probability, row.selector.words.partition("logit of ")[2]
+    in_points = False
+    # Deviations over trainings are those of logits.
+    if probability is not None and explained and not any(bar.deviation for bar in bars):
+        in_points, bars = True, [replace(bar, value=100 * probability_change(probability, bar.value)) for bar in bars]
     height, labels = BAR * len(bars), max(token_plot.width(bar.label) for bar in bars) + 0.15
 
     def draw_all(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top, "Contribution of each input", fontweight="bold")
-        name = shorten(row.selector.words, 34)
+        _write(figure, MARGIN, top, f"Contribution of each input{', in points of probability' if in_points else ''}", fontweight="bold")
+        name = shorten(f"probability of {explained}" if in_points else row.selector.words, 34)
         _write(figure, WIDTH - MARGIN, top, f"orange increases the {name},", color=FOR, ha="right", fontsize=9)
         _write(figure, WIDTH - MARGIN, top - 0.17, "blue decreases it", color=AGAINST, ha="right", fontsize=9)
         _draw_bars(_axes(figure, MARGIN + labels, top - 0.42, WIDTH - 2 * MARGIN - labels, height), bars)
-        _write(figure, MARGIN, top - 0.48 - height, _completeness(row), color=QUIET, fontsize=8.5)
+        unit = "In logits: sum" if in_points else "Sum"
+        _write(figure, MARGIN, top - 0.48 - height, f"{unit} {_completeness(row)}", color=QUIET, fontsize=8.5)
 
     return _Block(height + 0.9, draw_all)
 
@@ -150,7 +157,7 @@ def _completeness(row: RowExplanation) -> str:
     total, difference = _number(attributions.total, 4), _number(attributions.difference, 4)
     if len(row.trainings) > 1:
         steps += f"; means of {len(row.trainings)} trainings, lines: standard deviation"
-    return f"Sum {total}; output minus baseline {difference}: a gap of {attributions.gap:.2g} % with {steps}."
+    return f"{total}; output minus baseline {difference}: a gap of {attributions.gap:.2g} % with {steps}."
 
 
 def _images(row: RowExplanation, column: ColumnAttribution) -> _Block:

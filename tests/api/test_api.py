@@ -1,5 +1,6 @@
 """`import mmtrain`: dictionaries and DataFrames in, objects that say what was found out."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,10 @@ def test_another_frame_is_scored_whole(run, folder):
     assert done.predictions.index.tolist() == table().index[-20:].tolist()
     assert set(done.scores["split"]) == {done.split}
     assert done.test_evaluations == 0
+    assert done.contributions.columns.tolist() == ["target", "input", "score", "worse_by", "low", "high"]
+    assert set(done.contributions["input"]) == {"x (in table)", "city (in table)"}
+    shown = done._repr_html_()
+    assert f" on 20 rows of {done.split}: " in shown and 'aria-label="Contributions"' in shown
     assert (folder / "runs" / "tables" / f"{done.split}.parquet").is_file()
 
 
@@ -180,6 +185,8 @@ def test_rows_of_a_run_on_a_frame_are_explained(run):
     assert set(done.attributions["column"]) == {"x", "city"}
     assert len(done.images) == 2
     assert all(path.is_file() for path in done.images)
+    # A notebook shows points of probability, not logits.
+    assert re.search(r"<td>probability of high \d\.\d{3}: ", done._repr_html_())
 
 
 @pytest.mark.slow

@@ -655,6 +655,21 @@ def test_the_gap_is_measured_by_the_difference_unless_columns_cancel(parts, diff
     assert found.gap == pytest.approx(gap)
 
 
+@pytest.mark.usefixtures("tensorflow")
+def test_a_figure_has_points_of_probability_and_the_sum_of_logits():
+    from mmtrain.explanation import figure
+    from mmtrain.reports.figures.plot_style import style
+
+    with style():
+        drawn = figure.draw(fake((AGE, SITE, NOTE)))
+    texts = {text.get_text() for text in drawn.findobj(lambda artist: hasattr(artist, "get_text"))}
+    assert {"Contribution of each input, in points of probability", "orange increases the probability of ill,"} <= texts
+    # 0.75 minus the logistic function of its logit minus 0.75, and minus 0.5.
+    assert {"+16.4", "+10.5", "0"} <= texts
+    assert any(text.startswith("In logits: sum 1.25") for text in texts)
+    assert any(text.startswith("probability 0.750   logit of ill: 1.5") for text in texts)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_a_figure_bears_any_text_and_many_columns(tmp_path):
