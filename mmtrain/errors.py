@@ -95,23 +95,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def similar_file(name: str, known: Iterable[str]) -> str:
     """`Did you mean 'cat.png'?` when a file is called nearly so, apart from its ending, which all files of a folder may share."""
     stem, ending = os.path.splitext(name)
-    by_stem: dict[str, str] = {}
+    same: dict[str, str] = {}
+    others: dict[str, str] = {}
     for one in known:
         own, other = os.path.splitext(one)
-        if own not in by_stem or other.lower() == ending.lower():
-            by_stem[own] = one
-    close = _closest(stem, by_stem)
-    return f"Did you mean '{by_stem[close]}'?" if close else ""
+        (same if other.lower() == ending.lower() else others)[own] = one
+    close = same.get(_closest(stem, same)) or others.get(_closest(stem, others, cutoff=0.85))
+    return f"Did you mean '{close}'?" if close else ""
 
 
-def _closest(word: str, known: Iterable[str]) -> str:
+def _closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     spellings = {name.casefold(): name for name in known}
     usual = [name for name in names_of(str(word)) if name in spellings]
     # A comparison with each of thousands of names would take seconds.
     able = list(spellings) if len(spellings) <= MOST_COMPARED else _neighbours(str(word).casefold(), tuple(spellings))
     # Few typing errors are in the first letter: `cn` is closer to cnn than to dcn, which has as many letters of it.
     close = usual or sorted(
-        get_close_matches(str(word).casefold(), able, n=3, cutoff=0.6), key=lambda name: name[:1] != str(word)[:1].casefold()
+        get_close_matches(str(word).casefold(), able, n=3, cutoff=cutoff), key=lambda name: name[:1] != str(word)[:1].casefold()
     )
     return spellings[close[0]] if close else ""
 

@@ -66,6 +66,7 @@ class Profile(FullResult):
     earliest: str = ""
     """Day of the earliest date, `2024-03-31`, in a column that is nearly all dates; empty where it is unknown, as 03/04/2021 may be two."""
     latest: str = ""
+    """Day of the latest one."""
     labels: LabelLists | None = None
     """Where cells hold several labels each."""
 

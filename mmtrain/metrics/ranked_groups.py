@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, unit_counts, weighted_mean
-from mmtrain.metrics.score import Score, value_or_reason, without_rows
+from mmtrain.metrics.score import NO_NDCG, Score, value_or_reason, without_rows
 
 RANKED = ("ndcg", "pair_accuracy", "mrr")
 """Scores of `ranking_scores`, in the order of tables."""
 REASONS = {
-    "ndcg": "NDCG needs a group of two rows or more with a relevance above 0.",
+    "ndcg": NO_NDCG,
     "pair_accuracy": "The accuracy of pairs needs a group with two different relevances.",
     "mrr": "The reciprocal rank needs a group of two rows or more with a relevance above 0.",
 }

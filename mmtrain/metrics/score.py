@@ -218,6 +218,10 @@ def signed_difference(text: str) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
+NO_NDCG = "NDCG needs a group of two rows or more with a relevance above 0."
+"""Why there is no NDCG of some rows, over all of their groups or the first rows of each."""
+
+
 def value_or_reason(name: str, value: SupportsFloat, undefined: str, *, note: str = "") -> Score:
     """Return the score with its note, or with the reason `undefined` if the value is NaN."""
     return Score(name, None, undefined) if math.isnan(float(value)) else Score(name, float(value), note=note)

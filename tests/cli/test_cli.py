@@ -243,7 +243,7 @@ MISTAKES = {
         3,
         lambda folder: (folder / "3.png").unlink(),
         [
-            "table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?"
+            "table.csv:5: scan: the file 3.png does not exist. Paths are relative to the images folder {folder}."
             " Or leave out rows without a readable image: `columns.scan.missing: drop`."
         ],
     ),
@@ -304,7 +304,7 @@ MISTAKES = {
             "a.yaml:6: columns.xx.column: table.csv has no column 'z'. It has who, scan, x and y.",
             "table.csv:6: x: 'four' is not a number. Write a number, or list 'four' under `data.missing_values` "
             "if it stands for a missing value.",
-            "table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?"
+            "table.csv:5: scan: the file 3.png does not exist. Paths are relative to the images folder {folder}."
             " Or leave out rows without a readable image: `columns.scan.missing: drop`.",
             "a.yaml:8: training.class_weights.hihg: the table has no class 'hihg'. Did you mean 'high'?",
             "split: class 'low' has 1 row, fewer than the 3 parts. Merge it with another class, leave those "
@@ -432,13 +432,14 @@ def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
     ]
     (tmp_path / "other.py").write_text("")
     (tmp_path / "mine.py").write_text(
-        "from mmtrain.branches import branch\n"
+        "from mmtrain.branches import Features, branch\n"
         "@branch('vector')\n"
         "def mine_of_the_cli_test(inputs, *, units: int = 1):\n"
-        "    return inputs[0]\n"
+        "    return Features(inputs['x'].tensor)\n"
     )
     try:
-        assert mmtrain("check", "a.yaml", "--code", "mine.py", "--code", "other.py").code == 0
+        said = mmtrain("check", "a.yaml", "--code", "mine.py", "--code", "other.py")
+        assert said.code == 0, said.problems
     finally:
         architectures.remove("mine_of_the_cli_test")
 

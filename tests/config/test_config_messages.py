@@ -672,7 +672,7 @@ def test_what_is_broken_causes_no_reports_elsewhere(tmp_path, changes, report):
 NO_SUCH_TARGET = [
     ("threshold: {aim: youden}", "threshold", "price", "binary"),
     ("calibration: temperature", "calibration", "price", "binary, multiclass, multilabel or ordinal"),
-    ("conformal: 0.9", "conformal", "labels", "binary, count, gaussian, multiclass, ordinal, quantiles or regression"),
+    ("conformal: 0.9", "conformal", "labels", "binary, count, gaussian, multiclass, ordinal, quantiles, regression or vector"),
 ]
 WITH_TARGET = """\
 data: {{table: patients.csv}}

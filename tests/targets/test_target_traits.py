@@ -205,6 +205,7 @@ NAMING = {
     "config/experiment.py": "shows an example in the schema",
     "metrics/on_request/declared.py": "says which tasks each metric is for",
     "export/hub.py": "writes the tags of model hubs, which have such words, too",
+    "evaluation/reference_models/tabicl.py": "`quantiles` is TabICL's word for an output of its regressor",
     "serving/http/openapi.py": "`format: binary` is OpenAPI's word for bytes",
 }
 """Modules outside of the targets that may name a task, and why."""

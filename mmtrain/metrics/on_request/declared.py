@@ -17,8 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.metrics.ranked_groups import REASONS
-from mmtrain.metrics.score import LEVEL, Metric, add_metric
+from mmtrain.metrics.score import LEVEL, NO_NDCG, Metric, add_metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +103,7 @@ ON_REQUEST: dict[str, RequestedMetric] = {
         RequestedMetric(
             _share("ndcg_at_k", "NDCG at {level}", unbiased=True),
             _RANKED,
-            REASONS["ndcg"],
+            NO_NDCG,
             "rows",
         ),
         *(
