@@ -135,6 +135,28 @@ def test_no_module_has_a_table_by_the_names_of_roles_or_kinds(outside):
     assert tables == set()
 
 
+HELPERS = {"numeric": 3, "categorical": 11, "text": 3, "image": 10, "embedding": 1}
+"""Modules that import something else from the module of these roles, such as its reader of words, or the options of `augment`."""
+
+
+def importers(module):
+    """The modules of the package that import from a module, by their places; imports inside of functions and for types too."""
+    return {
+        place
+        for place, tree in package_trees().items()
+        for node in nodes(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == module
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(fitted_roles) - {"images"}))
+def test_a_role_is_its_file_and_its_registration(name):
+    """Nothing else of the package would have to be touched for it."""
+    found = importers(role_class(name).__module__)
+    assert "columns/__init__.py" in found
+    assert len(found) - 1 <= HELPERS.get(name, 0), found
+
+
 @pytest.mark.parametrize("source", ["use.role == 'text'", "column.spec.kind in ('index', 'bag')", "'image' != kind"])
 def test_search_finds_what_it_looks_for(source):
     (node,) = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Compare)]

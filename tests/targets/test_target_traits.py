@@ -231,6 +231,22 @@ def test_no_module_outside_of_the_targets_names_a_task():
     assert compared == []
 
 
+def test_a_task_is_its_file_and_its_registration():
+    """What a task of the package touches: its module, and the list of imports; nothing outside of the targets reads either."""
+    places = {name: set() for name in tasks}
+    for place, tree in package_trees().items():
+        imported = {node.module for node in nodes(tree) if isinstance(node, ast.ImportFrom)}
+        for name in tasks:
+            if tasks[name].__module__ in imported:
+                places[name].add(place)
+    outside = {name: {place for place in found if not place.startswith("targets/")} for name, found in places.items()}
+    assert {name: found for name, found in outside.items() if found} == {}
+    assert all("targets/__init__.py" in found for found in places.values())
+    # Those that another task is built on: a base class, or helpers of two kinds of labels.
+    several = {name for name, found in places.items() if len(found) > 1}
+    assert several <= {"binary", "multiclass", "multilabel", "regression"}, places
+
+
 def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
     classes = {
         node.name
