@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from tiny import ready, two_blobs, write_experiment
 
+from mmtrain import config
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.check import check
+from mmtrain.commands.deployment.pack import _config
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.errors import ConfigError
@@ -46,6 +49,18 @@ def test_package_and_file_that_are_missing_are_reported_by_check(tmp_path, monke
         "evaluation.baselines, entry 1, weights: the file none.ckpt does not exist. "
         "Give the path of a checkpoint, from the folder of the experiment file; nothing is downloaded.",
     ]
+
+
+def test_packed_run_names_the_weights_without_their_folder(tmp_path):
+    (tmp_path / "some.ckpt").touch()
+    two_blobs(tmp_path, 40)
+    tree = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\nevaluation: {baselines: [{name: tabicl, weights: some.ckpt}]}"
+    experiment = config.load(write_experiment(tmp_path / "a.yaml", tree))
+    assert experiment.evaluation.baselines[0].weights == str(tmp_path.resolve() / "some.ckpt")
+    run = Run(tmp_path / "runs" / "a" / "1")
+    packed = _config(run, run, experiment)
+    assert "baselines:\n  - {name: tabicl, weights: some.ckpt}\n" in packed
+    assert str(tmp_path) not in packed
 
 
 def test_context_is_bounded_and_has_a_row_of_every_class(monkeypatch):

@@ -208,15 +208,17 @@ def _config(run: Run, root: Run, experiment: Experiment) -> str:
     data = experiment.data.model_copy(update={"table": folder / table, "tables": second, "images": None, "cache": cache})
     branches = {key: _by_name(branch) for key, branch in experiment.branches.items()}
     columns = {key: _by_name(column) for key, column in experiment.columns.items()}
-    parts = {"data": data, "branches": branches, "columns": columns}
+    baselines = tuple(one if isinstance(one, str) else _by_name(one) for one in experiment.evaluation.baselines)
+    evaluation = experiment.evaluation.model_copy(update={"baselines": baselines})
+    parts = {"data": data, "branches": branches, "columns": columns, "evaluation": evaluation}
     alone = experiment.decided(callbacks=(), trackers=()).model_copy(update=parts)
     return HEADER.format(table=os.path.relpath(root.folder / table, run.folder)) + config.to_yaml(alone, run.folder)
 
 
 def _by_name(section: Section) -> Section:
-    """Return a branch or a column with the names of its pretrained weights and word vectors in place of their paths.
+    """Return a branch, a column or a baseline with the names of its pretrained weights and word vectors in place of their paths.
 
-    Only a training reads those files: the model holds their numbers.
+    Only a training reads those files: the model holds their numbers. A baseline is not fitted to a run without its table.
     """
     files = {name: value for name in LEARNED_FILES if isinstance(value := getattr(section, name, None), str) and Path(value).is_absolute()}
     names: dict[str, Any] = {name: Path(value).name for name, value in files.items()}
