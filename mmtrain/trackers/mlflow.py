@@ -54,7 +54,7 @@ PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
 def _without_password(address: str) -> str:
     if PASSWORD.search(address):
         what = "the password would be in the run folder, its report and all copies of them"
-        raise ValueError(f"{what}. Leave `tracking_uri` out, and set MLFLOW_TRACKING_URI in the environment")
+        raise ValueError(f"{what}. Leave `tracking_uri` out, and set MLFLOW_TRACKING_URI in the environment.")
     return address
 
 

@@ -57,6 +57,11 @@ SECTIONS = [
         "training: `jit` and `deterministic` exclude each other: XLA has no reproducible form of some operations. Leave one of them out.",
     ),
     (
+        "training: {trackers: [{name: mlflow, tracking_uri: 'http://me:secret@host'}]}",
+        "training.trackers, entry 1, tracking_uri: the password would be in the run folder, its report and all copies of them. "
+        "Leave `tracking_uri` out, and set MLFLOW_TRACKING_URI in the environment.",
+    ),
+    (
         "evaluation: {threshold: {aim: cost}}",
         "evaluation.threshold: `aim: cost` and `cost` belong together. Write `{aim: cost, cost: {false_positive: 1, false_negative: 5}}`.",
     ),
@@ -96,6 +101,15 @@ def test_two_rankings_and_two_draws_exclude_each_other(tmp_path):
     assert reported(tmp_path, y="task: binary, sample: balanced", more=more) == (
         "a.yaml:5: columns.z.sample: the rows of an epoch are drawn by the classes of 'y' already. Leave one of the two out."
     )
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/../t.csv", "https://host/a/../t.csv"])
+def test_addresses_are_written_without_steps_back(tmp_path, address):
+    path = tmp_path / "a.yaml"
+    path.write_text(f"data: {{table: '{address}'}}\ncolumns: {{x: {{role: numeric}}, y: {{role: target, task: binary}}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value) == "a.yaml:1: data.table: 't.csv' is not the address of a file. Write it without `..`."
 
 
 def test_weights_of_single_branches_are_fitted(tmp_path):
