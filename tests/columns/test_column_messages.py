@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from mmtrain.columns import Date, TimeSeries
+from mmtrain.columns.summaries.base import SeenRows
 
 
 def cells(*values):
@@ -75,3 +76,9 @@ def test_cells_that_probably_mean_something_else(column, values, doubt):
 def test_times_of_a_series(times, what, fix):
     faults = TimeSeries(column="x", time="t")._time_faults({"x": cells("[1, 2]"), "t": cells(times)})
     assert told(faults) == [([0], what, fix)]
+
+
+@pytest.mark.parametrize("part", ["raw", "entries", "present"])
+def test_rows_without_what_a_summary_reads(part):
+    with pytest.raises(ValueError, match=rf"^a summary of these rows needs `{part}`\.$"):
+        SeenRows().given(part)

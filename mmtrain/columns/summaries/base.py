@@ -49,6 +49,13 @@ class ColumnStatistics(Section):
         return {"missing": f"{percent(now.missing, total)} of the rows have no usable value, in training {usual:.0%}."}
 
 
+def beyond(rows: int, outside: int, total: int, noun: str, reach: str) -> dict[str, str]:
+    """Return the drift of a range, learned from `rows`: of n further values two in n + 1 are to be expected outside of it."""
+    if not rows or not exceeds(outside, total, min(1.0, 2 / (rows + 1))):
+        return {}
+    return {"range": f"{percent(outside, total)} of the {noun} lie outside those of training, {reach}."}
+
+
 statistics_kinds: Registry[type[ColumnStatistics]] = Registry("kind of statistics")
 AnyStatistics = Annotated[ColumnStatistics, OneOf("kind", lambda: dict(statistics_kinds.items()))]
 
@@ -76,6 +83,13 @@ class SeenRows:
     """Files of images."""
     counted: bool = False
     """True if these rows are some of those that were counted before, given once more for what is in their entries."""
+
+    def given(self, part: Literal["raw", "entries", "present"]) -> Array:
+        """Return a part that an accumulator reads. Raises ValueError where it was left out."""
+        values: Array | None = getattr(self, part)
+        if values is None:
+            raise ValueError(f"a summary of these rows needs `{part}`.")
+        return values
 
 
 class Accumulator(ABC):

@@ -57,12 +57,11 @@ class CodeAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count codes, and unseen cells that are numbers where all categories are words, or the other way round."""
-        if seen.entries is None:
-            raise ValueError("A summary of codes needs encoded entries.")
+        entries = seen.given("entries")
         # (rows, any) codes in one count
-        self._counts += np.bincount(seen.entries.reshape(-1), minlength=len(self._counts))
+        self._counts += np.bincount(entries.reshape(-1), minlength=len(self._counts))
         if seen.cells is not None and self._of_numbers is not None:
-            unseen = seen.cells.iloc[np.flatnonzero(seen.entries[:, 0] == self._first - 1)]
+            unseen = seen.cells.iloc[np.flatnonzero(entries[:, 0] == self._first - 1)]
             # A cell is of the other type when "not a number" meets categories that are numbers, or the reverse.
             self._other_type += int((np.isnan(parse_numbers(unseen)) == self._of_numbers).sum())
 
@@ -99,9 +98,7 @@ class PieceAccumulator(CodeAccumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count pieces, and texts that have none as missing."""
-        if seen.entries is None:
-            raise ValueError("A summary of pieces needs encoded entries.")
-        codes = self._code_of[seen.entries]
+        codes = self._code_of[seen.given("entries")]
         codes[~codes.any(axis=1), 0] = 1
         super().add(SeenRows(entries=codes))
 

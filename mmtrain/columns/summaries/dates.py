@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, SeenRows, exceeds, percent, statistics_kinds
+from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, SeenRows, beyond, statistics_kinds
 from mmtrain.columns.summaries.numbers import QUANTILES_OF
 from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 from mmtrain.text.dates import day_name
@@ -24,11 +24,8 @@ class DateStatistics(ColumnStatistics):
     last: float
 
     def range_drift(self, outside: int, rows: int) -> dict[str, str]:
-        """Return the dates outside those of training; of n further dates two in n + 1 are to be expected there."""
-        if not self.rows or not exceeds(outside, rows, min(1.0, 2 / (self.rows + 1))):
-            return {}
-        reach = f"{day_name(self.first)} to {day_name(self.last)}"
-        return {"range": f"{percent(outside, rows)} of the dates lie outside those of training, {reach}."}
+        """Return the dates outside those of training."""
+        return beyond(self.rows, outside, rows, "dates", f"{day_name(self.first)} to {day_name(self.last)}")
 
 
 statistics_kinds.add("date", DateStatistics)
@@ -46,10 +43,9 @@ class DateAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count dates, and those outside the range of training."""
-        if seen.raw is None:
-            raise ValueError("A summary of dates needs `raw`.")
-        whole = (seen.raw != "").all(axis=1)
-        days = seen.raw[whole, 0].astype("datetime64[s]").astype(np.int64) / DAY
+        raw = seen.given("raw")
+        whole = (raw != "").all(axis=1)
+        days = raw[whole, 0].astype("datetime64[s]").astype(np.int64) / DAY
         self._rows, self._dates = self._rows + len(whole), self._dates + len(days)
         self._days.add(days)
         if self._learned is not None:

@@ -59,9 +59,7 @@ class ImageAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count rows by `present`; measure the images in `entries`, where they are given, and the files of these."""
-        if seen.present is None:
-            raise ValueError("A summary of images needs their presence.")
-        shown = seen.present[:, 0] > 0
+        shown = seen.given("present")[:, 0] > 0
         if not seen.counted:
             self._rows += int(shown.sum())
             self._missing += int((~shown).sum())

@@ -6,17 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mmtrain.columns.summaries.base import (
-    Accumulator,
-    Array,
-    ColumnStatistics,
-    Moments,
-    SeenRows,
-    exceeds,
-    percent,
-    shifted,
-    statistics_kinds,
-)
+from mmtrain.columns.summaries.base import Accumulator, Array, ColumnStatistics, Moments, SeenRows, beyond, shifted, statistics_kinds
 from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 
 QUANTILES_OF = 100_000
@@ -70,11 +60,8 @@ class NumericStatistics(ColumnStatistics):
         return None
 
     def range_drift(self, outside: int, rows: int) -> dict[str, str]:
-        """Numbers outside the training range; of n further numbers two in n + 1 are to be expected there."""
-        if not self.rows or not exceeds(outside, rows, min(1.0, 2 / (self.rows + 1))):
-            return {}
-        reach = f"{self.minimum:.4g} to {self.maximum:.4g}"
-        return {"range": f"{percent(outside, rows)} of the numbers lie outside those of training, {reach}."}
+        """Numbers outside the training range."""
+        return beyond(self.rows, outside, rows, "numbers", f"{self.minimum:.4g} to {self.maximum:.4g}")
 
 
 statistics_kinds.add("numeric", NumericStatistics)
@@ -94,9 +81,7 @@ class NumericAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count numbers and, once training is known, those out of its range and the first cell that is not a number."""
-        if seen.raw is None:
-            raise ValueError("A summary of numbers needs `raw`.")
-        values = seen.raw[:, 0]
+        values = seen.given("raw")[:, 0]
         known = values[~np.isnan(values)]
         self._rows += len(values)
         self._moments.add(known)

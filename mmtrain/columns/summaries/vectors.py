@@ -44,9 +44,7 @@ class _MeasureAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count the next rows."""
-        if seen.entries is None or seen.present is None:
-            raise ValueError("A summary of vectors needs encoded entries and their presence.")
-        values = np.where(seen.present[:, 0] > 0, self.measured(seen.entries), np.nan)
+        values = np.where(seen.given("present")[:, 0] > 0, self.measured(seen.given("entries")), np.nan)
         known = values[np.isfinite(values)]
         self._missing += len(values) - len(known)
         self._moments.add(known)
