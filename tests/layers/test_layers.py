@@ -370,7 +370,6 @@ def layers_to_save():
         "RobustScale": (number_encodings.RobustScale(positions=[1], centers=[0.5], factors=[2.0]), (pair_of_numbers,)),
         "ColumnDense": (blocks.ColumnDense(units=2, activation="relu"), (members,)),
         "SumOfColumns": (blocks.SumOfColumns(columns=2), (pair_of_numbers,)),
-        "Scale": (blocks.Scale(), (pair_of_numbers,)),
         "LinearBase": (blocks.LinearBase(units=2, sizes=[3]), ([pair_of_numbers, np.array([[2], [0]], dtype=np.int32)],)),
         "FirstToken": (blocks.FirstToken(), (members,)),
         "Cross": (blocks.Cross(rank=1), (pair_of_numbers, pair_of_numbers)),

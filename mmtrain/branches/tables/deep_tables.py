@@ -113,7 +113,7 @@ def realmlp(
     """
     import keras
 
-    from mmtrain.layers.tabular.blocks import Scale
+    from mmtrain.layers.pretrained import ChannelScale
 
     columns = stacked(inputs)
     pieces: list[Tensor] = []
@@ -124,7 +124,7 @@ def realmlp(
     terms: list[Tensor] = []
     normal = "lecun_normal" if activation == "selu" else "he_normal"
     if pieces:
-        together = Scale()(pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces))
+        together = ChannelScale()(pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces))
         terms = [keras.layers.Dense(units[0], kernel_initializer=normal)(together)]
     vector = summed(terms + project_texts(columns, units[0], use_bias=not terms))
     for number, width in enumerate(units):

@@ -93,21 +93,6 @@ class LinearBase(ConfiguredLayer):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class Scale(ConfiguredLayer):
-    """Each number times a learned factor that begins at 1, (batch, width)."""
-
-    def build(self, input_shape: Any) -> None:
-        self.factor = self.add_weight(name="factor", shape=(input_shape[-1],), initializer="ones")
-        self.built = True
-
-    def call(self, values: Any) -> Any:
-        return values * ops.cast(self.factor, values.dtype)
-
-    def compute_output_spec(self, values: Any) -> Any:
-        return keras.KerasTensor(values.shape, values.dtype)
-
-
-@keras.saving.register_keras_serializable(package="mmtrain")
 class FirstToken(ConfiguredLayer):
     """A learned token in front of the others: (batch, length, width) to (batch, length + 1, width)."""
 
