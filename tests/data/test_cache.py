@@ -218,6 +218,17 @@ def test_cache_list_shows_a_line_per_store_and_the_total(cache, capsys, monkeypa
     assert " ".join(lines[3]) == f"{cache}: 2 entries, {format_bytes(size)}."
 
 
+def test_cache_list_keeps_a_line_per_store_in_a_narrow_terminal(cache, capsys, monkeypatch):
+    """A long source is cut at its beginning, as its end tells stores apart."""
+    monkeypatch.setenv("COLUMNS", "80")
+    store(cache)
+    assert run(["cache", "list", "--folder", str(cache)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    source = str(cache.parent / "scans")
+    assert len(lines) == 3 and len(lines[1].rstrip()) <= 80
+    assert lines[1].split("today")[1].strip().lstrip("…") in source and lines[1].rstrip().endswith("scans")
+
+
 def test_cache_list_in_json(cache, capsys):
     folder = store(cache, age=3)
     (found,) = list_entries(cache)

@@ -22,6 +22,10 @@ Folder = Annotated[
 ]
 
 
+SHORTEST_SOURCE = 12
+"""Characters of a source that are shown in any terminal."""
+
+
 @app.command("list", cls=Command)
 def show(folder: Folder = None, as_json: Json = False) -> None:
     """List image stores and encoded columns with their contents, size and last use.
@@ -85,19 +89,26 @@ def _entries(number: int) -> str:
 
 
 def _table(entries: list[CacheEntry]) -> object:
-    """Return a table with a row per entry; an incomplete entry shows its state instead of its layout."""
+    """Return a table with a row per entry; an incomplete entry shows its state instead of its layout, a narrow one the ends of sources."""
     import time
 
     from rich.markup import escape
 
-    from mmtrain.cli.views.console import plain_table
+    from mmtrain.cli.views.console import out, plain_table
     from mmtrain.config.byte_size import format_bytes
 
-    table = plain_table("kind", "layout", "items", "size", "last used", "source")
+    headers = ("kind", "layout", "items", "size", "last used", "source")
+    rows = []
     for one in entries:
         # A clock may be set back.
         days = max(0.0, time.time() - one.used) / (24 * 60 * 60)
         used = "today" if days < 1 else f"{days:.0f} day{'s' if round(days) > 1 else ''} ago"
         layout = one.layout if one.state == "complete" else one.state
-        table.add_row(one.kind, escape(layout), f"{one.items:,}", format_bytes(one.size), used, escape(one.source))
+        rows.append((one.kind, layout, f"{one.items:,}", format_bytes(one.size), used, one.source))
+    table = plain_table(*headers)
+    table.columns[-1].justify = "left"
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    room = max(out().width - sum(widths[:-1]) - 2 * (len(headers) - 1), SHORTEST_SOURCE)
+    for *first, source in rows:
+        table.add_row(*map(escape, first), escape(source if len(source) <= room else f"…{source[1 - room :]}"))
     return table
