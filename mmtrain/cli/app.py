@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,36 +24,39 @@ from mmtrain.errors import MmtrainError, RunError
 from mmtrain.system.paths import homeless_cache, is_homeless, refused_by_system
 from mmtrain.training.signals import Interrupted, at_once
 
+WELCOME = """Train one Keras model on a table of images, numbers, categories and text.
+
+Begin with `mmtrain demo`, which trains on sample data, or with your own table: `mmtrain init patients.csv --target diagnosis`."""
 app = typer.Typer(
     name="mmtrain",
     cls=Group,
-    help="Train one Keras model on a table of images, numbers, categories and text.",
+    help=WELCOME,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS |= {
-    "fit": fit.command,
-    "tune": tune.command,
-    "distill": distill.command,
-    "evaluate": evaluate.command,
-    "compare": compare.command,
-    "leaderboard": list_runs.leaderboard_command,
-    "runs": list_runs.runs_command,
-    "predict": predict.command,
-    "explain": explain.command,
-    "export": export.command,
-    "serve": serve.command,
-    "report": report.command,
-    "inspect-data": inspect_data.command,
-    "check": check.command,
-    "init": init.command,
-    "demo": demo.command,
-    "pack": pack.pack_command,
-    "unpack": pack.unpack_command,
-    "list": reference.command,
-    "schema": schema.command,
+PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Begin": {"demo": demo.command, "init": init.command, "inspect-data": inspect_data.command, "check": check.command},
+    "Train": {"fit": fit.command, "tune": tune.command, "distill": distill.command},
+    "Score and compare": {
+        "evaluate": evaluate.command,
+        "report": report.command,
+        "explain": explain.command,
+        "runs": list_runs.runs_command,
+        "leaderboard": list_runs.leaderboard_command,
+        "compare": compare.command,
+    },
+    "Use a run": {
+        "predict": predict.command,
+        "serve": serve.command,
+        "export": export.command,
+        "pack": pack.pack_command,
+        "unpack": pack.unpack_command,
+    },
+    "Look up": {"list": reference.command, "schema": schema.command},
 }
+"""The commands under the headings of the help, in the order in which a project needs them."""
+COMMANDS |= {name: command for panel in PANELS.values() for name, command in panel.items()}
 
 
 CACHING = frozenset({"demo", "fit", "tune", "distill", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
@@ -62,10 +66,11 @@ CUTTING = frozenset({"demo", "fit", "tune", "distill", "evaluate", "predict", "i
 HOMELESS = "this user has no home folder, so decoded images are cached in {folder}. Set MMTRAIN_CACHE to a permanent folder."
 
 
-for _name, _command in COMMANDS.items():
-    app.command(_name, cls=Command, help=help_of(_command))(_command)
-app.add_typer(cache.app, name="cache")
-app.add_typer(models.app, name="models")
+for _panel, _commands in PANELS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, cls=Command, help=help_of(_command), rich_help_panel=_panel)(_command)
+app.add_typer(models.app, name="models", rich_help_panel="Look up")
+app.add_typer(cache.app, name="cache", rich_help_panel="Look up")
 
 
 def _import_first(context: typer.Context, code: list[Path] | None) -> None:
@@ -85,7 +90,7 @@ def main(
     show: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
     code: Annotated[list[Path] | None, FirstCode] = None,  # noqa: ARG001
 ) -> None:
-    """Train one Keras model on a table of images, numbers, categories and text."""
+    """Print the version or the help, where no command follows."""
     if show:
         from importlib.metadata import version as installed
 

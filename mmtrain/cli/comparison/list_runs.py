@@ -28,7 +28,7 @@ def runs_command(
 ) -> None:
     """List runs, the latest first: state, duration, size, the score of the best epoch, and scores of `evaluate`.
 
-    Example: `mmtrain runs clinic`.
+    Example: `mmtrain runs clinic`
     """
     _check_files(csv)
     from mmtrain.cli.views.console import note, out, print_json
@@ -92,7 +92,9 @@ def leaderboard_command(
     """Rank the runs with scores on the same rows as a run: scores, duration, size, and what differs from the best.
 
     The validation rows, or the folds, decide; a test score stands next to theirs for information, unless `--part test` asks to rank by it.
-    Nothing is scored again, so this does not count as an evaluation of the test part. Example: `mmtrain leaderboard --score log_loss`.
+    Nothing is scored again, so this does not count as an evaluation of the test part.
+
+    Example: `mmtrain leaderboard --score log_loss`
     """
     _check_files(csv, html)
     import_allowed(code)

@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """List the names that an experiment file can use, with their options, defaults and ranges.
 
-    Example: `mmtrain list branches mlp`.
+    Example: `mmtrain list branches mlp`
     """
     import_allowed(code)
     from mmtrain.cli.views.console import line, out, print_json
