@@ -6,16 +6,17 @@ Both read 72 images a batch from memory, gather them as batches are gathered, an
 """
 
 import sys
-import time
+from functools import partial
 from typing import Any
 
 import numpy as np
+from turns import in_turn, speed, typical
 
 ROWS, MOST = 16, 8
 
 
 def main(side: int = 64, calls: int = 30) -> None:
-    """Print the speeds and their ratio, the median of `calls` alternating calls."""
+    """Print the speeds, medians of `calls` rounds, and the median ratio of a round; processor time is changed less by other programs."""
     from mmtrain.layers.start import start_tensorflow
 
     start_tensorflow()
@@ -45,16 +46,17 @@ def main(side: int = 64, calls: int = 30) -> None:
         section = architectures["cnn"].section(columns=("x",), architecture="cnn")
         model = keras.Model(tensor, keras.layers.Dense(1)(section.build({"x": Input(tensor, None, spec)}).vector))
         steps[name] = (store, _step(tf, model), np.arange(len(store.index)))
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(calls + 3):
-        for name, (store, step, rows) in steps.items():
-            begin = time.perf_counter()
-            step(tf.constant(store.take(rows)))
-            seconds[name].append(time.perf_counter() - begin)
-    speeds = {name: images / float(np.median(values[3:])) for name, values in seconds.items()}
+    times = in_turn({name: partial(_call, tf, *one) for name, one in steps.items()}, calls, calls=2)
+    speeds = {name: images / typical(times, name).clock for name in steps}
+    ratio = speed(times, "sets", than="single")
     print(
-        f"{side} pixels: single {speeds['single']:.0f} images/s, sets {speeds['sets']:.0f}, ratio {speeds['sets'] / speeds['single']:.2f}"
+        f"{side} pixels: single {speeds['single']:.0f} images/s, sets {speeds['sets']:.0f}; ratio {ratio.clock:.2f}, of processor time "
+        f"{ratio.processor:.2f}"
     )
+
+
+def _call(tf: Any, store: Any, step: Any, rows: Any) -> None:
+    step(tf.constant(store.take(rows))).numpy()
 
 
 def _step(tf: Any, model: Any) -> Any:
