@@ -64,12 +64,16 @@ def test_32_clients_are_answered_and_a_restart_loses_only_what_is_in_flight(clin
         threads, _ = clients(port, 32, 10)
         for thread in threads:
             thread.join()
-        before = memory(process)
-        threads, statuses = clients(port, 32, 60)
-        for thread in threads:
-            thread.join()
-        assert statuses == [200] * 32 * 60
-        assert memory(process) < before + 25
+        growth = []
+        # A busy machine makes other batches, and those of a new size take memory once: what leaks grows in every round.
+        while not growth or (growth[-1] >= 10 and len(growth) < 4):
+            before = memory(process)
+            threads, statuses = clients(port, 32, 60)
+            for thread in threads:
+                thread.join()
+            assert statuses == [200] * 32 * 60
+            growth.append(memory(process) - before)
+        assert growth[-1] < 10, growth
         threads, statuses = clients(port, 32, 30)
         time.sleep(0.5)
         process.kill()
