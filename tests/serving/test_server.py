@@ -337,6 +337,16 @@ def test_the_document_of_addresses_names_columns_only_where_no_key_is_needed(ser
         made = make_app(Server(served.server.models, Limits(), Access(key), Metrics())).openapi()
         assert "/predict" in made["paths"]
         assert ('"age"' in json.dumps(made)) is named
+        (name,) = made["paths"]["/models/{name}/predict"]["post"]["parameters"]
+        assert name["schema"].get("enum") == (["clinic"] if named else None)
+
+
+def test_every_reference_in_the_document_of_addresses_is_found_there(served):
+    _, made = served.json("GET", "/openapi.json")
+    references = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(made)))
+    assert references <= set(made["components"]["schemas"])
+    error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    assert made["paths"]["/models/{name}/predict"]["post"]["responses"]["422"]["content"]["application/json"]["schema"] == error
 
 
 def test_a_table_of_predictions_has_ids_that_only_some_rows_have():

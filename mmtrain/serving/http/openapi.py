@@ -78,8 +78,12 @@ def document(app: FastAPI, models: Mapping[str, ServedModel], make: Callable[...
         for operation in operations.values():
             # The schema of FastAPI's own errors, which do not occur.
             operation["responses"].setdefault("404", _RESPONSES["404"])
-            if operation["responses"].get("422", {}).get("description") == "Validation Error":
-                operation["responses"].pop("422")
+            for parameter in operation.get("parameters", ()):
+                if models and parameter["in"] == "path":
+                    parameter["schema"]["enum"] = list(models)
+            invalid = operation["responses"].pop("422", {"description": "Validation Error"})
+            if invalid["description"] != "Validation Error":  # ours, with FastAPI's content merged into it
+                operation["responses"]["422"] = _RESPONSES["422"]
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
