@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import pytest
 from tiny import two_blobs, write_experiment
@@ -159,13 +160,49 @@ def test_wandb_writes_an_offline_run_that_later_commands_add_to(tmp_path, monkey
     assert not [path for path in folder.rglob("*") if path.is_symlink()]
 
 
+SERVER = """
+import os, sys
+folder = sys.argv[1]
+os.environ |= {
+    "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder}/mlflow.db",
+    "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+    "_MLFLOW_SERVER_ARTIFACT_DESTINATION": f"{folder}/artifacts",
+    "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+}
+from mlflow.server import app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, app, threaded=True)
+print(server.port, flush=True)
+server.serve_forever()
+"""
+"""MLflow's own server at a free port: what `mlflow server` starts, without its job runners."""
+
+
+@pytest.fixture(params=["store", "server"])
+def tracking_uri(request, client, tmp_path):
+    """The URI of a folder, and of a server that takes models over HTTP."""
+    if request.param == "store":
+        yield client.tracking_uri
+        return
+    if any(find_spec(name) is None for name in ("flask", "flask_cors", "graphene", "huey", "aiohttp")):
+        pytest.skip("the packages of MLflow's server are not installed")
+    with open(tmp_path / "server.log", "w") as log:
+        command = [sys.executable, "-c", SERVER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
+            try:
+                yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+            finally:
+                process.kill()
+
+
 @pytest.mark.slow
-def test_mlflow_loads_the_model_in_a_fresh_process_and_predicts_raw_rows(client, tmp_path):
+def test_mlflow_loads_the_model_in_a_fresh_process_and_predicts_raw_rows(tracking_uri, tmp_path):
+    import mlflow
+
     from mmtrain.commands.evaluate import evaluate
     from mmtrain.commands.fit import fit
 
-    table = two_blobs(tmp_path)
-    uri = (tmp_path / "store").as_uri()
+    table, uri, client = two_blobs(tmp_path), tracking_uri, mlflow.MlflowClient(tracking_uri)
     tree = (
         f"{TREE}training: {{epochs: 1, batch_size: 16, seeds: 2, trackers: [{{name: mlflow, tracking_uri: '{uri}', experiment: scans}}]}}"
     )
