@@ -99,3 +99,8 @@ def test_the_page_is_walked_with_the_keyboard(page, served):
 def test_the_page_never_scrolls_sideways(page, served, scheme):
     opened(page, served, width=320, scheme=scheme)
     assert page.value("document.scrollingElement.scrollWidth") <= 320
+
+
+def test_the_list_of_addresses_never_scrolls_sideways(page, served):
+    page.open(f"http://127.0.0.1:{served.port}/docs", width=320)
+    assert page.value("document.scrollingElement.scrollWidth") <= 320
