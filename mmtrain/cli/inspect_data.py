@@ -77,7 +77,7 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool,
 
 def _table(path: Path, *, as_json: bool, quiet: bool, every: bool, figures: bool) -> InspectedTable:
     from mmtrain.cli.views.console import print_json
-    from mmtrain.cli.views.inspection import show_table_profile
+    from mmtrain.cli.views.table_profile import show_table_profile
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.inspect_data import inspect_table
 

@@ -1,4 +1,4 @@
-"""Screens of `inspect-data`: for an experiment a small table for each role, the parts and the problems; for a table the guesses."""
+"""The screen of `inspect-data` for an experiment: a small table for each role, the parts and the problems."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from mmtrain.artifacts.inspection_results import Finding, ImageProfile, InspectedColumn, InspectedTable, Inspection
+from mmtrain.artifacts.inspection_results import Finding, ImageProfile, InspectedColumn, Inspection
 from mmtrain.audit.finding import sample_rows
-from mmtrain.cli.views.console import clip, format_value, line, list_problems, note, out, plain_table
+from mmtrain.cli.views.console import clip, format_value, line, list_problems, out, plain_table
 from mmtrain.cli.views.findings import show_findings
 from mmtrain.cli.views.splits import show_splits
 from mmtrain.columns import role_class
 from mmtrain.columns.profile import Profile, Range
-from mmtrain.errors import counted, listed, shell_command
+from mmtrain.errors import counted, listed
 from mmtrain.targets import tasks
 
 SHOWN_CLASSES = 12
@@ -45,7 +45,7 @@ def show_inspection(inspection: Inspection, *, every: bool = False) -> None:
         view(console, role, columns)
     _missing(console, inspection)
     _parts(console, inspection)
-    _repeat(console, inspection.findings)
+    repeat_findings(console, inspection.findings)
 
 
 def format_heading(console: Console, title: str) -> None:
@@ -264,53 +264,8 @@ def _problems(console: Console, inspection: Inspection, *, every: bool) -> None:
     list_problems(console, inspection.problems, every=every)
 
 
-def show_table_profile(survey: InspectedTable, *, quiet: bool = False, every: bool = False) -> None:
-    """Print a table of contents, one of guessed roles, and the findings that hold if the guesses are right."""
-    console = out()
-    line(console, f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}")
-    note(survey.notice, quiet=quiet or not survey.notice)
-    show_findings(console, survey.findings, every=every)
-    format_heading(console, "columns")
-    profiles = [(column.header, column.profile) for column in survey.columns if column.profile is not None]
-    rows = [(clip(header, 30), f"{one.missing:,}", distinct(one), describe_contents(one)) for header, one in profiles]
-    show_rows(console, ("column", "missing", "distinct", "contents"), rows, words=[3])
-    for column in survey.columns:
-        if column.images is not None:
-            files = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
-            kinds = f": {file_kinds(column.images)}" if column.images.found else ""
-            line(console, f"{column.header}: {files}{kinds}")
-    format_heading(console, "guessed roles")
-    guesses = []
-    for column in survey.columns:
-        role = column.guess.role if column.guess.used else "not used"
-        task = column.guess.options.get("task")
-        guesses.append((clip(column.header, 30), f"{role}, {task}" if task else role, column.guess.reason))
-    show_rows(console, ("column", "role", "because"), guesses, words=[1, 2])
-    _repeat(console, survey.findings)
-    note(f"An experiment file with these roles: {shell_command('init', survey.path)}", quiet=quiet)
-
-
-def _repeat(console: Console, findings: Sequence[Finding]) -> None:
+def repeat_findings(console: Console, findings: Sequence[Finding]) -> None:
     """Count the findings once more at the end, where a reader of a long output looks."""
     if findings:
         console.print()
         line(console, f"{sample_rows(findings)}: listed at the top.")
-
-
-def describe_contents(profile: Profile) -> str:
-    """Describe the contents of a column: the range of dates or numbers, the length of texts, or the most frequent values."""
-    if not profile.filled:
-        return "nothing"
-    if profile.period:
-        odd = profile.filled - profile.dates
-        return profile.period + (f"; {counted(odd, 'cell')} not a date" if odd else "")
-    if profile.numbers is not None and profile.distinct > 10 and profile.number_cells >= 0.5 * profile.filled:
-        low, middle, high = (format_value(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
-        odd = profile.filled - profile.number_cells
-        return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} not a number" if odd else "")
-    if profile.words is not None and profile.spaced * 4 >= profile.filled and profile.words.median >= 3:
-        words = profile.words
-        return f"{format_value(words.minimum)} to {format_value(words.maximum)} words, median {format_value(words.median)}"
-    if profile.distinct >= 0.9 * profile.filled > 1:
-        return f"{'all' if profile.distinct == profile.filled else 'nearly all'} differ, such as {clip(profile.frequent[0][0])}"
-    return frequent(profile.frequent)
