@@ -186,6 +186,29 @@ def building(cache: Path, name: str) -> Iterator[Path]:
 
 
 @contextmanager
+def only_builder(cache: Path, name: str, waits: Callable[[], None]) -> Iterator[None]:
+    """Keep other processes from building an entry during the block; where one builds it now, call `waits` and wait for its end.
+
+    The entry may be there afterwards.
+    """
+    path, descriptor = cache / f".{name}.lock", None
+    path.touch()
+    try:
+        # A file that its last holder has removed meanwhile is as good as a lock: the entry is there.
+        with suppress(LocksUnsupportedError, FileNotFoundError):
+            try:
+                descriptor = acquire(path, wait=False)
+            except BlockingIOError:
+                waits()
+                descriptor = acquire(path)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextmanager
 def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[tuple[IO[bytes], int]]:
     """A .npy file to be filled with the bytes of the array, and the offset of the first; what is not written is zero.
 

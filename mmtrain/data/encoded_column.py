@@ -31,6 +31,7 @@ from mmtrain.data.cache import (
     mark_used,
     new_array,
     no_room,
+    only_builder,
     publish,
     remove_unfinished,
 )
@@ -164,13 +165,20 @@ class ArrayLayout:
 
 
 def encoded_column(
-    layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None, *, least: int | None = None
+    layout: ArrayLayout,
+    provenance: Callable[[], Provenance],
+    pieces: EncodedPieces,
+    cache: Cache | None,
+    *,
+    least: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> EncodedColumn:
     """The column from the cache, or encoded now; in memory where it is small, or where the cache has no room for it.
 
     Small are fewer bytes than `least`, by default than MIN_DISK_BYTES.
 
-    Without a `cache` it stays in memory. `provenance` is called only where the column is large, as hashing a table takes time.
+    Without a `cache` it stays in memory. `provenance` is called only where the column is large, as hashing a table takes time. Of several
+    processes that need the same column, one encodes it; `say` is told if this one waits for another.
     """
     if cache is None or layout.size < (MIN_DISK_BYTES if least is None else least):
         return _in_memory(layout, pieces)
@@ -180,10 +188,13 @@ def encoded_column(
     folder, name = cache.folder or cache_folder(), _entry_name(known, layout)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_unfinished(folder)
-        reason = no_room(folder, layout.size, cache.disk)
-        if not reason:
-            return _built(folder, name, layout, known, pieces)
+        with only_builder(folder, name, lambda: say(f"Another process computes {known.header}: waiting for it.")):
+            if column := cached_column(layout, known, cache):
+                return column
+            remove_unfinished(folder)
+            reason = no_room(folder, layout.size, cache.disk)
+            if not reason:
+                return _built(folder, name, layout, known, pieces)
     except OSError as error:
         reason = f"the disk of {folder} is full" if error.errno in FULL else f"{folder} cannot be written"
     return _in_memory(layout, pieces, _notice(layout, reason))

@@ -5,7 +5,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,28 @@ def test_large_column_is_encoded_once_and_mapped(folder):
         assert (mapped(column.codes), mapped(column.shown), column.codes.flags.writeable, column.notice) == (True, True, False, "")
     (entry,) = folder.iterdir()
     assert sorted(path.name for path in entry.iterdir()) == ["codes.npy", "manifest.txt", "present.npy"]
+
+
+def test_of_several_builders_one_encodes_and_the_others_wait(folder):
+    said, begun, may_end = [], threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        assert may_end.wait(10)
+        yield from pieces()
+
+    def say(text):
+        said.append(text)
+        may_end.set()
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(encoded_column, LAYOUT, provenance(), slow, Cache(folder=folder))
+        assert begun.wait(10)
+        second = threads.submit(encoded_column, LAYOUT, provenance(), never, Cache(folder=folder), say=say)
+        for column in (first, second):
+            assert_right(column.result())
+    assert said == ["Another process computes note: waiting for it."]
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_small_column_stays_in_memory(folder, monkeypatch):

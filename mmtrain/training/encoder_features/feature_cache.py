@@ -76,7 +76,7 @@ class FeatureCache:
             for values in self._with_progress(read(), encoder, layout, noun, work):
                 yield values, np.ones((len(values), 1), np.float32)
 
-        return encoded_column(layout, lambda: provenance, chunks, self.cache, least=0)
+        return encoded_column(layout, lambda: provenance, chunks, self.cache, least=0, say=self.say)
 
     def _with_progress(self, batches: Iterable[Array], encoder: Encoder, layout: ArrayLayout, noun: str, work: Array) -> Generator[Array]:
         """Yield the batches; report the progress, and at the end the duration."""
