@@ -1,8 +1,11 @@
 """The workers of a training follow from TF_CONFIG or the variables of SLURM; a mistake in them is one sentence."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from mmtrain.errors import UsageError
 from mmtrain.system.cluster import Cluster, assign_gpus, cluster_of_environment, expand_hosts, gpu_of, local_cluster, visible_gpus
@@ -84,6 +87,19 @@ def test_tasks_of_slurm_need_known_addresses(environment, message):
     with pytest.raises(UsageError) as refused:
         cluster_of_environment(environment)
     assert str(refused.value) == message
+
+
+def test_the_documented_job_of_kubernetes_names_a_worker_in_each_pod():
+    page = Path(__file__).parents[2] / "docs/how-to/several-gpus.md"
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)]
+    service, job = (block for kind in ("Service", "Job") for block in blocks if block.get("kind") == kind)
+    name, pods = job["metadata"]["name"], job["spec"]["template"]["spec"]
+    assert pods["subdomain"] == service["metadata"]["name"]
+    index, config = pods["containers"][0]["env"]
+    for number in range(job["spec"]["completions"]):
+        cluster = cluster_of_environment({"TF_CONFIG": config["value"].replace(f"$({index['name']})", str(number))})
+        # Kubernetes names the pods of an indexed Job by their numbers, below the subdomain.
+        assert cluster == Cluster(tuple(f"{name}-{pod}.{pods['subdomain']}:2222" for pod in range(job["spec"]["completions"])), number)
 
 
 def test_hosts_of_slurm_may_have_two_ranges():
