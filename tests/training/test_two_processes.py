@@ -143,6 +143,21 @@ def test_without_a_restart_one_screen_says_which_worker_was_lost(tmp_path):
     assert runs.find("shared/1", tmp_path / "runs").state == "interrupted"
 
 
+def test_tasks_of_srun_share_a_training(tmp_path):
+    """Two tasks of one node in the environment that `srun` gives them; SLURM itself is not at hand."""
+    two_blobs(tmp_path)
+    write_experiment(tmp_path / "shared.yaml", EXPERIMENT)
+    step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0"}
+    tasks = [{"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number), "SLURM_JOB_ID": str(os.getpid())} for number in range(2)]
+    processes = [start("fit", "shared.yaml", folder=tmp_path, **ONE_THREAD, **step, **task) for task in tasks]
+    results = [ended(process) for process in processes]
+    assert [code for code, _, _ in results] == [0, 0], results
+    run = runs.find("shared", tmp_path / "runs")
+    assert (run.state, run.read("run.json").workers, len(lines(run / "metrics.jsonl"))) == ("finished", 2, 5)
+    # The first one alone prints.
+    assert (results[0][1].strip().endswith("runs/shared/1"), results[1][1]) == (True, "")
+
+
 RAY = """
 import mmtrain
 run = mmtrain.fit("shared.yaml", overrides={"training.epochs": 2}, progress=False)
