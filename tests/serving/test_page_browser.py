@@ -52,6 +52,7 @@ def test_a_row_is_filled_in_predicted_and_explained(page, served):
     assert page.value("document.querySelectorAll('[data-column=city] option').length") == 4
     page.value(FILL.replace("VALUES", VALUES).replace("IMAGE", base64.b64encode(image_bytes(90)).decode()))
     until(page, "Object.keys(pictures).length === 1")
+    assert page.value("document.querySelector('input[type=file]').files[0].name") == "a.png"
     assert "In training 20 to 69. Needed. This value is outside." in page.value("document.body.innerText")
     page.value("document.getElementById('predict').click()")
     until(page, "document.querySelector('.big') !== null")
