@@ -78,6 +78,13 @@ def test_options_that_give_no_spectrogram_are_refused(options, what):
     assert error.value.errors()[0]["msg"] == f"Value error, {what}"
 
 
+def test_augmentation_is_read_again_with_every_default():
+    augmented = Audio(**OPTIONS, augment={"time_mask": 0.2})
+    assert Audio.model_validate(augmented.model_dump(mode="json")) == augmented
+    with pytest.raises(ValidationError, match="`time_masks` has no effect without `time_mask`, the share that each covers"):
+        Audio(**OPTIONS, augment={"time_masks": 2})
+
+
 def test_attributions_are_divided_by_frequency_and_time():
     values = np.zeros((16, 48))
     values[0, 0], values[-1, -1] = 1, 2  # the highest band at the beginning, the lowest at the end

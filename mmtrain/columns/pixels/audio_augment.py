@@ -29,7 +29,8 @@ class AudioAugment(Section):
     @model_validator(mode="after")
     def _masks_have_a_width(self) -> AudioAugment:
         for one in ("time_mask", "frequency_mask"):
-            if f"{one}s" in self.model_fields_set and not dict(self)[one]:
+            # A run's config.yaml has every value, the defaults included.
+            if dict(self)[f"{one}s"] > 1 and not dict(self)[one]:
                 raise ValueError(f"`{one}s` has no effect without `{one}`, the share that each covers. Set `{one}: 0.2`, for example.")
         return self
 
