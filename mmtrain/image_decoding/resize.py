@@ -102,7 +102,14 @@ def side_by_side(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def thumbnail(pixels: NDArray[Any], side: int) -> bytes:
-    """JPEG of (height, width, channels) uint8 or uint16 pixels, neither side longer than `side`; smaller images keep their size.
+    """Return the JPEG of `display_thumbnail`."""
+    buffer = io.BytesIO()
+    display_thumbnail(pixels, side).save(buffer, "JPEG", quality=THUMBNAIL_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def display_thumbnail(pixels: NDArray[Any], side: int) -> Image:
+    """Return (height, width, channels) uint8 or uint16 pixels as an image of 8 bits, neither side longer than `side`, never enlarged.
 
     Of a volume, (depth, height, width, channels), it shows the middle slice.
     Of 16 bits the darkest becomes black and the brightest white; what is transparent becomes white.
@@ -111,15 +118,13 @@ def thumbnail(pixels: NDArray[Any], side: int) -> bytes:
 
     if pixels.ndim == 4:
         pixels = pixels[len(pixels) // 2]
-    image = Image.fromarray(_eight_bits(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+    image: Image.Image = Image.fromarray(_eight_bits(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
     if image.mode == "RGBA":
         canvas = Image.new("RGBA", image.size, "white")
         canvas.alpha_composite(image)
         image = canvas.convert("RGB")
     image.thumbnail((side, side))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY, optimize=True)
-    return buffer.getvalue()
+    return image
 
 
 def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
