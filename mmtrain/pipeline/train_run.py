@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,11 @@ from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema.run_facts import FusionGuard, LinearBaseChoice
 from mmtrain.config.sections.evaluation import Evaluation
-from mmtrain.data.arrays import Array
 from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import fit_and_save_postprocessing, forget
 from mmtrain.trackers import Trackers
-from mmtrain.training.listeners.events import Assembled, Ended, EpochEnded, Event, Listener, Started, StopAsked, Stopped, Warned, all_of
+from mmtrain.training.listeners.events import Ended, EpochEnded, Event, Listener, Started, StopAsked, Stopped, Warned, all_of
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 
 if TYPE_CHECKING:
@@ -129,8 +127,10 @@ def _listeners(
     """Return the caller's listener, then trackers and logs, then the callbacks, last since they may fail."""
     listeners = [listener]
     if data.training.trackers:
+        from mmtrain.training.listeners.assembled import assembled
+
         trackers = Trackers(data.training.trackers, run.folder, lambda text: listener(Warned(text)))
-        trackers(Assembled(data.models.network, _train_scorer(data)))
+        trackers(assembled(data))
         listeners.append(trackers)
     # The tracker of that name writes the same files.
     if data.training.tensorboard and all(one.name != "tensorboard" for one in data.training.trackers):
@@ -142,36 +142,6 @@ def _listeners(
 
         listeners.append(Callbacks(callbacks, data.models.network, interruption, str(run.folder)))
     return listeners
-
-
-def _train_scorer(data: TrainingData) -> Callable[[int], dict[str, float | None]]:
-    """Return a function that scores the present network on at most a number of training rows, the same ones every time."""
-    import numpy as np
-
-    @cache
-    def predictor() -> Callable[..., dict[str, Array]]:
-        from mmtrain.model.model_file import compile_predictor
-
-        return compile_predictor(data.models.predictor)
-
-    def train_scores(most: int) -> dict[str, float | None]:
-        from mmtrain.batches import sequential_batches
-        from mmtrain.model.model_file import concatenate_predictions, rows_at_once
-
-        rows = data.partition.train
-        drawn = np.sort(np.random.default_rng(data.training.seed).permutation(rows)[:most])
-        batches = sequential_batches(data.arrays, drawn, rows_at_once(data.models.predictor))
-        predictions = concatenate_predictions(map(predictor(), batches))
-        scores: dict[str, float | None] = {}
-        for key, target in data.fitted.targets.items():
-            infix = f"{key}_" if len(predictions) > 1 else ""
-            truth = data.arrays.targets[key][drawn]
-            known = target.known_rows(truth)
-            of_target = target.all_scores(truth[known], predictions[key][known])
-            scores |= {f"train_{infix}{score.name}": score.value for score in of_target if score.name not in target.late_scores}
-        return scores
-
-    return train_scores
 
 
 def after_epoch(last: int) -> StopRule:

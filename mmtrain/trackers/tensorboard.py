@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, NonNegativeInt
 
 from mmtrain.trackers.base import tracker
+from mmtrain.trackers.image_grid import image_grid
 from mmtrain.trackers.run_settings import epoch_scores
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 FOLDER = "tensorboard"
 PARTS = ("train", "validation")
-SCALAR_CLASS, TENSOR_CLASS = 1, 2
-"""DATA_CLASS_SCALAR and DATA_CLASS_TENSOR of TensorFlow's SummaryMetadata."""
+SCALAR_CLASS, TENSOR_CLASS, BLOBS_CLASS = 1, 2, 3
+"""DATA_CLASS_SCALAR, DATA_CLASS_TENSOR and DATA_CLASS_BLOB_SEQUENCE of TensorFlow's SummaryMetadata."""
 HISTOGRAM_BUCKETS = 30
 
 
@@ -46,13 +47,23 @@ class Tensorboard:
         histograms: Annotated[
             NonNegativeInt, Field(description="Epochs from one histogram of every weight to the next; 0 for none.", examples=[1])
         ] = 0,
+        images: Annotated[
+            int,
+            Field(
+                ge=0,
+                le=64,
+                description="Most validation rows, drawn once, whose images are written after every best epoch, as the network reads them, "
+                "with truth and prediction; 0 for none. Columns of a frozen encoder have none: the network reads their features.",
+                examples=[8],
+            ),
+        ] = 0,
     ) -> None:
-        self._folder, self._train_rows, self._histograms = folder, train_rows, histograms
+        self._folder, self._train_rows, self._histograms, self._images = folder, train_rows, histograms, images
         self._files: dict[str, EventFile] = {}
         self._assembled: Any = None
 
     def assembled(self, event: Any) -> None:
-        """Keep the network, for histograms and scores of training rows."""
+        """Keep the network, for histograms, scores of training rows and predictions of images."""
         self._assembled = event
 
     def started(self, event: Any) -> None:  # noqa: ARG002
@@ -74,6 +85,8 @@ class Tensorboard:
         if self._histograms and self._assembled is not None and event.epoch % self._histograms == 0:
             weights = {weight.path: weight.numpy() for weight in self._assembled.network.trainable_weights}
             self._files["train"].add_histograms(event.epoch, weights)
+        if self._images and self._assembled is not None and event.is_best:
+            self._files["validation"].add_images(event.epoch, self._assembled.validation_images(self._images))
 
     def trial_ended(self, event: Any) -> None:
         """Write the settings, the course and the score of a trial."""
@@ -123,6 +136,11 @@ class EventFile:
             tables[name] = np.stack([edges[:-1], edges[1:], counts], axis=1)
         self._add(step, "histograms", TENSOR_CLASS, tables)
 
+    def add_images(self, step: int, images: Mapping[str, Sequence[Any]]) -> None:
+        """Write the images of each column as one grid: (3,) strings with its width, height and PNG."""
+        grids = {name: image_grid(of_column) for name, of_column in images.items() if of_column}
+        self._add(step, "images", BLOBS_CLASS, {name: [str(width), str(height), png] for name, (width, height, png) in grids.items()})
+
     def add_trial(self, event: Any) -> None:
         """Write the settings of a trial as TensorBoard's HParams page reads them. Needs the package `tensorboard`."""
         try:
@@ -154,7 +172,7 @@ class EventFile:
 
         data = self._types.SummaryMetadata.PluginData(plugin_name=plugin, content=content)
         metadata = self._types.SummaryMetadata(plugin_data=data, data_class=data_class)
-        kind = tf.float64 if plugin == "histograms" else tf.float32
+        kind = {"histograms": tf.float64, "images": tf.string}.get(plugin, tf.float32)
         points = [
             self._types.Summary.Value(tag=name, metadata=metadata, tensor=tf.make_tensor_proto(value, kind))
             for name, value in values.items()

@@ -1,11 +1,14 @@
 """TensorBoard's logs, read back as TensorFlow reads its records."""
 
+import io
 import os
 import resource
 import signal
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 from tiny import lines, two_blobs, write_experiment
 
 from mmtrain.artifacts import runs
@@ -15,7 +18,7 @@ from mmtrain.commands.fitting.resume import resume
 from mmtrain.commands.fitting.training_listeners import Listeners
 from mmtrain.errors import RunError
 from mmtrain.trackers import Trackers, trackers
-from mmtrain.training.listeners.events import Assembled, EpochEnded, Started, StepsBegan, TrialEnded
+from mmtrain.training.listeners.events import Assembled, CaptionedImage, EpochEnded, Started, StepsBegan, TrialEnded
 from mmtrain.training.signals import Interrupted
 
 BEGIN = Started(epochs=2, steps=3, rows=42, monitor="validation_loss", direction="minimize")
@@ -80,7 +83,7 @@ def test_tracker_writes_scores_of_train_rows_and_histograms_on_request(tensorflo
     weight.path = "head/kernel"
     network = type("Network", (), {"trainable_weights": [weight]})
     asked = []
-    assembled = Assembled(network, lambda rows: asked.append(rows) or {"train_auc": 0.5, "train_f1": None})
+    assembled = Assembled(network, lambda rows: asked.append(rows) or {"train_auc": 0.5, "train_f1": None}, lambda rows: {})
     epochs = ended(1, train_loss=2.0), ended(2, train_loss=1.0)
     assert not tell_tracker(run, assembled, BEGIN, *epochs, train_rows=20, histograms=2)
     assert asked == [20, 20]
@@ -93,6 +96,26 @@ def test_tracker_writes_scores_of_train_rows_and_histograms_on_request(tensorflo
     assert (table[0, 0], table[-1, 1], table[:, 2].sum(), table[0, 2]) == (0.0, 3.0, 4.0, 2.0)
     (plugin,) = {value.metadata.plugin_data.plugin_name for _, value in values if value.tag == "head/kernel"}
     assert plugin == "histograms"
+
+
+def test_tracker_writes_a_grid_of_images_after_best_epochs(tensorflow, tmp_path):
+    run = runs.create("logged", tmp_path)
+    grey, slices = np.full((4, 8, 1), 100, np.uint8), np.zeros((3, 16, 16, 3), np.uint8)
+    slices[1, ..., 0] = 255  # the middle slice is red
+    images = {"scan": [CaptionedImage(grey, "ill, predicted well"), CaptionedImage(slices, "well, predicted well")], "other": []}
+    assembled = Assembled(None, lambda _: {}, lambda rows: images if rows == 2 else {})
+    worse = EpochEnded(2, {}, 0.5, 1.0, 1.0, False, 1)
+    assert not tell_tracker(run, assembled, BEGIN, ended(1), worse, images=2)
+    ((step, value),) = [(record.step, value) for record in records(tensorflow, run, "validation") for value in record.summary.value]
+    assert (step, value.tag, value.metadata.plugin_data.plugin_name, value.metadata.data_class) == (1, "scan", "images", 3)
+    width, height, png = tensorflow.make_ndarray(value.tensor)
+    grid = Image.open(io.BytesIO(png))
+    assert grid.size == (int(width), int(height))
+    assert grid.size == (274, 153)  # margins of 6, images of 128, captions of a line
+    assert [grid.getpixel(place) for place in [(6, 6), (133, 69), (140, 6), (267, 133)]] == [(100, 100, 100)] * 2 + [(255, 0, 0)] * 2
+    caption = np.asarray(grid.convert("L"))[134:147]
+    assert (caption[:, :137] < 128).any()
+    assert (caption[:, 140:] < 128).any()
 
 
 def test_trials_are_on_the_hparams_page(tensorflow, tmp_path):

@@ -9,12 +9,24 @@ from typing import Any
 
 
 @dataclass(frozen=True, eq=False)
+class CaptionedImage:
+    """Pixels as the network reads them, and its present prediction next to the truth."""
+
+    pixels: Any
+    """Unsigned integers, (height, width, channels), or (depth, height, width, channels) of a volume."""
+    caption: str
+    """A line for each target."""
+
+
+@dataclass(frozen=True, eq=False)
 class Assembled:
-    """Before `Started`: the network, and a function that scores it as it is now."""
+    """Before `Started`: the network, and functions that score it and let it predict as it is now."""
 
     network: Any
     train_scores: Callable[[int], dict[str, float | None]]
     """Takes the largest number of training rows to draw; returns their scores, `train_auc` for example."""
+    validation_images: Callable[[int], dict[str, list[CaptionedImage]]]
+    """Takes the largest number of validation rows to draw; returns the images of each column whose pixels the network reads."""
 
 
 class Detail(str):
