@@ -33,8 +33,15 @@ SCRIPTS = (
     "clinic_signal",
     "growth",
     "workers",
+    "serve",
+    "search",
 )
-"""The other modules here are what the scripts share."""
+APART = {
+    "accuracy": "hours, on sets of packages; `make accuracy`",
+    "pretrained_exports": "needs the files of pretrained models, which it takes the names of",
+    "image_sets": "prints one ratio, and writes no JSON file",
+}
+"""Scripts that are started by themselves only, and why. The other modules here are what the scripts share."""
 HERE = Path(__file__).parent
 
 
