@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tiny import write_experiment
 
-from mmtrain.config import load
+from mmtrain.config import load, to_yaml
 from mmtrain.errors import ConfigError
 from mmtrain.optim import losses
 from mmtrain.targets import MultilabelTarget
@@ -98,6 +98,17 @@ def test_a_loss_that_does_not_fit_its_target_is_refused(tmp_path, task, options,
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "a.yaml")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "method"), [(task, method) for method, entry in losses.items() for task in entry.tasks if task in ("binary", "regression")]
+)
+def test_the_file_of_a_run_which_has_every_default_is_read_again(tmp_path, task, method):
+    write_experiment(tmp_path / "a.yaml", TREE.format(task=task, options=f"loss: {method}"))
+    experiment = load(tmp_path / "a.yaml")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(to_yaml(experiment, tmp_path / "run"), encoding="utf-8")
+    assert load(tmp_path / "run" / "config.yaml").targets == experiment.targets
 
 
 def test_a_fitted_target_keeps_the_declared_loss_in_its_file(tmp_path):

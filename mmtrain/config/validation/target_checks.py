@@ -51,7 +51,8 @@ def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
             able = [name for name, entry in losses.items() if target.task in entry.tasks]
             fix = f"Set {listed([f'`{name}`' for name in able], 'or')}, or leave it out." if able else "Leave it out."
             yield where, f"the loss `{method}` is for `task: {' or '.join(losses[method].tasks)}`.", fix
-        elif "error" in target.model_fields_set:
+        # A run's config.yaml has every value, the default of `error` included.
+        elif (error := type(target).model_fields.get("error")) and dict(target)["error"] != error.default:
             yield where, "`loss` and `error` both choose the loss.", "Leave one of them out."
         elif dict(target).get("label_smoothing"):
             yield where, f"`label_smoothing` is for the cross-entropy, and `loss: {method}` is another one.", "Leave one of them out."
