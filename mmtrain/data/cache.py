@@ -265,6 +265,11 @@ def remove_unfinished(cache: Path) -> None:
         waits = name is not None and name["shards"] and time.time() - entry.used < SHARDS_KEPT
         if entry.state == "unfinished" and not waits:
             remove(entry.path)
+    for path in cache.glob(".*.lock"):  # of `only_builder`
+        with suppress(BlockingIOError, LocksUnsupportedError, FileNotFoundError):
+            descriptor = acquire(path, wait=False)
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 class MappedFile:

@@ -188,12 +188,14 @@ here.encoded_column(here.LAYOUT, here.provenance(), pieces, Cache(folder=Path(sy
 def test_killed_build_does_not_count_and_is_removed_by_the_next(folder):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])}
     assert subprocess.run([sys.executable, "-c", KILLED, str(folder)], env=environment, check=False).returncode == -signal.SIGKILL
-    (left,) = folder.iterdir()
+    lock, left = sorted(folder.iterdir())
+    assert lock.name == f".{left.name.partition('.tmp-')[0]}.lock"
     for path in (*left.iterdir(), left):
         os.utime(path, (time.time() - 3600,) * 2)
     assert [(entry.kind, entry.state) for entry in caches.entries(folder)] == [(caches.COLUMNS, "unfinished")]
-    assert_right(encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder)))
+    assert_right(encoded_column(LAYOUT, provenance(column="12ab"), pieces, Cache(folder=folder)))
     assert [entry.state for entry in caches.entries(folder)] == ["complete"]
+    assert not lock.exists()
 
 
 def test_two_builders_at_once_do_no_harm(folder):
