@@ -109,7 +109,12 @@ class PredictionColumns(TaskTraits):
         import numpy as np
 
         number = self.predict_label(prediction).astype(np.float64)
-        return ConformalBand(number, number, np.ones(len(number)))
+        return ConformalBand(number, number, np.ones(len(number)), self.least_answer)
+
+    @property
+    def least_answer(self) -> float:
+        """The least number that an answer can be, where conformal intervals end; by default there is none."""
+        return float("-inf")
 
     def conformal_bands(self, prediction: np.ndarray[Any, Any]) -> dict[str, ConformalBand]:
         """Return the band of each number, for tasks with `conformal = "intervals_per_number"`, by name.

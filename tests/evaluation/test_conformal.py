@@ -9,7 +9,7 @@ from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.conformal import Intervals, fit_intervals, fit_sets, quantile
 from mmtrain.evaluation.postprocessing.fit_postprocessing import MEAN_WIDTH, Postprocessing, _conformal, columns, fit_postprocessing
 from mmtrain.reports.target_results.postprocessing import _describe_numbers
-from mmtrain.targets import CountTarget, GaussianTarget, QuantileTarget
+from mmtrain.targets import CountTarget, GaussianTarget, QuantileTarget, RegressionTarget
 from mmtrain.targets.numbers.vector import FittedVector
 from mmtrain.targets.prediction_columns import ConformalBand
 
@@ -146,6 +146,13 @@ def test_intervals_of_counts_end_at_zero():
     assert Intervals(coverage=0.9, rows=4).ends(target.conformal_band(prediction))[0].tolist() == [0.0, 0.0]
     result = _conformal(fitted, EvalSet(target, np.array([3.0, 4.0]), prediction, None), 0.95)
     assert (result.width, result.found.value, result.note) == (3.25, 0.5, MEAN_WIDTH)
+
+
+@pytest.mark.parametrize(("transform", "least"), [("log", 0.0), ("quantile", -1.5), ("none", -1.5)])
+def test_intervals_of_a_number_that_is_learned_as_its_logarithm_end_at_zero(transform, least):
+    target = RegressionTarget(column="y", transform=transform).fit({"y": pd.Series(["0", "1", "5", "9"], dtype="str")}, "none")
+    low, high = Intervals(coverage=0.9, rows=40, reach=2.0).ends(target.conformal_band(np.array([[0.5], [6.0]], np.float32)))
+    assert (low.tolist(), high.tolist()) == ([least, 4.0], [2.5, 8.0])
 
 
 def test_each_number_has_intervals_of_its_own_from_the_rows_that_have_it():

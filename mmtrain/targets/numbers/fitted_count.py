@@ -18,7 +18,7 @@ from mmtrain.columns.numbers import parse_numbers
 from mmtrain.metrics.score import Metric, metrics_named
 from mmtrain.targets.fitted_target import TruthSpec
 from mmtrain.targets.numbers.single_number import FittedNumber
-from mmtrain.targets.prediction_columns import PREDICTION, TRUTH, ConformalBand
+from mmtrain.targets.prediction_columns import PREDICTION, TRUTH
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -213,9 +213,10 @@ class FittedCount(CountTraits, FittedNumber):
         counts = parse_numbers(columns[TRUTH])
         return np.stack([counts, parse_numbers(columns[EXPOSURE])], axis=1) if self.exposure else counts
 
-    def conformal_band(self, prediction: np.ndarray[Any, Any]) -> ConformalBand:
-        """The expected count; no count is below 0."""
-        return super().conformal_band(prediction)._replace(minimum=0.0)
+    @property
+    def least_answer(self) -> float:
+        """No count is below 0."""
+        return 0.0
 
     def conformal_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The count, with an exposure per unit of it."""

@@ -19,11 +19,9 @@ from mmtrain.errors import listed
 from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.optim import losses
 from mmtrain.targets.base import ClassWeights, Target, task
-from mmtrain.targets.fitted_target import FittedTarget, TruthSpec
 from mmtrain.targets.losses import bin_losses
-from mmtrain.targets.numbers.number_transform import NumberTransform, fit_transform
-from mmtrain.targets.numbers.single_number import NumberTarget, spread_errors
-from mmtrain.targets.prediction_columns import PREDICTION
+from mmtrain.targets.numbers.number_transform import LogTransform, NumberTransform, fit_transform
+from mmtrain.targets.numbers.single_number import FittedNumber, NumberTarget, spread_errors
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ class RegressionTraits(TaskTraits):
     dummy = DummyBaseline("mean", "mean of the training rows")
 
 
-class FittedRegression(RegressionTraits, FittedTarget):
+class FittedRegression(RegressionTraits, FittedNumber):
     """`(truth - center) / scale` is what the network learns, with `transform` of the transformed truth."""
 
     task: Literal["regression"] = "regression"
@@ -70,24 +68,15 @@ class FittedRegression(RegressionTraits, FittedTarget):
         return self.scale if self.deviation is None else self.deviation
 
     @property
-    def units(self) -> int:
-        """One number."""
-        return 1
-
-    @property
     def predicts_median(self) -> bool:
         """With the absolute error."""
         minimized = self.error if self.own_loss is None else self.own_loss["method"]
         return bool(minimized == "absolute")
 
     @property
-    def truth_spec(self) -> TruthSpec:
-        """A number; float64, as float32 would round before it is standardised."""
-        return TruthSpec((), "float64")
-
-    def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """(rows,) float64."""
-        return parse_numbers(cells[self.column])
+    def least_answer(self) -> float:
+        """0 with `transform: log`, which is for numbers of 0 or more."""
+        return 0.0 if isinstance(self.transform, LogTransform) else super().least_answer
 
     def standardized(self, truth: Any) -> Any:
         """Return the answers, (batch,), as the network learns them: float32, mean 0 and standard deviation 1 in training rows."""
@@ -169,30 +158,6 @@ class FittedRegression(RegressionTraits, FittedTarget):
         from mmtrain.metrics import regression_scorer
 
         return regression_scorer(truth, prediction.reshape(-1))
-
-    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The number itself."""
-        return prediction.reshape(-1)
-
-    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The number itself."""
-        return truth
-
-    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """None for a number: (rows, 0)."""
-        import numpy as np
-
-        return np.empty((len(prediction), 0), dtype=np.float32)
-
-    def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """(rows, 1)."""
-        return parse_numbers(columns[PREDICTION]).reshape(-1, 1)
-
-    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
-        """The number alone."""
-        import tensorflow as tf
-
-        return {"prediction": tf.reshape(prediction, (-1,))}
 
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """The mean of training rows, for every row: the constant with the lowest RMSE."""
