@@ -19,7 +19,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         places: By target, for every network the place of each of its classes among those of the group; empty for a number.
         widths: By target, the number of columns of the mean.
         weights: By target, the weight of every network, together 1; None for the plain mean.
-        deviations: Targets whose predictions are a number and its standard deviation.
+        mixtures: By target, what the second column says of a distribution around the first; only of those with a mixture.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         places: Mapping[str, Sequence[Sequence[int]]],
         widths: Mapping[str, int],
         weights: Mapping[str, Sequence[float]] | None = None,
-        deviations: Sequence[str] = (),
+        mixtures: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(name="group", autocast=False)
         self.members = list(members)
@@ -39,7 +39,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
         self._places = tuple(
             (key, tuple(map(tuple, each)), widths[key], tuple(plain if weights is None else weights[key])) for key, each in places.items()
         )
-        self._deviations = tuple(deviations)
+        self._mixtures = tuple((mixtures or {}).items())
         self.built = True
 
     @property
@@ -50,7 +50,7 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
     def with_members(self, members: Sequence[Any], weights: Mapping[str, Sequence[float]]) -> GroupNetwork:
         """Return a group of other networks with the inputs and classes of these, and with weights of their own."""
         places, widths = {key: each for key, each, _, _ in self._places}, {key: width for key, _, width, _ in self._places}
-        return GroupNetwork(members, [dict(labels) for labels in self._labels], places, widths, weights, self._deviations)
+        return GroupNetwork(members, [dict(labels) for labels in self._labels], places, widths, weights, dict(self._mixtures))
 
     @property
     def inputs(self) -> list[Any]:
@@ -68,9 +68,9 @@ class GroupNetwork(keras.Model):  # type: ignore[misc]
             member({name: inputs[label] for name, label in labels}, training=training)
             for member, labels in zip(self.members, self._labels, strict=True)
         ]
-        means = {}
+        means, mixtures = {}, dict(self._mixtures)
         for key, places, width, weights in self._places:
             columns = [aligned_columns(one[key], own, width) for one, own in zip(each, places, strict=True)]
             # In float32, since runtimes on small devices know no other; `predict` averages in float64.
-            means[key] = mean_of_columns(columns, weights, deviations=key in self._deviations)
+            means[key] = mean_of_columns(columns, weights, mixture=mixtures.get(key))
         return means

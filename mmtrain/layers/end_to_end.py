@@ -69,18 +69,20 @@ def aligned_columns(prediction: Any, places: Sequence[Any], width: int) -> Any:
     return tf.matmul(prediction, tf.one_hot(list(places), width, dtype=prediction.dtype))
 
 
-def mean_of_columns(columns: Sequence[Any], weights: Sequence[float], *, deviations: bool) -> Any:
+def mean_of_columns(columns: Sequence[Any], weights: Sequence[float], *, mixture: str | None) -> Any:
     """Return the weighted mean of predictions, (batch, columns) each, in their type; `weights` are together 1.
 
-    With `deviations` the columns are a number and its standard deviation, and those returned are of the mixture of the distributions.
+    With a `mixture` the columns are those of `FittedTarget.mixture`, and those returned are of the mixture of the distributions.
     """
     counting = [(values, weight) for values, weight in zip(columns, weights, strict=True) if weight]
     mean = tf.add_n([values * weight for values, weight in counting])
-    if not deviations:
+    if mixture is None:
         return mean
-    number = mean[:, :1]
-    variance = tf.add_n([(tf.square(values[:, 1:]) + tf.square(values[:, :1] - number)) * weight for values, weight in counting])
-    return tf.concat([number, tf.sqrt(variance)], axis=1)
+    number, by_deviation = mean[:, :1], mixture == "deviation"
+    variances = [tf.square(values[:, 1:]) if by_deviation else values[:, 1:] * tf.square(values[:, :1]) for values, _ in counting]
+    terms = zip(variances, counting, strict=True)
+    variance = tf.add_n([(own + tf.square(values[:, :1] - number)) * weight for own, (values, weight) in terms])
+    return tf.concat([number, tf.sqrt(variance) if by_deviation else variance / tf.square(number)], axis=1)
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -93,7 +95,7 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         widths: By target, the number of columns of the mean.
         name: Name of the model.
         weights: By target, the weight of every network, together 1; None for the plain mean.
-        deviations: Targets whose predictions are a number and its standard deviation.
+        mixtures: By target, what the second column says of a distribution around the first; only of those with a mixture.
     """
 
     def __init__(
@@ -103,14 +105,14 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
         widths: Mapping[str, int],
         name: str | None = None,
         weights: Mapping[str, Sequence[float]] | None = None,
-        deviations: Sequence[str] = (),
+        mixtures: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(name=name, autocast=False)
         self.members = list(members)
         self._classes = {key: tuple(map(tuple, each)) for key, each in places.items()}
         self._widths = dict(widths)
         self._weights = None if weights is None else {key: tuple(each) for key, each in weights.items()}
-        self._deviations = tuple(deviations)
+        self._mixtures = dict(mixtures or {})
         self.built = True
 
     def call(self, inputs: Sequence[Mapping[str, Any]], training: bool | None = None) -> dict[str, Any]:
@@ -122,7 +124,7 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
             weights = [1 / len(columns)] * len(columns) if self._weights is None else self._weights[key]
             # In float64, as `predict` averages.
             doubles = [tf.cast(values, tf.float64) for values in columns]
-            means[key] = tf.cast(mean_of_columns(doubles, weights, deviations=key in self._deviations), tf.float32)
+            means[key] = tf.cast(mean_of_columns(doubles, weights, mixture=self._mixtures.get(key)), tf.float32)
         return means
 
     def get_config(self) -> dict[str, Any]:
@@ -134,14 +136,14 @@ class MeanOfMembers(keras.Model):  # type: ignore[misc]
             "places": {key: list(map(list, each)) for key, each in self._classes.items()},
             "widths": dict(self._widths),
             "weights": None if self._weights is None else {key: list(each) for key, each in self._weights.items()},
-            "deviations": list(self._deviations),
+            "mixtures": dict(self._mixtures),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MeanOfMembers:  # noqa: ARG003
         """Return what `get_config` describes."""
         members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
-        return cls(members, config["places"], config["widths"], config["name"], config.get("weights"), config.get("deviations", ()))
+        return cls(members, config["places"], config["widths"], config["name"], config.get("weights"), config.get("mixtures"))
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

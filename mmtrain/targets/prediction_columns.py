@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from mmtrain.targets.traits import TaskTraits
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TRUTH, PREDICTION, PROBABILITY = "truth", "prediction", "probability_{}"
 UNKNOWN_LABELS = "unknown_labels"
 """Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
+
+Mixture = Literal["deviation", "dispersion"]
 
 
 class ConformalBand(NamedTuple):
@@ -129,31 +131,40 @@ class PredictionColumns(TaskTraits):
         return 0
 
     @property
-    def deviation_around(self) -> float | None:
-        """A number near those predicted, where a prediction is a number and its standard deviation, (rows, 2); None for all others.
+    def mixture(self) -> Mixture | None:
+        """What the second column of a prediction, (rows, 2), says of a distribution whose mean is the first; None for all others.
 
-        Several trainings then predict the mixture of their distributions: its variance is the mean variance plus that of the numbers.
+        `deviation`: its standard deviation; `dispersion`: the a of a variance mean + a * mean ** 2. Several trainings then predict the
+        mixture of their distributions: its variance is the mean variance plus that of the means.
         """
         return None
+
+    @property
+    def moments_around(self) -> float:
+        """A number near those predicted, for tasks with a mixture."""
+        return 0.0
 
     def to_moments(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return what of predictions has a mean over trainings, (rows, units): predictions, or a number and its mean squared distance."""
         import numpy as np
 
-        if self.deviation_around is None:
+        if self.mixture is None:
             return prediction
         # Distances are squared, not numbers: the difference of two large squares would lose all digits.
-        number, deviation = prediction.astype(np.float64).T
-        return np.stack([number, np.square(deviation) + np.square(number - self.deviation_around)], axis=1)
+        number, spread = prediction.astype(np.float64).T
+        # Of counts the part of the variance beyond that of Poisson, whose mean over trainings is the mean count.
+        variance = np.square(spread) if self.mixture == "deviation" else spread * np.square(number)
+        return np.stack([number, variance + np.square(number - self.moments_around)], axis=1)
 
     def from_moments(self, moments: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return predictions, (rows, units), from a mean of `to_moments`."""
         import numpy as np
 
-        if self.deviation_around is None:
+        if self.mixture is None:
             return moments
         number, square = moments.T
-        return np.stack([number, np.sqrt(np.maximum(square - np.square(number - self.deviation_around), 0.0))], axis=1)
+        variance = np.maximum(square - np.square(number - self.moments_around), 0.0)
+        return np.stack([number, np.sqrt(variance) if self.mixture == "deviation" else variance / np.square(number)], axis=1)
 
     def member_matrix(self, member: Self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
         """Return the matrix from predictions of a target that was fitted to other rows to the columns of this one; None for the same.

@@ -349,6 +349,7 @@ def layers_to_save():
         "CountMoments": (target_scales.CountMoments(offsets=[0.5, -1.0], limits=[3.0, 4.0]), (pair_of_numbers,)),
         "NormalMoments": (prediction_scales.NormalMoments(scale=2.0, offset=1.0, limit=0.5), (pair_of_numbers,)),
         "MixtureMoments": (prediction_scales.MixtureMoments(limit=0.5), (members,)),
+        "CountMixture": (target_scales.CountMixture(offsets=[0.5, -1.0], limits=[30.0, 4.0]), (members,)),
         "LogMean": (target_scales.LogMean(), (members,)),
         "TokenMaximum": (tokens.TokenMaximum(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "PaddingZeros": (tokens.PaddingZeros(), (ids, np.ones((1, 4, 2), dtype=np.float32))),

@@ -72,10 +72,10 @@ def test_trainings_of_a_group_give_the_moments_of_their_mixture(tensorflow):
     assert combined == [np.float32(mean), pytest.approx(np.sqrt(variance), rel=1e-6)]
     # In a saved model and in exports of encoded columns.
     doubles = [tensorflow.constant(one, tensorflow.float64) for one in members]
-    assert mean_of_columns(doubles, weights.tolist(), deviations=True).numpy()[0].tolist() == pytest.approx([mean, np.sqrt(variance)])
-    assert mean_of_columns([tensorflow.constant(one) for one in members], weights.tolist(), deviations=True).numpy()[0, 1] == pytest.approx(
-        np.sqrt(variance), rel=0.01
-    )
+    assert mean_of_columns(doubles, weights.tolist(), mixture="deviation").numpy()[0].tolist() == pytest.approx([mean, np.sqrt(variance)])
+    assert mean_of_columns([tensorflow.constant(one) for one in members], weights.tolist(), mixture="deviation").numpy()[
+        0, 1
+    ] == pytest.approx(np.sqrt(variance), rel=0.01)
     # Alike, three trainings are one.
     assert mean_predictions(labels, predictions[:1] * 3)["y"].tolist() == members[0].tolist()
 

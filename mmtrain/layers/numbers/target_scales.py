@@ -152,11 +152,36 @@ class CountMoments(ConfiguredLayer):
         return ops.exp(ops.clip(ops.cast(raw, "float32") + offsets, -LARGEST_EXPONENT, limits))
 
     def mean_of_members(self, name: str) -> Any:
-        """Return the layer to the raw values of the mean of members."""
-        return LogMean(dtype="float32", name=name)
+        """Return the layer to the raw values of the mean of members, with a dispersion of the mixture of their distributions."""
+        if len(self.settings["offsets"]) == 1:
+            return LogMean(dtype="float32", name=name)
+        return CountMixture(**self.settings, dtype="float32", name=name)
 
     def compute_output_spec(self, raw: Any) -> Any:
         return keras.KerasTensor(raw.shape, "float32")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class CountMixture(ConfiguredLayer):
+    """Raw values of an even mixture of negative binomial distributions, those of `CountMoments`: (batch, members, 2) to (batch, 2).
+
+    With means m and dispersions a the mixture has the mean M of the means, and the dispersion that is the mean of
+    a * (m / M) ** 2 + (m / M - 1) ** 2.
+    """
+
+    def __init__(self, *, offsets: list[float], limits: list[float], **kwargs: Any) -> None:
+        super().__init__({"offsets": list(offsets), "limits": list(limits)}, **kwargs)
+
+    def call(self, raw: Any) -> Any:
+        offsets, limits = (np.asarray(self.settings[name], np.float32) for name in ("offsets", "limits"))
+        logs = ops.clip(ops.cast(raw, "float32") + offsets, -LARGEST_EXPONENT, limits)
+        log_mean = ops.logsumexp(logs[..., :1], axis=1) - float(np.log(raw.shape[1]))
+        ratio = ops.exp(logs[..., :1] - ops.expand_dims(log_mean, 1))
+        dispersion = ops.mean(ops.exp(logs[..., 1:]) * ops.square(ratio) + ops.square(ratio - 1.0), axis=1)
+        return ops.concatenate([log_mean, ops.log(ops.maximum(dispersion, SMALLEST))], axis=-1) - offsets
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor((raw.shape[0], raw.shape[2]), "float32")
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -165,13 +165,13 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
         targets.append(fitted.targets)
     places = class_places(labels.targets, targets)
     widths = {key: target.units for key, target in labels.targets.items()}
-    mean = MeanOfMembers(predictors, places, widths, weights=weights, deviations=with_deviations(labels.targets))
+    mean = MeanOfMembers(predictors, places, widths, weights=weights, mixtures=mixtures(labels.targets))
     return EndToEnd(MemberEncoders(encoders), mean, name="group")
 
 
-def with_deviations(labels: Mapping[str, FittedTarget]) -> list[str]:
-    """Return the targets that predict a number and its standard deviation, by key."""
-    return [key for key, target in labels.items() if target.deviation_around is not None]
+def mixtures(labels: Mapping[str, FittedTarget]) -> dict[str, str]:
+    """Return what the second column says of a distribution around the first, by target; only of targets with a mixture."""
+    return {key: target.mixture for key, target in labels.items() if target.mixture is not None}
 
 
 def class_places(labels: Mapping[str, FittedTarget], members: Sequence[Mapping[str, FittedTarget]]) -> dict[str, list[list[Any]]]:
@@ -194,8 +194,9 @@ def mean_predictions(
 ) -> dict[str, Array]:
     """Return the mean of the members' predictions per target, (rows, ...) float32; row i is row i of every member.
 
-    Probabilities are averaged as such, numbers in the unit of the table, and standard deviations as those of a mixture. Summed in
-    float64, so that the order of the members does not show in float32. `weights` are those of the members by target, together 1.
+    Probabilities are averaged as such, numbers in the unit of the table, standard deviations and dispersions as those of a mixture.
+    Summed in float64, so that the order of the members does not show in float32. `weights` are those of the members by target,
+    together 1.
     """
     means = {}
     for key, target in labels.items():

@@ -13,7 +13,7 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.input_layout import presence_of
-from mmtrain.pipeline.groups.ensemble import class_places, counting_members, with_deviations
+from mmtrain.pipeline.groups.ensemble import class_places, counting_members, mixtures
 from mmtrain.pipeline.prepare import LoadedData
 from mmtrain.pipeline.restore import restore_training
 
@@ -78,4 +78,4 @@ class GroupColumns:
             targets.append(fitted.targets)
         places = class_places(self.fitted.targets, targets)
         widths = {key: target.units for key, target in self.fitted.targets.items()}
-        return GroupNetwork(networks, labels, places, widths, self.weights, with_deviations(self.fitted.targets))
+        return GroupNetwork(networks, labels, places, widths, self.weights, mixtures(self.fitted.targets))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mmtrain.metrics.bootstrap_counts import Scorer
     from mmtrain.metrics.score import Score
+    from mmtrain.targets.prediction_columns import Mixture
 
 DISPERSION = "dispersion"
 """Column of predictions with the dispersion of the negative binomial distribution."""
@@ -70,6 +71,11 @@ class FittedCount(CountTraits, FittedNumber):
     def number_columns(self) -> tuple[str, ...]:
         """The expected count and the dispersion of the negative binomial."""
         return () if self.dispersion is None else (PREDICTION, DISPERSION)
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """The second column is a dispersion, with the negative binomial distribution."""
+        return None if self.dispersion is None else "dispersion"
 
     @property
     def spread(self) -> float:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from mmtrain.metrics.bootstrap_counts import Scorer
     from mmtrain.metrics.score import Score
+    from mmtrain.targets.prediction_columns import Mixture
 
 STANDARD_DEVIATION = "standard_deviation"
 """Column of predictions with the standard deviation of each row."""
@@ -72,7 +73,12 @@ class FittedGaussian(GaussianTraits, FittedNumber):
         return self.scale
 
     @property
-    def deviation_around(self) -> float:
+    def mixture(self) -> Mixture:
+        """The second column is a standard deviation."""
+        return "deviation"
+
+    @property
+    def moments_around(self) -> float:
         """The mean of training rows."""
         return self.center
 
