@@ -193,7 +193,7 @@ class Column(Section):
         """Return the rows without a value, (rows,); by default those whose cell is empty, of several headers all of them."""
         import numpy as np
 
-        # The array of a Series: pandas takes 20 us to ask it for the few cells of a request, which it answers in 1. A DataFrame has none.
+        # For the few cells of a request, `isna` of a Series takes 20 us, that of its array 1 us. A DataFrame has no `array`.
         empty = np.asarray(getattr(cells, "array", cells).isna())
         # (rows, headers) of several headers: a row lacks its value only when all cells are empty.
         return np.asarray(empty if empty.ndim == 1 else empty.all(axis=1))

@@ -31,7 +31,7 @@ def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]
     import pyarrow as pa
 
     if len(cells) <= AT_ONCE:
-        # The array: pyarrow takes 90 us to see that something is a Series.
+        # The array, since pyarrow takes 90 us to recognize a Series.
         return parse_texts(pa.array(cells.array, pa.large_string(), from_pandas=True))
     numbers = np.empty(len(cells), dtype=np.float64)
     for start in range(0, len(cells), AT_ONCE):

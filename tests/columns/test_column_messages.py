@@ -58,27 +58,27 @@ TIMES = [
 ]
 
 
-def told(errors):
+def as_tuples(errors):
     return [(error.rows.tolist(), error.what, error.fix) for error in errors]
 
 
 @pytest.mark.parametrize(("column", "values", "fault"), FAULTS)
 def test_cells_that_cannot_be_read(column, values, fault):
-    assert told(column.faults(cells(*values))) == [fault]
+    assert as_tuples(column.faults(cells(*values))) == [fault]
 
 
 @pytest.mark.parametrize(("column", "values", "doubt"), DOUBTS)
 def test_cells_that_probably_mean_something_else(column, values, doubt):
-    assert told(column.doubts(cells(*values))) == [doubt]
+    assert as_tuples(column.doubts(cells(*values))) == [doubt]
 
 
 @pytest.mark.parametrize(("times", "what", "fix"), TIMES)
 def test_times_of_a_series(times, what, fix):
     faults = TimeSeries(column="x", time="t")._time_faults({"x": cells("[1, 2]"), "t": cells(times)})
-    assert told(faults) == [([0], what, fix)]
+    assert as_tuples(faults) == [([0], what, fix)]
 
 
 @pytest.mark.parametrize("part", ["raw", "entries", "present"])
 def test_rows_without_what_a_summary_reads(part):
     with pytest.raises(ValueError, match=rf"^a summary of these rows needs `{part}`\.$"):
-        SeenRows().given(part)
+        SeenRows().require(part)

@@ -129,12 +129,12 @@ def guess_several(profile: Profile) -> Guess | None:
 
 
 def guess_by_endings(profile: Profile, role: str, evidence: Evidence, endings: tuple[str, ...], files: int, noun: str) -> Guess | None:
-    """Return the guess of a role for other files than images: half of the frequent cells end like them, and nearly all cells name files.
+    """Guess a role for files other than images: if half of the frequent cells have its endings, and nearly all cells name files.
 
     Args:
         profile: The cells.
         role: The role.
-        evidence: How much the endings prove.
+        evidence: The strength of the guess.
         endings: The endings of the role, in lower case.
         files: Rows whose cells name files that the role may read.
         noun: What the files are, in the plural.

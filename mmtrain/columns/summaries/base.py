@@ -49,8 +49,18 @@ class ColumnStatistics(Section):
         return {"missing": f"{percent(now.missing, total)} of the rows have no usable value, in training {usual:.0%}."}
 
 
-def beyond(rows: int, outside: int, total: int, noun: str, reach: str) -> dict[str, str]:
-    """Return the drift of a range, learned from `rows`: of n further values two in n + 1 are to be expected outside of it."""
+def drift_of_range(rows: int, outside: int, total: int, noun: str, reach: str) -> dict[str, str]:
+    """Return a sentence, by the key `range`, if too many values lie outside the range of training; empty otherwise.
+
+    Of values like the n of training, two in n + 1 are to be expected outside their range.
+
+    Args:
+        rows: Number of values in training, n.
+        outside: Number of later values outside the range.
+        total: Number of later values.
+        noun: The values in the plural.
+        reach: The range in words.
+    """
     if not rows or not exceeds(outside, total, min(1.0, 2 / (rows + 1))):
         return {}
     return {"range": f"{percent(outside, total)} of the {noun} lie outside those of training, {reach}."}
@@ -84,8 +94,8 @@ class SeenRows:
     counted: bool = False
     """True if these rows are some of those that were counted before, given once more for what is in their entries."""
 
-    def given(self, part: Literal["raw", "entries", "present"]) -> Array:
-        """Return a part that an accumulator reads. Raises ValueError where it was left out."""
+    def require(self, part: Literal["raw", "entries", "present"]) -> Array:
+        """Return an array that an accumulator reads. Raises ValueError if it was left out."""
         values: Array | None = getattr(self, part)
         if values is None:
             raise ValueError(f"a summary of these rows needs `{part}`.")

@@ -57,7 +57,7 @@ class CodeAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count codes, and unseen cells that are numbers where all categories are words, or the other way round."""
-        entries = seen.given("entries")
+        entries = seen.require("entries")
         # (rows, any) codes in one count
         self._counts += np.bincount(entries.reshape(-1), minlength=len(self._counts))
         if seen.cells is not None and self._of_numbers is not None:
@@ -98,7 +98,7 @@ class PieceAccumulator(CodeAccumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count pieces, and texts that have none as missing."""
-        codes = self._code_of[seen.given("entries")]
+        codes = self._code_of[seen.require("entries")]
         codes[~codes.any(axis=1), 0] = 1
         super().add(SeenRows(entries=codes))
 

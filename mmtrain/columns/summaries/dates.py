@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, SeenRows, beyond, statistics_kinds
+from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, SeenRows, drift_of_range, statistics_kinds
 from mmtrain.columns.summaries.numbers import QUANTILES_OF
 from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 from mmtrain.text.dates import day_name
@@ -25,7 +25,7 @@ class DateStatistics(ColumnStatistics):
 
     def range_drift(self, outside: int, rows: int) -> dict[str, str]:
         """Return the dates outside those of training."""
-        return beyond(self.rows, outside, rows, "dates", f"{day_name(self.first)} to {day_name(self.last)}")
+        return drift_of_range(self.rows, outside, rows, "dates", f"{day_name(self.first)} to {day_name(self.last)}")
 
 
 statistics_kinds.add("date", DateStatistics)
@@ -43,7 +43,7 @@ class DateAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count dates, and those outside the range of training."""
-        raw = seen.given("raw")
+        raw = seen.require("raw")
         whole = (raw != "").all(axis=1)
         days = raw[whole, 0].astype("datetime64[s]").astype(np.int64) / DAY
         self._rows, self._dates = self._rows + len(whole), self._dates + len(days)

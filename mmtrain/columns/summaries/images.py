@@ -59,7 +59,7 @@ class ImageAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count rows by `present`; measure the images in `entries`, where they are given, and the files of these."""
-        shown = seen.given("present")[:, 0] > 0
+        shown = seen.require("present")[:, 0] > 0
         if not seen.counted:
             self._rows += int(shown.sum())
             self._missing += int((~shown).sum())

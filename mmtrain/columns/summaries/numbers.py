@@ -6,7 +6,16 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mmtrain.columns.summaries.base import Accumulator, Array, ColumnStatistics, Moments, SeenRows, beyond, shifted, statistics_kinds
+from mmtrain.columns.summaries.base import (
+    Accumulator,
+    Array,
+    ColumnStatistics,
+    Moments,
+    SeenRows,
+    drift_of_range,
+    shifted,
+    statistics_kinds,
+)
 from mmtrain.columns.summaries.quantile_sketch import QuantileSketch
 
 QUANTILES_OF = 100_000
@@ -61,7 +70,7 @@ class NumericStatistics(ColumnStatistics):
 
     def range_drift(self, outside: int, rows: int) -> dict[str, str]:
         """Numbers outside the training range."""
-        return beyond(self.rows, outside, rows, "numbers", f"{self.minimum:.4g} to {self.maximum:.4g}")
+        return drift_of_range(self.rows, outside, rows, "numbers", f"{self.minimum:.4g} to {self.maximum:.4g}")
 
 
 statistics_kinds.add("numeric", NumericStatistics)
@@ -81,7 +90,7 @@ class NumericAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count numbers and, once training is known, those out of its range and the first cell that is not a number."""
-        values = seen.given("raw")[:, 0]
+        values = seen.require("raw")[:, 0]
         known = values[~np.isnan(values)]
         self._rows += len(values)
         self._moments.add(known)

@@ -44,7 +44,7 @@ class _MeasureAccumulator(Accumulator):
 
     def add(self, seen: SeenRows) -> None:
         """Count the next rows."""
-        values = np.where(seen.given("present")[:, 0] > 0, self.measured(seen.given("entries")), np.nan)
+        values = np.where(seen.require("present")[:, 0] > 0, self.measured(seen.require("entries")), np.nan)
         known = values[np.isfinite(values)]
         self._missing += len(values) - len(known)
         self._moments.add(known)
