@@ -11,7 +11,7 @@ from pathlib import Path
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.artifacts.run_folder import LOCK, Run
 from mmtrain.errors import Problem, RunInUseError
-from mmtrain.system.locks import LocksUnsupportedError, acquire, write_locked
+from mmtrain.system.locks import LocksUnsupportedError, acquire, is_held, write_locked
 
 
 @contextmanager
@@ -31,9 +31,9 @@ def run_lock(run: Run) -> Iterator[None]:
 @contextmanager
 def lock_unless_in_use(run: Run) -> Iterator[bool]:
     """Lock the run for the block as `run_lock` does, and yield True; yield False if another process trains it."""
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(run_lock(run))
+            stack.enter_context(run_lock(run))
         except RunInUseError:
             free = False
         else:
@@ -43,15 +43,7 @@ def lock_unless_in_use(run: Run) -> Iterator[bool]:
 
 def is_locked(run: Run) -> bool:
     """Return whether another process trains the run now; False on a file system without locks."""
-    if not (run / LOCK).is_file():
-        return False
-    try:
-        os.close(acquire(run / LOCK, wait=False))
-    except BlockingIOError:
-        return True
-    except LocksUnsupportedError:
-        return False
-    return False
+    return is_held(run / LOCK)
 
 
 def run_of_process(folder: Path, process: int) -> Run | None:

@@ -54,6 +54,17 @@ def acquire(path: Path, *, wait: bool = True) -> int:
     return descriptor
 
 
+def is_held(path: Path) -> bool:
+    """Return whether another process has the lock of a file; False where there is no such file, or no locks."""
+    try:
+        os.close(acquire(path, wait=False))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock of a file or folder for the block; without effect on a file system without locks. Raises as `acquire` does."""
@@ -64,7 +75,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         except LocksUnsupportedError:
             if not path.is_dir():
                 raise
-            # NFS locks only what is open for writing, which a folder cannot be.
+            # NFS locks only files that are open for writing, and a folder cannot be.
             (path / FOLDER_LOCK).touch()
             descriptor = acquire(path / FOLDER_LOCK, wait=wait)
     try:

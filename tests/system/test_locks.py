@@ -8,7 +8,7 @@ import filelock
 import pytest
 
 from mmtrain.system import locks
-from mmtrain.system.locks import LocksUnsupportedError, acquire, locked, write_locked
+from mmtrain.system.locks import LocksUnsupportedError, acquire, is_held, locked, write_locked
 
 
 @pytest.fixture(params=[False, True], ids=["on the file", "on a separate file"])
@@ -69,6 +69,21 @@ def test_where_folders_cannot_be_locked_a_file_inside_is(tmp_path, monkeypatch):
         pass
     with locked(tmp_path, wait=False):
         pass
+
+
+def test_a_lock_is_held_while_another_descriptor_has_it(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    assert not is_held(path)  # there is no such file
+    path.touch()
+    with locked(path):
+        assert is_held(path)
+    assert not is_held(path)
+
+    def refuse(descriptor, **_):
+        raise OSError(ENOLCK, os.strerror(ENOLCK))
+
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    assert not is_held(path)
 
 
 def test_a_file_that_only_others_may_write_can_be_locked(tmp_path, monkeypatch):

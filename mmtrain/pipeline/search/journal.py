@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mmtrain.system.locks import LocksUnsupportedError, acquire
+from mmtrain.system.locks import LocksUnsupportedError, acquire, is_held
 
 JOURNAL = "journal.log"
 """File of the run folder with every change of the study."""
@@ -16,7 +16,7 @@ JOURNAL_LOCK = f".{JOURNAL}.lock"
 class FileLock:
     """A lock on a file, for `JournalFileBackend`: the system releases it however its process ends.
 
-    On a file system without locks it is Optuna's, a file that is there meanwhile: one that a killed process left is taken over after 30 s.
+    On a file system without locks it is Optuna's lock, the existence of a file; one that a killed process left is taken over after 30 s.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,13 +46,7 @@ class FileLock:
 
     def is_held(self) -> bool:
         """Return whether another process has the lock."""
-        try:
-            os.close(acquire(self._path, wait=False))
-        except BlockingIOError:
-            return True
-        except OSError:  # there is no such file, or no locks
-            return False
-        return False
+        return is_held(self._path)
 
     def remove(self) -> None:
         """Remove the file of a lock that nobody needs any more."""
