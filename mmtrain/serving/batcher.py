@@ -53,7 +53,7 @@ class Batcher(Generic[Row, Result]):
         most_waiting: Rows that may wait; a request is refused with `QueueFull` that would make them more, unless none waits.
         wait: Seconds that the first row of a call waits for others.
         inline_rows: Most rows of a call that is made in the thread of the loop. In a thread of its own, a call of milliseconds takes four
-            times as long while requests arrive: each time that it lets go of the interpreter's lock, it waits up to 5 ms for it.
+            times as long while requests arrive: each time it releases the interpreter's lock, it waits up to 5 ms to have it again.
         observe: Called after each call with its number of rows, and the seconds that its first row has waited.
     """
 

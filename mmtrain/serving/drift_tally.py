@@ -19,7 +19,7 @@ from mmtrain.specs import IndexSpec
 COUNTED_ROWS = 64
 """Rows that are counted together: counting costs half a millisecond, however few they are, and requests wait for it."""
 COUNTED_BYTES = 16_000_000
-"""Bytes of their tensors, above which fewer are."""
+"""Bytes of tensors from which fewer rows are counted together."""
 
 
 class DriftTally:

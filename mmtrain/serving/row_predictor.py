@@ -256,7 +256,7 @@ def _remarks(
 
 
 def _simple_text(value: object) -> str | None:
-    """Return the text of a cell as `cell_texts` and `mark_missing` give it, empty for a missing one; None where only they know it."""
+    """Return the text of a cell as `cell_texts` and `mark_missing` give it, empty for a missing one; None where only these can tell."""
     if isinstance(value, str):
         return value.strip(BLANKS) if value.isascii() else None
     if isinstance(value, float):

@@ -19,7 +19,7 @@ FEW_ROWS = 16
 
 
 class GivenTruth(NamedTuple):
-    """What of the answers to a target rows have, such as their exposure or their group."""
+    """The part of a target's answers that the rows of a request have, such as their exposure or their group."""
 
     truth: Array
     """As encoded, (rows, ...); NaN for what a row lacks."""
@@ -47,7 +47,7 @@ class ServedRows:
     """The rows as each member encodes them, `{column, column_present}`."""
     targets: Mapping[str, FittedTarget] = field(default_factory=dict)
     truths: Mapping[str, GivenTruth] = field(default_factory=dict)
-    """Of targets whose `row_headers` some row has."""
+    """By target, if some row has its `row_headers`."""
 
     def records(self, start: int, stop: int) -> list[dict[str, Any]]:
         """Return some rows as plain values by column, with `id` where there are any, and `status`; None where there is no prediction."""

@@ -39,11 +39,11 @@ def release_unused() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def settle_objects(*, again: bool = False) -> None:
-    """Free what nothing refers to, and leave what remains out of later garbage collections.
+def freeze_objects(*, again: bool = False) -> None:
+    """Collect garbage, and exclude the objects that remain from later collections.
 
-    A collection stops all threads: 50 ms for the objects of one model, 2 ms for what a server makes later. With `again`, what was left out
-    before is looked at as well, which takes a third of a second.
+    A collection stops all threads: 50 ms for the objects of one model, 2 ms for what a server makes later. With `again`, objects that were
+    excluded before are collected as well, which takes a third of a second.
     """
     if again:
         gc.unfreeze()

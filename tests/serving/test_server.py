@@ -43,7 +43,7 @@ from mmtrain.serving.http.server import listen
 from mmtrain.serving.metrics import Metrics
 from mmtrain.serving.refused import Refused
 from mmtrain.serving.served_model import Limits, _inline_rows, newer_run, newest_run
-from mmtrain.system.memory import settle_objects
+from mmtrain.system.memory import freeze_objects
 
 IMAGE = image_bytes(90)
 ROW = cells(0) | {"scan": base64.b64encode(IMAGE).decode()}
@@ -517,8 +517,8 @@ def test_a_server_leaves_what_it_has_loaded_to_no_garbage_collection():
     lost.itself, known = lost, weakref.ref(lost)
     gc.freeze()
     del lost
-    settle_objects()
+    freeze_objects()
     assert known() is not None
-    settle_objects(again=True)
+    freeze_objects(again=True)
     assert known() is None
     assert gc.get_freeze_count() > 1000

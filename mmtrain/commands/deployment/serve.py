@@ -57,7 +57,7 @@ def serve(
     from mmtrain.serving.http.server import address_of, listen, run
     from mmtrain.serving.metrics import Metrics
     from mmtrain.serving.served_model import Limits
-    from mmtrain.system.memory import settle_objects
+    from mmtrain.system.memory import freeze_objects
 
     with listen(options.host, options.port) as bound:
         metrics, limits = Metrics(), Limits(**options.limits)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def serve(
         if not access.needs_key and not ip_address(bound.getsockname()[0]).is_loopback:
             say("note: everyone who reaches this address is answered. Set --api-key to ask for a key.")
         app = make_app(Server(models, limits, access, metrics), reload_seconds=options.reload_seconds, say=say)
-        settle_objects()
+        freeze_objects()
         ready(address_of(bound))
         run(app, bound)
 

@@ -26,7 +26,7 @@ from mmtrain.serving.http.description import describe
 from mmtrain.serving.http.page import POLICY, page
 from mmtrain.serving.metrics import CONTENT_TYPE, Observed
 from mmtrain.serving.refused import Refused
-from mmtrain.system.memory import settle_objects
+from mmtrain.system.memory import freeze_objects
 
 Say = Callable[[str], None]
 
@@ -64,7 +64,7 @@ async def _reload(server: Server, seconds: float, say: Say) -> None:
         for model in server.models.values():
             try:
                 if await model.reload():
-                    settle_objects(again=True)  # of the former run nothing is needed any more
+                    freeze_objects(again=True)  # of the former run nothing is needed any more
                     say(f"{model.name} is answered by run {model.version} now.")
             except (MmtrainError, OSError) as error:  # a damaged run, or one that is being copied, does not end the server
                 # Once, and not after every interval.
