@@ -70,15 +70,15 @@ class Intervals(_Bound):
         return np.asarray(distances(truth, band) <= self.reach)
 
 
-class NumberIntervals(Section):
-    """Prediction intervals of each of several numbers, which hold for each number by itself, not for all of a row together."""
+class IntervalsPerNumber(Section):
+    """Prediction intervals for each of several numbers; the coverage holds for each number alone, not for all of a row together."""
 
     kind: Literal["intervals_per_number"] = "intervals_per_number"
     coverage: float
     numbers: dict[str, Intervals]
 
 
-Conformal = Annotated[Sets | Intervals | NumberIntervals, Field(discriminator="kind")]
+Conformal = Annotated[Sets | Intervals | IntervalsPerNumber, Field(discriminator="kind")]
 
 
 def fit_sets(
@@ -98,15 +98,15 @@ def fit_intervals(truth: Numbers, band: ConformalBand, *, coverage: float, group
     return Intervals(reach=bound, **_facts(len(truth), coverage, groups, "Every interval is infinite"))
 
 
-def fit_number_intervals(
+def fit_intervals_per_number(
     truth: Numbers, bands: Mapping[str, ConformalBand], *, coverage: float, groups: NDArray[np.int64] | None
-) -> NumberIntervals:
+) -> IntervalsPerNumber:
     """Fit intervals of each number on the rows that have it; `truth` is (rows, numbers), NaN where a number is missing."""
     numbers = {}
     for answers, (name, band) in zip(truth.T, bands.items(), strict=True):
         known = ~np.isnan(answers)
         numbers[name] = fit_intervals(answers[known], band.only(known), coverage=coverage, groups=None if groups is None else groups[known])
-    return NumberIntervals(coverage=coverage, numbers=numbers)
+    return IntervalsPerNumber(coverage=coverage, numbers=numbers)
 
 
 def distances(truth: Numbers, band: ConformalBand) -> Numbers:

@@ -26,7 +26,7 @@ from mmtrain.config.sections.evaluation import Evaluation
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.evaluation.postprocessing import calibration, conformal, decision_threshold
 from mmtrain.evaluation.postprocessing.calibration import Calibration, Probabilities
-from mmtrain.evaluation.postprocessing.conformal import Conformal, Intervals, NumberIntervals, Sets
+from mmtrain.evaluation.postprocessing.conformal import Conformal, Intervals, IntervalsPerNumber, Sets
 from mmtrain.evaluation.postprocessing.decision_threshold import DecisionThreshold
 from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measure_reliability, wilson_proportion
 from mmtrain.registry import Section
@@ -109,7 +109,7 @@ def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
         return conformal.fit_intervals(truth, band, coverage=coverage, groups=rows.groups)
     if target.conformal == "intervals_per_number":
         bands = target.conformal_bands(rows.prediction)
-        return conformal.fit_number_intervals(rows.truth, bands, coverage=coverage, groups=rows.groups)
+        return conformal.fit_intervals_per_number(rows.truth, bands, coverage=coverage, groups=rows.groups)
     return None
 
 
@@ -137,10 +137,10 @@ def columns(target: FittedTarget, fitted: TargetPostprocessing, prediction: Arra
     elif isinstance(fitted.conformal, Intervals):
         low, high = fitted.conformal.ends(target.conformal_band(prediction))
         added |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
-    elif isinstance(fitted.conformal, NumberIntervals):
+    elif isinstance(fitted.conformal, IntervalsPerNumber):
         for name, band in target.conformal_bands(prediction).items():
             low, high = fitted.conformal.numbers[name].ends(band)
-            # No name of a number can make these the columns of another prediction.
+            # Not `prediction_low_a`, which would be the prediction of a number called `low_a`.
             added |= {f"low_{name}": low.astype(np.float32), f"high_{name}": high.astype(np.float32)}
     return added
 
@@ -246,7 +246,7 @@ def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> Prediction
     if isinstance(bound, Intervals):
         band, truth = target.conformal_band(rows.prediction), target.conformal_truth(rows.truth)
         return _measure_intervals(bound, truth, band, rows.groups, confidence)
-    if isinstance(bound, NumberIntervals):
+    if isinstance(bound, IntervalsPerNumber):
         numbers = {}
         for answers, (name, band) in zip(rows.truth.T, target.conformal_bands(rows.prediction).items(), strict=True):
             known = ~np.isnan(answers)

@@ -10,7 +10,7 @@ from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_schema.run_facts import DistillationRecord, FusionGuard, LinearBaseChoice, SoupRecord
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
-from mmtrain.evaluation.postprocessing.conformal import NumberIntervals
+from mmtrain.evaluation.postprocessing.conformal import IntervalsPerNumber
 from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, number
@@ -46,10 +46,12 @@ def describe_postprocessing(decisions: Postprocessing) -> Iterator[str]:
         elif calibration is not None:
             yield f"Calibration of {key}: isotonic."
         yield from one.calibration_notes
-        bounds = {f"{name} in {key}": own for name, own in bound.numbers.items()} if isinstance(bound, NumberIntervals) else {key: bound}
-        for name, own in bounds.items():
-            if own is not None:
-                yield f"Conformal {own.kind} of {name}: fitted on {_held_out_rows(own.rows, own.groups)}. {own.note}".strip()
+        bounds = (
+            {f"{name} in {key}": each for name, each in bound.numbers.items()} if isinstance(bound, IntervalsPerNumber) else {key: bound}
+        )
+        for name, fitted in bounds.items():
+            if fitted is not None:
+                yield f"Conformal {fitted.kind} of {name}: fitted on {_held_out_rows(fitted.rows, fitted.groups)}. {fitted.note}".strip()
 
 
 def describe_guard(guard: Mapping[str, FusionGuard]) -> Iterator[str]:
@@ -207,8 +209,8 @@ def _how(calibration: Calibration) -> str:
 
 
 def _describe_numbers(result: PredictionIntervalsPerNumber) -> Iterator[str]:
-    for name, own in result.numbers.items():
-        yield from _describe_conformal(own, of=f" of {name}")
+    for name, intervals in result.numbers.items():
+        yield from _describe_conformal(intervals, of=f" of {name}")
     yield "Each holds for its number alone, not for all numbers of a row together."
 
 
