@@ -83,9 +83,9 @@ def test_checkpoint_of_the_other_kind_is_an_obstacle():
     binary = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(3, 1), weights=(1, 1), threshold=0.1)
     number = FittedRegression.model_construct()
     assert of_file("c.ckpt", 10).obstacle(binary, 9) == of_file("r.ckpt", 0).obstacle(number, 9) == ""
-    assert of_file("r.ckpt", 0).obstacle(binary, 9) == "r.ckpt is a regressor, which does not predict classes."
-    assert of_file("c.ckpt", 10).obstacle(number, 9) == "c.ckpt is a classifier, which does not predict numbers."
-    assert of_file("c.ckpt", 1).obstacle(binary, 9) == "c.ckpt tells 1 classes apart, and there are 2."
+    assert of_file("r.ckpt", 0).obstacle(binary, 9) == "The checkpoint r.ckpt is a regressor, which does not predict classes."
+    assert of_file("c.ckpt", 10).obstacle(number, 9) == "The checkpoint c.ckpt is a classifier, which does not predict numbers."
+    assert of_file("c.ckpt", 1).obstacle(binary, 9) == "The checkpoint c.ckpt predicts up to 1 classes, and there are 2."
 
 
 # With the package
@@ -172,7 +172,7 @@ def test_evaluation_compares_with_it(tmp_path, checkpoints, target, file, column
     assert [one.name for one in result.baselines[1:]] == [f"TabICL ({file}) on z"]
     assert column in result.baselines[1].differences
     other, what = ("classifier", "numbers") if file.startswith("reg") else ("regressor", "classes")
-    assert result.baseline_notes == [f"TabICL has no scores of y: {other}.ckpt is a {other}, which does not predict {what}."]
+    assert result.baseline_notes == [f"TabICL has no scores of y: the checkpoint {other}.ckpt is a {other}, which does not predict {what}."]
     damaged = tmp_path / "damaged.ckpt"
     damaged.write_bytes((checkpoints / file).read_bytes()[:1000])
     overrides = (f"evaluation.baselines=[{{name: tabicl, weights: {damaged}}}]",)

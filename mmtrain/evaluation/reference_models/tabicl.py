@@ -22,7 +22,7 @@ MOST_ROWS = 10_000
 MOST_CELLS = 200_000
 """Cells of the context: a network of the published size took 12 KB for each, so 3 GB in all (benchmarks/LOG.md)."""
 CHUNK_CELLS = 50_000
-"""Cells that are predicted at once."""
+"""Cells in one call of the network."""
 
 
 class Weights(NamedTuple):
@@ -30,7 +30,7 @@ class Weights(NamedTuple):
 
     path: Path
     classes: int
-    """Most classes that it tells apart; 0 for a regressor."""
+    """Largest number of classes that it predicts; 0 for a regressor."""
 
 
 def read_weights(path: Path) -> Weights:
@@ -80,9 +80,10 @@ class TabICL(TabularBaseline):
         return self._numbers(train, output_type="quantiles", alphas=[level])
 
     def classes(self, count: int, train: Examples, validation: Examples) -> Any:  # noqa: ARG002
-        """Return a classifier whose probabilities are multiplied by the weights that the training gives to classes.
+        """Return a classifier that takes the class weights of the training into account.
 
-        The network takes no weights. That of a class shifts the probabilities that minimize a weighted loss by this factor.
+        The network has no weights of rows. The probabilities that minimize a weighted loss are its own times the weight of the class,
+        divided by their sum.
         """
         from tabicl import TabICLClassifier
 
@@ -126,15 +127,15 @@ class TabICL(TabularBaseline):
             return super().obstacle(target, rows)
         needed = {"labels": 2, "classes": len(target.columns)}.get(target.reference_kind, 0)
         if (needed == 0) != (cls.weights.classes == 0):
-            found, wanted = ("regressor", "classes") if needed else ("classifier", "numbers")
-            return f"{cls.weights.path.name} is a {found}, which does not predict {wanted}."
+            kind, wanted = ("regressor", "classes") if needed else ("classifier", "numbers")
+            return f"The checkpoint {cls.weights.path.name} is a {kind}, which does not predict {wanted}."
         if needed > cls.weights.classes:
-            return f"{cls.weights.path.name} tells {cls.weights.classes} classes apart, and there are {needed}."
+            return f"The checkpoint {cls.weights.path.name} predicts up to {cls.weights.classes} classes, and there are {needed}."
         return ""
 
 
 class _Classifier:
-    """Probabilities of TabICL with weights of classes."""
+    """Probabilities of TabICL, times class weights."""
 
     def __init__(self, model: Any, means: Array, weights: Array) -> None:
         self.model, self.means, self.weights = model, means, weights
@@ -147,7 +148,7 @@ class _Classifier:
 
 
 def _filled(cells: Array, means: Array) -> Array:
-    # Filled here: TabICL leaves out a column that is missing in all rows of a call, and rows would depend on each other.
+    # TabICL leaves out a column that is missing in all rows of a call, so that rows would depend on each other.
     return np.where(np.isnan(cells), means, cells)
 
 

@@ -41,7 +41,7 @@ class TabularBaseline(ABC):
     """One model per target, or per label, quantile or number of a target with several."""
 
     remark = ""
-    """What the reader of the scores should know about how the model was fitted, in a sentence."""
+    """A sentence on how the model was fitted, for readers of its scores; empty if there is nothing to say."""
 
     @classmethod
     def obstacle(cls, target: FittedTarget, rows: int) -> str:  # noqa: ARG003
