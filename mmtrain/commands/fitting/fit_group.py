@@ -87,9 +87,9 @@ def train_group(group: RunGroup, options: GroupOptions, listeners: Listeners, ta
     parts = summarize(group.experiment.columns, data.table, group.plan)
     listeners.announce(Plan(run, len(data.table), len(data.table.dropped), parts, {}, {}))
     track_group(run, group.experiment, listeners.say)
-    train_members(group, group.left(fold), options, listeners, table)
+    train_members(group, group.unfinished(fold), options, listeners, table)
     while wait_for_others(group, fold, listeners.say):
-        train_members(group, group.left(fold), options, listeners)
+        train_members(group, group.unfinished(fold), options, listeners)
     if not group.is_complete:
         run.update(state="interrupted", error=f"only fold {fold} was to be trained")
         return GroupResult(run, None)

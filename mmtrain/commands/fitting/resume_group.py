@@ -44,7 +44,7 @@ def resume_group(run: Run, options: GroupOptions, cluster: Cluster | None, liste
             check_resumable(run, GROUP_FILES)
             group = _restore(run, options, listeners)
             listeners.say("Another process trains this group. This one trains what is left next to it, beginning at the end.")
-        train_members(group, group.left(options.fold)[::-1], options, listeners)
+        train_members(group, group.unfinished(options.fold)[::-1], options, listeners)
         if options.fold is not None:
             return GroupResult(run, None)
         _wait_for_others(group)
@@ -95,7 +95,7 @@ def _wait_until_recorded(run: Run) -> None:
 
 def _wait_for_others(group: RunGroup) -> None:
     """Wait until the process that has the lock of the group has ended, or a training is left that no process has."""
-    left = group.left()
+    left = group.unfinished()
     with at_once():
         while is_locked(group.run) and all(map(group.is_in_training, left)):
             time.sleep(POLL_SECONDS)

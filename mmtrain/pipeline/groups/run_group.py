@@ -125,7 +125,7 @@ class RunGroup:
         fitted = encode.fit(experiment.columns, self.data.table, partition.train, experiment.training.class_weights)
         return encode_table(experiment, self.data, partition, fitted, say)
 
-    def left(self, fold: int | None = None) -> list[Member]:
+    def unfinished(self, fold: int | None = None) -> list[Member]:
         """Return the members that are not finished, or those of one `fold`; also those that other processes train."""
         wanted = [member for member in self.members if fold in (None, member.fold)]
         return [member for member in wanted if self.is_in_training(member) or not self.is_finished(member)]

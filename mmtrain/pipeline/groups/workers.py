@@ -62,7 +62,7 @@ def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, 
     Raises RunError if a member is left unfinished, with the reason of the process that failed; Interrupted on SIGINT or SIGTERM, which
     leaves a checkpoint of every member in training.
     """
-    wanted = [member for member in group.left(fold) if not group.is_in_training(member)]
+    wanted = [member for member in group.unfinished(fold) if not group.is_in_training(member)]
     waiting = list(wanted)
     with at_once(), _running(group.run, processes, fold, moved, min(processes.count, len(wanted))) as workers:
         while True:
@@ -74,7 +74,7 @@ def train_in_processes(group: RunGroup, processes: Processes, fold: int | None, 
             if not running:
                 break
             time.sleep(POLL_SECONDS)
-    left = [member for member in group.left(fold) if not group.is_in_training(member)]
+    left = [member for member in group.unfinished(fold) if not group.is_in_training(member)]
     reason = next((worker.failure for worker in workers if worker.failure), "")
     # Without a failure, what is left was in training on another machine, and was given up there.
     if left and (reason or len(left) == len(wanted)):
@@ -87,7 +87,7 @@ def wait_for_others(group: RunGroup, fold: int | None, say: Say) -> bool:
 
     Raises Interrupted on SIGINT or SIGTERM.
     """
-    left = group.left(fold)
+    left = group.unfinished(fold)
     if waiting := left and all(map(group.is_in_training, left)):
         say(f"Other processes train {counted(len(left), 'training')}: waiting for {'it' if len(left) == 1 else 'them'}.")
     with at_once():
@@ -129,7 +129,7 @@ def work(options: dict[str, Any]) -> None:
 
     def rule_of_next(_: int) -> StopRule:
         # Each process has its share of the trainings that are left, one after the other.
-        assert budget is not None  # noqa: S101 (see below)
+        assert budget is not None  # noqa: S101 (not called without)
         return budget.rule_of_next(ceil(sum(group.state_of(one) != "finished" for one in group.members) / options["count"]))
 
     members = [member for member in order if options["fold"] in (None, member.fold)]
