@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
 
 
 def ranking_scores(groups: Numbers, relevance: Numbers, predicted: Numbers, top: int) -> tuple[Score, ...]:
-    """Compute the scores of a ranking, as means over groups in which they are defined; groups of one row have no order, and no score.
+    """Compute the scores of a ranking, as means over groups in which they are defined; a group of one row has no order and no scores.
 
     `ndcg` is the discounted cumulative gain of the first `top` rows over that of the best order, with the relevance itself as the gain
     (Jarvelin and Kekalainen 2002); rows of equal prediction share their places (McSherry and Najork 2008), as in scikit-learn.
@@ -77,7 +77,7 @@ def mean_over_groups(codes: Codes, values: Numbers, counts: Counts) -> Values:
 
 
 def ndcg_of_groups(codes: Codes, relevance: Numbers, predicted: Numbers, top: int) -> Numbers:
-    """Return the NDCG of each group, (groups,); NaN where every relevance is 0, and of one row, whose order is right whatever is predicted.
+    """Return the NDCG of each group, (groups,); NaN if every relevance is 0, and for one row, which any prediction orders rightly.
 
     `codes` are 0 to groups - 1, all of which occur.
     """

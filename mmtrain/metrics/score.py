@@ -219,7 +219,7 @@ def signed_difference(text: str) -> str:
 
 
 NO_NDCG = "NDCG needs a group of two rows or more with a relevance above 0."
-"""Why there is no NDCG of some rows, over all of their groups or the first rows of each."""
+"""Reason for an undefined NDCG."""
 
 
 def value_or_reason(name: str, value: SupportsFloat, undefined: str, *, note: str = "") -> Score:

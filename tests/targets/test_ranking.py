@@ -60,7 +60,7 @@ def test_faults_of_each_header_say_what_would_be_right(header, values, expected)
     ],
 )
 def test_rows_without_a_pair_are_refused(groups, relevances, pairs):
-    """Of groups of one row the loss is 0 and the NDCG 1, whatever is predicted."""
+    """In groups of one row the loss is 0, whatever is predicted."""
     faults = TARGET.part_faults({"y": cells(*relevances), "q": cells(*groups)})
     assert [fault.what for fault in faults] == (
         [] if pairs else ["no two rows of one 'q' have different relevances, so that there is no order to learn."]

@@ -100,12 +100,7 @@ ON_REQUEST: dict[str, RequestedMetric] = {
             "The level is not below the number of classes, so that every row would be right. Choose a smaller one.",
             "rows",
         ),
-        RequestedMetric(
-            _share("ndcg_at_k", "NDCG at {level}", unbiased=True),
-            _RANKED,
-            NO_NDCG,
-            "rows",
-        ),
+        RequestedMetric(_share("ndcg_at_k", "NDCG at {level}", unbiased=True), _RANKED, NO_NDCG, "rows"),
         *(
             RequestedMetric(_share(f"{mean}_{what}", f"{mean.capitalize()} {title}"), modules, _CLASSES)
             for mean, what, title, modules in (

@@ -170,8 +170,9 @@ class FittedRanking(RankingTraits, FittedNumber):
             if defined.any():
                 rows.append([f"first {top}", int(defined.sum()), *(float(np.mean(values[defined])) for values in of_groups)])
         head = ("Places", "groups", "NDCG", "random order")
-        single = counted(int((np.bincount(codes) == 1).sum()), "group")
-        note = f"Groups whose relevances are all 0 are left out, and {single} of one row; of groups with fewer rows, all of them count."
+        single = int((np.bincount(codes) == 1).sum())
+        without_order = f", and {counted(single, 'group')} of one row" if single else ""
+        note = f"Groups whose relevances are all 0 are left out{without_order}; of groups with fewer rows, all of them count."
         return {"ndcg": ScoreTable(head, rows, "NDCG of the first places", note)}
 
     def row_columns(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
@@ -276,7 +277,7 @@ class RankingTarget(RankingTraits, Target):
         return [CellError(below, f"{cells.iloc[below[0]]!r} is a relevance below 0.", "Add the same number to all of them.")]
 
     def part_faults(self, cells: Mapping[str, pd.Series[str]]) -> list[CellError]:
-        """Return the error of rows without a pair: the loss would be 0 whatever is predicted, and NDCG 1 in groups of one row."""
+        """Return the error of rows without a pair: the loss would be 0 whatever is predicted, and no score defined."""
         import numpy as np
         import pandas as pd
 
