@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 60.0
 
 
 class Load(NamedTuple):
-    """What a load has found."""
+    """Result of a load."""
 
     latencies: np.ndarray[Any, Any]
     """Seconds, of every answer."""
@@ -141,7 +141,7 @@ async def _wait(ended: asyncio.Event, connections: Sequence[_Connection], second
 
 
 def closed_load(port: int, requests: Sequence[bytes], *, clients: int, seconds: float) -> Load:
-    """Send requests from so many clients, each the next as soon as its last is answered: at full load their number is the queue."""
+    """Send requests from `clients` connections, each the next one as soon as its last one is answered."""
     return _run(_closed(port, requests, clients, seconds))
 
 

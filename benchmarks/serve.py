@@ -3,7 +3,7 @@
     python benchmarks/serve.py [--quick] [--fuzz N] [--json FILE]        (three minutes on two cores)
 
 A run of two numbers, two categories and a text of twelve words is trained for one epoch and served in a process of its own, at a port of
-the loopback interface; the clients are connections of one event loop (`http_load.py`), which shares its cores. Told are: one client with
+the loopback interface; the clients are connections of one event loop (`http_load.py`), which shares its cores. It reports: one client with
 single rows; 32 clients with single rows, which are the full load, and with 64 rows a request, next to what `predict` of a frame with as
 many rows does in this process; requests at random times at half the rate of the full load; a minute of full load with the memory before
 and after; and that a killed and restarted server answers again.
@@ -171,7 +171,7 @@ class Server:
 
 
 def figures(load: Load, rows: int, processor: float) -> dict[str, float]:
-    """Figures of a load of requests with so many rows each."""
+    """Return the figures of a load of requests with `rows` rows each."""
     requests = len(load.latencies)
     return {
         "rows_per_second": round(requests * rows / load.seconds, 1),

@@ -93,7 +93,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def similar_file(name: str, known: Iterable[str]) -> str:
-    """`Did you mean 'cat.png'?` when a file is called nearly so, apart from its ending, which all files of a folder may share."""
+    """`Did you mean 'cat.png'?` if a file has a similar name, else an empty string.
+
+    Endings do not count as similar, since all files of a folder may share one.
+    """
     stem, ending = os.path.splitext(name)
     same: dict[str, str] = {}
     others: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""`mmtrain check`: everything that `fit` and `tune` would refuse, without training; TensorFlow starts for callbacks and own code."""
+"""`mmtrain check`: everything that `fit` and `tune` would refuse, without training; TensorFlow starts for callbacks and `--code` alone."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def resolve_model_paths(branches: Any, folder: Path) -> None:
 
 
 def expand_pretrained_baselines(evaluation: Any, folder: Path) -> None:
-    """Expand `tabicl` to `{name: tabicl}`, of which the weights are then missing, and make paths of weights absolute."""
+    """Expand `tabicl` to `{name: tabicl}`, so that its missing weights are reported, and make paths of weights absolute."""
     if isinstance(evaluation, dict) and isinstance(evaluation.get("baselines"), list):
         names = get_args(PretrainedBaseline.model_fields["name"].annotation)
         evaluation["baselines"] = [{"name": one} if one in names else one for one in evaluation["baselines"]]

@@ -150,7 +150,7 @@ def _in_work(folder: Path, used: float) -> bool:
             # Fails while the builder holds its lock, which the system drops with the process.
             os.close(acquire(path, wait=False))
         except LocksUnsupportedError:
-            # A builder cannot be told from a killed one: one that has written nothing for as long as shards are kept is.
+            # Without locks, a builder counts as killed once it has written nothing for as long as shards are kept.
             if time.time() - path.stat().st_mtime < SHARDS_KEPT:
                 return True
         except OSError:
@@ -186,20 +186,20 @@ def building(cache: Path, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def only_builder(cache: Path, name: str, waits: Callable[[], None]) -> Iterator[None]:
-    """Keep other processes from building an entry during the block; where one builds it now, call `waits` and wait for its end.
+def only_builder(cache: Path, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Keep other processes from building an entry during the block; if one builds it now, call `on_wait` and wait for its end.
 
-    The entry may be there afterwards.
+    So the entry may exist when the block begins.
     """
     path, descriptor = cache / f".{name}.lock", None
     path.touch()
     try:
-        # A file that its last holder has removed meanwhile is as good as a lock: the entry is there.
+        # FileNotFoundError: its last holder has removed the file, so the entry exists.
         with suppress(LocksUnsupportedError, FileNotFoundError):
             try:
                 descriptor = acquire(path, wait=False)
             except BlockingIOError:
-                waits()
+                on_wait()
                 descriptor = acquire(path)
         yield
     finally:

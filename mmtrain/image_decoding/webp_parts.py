@@ -1,4 +1,4 @@
-"""Parts of a WebP file, checked by the rules that an exported model keeps as well."""
+"""The parts of a WebP file, checked by the same rules as in an exported model."""
 
 from __future__ import annotations
 

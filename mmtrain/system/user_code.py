@@ -55,7 +55,7 @@ def is_user_code(function: Callable[..., object]) -> bool:
 
 
 def place_of(error: Exception) -> str:
-    """Return `file:line` of the last line of a `--code` file on the way to an error; empty for an error without one."""
+    """Return `file:line` of the innermost line of a `--code` file in a traceback; empty if there is none."""
     files = {module.__file__ for name, module in sys.modules.items() if name.startswith(f"{PACKAGE}.")}
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     own = [f"{file}:{line}" for file, line in lines if file in files]

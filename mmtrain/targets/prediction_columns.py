@@ -84,7 +84,7 @@ class PredictionColumns(TaskTraits):
 
     @property
     def row_rule(self) -> str:
-        """What a cell under `row_headers` has to be, for a sentence; empty where every cell that is not missing will do."""
+        """The rule for cells under `row_headers`, such as `a number above 0`; empty if any cell will do that is not missing."""
         return ""
 
     def row_columns(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
@@ -132,7 +132,7 @@ class PredictionColumns(TaskTraits):
 
     @property
     def mixture(self) -> Mixture | None:
-        """What the second column of a prediction, (rows, 2), says of a distribution whose mean is the first; None for all others.
+        """The meaning of the second column of a prediction, (rows, 2), if the first is the mean of a distribution; None otherwise.
 
         `deviation`: its standard deviation; `dispersion`: the a of a variance mean + a * mean ** 2. Several trainings then predict the
         mixture of their distributions: its variance is the mean variance plus that of the means.
@@ -141,11 +141,14 @@ class PredictionColumns(TaskTraits):
 
     @property
     def moments_around(self) -> float:
-        """A number near those predicted, for tasks with a mixture."""
+        """A number near the predicted ones, for tasks with a mixture."""
         return 0.0
 
     def to_moments(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return what of predictions has a mean over trainings, (rows, units): predictions, or a number and its mean squared distance."""
+        """Return what is averaged over trainings, (rows, units), float.
+
+        These are the predictions; with a `mixture`, the mean and the second moment around `moments_around`.
+        """
         import numpy as np
 
         if self.mixture is None:

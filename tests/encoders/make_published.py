@@ -85,7 +85,7 @@ def published_towers(name, model, scaling, length, padding):
 
 
 def patches_of(pixels):
-    """What the image processor of SigLIP 2 makes of (1, 3, height, width): rows of patches, none of them padding."""
+    """Return (1, 3, height, width) as the image processor of SigLIP 2 does: rows of patches, none of them padding."""
     side = SMALL["patch_size"]
     rows, columns = pixels.shape[2] // side, pixels.shape[3] // side
     patches = pixels[0].permute(1, 2, 0).reshape(rows, side, columns, side, 3).permute(0, 2, 1, 3, 4).reshape(1, rows * columns, -1)

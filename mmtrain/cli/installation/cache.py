@@ -23,7 +23,7 @@ Folder = Annotated[
 
 
 SHORTEST_SOURCE = 12
-"""Characters of a source that are shown in any terminal."""
+"""Fewest characters of a source, however narrow the terminal is."""
 
 
 @app.command("list", cls=Command)
@@ -89,7 +89,10 @@ def _entries(number: int) -> str:
 
 
 def _table(entries: list[CacheEntry]) -> object:
-    """Return a table with a row per entry; an incomplete entry shows its state instead of its layout, a narrow one the ends of sources."""
+    """Return a table with a row per entry; an incomplete entry shows its state instead of its layout.
+
+    Where the terminal is too narrow for a source, its beginning is cut off.
+    """
     import time
 
     from rich.markup import escape

@@ -122,8 +122,8 @@ def _recorded_scores(run: Run) -> dict[str, dict[str, Score]]:
 def _results(entries: list[RunEntry], part: str) -> dict[Path, dict[str, dict[str, Score]]]:
     """Return the scores of the runs that have any, by folder.
 
-    Of validation rows, they are those of the best epoch, which every run has, unless `evaluate` has scored all runs, with intervals: of
-    one list all are of one kind, as `evaluate` scores calibrated probabilities.
+    On validation rows they are those of the best epoch, which every run has; those of `evaluate`, with intervals, only if all runs have
+    them. The two are not mixed, as `evaluate` scores calibrated probabilities.
     """
     if part == VALIDATION and not all(part in one.scored for one in entries):
         results = {one.run.folder: _recorded_scores(one.run) for one in entries if one.state != "running"}

@@ -135,9 +135,10 @@ def scores_of(run: Run, part: str) -> dict[str, dict[str, Score]]:
 
 
 def validation_scores(run: Run) -> dict[str, dict[str, Score]]:
-    """Return the scores on validation rows that training has recorded, by target and name, losses left out: these depend on settings.
+    """Return the scores on validation rows that the training has recorded, by target and name.
 
-    They are those of the best epoch; of seeds, the means; of folds, which are scored on rows that they left out, none.
+    They are those of the best epoch, for a run with several seeds their means. There are none for folds, which are scored on the rows
+    that they leave out, and no losses, which depend on settings.
     """
     facts: RunFacts = run.read("run.json")
     if facts.members:
@@ -149,12 +150,12 @@ def validation_scores(run: Run) -> dict[str, dict[str, Score]]:
     # The longest first: `validation_a_b_auc` is a score of the target a_b.
     keys = sorted((key for key, column in columns.items() if column.get("role") == "target"), key=len, reverse=True)
     prefixes = {key: f"{VALIDATION}_{f'{key}_' if len(keys) > 1 else ''}" for key in keys}
-    found: dict[str, dict[str, Score]] = {key: {} for key in columns if key in keys}
+    by_target: dict[str, dict[str, Score]] = {key: {} for key in columns if key in keys}
     for recorded, value in best_epoch_scores(run, facts).items():
         key = next((key for key in keys if recorded.startswith(prefixes[key])), None)
         if key is not None and (name := recorded.removeprefix(prefixes[key])) != "loss":
-            found[key][name] = Score(name, value)
-    return {key: scores for key, scores in found.items() if scores}
+            by_target[key][name] = Score(name, value)
+    return {key: scores for key, scores in by_target.items() if scores}
 
 
 def _estimate(name: str, scores: MemberScores) -> Score:

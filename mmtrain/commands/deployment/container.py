@@ -44,7 +44,7 @@ READERS = {
     "medical": (".dcm", ".dicom", ".ima", ".nii", ".nii.gz"),
     "tiff": (".tif", ".tiff"),
 }
-"""Extras with readers of images, and the ends of the names of their files."""
+"""Extras with readers of images, and the endings of their files."""
 IGNORED = f"*\n!{ARCHIVE}\n!{WHEELS}\n!{CODE}\n"
 """Content of .dockerignore: the build sees the archive, the wheels and the user's own code alone."""
 WHEELS_NOTE = """\
@@ -83,7 +83,10 @@ def write_container(which: str | None, folder: Path | None = None, *, code: Sequ
 
 
 def reader_extras(columns: Mapping[str, Column]) -> list[str]:
-    """Return the extras that read the files of the columns; all of images, where no `suffix` says which, as a run does not know them."""
+    """Return the extras that read the files of the columns.
+
+    For images without a `suffix` they are all readers of images, since a run does not record the formats of its files.
+    """
     extras = set()
     for cells in images_among(inputs_among(columns)).values():
         if cells.layout.spectrogram is not None:

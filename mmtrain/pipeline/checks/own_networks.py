@@ -1,4 +1,4 @@
-"""Branches and fusions of a user's own code are built once before the training, as only that shows whether they can be."""
+"""A test build of branches and fusions from `--code` files: whether they can be built shows in no other way."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from mmtrain.system.user_code import is_user_code, place_of
 
 
 def check_own_networks(experiment: Experiment, data: LoadedData, partition: Partition) -> None:
-    """Build the branches whose architecture is a user's own, and with a fusion of their own the whole network; else start nothing.
+    """Build the branches with an architecture of the user's own; the whole network if the fusion is.
 
-    Raises UsageError as `fit` does, and with the line of the user's file for an exception of it.
+    TensorFlow is not started if there are neither.
+
+    Raises UsageError as `fit` does, and for an exception in the user's file, with its line.
     """
     own = {key: branch for key, branch in experiment.branches.items() if is_user_code(architectures[branch.architecture].build)}
     if not is_user_code(fusions[experiment.fusion.method].build):

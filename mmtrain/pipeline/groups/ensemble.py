@@ -170,7 +170,7 @@ def end_to_end(run: Run, labels: encode.Fitted) -> Any:
 
 
 def mixtures(labels: Mapping[str, FittedTarget]) -> dict[str, str]:
-    """Return what the second column says of a distribution around the first, by target; only of targets with a mixture."""
+    """Return the `mixture` of the targets that have one, by key."""
     return {key: target.mixture for key, target in labels.items() if target.mixture is not None}
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from mmtrain.pipeline.prediction.predictor import PredictedChunk, Predictor
 
-
 Remarks = list[tuple[str, CellWarning]]
+"""Remarks on cells, each with the header of its column."""
 
 
 def with_row_columns(loaded: Predictor, file: TableFile, predicted: PredictedChunk) -> PredictedChunk:

@@ -158,7 +158,7 @@ def _column(key: str, column: ProfiledColumn, *, encoded: bool) -> str:
 
 
 def _changes_images(role: str) -> bool:
-    """Return whether `augment` of a role has the options of images; those of recordings are others."""
+    """Return whether `augment` of a role has the options of images; recordings have others."""
     field = role_class(role).model_fields.get("augment")
     return field is not None and field.annotation is Augment
 

@@ -160,7 +160,9 @@ def assist_search(
     code: Sequence[Path],
     listeners: SearchListeners,
 ) -> Search:
-    """Run trials of a search that another process has begun, until no more are to be begun. The arguments are those of `run_search`.
+    """Run trials of a search that another process has begun, until no more are to be begun.
+
+    `deadline` is a time in seconds since 1970, None without a limit; the other arguments are those of `run_search`.
 
     Raises RunError if its worker processes fail, Interrupted on SIGINT or SIGTERM.
     """

@@ -153,13 +153,13 @@ class Study:
         return {key: float(share) for key, share in shares.items()} if all(map(math.isfinite, shares.values())) else {}
 
     def _running(self) -> list[int]:
-        """Return the numbers of the trials that have not ended, as far as the journal says."""
+        """Return the numbers of the trials without an end in the journal; their processes may be lost."""
         from optuna.trial import TrialState
 
         return [trial.number for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))]
 
     def _lock_of(self, trial: int) -> FileLock:
-        """Return the lock that the process of a trial has as long as it runs."""
+        """Return the lock that the process of a trial holds while it runs."""
         return FileLock(self._folder / f".trial-{trial}.lock")
 
     @contextmanager
@@ -173,7 +173,7 @@ class Study:
 
 
 class Trial:
-    """A trial that runs in this process, as a context that shows other processes that it does."""
+    """A trial that runs in this process; a context manager with a lock that shows this to other processes."""
 
     def __init__(self, trial: optuna.trial.Trial, study: optuna.Study, lock: FileLock) -> None:
         self._trial, self._study, self._lock = trial, study, lock

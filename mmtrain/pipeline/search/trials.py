@@ -80,7 +80,7 @@ class Search:
     """Time at which trials are cut off, in seconds since 1970; None for no limit."""
     say: Say = lambda _: None
     first_worker: int = 0
-    """Number of the first worker of this process; each number draws other values."""
+    """Number of the first worker of this process, which is part of the seed: no two workers draw the same values."""
     watch: Callable[[int, Event], None] = lambda _number, _event: None
     """Takes the number of a trial in this process and the events of its training."""
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from mmtrain.columns.pixels.audio_augment import AudioAugment
 
-WORD = 0xFFFFFFFF
-"""The 32 bits of the numbers that are mixed, in int64, which every device multiplies."""
+LOW_32_BITS = 0xFFFFFFFF
+"""Mask of the hashes, which are computed in int64, since not every device multiplies unsigned integers."""
 
 
 def uniforms_for_spectrogram(how: AudioAugment) -> int:
@@ -60,7 +60,7 @@ def _shifted(values: Any, uniform: Any, share: float) -> Any:
 
 
 def _stripe(uniforms: Any, share: float, axis: int, shape: Any) -> Any:
-    """Return whether places lie in a stripe across one axis, up to `share` of it wide, (batch, mels or 1, frames or 1, 1)."""
+    """Return the mask of a stripe across one axis, up to `share` of it wide, (batch, mels or 1, frames or 1, 1) bool."""
     width = uniforms[:, :1] * share
     start = uniforms[:, 1:] * (1.0 - width)
     places = (tf.range(shape[axis], dtype=tf.float32) + 0.5) / shape[axis]
@@ -76,7 +76,7 @@ def _normal(uniform: Any, shape: Any) -> Any:
     count = shape.num_elements()
     seed = tf.cast(uniform * 2.0**24, tf.int64)[:, None]
     # The finalizer `lowbias32` of Ellis (2018), twice.
-    mixed = _mix((_mix(seed * 0x9E3779B9 & WORD) + tf.range(count, dtype=tf.int64)[None] * 0x85EBCA6B) & WORD)
+    mixed = _mix((_mix(seed * 0x9E3779B9 & LOW_32_BITS) + tf.range(count, dtype=tf.int64)[None] * 0x85EBCA6B) & LOW_32_BITS)
     drawn = (tf.cast(mixed, tf.float32) + 0.5) / 2.0**32
     # No more than five deviations, where float32 rounds to 1.
     return tf.reshape(tf.clip_by_value(tf.math.ndtri(drawn), -5.0, 5.0), (-1, *shape))
@@ -84,5 +84,5 @@ def _normal(uniform: Any, shape: Any) -> Any:
 
 def _mix(numbers: Any) -> Any:
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        numbers = tf.bitwise.bitwise_xor(numbers, tf.bitwise.right_shift(numbers, tf.cast(shift, tf.int64))) * factor & WORD
+        numbers = tf.bitwise.bitwise_xor(numbers, tf.bitwise.right_shift(numbers, tf.cast(shift, tf.int64))) * factor & LOW_32_BITS
     return tf.bitwise.bitwise_xor(numbers, tf.bitwise.right_shift(numbers, tf.cast(16, tf.int64)))
