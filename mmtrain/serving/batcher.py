@@ -52,7 +52,7 @@ class Batcher(Generic[Row, Result]):
         most_rows: Most rows of a call. A longer request is cut.
         most_waiting: Rows that may wait; a request is refused with `QueueFull` that would make them more, unless none waits.
         wait: Seconds that the first row of a call waits for others.
-        inline_rows: Most rows of a call that is made in the thread of the loop. In a thread of its own, a call of milliseconds takes four
+        inline: Whether a call with these rows is made in the thread of the loop. In a thread of its own, a call of milliseconds takes four
             times as long while requests arrive: each time it releases the interpreter's lock, it waits up to 5 ms to have it again.
         observe: Called after each call with its number of rows, and the seconds that its first row has waited.
     """
@@ -64,11 +64,11 @@ class Batcher(Generic[Row, Result]):
         most_rows: int,
         most_waiting: int,
         wait: float = 0.0,
-        inline_rows: int = 0,
+        inline: Callable[[Sequence[Row]], bool] = lambda _rows: False,
         observe: Callable[[int, float], None] = lambda _rows, _seconds: None,
     ) -> None:
         self._call, self._most_rows, self._most_waiting, self._wait, self._observe = call, most_rows, most_waiting, wait, observe
-        self._inline_rows = inline_rows
+        self._inline = inline
         self._queue: deque[_Waiting[Row, Result]] = deque()
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
@@ -139,7 +139,7 @@ class Batcher(Generic[Row, Result]):
         rows = [row for piece in batch for row in piece.rows]
         self._observe(len(rows), perf_counter() - batch[0].since)
         try:
-            if len(rows) <= self._inline_rows:
+            if self._inline(rows):
                 result = self._call(rows)
             else:
                 result = await asyncio.get_running_loop().run_in_executor(self._thread, self._call, rows)

@@ -124,7 +124,7 @@ def test_a_call_of_few_rows_is_made_in_the_thread_of_the_loop():
         return list(rows)
 
     async def test():
-        batcher = Batcher(call, most_rows=9, most_waiting=9, inline_rows=2)
+        batcher = Batcher(call, most_rows=9, most_waiting=9, inline=lambda rows: len(rows) <= 2)
         for rows in ([1, 2], [3, 4, 5]):
             assert (await batcher.submit(rows))[0].result == rows
         with pytest.raises(ValueError, match="bad"):
@@ -141,7 +141,7 @@ def test_requests_that_have_arrived_together_share_the_first_call():
     calls = []
 
     async def test():
-        batcher = Batcher(lambda rows: calls.append(list(rows)) or rows, most_rows=9, most_waiting=9, inline_rows=9)
+        batcher = Batcher(lambda rows: calls.append(list(rows)) or rows, most_rows=9, most_waiting=9, inline=lambda rows: True)
 
         async def arrive(row):
             await asyncio.sleep(0)  # read in one turn of the loop, submitted in the next

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import weakref
 import zipfile
@@ -522,3 +523,20 @@ def test_a_server_leaves_what_it_has_loaded_to_no_garbage_collection():
     freeze_objects(again=True)
     assert known() is None
     assert gc.get_freeze_count() > 1000
+
+
+@pytest.mark.parametrize(("note", "in_thread"), [("short", False), ("word " * 5000, True)])
+def test_a_row_with_a_long_text_does_not_keep_other_requests_waiting(served, monkeypatch, note, in_thread):
+    model, threads = served.server.model(), []
+    predict = model.predictor.predict
+    monkeypatch.setattr(model.predictor, "predict", lambda rows: threads.append(threading.current_thread()) or predict(rows))
+    for name in ("batcher", "drift"):
+        monkeypatch.setattr(model, name, getattr(model, name))  # those that the next call changes
+
+    async def one_request():
+        model._use(model.predictor, 64)
+        await model.predict([ROW | {"note": note}])
+        await model.batcher.drain()
+
+    asyncio.run(one_request())
+    assert [thread is not threading.current_thread() for thread in threads] == [in_thread]
