@@ -29,6 +29,7 @@ from mmtrain.model.encoder_inputs import (
 from mmtrain.model.ensemble import Base, Ensemble
 from mmtrain.model.models import Models, NetworkLayerNames, names_of_layers
 from mmtrain.model.network_inputs import branch_inputs, columns_behind, network_inputs, presence
+from mmtrain.model.vector_check import check_vector
 from mmtrain.specs import TensorSpec, feature_spec, layer_names
 
 
@@ -249,4 +250,6 @@ def _fusion(
     # Keras.Input adds the batch axis itself.
     inputs = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
     folded = [ensemble.fold(inputs[0]), *map(ensemble.fold_shared, inputs[1:])]
-    return keras.Model(inputs, ensemble.unfold(fusion.build(*folded)), name=name)(given)
+    vector = fusion.build(*folded)
+    check_vector(f"fusion {fusion.method}", vector, inputs)
+    return keras.Model(inputs, ensemble.unfold(vector), name=name)(given)

@@ -24,6 +24,7 @@ from mmtrain.model.encoder_inputs import (
     behind_encoders,
     inputs_with_vectors,
 )
+from mmtrain.model.vector_check import check_vector
 from mmtrain.specs import FeatureSpec, TensorSpec, layer_names
 
 
@@ -162,6 +163,9 @@ class BranchMaker:
         # After `build` only: until then `inputs` cannot know which presences the branch reads.
         _check_masks(branch, inputs)
         outputs = features.vector if features.tokens is None or not self.reads_tokens else [features.vector, features.tokens]
+        check_vector(
+            f"architecture {branch.architecture}", features.vector, [*tensors.values(), *present.values()], members=features.members
+        )
         model = keras.Model([*tensors.values(), *present.values()], outputs, name=layer)
         _check_groups(branch, model, features)
         encoders = {column: vector.encoder for column, vector in vectors.items()}

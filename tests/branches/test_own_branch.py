@@ -63,8 +63,40 @@ def broken_of_a_test(inputs):
     import keras
 
     return Features(keras.layers.Dense("three")(keras.layers.Concatenate()([one.masked() for one in inputs.values()])))
+
+
+def concatenated(inputs):
+    import keras
+
+    return keras.layers.Concatenate()([one.masked().tensor for one in inputs.values()])
+
+
+@branch("vector")
+def deep_of_a_test(inputs):
+    """Returns an axis too many."""
+    import keras
+
+    return Features(keras.layers.Reshape((1, -1))(concatenated(inputs)))
+
+
+@branch("vector")
+def constant_of_a_test(inputs):
+    """Returns an array."""
+    import numpy as np
+
+    concatenated(inputs)
+    return Features(np.zeros((1, 3)))
+
+
+@branch("vector")
+def loose_of_a_test(inputs):
+    """Returns what another input becomes."""
+    import keras
+
+    concatenated(inputs)
+    return Features(keras.layers.Dense(3)(keras.Input((4,))))
 '''
-NAMES = ("patches_of_a_test", "gated_of_a_test", "careless_of_a_test", "broken_of_a_test")
+NAMES = tuple(f"{name}_of_a_test" for name in ("patches", "gated", "careless", "broken", "deep", "constant", "loose"))
 TREE = """
 name: own
 columns:
@@ -186,6 +218,9 @@ def test_a_branch_that_does_not_read_presence_is_refused(folder):
         ("gated_of_a_test", ""),
         ("careless_of_a_test", "architecture careless_of_a_test: it does not read the presence of age"),
         ("broken_of_a_test", "own_branches.py:48: the network could not be built: ValueError: "),
+        ("deep_of_a_test", "architecture deep_of_a_test: its vector has the shape (None, 1, 3). Return a vector, (batch, width), that "),
+        ("constant_of_a_test", "its vector is of the type ndarray, not a tensor of Keras."),
+        ("loose_of_a_test", "architecture loose_of_a_test: its vector does not follow from its inputs: "),
     ],
 )
 def test_check_builds_ones_own_branches(folder, architecture, message):
