@@ -17,7 +17,7 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.errors import ConfigError
 from mmtrain.evaluation.reference_models import tabicl
-from mmtrain.evaluation.reference_models.tabicl import TabICL, Weights, draw_context
+from mmtrain.evaluation.reference_models.tabicl import TabICL, Weights, class_factors, draw_context, is_uneven
 from mmtrain.evaluation.reference_models.tabular_baseline import Examples, FeatureMatrix
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.targets.labels.binary import FittedBinary
@@ -73,6 +73,24 @@ def test_context_is_bounded_and_has_a_row_of_every_class(monkeypatch):
     assert (contexts[0] == contexts[1]).all() and (contexts[0] != contexts[2]).any()
     assert all(123 in one and (np.diff(one) > 0).all() and one.min() >= 50 for one in contexts)
     assert len(draw_context(Examples(rows.cells[:9], truth[:9], np.zeros(9)), 0, every_class=True)) == 9
+
+
+def test_factors_give_the_frequencies_of_the_context_the_weights_of_all_rows(monkeypatch):
+    """A class half of whose rows have no weight is not corrected twice, and one that was drawn for its only row not at all too often."""
+    monkeypatch.setattr(tabicl, "MOST_CELLS", 200)
+    truth = np.repeat([0, 1, 2], [600, 399, 1])
+    weights = np.where(truth == 1, 3.0, 1.0)
+    weights[:300] = 0
+    rows = Examples(np.zeros((1000, 1)), truth, weights)
+    context = draw_context(rows, 0, every_class=True)
+    shares = np.bincount(truth[context]) * class_factors(rows, context)
+    assert len(context) == 200
+    np.testing.assert_allclose(shares / shares.sum(), np.array([300, 3 * 399, 1]) / 1498)
+    assert class_factors(Examples(rows.cells, truth, np.zeros(1000)), context).tolist() == [1, 1, 1]
+
+
+def test_weights_are_uneven_beyond_rounding_and_apart_from_rows_without_one():
+    assert [is_uneven(np.array(one)) for one in ([0.5, 2.0], [0.0, 2.0, 2.0], [0.1 + 0.2, 0.3], [])] == [True, False, False, False]
 
 
 def of_file(name, classes):
@@ -148,6 +166,8 @@ def test_context_is_training_rows_only(table, checkpoints, monkeypatch):
         truth[table.partition[part][:10]] = 1 - truth[table.partition[part][:10]]
         changed = replace(table, arrays=replace(table.arrays, targets={"y": truth}))
         assert np.array_equal(answers(changed, checkpoints / "classifier.ckpt", rows)[1], before) == same, part
+    weighted = replace(table, arrays=replace(table.arrays, weights={"y": 1.0 + np.arange(80) % 3}))
+    assert answers(weighted, checkpoints / "classifier.ckpt", rows)[0].remark == tabicl.UNWEIGHTED
     monkeypatch.setattr(tabicl, "MOST_ROWS", 30)
     remark = answers(table, checkpoints / "classifier.ckpt", rows)[0].remark
     assert remark == f"its context is 30 of {len(table.partition.train)} training rows, drawn at random to bound its memory."

@@ -24,6 +24,9 @@ MOST_CELLS = 200_000
 CHUNK_CELLS = 50_000
 """Cells in one call of the network."""
 
+UNWEIGHTED = "it takes no weights, so that rows of unequal weight or exposure count the same."
+"""Remark where the other models of a comparison weigh the rows of a class, or those of a number."""
+
 
 class Weights(NamedTuple):
     """A checkpoint of TabICL."""
@@ -61,6 +64,23 @@ def draw_context(train: Examples, seed: int, *, every_class: bool) -> Array:
     return np.sort(order[: context_rows(counting, train.cells.shape[1])])
 
 
+def is_uneven(weights: Array) -> bool:
+    """Return True if weights above 0 differ beyond rounding."""
+    counting = weights[weights > 0]
+    return len(counting) > 0 and bool(np.ptp(counting) > 1e-6 * counting.max())
+
+
+def class_factors(train: Examples, context: Array) -> Array:
+    """Return the weight of all training rows of each class of the context over its rows there, (classes,); ones if no row has a weight.
+
+    The network answers with the frequencies of its context, which has too many rows of a class that was drawn for its only row, and too
+    few of one with rows of weight 0, which are not drawn.
+    """
+    classes, counts = np.unique(train.truth[context], return_counts=True)
+    factors = np.array([train.weights[train.truth == code].sum() for code in classes]) / counts
+    return factors if factors.any() else np.ones(len(classes))
+
+
 class TabICL(TabularBaseline):
     """One context per target, or per label, quantile or number of a target with several."""
 
@@ -87,18 +107,21 @@ class TabICL(TabularBaseline):
         """
         from tabicl import TabICLClassifier
 
-        model, means = self._context(TabICLClassifier, train)
-        weights = np.array([train.weights[train.truth == code].mean() for code in model.classes_])
-        return _Classifier(model, means, weights)
+        if any(is_uneven(train.weights[train.truth == code]) for code in np.unique(train.truth)):
+            self._note(UNWEIGHTED)
+        model, means, rows = self._context(TabICLClassifier, train)
+        return _Classifier(model, means, class_factors(train, rows))
 
     def _numbers(self, train: Examples, **output: Any) -> Model:
         from tabicl import TabICLRegressor
 
-        model, means = self._context(TabICLRegressor, train)
+        if is_uneven(train.weights):
+            self._note(UNWEIGHTED)
+        model, means, _ = self._context(TabICLRegressor, train)
         return lambda cells: _in_chunks(lambda chunk: model.predict(chunk, **output).reshape(-1, 1), _filled(cells, means))
 
-    def _context(self, kind: Any, train: Examples) -> tuple[Any, Array]:
-        """Return a model with training rows as its context, and the means of their numbers."""
+    def _context(self, kind: Any, train: Examples) -> tuple[Any, Array, Array]:
+        """Return a model with training rows as its context, the means of their numbers, and their places in `train`."""
         rows = draw_context(train, self.seed, every_class=self.weights.classes > 0)
         known = ~np.isnan(train.cells[rows])
         means = np.where(known, train.cells[rows], 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -110,10 +133,15 @@ class TabICL(TabularBaseline):
             kv_cache="repr",  # the context is read once, and not for every chunk of rows
             random_state=self.seed,
         )
-        if len(rows) < len(train.truth):
-            self.remark = f"its context is {len(rows):,} of {len(train.truth):,} training rows, drawn at random to bound its memory."
+        counting = int((train.weights > 0).sum()) or len(train.truth)
+        if len(rows) < counting:
+            self._note(f"its context is {len(rows):,} of {counting:,} training rows, drawn at random to bound its memory.")
         model.fit(_filled(train.cells[rows], means), train.truth[rows])
-        return model, means
+        return model, means, rows
+
+    def _note(self, remark: str) -> None:
+        if remark not in self.remark:
+            self.remark = f"{self.remark.removesuffix('.')}; {remark}" if self.remark else remark
 
     @classmethod
     def of(cls, path: str) -> type[TabICL]:
