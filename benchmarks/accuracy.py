@@ -7,9 +7,9 @@
 
 Sets, and the format of FOLDER: `accuracy_sets.py`. References: scikit-learn's histogram gradient boosting and logistic or ridge
 regression, the majority class or the mean, and each branch of mmtrain's model trained alone, with the lead of the whole model over it:
-the difference of the main score and its 95 % interval from paired bootstrap draws of test rows. Splits are those of a set, or five folds,
-grouped where rows have groups and stratified by class; mmtrain gets them through a split column and takes its validation rows from the
-training rows.
+the difference of the main score and its 95 % interval from paired bootstrap draws of test rows, of whole groups where rows
+have groups; it holds for the trained networks, as other seeds are not drawn. Splits are those of a set, or five folds, grouped where rows
+have groups and stratified by class; mmtrain gets them through a split column and takes its validation rows from the training rows.
 
 Each training appends a line to the results (`--results`), with the commit; what the file has under the same label is not repeated, so that
 a run that was stopped goes on, and references are not repeated at all. At the end every set has a line: mean and spread of its main
@@ -39,6 +39,7 @@ from accuracy_sets import CACHE, ENTRIES, DataSet, UnavailableError, folder_sets
 from script import keep, parser
 
 from mmtrain.errors import MmtrainError
+from mmtrain.metrics.score import Score
 
 FOLDS, QUICK_SET = 5, "wine"
 SPLIT = "split_of_benchmark"
@@ -215,9 +216,16 @@ def trained(file: Path, seed: int, options: argparse.Namespace, output: Path) ->
         if baseline.kind == "single_branch":
             model = f"{MMTRAIN}: {baseline.label}"
             scores[model] = {name: score.value for name, score in baseline.scores.items()}
-            lead = baseline.differences[MAIN[result.task]]
-            leads[model] = f"{lead.value:.4f} [{lead.low:.4f}, {lead.high:.4f}]"
+            leads[model] = lead_of(baseline.differences.get(MAIN[result.task]))
     return Trained(scores, leads, seconds, cpu, parameters[0])
+
+
+def lead_of(difference: Score | None) -> str:
+    """Return a difference with its interval, as far as there are any: a test part may lack a class, or have one group only."""
+    if difference is None or difference.value is None:
+        return ""
+    interval = "" if difference.low is None or difference.high is None else f" [{difference.low:.4f}, {difference.high:.4f}]"
+    return f"{difference.value:.4f}{interval}"
 
 
 def cpu_seconds() -> float:

@@ -141,6 +141,15 @@ def line(**changes):
     return Line(**(facts | {"seconds": 1.0, "cpu_seconds": 2.0, "parameters": 10} | changes))
 
 
+def test_lead_without_a_value_or_an_interval_is_written_without_it():
+    from accuracy import lead_of
+
+    from mmtrain.metrics.score import Score
+
+    differences = (Score("auc", 0.0123, low=0.002, high=0.03), Score("auc", 0.0123, note="No interval"), Score("auc", None, "one class"))
+    assert [lead_of(one) for one in (*differences, None)] == ["0.0123 [0.0020, 0.0300]", "0.0123", "", ""]
+
+
 def test_results_are_appended_and_found_again(tmp_path):
     from accuracy import Results
 
