@@ -42,7 +42,7 @@ class PredictionIntervals(_ConformalResult):
 
     kind: Literal["intervals"]
     width: float | None
-    """Mean over the scored rows, in the unit of the target; null where no interval is wide enough."""
+    """Mean over the scored rows, in the unit of the target; null where no interval is wide enough, or no scored row has an answer."""
 
 
 class PredictionIntervalsPerNumber(ResultModel):

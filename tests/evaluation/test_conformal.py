@@ -176,3 +176,16 @@ def test_each_number_has_intervals_of_its_own_from_the_rows_that_have_it():
     first, second, last = _describe_numbers(result)
     assert first.startswith("Conformal intervals of a, fitted on 10,000 held-out rows, 3.2") and "intervals of b" in second
     assert last == "Each holds for its number alone, not for all numbers of a row together."
+
+
+def test_number_that_no_scored_row_has_does_not_get_infinite_intervals():
+    target = FittedVector(column="y", loss_weight=1, numbers=("a", "b"), centers=(0, 0), scales=(1, 1))
+    truth, prediction = np.arange(80.0).reshape(40, 2), np.zeros((40, 2), np.float32)
+    fitted = fit_postprocessing(Evaluation(conformal=0.9), *[EvalSet(target, truth, prediction, None)] * 2)
+    missing = truth * [1, np.nan]
+    for groups in (None, np.arange(40) // 2):
+        result = _conformal(fitted.conformal, EvalSet(target, missing, prediction, groups), 0.95)
+        assert (result.numbers["b"].width, result.numbers["b"].found.rows) == (None, 0)
+        assert (
+            list(_describe_numbers(result))[1] == "Conformal intervals of b, fitted on 40 held-out rows: none of these rows has an answer."
+        )

@@ -215,14 +215,16 @@ def _describe_numbers(result: PredictionIntervalsPerNumber) -> Iterator[str]:
 
 
 def _describe_conformal(result: PredictionSets | PredictionIntervals, of: str = "") -> Iterator[str]:
-    inside = result.found
+    inside, held_out = result.found, _held_out_rows(result.fitted_on.rows, result.fitted_on.groups)
+    if not inside.rows:
+        yield f"Conformal {result.kind}{of}, fitted on {held_out}: none of these rows has an answer."
+        return
     share = f"{_share(inside)} of {counted(inside.rows, 'row')} (nominal coverage {decimals(result.coverage)})"
     if isinstance(result, PredictionSets):
         empty = f", {counted(result.empty, 'set')} empty" if result.empty else ""
         size = f"mean size {decimals(result.mean_size)}{empty}"
     else:
         size = "infinite" if result.width is None else f"{significant(result.width)} wide"
-    held_out = _held_out_rows(result.fitted_on.rows, result.fitted_on.groups)
     yield f"Conformal {result.kind}{of}, fitted on {held_out}, {size}: they contain the answer in {share}."
     if result.note:
         yield result.note
