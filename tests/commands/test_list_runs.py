@@ -168,6 +168,7 @@ def test_validation_rows_rank_and_test_scores_stand_next_to_them(make, capsys, m
     assert [word for word in ("interval", "test", "0.600 to 0.800") if word not in shown.out] == []
     commands = [f"mmtrain evaluate {name}/1 --part validation" for name in ("good", "unscored")]
     assert f"{' and '.join(commands)}, then mmtrain compare good/1 unscored/1 --part validation" in shown.err
+    assert "The best of many runs looks better than it is, as does every run on the rows that chose its epoch." in shown.err
     assert "0.950 (0.850 to 1.050)" in Path("board.html").read_text()
 
 

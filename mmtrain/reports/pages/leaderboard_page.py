@@ -15,6 +15,8 @@ def optimism(board: Leaderboard) -> str:
     """Return the sentence about the selection bias of a leaderboard: the score of its first run is too good."""
     if board.part == "test":
         return "The test score of a run that was chosen by it is too good: choose by validation rows or folds, the default."
+    if board.part == "validation":
+        return "The best of many runs looks better than it is, as does every run on the rows that chose its epoch."
     return "The best of many runs looks better than it is."
 
 
