@@ -193,7 +193,7 @@ def _ranked_entries(
         looks = [look for look in one.run.read("run.json").evaluations or () if look.is_test_access]
         # Test scores of other rows are not shown next to each other.
         has_test = part != "test" and "test" in one.scored and _rows_if_readable(one.run, "test") == test_rows
-        recorded = _score_in(_recorded_scores(one.run), target_and_score)
+        recorded = _score_in(_recorded_scores(one.run), *target_and_score)
         entries.append(
             LeaderboardEntry(
                 run=one.run,
@@ -202,7 +202,7 @@ def _ranked_entries(
                 monitor=one.monitor,
                 value=one.value,
                 validation=None if recorded is None or one.run.read("run.json").members else recorded.value,
-                test=_score_in(scores_of(one.run, "test"), target_and_score) if has_test else None,
+                test=_score_in(scores_of(one.run, "test"), *target_and_score) if has_test else None,
                 minutes=one.minutes,
                 parameters=one.parameters,
                 test_looks=len(looks),
@@ -212,8 +212,7 @@ def _ranked_entries(
     return entries
 
 
-def _score_in(results: Mapping[str, Mapping[str, Score]], target_and_score: tuple[str, str]) -> Score | None:
-    key, name = target_and_score
+def _score_in(results: Mapping[str, Mapping[str, Score]], key: str, name: str) -> Score | None:
     return results.get(key, {}).get(name)
 
 
