@@ -92,10 +92,13 @@ class Combined:
         times = np.zeros((len(self.rows), *[1] * (total.ndim - 1)))
         for number, (one, (truth, prediction)) in enumerate(zip(self.members, parsed, strict=True)):
             places = np.searchsorted(self.rows, _positions(one))
-            weight = 1.0 if self.weights is None else self.weights[key][number, places].reshape(-1, *[1] * (total.ndim - 1))
             truths[places] = truth
-            total[places] += weight * target.to_moments(prediction)
-            decided[places] += weight * target.to_moments(with_decision(target.with_decision_of(one.targets[key]), prediction))
+            weight = np.ones(len(places)) if self.weights is None else self.weights[key][number, places]
+            # No product with a weight of 0: a training that does not count may predict infinities.
+            counting = weight > 0
+            places, weight, values = places[counting], weight[counting].reshape(-1, *[1] * (total.ndim - 1)), prediction[counting]
+            total[places] += weight * target.to_moments(values)
+            decided[places] += weight * target.to_moments(with_decision(target.with_decision_of(one.targets[key]), values))
             times[places] += weight
         mean, decision = (target.from_moments(each / times).astype(np.float32) for each in (total, decided))
         return truths, mean, decision

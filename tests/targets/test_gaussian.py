@@ -88,6 +88,15 @@ def test_out_of_fold_predictions_of_several_seeds_have_the_moments_of_their_mixt
     assert mean[:, 1] == pytest.approx(np.sqrt(DEVIATION**2 + 4), rel=1e-5)
 
 
+def test_training_that_does_not_count_may_predict_infinities_out_of_fold_as_well():
+    target = fitted()
+    predictions = np.stack([np.stack([MEAN, DEVIATION], axis=1), np.full((ROWS, 2), np.inf)]).astype(np.float32)
+    weights = {"y": np.tile([[1.0], [0.0]], (4, ROWS))}
+    _, mean, decided = Combined(group(target, predictions), {"y": target}, weights).parsed["y"]
+    np.testing.assert_allclose(mean, predictions[0], rtol=1e-5)
+    np.testing.assert_allclose(decided, predictions[0], rtol=1e-5)
+
+
 def test_scores_equal_those_of_scikit_learn_and_scipy():
     scores = {score.name: score.value for score in gaussian_scores(TRUTH, MEAN, DEVIATION)}
     assert scores["mae"] == pytest.approx(mean_absolute_error(TRUTH, MEAN))
