@@ -159,8 +159,10 @@ def resume(
             if is_first and assisted is not None and run.state == "finished":
                 return write_results(assisted, _seconds(run))
             if is_first:
-                table = table or _restore(run, experiment, listeners)
                 clock = Clock(start, _seconds(run), section.minutes)
+                # At once: a process that assists meanwhile would keep the deadline of the process before, which may be over.
+                run.update(deadline=clock.deadline)
+                table = table or _restore(run, experiment, listeners)
                 with run_state(run):
                     run.update(state="running", ended=None, error=None)
                     return _search(run, read_space(run, experiment), section, table, clock, code, listeners)
@@ -171,7 +173,7 @@ def resume(
             listeners.say("Another process runs this search. This one runs trials next to it.")
             table = _restore(run, experiment, listeners)
             has_limit = limits is not None and limits.minutes is not None
-            deadline = Clock(start, 0.0, section.minutes).deadline if has_limit else run.read("run.json").deadline
+            deadline = Clock(start, 0.0, section.minutes).deadline if has_limit else None
             assisted = assist_search(run, read_space(run, experiment), section, table, deadline, code, listeners)
         time.sleep(POLL_SECONDS)
 

@@ -127,6 +127,18 @@ def test_a_process_next_to_another_one_runs_the_trials_that_are_left(searched, t
     assert result.trials[:3] == searched[0].trials
 
 
+def test_processes_that_assist_find_the_deadline_of_the_process_that_resumed_the_search(searched, tmp_path):
+    shutil.copytree(searched[0].run.folder, tmp_path / "runs/searched/1")
+    shutil.copy(searched[2].parent / "table.csv", tmp_path)
+    run, deadlines = Run(tmp_path / "runs/searched/1"), []
+    run.update(deadline=1.0)
+    begun = time.time()
+    listeners = SearchListeners(began=lambda run, _: deadlines.append(run.read("run.json").deadline))
+    resume(str(run.folder), limits=Limits(minutes=60), listeners=listeners)
+    (deadline,) = deadlines
+    assert begun < deadline < begun + 3600
+
+
 def test_a_search_never_sees_a_test_row(searched, tmp_path):
     """Other numbers and labels in the test rows change nothing that a trial computes."""
     result = searched[0]

@@ -126,6 +126,7 @@ def run_search(
 
     Raises RunError if no trial was completed, Interrupted on SIGINT or SIGTERM.
     """
+    run.update(deadline=clock.deadline)  # before the first trial, at which processes that assist read it
     mend_journal(run.folder)
     study = open_study(run, space, section)
     study.begin(space)
@@ -133,7 +134,6 @@ def run_search(
     listeners.began(run, tuple(setting.key for setting in space.settings))
     reporter = _Reporter(study, space, section.trials, listeners)
     search = Search(run, space, section, trial_tables(table, space, section, listeners.say), study, clock.deadline, watch=listeners.watch)
-    run.update(deadline=clock.deadline)
     try:
         _run_trials(search, code, reporter)
         while _wait_for_others(search, reporter) and study.repeat_lost():
@@ -162,7 +162,8 @@ def assist_search(
 ) -> Search:
     """Run trials of a search that another process has begun, until no more are to be begun.
 
-    `deadline` is a time in seconds since 1970, None without a limit; the other arguments are those of `run_search`.
+    `deadline` is that of this process, a time in seconds since 1970; None for that of the search. The other arguments are those of
+    `run_search`.
 
     Raises RunError if its worker processes fail, Interrupted on SIGINT or SIGTERM.
     """
@@ -172,6 +173,7 @@ def assist_search(
         time.sleep(POLL_SECONDS)
     listeners.began(run, tuple(setting.key for setting in space.settings))
     tables = trial_tables(table, space, section, listeners.say)
+    deadline = run.read("run.json").deadline if deadline is None else deadline
     search = Search(run, space, section, tables, study, deadline, first_worker=number, watch=listeners.watch)
     _run_trials(search, code, _Reporter(study, space, section.trials, listeners))
     return search
