@@ -54,7 +54,7 @@ def is_user_code(function: Callable[..., object]) -> bool:
     return function.__module__.startswith(f"{PACKAGE}.")
 
 
-def place_of(error: Exception) -> str:
+def place_of(error: BaseException) -> str:
     """Return `file:line` of the innermost line of a `--code` file in a traceback; empty if there is none."""
     files = {module.__file__ for name, module in sys.modules.items() if name.startswith(f"{PACKAGE}.")}
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]

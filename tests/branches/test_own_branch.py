@@ -95,8 +95,14 @@ def loose_of_a_test(inputs):
 
     concatenated(inputs)
     return Features(keras.layers.Dense(3)(keras.Input((4,))))
+
+
+@branch("vector")
+def ending_of_a_test(inputs):
+    """Ends the program, without an error."""
+    raise SystemExit(0)
 '''
-NAMES = tuple(f"{name}_of_a_test" for name in ("patches", "gated", "careless", "broken", "deep", "constant", "loose"))
+NAMES = tuple(f"{name}_of_a_test" for name in ("patches", "gated", "careless", "broken", "deep", "constant", "loose", "ending"))
 TREE = """
 name: own
 columns:
@@ -221,6 +227,7 @@ def test_a_branch_that_does_not_read_presence_is_refused(folder):
         ("deep_of_a_test", "architecture deep_of_a_test: its vector has the shape (None, 1, 3). Return a vector, (batch, width), that "),
         ("constant_of_a_test", "its vector is of the type ndarray, not a tensor of Keras."),
         ("loose_of_a_test", "architecture loose_of_a_test: its vector does not follow from its inputs: "),
+        ("ending_of_a_test", "own_branches.py:86: the network could not be built: SystemExit: 0."),
     ],
 )
 def test_check_builds_ones_own_branches(folder, architecture, message):

@@ -34,7 +34,7 @@ def check_own_networks(experiment: Experiment, data: LoadedData, partition: Part
         assemble_network(experiment, fitted)
     except MmtrainError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that ends the program would end `check` as if all were right
         where = place_of(error)
         if not where:
             raise
