@@ -21,6 +21,7 @@ from mmtrain.artifacts.run_schema.run_facts import EvaluationRecord
 from mmtrain.columns import Group
 from mmtrain.commands.fitting.tracking import track_evaluated
 from mmtrain.config import Experiment
+from mmtrain.config.yaml_source import Origin
 from mmtrain.data import encode
 from mmtrain.data.arrays import Arrays
 from mmtrain.data.images.store import Progress, Say
@@ -87,7 +88,7 @@ def evaluate(
     part, table = options.part, options.table
     run = runs.find(which, output, group=True)
     experiment, fitted, decisions = restore(run, options.overrides)
-    check_baselines(experiment.evaluation.baselines, lambda *keys: ".".join(keys))
+    check_baselines(experiment.evaluation.baselines, Origin(run / "config.yaml", tuple(options.overrides)).place)
     if table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
         data, rows = part_data(run, experiment, part, progress, say)

@@ -370,7 +370,8 @@ def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, mo
     with pytest.raises(ConfigError) as caught:
         evaluate(str(run.folder), say=messages.append)
     message = "gradient_boosting needs scikit-learn, which is not installed. Run `pip install 'mmtrain[baselines]'`, or leave it out."
-    assert str(caught.value) == f"evaluation.baselines: {message}"
+    line = next(number for number, text in enumerate((run / "config.yaml").read_text().splitlines(), 1) if text.startswith("  baselines:"))
+    assert str(caught.value) == f"config.yaml:{line}: evaluation.baselines: {message}"
     assert messages == []
     for command in (check, fit):  # before a training, with all other mistakes
         with pytest.raises(ConfigError) as caught:
@@ -379,6 +380,19 @@ def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, mo
             f"a.yaml:46: evaluation.baselines: {message}",
             "--set columns.y.class_weights.maybe: the table has no class 'maybe'. Its classes are high and low.",
         ]
+
+
+def test_package_of_a_baseline_that_evaluate_alone_asks_for(run, monkeypatch):
+    monkeypatch.setattr("mmtrain.pipeline.checks.requirements.find_spec", lambda name: None)
+    weights = run.folder / "none.ckpt"
+    with pytest.raises(ConfigError) as caught:
+        evaluate(str(run.folder), EvaluateOptions(overrides=(f"evaluation.baselines=[majority, {{name: tabicl, weights: {weights}}}]",)))
+    assert str(caught.value).splitlines() == [
+        "--set evaluation.baselines, entry 2: tabicl needs the package tabicl, which is not installed. "
+        "Run `pip install 'mmtrain[tabicl]'`, or leave it out.",
+        f"--set evaluation.baselines, entry 2, weights: the file {weights} does not exist. "
+        "Give the path of a checkpoint, from the folder of the experiment file; nothing is downloaded.",
+    ]
 
 
 # What they learn from
