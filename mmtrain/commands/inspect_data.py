@@ -175,7 +175,7 @@ def _images(experiment: Experiment, file: TableFile, header: str, images: ImageC
         names = [name for row in images.names(cells) for name in row] if images.most else cells.tolist()
         paths |= dict.fromkeys(names[: MOST_PATHS - len(paths)])
     try:
-        return profile_images(paths, experiment.data.images_folder, images.suffix)
+        return profile_images(paths, experiment.data.images_folder, images.suffix, recordings=images.layout.spectrogram is not None)
     except DataError:
         return None
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _ORIENTATION_TAG = 0x0112
 
 
-def inspect(source: Path | bytes) -> ImageHeader:
-    """The header of the image file `source`, or of its bytes.
+def inspect(source: Path | bytes, *, recording: bool = False) -> ImageHeader:
+    """The header of the image file `source`, or of its bytes; `recording` says that the column is one of recordings.
 
     Raises:
         UnreadableImage: the file has no readable header.
 
     """
-    kind, data = content(source)
+    kind, data = content(source, recording=recording)
     if kind in formats.READERS:
         return formats.header(kind, data)
     container = unpack(kind, data)

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+import soundfile
 from medical_files import axial, ct
 from PIL import Image
 
@@ -142,6 +143,19 @@ def test_some_files_of_another_format_are_named_and_masked(tmp_path):
         "Convert it to JPEG, PNG, BMP, GIF or WEBP."
     )
     assert check(init(tmp_path / "t.csv", file=tmp_path / "t.yaml").file).rows == N
+
+
+def test_damaged_recording_is_named_as_a_recording(tmp_path):
+    names = [f"{row}.wav" for row in range(N)]
+    for row, name in enumerate(names):
+        soundfile.write(tmp_path / name, np.full(8000, row / 100), 8000)
+    (tmp_path / "7.wav").write_bytes(b"noise")
+    role, used, reason = guessed(profile_table(table(tmp_path, names)))
+    assert (role, used) == ("audio", True)
+    assert reason.endswith(
+        "; 1 of 60 files does not exist or cannot be read, as '7.wav': The file does not begin like a recording, as its name says; it is "
+        "damaged or of another format. Open it in an audio program and save it again, as WAV or FLAC for instance; 1 to 1 s"
+    )
 
 
 FILE = (

@@ -111,10 +111,14 @@ def profile_image_columns(
         guesses |= named.guesses
         paths = _distinct_cells(table, [header for header, guess in named.guesses.items() if guess.used], MOST_PATHS)
     suffixes = {header: str(guesses[header].options.get("suffix", "")) for header in paths}
-    image_profiles = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
+    recordings = {header for header in paths if "seconds" in role_class(guesses[header].role).model_fields}
+    image_profiles = {
+        header: profile_images(cells, ImageFolder(folder), suffixes[header], recordings=header in recordings)
+        for header, cells in paths.items()
+    }
     for header, profile in image_profiles.items():
         guesses[header] = _with_files(guesses[header], profile)
-        if profile.found and "seconds" in role_class(guesses[header].role).model_fields:
+        if profile.found and header in recordings:
             guesses[header] = _with_durations(guesses[header], paths[header][:MOST_DURATIONS], ImageFinder(ImageFolder(folder)))
     return folder if any(profile.found for profile in image_profiles.values()) else None, image_profiles
 
@@ -146,7 +150,8 @@ def _with_files(guess: Guess, images: ImageProfile) -> Guess:
         reason += f"; {_sizes(images)}"
     if missing := images.paths - images.found:
         options["missing"] = "mask"
-        reason += f"; {missing:,} of {images.paths:,} files do not exist or cannot be read{f', {example}' if example else ''}"
+        verb = "does" if missing == 1 else "do"
+        reason += f"; {missing:,} of {images.paths:,} files {verb} not exist or cannot be read{f', {example}' if example else ''}"
     if "size" in fields and (undecodable := _undecodable(images, options)):
         options["missing"] = "mask"
         reason += f"; {undecodable} are left out"
@@ -171,7 +176,7 @@ def _with_durations(guess: Guess, cells: Sequence[str], finder: ImageFinder) -> 
     seconds = -(-lengths[(len(lengths) - 1) * 9 // 10] * 10 // 1) / 10
     options: dict[str, OptionValue] = {"seconds": min(LONGEST_RECORDING, max(SHORTEST_RECORDING, seconds))}
     options |= {"sample_rate": max(rates)} if LOWEST_RATE <= max(rates) < USUAL_RATE else {}
-    reason = f"{guess.reason}; {lengths[0]:.2g} to {lengths[-1]:.2g} s"
+    reason = f"{guess.reason.removesuffix('.')}; {lengths[0]:.2g} to {lengths[-1]:.2g} s"
     return guess.model_copy(update={"reason": reason, "options": {**options, **guess.options}})
 
 

@@ -24,8 +24,8 @@ DEEPEST = 2
 """Levels of folders below the table's that are searched for images."""
 
 
-def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") -> ImageProfile:
-    """Open the header of every different path in `cells`, which lack `suffix`.
+def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "", *, recordings: bool = False) -> ImageProfile:
+    """Open the header of every different path in `cells`, which lack `suffix`; `recordings` says that the column has the role `audio`.
 
     Raises:
         DataError: there is no such folder.
@@ -38,7 +38,7 @@ def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") 
     paths = 0
     for cell in dict.fromkeys(cell.strip() for cell in cells):
         paths += 1
-        header = _opened(finder, cell)
+        header = _opened(finder, cell, recordings)
         if isinstance(header, ImageHeader):
             headers.append(header)
             continue
@@ -65,13 +65,13 @@ def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") 
     )
 
 
-def _opened(finder: ImageFinder, cell: str) -> ImageHeader | UnreadableImage | str:
+def _opened(finder: ImageFinder, cell: str, recording: bool) -> ImageHeader | UnreadableImage | str:
     """The header, or what is wrong with the file or with its path."""
     file = finder.find(cell)
     if not isinstance(file, ImageFile):
         return file.what
     try:
-        return inspect(file.source)
+        return inspect(file.source, recording=recording)
     except UnreadableImage as refusal:
         return refusal
 
