@@ -130,26 +130,26 @@ BROKEN = {
     "empty_files": (
         lambda path: path.write_bytes(b""),
         "1 file has not a single byte.",
-        "Such an image cannot be used: `fit` refuses the table.",
+        "Such a file cannot be used: `fit` refuses the table.",
         "Copy or download it again.",
     ),
     "truncated_files": (
         truncated,
         "1 file is cut short.",
-        "Such an image cannot be used: `fit` refuses the table.",
+        "Such a file cannot be used: `fit` refuses the table.",
         "Copy or download it again, whole.",
     ),
     "oversized_images": (
         huge,
         "1 file has more pixels than `max_pixels` allows.",
-        "Such an image cannot be used: `fit` refuses the table.",
+        "Such a file cannot be used: `fit` refuses the table.",
         "Make it smaller, or raise `max_pixels` if the size is intended.",
     ),
     "undecodable_files": (
         lambda path: path.write_text("to be scanned"),
         "1 file cannot be decoded. The first, 5.png: The file is not an image.",
-        "Such an image cannot be used: `fit` refuses the table.",
-        "Open it in an image program and save it again, or leave its rows out.",
+        "Such a file cannot be used: `fit` refuses the table.",
+        "Open it in a program for such files and save it again, or leave its rows out.",
     ),
 }
 
@@ -164,10 +164,10 @@ def test_a_file_without_a_image_is_found(clean, kind):
 def test_a_row_that_can_do_without_its_image_makes_it_a_warning(clean):
     truncated(clean / "5.png")
     assert [(one.level, one.why) for one in found(clean, missing="mask")] == [
-        ("warning", "Such an image cannot be used: the network sees none in these rows.")
+        ("warning", "Such a file cannot be used: the network sees none in these rows.")
     ]
     assert [(one.level, one.why) for one in found(clean, missing="drop")] == [
-        ("warning", "Such an image cannot be used: these rows are left out.")
+        ("warning", "Such a file cannot be used: these rows are left out.")
     ]
 
 

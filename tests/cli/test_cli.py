@@ -244,7 +244,7 @@ MISTAKES = {
         lambda folder: (folder / "3.png").unlink(),
         [
             "table.csv:5: scan: the file 3.png does not exist. Paths are relative to the images folder {folder}."
-            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+            " Or leave out rows without a readable file: `columns.scan.missing: drop`."
         ],
     ),
     "truncated image": (
@@ -252,7 +252,7 @@ MISTAKES = {
         image(lambda content: content[:60]),
         [
             "table.csv:5: scan: 3.png: the PNG file is cut short. Copy or download it again, whole."
-            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+            " Or leave out rows without a readable file: `columns.scan.missing: drop`."
         ],
     ),
     "no image": (
@@ -260,7 +260,7 @@ MISTAKES = {
         image(lambda content: b"not an image"),
         [
             "table.csv:5: scan: 3.png: the file is not an image. Use an image file: JPEG, PNG, BMP, GIF or WEBP."
-            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+            " Or leave out rows without a readable file: `columns.scan.missing: drop`."
         ],
     ),
     "empty image": (
@@ -268,7 +268,7 @@ MISTAKES = {
         image(lambda content: b""),
         [
             "table.csv:5: scan: 3.png: the file is empty. Replace it with a whole image file."
-            " Or leave out rows without a readable image: `columns.scan.missing: drop`."
+            " Or leave out rows without a readable file: `columns.scan.missing: drop`."
         ],
     ),
     "image outside": (
@@ -305,7 +305,7 @@ MISTAKES = {
             "table.csv:6: x: 'four' is not a number. Write a number, or list 'four' under `data.missing_values` "
             "if it stands for a missing value.",
             "table.csv:5: scan: the file 3.png does not exist. Paths are relative to the images folder {folder}."
-            " Or leave out rows without a readable image: `columns.scan.missing: drop`.",
+            " Or leave out rows without a readable file: `columns.scan.missing: drop`.",
             "a.yaml:8: training.class_weights.hihg: the table has no class 'hihg'. Did you mean 'high'?",
             "split: class 'low' has 1 row, fewer than the 3 parts. Merge it with another class, leave those "
             "rows out, or use `split: {{method: random}}`.",

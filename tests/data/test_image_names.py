@@ -168,7 +168,7 @@ SUFFIX = "Set `suffix: .png`: with it, cells of this column name files."
             {},
             [
                 "t.csv:5: x: the file 3 does not exist. Did you mean '3.png'? "
-                "Or leave out rows without a readable image: `columns.x.missing: drop`."
+                "Or leave out rows without a readable file: `columns.x.missing: drop`."
             ],
         ),
     ],

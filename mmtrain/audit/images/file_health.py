@@ -38,7 +38,7 @@ DAMAGES = {
     "empty_files": ("has not a single byte", "Copy or download it again."),
     "truncated_files": ("is cut short", "Copy or download it again, whole."),
     "oversized_images": ("has more pixels than `max_pixels` allows", "Make it smaller, or raise `max_pixels` if the size is intended."),
-    "undecodable_files": ("cannot be decoded", "Open it in an image program and save it again, or leave its rows out."),
+    "undecodable_files": ("cannot be decoded", "Open it in a program for such files and save it again, or leave its rows out."),
 }
 """Fault of a file, and what to do."""
 
@@ -110,7 +110,7 @@ def _damaged(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
         trouble, fix = DAMAGES[kind]
         reason = f" The first, {column.cells_of(np.array(files[:1]))[0]}: {refusals[files[0]]}"
         what = f"{counted(len(files), 'file')} {_plural(trouble, len(files))}.{reason if kind == 'undecodable_files' else ''}"
-        why = f"Such an image cannot be used: {_outcome(column)}."
+        why = f"Such a file cannot be used: {_outcome(column)}."
         yield finding(column, _level(column), kind, np.array(files), (what, why, fix))
 
 

@@ -251,7 +251,7 @@ def _problems(console: Console, inspection: Inspection, *, every: bool) -> None:
         if one.image_counts and one.image_counts.bad and one.image_counts.bad[0] not in inspection.problems
     ]
     for counts in masked:
-        format_heading(console, "images that cannot be read, in rows that are masked or left out")
+        format_heading(console, "files that cannot be read, in rows that are masked or left out")
         for problem in counts.bad:
             line(console, f"{problem.where}: {problem.what}")
         if (more := counts.unreadable - len(counts.bad)) > 0:

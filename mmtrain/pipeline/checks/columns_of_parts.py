@@ -68,7 +68,7 @@ def offer_dropping(attached: Attached, images: Mapping[str, Column], rows: int) 
         return attached.problems
     *others, last = attached.problems
     settings = listed([f"`columns.{key}.missing: drop`" for key in refused])
-    return (*others, replace(last, fix=f"{last.fix} Or leave out rows without a readable image: {settings}.".strip()))
+    return (*others, replace(last, fix=f"{last.fix} Or leave out rows without a readable file: {settings}.".strip()))
 
 
 def part_problems(
