@@ -364,6 +364,13 @@ def test_the_terminal_shows_both_lists(make, capsys, monkeypatch):
     assert "whether two differ: mmtrain compare clinic/1 worse/1" in shown.err
 
 
+def test_runs_that_are_not_ranked_are_counted_with_the_command_for_them(make, capsys):
+    make("rows", test=(15, 16, 17, 18))
+    make(auc=0.7)
+    assert run_command(["leaderboard", "--part", "test"]) == 0
+    assert "1 other run with other rows or targets. To rank such runs, name one: mmtrain leaderboard RUN" in capsys.readouterr().err
+
+
 def test_a_group_has_no_validation_score_of_its_own(make, capsys):
     as_group(make("folded", value=None), 0.8)
     assert run_command(["leaderboard", "folded"]) == 0

@@ -121,7 +121,8 @@ def leaderboard_command(
     if len(done.runs) > 1:
         note(f"{optimism(done)} {how_to_compare(done)}", quiet=quiet)
     if done.others:
-        note(f"{counted(done.others, 'other run')} with other rows or targets.", quiet=quiet)
+        what = f"{counted(done.others, 'other run')} with other rows or targets."
+        note(f"{what} To rank such runs, name one: mmtrain leaderboard RUN", quiet=quiet)
 
 
 def _leaderboard(done: Leaderboard) -> Table:
