@@ -24,8 +24,7 @@ from mmtrain.api.inputs import (
     as_table,
     named_as_given,
 )
-from mmtrain.api.results import Evaluation, Explanations, Export
-from mmtrain.api.trained_run import TrainedRun
+from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.runs import find
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed

@@ -11,7 +11,7 @@ import pandas as pd
 from mmtrain.api import notebook
 from mmtrain.api.inputs import PathOrText
 from mmtrain.api.notebook import Figures
-from mmtrain.api.trained_run import TrainedRun
+from mmtrain.api.results import TrainedRun
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, UsageError
 

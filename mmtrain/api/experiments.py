@@ -27,7 +27,7 @@ from mmtrain.api.inputs import (
     named_as_given,
     temporary_table,
 )
-from mmtrain.api.trained_run import TrainedRun
+from mmtrain.api.results import TrainedRun
 from mmtrain.artifacts.run_folder import Run
 
 
@@ -92,15 +92,14 @@ def fit(
 def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool = True) -> TrainedRun:
     """Continue a run that was interrupted or killed from its last checkpoint, as if it had never stopped.
 
-    While another process trains a run with folds or seeds, this one trains those that are left, and returns when all are finished.
-
     Args:
         run: The run, its folder, its name (its latest run under `output`), or None (the latest run of all).
         output: The folder that holds the runs.
         progress: Show the progress.
 
     Raises:
-        UsageError: there is no such run, it is finished, or another process trains it and it has neither folds nor seeds.
+        UsageError: there is no such run, it is finished, or another process trains it. Of a group that another process trains, this one
+            trains members that are left.
         DataError: its table or its images have changed.
         RunError: the training failed, or the run is damaged.
 

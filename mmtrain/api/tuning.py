@@ -12,7 +12,7 @@ import pandas as pd
 from mmtrain.api import progress as progress_display
 from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableLike, as_path, as_table, experiment_argument, named_as_given
 from mmtrain.api.notebook import Report, Result
-from mmtrain.api.trained_run import TrainedRun
+from mmtrain.api.results import TrainedRun
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.search_results import SearchResult

@@ -9,7 +9,7 @@ from tiny import write_experiment
 
 from mmtrain import config
 from mmtrain.api.cross_validated_run import CrossValidatedRun
-from mmtrain.api.trained_run import TrainedRun
+from mmtrain.api.results import TrainedRun
 from mmtrain.artifacts.runs import create
 from mmtrain.cli.app import run as run_command
 from mmtrain.commands import demo
