@@ -92,7 +92,7 @@ def alone(batch: int, side: int, channels: int, count: int, rounds: int) -> dict
     """All six changes without a step, by TensorFlow's kernels and in the loop that XLA makes."""
     import tensorflow as tf
 
-    from mmtrain.columns.pixels.image import Augment
+    from mmtrain.columns.pixels.image_augment import Augment
     from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 
     random, how = np.random.default_rng(0), Augment.model_validate(yaml.safe_load(ALL))

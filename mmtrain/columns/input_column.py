@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.columns.pixels.audio_augment import AudioAugment
-    from mmtrain.columns.pixels.image import Augment
+    from mmtrain.columns.pixels.image_augment import Augment
 
 
 class ColumnEncoder(Section):

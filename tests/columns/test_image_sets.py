@@ -351,7 +351,7 @@ def test_attention_weights_are_those_of_the_paper():
 
 @pytest.mark.usefixtures("tensorflow")
 def test_each_image_of_a_set_is_augmented_by_itself_and_absent_places_stay_empty():
-    from mmtrain.columns.pixels.image import Augment
+    from mmtrain.columns.pixels.image_augment import Augment
     from mmtrain.training.augmentation.augment import uniforms_for
     from mmtrain.training.augmentation.augmenter import augment_cells
 

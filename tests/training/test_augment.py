@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mmtrain.columns.pixels.audio_augment import AudioAugment
-from mmtrain.columns.pixels.image import Augment
+from mmtrain.columns.pixels.image_augment import Augment
 from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 from mmtrain.training.augmentation.augment_policy import OPERATIONS
 

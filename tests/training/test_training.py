@@ -13,7 +13,7 @@ from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 from mmtrain.artifacts import run_folder, runs
 from mmtrain.batches import Batches
 from mmtrain.branches import Features, architectures, branch
-from mmtrain.columns.pixels.image import Augment
+from mmtrain.columns.pixels.image_augment import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.fitting.training_listeners import Listeners

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmtrain.artifacts.inspection_results import EncoderProposal, ProfiledColumn, TableProfile
 from mmtrain.columns.base import Purpose, role_class
-from mmtrain.columns.pixels.image import Augment
+from mmtrain.columns.pixels.image_augment import Augment
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.pipeline.proposals.recipes import ENCODED_IMAGES, recipe_for
 from mmtrain.system.remote import address_of

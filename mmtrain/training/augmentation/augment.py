@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.columns.pixels.audio_augment import AudioAugment
-from mmtrain.columns.pixels.image import Augment
+from mmtrain.columns.pixels.image_augment import Augment
 from mmtrain.training.augmentation.augment_policy import (
     UNIFORMS_PER_OPERATION,
     Drawn,

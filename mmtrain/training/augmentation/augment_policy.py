@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from mmtrain.columns.pixels.image import Augment
+from mmtrain.columns.pixels.image_augment import Augment
 
 UNIFORMS_PER_OPERATION = 3
 """Uniform numbers of an operation: which, how strong, and in which direction."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mmtrain.columns import Column, inputs_among
 from mmtrain.columns.pixels.audio_augment import AudioAugment
-from mmtrain.columns.pixels.image import Augment
+from mmtrain.columns.pixels.image_augment import Augment
 from mmtrain.data.encode import Fitted
 from mmtrain.training.augmentation.augment import augment_images, uniforms_for
 
