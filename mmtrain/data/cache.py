@@ -151,7 +151,7 @@ def _in_work(folder: Path, used: float) -> bool:
             os.close(acquire(path, wait=False))
         except LocksUnsupportedError:
             # Without locks, a builder counts as killed once it has written nothing for as long as shards are kept.
-            if time.time() - path.stat().st_mtime < SHARDS_KEPT:
+            if time.time() - used < SHARDS_KEPT:
                 return True
         except OSError:
             return True

@@ -178,7 +178,7 @@ def encoded_column(
     Small are fewer bytes than `least`, by default than MIN_DISK_BYTES.
 
     Without a `cache` it stays in memory. `provenance` is called only where the column is large, as hashing a table takes time. Of several
-    processes that need the same column, one encodes it; `say` is told if this one waits for another.
+    processes that need the same column, one encodes it; `say` gets a message if this one waits for another.
     """
     if cache is None or layout.size < (MIN_DISK_BYTES if least is None else least):
         return _in_memory(layout, pieces)

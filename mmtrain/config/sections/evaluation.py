@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, field_v
 
 from mmtrain.registry import Section
 
-BaselineKind = Literal["majority", "single_branch", "gradient_boosting", "linear", "tabicl"]
 NamedBaseline = Literal["majority", "single_branch", "gradient_boosting", "linear"]
 """Baselines that need no file."""
+BaselineKind = Literal[NamedBaseline, "tabicl"]
 
 
 class PretrainedBaseline(Section):
